@@ -1,0 +1,42 @@
+# Needs a Python >= 3.11 with venv, and make; everything else goes into .venv and .tox here.
+#   make demo    the main job: build a machine, fill a pool, optimise, check, restore, show
+#   make test    tests on every interpreter present, lint, types
+#   make bench   benchmarks
+#   make clean   remove what the above installed and cached
+
+CANDIDATES := python3.13 python3.12 python3.11 python3 python
+SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON     ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(SUITABLE)' >/dev/null 2>&1 && echo $(name))))
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help demo test bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: .venv/installed
+	$(BIN)/hvolab run
+
+test: .venv/tox-installed
+	$(BIN)/tox run-parallel --parallel auto
+
+bench: .venv/tox-installed
+	$(BIN)/tox run -e bench
+
+clean:
+	rm -rf .venv .tox .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+
+.venv/created:
+	@test -n '$(PYTHON)' || { echo 'hvolab needs Python 3.11 or newer with venv (Debian: python3-venv), and found none; name one: make PYTHON=/path/to/python' >&2; exit 1; }
+	'$(PYTHON)' -m venv --clear .venv
+	@touch $@
+
+.venv/installed: .venv/created pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+.venv/tox-installed: .venv/created tox.ini
+	$(PIP) 'tox>=4.23,<5'
+	@touch $@

@@ -1,0 +1,159 @@
+"""The description of x86_64: modes, pgprots, features, traits."""
+
+from __future__ import annotations
+
+from hvolab.arch import (
+    Access,
+    Architecture,
+    FaultKind,
+    Feature,
+    Field,
+    FieldValues,
+    Level,
+    LinearOrigin,
+    LiveEntryRule,
+    Match,
+    MemoryOrder,
+    MmuRules,
+    PagingMode,
+    Permission,
+    Pgprot,
+    PgprotRole,
+    Traits,
+    UpdateRule,
+    ZoneLimit,
+    values,
+)
+from hvolab_x86_64.entries import FORMAT, PA_BITS, PAGE_SHIFT
+from hvolab_x86_64.instructions import EMULATION
+
+_TYPES = "arch/x86/include/asm/pgtable_types.h"
+_LAYOUT = "Documentation/arch/x86/x86_64/mm.rst"
+
+_LOWER = (Level("pud", 30, 9), Level("pmd", 21, 9), Level("pte", 12, 9))
+
+_FOUR = PagingMode(
+    name="4-level",
+    summary="48-bit VA, 4 KiB pages",
+    page_shift=PAGE_SHIFT,
+    levels=(Level("pgd", 39, 9), *_LOWER),
+    va_bits=48,
+    pa_bits=PA_BITS,
+    format=FORMAT,
+    direct_map_base=0xFFFF888000000000,
+    vmemmap_base=0xFFFFEA0000000000,
+    origin=LinearOrigin.ZERO,
+    vmemmap_level="pmd",
+    direct_map_level="pud",
+    huge_page_levels=(("pmd", 1), ("pud", 1)),
+    source=_LAYOUT,
+)
+_FIVE = PagingMode(
+    name="5-level",
+    summary="57-bit VA, 4 KiB pages",
+    page_shift=PAGE_SHIFT,
+    levels=(Level("pgd", 48, 9), Level("p4d", 39, 9), *_LOWER),
+    va_bits=57,
+    pa_bits=PA_BITS,
+    format=FORMAT,
+    direct_map_base=0xFF11000000000000,
+    vmemmap_base=0xFFD4000000000000,
+    origin=LinearOrigin.ZERO,
+    vmemmap_level="pmd",
+    direct_map_level="pud",
+    huge_page_levels=(("pmd", 1), ("pud", 1)),
+    source=_LAYOUT,
+)
+
+#: Error-code bits of a page fault: arch/x86/include/asm/trap_pf.h.
+_PROT, _WRITE, _RSVD, _INSTR = 1 << 0, 1 << 1, 1 << 3, 1 << 4
+_PAGE_FAULT_VECTOR = 14
+
+
+def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
+    """Vector, error code and CR2 of a supervisor access that faulted. Intel SDM 3A, section 5.7."""
+    del depth  # the error code does not tell the level
+    code = 0
+    if kind in {FaultKind.PERMISSION, FaultKind.RESERVED}:
+        code |= _PROT
+    if kind is FaultKind.RESERVED:
+        code |= _RSVD
+    if access & Access.WRITE:
+        code |= _WRITE
+    if access & Access.EXECUTE:
+        code |= _INSTR
+    return values(vector=_PAGE_FAULT_VECTOR, error_code=code, cr2=va)
+
+
+_RW, _ACCESSED, _DIRTY, _NX = 1 << 1, 1 << 5, 1 << 6, 1 << 63
+
+X86_64 = Architecture(
+    name="x86_64",
+    title="x86-64 (Intel 64, AMD64)",
+    aliases=("amd64", "x86-64", "intel64"),
+    modes=(_FOUR, _FIVE),
+    generations=("6.12", "6.1"),
+    pgprots=(
+        Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("P", "RW", "A", "D", "G", "NX"), source=_TYPES),
+        Pgprot(
+            PgprotRole.KERNEL_RO,
+            "PAGE_KERNEL_RO",
+            values("P", "A", "D", "G", "NX"),
+            generations=("6.1",),
+            source=f"{_TYPES}: Dirty was set up to v6.5",
+        ),
+        Pgprot(
+            PgprotRole.KERNEL_RO,
+            "PAGE_KERNEL_RO",
+            values("P", "A", "G", "NX"),
+            source=f"{_TYPES}: Dirty is clear, RW=0 with D=1 means shadow stack",
+        ),
+        Pgprot(
+            PgprotRole.KERNEL_LARGE,
+            "PAGE_KERNEL_LARGE",
+            values("P", "RW", "A", "D", "PSE", "G", "NX"),
+            source=_TYPES,
+        ),
+        Pgprot(
+            PgprotRole.TABLE,
+            "_PAGE_TABLE",
+            values("P", "RW", "US", "A", "D"),
+            source=f"{_TYPES}; as pmd_populate_kernel() stores it",
+        ),
+    ),
+    features=(
+        Feature(
+            "pti",
+            "page-table isolation: kernel mappings are not global",
+            clears=("G",),
+            source="arch/x86/mm/pti.c, __default_kernel_pte_mask",
+        ),
+        Feature(
+            "sme",
+            "secure memory encryption: the C bit, here bit 47 as on the first processors that had it",
+            adds=(Field("C", 47, 1, "encrypted"),),
+            sets=values("C"),
+            source="AMD APM 2, section 7.10; CPUID 8000_001F EBX[5:0]",
+        ),
+    ),
+    traits=Traits(
+        live_entries=LiveEntryRule.FREE,
+        memory_order=MemoryOrder.TSO,
+        bootmem_info=True,
+        source="Intel SDM 3A, sections 5.10 and 10.2; arch/x86/Kconfig HAVE_BOOTMEM_INFO_NODE",
+    ),
+    mmu=MmuRules(
+        read=Permission(),
+        write=Permission(leaf=Match(_RW, _RW), tables=Match(_RW, _RW)),
+        execute=Permission(leaf=Match(_NX, 0), tables=Match(_NX, 0)),
+        accessed=Match(_ACCESSED, _ACCESSED),
+        accessed_by=UpdateRule.WALKER,
+        dirty=Match(_DIRTY, _DIRTY),
+        dirty_by=UpdateRule.WALKER,
+        syndrome=_syndrome,
+    ),
+    zone_limits=(ZoneLimit("DMA", 1 << 24), ZoneLimit("DMA32", 1 << 32)),
+    elf_machine="EM_X86_64",
+    emulation=EMULATION,
+    source="Intel SDM 3A chapter 5; AMD APM 2 chapter 5; arch/x86, v6.12",
+)

@@ -1,0 +1,49 @@
+"""The words in which an architecture is described; no behaviour of the kernel."""
+
+from __future__ import annotations
+
+from hvolab.arch.architecture import Architecture, Feature, ZoneLimit
+from hvolab.arch.emulation import EmulationPart, InstructionSequence
+from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
+from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
+from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Rule, values
+from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
+from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
+from hvolab.arch.pgprot import Pgprot, PgprotRole
+from hvolab.arch.target import Target
+from hvolab.arch.traits import LiveEntryRule, MemoryOrder, Traits
+
+__all__ = [
+    "Access",
+    "AddressPart",
+    "Architecture",
+    "EmulationPart",
+    "Entry",
+    "EntryForm",
+    "EntryFormat",
+    "EntryKind",
+    "Fault",
+    "FaultKind",
+    "Feature",
+    "Field",
+    "FieldValues",
+    "HugePageSize",
+    "InstructionSequence",
+    "Level",
+    "LinearOrigin",
+    "LiveEntryRule",
+    "Match",
+    "MemoryOrder",
+    "MmuRules",
+    "PageFault",
+    "PagingMode",
+    "Permission",
+    "Pgprot",
+    "PgprotRole",
+    "Rule",
+    "Target",
+    "Traits",
+    "UpdateRule",
+    "ZoneLimit",
+    "values",
+]

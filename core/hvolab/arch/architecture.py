@@ -1,0 +1,201 @@
+"""The description of an architecture: everything that a plugin declares, as frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hvolab.arch.emulation import EmulationPart
+from hvolab.arch.fields import Field, FieldValues
+from hvolab.arch.geometry import PagingMode
+from hvolab.arch.mmu import MmuRules
+from hvolab.arch.pgprot import Pgprot, PgprotRole
+from hvolab.arch.target import Target
+from hvolab.arch.traits import Traits
+from hvolab.errors import DescriptionError, EncodingError, UsageError
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a machine or a boot has, and the bits that it changes.
+
+    name     what ``--feature`` takes
+    summary  one line
+    adds     fields that exist only with it; they take their bits from the address
+    sets     values that every pgprot gets where its form has the field
+    clears   fields that every pgprot loses
+    modes    paging modes that it exists in; empty: all
+    source   manual section or kernel file
+    """
+
+    name: str
+    summary: str
+    adds: tuple[Field, ...] = ()
+    sets: FieldValues = ()
+    clears: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ZoneLimit:
+    """A memory zone that ends at a fixed PA: its name as in ``enum zone_type``, and the first PA beyond it."""
+
+    name: str
+    limit: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One architecture.
+
+    name, title  what the command line and a reader call it
+    aliases      other names that are accepted
+    modes        paging modes, the default one first
+    profiles     names of the profiles, the default one first
+    generations  kernel generations whose bits are declared, the default one first
+    pgprots      protections; the first that belongs to profile and generation counts
+    features     features that may be switched on
+    traits       behaviour that the entries do not tell
+    mmu          what accesses need
+    zone_limits  memory zones below the normal one, ascending
+    ram_base     PA at which RAM starts on the machines that hvolab builds
+    byte_order   of entries in memory: ``little`` or ``big``
+    elf_machine  name of the ELF machine in cores
+    emulation    instruction sequences, where an emulated CPU can exist
+    source       where the figures come from
+    """
+
+    name: str
+    title: str
+    modes: tuple[PagingMode, ...]
+    pgprots: tuple[Pgprot, ...]
+    traits: Traits
+    mmu: MmuRules
+    aliases: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ("linux", "strict")
+    generations: tuple[str, ...] = ("6.12",)
+    features: tuple[Feature, ...] = ()
+    zone_limits: tuple[ZoneLimit, ...] = ()
+    ram_base: int = 0
+    byte_order: str = "little"
+    elf_machine: str = ""
+    emulation: EmulationPart | None = None
+    source: str = ""
+
+    def mode(self, name: str | None = None) -> PagingMode:
+        """The mode of that name (``None``: the default); raises UsageError with the names that there are."""
+        if name is None:
+            return self.modes[0]
+        for mode in self.modes:
+            if mode.name == name:
+                return mode
+        raise UsageError(
+            f"{self.name} has no paging mode {name!r}",
+            remedy="the modes are " + ", ".join(mode.name for mode in self.modes),
+        )
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name; raises UsageError with the names that there are."""
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise UsageError(
+            f"{self.name} has no feature {name!r}",
+            remedy="the features are " + (", ".join(feature.name for feature in self.features) or "none"),
+        )
+
+    def select(  # noqa: PLR0913 - each is an option of its own, never mixed
+        self,
+        mode: str | None = None,
+        *,
+        profile: str | None = None,
+        generation: str | None = None,
+        features: tuple[str, ...] = (),
+        direct_map_base: int | None = None,
+        vmemmap_base: int | None = None,
+    ) -> Target:
+        """Choose a mode, profile, generation and features, and resolve the description to one target.
+
+        The bases replace the mode's where KASLR or a boot has moved them.
+        Raises UsageError for a name that is not declared.
+        """
+        chosen = self.mode(mode)
+        profile = _one_of("profile", profile, self.profiles, self.name)
+        generation = _one_of("generation", generation, self.generations, self.name)
+        declared = tuple(self.feature(name) for name in dict.fromkeys(features))
+        for feature in declared:
+            if feature.modes and chosen.name not in feature.modes:
+                raise UsageError(
+                    f"feature {feature.name!r} does not exist in mode {chosen.name}",
+                    remedy="it exists in " + ", ".join(feature.modes),
+                )
+            chosen = replace(chosen, format=chosen.format.with_fields(feature.adds))
+        if direct_map_base is not None:
+            chosen = replace(chosen, direct_map_base=direct_map_base)
+        if vmemmap_base is not None:
+            chosen = replace(chosen, vmemmap_base=vmemmap_base)
+        chosen.check()
+        prots = {role: self._resolve(role, profile, generation, declared) for role in PgprotRole}
+        names = tuple(feature.name for feature in declared)
+        return Target(self, chosen, profile, generation, names, tuple(prots.items()))
+
+    def check(self) -> None:
+        """Raise DescriptionError where the description contradicts itself."""
+        if not self.name or not self.modes:
+            raise DescriptionError("an architecture needs a name and at least one paging mode", where=self.name)
+        if self.byte_order not in {"little", "big"}:
+            raise DescriptionError(f"byte order {self.byte_order!r} is neither little nor big", where=self.name)
+        for title, names in (
+            ("mode", [mode.name for mode in self.modes]),
+            ("feature", [feature.name for feature in self.features]),
+        ):
+            if len(set(names)) != len(names):
+                raise DescriptionError(f"two {title}s of {self.name} have the same name", where=", ".join(names))
+        if self.emulation is not None:
+            self.emulation.check()
+        for mode in self.modes:
+            mode.check()
+            for profile in self.profiles:
+                for generation in self.generations:
+                    self._check_target(mode, profile, generation)
+
+    def _check_target(self, mode: PagingMode, profile: str, generation: str) -> None:
+        try:
+            target = self.select(mode.name, profile=profile, generation=generation)
+            for role, level in (
+                (PgprotRole.KERNEL, mode.last.name),
+                (PgprotRole.KERNEL_RO, mode.last.name),
+                (PgprotRole.KERNEL_LARGE, mode.direct_map_level),
+            ):
+                target.leaf(level, 0, role)
+            for level in mode.levels[:-1]:
+                target.table(level.name, 0)
+        except EncodingError as error:
+            where = f"{self.name} {mode.name}, profile {profile}, generation {generation}"
+            raise DescriptionError(f"a declared pgprot is not legal: {error.what}", where=where) from error
+
+    def _resolve(
+        self, role: PgprotRole, profile: str, generation: str, features: tuple[Feature, ...]
+    ) -> Pgprot:
+        for pgprot in self.pgprots:
+            if pgprot.role is role and pgprot.belongs_to(profile, generation):
+                cleared = {name for feature in features for name in feature.clears}
+                kept = dict(pair for pair in pgprot.fields if pair[0] not in cleared)
+                for feature in features:
+                    kept.update(feature.sets)
+                return replace(pgprot, fields=tuple(kept.items()))
+        raise DescriptionError(
+            f"{self.name} declares no {role.value} for profile {profile} and generation {generation}"
+        )
+
+
+def _one_of(title: str, name: str | None, offered: tuple[str, ...], architecture: str) -> str:
+    if name is None:
+        return offered[0]
+    if name not in offered:
+        raise UsageError(
+            f"{architecture} has no {title} {name!r}", remedy=f"what it has: {', '.join(offered)}"
+        )
+    return name
+
+

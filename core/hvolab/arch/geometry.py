@@ -1,0 +1,153 @@
+"""Paging modes: levels, virtual and physical widths, where the kernel puts its direct map and vmemmap."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hvolab.arch.entry import EntryFormat, EntryKind
+from hvolab.errors import DescriptionError, UsageError
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of page tables.
+
+    name         the kernel's name: pgd, p4d, pud, pmd, pte
+    shift        log2 of the bytes of VA that one entry covers
+    bits         number of VA bits that index a table
+    entry_bytes  size of an entry
+    """
+
+    name: str
+    shift: int
+    bits: int
+    entry_bytes: int = 8
+
+    @property
+    def entries(self) -> int:
+        """Entries in one table."""
+        return 1 << self.bits
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of one table."""
+        return self.entry_bytes << self.bits
+
+    @property
+    def size(self) -> int:
+        """Bytes of VA that one entry covers."""
+        return 1 << self.shift
+
+    def index(self, va: int) -> int:
+        """Index of ``va`` in a table of this level."""
+        return (va >> self.shift) & (self.entries - 1)
+
+
+class LinearOrigin(enum.Enum):
+    """Which frame the direct map and the vmemmap start with."""
+
+    ZERO = "PFN 0"  #: direct map of PA 0, struct page of PFN 0
+    RAM = "first frame of RAM"  #: direct map of the start of RAM, struct page of its first frame
+
+
+@dataclass(frozen=True)
+class HugePageSize:
+    """A huge page size that hugetlb offers.
+
+    level  name of the level whose entries map it
+    count  number of entries at that level (more than one: contiguous hint, NAPOT)
+    size   bytes
+    """
+
+    level: str
+    count: int
+    size: int
+
+
+@dataclass(frozen=True)
+class PagingMode:
+    """One geometry of paging.
+
+    name, summary         what users call it
+    page_shift            log2 of the base page size
+    levels                from the root to the last level
+    va_bits, pa_bits      widths
+    format                the entries
+    direct_map_base       VA of the direct map
+    vmemmap_base          VA of the vmemmap (struct page of the first frame, see ``origin``)
+    origin                which frame both start with
+    vmemmap_level         level whose leaves map the vmemmap at boot
+    direct_map_level      highest level whose leaves may map the direct map
+    huge_page_levels      (level name, entries) of each huge page size, ascending
+    source                where the figures come from
+    """
+
+    name: str
+    summary: str
+    page_shift: int
+    levels: tuple[Level, ...]
+    va_bits: int
+    pa_bits: int
+    format: EntryFormat
+    direct_map_base: int
+    vmemmap_base: int
+    origin: LinearOrigin
+    vmemmap_level: str
+    direct_map_level: str
+    huge_page_levels: tuple[tuple[str, int], ...]
+    source: str = ""
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of a base page."""
+        return 1 << self.page_shift
+
+    @property
+    def last(self) -> Level:
+        """The level whose entries map base pages."""
+        return self.levels[-1]
+
+    def level(self, name: str) -> Level:
+        """The level of that name; raises UsageError with the names that there are."""
+        for level in self.levels:
+            if level.name == name:
+                return level
+        names = ", ".join(level.name for level in self.levels)
+        raise UsageError(f"no level {name!r} in {self.name}", remedy=f"the levels are {names}")
+
+    @property
+    def huge_pages(self) -> tuple[HugePageSize, ...]:
+        """The huge page sizes, ascending."""
+        return tuple(
+            HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels
+        )
+
+    def canonical(self, va: int) -> bool:
+        """Whether ``va`` is a kernel VA that this mode can translate: all bits above its width are ones."""
+        return 0 <= va < 1 << 64 and va >> (self.va_bits - 1) == (1 << (64 - self.va_bits + 1)) - 1
+
+    def check(self) -> None:
+        """Raise DescriptionError where the geometry contradicts itself."""
+        where = f"mode {self.name}"
+        expected = self.page_shift
+        for level in reversed(self.levels):
+            if level.shift != expected:
+                raise DescriptionError(
+                    f"level {level.name} has shift {level.shift}, the levels below it end at {expected}",
+                    where=where,
+                    rule="the levels tile the VA without gap or overlap",
+                )
+            expected += level.bits
+        if expected < self.va_bits - 1:
+            raise DescriptionError(f"the levels index {expected} bits of a VA of {self.va_bits}", where=where)
+        if len({level.name for level in self.levels}) != len(self.levels):
+            raise DescriptionError("two levels have the same name", where=where)
+        for title, base in (("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)):
+            if not self.canonical(base) or base % self.page_size:
+                raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
+        for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
+            self.format.form(self.level(name).name, EntryKind.LEAF)
+        for level in self.levels[:-1]:
+            if len(self.format.form(level.name, EntryKind.TABLE).recognise) != 1:
+                raise DescriptionError(f"a table entry at {level.name} must be told by one pattern", where=where)

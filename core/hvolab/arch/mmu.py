@@ -1,0 +1,68 @@
+"""What the MMU demands of the entries on the way to a page before it allows an access."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hvolab.arch.fault import Access, FaultKind
+from hvolab.arch.fields import FieldValues, Match
+
+#: (kind, access, VA, depth of the level counted from the last, 0) -> registers that report the fault
+SyndromeFormat = Callable[[FaultKind, Access, int, int], FieldValues]
+
+
+class UpdateRule(enum.Enum):
+    """Who sets the accessed or dirty flag of a leaf."""
+
+    WALKER = "the walker sets it"
+    SOFTWARE = "an access with the flag clear faults"
+    NOBODY = "the flag has no effect on accesses"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """An access is allowed where the leaf matches, and so does each table entry on the way.
+
+    leaf    pattern that the leaf must match; ``None``: always allowed
+    tables  pattern that every table entry must match; ``None``: tables have no say
+    """
+
+    leaf: Match | None = None
+    tables: Match | None = None
+
+
+@dataclass(frozen=True)
+class MmuRules:
+    """Permissions of supervisor accesses, and the flags that the walker keeps.
+
+    read, write, execute  what each needs
+    accessed, dirty       pattern of a leaf whose flag is set; ``None``: there is no such flag
+    accessed_by, dirty_by who sets it
+    syndrome              how a fault is reported
+    """
+
+    read: Permission
+    write: Permission
+    execute: Permission
+    accessed: Match | None
+    accessed_by: UpdateRule
+    dirty: Match | None
+    dirty_by: UpdateRule
+    syndrome: SyndromeFormat
+
+    def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
+        """The accesses, as bits of :class:`Access`, that ``leaf`` below ``tables`` allows."""
+        granted = 0
+        for access, permission in (
+            (Access.READ, self.read),
+            (Access.WRITE, self.write),
+            (Access.EXECUTE, self.execute),
+        ):
+            if permission.leaf is not None and not permission.leaf.accepts(leaf):
+                continue
+            if permission.tables is not None and not all(permission.tables.accepts(table) for table in tables):
+                continue
+            granted |= access
+        return granted

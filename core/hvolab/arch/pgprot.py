@@ -1,0 +1,43 @@
+"""Page protections under the kernel's names, and which kernel generation and profile each belongs to."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hvolab.arch.fields import FieldValues
+
+
+class PgprotRole(enum.Enum):
+    """What HVO uses a protection for."""
+
+    KERNEL = "PAGE_KERNEL"  #: head pages, restored tails, the entries of a split
+    KERNEL_RO = "PAGE_KERNEL_RO"  #: tails of an optimised folio
+    KERNEL_LARGE = "PAGE_KERNEL_LARGE"  #: a leaf above the last level, as boot maps the vmemmap
+    TABLE = "table"  #: an entry that points to a table
+
+
+@dataclass(frozen=True)
+class Pgprot:
+    """One protection.
+
+    role         what it is used for
+    name         the kernel's name
+    fields       values of the entry's fields
+    generations  kernel generations that have it; empty: all
+    profiles     profiles that have it; empty: all
+    source       kernel file
+    """
+
+    role: PgprotRole
+    name: str
+    fields: FieldValues
+    generations: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    source: str = ""
+
+    def belongs_to(self, profile: str, generation: str) -> bool:
+        """Whether the protection is the one of that profile and generation."""
+        return (not self.profiles or profile in self.profiles) and (
+            not self.generations or generation in self.generations
+        )

@@ -1,0 +1,41 @@
+"""Traits: how an architecture behaves where its entries alone do not tell."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class LiveEntryRule(enum.Enum):
+    """How a valid entry may be replaced by another valid one with a different output address."""
+
+    FREE = "a plain store may replace it; the old translation stays usable until it is flushed"
+    BREAK_BEFORE_MAKE = "it must be made invalid and flushed first"
+    FORBIDDEN = "only the architecture's own invalidating instructions may replace it"
+
+
+class MemoryOrder(enum.Enum):
+    """The order in which other CPUs see stores."""
+
+    TSO = "total store order"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """How an architecture behaves.
+
+    live_entries                  rule for replacing a live entry
+    memory_order                  order in which stores become visible
+    flush_all_effective           whether flush_tlb_all() really flushes
+    compare_and_swap_needs_write  whether a compare-and-swap that fails still needs write permission
+    bootmem_info                  whether freeing a boot page goes through its bootmem_info (put_page_bootmem())
+    source                        where this is said
+    """
+
+    live_entries: LiveEntryRule
+    memory_order: MemoryOrder
+    flush_all_effective: bool = True
+    compare_and_swap_needs_write: bool = True
+    bootmem_info: bool = False
+    source: str = ""

@@ -1,0 +1,65 @@
+"""The errors that hvolab raises: one root, and one sentence each about what, where, which rule and what to do."""
+
+from __future__ import annotations
+
+
+class HvolabError(Exception):
+    """Root of every error that hvolab raises on purpose.
+
+    what    what was wrong, as a sentence without its full stop
+    where   where it was found: architecture, mode, level, VA, PFN, entry in hex, file and offset
+    rule    which rule it breaks: manual section, kernel file, or hvolab's own
+    remedy  what the user can do about it
+    """
+
+    def __init__(self, what: str, *, where: str = "", rule: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.rule = rule
+        self.remedy = remedy
+        parts = [what]
+        parts += [f"where: {where}"] if where else []
+        parts += [f"rule: {rule}"] if rule else []
+        parts += [f"what to do: {remedy}"] if remedy else []
+        super().__init__("; ".join(parts))
+
+    def as_dict(self) -> dict[str, str]:
+        """The parts of the error by name, empty ones left out, for JSON output."""
+        parts = {"what": self.what, "where": self.where, "rule": self.rule, "remedy": self.remedy}
+        return {name: text for name, text in parts.items() if text}
+
+
+class UsageError(HvolabError):
+    """A wrong option or argument: an unknown architecture, mode, size or name."""
+
+
+class DescriptionError(HvolabError):
+    """An architecture description that contradicts itself."""
+
+
+class EncodingError(HvolabError):
+    """A page-table entry that is reserved, illegal or cannot be encoded."""
+
+
+class AbsentMemoryError(HvolabError):
+    """An access to physical memory that the machine does not have, or that a core does not hold."""
+
+
+class OwnershipError(HvolabError):
+    """A frame that is used against its owner: freed twice, freed while reserved, handed out twice."""
+
+
+class MachineError(HvolabError):
+    """A machine that cannot be built or brought into the state asked for: too little memory, overlapping ranges."""
+
+
+class CoreFileError(HvolabError):
+    """A core file that cannot be read: truncated, garbled, not a core, or without what is needed."""
+
+
+class PluginError(HvolabError):
+    """A plugin that cannot be imported, raises, clashes or declares nonsense."""
+
+
+class KernelBug(HvolabError):  # noqa: N818 - the kernel's own word for it
+    """Where the modelled kernel code would stop with BUG() or BUG_ON()."""

@@ -1,0 +1,10 @@
+"""The optimisation itself, named as the kernel names it. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
+
+from __future__ import annotations
+
+from hvolab.hvo.engine import Hvo
+from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
+from hvolab.hvo.sizes import HasOrder, VmemmapSizes
+
+__all__ = ["ENOMEM", "ENOTSUPP", "HasOrder", "Hvo", "RemapFlag", "VmemmapPages", "VmemmapSizes"]

@@ -1,0 +1,196 @@
+"""Folios, one and in batch: what hugetlb calls. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
+
+from __future__ import annotations
+
+from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
+from hvolab.hvo.sizes import HasOrder, VmemmapSizes
+from hvolab.machine import lists
+from hvolab.machine.cpu import Cpu
+from hvolab.machine.machine import Machine
+from hvolab.trace import Batch, FolioStep, Warned
+
+_SYNCHRONIZE_RCU = int(RemapFlag.SYNCHRONIZE_RCU)
+_REMAP_NO_TLB_FLUSH = int(RemapFlag.REMAP_NO_TLB_FLUSH)
+_HALF = 32
+_HALF_MASK = (1 << _HALF) - 1
+_TYPE_SHIFT = 24
+
+
+class Hvo:
+    """HVO on one CPU of a machine. A folio is the VA of its head struct page, as in the kernel.
+
+    machine  the machine
+    cpu      the CPU that carries everything out (default: the first)
+    """
+
+    def __init__(self, machine: Machine, cpu: Cpu | None = None) -> None:
+        self.machine = machine
+        self.cpu = machine.cpus[0] if cpu is None else cpu
+        self.remap = VmemmapRemap(machine, self.cpu)
+        layout = machine.struct_pages.layout
+        self._layout = layout
+        self._private = layout.private
+        self._optimized = 1 << layout.hpg_vmemmap_optimized
+        self._sizes: dict[int, VmemmapSizes] = {}
+        self._spans: dict[int, int] = {}
+
+    def sizes(self, h: HasOrder) -> VmemmapSizes:
+        """The sizes of the vmemmap of ``h``'s folios."""
+        known = self._sizes.get(h.order)
+        if known is None:
+            page_size = self.machine.target.mode.page_size
+            known = self._sizes[h.order] = VmemmapSizes(h.order, page_size, self._layout.size)
+            self._spans[h.order] = known.size if known.optimizable else 0
+        return known
+
+    def _span(self, h: HasOrder) -> int:
+        """Bytes of vmemmap of an optimizable folio, 0 for others."""
+        if h.order not in self._spans:
+            self.sizes(h)
+        return self._spans[h.order]
+
+    def folio_optimized(self, folio: int) -> bool:
+        """Kernel: folio_test_hugetlb_vmemmap_optimized()."""
+        return bool(self.cpu.load_word(folio + self._private) & self._optimized)
+
+    def should_optimize_folio(self, h: HasOrder, folio: int) -> bool:
+        """Kernel: vmemmap_should_optimize_folio()."""
+        if self.folio_optimized(folio) or not self.machine.optimize_enabled:
+            return False
+        return self._span(h) > 0
+
+    # one folio
+
+    def optimize_folio(self, h: HasOrder, folio: int) -> None:
+        """Optimise one folio; one that cannot be stays as it is. Kernel: hugetlb_vmemmap_optimize_folio()."""
+        pages = VmemmapPages()
+        self._optimize(h, folio, pages, _SYNCHRONIZE_RCU)
+        self.remap.free_page_list(pages)
+
+    def restore_folio(self, h: HasOrder, folio: int) -> int:
+        """Give a folio its vmemmap back: 0 or -ENOMEM. Kernel: hugetlb_vmemmap_restore_folio()."""
+        return self._restore(h, folio, _SYNCHRONIZE_RCU)
+
+    def split_folio(self, h: HasOrder, folio: int) -> int:
+        """Split the PMDs of a folio's vmemmap. Kernel: hugetlb_vmemmap_split_folio()."""
+        if not self.should_optimize_folio(h, folio):
+            return 0
+        return self.remap.split(folio, folio + self._span(h))
+
+    def _optimize(self, h: HasOrder, folio: int, pages: VmemmapPages, flags: int) -> int:
+        """Kernel: __hugetlb_vmemmap_optimize_folio()."""
+        machine = self.machine
+        self._guard(folio)
+        if not self.should_optimize_folio(h, folio):
+            return 0
+        listening = bool(machine.trace.listeners)
+        if listening:
+            machine.trace.emit(FolioStep("optimize.begin", folio))
+        machine.change_key(1)
+        if flags & _SYNCHRONIZE_RCU:
+            machine.synchronize_rcu()
+        # before the copy: a store to the head after it could reach the old head page through a stale TLB entry
+        self._set_optimized(folio, optimized=True)
+        result = self.remap.free(folio, folio + self._span(h), pages, flags)
+        if result:
+            machine.change_key(-1)
+            self._set_optimized(folio, optimized=False)
+        if listening:
+            machine.trace.emit(FolioStep("optimize.end", folio, result))
+        return result
+
+    def _restore(self, h: HasOrder, folio: int, flags: int) -> int:
+        """Kernel: __hugetlb_vmemmap_restore_folio()."""
+        machine = self.machine
+        self._guard(folio)
+        if not self.folio_optimized(folio):
+            return 0
+        listening = bool(machine.trace.listeners)
+        if listening:
+            machine.trace.emit(FolioStep("restore.begin", folio))
+        if flags & _SYNCHRONIZE_RCU:
+            machine.synchronize_rcu()
+        result = self.remap.alloc(folio, folio + self.sizes(h).size, flags)
+        if not result:
+            self._set_optimized(folio, optimized=False)
+            machine.change_key(-1)
+        if listening:
+            machine.trace.emit(FolioStep("restore.end", folio, result))
+        return result
+
+    # batches
+
+    def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
+        """Optimise every folio of a list. Kernel: hugetlb_vmemmap_optimize_folios().
+
+        folio_list  VA of the list head; folios are linked through their ``lru``
+        """
+        machine, lru = self.machine, self._layout.lru_next
+        self._batch("optimize.begin")
+        for node in lists.nodes(self.cpu, folio_list):
+            # the rest can still be split when it is remapped, with memory that the first ones give back
+            if self.split_folio(h, node - lru) == -ENOMEM:
+                break
+        machine.flush_tlb_all()
+        pages = VmemmapPages()
+        flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
+        for node in lists.nodes(self.cpu, folio_list):
+            result = self._optimize(h, node - lru, pages, flags)
+            flags &= ~_SYNCHRONIZE_RCU
+            if result == -ENOMEM and len(pages):
+                machine.flush_tlb_all()
+                self.remap.free_page_list(pages)
+                self._optimize(h, node - lru, pages, flags)
+        machine.flush_tlb_all()
+        self.remap.free_page_list(pages)
+        self._batch("optimize.end")
+
+    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
+        """Restore the folios of a list; those that are not optimised (any more) move to ``non_hvo_folios``.
+
+        Stops at the first that cannot be restored. Gives the number restored, or -ENOMEM.
+        Kernel: hugetlb_vmemmap_restore_folios().
+        """
+        lru = self._layout.lru_next
+        flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
+        restored = result = 0
+        self._batch("restore.begin")
+        for node in lists.nodes(self.cpu, folio_list):
+            if self.folio_optimized(node - lru):
+                result = self._restore(h, node - lru, flags)
+                flags &= ~_SYNCHRONIZE_RCU
+                if result:
+                    break
+                restored += 1
+            lists.move(self.cpu, node, non_hvo_folios)
+        if restored:
+            self.machine.flush_tlb_all()
+        self._batch("restore.end")
+        return result or restored
+
+    # helpers
+
+    def _set_optimized(self, folio: int, *, optimized: bool) -> None:
+        """Kernel: folio_set_hugetlb_vmemmap_optimized(), folio_clear_hugetlb_vmemmap_optimized()."""
+        va = folio + self._private
+        private = self.cpu.load_word(va)
+        self.cpu.store_word(va, private | self._optimized if optimized else private & ~self._optimized)
+
+    def _guard(self, folio: int) -> None:
+        """Report a folio that is no hugetlb folio or has references. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
+        layout = self._layout
+        word = self.cpu.load_word(folio + layout.page_type)
+        if self.machine.target.architecture.byte_order == "little":
+            page_type, refcount = word & _HALF_MASK, word >> _HALF
+        else:
+            page_type, refcount = word >> _HALF, word & _HALF_MASK
+        if self.machine.trace.listeners:
+            if page_type >> _TYPE_SHIFT != layout.page_type_hugetlb:
+                self.machine.trace.emit(Warned("the folio has no hugetlb type", folio))
+            if refcount:
+                self.machine.trace.emit(Warned(f"the folio has {refcount} references", folio))
+
+    def _batch(self, step: str) -> None:
+        if self.machine.trace.listeners:
+            self.machine.trace.emit(Batch(step))

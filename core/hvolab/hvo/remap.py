@@ -1,0 +1,306 @@
+"""One range of vmemmap: split its PMDs, remap its tails to the head's page, or give them pages of their own again."""
+
+from __future__ import annotations
+
+import enum
+import errno
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import EntryKind, PgprotRole
+from hvolab.errors import KernelBug, MachineError
+from hvolab.hvo.pages import VmemmapPages
+from hvolab.machine.cpu import Cpu
+from hvolab.machine.gfp import GFP_PGTABLE_KERNEL, GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
+from hvolab.machine.machine import Machine
+from hvolab.trace import EntriesStored
+
+ENOMEM = errno.ENOMEM
+#: The kernel's own number, which user space never sees.
+ENOTSUPP = 524
+_WORD_SHIFT = 3
+#: Frames freed at once: bounds what the bookkeeping of a large batch needs beside the list itself.
+_FREE_CHUNK = 1 << 16
+
+
+class RemapFlag(enum.IntFlag):
+    """Flags of a walk. Kernel: VMEMMAP_SPLIT_NO_TLB_FLUSH and its neighbours, v6.12."""
+
+    SPLIT_NO_TLB_FLUSH = 1 << 0
+    REMAP_NO_TLB_FLUSH = 1 << 1
+    SYNCHRONIZE_RCU = 1 << 2
+
+
+class Action(enum.Enum):
+    """What a walk does with the entries. Kernel: the ``remap_pte`` callback of the walk."""
+
+    SPLIT_ONLY = "vmemmap_split_pmd"
+    REMAP = "vmemmap_remap_pte"
+    RESTORE = "vmemmap_restore_pte"
+
+
+@dataclass(slots=True)
+class RemapWalk:
+    """State of one walk. Kernel: struct vmemmap_remap_walk in mm/hugetlb_vmemmap.c, v6.12."""
+
+    action: Action
+    flags: int
+    reuse_va: int
+    pages: VmemmapPages
+    reuse_pfn: int | None = None
+    nr_walked: int = 0
+
+
+class VmemmapRemap:
+    """Walks ranges of vmemmap on one CPU of a machine."""
+
+    def __init__(self, machine: Machine, cpu: Cpu) -> None:
+        self.machine = machine
+        self.cpu = cpu
+        target = machine.target
+        mode = target.mode
+        self._target = target
+        self._format = mode.format
+        self._last = mode.last
+        self._middle = mode.levels[-2]
+        self._last_depth = len(mode.levels) - 1
+        self._page_shift = mode.page_shift
+        self._page_size = mode.page_size
+        self._kernel = target.bits(self._last.name, PgprotRole.KERNEL)
+        self._kernel_ro = target.bits(self._last.name, PgprotRole.KERNEL_RO)
+        layout = machine.struct_pages.layout
+        self._layout = layout
+        self._reset_size = layout.reset_struct_pages * layout.size
+
+    # ranges
+
+    def split(self, start: int, end: int) -> int:
+        """Split the PMDs that map the range, without flushing. Kernel: vmemmap_remap_split()."""
+        return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, RemapFlag.SPLIT_NO_TLB_FLUSH, start, VmemmapPages()))
+
+    def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int) -> int:
+        """Remap ``[reuse, end)`` to one page, put the pages that fall free on ``pages``; roll back on error.
+
+        Gives 0 or a negative errno. Kernel: vmemmap_remap_free().
+        """
+        machine = self.machine
+        walk = RemapWalk(Action.REMAP, flags, reuse, pages)
+        node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
+        walk.reuse_pfn = machine.alloc_pages(GFP_VMEMMAP_HEAD, 0, node)
+        if walk.reuse_pfn is not None:
+            self.cpu.copy_page(machine.page_to_virt(walk.reuse_pfn), reuse)
+            pages.add(walk.reuse_pfn)
+            machine.memmap_pages_add(1)
+        result = self._walk(reuse, end, walk)
+        if result and walk.nr_walked:
+            end = reuse + walk.nr_walked * self._page_size
+            self._walk(reuse, end, RemapWalk(Action.RESTORE, 0, reuse, pages))
+        return result
+
+    def alloc(self, reuse: int, end: int, flags: int) -> int:
+        """Give every tail page of ``[reuse, end)`` a page of its own again. Kernel: vmemmap_remap_alloc()."""
+        pages = VmemmapPages()
+        if not self._alloc_page_list(reuse + self._page_size, end, pages):
+            return -ENOMEM
+        return self._walk(reuse, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
+
+    def _alloc_page_list(self, start: int, end: int, pages: VmemmapPages) -> bool:
+        """Allocate a page for each page of the range, or none. Kernel: alloc_vmemmap_page_list()."""
+        machine = self.machine
+        count = (end - start) >> self._page_shift
+        node = self._layout.node(self.cpu.load_word(start + self._layout.flags))
+        pages.add_run(machine.alloc_pages_run(count, GFP_VMEMMAP_RESTORE, node))
+        if len(pages) < count:
+            machine.free_page_run(pages.take_all())
+            return False
+        machine.memmap_pages_add(count)
+        return True
+
+    def free_page_list(self, pages: VmemmapPages) -> None:
+        """Give every page of the list back, from first to last. Kernel: free_vmemmap_page_list()."""
+        pfns = pages.take_all()
+        machine = self.machine
+        limit = 1 if machine.trace.single_steps else _FREE_CHUNK
+        reserved = np.empty(pfns.size, dtype=np.bool_)
+        for first in range(0, pfns.size, _FREE_CHUNK):
+            reserved[first : first + _FREE_CHUNK] = machine.records.reserved(pfns[first : first + _FREE_CHUNK])
+        for start, stop in _runs(reserved, limit):
+            if reserved[start]:
+                machine.memmap_boot_pages_add(start - stop)
+                machine.free_bootmem_run(pfns[start:stop])
+            else:
+                machine.memmap_pages_add(start - stop)
+                machine.free_page_run(pfns[start:stop])
+
+    # the walk
+
+    def _walk(self, start: int, end: int, walk: RemapWalk) -> int:
+        """Kernel: vmemmap_remap_range()."""
+        size = self._middle.size
+        va = start
+        while va < end:
+            following = min((va // size + 1) * size, end)
+            result, index = self._pmd_entry(va, walk)
+            if result:
+                return result
+            if walk.action is not Action.SPLIT_ONLY:
+                self._pte_entries(va, (following - va) >> self._page_shift, index, walk)
+            va = following
+        if walk.action is not Action.SPLIT_ONLY and not walk.flags & RemapFlag.REMAP_NO_TLB_FLUSH:
+            self.machine.flush_tlb_kernel_range(start, end)
+        return 0
+
+    def _pmd_entry(self, va: int, walk: RemapWalk) -> tuple[int, int]:
+        """Split the PMD of ``va`` if it is a leaf; give the result and the word of the PTE of ``va``.
+
+        Kernel: vmemmap_pmd_entry().
+        """
+        depth, index, raw = self.machine.tables.descend(va)
+        head = None
+        if depth == self._last_depth:
+            pfn = self._target.page_form.get_address(raw) >> self._page_shift
+        elif depth == self._last_depth - 1 and self._is_leaf(raw):
+            form = self._format.form(self._middle.name, EntryKind.LEAF)
+            head = form.get_address(raw) >> self._page_shift
+            pfn = head + self._last.index(va)
+        else:
+            raise MachineError(
+                f"the vmemmap at VA {va:#x} is not mapped by {self._middle.name} or {self._last.name}",
+                where=self.machine.tables.describe(va),
+                remedy="HVO needs struct pages that are there: check the vmemmap base and the page tables",
+            )
+        if not walk.nr_walked and self.machine.records.self_hosted(self.cpu, pfn):
+            return -ENOTSUPP, index
+        if head is None:
+            return 0, index
+        result = self._split_pmd(va & ~(self._middle.size - 1), head, index, walk)
+        if result or walk.action is Action.SPLIT_ONLY:
+            return result, index
+        return 0, self.machine.tables.descend(va)[1]
+
+    def _is_leaf(self, raw: int) -> bool:
+        return self._format.classify(self._middle.name, raw) is EntryKind.LEAF
+
+    def _split_pmd(self, va: int, head: int, index: int, walk: RemapWalk) -> int:
+        """Replace the PMD leaf in word ``index``, which maps ``head``, by a table. Kernel: vmemmap_split_pmd()."""
+        machine = self.machine
+        table = machine.alloc_pages(GFP_PGTABLE_KERNEL, 0)
+        if table is None:
+            return -ENOMEM
+        pfns = np.arange(head, head + self._last.entries, dtype=np.int64)
+        entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
+        slot = table << self._page_shift
+        self._store(self._last.name, slot, va, np.zeros_like(entries), entries, live=False)
+        raw = machine.memory.scalar[index]
+        if not self._is_leaf(raw):  # somebody else has split it meanwhile
+            machine.free_pages(table, 0)
+            return 0
+        if not machine.records.reserved(np.array([head], dtype=np.int64))[0]:
+            machine.split_page(head, self._middle.shift - self._page_shift)
+        self.cpu.barrier("smp_wmb")
+        pointer = np.array([self._target.table(self._middle.name, table)], dtype=np.uint64)
+        slot = machine.memory.base + (index << _WORD_SHIFT)
+        self._store(self._middle.name, slot, va, np.array([raw], dtype=np.uint64), pointer, live=True)
+        if not walk.flags & RemapFlag.SPLIT_NO_TLB_FLUSH:
+            machine.flush_tlb_kernel_range(va, va + self._middle.size)
+        return 0
+
+    def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> None:
+        """Remap or restore ``count`` entries of one table, from word ``index`` on. Kernel: vmemmap_pte_entry()."""
+        raws = self.machine.memory.words[index : index + count].copy()
+        frames = self._target.page_frames(raws)
+        first = 0
+        if walk.reuse_pfn is None:  # the first entry of all tells the page to reuse, and stays
+            walk.reuse_pfn = int(frames[0])
+            first = 1
+        walk.nr_walked += first
+        if first < count:
+            rest = va + first * self._page_size
+            act = self._remap_ptes if walk.action is Action.REMAP else self._restore_ptes
+            act(rest, index + first, raws[first:], frames[first:], walk)
+
+    def _remap_ptes(
+        self,
+        va: int,
+        index: int,
+        raws: npt.NDArray[np.uint64],
+        frames: npt.NDArray[np.int64],
+        walk: RemapWalk,
+    ) -> None:
+        """Map a run of pages to the page to reuse, read-only but for the head. Kernel: vmemmap_remap_pte()."""
+        assert walk.reuse_pfn is not None  # noqa: S101 - the first entry has set it
+        address = self._target.page_form.put_address(walk.reuse_pfn << self._page_shift)
+        entries = np.full(raws.size, address | self._kernel_ro, dtype=np.uint64)
+        if va == walk.reuse_va:
+            entries[0] = address | self._kernel
+            taken = walk.pages.pop()
+            if taken != walk.reuse_pfn:
+                raise KernelBug(f"the new head page {walk.reuse_pfn:#x} is not first on the list, {taken:#x} is")
+            self.cpu.barrier("smp_wmb")
+        walk.pages.add_run(frames)
+        walk.nr_walked += raws.size
+        self._store(self._last.name, self.machine.memory.base + (index << _WORD_SHIFT), va, raws, entries, live=True)
+
+    def _restore_ptes(
+        self,
+        va: int,
+        index: int,
+        raws: npt.NDArray[np.uint64],
+        frames: npt.NDArray[np.int64],
+        walk: RemapWalk,
+    ) -> None:
+        """Give each page of a run a page of its own again. Kernel: vmemmap_restore_pte(), reset_struct_pages()."""
+        machine, cpu = self.machine, self.cpu
+        put_address, shift = self._target.page_form.put_address, self._page_shift
+        slot = machine.memory.base + (index << _WORD_SHIFT)
+        if not (frames == walk.reuse_pfn).all():
+            wrong = int(np.flatnonzero(frames != walk.reuse_pfn)[0])
+            raise KernelBug(
+                f"a tail at VA {va + wrong * self._page_size:#x} is not mapped to the page to reuse",
+                where=f"{self._target.describe(self._last.name, int(raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
+                rule="BUG_ON() in vmemmap_restore_pte()",
+            )
+        listening = bool(machine.trace.listeners)
+        for position in range(raws.size):
+            pfn = walk.pages.pop()
+            to = machine.page_to_virt(pfn)
+            cpu.copy_page(to, walk.reuse_va)
+            cpu.copy(to, to + self._reset_size, self._reset_size)
+            cpu.barrier("smp_wmb")
+            raw = put_address(pfn << shift) | self._kernel
+            if listening:
+                before, after = raws[position : position + 1], np.array([raw], dtype=np.uint64)
+                self._store(self._last.name, slot, va, before, after, live=True)
+            else:
+                cpu.write_entry(machine.virt(slot), raw)
+            slot += self._last.entry_bytes
+            va += self._page_size
+        walk.nr_walked += raws.size
+
+    def _store(
+        self,
+        level: str,
+        slot: int,
+        va: int,
+        before: npt.NDArray[np.uint64],
+        after: npt.NDArray[np.uint64],
+        *,
+        live: bool,
+    ) -> None:
+        """Store a run of entries at PA ``slot``. Kernel: set_pte_at(), pmd_populate_kernel()."""
+        self.cpu.write_entries(self.machine.virt(slot), after)
+        if self.machine.trace.listeners:
+            self.machine.trace.emit(EntriesStored(self.cpu.index, level, slot, va, before, after, live))
+
+
+def _runs(flags: npt.NDArray[np.bool_], limit: int) -> list[tuple[int, int]]:
+    """Maximal runs of equal flags as pairs of first and one past the last, none longer than ``limit``."""
+    if not flags.size:
+        return []
+    breaks = (np.flatnonzero(np.diff(flags)) + 1).tolist()
+    runs = []
+    for start, stop in zip([0, *breaks], [*breaks, flags.size], strict=True):
+        runs.extend((first, min(first + limit, stop)) for first in range(start, stop, limit))
+    return runs

@@ -1,0 +1,28 @@
+"""What a machine is made of: memory, frames, page tables, struct pages, CPUs and their TLBs."""
+
+from __future__ import annotations
+
+from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
+from hvolab.machine.cpu import Cpu
+from hvolab.machine.frames import FrameAllocator
+from hvolab.machine.machine import Machine
+from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.model_cpu import ModelCpu
+from hvolab.machine.structpage import V6_12, StructPageLayout
+from hvolab.machine.structpages import StructPages
+from hvolab.machine.tables import PageTables
+
+__all__ = [
+    "V6_12",
+    "Cpu",
+    "FrameAllocator",
+    "Machine",
+    "MachineSpec",
+    "ModelCpu",
+    "PageTables",
+    "PhysicalMemory",
+    "StructPageLayout",
+    "StructPages",
+    "VmemmapBacking",
+    "build_machine",
+]

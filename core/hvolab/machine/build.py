@@ -1,0 +1,284 @@
+"""Builds a machine as a kernel finds it after boot: direct map, vmemmap, struct pages, free memory."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
+from hvolab.errors import MachineError
+from hvolab.machine.frames import FrameAllocator
+from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.machine import Machine
+from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.model_cpu import ModelCpu
+from hvolab.machine.records import StructPageRecords
+from hvolab.machine.structpage import V6_12, StructPageLayout
+from hvolab.machine.structpages import StructPages
+from hvolab.machine.tables import PageTables
+from hvolab.machine.zones import Extent, ZoneKind, ZoneSpec
+from hvolab.trace import Trace
+
+#: Frames set aside at the bottom of RAM: the first, as firmware keeps it, and those for emulated CPUs.
+_FIRMWARE_FRAMES = 1
+_SCRATCH_FRAMES = 64
+_DATA_FRAMES = 1
+_MAX_PAGE_ORDER = 10
+
+
+class VmemmapBacking(enum.Enum):
+    """Whose frames the vmemmap lies in."""
+
+    BOOT = "boot"  #: reserved at boot
+    BUDDY = "buddy"  #: allocated from the page allocator, as for hotplugged memory
+    SELF_HOSTED = "self-hosted"  #: in the memory that it describes (memmap_on_memory), the first block aside
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """What to build.
+
+    memory                bytes of RAM
+    nodes                 NUMA nodes, of equal size
+    movable_nodes         nodes that have only ZONE_MOVABLE; not node 0
+    cpus                  modelled CPUs
+    vmemmap               whose frames the vmemmap lies in
+    deferred_struct_pages leave the struct pages of free memory zero until the frames are used, as
+                          CONFIG_DEFERRED_STRUCT_PAGE_INIT does: a 1 TiB machine has 16 GiB of them
+    tlb_capacity          translations that a CPU keeps per size of leaf; ``None``: all
+    release_freed         freed frames give their bytes back to the host
+    optimize_enabled      the boot parameter hugetlb_free_vmemmap
+    layout                struct page
+    """
+
+    memory: int = 4 << 30
+    nodes: int = 1
+    movable_nodes: frozenset[int] = frozenset()
+    cpus: int = 1
+    vmemmap: VmemmapBacking = VmemmapBacking.BOOT
+    deferred_struct_pages: bool = False
+    tlb_capacity: int | None = None
+    release_freed: bool = False
+    optimize_enabled: bool = True
+    layout: StructPageLayout = V6_12
+
+
+def build_machine(target: Target, spec: MachineSpec | None = None) -> Machine:
+    """Build a machine for ``target``; raises MachineError where memory is too small or nodes do not fit."""
+    return _Builder(target, MachineSpec() if spec is None else spec).build()
+
+
+class _Builder:
+    """The steps of building one machine, in order."""
+
+    def __init__(self, target: Target, spec: MachineSpec) -> None:
+        self.target = target
+        self.spec = spec
+        self.mode = target.mode
+        self.shift = self.mode.page_shift
+        self._spare: tuple[int, int] = (0, 0)
+        _check(spec)
+        base = target.architecture.ram_base
+        if (self._vmemmap_offset(base) + spec.memory) * spec.layout.size >> self.shift > self._vmemmap_room():
+            raise MachineError(
+                f"the vmemmap of {spec.memory:#x} bytes of RAM does not fit above VA {self.mode.vmemmap_base:#x}",
+                where=self.mode.name,
+                remedy="build a smaller machine",
+            )
+        byte_order = target.architecture.byte_order
+        self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
+        self.ranges = self._node_ranges()
+        zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
+        largest = max(_MAX_PAGE_ORDER, self.mode.levels[-2].shift - self.shift)
+        self.frames = FrameAllocator(zones, max_order=largest)
+
+    def build(self) -> Machine:
+        """Carry out the steps."""
+        spec, trace = self.spec, Trace()
+        self.frames.reserve(self.memory.first_pfn, _FIRMWARE_FRAMES)
+        scratch = self.frames.reserve_any(_SCRATCH_FRAMES, 1, 0)
+        data = self.frames.reserve_any(_DATA_FRAMES, 1, 0)
+        tables = PageTables(self.memory, self.target, self._new_table(self.mode.levels[0]))
+        self.tables = tables
+        self._map_direct()
+        pages = StructPages(tables, spec.layout)
+        backing = self._map_vmemmap(pages)
+        self._initialise_struct_pages(pages, backing)
+        machine = Machine(
+            target=self.target,
+            memory=self.memory,
+            tables=tables,
+            struct_pages=pages,
+            records=StructPageRecords(pages, self.memory.halves),
+            frames=self.frames,
+            trace=trace,
+            nodes=spec.nodes,
+            vmemmap=tuple((extent.start, extent.stop) for extent in self.ranges),
+            optimize_enabled=spec.optimize_enabled,
+            release_freed=spec.release_freed,
+            scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
+        )
+        machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
+        boot = sum(frames.size for owner, frames in backing if owner is VmemmapBacking.BOOT)
+        machine.counters.nr_memmap_boot_pages = boot
+        machine.counters.nr_memmap_pages = sum(frames.size for _, frames in backing) - boot
+        machine.cpus = [
+            ModelCpu(index, self.memory, tables, trace, tlb_capacity=spec.tlb_capacity) for index in range(spec.cpus)
+        ]
+        return machine
+
+    def _vmemmap_offset(self, base: int) -> int:
+        return base if self.mode.origin is LinearOrigin.ZERO else 0
+
+    def _vmemmap_room(self) -> int:
+        above = [base for base in (self.mode.direct_map_base, 1 << 64) if base > self.mode.vmemmap_base]
+        return min(above) - self.mode.vmemmap_base
+
+    # nodes and zones
+
+    def _node_ranges(self) -> list[Extent]:
+        """PFN range of each node: equal parts, cut where one leaf of the vmemmap ends."""
+        unit = self._frames_per_unit()
+        total, nodes = self.memory.frames, self.spec.nodes
+        first = self.memory.first_pfn
+        part = total // nodes // unit * unit if nodes > 1 else total
+        if not part:
+            raise MachineError(
+                f"{self.spec.memory:#x} bytes are too little for {nodes} nodes",
+                rule=f"a node is at least {unit << self.shift:#x} bytes, what one leaf of the vmemmap describes",
+                remedy="give more memory or fewer nodes",
+            )
+        cuts = [first + part * node for node in range(nodes)] + [first + total]
+        return [Extent(start, stop) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    def _zones(self, node: int, extent: Extent) -> list[ZoneSpec]:
+        if node in self.spec.movable_nodes:
+            return [ZoneSpec(ZoneKind.MOVABLE, node, (extent,))]
+        zones, start = [], extent.start
+        for limit in self.target.architecture.zone_limits:
+            stop = min(extent.stop, limit.limit >> self.shift)
+            if stop > start:
+                zones.append(ZoneSpec(ZoneKind[limit.name], node, (Extent(start, stop),)))
+                start = stop
+        if start < extent.stop:
+            zones.append(ZoneSpec(ZoneKind.NORMAL, node, (Extent(start, extent.stop),)))
+        return zones
+
+    # tables
+
+    def _new_table(self, level: Level) -> int:
+        """PA of a zeroed table; tables smaller than a frame share one."""
+        size = level.table_bytes
+        if size < self.mode.page_size:
+            pa, left = self._spare
+            if left < size:
+                pa, left = self.frames.reserve_any(1, 1, 0) << self.shift, self.mode.page_size
+            self._spare = (pa + size, left - size)
+            return pa
+        count = size >> self.shift
+        return self.frames.reserve_any(count, count, 0) << self.shift
+
+    def _map_direct(self) -> None:
+        """Map all RAM, by the largest leaves that fit."""
+        names = [level.name for level in self.mode.levels]
+        levels = self.mode.levels[names.index(self.mode.direct_map_level) :]
+        origin = self.memory.base if self.mode.origin is LinearOrigin.RAM else 0
+        pa, end = self.memory.base, self.memory.base + self.memory.size
+        while pa < end:
+            va = self.mode.direct_map_base + pa - origin
+            level = next(level for level in levels if not (pa | va) & (level.size - 1) and pa + level.size <= end)
+            role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
+            self.tables.map_leaf(va, pa >> self.shift, level.name, role, self._new_table)
+            pa += level.size
+
+    # vmemmap
+
+    def _frames_per_unit(self) -> int:
+        """Frames that one leaf of the vmemmap describes."""
+        return self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
+
+    def _map_vmemmap(self, pages: StructPages) -> list[tuple[VmemmapBacking, npt.NDArray[np.int64]]]:
+        """Map the struct pages of all RAM; give the frames behind them and whose they are."""
+        level = self.mode.level(self.mode.vmemmap_level)
+        role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
+        backing = []
+        first_va = pages.va(self.memory.first_pfn) & ~(level.size - 1)
+        for node, extent in enumerate(self.ranges):
+            va = max(first_va, pages.va(extent.start) & ~(level.size - 1))
+            while va < pages.va(extent.stop):
+                owner, pfn = self._vmemmap_block(node, pages.pfn(va), level, first=va == first_va)
+                self.tables.map_leaf(va, pfn, level.name, role, self._new_table)
+                backing.append((owner, np.arange(pfn, pfn + (level.size >> self.shift), dtype=np.int64)))
+                va += level.size
+        return backing
+
+    def _vmemmap_block(self, node: int, pfn: int, level: Level, *, first: bool) -> tuple[VmemmapBacking, int]:
+        """Frames for one leaf of the vmemmap, which describes the frames from ``pfn`` on."""
+        count = level.size >> self.shift
+        wanted = self.spec.vmemmap
+        if wanted is VmemmapBacking.SELF_HOSTED and not first:
+            self.frames.reserve(pfn, count)
+            return wanted, pfn
+        if wanted is VmemmapBacking.BUDDY:
+            block = self.frames.allocate(count.bit_length() - 1, GFP_KERNEL, node)
+            if block is None:
+                raise self._too_small()
+            return wanted, block
+        home = 0 if node in self.spec.movable_nodes else node
+        try:
+            return VmemmapBacking.BOOT, self.frames.reserve_any(count, count, home)
+        except MachineError as error:
+            raise self._too_small() from error
+
+    def _too_small(self) -> MachineError:
+        unit = self.mode.level(self.mode.vmemmap_level).size
+        return MachineError(
+            f"{self.spec.memory:#x} bytes of RAM are too little for their own vmemmap",
+            rule=f"struct pages lie in aligned blocks of {unit:#x} bytes",
+            remedy="give the machine more memory",
+        )
+
+    def _initialise_struct_pages(
+        self, pages: StructPages, backing: list[tuple[VmemmapBacking, npt.NDArray[np.int64]]]
+    ) -> None:
+        if not self.spec.deferred_struct_pages:
+            for extent in self.ranges:
+                for zone in self._zones(self.ranges.index(extent), extent):
+                    for part in zone.extents:
+                        pages.initialise(part.start, part.frames, node=zone.node, zone=_zone_number(zone))
+        layout = self.spec.layout
+        for owner, frames in backing:
+            boot = owner is VmemmapBacking.BOOT
+            zone = self.frames.zone_of(int(frames[0]))
+            registered = boot and self.target.architecture.traits.bootmem_info
+            pages.initialise(
+                int(frames[0]),
+                frames.size,
+                node=zone.node,
+                zone=_zone_number(zone),
+                refcount=layout.bootmem_refcount if registered else 1,
+                reserved=boot,
+            )
+            if registered:
+                pages.set_words(frames, layout.index, layout.bootmem_types[0])
+            if owner is VmemmapBacking.SELF_HOSTED:
+                where = (pages.locate(frames) + layout.flags) // 8
+                self.memory.words[where] |= np.uint64(1 << layout.pg_vmemmap_self_hosted)
+
+
+def _zone_number(zone: ZoneSpec) -> int:
+    """The number that a struct page's flags carry for the zone. Kernel: enum zone_type."""
+    return int(zone.kind)
+
+
+def _check(spec: MachineSpec) -> None:
+    if spec.memory <= 0 or spec.nodes < 1 or spec.cpus < 1:
+        raise MachineError("a machine needs memory, a node and a CPU", remedy="give positive numbers")
+    if 0 in spec.movable_nodes or any(node >= spec.nodes for node in spec.movable_nodes):
+        raise MachineError(
+            f"movable-only nodes {sorted(spec.movable_nodes)} of {spec.nodes}",
+            rule="node 0 holds the kernel's own memory and is never movable-only",
+        )

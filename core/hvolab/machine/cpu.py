@@ -1,0 +1,81 @@
+"""The CPU as the seam: everything that HVO does to memory or translation goes through it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Entries = npt.NDArray[np.uint64]
+
+
+class Cpu(Protocol):
+    """One CPU with a TLB of its own.
+
+    A stale translation may survive until it is flushed, and never after. An access that the MMU refuses raises
+    :class:`hvolab.arch.PageFault`. VAs of page-table slots are those of the direct map.
+
+    index  number of the CPU in its machine
+    """
+
+    index: int
+
+    def load(self, va: int, size: int) -> bytes:
+        """The bytes ``[va, va + size)``; may cross pages."""
+        ...
+
+    def store(self, va: int, data: bytes) -> None:
+        """Store ``data`` at ``va``; may cross pages, and then nothing is stored where any page faults."""
+        ...
+
+    def load_word(self, va: int) -> int:
+        """The eight bytes at ``va``, which is aligned, as an integer in the machine's byte order."""
+        ...
+
+    def store_word(self, va: int, value: int) -> None:
+        """Store eight bytes at ``va``, which is aligned."""
+        ...
+
+    def compare_and_swap(self, va: int, old: int, new: int) -> int:
+        """Store ``new`` at ``va`` if ``old`` is there; give what was there."""
+        ...
+
+    def copy_page(self, to_va: int, from_va: int) -> None:
+        """Copy one page. Kernel: copy_page()."""
+        ...
+
+    def copy(self, to_va: int, from_va: int, size: int) -> None:
+        """Copy ``size`` bytes, neither range crossing a page. Kernel: memcpy()."""
+        ...
+
+    def write_entry(self, slot_va: int, raw: int) -> None:
+        """Store one page-table entry. Kernel: set_pte()."""
+        ...
+
+    def write_entries(self, slot_va: int, raws: Entries) -> None:
+        """Store a run of page-table entries, in order of VA."""
+        ...
+
+    def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
+        """Replace an entry by compare-and-swap; give what was there."""
+        ...
+
+    def flush_range(self, start: int, end: int) -> None:
+        """Forget the translations of ``[start, end)`` on this CPU."""
+        ...
+
+    def flush_all(self) -> None:
+        """Forget every translation on this CPU."""
+        ...
+
+    def barrier(self, kind: str) -> None:
+        """What the architecture has for ``smp_wmb``, the walker's barrier and the instruction barrier."""
+        ...
+
+    def cached_frames(self) -> npt.NDArray[np.int64] | None:
+        """PFNs (first of each translation, with the pages that it spans) that the TLB holds: shape (n, 2).
+
+        ``None`` where the CPU cannot tell.
+        """
+        ...

@@ -1,0 +1,145 @@
+"""Sparse physical memory as real bytes: a 1 TiB machine costs what it touches."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.errors import AbsentMemoryError, MachineError
+
+# Python 3.11's mmap does not name it; 0x4000 on Linux for every architecture that Python runs on here.
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+_WORD = 8
+
+
+class Words(Protocol):
+    """Eight-byte words of memory by index, as Python integers in the machine's byte order."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
+class _ForeignWords:
+    """Words in the byte order that the host does not have."""
+
+    def __init__(self, words: npt.NDArray[np.uint64]) -> None:
+        self._words = words
+
+    def __getitem__(self, index: int, /) -> int:
+        return int(self._words[index])
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        self._words[index] = value
+
+
+class PhysicalMemory:
+    """RAM from ``base`` on, ``size`` bytes, as one private mapping that is backed page by page when touched.
+
+    base, size  bytes; both multiples of the page size
+    octets      every byte, uint8
+    halves      every four-byte half word, uint32 in the machine's byte order
+    words       every eight-byte word, uint64 likewise
+    pages       the same by page: shape (frames, words of a page)
+    scalar      the same words, one at a time and fast, as Python integers
+    present     ``None``, or one flag for each frame: which frames the machine holds (memory from a core)
+
+    The buffer can be given to an emulator as it is: ``octets.ctypes.data`` is its host pointer.
+    """
+
+    def __init__(self, base: int, size: int, *, page_shift: int, byte_order: str = "little") -> None:
+        page = 1 << page_shift
+        if size <= 0 or size % page or base % page:
+            raise MachineError(
+                f"RAM of {size:#x} bytes at PA {base:#x} is not a whole number of pages of {page:#x} bytes"
+            )
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        try:
+            self._map = mmap.mmap(-1, size, flags=flags)
+        except (OSError, ValueError, OverflowError) as error:
+            raise MachineError(
+                f"the host does not map {size:#x} bytes: {error}",
+                remedy="build a smaller machine, or allow overcommit (vm.overcommit_memory 0 or 1)",
+            ) from error
+        self.base = base
+        self.size = size
+        self.page_shift = page_shift
+        self.first_pfn = base >> page_shift
+        self.frames = size >> page_shift
+        native = byte_order == "little" if np.little_endian else byte_order == "big"
+        self.octets: npt.NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
+        prefix = "<" if byte_order == "little" else ">"
+        self.halves: npt.NDArray[np.uint32] = self.octets.view(f"{prefix}u4")
+        self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
+        self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // _WORD)
+        self.scalar: Words = memoryview(self._map).cast("Q") if native else _ForeignWords(self.words)
+        self.present: npt.NDArray[np.bool_] | None = None
+
+    def offset(self, pa: int, size: int = 1) -> int:
+        """Offset of ``[pa, pa + size)`` in the buffer; raises AbsentMemoryError where there is no memory."""
+        offset = pa - self.base
+        if offset < 0 or offset + size > self.size:
+            raise AbsentMemoryError(
+                f"there is no memory at PA {pa:#x}", where=f"RAM is [{self.base:#x}, {self.base + self.size:#x})"
+            )
+        if self.present is not None and not self.present[
+            offset >> self.page_shift : (offset + size - 1 >> self.page_shift) + 1
+        ].all():
+            raise AbsentMemoryError(
+                f"the frame at PA {pa:#x} is not in the core",
+                where=f"PFN {pa >> self.page_shift:#x}",
+                remedy="use a core that holds it: page tables and vmemmap must not be filtered out",
+            )
+        return offset
+
+    def holds(self, pa: int) -> bool:
+        """Whether the frame of ``pa`` is there."""
+        frame = (pa - self.base) >> self.page_shift
+        return 0 <= frame < self.frames and (self.present is None or bool(self.present[frame]))
+
+    def read_word(self, pa: int) -> int:
+        """The eight bytes at ``pa``."""
+        return self.scalar[self.offset(pa, _WORD) // _WORD]
+
+    def write_word(self, pa: int, value: int) -> None:
+        """Store eight bytes at ``pa``."""
+        self.scalar[self.offset(pa, _WORD) // _WORD] = value
+
+    def view(self, pa: int, size: int) -> npt.NDArray[np.uint8]:
+        """The bytes ``[pa, pa + size)``, not copied."""
+        offset = self.offset(pa, size)
+        return self.octets[offset : offset + size]
+
+    def word_view(self, pa: int, count: int) -> npt.NDArray[np.uint64]:
+        """``count`` words from ``pa`` on, not copied."""
+        first = self.offset(pa, count * _WORD) // _WORD
+        return self.words[first : first + count]
+
+    def frame(self, pfn: int) -> npt.NDArray[np.uint64]:
+        """The words of one frame, not copied."""
+        self.offset(pfn << self.page_shift)
+        return self.pages[pfn - self.first_pfn]
+
+    def zero(self, pfn: int, frames: int) -> None:
+        """Fill ``frames`` frames from ``pfn`` on with zeros."""
+        first = self.offset(pfn << self.page_shift, frames << self.page_shift) >> self.page_shift
+        self.pages[first : first + frames] = 0
+
+    def release(self, pfns: npt.NDArray[np.int64]) -> None:
+        """Give the host pages of these frames back; the frames read as zeros from then on."""
+        if not pfns.size:
+            return
+        ordered = np.sort(pfns)
+        breaks = np.flatnonzero(np.diff(ordered) != 1) + 1
+        starts = np.concatenate(([0], breaks))
+        stops = np.concatenate((breaks, [ordered.size]))
+        granule = mmap.PAGESIZE >> self.page_shift or 1
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            # whole host pages only: a host page may be larger than the machine's
+            first = -(-(int(ordered[start]) - self.first_pfn) // granule) * granule
+            last = (int(ordered[stop - 1]) + 1 - self.first_pfn) // granule * granule
+            if last > first:
+                self._map.madvise(mmap.MADV_DONTNEED, first << self.page_shift, (last - first) << self.page_shift)

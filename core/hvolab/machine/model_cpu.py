@@ -1,0 +1,286 @@
+"""A CPU in Python: translates through the machine's tables, with a TLB that fills lazily and keeps what it has."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Access, EntryForm, EntryKind, Fault, FaultKind, PageFault, UpdateRule
+from hvolab.arch.target import Target
+from hvolab.errors import AbsentMemoryError
+from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.tables import PageTables
+from hvolab.trace import Barrier, PageCopied, Stored, Trace
+
+_READ, _WRITE = int(Access.READ), int(Access.WRITE)
+_WORD_SHIFT = 3
+
+#: What a TLB entry holds: PA of the first byte that it maps, and the accesses that it allows.
+Translation = tuple[int, int]
+
+
+class ModelCpu:
+    """One modelled CPU.
+
+    Every translation is kept until it is flushed, up to ``tlb_capacity`` for each size of leaf (``None``:
+    unlimited); then the oldest goes. A cached translation that does not allow an access is looked up again in
+    the tables before the access faults, as hardware and emulators do.
+    """
+
+    def __init__(
+        self, index: int, memory: PhysicalMemory, tables: PageTables, trace: Trace, *, tlb_capacity: int | None = None
+    ) -> None:
+        self.index = index
+        self.tlb_capacity = tlb_capacity
+        self._memory = memory
+        self._tables = tables
+        self._trace = trace
+        self._target: Target = tables.target
+        self._words = memory.scalar
+        self._base = memory.base
+        mode = self._target.mode
+        self._page_mask = mode.page_size - 1
+        self._page_shift = mode.page_shift
+        self._levels = mode.levels
+        leaves = [_leaf_form(self._target, level.name) for level in mode.levels]
+        self._leaf_forms = leaves
+        #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
+        self._tlb: list[tuple[int, dict[int, Translation]]] = [
+            (level.shift, {}) for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True) if form
+        ]
+        self._by_shift = dict(self._tlb)
+        self._pages = self._tlb[0][1]
+        #: The bits of an entry at each depth that decide what is allowed: all but the address.
+        self._deciding = [_deciding_bits(self._target, level.name) for level in mode.levels]
+        #: What entries with the same deciding bits allow, worked out once.
+        self._verdicts: dict[tuple[int, ...], FaultKind | int] = {}
+
+    # translation
+
+    def translate(self, va: int, need: int) -> int:
+        """PA of ``va`` for an access that needs ``need`` (bits of Access); raises PageFault."""
+        hit = self._pages.get(va >> self._page_shift)
+        if hit is not None and hit[1] & need == need:
+            return hit[0] + (va & self._page_mask)
+        for shift, cached in self._tlb[1:]:
+            hit = cached.get(va >> shift)
+            if hit is not None and hit[1] & need == need:
+                return hit[0] + (va & ((1 << shift) - 1))
+        return self._fill(va, need)
+
+    def _fill(self, va: int, need: int) -> int:
+        """Walk the tables for ``va``, keep the translation, give the PA; raises PageFault."""
+        tables: list[int] = []
+        try:
+            depth, index, raw = self._tables.descend(va, tables)
+        except AbsentMemoryError as error:
+            raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
+        deciding = self._deciding
+        key = (raw & deciding[depth], *[table & bits for table, bits in zip(tables, deciding, strict=False)])
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables))
+        if isinstance(verdict, FaultKind):
+            raise self._fault(verdict, need, va, depth, raw)
+        if verdict & need != need:
+            raise self._fault(FaultKind.PERMISSION, need, va, depth, raw)
+        raw, allowed = self._update_flags(va, need, depth, index, raw, verdict)
+        form = self._leaf_forms[depth]
+        assert form is not None  # noqa: S101 - _judge() would have told
+        start: int = form.get_address(raw)
+        shift = self._levels[depth].shift
+        cached = self._by_shift[shift]
+        if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
+            del cached[next(iter(cached))]
+        cached[va >> shift] = (start, allowed)
+        return start + (va & ((1 << shift) - 1))
+
+    def _judge(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | int:
+        """The accesses that a walk ending with ``raw`` allows, or why there is no translation."""
+        entry_format = self._target.mode.format
+        if not entry_format.valid.accepts(raw):
+            return FaultKind.TRANSLATION
+        form = self._leaf_forms[depth]
+        walk = (*tables, raw)
+        broken = any(
+            entry_format.broken_rules(level.name, entry) for level, entry in zip(self._levels, walk, strict=False)
+        )
+        if form is None or not form.matches(raw) or broken:
+            return FaultKind.RESERVED
+        return self._target.allowed(raw, tables)
+
+    def _update_flags(
+        self, va: int, need: int, depth: int, index: int, raw: int, allowed: int
+    ) -> tuple[int, int]:
+        """Set the accessed and dirty flags as the walker would, or fault where software has to."""
+        mmu = self._target.architecture.mmu
+        if mmu.accessed is not None and not mmu.accessed.accepts(raw):
+            if mmu.accessed_by is UpdateRule.SOFTWARE:
+                raise self._fault(FaultKind.ACCESS_FLAG, need, va, depth, raw)
+            if mmu.accessed_by is UpdateRule.WALKER:
+                raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
+        if mmu.dirty is not None and not mmu.dirty.accepts(raw):
+            if need & _WRITE and mmu.dirty_by is UpdateRule.SOFTWARE:
+                raise self._fault(FaultKind.DIRTY_FLAG, need, va, depth, raw)
+            if need & _WRITE and mmu.dirty_by is UpdateRule.WALKER:
+                raw = self._words[index] = raw & ~mmu.dirty.mask | mmu.dirty.value
+            elif mmu.dirty_by is UpdateRule.WALKER:
+                allowed &= ~_WRITE  # a later store walks again to set the flag
+        return raw, allowed
+
+    def _fault(self, kind: FaultKind, need: int, va: int, depth: int, raw: int) -> PageFault:
+        access = Access(need)
+        from_last = len(self._levels) - 1 - depth
+        syndrome = self._target.architecture.mmu.syndrome(kind, access, va, from_last)
+        return PageFault(Fault(kind, access, va, self._levels[depth].name, raw, self.index, syndrome))
+
+    # loads and stores
+
+    def _pieces(self, va: int, size: int, need: int) -> list[tuple[int, int]]:
+        """``[va, va + size)`` as pairs of PA and size, one for each page, every one translated first."""
+        pieces = []
+        while size:
+            part = min(size, self._page_mask + 1 - (va & self._page_mask))
+            pieces.append((self.translate(va, need), part))
+            va += part
+            size -= part
+        return pieces
+
+    def load(self, va: int, size: int) -> bytes:
+        """The bytes ``[va, va + size)``."""
+        return b"".join(self._memory.view(pa, part).tobytes() for pa, part in self._pieces(va, size, _READ))
+
+    def store(self, va: int, data: bytes) -> None:
+        """Store ``data`` at ``va``; nothing is stored where any page faults."""
+        done = 0
+        for pa, part in self._pieces(va, len(data), _WRITE):
+            self._memory.view(pa, part)[:] = np.frombuffer(data, np.uint8, part, done)
+            if self._trace.listeners:
+                self._trace.emit(Stored(self.index, va + done, pa, part))
+            done += part
+
+    def load_word(self, va: int) -> int:
+        """The eight bytes at ``va``."""
+        hit = self._pages.get(va >> self._page_shift)
+        if hit is not None and hit[1] & _READ:
+            pa = hit[0] + (va & self._page_mask)
+        else:
+            pa = self.translate(va, _READ)
+        return self._words[self._word(pa)]
+
+    def store_word(self, va: int, value: int) -> None:
+        """Store eight bytes at ``va``."""
+        pa = self.translate(va, _WRITE)
+        self._words[self._word(pa)] = value
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, pa, 8))
+
+    def _word(self, pa: int) -> int:
+        """Index of the word at ``pa``; raises AbsentMemoryError where there is no memory."""
+        offset = pa - self._base
+        if not 0 <= offset < self._memory.size or self._memory.present is not None:
+            self._memory.offset(pa, 8)
+        return offset >> _WORD_SHIFT
+
+    def compare_and_swap(self, va: int, old: int, new: int) -> int:
+        """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
+        needs_write = self._target.architecture.traits.compare_and_swap_needs_write
+        found = self._words[self._word(self.translate(va, _READ | _WRITE if needs_write else _READ))]
+        if found == old:
+            self.store_word(va, new)
+        return found
+
+    def copy_page(self, to_va: int, from_va: int) -> None:
+        """Copy one page."""
+        source = self.translate(from_va, _READ)
+        to = self.translate(to_va, _WRITE)
+        memory = self._memory
+        if memory.present is not None:
+            memory.offset(source)
+            memory.offset(to)
+        shift, base, pages = self._page_shift, self._base, memory.pages
+        if not (0 <= source - base < memory.size and 0 <= to - base < memory.size):
+            memory.offset(source, self._page_mask + 1)
+            memory.offset(to, self._page_mask + 1)
+        pages[(to - base) >> shift] = pages[(source - base) >> shift]
+        if self._trace.listeners:
+            self._trace.emit(PageCopied(self.index, to_va, from_va))
+
+    def copy(self, to_va: int, from_va: int, size: int) -> None:
+        """Copy ``size`` bytes within a page each."""
+        source = self.translate(from_va, _READ) - self._base
+        pa = self.translate(to_va, _WRITE)
+        to = pa - self._base
+        octets = self._memory.octets
+        octets[to : to + size] = octets[source : source + size]
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, to_va, pa, size))
+
+    # page tables
+
+    def write_entry(self, slot_va: int, raw: int) -> None:
+        """Store one page-table entry."""
+        self._words[self._word(self.translate(slot_va, _WRITE))] = raw
+
+    def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
+        """Store a run of page-table entries."""
+        first = self._word(self.translate(slot_va, _WRITE))
+        self._memory.words[first : first + raws.size] = raws
+
+    def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
+        """Replace an entry by compare-and-swap; give what was there."""
+        index = self._word(self.translate(slot_va, _READ | _WRITE))
+        found = self._words[index]
+        if found == old:
+            self._words[index] = new
+        return found
+
+    # flushes and barriers
+
+    def flush_range(self, start: int, end: int) -> None:
+        """Forget the translations of ``[start, end)``."""
+        for shift, cached in self._tlb:
+            first, last = start >> shift, (end - 1) >> shift
+            if last - first < len(cached):
+                for page in range(first, last + 1):
+                    cached.pop(page, None)
+            else:
+                for page in [page for page in cached if first <= page <= last]:
+                    del cached[page]
+
+    def flush_all(self) -> None:
+        """Forget every translation."""
+        if self._target.architecture.traits.flush_all_effective:
+            for _, cached in self._tlb:
+                cached.clear()
+
+    def barrier(self, kind: str) -> None:
+        """Only told: the model carries out stores in program order."""
+        if self._trace.listeners:
+            self._trace.emit(Barrier(self.index, kind))
+
+    def cached_frames(self) -> npt.NDArray[np.int64]:
+        """First PFN and number of pages of every cached translation, shape (n, 2)."""
+        rows = [
+            (pa >> self._page_shift, 1 << (shift - self._page_shift))
+            for shift, cached in self._tlb
+            for pa, _ in cached.values()
+        ]
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+
+def _leaf_form(target: Target, level: str) -> EntryForm | None:
+    """The form of a leaf at ``level``, or ``None`` where there are no leaves."""
+    forms = (form for form in target.mode.format.forms if form.kind is EntryKind.LEAF and level in form.levels)
+    return next(forms, None)
+
+
+def _deciding_bits(target: Target, level: str) -> int:
+    """The bits of an entry at ``level`` that are not address in every form, and those that a rule looks at."""
+    bits = 0
+    for form in target.mode.format.forms:
+        if level in form.levels:
+            bits |= ~form.address_mask
+            for rule in form.rules:
+                bits |= rule.broken_by.mask
+    return bits & ((1 << target.mode.format.entry_bits) - 1)

@@ -1,0 +1,81 @@
+"""What struct pages say of single frames, and who keeps that up to date: struct pages themselves, or an assumption."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.machine.cpu import Cpu
+from hvolab.machine.structpages import StructPages
+
+Pfns = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+class PageRecords(Protocol):
+    """What HVO and the allocator ask and tell about single frames."""
+
+    def reserved(self, pfns: Pfns) -> Flags:
+        """Which frames are reserved. Kernel: PageReserved()."""
+        ...
+
+    def self_hosted(self, cpu: Cpu, pfn: int) -> bool:
+        """Whether the frame is vmemmap that lies in what it describes. Kernel: PageVmemmapSelfHosted()."""
+        ...
+
+    def boot_registered(self, pfns: Pfns) -> Flags:
+        """Which boot frames are registered in bootmem_info and can be freed through it."""
+        ...
+
+    def allocated(self, first: int, count: int) -> None:
+        """``count`` frames from ``first`` on were handed out, each with one reference."""
+        ...
+
+    def allocated_run(self, pfns: Pfns) -> None:
+        """These single frames were handed out."""
+        ...
+
+    def freed(self, pfns: Pfns) -> None:
+        """These frames went back to the allocator."""
+        ...
+
+
+class StructPageRecords:
+    """Records in the struct pages of the machine."""
+
+    def __init__(self, pages: StructPages, halves: npt.NDArray[np.uint32]) -> None:
+        self._pages = pages
+        self._layout = pages.layout
+        self._halves = halves
+
+    def reserved(self, pfns: Pfns) -> Flags:
+        """Which frames have PG_reserved set."""
+        flags = self._pages.words(pfns, self._layout.flags)
+        return (flags & np.uint64(1 << self._layout.pg_reserved)) != 0
+
+    def self_hosted(self, cpu: Cpu, pfn: int) -> bool:
+        """Whether PG_vmemmap_self_hosted is set, read through ``cpu``."""
+        flags = cpu.load_word(self._pages.va(pfn) + self._layout.flags)
+        return bool(flags >> self._layout.pg_vmemmap_self_hosted & 1)
+
+    def boot_registered(self, pfns: Pfns) -> Flags:
+        """Which frames carry the type of a section's vmemmap in ``index``."""
+        return np.isin(self._pages.words(pfns, self._layout.index), self._layout.bootmem_types)
+
+    def allocated(self, first: int, count: int) -> None:
+        """Give each frame a reference."""
+        self.allocated_run(np.arange(first, first + count, dtype=np.int64))
+
+    def allocated_run(self, pfns: Pfns) -> None:
+        """Give each frame a reference."""
+        self._halves[(self._pages.locate(pfns) + self._layout.refcount) >> 2] = 1
+
+    def freed(self, pfns: Pfns) -> None:
+        """Take PG_reserved and the last reference away."""
+        where = self._pages.locate(pfns)
+        words = self._halves.view(self._halves.dtype.str[0] + "u8")
+        keep = np.uint64((1 << 64) - 1 & ~(1 << self._layout.pg_reserved))
+        words[(where + self._layout.flags) >> 3] &= keep
+        self._halves[(where + self._layout.refcount) >> 2] = 0

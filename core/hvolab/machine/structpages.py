@@ -1,0 +1,140 @@
+"""The struct pages of a machine: where they are, by VA and in physical memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import EntryKind, LinearOrigin
+from hvolab.errors import AbsentMemoryError
+from hvolab.machine.structpage import WORD, StructPageLayout
+from hvolab.machine.tables import PageTables
+
+Pfns = npt.NDArray[np.int64]
+
+
+class StructPages:
+    """Struct pages at the vmemmap's VAs, in the memory that the tables map them to.
+
+    layout     what a struct page looks like
+    base       VA of the first struct page
+    first_pfn  the PFN that it describes
+    """
+
+    def __init__(self, tables: PageTables, layout: StructPageLayout) -> None:
+        mode = tables.target.mode
+        self.layout = layout
+        self.base = mode.vmemmap_base
+        self.first_pfn = tables.memory.first_pfn if mode.origin is LinearOrigin.RAM else 0
+        self._tables = tables
+        self._memory = tables.memory
+        self._size = layout.size
+        self._page_shift = mode.page_shift
+        self._last = mode.last
+        # a unit is what one entry above the last level maps
+        self._unit_shift = mode.levels[-2].shift
+        self._skew = self.base & (mode.levels[-2].size - 1)
+
+    def va(self, pfn: int) -> int:
+        """VA of the struct page of ``pfn``. Kernel: pfn_to_page()."""
+        return self.base + (pfn - self.first_pfn) * self._size
+
+    def pfn(self, va: int) -> int:
+        """PFN that the struct page at ``va`` describes. Kernel: page_to_pfn()."""
+        return (va - self.base) // self._size + self.first_pfn
+
+    def locate(self, pfns: Pfns) -> Pfns:
+        """Byte offsets in memory of the struct pages of ``pfns``, as the tables map them now.
+
+        Raises AbsentMemoryError for one that is not mapped or not there.
+        """
+        offsets = (pfns - self.first_pfn) * self._size
+        if offsets.size == 1:  # spares single steps what only runs need
+            return self._present(pfns, self._locate_unit(offsets))
+        units = (offsets + self._skew) >> self._unit_shift
+        where = np.empty_like(offsets)
+        breaks = np.flatnonzero(np.diff(units)) + 1
+        starts = [0, *breaks.tolist()]
+        stops = [*breaks.tolist(), offsets.size]
+        for start, stop in zip(starts, stops, strict=True) if offsets.size else ():
+            where[start:stop] = self._locate_unit(offsets[start:stop])
+        return self._present(pfns, where)
+
+    def _present(self, pfns: Pfns, where: Pfns) -> Pfns:
+        """``where``, if every frame there is in memory."""
+        if self._memory.present is not None and where.size:
+            missing = ~self._memory.present[where >> self._page_shift]
+            if missing.any():
+                raise _absent(int(pfns[missing][0]), "its frame is not in the core")
+        return where
+
+    def _locate_unit(self, offsets: Pfns) -> Pfns:
+        """As :meth:`locate`, for offsets within the vmemmap that one entry above the last level covers."""
+        memory = self._memory
+        first = self.base + int(offsets[0])
+        step = self._tables.find(first)
+        if step.level is self._last:
+            index = ((offsets + self._skew) >> self._page_shift) & (self._last.entries - 1)
+            table = step.slot - self._last.index(first) * self._last.entry_bytes
+            raws = memory.word_view(table, self._last.entries)[index]
+            valid = self._tables.target.mode.format.valid.accepts(raws)
+            if not np.all(valid):
+                raise _absent(self.pfn(first), "its vmemmap is not mapped")
+            pas = self._tables.target.page_frames(raws) << self._page_shift
+            inside = (1 << self._page_shift) - 1
+            return pas + ((offsets + self._skew) & inside) - memory.base
+        if step.kind is not EntryKind.LEAF:
+            raise _absent(self.pfn(first), "its vmemmap is not mapped")
+        form = self._tables.target.mode.format.form(step.level.name, EntryKind.LEAF)
+        start: int = form.get_address(step.raw) + (first & (step.level.size - 1)) - memory.base
+        return start + (offsets - offsets[0])
+
+    def words(self, pfns: Pfns, offset: int) -> npt.NDArray[np.uint64]:
+        """The word at ``offset`` in each struct page of ``pfns``."""
+        return self._memory.words[(self.locate(pfns) + offset) // WORD]
+
+    def set_words(self, pfns: Pfns, offset: int, value: int) -> None:
+        """Store a word in each struct page of ``pfns``."""
+        self._memory.words[(self.locate(pfns) + offset) // WORD] = value
+
+    def initialise(
+        self, start: int, count: int, *, node: int, zone: int, refcount: int = 0, reserved: bool = False
+    ) -> None:
+        """Fill ``count`` struct pages from PFN ``start`` on as boot does. Kernel: __init_single_page(), v6.12.
+
+        Their vmemmap must be mapped; runs of contiguous memory are filled at once.
+        """
+        layout = self.layout
+        flags = layout.links(node, zone) | (1 << layout.pg_reserved if reserved else 0)
+        per_unit = max(1, (1 << self._unit_shift) // self._size)
+        done = 0
+        while done < count:
+            pfn = start + done
+            part = min(count - done, per_unit - (pfn - self.first_pfn) % per_unit)
+            where = self.locate(np.arange(pfn, pfn + part, dtype=np.int64))
+            first = int(where[0])
+            if part > 1 and not (np.diff(where) == self._size).all():
+                rows = where[:, None] // WORD + np.arange(layout.words)
+                self._memory.words[rows] = self._fresh(pfn, part, flags, refcount)
+            else:
+                view = self._memory.words[first // WORD : first // WORD + part * layout.words]
+                view.reshape(part, layout.words)[:] = self._fresh(pfn, part, flags, refcount)
+            done += part
+
+    def _fresh(self, pfn: int, count: int, flags: int, refcount: int) -> npt.NDArray[np.uint64]:
+        """The words of ``count`` struct pages just initialised."""
+        layout = self.layout
+        octets = np.zeros((count, layout.size), dtype=np.uint8)
+        words = octets.view(self._memory.words.dtype)
+        words[:, layout.flags // WORD] = flags
+        lru = self.va(pfn) + layout.lru_next + np.arange(count, dtype=np.uint64) * np.uint64(layout.size)
+        words[:, layout.lru_next // WORD] = lru
+        words[:, layout.lru_prev // WORD] = lru
+        halves = octets.view(self._memory.halves.dtype)
+        halves[:, layout.page_type // 4] = layout.page_type_none
+        halves[:, layout.refcount // 4] = refcount
+        return words
+
+
+def _absent(pfn: int, why: str) -> AbsentMemoryError:
+    return AbsentMemoryError(f"the struct page of PFN {pfn:#x} cannot be reached: {why}", where=f"PFN {pfn:#x}")

@@ -1,0 +1,133 @@
+"""What is checked about a plugin's hooks, and about the architectures that it returns."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+from hvolab.errors import PluginError
+from hvolab.plugin import hookspecs
+from hvolab.plugin.report import blaming, defined_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hvolab.arch import Architecture
+    from hvolab.plugin.report import PluginOrigin
+
+#: Functions that run nothing when called; a wrapper hook is one, too.
+_LAZY: Final = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
+def managed(origin: PluginOrigin, plugin: object) -> pluggy.PluginManager:
+    """Return a pluggy manager that holds this one plugin, its hooks checked.
+
+    One manager for each plugin: through a shared one, a plugin that raises would hide what the others return.
+
+    Raises PluginError for a misspelt or unmarked hook, a signature that does not match, a generator or coroutine, and
+    an object that has no hook at all.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    known = _known_hooks(manager)
+    with blaming(origin, "its attributes cannot be read"):
+        faults = [fault for name in dir(plugin) if (fault := _fault(manager, known, plugin, name))]
+    if faults:
+        raise PluginError("; ".join(faults))
+    with blaming(origin, "it cannot be registered"):
+        manager.register(plugin, origin.name)
+        manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise PluginError(f"{_shown(plugin)} implements no hook", remedy=f"mark {' or '.join(known)} with @hookimpl")
+    return manager
+
+
+def _known_hooks(manager: pluggy.PluginManager) -> list[str]:
+    return sorted(name for name in vars(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None)
+
+
+def _fault(manager: pluggy.PluginManager, known: Sequence[str], plugin: object, name: str) -> str:
+    """What is wrong with the attribute of this name as a hook; "" if nothing is, or if it is none."""
+    value = inspect.getattr_static(plugin, name, None)
+    options = manager.parse_hookimpl_opts(plugin, name)
+    if options is None:
+        if not name.startswith(hookspecs.HOOK_PREFIX) or isinstance(value, types.ModuleType | type):
+            return ""
+        if name in known:
+            return f"{name!r}{_place(value)} is no function that is marked with @hookimpl"
+    hook = (options and options.get("specname")) or name
+    if hook not in known and not (options and options.get("optionalhook")):
+        nearest = difflib.get_close_matches(hook, known, n=1)
+        advice = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+        return f"{hook!r}{_place(value)} is no hook: {advice}"
+    if any(is_lazy(value) for is_lazy in _LAZY):
+        return f"{name!r}{_place(value)} is a generator or coroutine; a hook is a plain function"
+    return ""
+
+
+def _place(value: object) -> str:
+    function = getattr(value, "__func__", value)
+    return f" ({defined_at(function.__code__)})" if isinstance(function, types.FunctionType) else ""
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "None"
+    return (
+        f"module {value.__name__!r}"
+        if isinstance(value, types.ModuleType)
+        else f"an object of type {type(value).__name__!r}"
+    )
+
+
+def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tuple[Architecture, ...]:
+    """Call the plugin's hook and return what it describes, checked; empty if it does not implement the hook.
+
+    Raises PluginError if the hook raises or returns anything but a sequence of architectures, or if one of them does
+    not pass its own check or shares a name with another.
+    """
+    caller = manager.hook.hvolab_architectures
+    with blaming(origin, "hvolab_architectures() raises"):
+        results = caller()
+    if len(results) < len(caller.get_hookimpls()):
+        raise PluginError("hvolab_architectures() returns None, not a sequence of Architecture")
+    found = [architecture for result in results for architecture in _members(origin, result)]
+    for architecture in found:
+        _check(origin, architecture)
+    names = [name for architecture in found for name in names_of(architecture)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PluginError(f"it declares {', '.join(map(repr, twice))} more than once")
+    return tuple(found)
+
+
+def names_of(architecture: Architecture) -> tuple[str, ...]:
+    """The name and the aliases: all that an architecture is found by."""
+    return (architecture.name, *architecture.aliases)
+
+
+def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:
+    """The members of a hook's result, once it is known to be a sequence of architectures."""
+    from hvolab.arch import Architecture  # noqa: PLC0415 - an author who imports hookimpl needs no numpy
+
+    if not isinstance(result, Sequence) or isinstance(result, str | bytes):
+        raise PluginError(f"hvolab_architectures() returns {_shown(result)}, not a sequence of Architecture")
+    with blaming(origin, "what hvolab_architectures() returns cannot be read"):
+        members: Iterable[object] = tuple(result)
+    for position, member in enumerate(members):
+        if not isinstance(member, Architecture):
+            raise PluginError(f"hvolab_architectures() returns {_shown(member)}, not an Architecture, at [{position}]")
+        yield member
+
+
+def _check(origin: PluginOrigin, architecture: Architecture) -> None:
+    name, aliases = architecture.name, architecture.aliases
+    if not isinstance(aliases, tuple) or not all(isinstance(text, str) and text for text in (name, *aliases)):
+        raise PluginError(f"architecture {name!r} with aliases {aliases!r} is not named by strings")
+    with blaming(origin, f"architecture {name!r} does not pass its own check"):
+        architecture.check()

@@ -1,0 +1,109 @@
+"""A plugin's commands: added to the command line whole, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hvolab.errors import PluginError
+from hvolab.plugin.report import blaming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pluggy
+    import typer
+    from typer.models import CommandInfo, TyperInfo
+
+    from hvolab.plugin.report import PluginOrigin
+
+#: Who holds the names that are in use before any plugin adds to them.
+_OWN: Final = "hvolab's own command line"
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a command line consists of at one moment."""
+
+    commands: tuple[CommandInfo, ...]
+    groups: tuple[TyperInfo, ...]
+    callback: TyperInfo | None
+
+    @classmethod
+    def of(cls, app: typer.Typer) -> _Contents:
+        return cls(tuple(app.registered_commands), tuple(app.registered_groups), app.registered_callback)
+
+    def restore(self, app: typer.Typer) -> None:
+        app.registered_commands = list(self.commands)
+        app.registered_groups = list(self.groups)
+        app.registered_callback = self.callback
+
+    def added_since(self, before: _Contents) -> _Contents:
+        """What came after `before`; PluginError if anything else than an addition was made."""
+        commands, groups = len(before.commands), len(before.groups)
+        if _Contents(self.commands[:commands], self.groups[:groups], self.callback) != before:
+            raise PluginError("hvolab_commands() changes commands or a callback that are not its own")
+        return _Contents(self.commands[commands:], self.groups[groups:], None)
+
+    def names(self) -> Iterator[str]:
+        """The names that these commands and groups have in a command line; builds each, as running it would."""
+        for command in self.commands:
+            yield from _built_names([command], [])
+        for group in self.groups:
+            yield from _built_names([], [group])
+
+
+def _built_names(commands: Sequence[CommandInfo], groups: Sequence[TyperInfo]) -> list[str]:
+    # Imported here because discovery and the API need no command line; whoever gets here has an app, hence typer.
+    import typer  # noqa: PLC0415
+
+    trial = typer.Typer(add_completion=False)
+    trial.registered_commands = list(commands)
+    trial.registered_groups = list(groups)
+    return list(typer.main.get_group(trial).commands)
+
+
+def names_in_use(app: typer.Typer) -> dict[str, str]:
+    """The command names of a command line before any plugin adds to it, each with whose it is."""
+    return dict.fromkeys(_Contents.of(app).names(), _OWN)
+
+
+def add_commands_of(
+    origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, used: dict[str, str]
+) -> None:
+    """Let one plugin add its commands to `app`, and note their names in `used`.
+
+    Typer builds a command only when the command line is run, and then lets the last of two with one name win; both
+    are found here instead, while there is a plugin to name.
+
+    Raises PluginError, with `app` and `used` as they were, if the hook raises or returns a value, changes what is not
+    its own, adds a command that typer cannot build, or a name that is in use.
+    """
+    before = _Contents.of(app)
+    try:
+        names = _names_added(origin, manager, app, before)
+        _check_names(names, used)
+    except PluginError:
+        before.restore(app)
+        raise
+    used |= dict.fromkeys(names, str(origin))
+
+
+def _names_added(origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, before: _Contents) -> list[str]:
+    """Call the plugin's hook and return the names that its commands got."""
+    with blaming(origin, "hvolab_commands() raises"):
+        results = manager.hook.hvolab_commands(app=app)
+    if results:
+        raise PluginError(f"hvolab_commands() returns an object of type {type(results[0]).__name__!r}, not None")
+    added = _Contents.of(app).added_since(before)
+    with blaming(origin, "hvolab_commands() adds a command that cannot be built"):
+        return list(added.names())
+
+
+def _check_names(names: Sequence[str], used: dict[str, str]) -> None:
+    clashes = [f"{name!r}, which is in use by {used[name]}" for name in names if name in used]
+    if clashes:
+        raise PluginError("hvolab_commands() adds the command " + ", and ".join(clashes))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PluginError(f"hvolab_commands() adds {', '.join(map(repr, twice))} more than once")

@@ -1,0 +1,82 @@
+"""Which plugins are installed: the entry points of group `hvolab`, in the order in which they are loaded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from typing import TYPE_CHECKING, Final
+
+from hvolab.plugin.report import PluginOrigin, PluginProblem, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.metadata import Distribution, EntryPoint
+
+#: The entry-point group under which distributions announce plugins.
+GROUP: Final = "hvolab"
+
+#: The distribution whose plugins come first.
+OWN_DISTRIBUTION: Final = "hvolab"
+
+#: What a distribution is called whose metadata does not tell its name.
+UNNAMED: Final = "(unnamed)"
+
+
+def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
+    """Return the entry points of every installed distribution, and a problem for each one whose list is unreadable.
+
+    Distributions are read one by one because importlib.metadata.entry_points() lets a single malformed file of
+    anybody's stop the search for all. Of a distribution that is on the path twice the first counts, as in an import.
+    """
+    found: list[EntryPoint] = []
+    problems: list[PluginProblem] = []
+    seen: set[str] = set()
+    for distribution in importlib.metadata.distributions():
+        try:
+            # Names are in the metadata, whose parsing costs more than all the rest: only for those that matter.
+            if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name = _name(distribution)
+            if _normalised(name) not in seen:
+                seen.add(_normalised(name))
+                found += importlib.metadata.distribution(name).entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001 - reported, whatever it is: foreign metadata must not stop the rest
+            name = _name(distribution)
+            reason = f"its entry points cannot be read: {sentence(error)}; where: {distribution.locate_file('')}"
+            problems.append(PluginProblem(name, name, reason))
+    return found, problems
+
+
+def origin_of(entry_point: EntryPoint) -> PluginOrigin:
+    """Who the plugin behind an entry point is, told without importing it."""
+    distribution = "" if entry_point.dist is None else _name(entry_point.dist)
+    # The value is taken apart by hand: EntryPoint.module raises on a malformed one, which is to be reported later.
+    package = entry_point.value.partition(":")[0].strip().partition(".")[0]
+    return PluginOrigin(entry_point.name, distribution, package)
+
+
+def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOrigin, EntryPoint]]:
+    """Sort entry points: hvolab's own first, then by entry point's name, distribution and value.
+
+    Where two plugins clash the later one is left out, so this order decides who stays: what hvolab ships loses its
+    name to nobody, and among strangers neither the path nor the date of installation matters.
+    """
+    named = [(origin_of(entry_point), entry_point) for entry_point in entry_points]
+    return sorted(named, key=lambda pair: (_rank(pair[0]), pair[0].name, pair[0].distribution, pair[1].value))
+
+
+def _rank(origin: PluginOrigin) -> int:
+    return 0 if _normalised(origin.distribution) == OWN_DISTRIBUTION else 1
+
+
+def _name(distribution: Distribution) -> str:
+    try:
+        metadata = distribution.metadata
+    except (OSError, UnicodeError):
+        return UNNAMED
+    return metadata["Name"] if "Name" in metadata else UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
+
+
+def _normalised(name: str) -> str:
+    """The form in which two spellings of one distribution's name are equal, as packaging tools compare them."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,59 @@
+"""The hooks that a plugin can implement, and the two markers.
+
+A plugin is a module (or any object) with functions that carry `@hookimpl`, announced by its distribution under the
+entry-point group `hvolab`:
+
+    [project.entry-points.hvolab]
+    mine = "my_package.plugin"
+
+Names that begin with `hvolab_` are reserved for hooks: a plugin that has any other one, module and class names apart,
+is taken to have misspelt a hook, and is left out. Each plugin is called by itself, so that one which fails hides no
+other; a wrapper hook would have nothing to wrap and is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import typer
+
+    from hvolab.arch import Architecture
+
+#: The name that pluggy ties markers, hooks and managers together by.
+PROJECT: Final = "hvolab"
+
+#: What every hook's name begins with.
+HOOK_PREFIX: Final = "hvolab_"
+
+#: Marks a function of a plugin as the implementation of the hook of the same name.
+hookimpl: Final = pluggy.HookimplMarker(PROJECT)
+
+#: Marks the specifications below.
+hookspec: Final = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def hvolab_architectures() -> Sequence[Architecture]:
+    """Return the architectures that this plugin describes: a sequence, often a tuple of one.
+
+    Called once, when the plugin is loaded. Checked: that the result is a sequence of `hvolab.arch.Architecture`; that
+    each one's own `check()` passes; that no name and no alias is declared twice, here or by a plugin loaded earlier.
+    One architecture that fails a check leaves the whole plugin out.
+    """
+    return ()  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_commands(app: typer.Typer) -> None:
+    """Add commands, or groups of commands, to hvolab's command line; return nothing.
+
+    Called once for each command line that is built. `app` is the whole command line: add to it by `@app.command()` or
+    `app.add_typer()`, and leave alone what is there. Checked: that nothing else was changed; that typer can build each
+    added command from its signature; that no name is in use already. If a check fails or the hook raises, all that it
+    added is taken back and the plugin is left out.
+    """

@@ -1,0 +1,172 @@
+"""The plugins that are at hand: found, checked, and asked, each by itself; one that does not work is left out."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from hvolab.errors import PluginError, UsageError
+from hvolab.plugin.checks import architectures_of, managed, names_of
+from hvolab.plugin.commands import add_commands_of, names_in_use
+from hvolab.plugin.discovery import in_loading_order, installed_entry_points
+from hvolab.plugin.report import PluginOrigin, PluginProblem, blaming, package_of, strict_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
+
+    import pluggy
+    import typer
+
+    from hvolab.arch import Architecture
+
+#: The environment variable that turns a plugin that would be left out into an error, and what switches it on.
+STRICT_VARIABLE: Final = "HVOLAB_STRICT"
+_STRICT_VALUES: Final = frozenset({"1", "true", "yes"})
+
+
+@dataclass(frozen=True)
+class _Plugin:
+    """A plugin that works."""
+
+    origin: PluginOrigin
+    module: object
+    manager: pluggy.PluginManager
+    architectures: tuple[Architecture, ...]
+
+
+class PluginRegistry:
+    """The plugins at hand, what they describe, and what is wrong with those that were left out.
+
+    strict    raise PluginError where a plugin would be left out; None: if HVOLAB_STRICT is 1, true or yes
+    """
+
+    def __init__(self, *, strict: bool | None = None) -> None:
+        self.strict = _strict_by_environment() if strict is None else strict
+        self._plugins: list[_Plugin] = []
+        self._problems: list[PluginProblem] = []
+
+    @classmethod
+    def load(cls, *, strict: bool | None = None, entry_points: Iterable[EntryPoint] | None = None) -> PluginRegistry:
+        """Load the plugins behind `entry_points`, by default those of every installed distribution.
+
+        hvolab's own come first, then all others by entry point's name and distribution; of two that clash the later
+        one is left out. Raises PluginError in strict mode, with every problem that there is.
+        """
+        registry = cls(strict=strict)
+        if entry_points is None:
+            entry_points, unreadable = installed_entry_points()
+            registry._problems += unreadable
+        for origin, entry_point in in_loading_order(entry_points):
+            registry._admit(origin, entry_point.load)
+        registry._raise_if_strict()
+        return registry
+
+    def register(self, plugin_module: object, name: str) -> None:
+        """Add a plugin that is not installed, such as one in a test or notebook; it is checked as any other.
+
+        If it does not work it is in `problems` afterwards; in strict mode PluginError is raised.
+        """
+        self._admit(PluginOrigin(name, "", package_of(plugin_module)), lambda: plugin_module)
+        self._raise_if_strict()
+
+    @property
+    def problems(self) -> tuple[PluginProblem, ...]:
+        """The plugins that were left out so far, in the order in which that happened."""
+        return tuple(self._problems)
+
+    @property
+    def plugins(self) -> tuple[PluginOrigin, ...]:
+        """The plugins that work, in the order in which they were loaded."""
+        return tuple(plugin.origin for plugin in self._plugins)
+
+    def architectures(self) -> Mapping[str, Architecture]:
+        """Every architecture by its name, in the order of the names."""
+        found = {architecture.name: architecture for plugin in self._plugins for architecture in plugin.architectures}
+        return MappingProxyType(dict(sorted(found.items())))
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture of this name or alias; UsageError, with what there is, if there is none."""
+        known = self.architectures().values()
+        by_any_name = {text: architecture for architecture in known for text in names_of(architecture)}
+        if name in by_any_name:
+            return by_any_name[name]
+        folded = {text.casefold(): text for text in by_any_name}
+        close = [folded[text] for text in difflib.get_close_matches(name.casefold(), folded)]
+        advice = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
+        advice.append(f"there are: {', '.join(map(_with_aliases, known)) or 'none, as no plugin describes one'}")
+        advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []
+        raise UsageError(f"no architecture is called {name!r}", remedy="; ".join(advice))
+
+    def add_commands(self, app: typer.Typer) -> None:
+        """Let every plugin add its commands to `app`; call it once for a command line, after its own are in place.
+
+        A plugin whose hook fails is left out from here on, architectures included, and none of its commands stays.
+        Raises PluginError in strict mode, with every problem that there is.
+        """
+        used = names_in_use(app)
+        for plugin in tuple(self._plugins):
+            try:
+                add_commands_of(plugin.origin, plugin.manager, app, used)
+            except PluginError as error:
+                self._plugins.remove(plugin)
+                self._leave_out(plugin.origin, error)
+        self._raise_if_strict()
+
+    def _admit(self, origin: PluginOrigin, load: Callable[[], object]) -> None:
+        """Import and check a plugin, and take it in or leave it out."""
+        try:
+            self._plugins.append(self._checked(origin, load))
+        except PluginError as error:
+            self._leave_out(origin, error)
+
+    def _leave_out(self, origin: PluginOrigin, error: PluginError) -> None:
+        self._problems.append(PluginProblem(origin.name, origin.distribution, str(error)))
+
+    def _raise_if_strict(self) -> None:
+        if self.strict and self._problems:
+            raise strict_error(self._problems)
+
+    def _checked(self, origin: PluginOrigin, load: Callable[[], object]) -> _Plugin:
+        namesake = next((plugin.origin for plugin in self._plugins if plugin.origin.name == origin.name), None)
+        if namesake is not None:
+            raise PluginError(f"its name is that of {namesake}, which was loaded earlier")
+        with blaming(origin, "it cannot be imported"):
+            module = load()
+        twin = next((plugin.origin for plugin in self._plugins if plugin.module is module), None)
+        if twin is not None:
+            raise PluginError(f"it is the same object as {twin}")
+        manager = managed(origin, module)
+        architectures = architectures_of(origin, manager)
+        self._check_unclaimed(architectures)
+        return _Plugin(origin, module, manager, architectures)
+
+    def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
+        owners = {
+            name: plugin.origin
+            for plugin in self._plugins
+            for architecture in plugin.architectures
+            for name in names_of(architecture)
+        }
+        wanted = [name for architecture in architectures for name in names_of(architecture)]
+        clashes = [f"{name!r}, which {owners[name]} has declared" for name in wanted if name in owners]
+        if clashes:
+            raise PluginError(f"it declares {', and '.join(clashes)}")
+
+
+def _strict_by_environment() -> bool:
+    return os.environ.get(STRICT_VARIABLE, "").strip().lower() in _STRICT_VALUES
+
+
+def _with_aliases(architecture: Architecture) -> str:
+    return architecture.name + (f" ({', '.join(architecture.aliases)})" if architecture.aliases else "")
+
+
+@functools.cache
+def registry() -> PluginRegistry:
+    """The installed plugins, loaded once for the process; strict if HVOLAB_STRICT says so at the first call."""
+    return PluginRegistry.load()

@@ -1,0 +1,117 @@
+"""What is said about plugins: who one is, what is wrong with it, and where in its files that came up."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from hvolab.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import CodeType, TracebackType
+
+#: This package's own frames are never the plugin's, even for a plugin that is a part of core.
+_THIS_PACKAGE = __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class PluginOrigin:
+    """Who a plugin is.
+
+    name          its entry point's name, or the one it was registered under
+    distribution  the installed distribution that announces it; empty if it was registered by hand
+    package       its top-level Python package, by which its frames are told from others' in a traceback
+    """
+
+    name: str
+    distribution: str
+    package: str
+
+    def __str__(self) -> str:
+        return _called(self.name, self.distribution)
+
+
+@dataclass(frozen=True)
+class PluginProblem:
+    """A plugin that was left out.
+
+    plugin        its entry point's name, or the one it was registered under; of a distribution whose entry points
+                  cannot be read, the distribution's name
+    distribution  the installed distribution that announces it; empty if it was registered by hand
+    reason        what is wrong, the exception's type and message if there was one, and the place as file:line
+    """
+
+    plugin: str
+    distribution: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{_called(self.plugin, self.distribution)} is left out: {self.reason}"
+
+
+def _called(plugin: str, distribution: str) -> str:
+    return f"plugin {plugin!r} (" + (f"distribution {distribution!r})" if distribution else "registered by hand)")
+
+
+@contextmanager
+def blaming(origin: PluginOrigin, complaint: str) -> Iterator[None]:
+    """Turn whatever the plugin's code raises inside the block into a PluginError that opens with `complaint`.
+
+    SystemExit counts as raised: a plugin must not end its host. KeyboardInterrupt is the user's and passes.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{complaint}: {sentence(error)}", where=raised_at(error, origin.package)) from error
+
+
+def sentence(error: BaseException) -> str:
+    """The type and message of an exception on one line, safe even if its own `__str__` raises."""
+    message = " ".join(str(traceback.TracebackException.from_exception(error)).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def raised_at(error: BaseException, package: str) -> str:
+    """Return file:line of the last frame of the traceback that belongs to `package`, or "" if none does.
+
+    A file that cannot be compiled has no frame; the place that its SyntaxError names is returned.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno or 0}"
+    place = ""
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", ""))
+        if _is_within(module, package) and not _is_within(module, _THIS_PACKAGE):
+            place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
+        step = step.tb_next
+    return place
+
+
+def package_of(plugin: object) -> str:
+    """The top-level package of a plugin that is at hand: a module, or an object of a class defined in one."""
+    module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+    return module.partition(".")[0]
+
+
+def _is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def defined_at(code: CodeType) -> str:
+    """Return file:line of a function's definition."""
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def strict_error(problems: Sequence[PluginProblem]) -> PluginError:
+    """The error that strict mode raises: every problem, one to a line."""
+    count = "a plugin does not work" if len(problems) == 1 else f"{len(problems)} plugins do not work"
+    return PluginError(
+        "\n  ".join([count, *map(str, problems)]),
+        rule="strict mode (HVOLAB_STRICT=1) lets no plugin be left out",
+        remedy="repair or uninstall what is named, or leave strict mode",
+    )

@@ -1,0 +1,87 @@
+"""The engine against kernels' own compiled code: the same calls in the same order, the same entries and bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hvolab.arch import Target
+from hvolab.plugin import registry
+from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, load, unfolded
+
+TRACES = {"x86_64-6.12": ("x86_64", "4-level")}
+_CONTINUES = ("/optimize-again", "/optimize-twice", "/restore-retry")
+
+
+def target_of(name: str) -> Target:
+    architecture, mode = TRACES[name]
+    return registry().architecture(architecture).select(mode)
+
+
+def prepare(target: Target, meta: dict[str, Any], run: dict[str, Any]) -> Laboratory:
+    """The memory that a run starts from, when it does not go on from the run before."""
+    name, pfns = run["scenario"], [int(pfn, 16) for pfn in run["folios"]]
+    first = (int(meta["ram_base"], 16) >> target.mode.page_shift) + FIRST_FOLIO_OFFSET
+    lab = Laboratory(target, meta, pfns, run["order"], boot="boot" in name)
+    machine = lab.machine
+    if name.startswith("single-presplit"):
+        lab.fill(first + 512, meta)
+        lab.call("hugetlb_vmemmap_optimize_folio", [first + 512], [])
+    elif name.startswith("disabled"):
+        machine.optimize_enabled = False
+    elif name.startswith("selfhosted"):
+        frames = machine.tables.frames(machine.struct_pages.va(first), 1)
+        layout = machine.struct_pages.layout
+        machine.struct_pages.set_words(frames, layout.flags, 1 << layout.pg_vmemmap_self_hosted)
+    if name.startswith("batch0"):
+        lab.link([])
+    elif "batch" in name:
+        lab.link([pfn for pfn in pfns if pfn != pfns[1]] if name.endswith("-mixed") else pfns)
+        if "/restore" in name:
+            lab.call("hugetlb_vmemmap_optimize_folios", pfns, [])
+            lab.link(pfns)
+    elif name.endswith("/restore"):
+        lab.call("hugetlb_vmemmap_optimize_folio", pfns, [])
+    return lab
+
+
+def check(lab: Laboratory, run: dict[str, Any]) -> list[str]:
+    """Run the engine; tell where it departs from the kernel."""
+    machine, pfns = lab.machine, [int(pfn, 16) for pfn in run["folios"]]
+    before = (machine.key, machine.counters.nr_memmap_pages, machine.counters.nr_memmap_boot_pages)
+    result, events = lab.call(run["fn"], pfns, run["fail"])
+    after = (machine.key, machine.counters.nr_memmap_pages, machine.counters.nr_memmap_boot_pages)
+    seen: dict[str, Any] = {
+        "log": calls(events),
+        "nr_alloc_calls": lab.pool.calls,
+        "net": [new - old for old, new in zip(before, after, strict=True)],
+        "final": {hex(pfn): lab.final(pfn) for pfn in pfns},
+    }
+    expected: dict[str, Any] = {
+        "log": unfolded(run["log"]),
+        "nr_alloc_calls": run["nr_alloc_calls"],
+        "net": [run["key_net"], run["memmap_net"], run["memmap_boot_net"]],
+        "final": run["final"],
+    }
+    if "restore" in run["fn"]:
+        kernel = run["ret"] & 0xFFFFFFFF
+        seen["ret"], expected["ret"] = result, kernel - (1 << 32) if kernel >> 31 else kernel
+    for title, head in (("list", lab.list_va), ("non_hvo", lab.other_list_va)):
+        if title in run.get("lists", {}):
+            seen[title], expected[title] = lab.list_of(head), run["lists"][title]
+    where = f"{run['scenario']} fail={run['fail'][:3]}"
+    return [f"{where}: {key}: {seen[key]} != {expected[key]}" for key in expected if seen[key] != expected[key]]
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_the_engine_does_what_the_compiled_kernel_did(name: str) -> None:
+    trace, target = load(name), target_of(name)
+    departures: list[str] = []
+    lab = None
+    for run in trace["scenarios"]:
+        if lab is None or not run["scenario"].endswith(_CONTINUES):
+            lab = prepare(target, trace["meta"], run)
+        departures += check(lab, run)
+    assert len(trace["scenarios"]) == 272
+    assert not departures, "\n".join(line[:2000] for line in departures[:5]) + f"\n… {len(departures)} in all"

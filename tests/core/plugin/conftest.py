@@ -1,0 +1,21 @@
+"""A stranger's site directory on the path of the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.core.plugin.site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """An empty site directory, first on sys.path."""
+    monkeypatch.delenv("HVOLAB_STRICT", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    strangers = Site(tmp_path)
+    yield strangers
+    strangers.forget_modules()

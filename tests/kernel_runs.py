@@ -1,0 +1,304 @@
+"""Rebuilds the memory that a kernel's own HVO code was run on, runs the engine on it, and words what it did alike.
+
+The key is tests/kernel_traces/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import EntryKind, PgprotRole, Target
+from hvolab.hvo import Hvo
+from hvolab.machine import V6_12, Machine, ModelCpu, PageTables, PhysicalMemory, StructPages, lists
+from hvolab.machine.records import StructPageRecords
+from hvolab.trace import (
+    AllFlushed,
+    CounterChanged,
+    EntriesStored,
+    Event,
+    GracePeriod,
+    KeyChanged,
+    PagesAllocated,
+    PagesFreed,
+    PageSplit,
+    RangeFlushed,
+    Trace,
+)
+
+TRACES = Path(__file__).parent / "kernel_traces"
+FIRST_FOLIO_OFFSET = 0x40000
+_RAM, _TABLES, _LISTS, _UNITS = 0x10000000, 0x8400000, 0xB800800, 16
+_WORDS = 8
+
+Pfns = npt.NDArray[np.int64]
+Log = list[list[Any]]
+
+
+def load(name: str) -> Any:
+    """The trace file of that name."""
+    return json.loads((TRACES / f"{name}.json").read_text())
+
+
+@dataclass
+class Order:
+    """What the engine needs of an hstate."""
+
+    order: int
+
+
+class MonotonicPool:
+    """Frames from one PFN on, none reused; the calls in ``fail`` (1-based, since armed) get nothing."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.handed_out = 0
+        self.arm([])
+
+    def arm(self, fail: Iterable[int]) -> None:
+        self.fail = set(fail)
+        self.calls = 0
+
+    def allocate(self, order: int, gfp: int, node: int) -> int | None:
+        self.calls += 1
+        if self.calls in self.fail:
+            return None
+        pfn = self.first + self.handed_out
+        self.handed_out += 1 << order
+        return pfn
+
+    def allocate_run(self, count: int, gfp: int, node: int) -> Pfns:
+        pfns: list[int] = []
+        while len(pfns) < count and (pfn := self.allocate(0, gfp, node)) is not None:
+            pfns.append(pfn)
+        return np.array(pfns, dtype=np.int64)
+
+    def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:
+        raise AssertionError("HVO itself asks for no contiguous range")
+
+    def free(self, pfn: int, order: int) -> None:
+        assert order == 0
+
+    def free_run(self, pfns: Pfns) -> None:
+        assert np.unique(pfns).size == pfns.size
+
+    def split(self, pfn: int, order: int) -> None:
+        assert pfn % (1 << order) == 0
+
+    def release_reserved(self, pfns: Pfns) -> None:
+        assert np.unique(pfns).size == pfns.size
+
+
+class Laboratory:
+    """One machine as the kernel's code found it, with folios at given PFNs."""
+
+    def __init__(self, target: Target, meta: dict[str, Any], folios: list[int], order: int, *, boot: bool) -> None:
+        mode = target.mode
+        self.target, self.order, self.h = target, order, Order(order)
+        self.ram = int(meta["ram_base"], 16)
+        self.backing = int(meta["vmemmap_backing_first"], 16)
+        memory = PhysicalMemory(self.ram, _RAM, page_shift=mode.page_shift, byte_order=target.architecture.byte_order)
+        self._next_table = self.ram + _TABLES
+        self.tables = PageTables(memory, target, self._new_table())
+        self.pool = MonotonicPool(int(meta["pool_first"], 16))
+        pages = StructPages(self.tables, V6_12)
+        trace = Trace()
+        self.machine = Machine(
+            target, memory, self.tables, pages, StructPageRecords(pages, memory.halves), self.pool, trace
+        )
+        self.machine.cpus = [ModelCpu(0, memory, self.tables, trace)]
+        assert mode.vmemmap_base == int(meta["vmemmap"], 16)
+        assert mode.direct_map_base == int(meta["direct_map"], 16)
+        self._map(meta)
+        self.hvo = Hvo(self.machine)
+        self.cpu = self.machine.cpus[0]
+        self.list_va = self.machine.virt(self.ram + _LISTS)
+        self.other_list_va = self.list_va + 0x20
+        for pfn in folios:
+            self.fill(pfn, meta)
+            if boot:
+                self.reserve_vmemmap(pfn)
+
+    def _new_table(self, *_: object) -> int:
+        self._next_table += self.target.mode.page_size
+        return self._next_table - self.target.mode.page_size
+
+    def _map(self, meta: dict[str, Any]) -> None:
+        mode, shift = self.target.mode, self.target.mode.page_shift
+        level = mode.levels[-2]
+        leaf = mode.format.form(level.name, EntryKind.LEAF)
+        for base, first, units in (
+            (mode.direct_map_base, self.ram >> shift, _RAM // level.size),
+            (mode.vmemmap_base, self.backing, _UNITS),
+        ):
+            for unit in range(units):
+                va, pfn = base + unit * level.size, first + (unit * level.size >> shift)
+                self.tables.map_leaf(va, pfn, level.name, PgprotRole.KERNEL_LARGE, self._new_table)
+                raw = leaf.put_address(pfn << shift) | int(meta["leaf_prot_initial"], 16)
+                self.machine.memory.write_word(self.tables.find(va).slot, raw)
+
+    def fill(self, pfn: int, meta: dict[str, Any]) -> None:
+        """Fill the folio's struct pages as the traces' ``folio_fill`` says."""
+        count, page = 1 << self.order, self.machine.struct_pages.va(pfn)
+        pa = (self.backing << self.target.mode.page_shift) + (pfn - (self.ram >> self.target.mode.page_shift)) * 64
+        words = self.machine.memory.word_view(pa, count * _WORDS).reshape(count, _WORDS)
+        words[:] = ((np.arange(count) + pfn) * 0x1000)[:, None] + np.arange(_WORDS)
+        words[:, [0, 5, 6]] = 0
+        words[1:, 1] = page | 1
+        words[0, 0] = 1 << meta["off"]["PG_head"]
+        words[0, 1:3] = page + 8
+
+    def reserve_vmemmap(self, pfn: int) -> None:
+        """Mark the frames behind the folio's vmemmap as boot memory."""
+        frames = self.tables.frames(self.machine.struct_pages.va(pfn), self.pages)
+        machine, layout = self.machine, V6_12
+        machine.struct_pages.set_words(frames, layout.flags, 1 << layout.pg_reserved)
+        machine.struct_pages.set_words(frames, layout.index, layout.bootmem_types[0])
+
+    @property
+    def pages(self) -> int:
+        return self.hvo.sizes(self.h).pages
+
+    def link(self, folios: list[int]) -> None:
+        """Make the lists of a batch call: these folios on the first, nothing on the second."""
+        for head in (self.list_va, self.other_list_va):
+            lists.init(self.cpu, head)
+        for pfn in folios:
+            lists.add_tail(self.cpu, self.machine.struct_pages.va(pfn) + V6_12.lru_next, self.list_va)
+
+    def list_of(self, head: int) -> list[str]:
+        """The PFNs on a list."""
+        return [
+            hex(self.machine.struct_pages.pfn(node - V6_12.lru_next))
+            for node in lists.nodes(self.cpu, head)
+        ]
+
+    def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
+        """Call the engine's method for one of the kernel's functions."""
+        self.pool.arm(fail)
+        self.machine.flush_tlb_all()
+        folio = self.machine.struct_pages.va(folios[0])
+        with self.machine.trace.record(single_steps=True) as events:
+            match function.removeprefix("hugetlb_vmemmap_"):
+                case "optimize_folio":
+                    self.hvo.optimize_folio(self.h, folio)
+                    result = 0
+                case "restore_folio":
+                    result = self.hvo.restore_folio(self.h, folio)
+                case "optimize_folios":
+                    self.hvo.optimize_folios(self.h, self.list_va)
+                    result = 0
+                case "restore_folios":
+                    result = self.hvo.restore_folios(self.h, self.list_va, self.other_list_va)
+                case other:
+                    raise AssertionError(other)
+        return result, events
+
+    def final(self, pfn: int) -> dict[str, Any]:
+        """The mapping and contents of a folio's vmemmap, worded as in a trace."""
+        va, machine = self.machine.struct_pages.va(pfn), self.machine
+        mode, form = self.target.mode, self.target.page_form
+        levels = list(reversed(mode.levels))
+        rows: list[tuple[int, int, int]] = []
+        for run in self.tables.runs(va, va + self.pages * mode.page_size):
+            depth = levels.index(run.level)
+            if depth == 0:
+                prots = (run.raws & ~np.uint64(form.address_mask)).tolist()
+                rows += zip([0] * run.raws.size, self.target.page_frames(run.raws).tolist(), prots, strict=True)
+            else:
+                leaf, raw = mode.format.form(run.level.name, EntryKind.LEAF), int(run.raws[0])
+                inside = (run.va & (run.level.size - 1)) >> mode.page_shift
+                count = min(self.pages - len(rows), (run.level.size >> mode.page_shift) - inside)
+                first = (leaf.get_address(raw) >> mode.page_shift) + inside
+                rows += [(depth, first + page, raw & ~leaf.address_mask) for page in range(count)]
+        crcs = [zlib.crc32(machine.memory.frame(frame).tobytes()) for _, frame, _ in rows]
+        whole = zlib.crc32(np.array(crcs, dtype="<u4").tobytes())
+        word = machine.cpus[0].load_word
+        return {
+            "runs": _folded(rows),
+            "content_crc": crcs if len(crcs) <= 8 else whole,
+            "private": word(va + V6_12.private),
+            "lru": [hex(word(va + V6_12.lru_next)), hex(word(va + V6_12.lru_prev))],
+        }
+
+
+def _folded(rows: list[tuple[int, int, int]]) -> list[list[Any]]:
+    """Runs of (level, frame, pgprot) as the traces fold them: [first, count, level, frame, step, pgprot]."""
+    runs: list[list[Any]] = []
+    first = 0
+    while first < len(rows):
+        level, frame, prot = rows[first]
+        step, last = 0, first + 1
+        if last < len(rows):
+            step = rows[last][1] - frame
+            alike = rows[last][0] == level and rows[last][2] == prot and step in {-1, 0, 1}
+            step = step if alike else 0
+            while alike and last < len(rows) and rows[last] == (level, frame + step * (last - first), prot):
+                last += 1
+        runs.append([first, last - first, level, frame, step, hex(prot)])
+        first = last
+    return runs
+
+
+_VARYING = {"alloc", "free", "free_reserved", "adjust_managed", "put_page_bootmem"}
+
+
+def unfolded(log: Log) -> Log:
+    """A trace's log with its folded repeats written out."""
+    out: Log = []
+    for entry in log:
+        if entry[0] != "run":
+            out.append(entry)
+            continue
+        _, count, stride, group = entry
+        for repeat in range(count):
+            for one in group:
+                copied = list(one)
+                if copied[0] in _VARYING:
+                    copied[-1 if copied[0] == "alloc" else 1] += stride * repeat
+                out.append(copied)
+    return out
+
+
+def worded(events: Iterable[Event]) -> Log:
+    """The engine's events as the traces word a kernel's outside calls and page-table writes."""
+    log: Log = []
+    for event in events:
+        match event:
+            case KeyChanged(delta):
+                log.append(["key", delta])
+            case GracePeriod():
+                log.append(["rcu"])
+            case CounterChanged(counter, delta):
+                log.append(["memmap" if counter == "nr_memmap_pages" else "memmap_boot", delta])
+            case PageSplit(pfn, order):
+                log.append(["split_page", pfn, order])
+            case RangeFlushed(start, end):
+                log.append(["flush", hex(start), hex(end)])
+            case AllFlushed():
+                log.append(["flush_all"])
+            case PagesAllocated(gfp, order, node, pfns, failed):
+                call = ["alloc", "alloc_pages_noprof" if node is None else "__alloc_pages_noprof", hex(gfp), order]
+                call += [] if node is None else [node]
+                log += [[*call, pfn] for pfn in pfns.tolist()] + ([[*call, "FAIL"]] if failed else [])
+            case PagesFreed(pfns, order, "put_page_bootmem"):
+                log += [["put_page_bootmem", pfn] for pfn in pfns.tolist()]
+            case PagesFreed(pfns, order, "free_reserved_page"):
+                log += [["free_reserved", pfn] for pfn in pfns.tolist()]
+            case PagesFreed(pfns, order, _):
+                log += [["free", pfn, order] for pfn in pfns.tolist()]
+            case EntriesStored():
+                log.append(["entries", event])
+    return log
+
+
+def calls(events: Iterable[Event]) -> Log:
+    """The outside calls alone."""
+    return [entry for entry in worded(events) if entry[0] != "entries"]
