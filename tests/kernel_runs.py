@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ _WORDS = 8
 
 Pfns = npt.NDArray[np.int64]
 Log = list[list[Any]]
+#: Bytes of the page tables that a laboratory starts with, by kernel: mapping takes longer than most runs.
+_MAPPED: dict[tuple[str, str, int], bytes] = {}
 
 
 def load(name: str) -> Any:
@@ -66,7 +68,7 @@ class MonotonicPool:
         self.fail = set(fail)
         self.calls = 0
 
-    def allocate(self, order: int, gfp: int, node: int) -> int | None:
+    def allocate(self, order: int, gfp: int, node: int) -> int | None:  # noqa: ARG002 - a FrameSource's
         self.calls += 1
         if self.calls in self.fail:
             return None
@@ -80,17 +82,17 @@ class MonotonicPool:
             pfns.append(pfn)
         return np.array(pfns, dtype=np.int64)
 
-    def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:
+    def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:  # noqa: ARG002
         raise AssertionError("HVO itself asks for no contiguous range")
 
-    def free(self, pfn: int, order: int) -> None:
+    def free(self, pfn: int, order: int) -> None:  # noqa: ARG002
         assert order == 0
 
     def free_run(self, pfns: Pfns) -> None:
-        assert np.unique(pfns).size == pfns.size
+        assert pfns.size == 1 or np.unique(pfns).size == pfns.size
 
-    def split(self, pfn: int, order: int) -> None:
-        assert pfn % (1 << order) == 0
+    def split(self, pfn: int, order: int, to_order: int = 0) -> None:
+        assert pfn % (1 << order) == to_order == 0
 
     def release_reserved(self, pfns: Pfns) -> None:
         assert np.unique(pfns).size == pfns.size
@@ -116,7 +118,7 @@ class Laboratory:
         self.machine.cpus = [ModelCpu(0, memory, self.tables, trace)]
         assert mode.vmemmap_base == int(meta["vmemmap"], 16)
         assert mode.direct_map_base == int(meta["direct_map"], 16)
-        self._map(meta)
+        self._map_once(meta)
         self.hvo = Hvo(self.machine)
         self.cpu = self.machine.cpus[0]
         self.list_va = self.machine.virt(self.ram + _LISTS)
@@ -129,6 +131,17 @@ class Laboratory:
     def _new_table(self, *_: object) -> int:
         self._next_table += self.target.mode.page_size
         return self._next_table - self.target.mode.page_size
+
+    def _map_once(self, meta: dict[str, Any]) -> None:
+        """Map as :meth:`_map` does, or copy the tables that an earlier laboratory of the same kernel made."""
+        key = (str(self.target), meta["leaf_prot_initial"], self.backing)
+        first, memory = self.ram + _TABLES, self.machine.memory
+        if key not in _MAPPED:
+            self._map(meta)
+            _MAPPED[key] = memory.view(first, self._next_table - first).tobytes()
+        tables = np.frombuffer(_MAPPED[key], dtype=np.uint8)
+        memory.view(first, tables.size)[:] = tables
+        self._next_table = first + tables.size
 
     def _map(self, meta: dict[str, Any]) -> None:
         mode, shift = self.target.mode, self.target.mode.page_shift
@@ -149,7 +162,8 @@ class Laboratory:
         count, page = 1 << self.order, self.machine.struct_pages.va(pfn)
         pa = (self.backing << self.target.mode.page_shift) + (pfn - (self.ram >> self.target.mode.page_shift)) * 64
         words = self.machine.memory.word_view(pa, count * _WORDS).reshape(count, _WORDS)
-        words[:] = ((np.arange(count) + pfn) * 0x1000)[:, None] + np.arange(_WORDS)
+        rows = np.arange(pfn, pfn + count, dtype=np.uint64) * np.uint64(0x1000)
+        np.add.outer(rows, np.arange(_WORDS, dtype=np.uint64), out=words)
         words[:, [0, 5, 6]] = 0
         words[1:, 1] = page | 1
         words[0, 0] = 1 << meta["off"]["PG_head"]
@@ -175,10 +189,7 @@ class Laboratory:
 
     def list_of(self, head: int) -> list[str]:
         """The PFNs on a list."""
-        return [
-            hex(self.machine.struct_pages.pfn(node - V6_12.lru_next))
-            for node in lists.nodes(self.cpu, head)
-        ]
+        return [hex(self.machine.struct_pages.pfn(node - V6_12.lru_next)) for node in lists.nodes(self.cpu, head)]
 
     def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
         """Call the engine's method for one of the kernel's functions."""
@@ -267,35 +278,48 @@ def unfolded(log: Log) -> Log:
     return out
 
 
+def _allocations(event: PagesAllocated) -> Log:
+    call = [
+        "alloc",
+        "alloc_pages_noprof" if event.node is None else "__alloc_pages_noprof",
+        hex(event.gfp),
+        event.order,
+    ]
+    call += [] if event.node is None else [event.node]
+    return [[*call, pfn] for pfn in event.pfns.tolist()] + ([[*call, "FAIL"]] if event.failed else [])
+
+
+def _frees(event: PagesFreed) -> Log:
+    match event.how:
+        case "put_page_bootmem":
+            return [["put_page_bootmem", pfn] for pfn in event.pfns.tolist()]
+        case "free_reserved_page":
+            return [["free_reserved", pfn] for pfn in event.pfns.tolist()]
+        case _:
+            return [["free", pfn, event.order] for pfn in event.pfns.tolist()]
+
+
+#: How the traces word each event that is an outside call or a page-table write; other events are not in them.
+_WORDS_OF: dict[type[Event], Callable[[Any], Log]] = {
+    KeyChanged: lambda event: [["key", event.delta]],
+    GracePeriod: lambda _: [["rcu"]],
+    CounterChanged: lambda event: [["memmap" if event.counter == "nr_memmap_pages" else "memmap_boot", event.delta]],
+    PageSplit: lambda event: [["split_page", event.pfn, event.order]],
+    RangeFlushed: lambda event: [["flush", hex(event.start), hex(event.end)]],
+    AllFlushed: lambda _: [["flush_all"]],
+    PagesAllocated: _allocations,
+    PagesFreed: _frees,
+    EntriesStored: lambda event: [["entries", event]],
+}
+
+
 def worded(events: Iterable[Event]) -> Log:
     """The engine's events as the traces word a kernel's outside calls and page-table writes."""
     log: Log = []
     for event in events:
-        match event:
-            case KeyChanged(delta):
-                log.append(["key", delta])
-            case GracePeriod():
-                log.append(["rcu"])
-            case CounterChanged(counter, delta):
-                log.append(["memmap" if counter == "nr_memmap_pages" else "memmap_boot", delta])
-            case PageSplit(pfn, order):
-                log.append(["split_page", pfn, order])
-            case RangeFlushed(start, end):
-                log.append(["flush", hex(start), hex(end)])
-            case AllFlushed():
-                log.append(["flush_all"])
-            case PagesAllocated(gfp, order, node, pfns, failed):
-                call = ["alloc", "alloc_pages_noprof" if node is None else "__alloc_pages_noprof", hex(gfp), order]
-                call += [] if node is None else [node]
-                log += [[*call, pfn] for pfn in pfns.tolist()] + ([[*call, "FAIL"]] if failed else [])
-            case PagesFreed(pfns, order, "put_page_bootmem"):
-                log += [["put_page_bootmem", pfn] for pfn in pfns.tolist()]
-            case PagesFreed(pfns, order, "free_reserved_page"):
-                log += [["free_reserved", pfn] for pfn in pfns.tolist()]
-            case PagesFreed(pfns, order, _):
-                log += [["free", pfn, order] for pfn in pfns.tolist()]
-            case EntriesStored():
-                log.append(["entries", event])
+        words = _WORDS_OF.get(type(event))
+        if words is not None:
+            log += words(event)
     return log
 
 

@@ -104,7 +104,7 @@ class Architecture:
             remedy="the features are " + (", ".join(feature.name for feature in self.features) or "none"),
         )
 
-    def select(  # noqa: PLR0913 - each is an option of its own, never mixed
+    def select(
         self,
         mode: str | None = None,
         *,
@@ -162,21 +162,19 @@ class Architecture:
     def _check_target(self, mode: PagingMode, profile: str, generation: str) -> None:
         try:
             target = self.select(mode.name, profile=profile, generation=generation)
-            for role, level in (
+            for role, name in (
                 (PgprotRole.KERNEL, mode.last.name),
                 (PgprotRole.KERNEL_RO, mode.last.name),
                 (PgprotRole.KERNEL_LARGE, mode.direct_map_level),
             ):
-                target.leaf(level, 0, role)
+                target.leaf(name, 0, role)
             for level in mode.levels[:-1]:
                 target.table(level.name, 0)
         except EncodingError as error:
             where = f"{self.name} {mode.name}, profile {profile}, generation {generation}"
             raise DescriptionError(f"a declared pgprot is not legal: {error.what}", where=where) from error
 
-    def _resolve(
-        self, role: PgprotRole, profile: str, generation: str, features: tuple[Feature, ...]
-    ) -> Pgprot:
+    def _resolve(self, role: PgprotRole, profile: str, generation: str, features: tuple[Feature, ...]) -> Pgprot:
         for pgprot in self.pgprots:
             if pgprot.role is role and pgprot.belongs_to(profile, generation):
                 cleared = {name for feature in features for name in feature.clears}
@@ -193,9 +191,5 @@ def _one_of(title: str, name: str | None, offered: tuple[str, ...], architecture
     if name is None:
         return offered[0]
     if name not in offered:
-        raise UsageError(
-            f"{architecture} has no {title} {name!r}", remedy=f"what it has: {', '.join(offered)}"
-        )
+        raise UsageError(f"{architecture} has no {title} {name!r}", remedy=f"what it has: {', '.join(offered)}")
     return name
-
-

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Raw, Rule
 from hvolab.errors import DescriptionError, EncodingError
@@ -88,22 +89,27 @@ class EntryForm:
 
     def matches(self, raw: int) -> bool:
         """Whether ``raw`` is recognised as this form."""
-        return any(bool(match.accepts(raw)) for match in self.recognise)
+        for match in self.recognise:  # noqa: SIM110 - any() costs a generator for each entry that is walked
+            if raw & match.mask == match.value:
+                return True
+        return False
 
     def put_address(self, pa: Raw) -> Raw:
         """The bits of an entry that hold ``pa``; low bits that the form cannot hold are dropped."""
         first, *others = self.address
-        raw = ((pa >> first.physical) & (first.mask >> first.low)) << first.low
+        bits: Any = pa  # numpy's stubs take a shifted array of uint64 for a signed one
+        raw: Raw = ((bits >> first.physical) & (first.mask >> first.low)) << first.low
         for part in others:
-            raw |= ((pa >> part.physical) & (part.mask >> part.low)) << part.low
+            raw |= ((bits >> part.physical) & (part.mask >> part.low)) << part.low
         return raw
 
     def get_address(self, raw: Raw) -> Raw:
         """The output PA of ``raw``."""
         first, *others = self.address
-        pa = ((raw & first.mask) >> first.low) << first.physical
+        bits: Any = raw
+        pa: Raw = ((bits & first.mask) >> first.low) << first.physical
         for part in others:
-            pa |= ((raw & part.mask) >> part.low) << part.physical
+            pa |= ((bits & part.mask) >> part.low) << part.physical
         return pa
 
     def put_fields(self, chosen: FieldValues) -> int:
@@ -153,6 +159,10 @@ class EntryFormat:
                 return form
         offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
         raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
+
+    def leaf_form(self, level: str) -> EntryForm | None:
+        """The form of a leaf at ``level``; ``None`` where there are no leaves."""
+        return next((form for form in self.forms if form.kind is EntryKind.LEAF and level in form.levels), None)
 
     def recognise(self, level: str, raw: int) -> EntryForm | None:
         """The form that ``raw`` has at ``level``; ``None`` where it has none that is defined there."""

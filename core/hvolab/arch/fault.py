@@ -58,7 +58,7 @@ class Fault:
         )
 
 
-class PageFault(HvolabError):
+class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals give it
     """An access that faulted; ``fault`` is the record."""
 
     def __init__(self, fault: Fault) -> None:

@@ -100,7 +100,8 @@ class Match:
 
     def accepts(self, raw: Raw) -> bool | npt.NDArray[np.bool_]:
         """Whether ``raw`` matches; for an array, an array of answers."""
-        return (raw & self.mask) == self.value
+        matching: bool | npt.NDArray[np.bool_] = (raw & self.mask) == self.value
+        return matching
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,7 @@ class PagingMode:
     @property
     def huge_pages(self) -> tuple[HugePageSize, ...]:
         """The huge page sizes, ascending."""
-        return tuple(
-            HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels
-        )
+        return tuple(HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels)
 
     def canonical(self, va: int) -> bool:
         """Whether ``va`` is a kernel VA that this mode can translate: all bits above its width are ones."""
@@ -130,6 +128,12 @@ class PagingMode:
     def check(self) -> None:
         """Raise DescriptionError where the geometry contradicts itself."""
         where = f"mode {self.name}"
+        if len(self.levels) < 2:
+            raise DescriptionError(
+                f"{len(self.levels)} levels of page tables",
+                where=where,
+                rule="the vmemmap is remapped in tables below another level",
+            )
         expected = self.page_shift
         for level in reversed(self.levels):
             if level.shift != expected:

@@ -64,5 +64,5 @@ class MmuRules:
                 continue
             if permission.tables is not None and not all(permission.tables.accepts(table) for table in tables):
                 continue
-            granted |= access
+            granted |= access.value  # a plain int: every access tests it, and operations on an enum are slow
         return granted

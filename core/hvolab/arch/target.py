@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch.entry import Entry, EntryForm, EntryKind
-from hvolab.arch.fault import Access
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.errors import EncodingError
@@ -114,7 +113,7 @@ class Target:
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """The accesses that ``leaf`` below ``tables`` allows, as bits of :class:`Access`."""
-        return self.architecture.mmu.allowed(leaf, tables) & (Access.READ | Access.WRITE | Access.EXECUTE)
+        return self.architecture.mmu.allowed(leaf, tables)
 
     def __str__(self) -> str:
         features = f" +{','.join(self.features)}" if self.features else ""

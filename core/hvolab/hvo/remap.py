@@ -33,6 +33,11 @@ class RemapFlag(enum.IntFlag):
     SYNCHRONIZE_RCU = 1 << 2
 
 
+# plain integers, because an IntFlag is slow to test
+_SPLIT_NO_TLB_FLUSH = int(RemapFlag.SPLIT_NO_TLB_FLUSH)
+_REMAP_NO_TLB_FLUSH = int(RemapFlag.REMAP_NO_TLB_FLUSH)
+
+
 class Action(enum.Enum):
     """What a walk does with the entries. Kernel: the ``remap_pte`` callback of the walk."""
 
@@ -78,7 +83,7 @@ class VmemmapRemap:
 
     def split(self, start: int, end: int) -> int:
         """Split the PMDs that map the range, without flushing. Kernel: vmemmap_remap_split()."""
-        return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, RemapFlag.SPLIT_NO_TLB_FLUSH, start, VmemmapPages()))
+        return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, _SPLIT_NO_TLB_FLUSH, start, VmemmapPages()))
 
     def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int) -> int:
         """Remap ``[reuse, end)`` to one page, put the pages that fall free on ``pages``; roll back on error.
@@ -148,7 +153,7 @@ class VmemmapRemap:
             if walk.action is not Action.SPLIT_ONLY:
                 self._pte_entries(va, (following - va) >> self._page_shift, index, walk)
             va = following
-        if walk.action is not Action.SPLIT_ONLY and not walk.flags & RemapFlag.REMAP_NO_TLB_FLUSH:
+        if walk.action is not Action.SPLIT_ONLY and not walk.flags & _REMAP_NO_TLB_FLUSH:
             self.machine.flush_tlb_kernel_range(start, end)
         return 0
 
@@ -203,7 +208,7 @@ class VmemmapRemap:
         pointer = np.array([self._target.table(self._middle.name, table)], dtype=np.uint64)
         slot = machine.memory.base + (index << _WORD_SHIFT)
         self._store(self._middle.name, slot, va, np.array([raw], dtype=np.uint64), pointer, live=True)
-        if not walk.flags & RemapFlag.SPLIT_NO_TLB_FLUSH:
+        if not walk.flags & _SPLIT_NO_TLB_FLUSH:
             machine.flush_tlb_kernel_range(va, va + self._middle.size)
         return 0
 
@@ -300,7 +305,7 @@ def _runs(flags: npt.NDArray[np.bool_], limit: int) -> list[tuple[int, int]]:
     if not flags.size:
         return []
     breaks = (np.flatnonzero(np.diff(flags)) + 1).tolist()
-    runs = []
+    runs: list[tuple[int, int]] = []
     for start, stop in zip([0, *breaks], [*breaks, flags.size], strict=True):
         runs.extend((first, min(first + limit, stop)) for first in range(start, stop, limit))
     return runs

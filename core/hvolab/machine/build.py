@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,6 @@ class _Builder:
         self.spec = spec
         self.mode = target.mode
         self.shift = self.mode.page_shift
-        self._spare: tuple[int, int] = (0, 0)
         _check(spec)
         base = target.architecture.ram_base
         if (self._vmemmap_offset(base) + spec.memory) * spec.layout.size >> self.shift > self._vmemmap_room():
@@ -119,6 +119,11 @@ class _Builder:
             vmemmap=tuple((extent.start, extent.stop) for extent in self.ranges),
             optimize_enabled=spec.optimize_enabled,
             release_freed=spec.release_freed,
+            self_hosted=tuple(
+                (int(frames[0]), int(frames[-1]) + 1)
+                for owner, frames in backing
+                if owner is VmemmapBacking.SELF_HOSTED
+            ),
             scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
         )
         machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
@@ -152,7 +157,7 @@ class _Builder:
                 remedy="give more memory or fewer nodes",
             )
         cuts = [first + part * node for node in range(nodes)] + [first + total]
-        return [Extent(start, stop) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [Extent(start, stop) for start, stop in pairwise(cuts)]
 
     def _zones(self, node: int, extent: Extent) -> list[ZoneSpec]:
         if node in self.spec.movable_nodes:
@@ -170,15 +175,8 @@ class _Builder:
     # tables
 
     def _new_table(self, level: Level) -> int:
-        """PA of a zeroed table; tables smaller than a frame share one."""
-        size = level.table_bytes
-        if size < self.mode.page_size:
-            pa, left = self._spare
-            if left < size:
-                pa, left = self.frames.reserve_any(1, 1, 0) << self.shift, self.mode.page_size
-            self._spare = (pa + size, left - size)
-            return pa
-        count = size >> self.shift
+        """PA of a zeroed table, in frames of its own: an entry tells a table by its PFN."""
+        count = max(1, level.table_bytes >> self.shift)
         return self.frames.reserve_any(count, count, 0) << self.shift
 
     def _map_direct(self) -> None:

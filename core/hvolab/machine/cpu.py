@@ -42,7 +42,10 @@ class Cpu(Protocol):
         ...
 
     def copy_page(self, to_va: int, from_va: int) -> None:
-        """Copy one page. Kernel: copy_page()."""
+        """Copy one page.
+
+        Kernel: copy_page(), each architecture's own.
+        """
         ...
 
     def copy(self, to_va: int, from_va: int, size: int) -> None:
@@ -73,8 +76,8 @@ class Cpu(Protocol):
         """What the architecture has for ``smp_wmb``, the walker's barrier and the instruction barrier."""
         ...
 
-    def cached_frames(self) -> npt.NDArray[np.int64] | None:
-        """PFNs (first of each translation, with the pages that it spans) that the TLB holds: shape (n, 2).
+    def cached_translations(self) -> npt.NDArray[np.uint64] | None:
+        """What the TLB holds: rows of first VA, first PFN and number of pages, shape (n, 3).
 
         ``None`` where the CPU cannot tell.
         """

@@ -35,8 +35,8 @@ class FrameSource(Protocol):
     def free_run(self, pfns: Pfns) -> None:
         """Take back order-0 frames, one after the other."""
 
-    def split(self, pfn: int, order: int) -> None:
-        """Make each frame of a block one that is freed by itself."""
+    def split(self, pfn: int, order: int, to_order: int = 0) -> None:
+        """Make of one block several of `to_order` each that are freed by themselves."""
 
     def release_reserved(self, pfns: Pfns) -> None:
         """Take back frames that were reserved at boot."""

@@ -119,6 +119,10 @@ class FreeList:
 
     def add_block(self, head: int, order: int) -> None:
         """Give back a block: it is the next of its order to be taken."""
+        if head & ((1 << order) - 1):
+            # A contiguous range may begin anywhere; only an aligned one can serve as a block again.
+            self.add_run(np.arange(head, head + (1 << order), dtype=np.int64))
+            return
         self._blocks.setdefault(order, []).append(head)
         self._block_frames += 1 << order
 

@@ -63,6 +63,7 @@ class Machine:
     grace_periods   how often one was waited for
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
     release_freed   whether freed frames give their bytes back to the host (scale runs)
+    self_hosted     PFN ranges of vmemmap that lies in what it describes
     scratch_pfns    frames set aside at build time for what an emulated CPU needs
     """
 
@@ -81,6 +82,7 @@ class Machine:
     grace_periods: int = 0
     optimize_enabled: bool = True
     release_freed: bool = False
+    self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)
     _data: tuple[int, int] = (0, 0)
 
@@ -97,7 +99,10 @@ class Machine:
         return pa + self._linear
 
     def page_to_virt(self, pfn: int) -> int:
-        """VA of a frame in the direct map. Kernel: page_to_virt()."""
+        """VA of a frame in the direct map.
+
+        Kernel: page_to_virt() in include/linux/mm.h, v6.12.
+        """
         return (pfn << self._page_shift) + self._linear
 
     def kernel_data(self, size: int) -> int:
@@ -111,7 +116,10 @@ class Machine:
     # the page allocator
 
     def alloc_pages(self, gfp: int, order: int, node: int | None = None) -> int | None:
-        """Head PFN of a block, or ``None``. Kernel: alloc_pages() without ``node``, alloc_pages_node() with it."""
+        """Head PFN of a block, or ``None``.
+
+        Kernel: alloc_pages() without ``node``, alloc_pages_node() with it, in include/linux/gfp.h, v6.12.
+        """
         pfn = self.frames.allocate(order, gfp, 0 if node is None else node)
         if pfn is not None:
             self.records.allocated(pfn, 1 << order)
@@ -130,7 +138,7 @@ class Machine:
             self.trace.emit(PagesAllocated(gfp, 0, node, pfns, pfns.size < count))
         return pfns
 
-    def alloc_contig(self, order: int, gfp: int, node: int) -> int | None:
+    def alloc_contig(self, gfp: int, order: int, node: int) -> int | None:
         """Head PFN of an aligned block of any order. Kernel: alloc_contig_pages()."""
         pfn = self.frames.allocate_contiguous(1 << order, gfp, node, 1 << order)
         if pfn is not None:
@@ -146,10 +154,6 @@ class Machine:
         self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
         if self.trace.listeners:
             self.trace.emit(PagesFreed(np.array([pfn], dtype=np.int64), order, "free_pages"))
-
-    def free_contig(self, pfn: int, order: int) -> None:
-        """Give a block of any order back, frame by frame. Kernel: free_contig_range()."""
-        self.free_page_run(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
 
     def free_page_run(self, pfns: Pfns) -> None:
         """Give single frames back, in this order. Kernel: __free_page()."""
@@ -178,7 +182,10 @@ class Machine:
         self.records.freed(pfns)
 
     def split_page(self, pfn: int, order: int) -> None:
-        """Make each frame of a block one of its own. Kernel: split_page()."""
+        """Make each frame of a block one of its own.
+
+        Kernel: split_page() in mm/page_alloc.c, v6.12.
+        """
         self.frames.split(pfn, order)
         if self.trace.listeners:
             self.trace.emit(PageSplit(pfn, order))
@@ -198,13 +205,19 @@ class Machine:
             self.trace.emit(KeyChanged(delta))
 
     def memmap_pages_add(self, delta: int) -> None:
-        """Kernel: memmap_pages_add()."""
+        """Count vmemmap pages that came from or went to the page allocator.
+
+        Kernel: memmap_pages_add() in mm/vmstat.c, v6.12.
+        """
         self.counters.nr_memmap_pages += delta
         if self.trace.listeners:
             self.trace.emit(CounterChanged("nr_memmap_pages", delta))
 
     def memmap_boot_pages_add(self, delta: int) -> None:
-        """Kernel: memmap_boot_pages_add()."""
+        """Count vmemmap pages that were set aside at boot.
+
+        Kernel: memmap_boot_pages_add() in mm/vmstat.c, v6.12.
+        """
         self.counters.nr_memmap_boot_pages += delta
         if self.trace.listeners:
             self.trace.emit(CounterChanged("nr_memmap_boot_pages", delta))

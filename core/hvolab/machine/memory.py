@@ -85,9 +85,10 @@ class PhysicalMemory:
             raise AbsentMemoryError(
                 f"there is no memory at PA {pa:#x}", where=f"RAM is [{self.base:#x}, {self.base + self.size:#x})"
             )
-        if self.present is not None and not self.present[
-            offset >> self.page_shift : (offset + size - 1 >> self.page_shift) + 1
-        ].all():
+        if (
+            self.present is not None
+            and not self.present[offset >> self.page_shift : (offset + size - 1 >> self.page_shift) + 1].all()
+        ):
             raise AbsentMemoryError(
                 f"the frame at PA {pa:#x} is not in the core",
                 where=f"PFN {pa >> self.page_shift:#x}",
@@ -121,7 +122,8 @@ class PhysicalMemory:
     def frame(self, pfn: int) -> npt.NDArray[np.uint64]:
         """The words of one frame, not copied."""
         self.offset(pfn << self.page_shift)
-        return self.pages[pfn - self.first_pfn]
+        words: npt.NDArray[np.uint64] = self.pages[pfn - self.first_pfn]
+        return words
 
     def zero(self, pfn: int, frames: int) -> None:
         """Fill ``frames`` frames from ``pfn`` on with zeros."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from operator import and_
+
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import Access, EntryForm, EntryKind, Fault, FaultKind, PageFault, UpdateRule
+from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
 from hvolab.arch.target import Target
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine.memory import PhysicalMemory
@@ -36,20 +39,23 @@ class ModelCpu:
         self._tables = tables
         self._trace = trace
         self._target: Target = tables.target
+        self._mmu = self._target.architecture.mmu
         self._words = memory.scalar
         self._base = memory.base
+        self._size = memory.size
         mode = self._target.mode
         self._page_mask = mode.page_size - 1
         self._page_shift = mode.page_shift
         self._levels = mode.levels
-        leaves = [_leaf_form(self._target, level.name) for level in mode.levels]
+        leaves = [mode.format.leaf_form(level.name) for level in mode.levels]
         self._leaf_forms = leaves
         #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
-        self._tlb: list[tuple[int, dict[int, Translation]]] = [
-            (level.shift, {}) for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True) if form
+        self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
+            (level.shift, OrderedDict()) for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True) if form
         ]
         self._by_shift = dict(self._tlb)
         self._pages = self._tlb[0][1]
+        self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in self._tlb[1:]]
         #: The bits of an entry at each depth that decide what is allowed: all but the address.
         self._deciding = [_deciding_bits(self._target, level.name) for level in mode.levels]
         #: What entries with the same deciding bits allow, worked out once.
@@ -62,10 +68,10 @@ class ModelCpu:
         hit = self._pages.get(va >> self._page_shift)
         if hit is not None and hit[1] & need == need:
             return hit[0] + (va & self._page_mask)
-        for shift, cached in self._tlb[1:]:
+        for shift, inside, cached in self._larger:
             hit = cached.get(va >> shift)
             if hit is not None and hit[1] & need == need:
-                return hit[0] + (va & ((1 << shift) - 1))
+                return hit[0] + (va & inside)
         return self._fill(va, need)
 
     def _fill(self, va: int, need: int) -> int:
@@ -75,8 +81,7 @@ class ModelCpu:
             depth, index, raw = self._tables.descend(va, tables)
         except AbsentMemoryError as error:
             raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
-        deciding = self._deciding
-        key = (raw & deciding[depth], *[table & bits for table, bits in zip(tables, deciding, strict=False)])
+        key = (raw & self._deciding[depth], *map(and_, tables, self._deciding))
         verdict = self._verdicts.get(key)
         if verdict is None:
             verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables))
@@ -91,7 +96,7 @@ class ModelCpu:
         shift = self._levels[depth].shift
         cached = self._by_shift[shift]
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
-            del cached[next(iter(cached))]
+            cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
         return start + (va & ((1 << shift) - 1))
 
@@ -107,13 +112,11 @@ class ModelCpu:
         )
         if form is None or not form.matches(raw) or broken:
             return FaultKind.RESERVED
-        return self._target.allowed(raw, tables)
+        return int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
 
-    def _update_flags(
-        self, va: int, need: int, depth: int, index: int, raw: int, allowed: int
-    ) -> tuple[int, int]:
+    def _update_flags(self, va: int, need: int, depth: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags as the walker would, or fault where software has to."""
-        mmu = self._target.architecture.mmu
+        mmu = self._mmu
         if mmu.accessed is not None and not mmu.accessed.accepts(raw):
             if mmu.accessed_by is UpdateRule.SOFTWARE:
                 raise self._fault(FaultKind.ACCESS_FLAG, need, va, depth, raw)
@@ -161,31 +164,31 @@ class ModelCpu:
 
     def load_word(self, va: int) -> int:
         """The eight bytes at ``va``."""
-        hit = self._pages.get(va >> self._page_shift)
-        if hit is not None and hit[1] & _READ:
-            pa = hit[0] + (va & self._page_mask)
-        else:
-            pa = self.translate(va, _READ)
-        return self._words[self._word(pa)]
+        return self._words[self._word(va, _READ)]
 
     def store_word(self, va: int, value: int) -> None:
         """Store eight bytes at ``va``."""
-        pa = self.translate(va, _WRITE)
-        self._words[self._word(pa)] = value
+        index = self._word(va, _WRITE)
+        self._words[index] = value
         if self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, pa, 8))
+            self._trace.emit(Stored(self.index, va, self._base + (index << _WORD_SHIFT), 8))
 
-    def _word(self, pa: int) -> int:
-        """Index of the word at ``pa``; raises AbsentMemoryError where there is no memory."""
+    def _word(self, va: int, need: int) -> int:
+        """Index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
+        hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less for the usual case
+        if hit is not None and hit[1] & need == need:
+            pa = hit[0] + (va & self._page_mask)
+        else:
+            pa = self.translate(va, need)
         offset = pa - self._base
-        if not 0 <= offset < self._memory.size or self._memory.present is not None:
+        if not 0 <= offset < self._size or self._memory.present is not None:
             self._memory.offset(pa, 8)
         return offset >> _WORD_SHIFT
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
         needs_write = self._target.architecture.traits.compare_and_swap_needs_write
-        found = self._words[self._word(self.translate(va, _READ | _WRITE if needs_write else _READ))]
+        found = self._words[self._word(va, _READ | _WRITE if needs_write else _READ)]
         if found == old:
             self.store_word(va, new)
         return found
@@ -220,16 +223,16 @@ class ModelCpu:
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry."""
-        self._words[self._word(self.translate(slot_va, _WRITE))] = raw
+        self._words[self._word(slot_va, _WRITE)] = raw
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
         """Store a run of page-table entries."""
-        first = self._word(self.translate(slot_va, _WRITE))
+        first = self._word(slot_va, _WRITE)
         self._memory.words[first : first + raws.size] = raws
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; give what was there."""
-        index = self._word(self.translate(slot_va, _READ | _WRITE))
+        index = self._word(slot_va, _READ | _WRITE)
         found = self._words[index]
         if found == old:
             self._words[index] = new
@@ -259,20 +262,14 @@ class ModelCpu:
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
 
-    def cached_frames(self) -> npt.NDArray[np.int64]:
-        """First PFN and number of pages of every cached translation, shape (n, 2)."""
+    def cached_translations(self) -> npt.NDArray[np.uint64]:
+        """First VA, first PFN and number of pages of every cached translation, shape (n, 3)."""
         rows = [
-            (pa >> self._page_shift, 1 << (shift - self._page_shift))
+            (page << shift, pa >> self._page_shift, 1 << (shift - self._page_shift))
             for shift, cached in self._tlb
-            for pa, _ in cached.values()
+            for page, (pa, _) in cached.items()
         ]
-        return np.array(rows, dtype=np.int64).reshape(-1, 2)
-
-
-def _leaf_form(target: Target, level: str) -> EntryForm | None:
-    """The form of a leaf at ``level``, or ``None`` where there are no leaves."""
-    forms = (form for form in target.mode.format.forms if form.kind is EntryKind.LEAF and level in form.levels)
-    return next(forms, None)
+        return np.array(rows, dtype=np.uint64).reshape(-1, 3)
 
 
 def _deciding_bits(target: Target, level: str) -> int:

@@ -49,11 +49,14 @@ class StructPageRecords:
         self._pages = pages
         self._layout = pages.layout
         self._halves = halves
+        self._words = halves.view(halves.dtype.str[0] + "u8")
+        self._reserved = np.uint64(1 << self._layout.pg_reserved)
 
     def reserved(self, pfns: Pfns) -> Flags:
         """Which frames have PG_reserved set."""
         flags = self._pages.words(pfns, self._layout.flags)
-        return (flags & np.uint64(1 << self._layout.pg_reserved)) != 0
+        reserved: Flags = (flags & self._reserved) != 0
+        return reserved
 
     def self_hosted(self, cpu: Cpu, pfn: int) -> bool:
         """Whether PG_vmemmap_self_hosted is set, read through ``cpu``."""
@@ -66,7 +69,10 @@ class StructPageRecords:
 
     def allocated(self, first: int, count: int) -> None:
         """Give each frame a reference."""
-        self.allocated_run(np.arange(first, first + count, dtype=np.int64))
+        if count > 1:
+            self.allocated_run(np.arange(first, first + count, dtype=np.int64))
+        else:
+            self._halves[(self._pages.locate_one(first) + self._layout.refcount) >> 2] = 1
 
     def allocated_run(self, pfns: Pfns) -> None:
         """Give each frame a reference."""
@@ -74,8 +80,7 @@ class StructPageRecords:
 
     def freed(self, pfns: Pfns) -> None:
         """Take PG_reserved and the last reference away."""
-        where = self._pages.locate(pfns)
-        words = self._halves.view(self._halves.dtype.str[0] + "u8")
-        keep = np.uint64((1 << 64) - 1 & ~(1 << self._layout.pg_reserved))
-        words[(where + self._layout.flags) >> 3] &= keep
+        # a single frame by index and not by an array of one: single steps free thousands
+        where = self._pages.locate_one(int(pfns[0])) if pfns.size == 1 else self._pages.locate(pfns)
+        self._words[(where + self._layout.flags) >> 3] &= ~self._reserved
         self._halves[(where + self._layout.refcount) >> 2] = 0

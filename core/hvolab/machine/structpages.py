@@ -11,6 +11,8 @@ from hvolab.machine.structpage import WORD, StructPageLayout
 from hvolab.machine.tables import PageTables
 
 Pfns = npt.NDArray[np.int64]
+_NOT_MAPPED = "its vmemmap is not mapped"
+_NO_FRAME = "the frame that holds it is not in memory"
 
 
 class StructPages:
@@ -33,6 +35,9 @@ class StructPages:
         self._last = mode.last
         # a unit is what one entry above the last level maps
         self._unit_shift = mode.levels[-2].shift
+        self._inside = [level.size - 1 for level in mode.levels]
+        self._valid = mode.format.valid
+        self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
         self._skew = self.base & (mode.levels[-2].size - 1)
 
     def va(self, pfn: int) -> int:
@@ -43,14 +48,26 @@ class StructPages:
         """PFN that the struct page at ``va`` describes. Kernel: page_to_pfn()."""
         return (va - self.base) // self._size + self.first_pfn
 
+    def locate_one(self, pfn: int) -> int:
+        """As :meth:`locate`, for one struct page: single steps need it often, and runs need more."""
+        va = self.base + (pfn - self.first_pfn) * self._size
+        depth, _, raw = self._tables.descend(va)
+        form = self._leaf_forms[depth]
+        if form is None or not form.matches(raw) or not self._valid.accepts(raw):
+            raise _absent(pfn, _NOT_MAPPED)
+        pa: int = form.get_address(raw) + (va & self._inside[depth])
+        if not self._memory.holds(pa):
+            raise _absent(pfn, _NO_FRAME)
+        return pa - self._memory.base
+
     def locate(self, pfns: Pfns) -> Pfns:
         """Byte offsets in memory of the struct pages of ``pfns``, as the tables map them now.
 
         Raises AbsentMemoryError for one that is not mapped or not there.
         """
+        if pfns.size == 1:
+            return np.array([self.locate_one(int(pfns[0]))], dtype=np.int64)
         offsets = (pfns - self.first_pfn) * self._size
-        if offsets.size == 1:  # spares single steps what only runs need
-            return self._present(pfns, self._locate_unit(offsets))
         units = (offsets + self._skew) >> self._unit_shift
         where = np.empty_like(offsets)
         breaks = np.flatnonzero(np.diff(units)) + 1
@@ -62,14 +79,20 @@ class StructPages:
 
     def _present(self, pfns: Pfns, where: Pfns) -> Pfns:
         """``where``, if every frame there is in memory."""
-        if self._memory.present is not None and where.size:
+        if not where.size:
+            return where
+        if where.min() < 0 or where.max() >= self._memory.size:
+            outside = (where < 0) | (where >= self._memory.size)
+            raise _absent(int(pfns[outside][0]), _NO_FRAME)
+        if self._memory.present is not None:
             missing = ~self._memory.present[where >> self._page_shift]
             if missing.any():
-                raise _absent(int(pfns[missing][0]), "its frame is not in the core")
+                raise _absent(int(pfns[missing][0]), _NO_FRAME)
         return where
 
     def _locate_unit(self, offsets: Pfns) -> Pfns:
         """As :meth:`locate`, for offsets within the vmemmap that one entry above the last level covers."""
+        where: Pfns
         memory = self._memory
         first = self.base + int(offsets[0])
         step = self._tables.find(first)
@@ -79,15 +102,18 @@ class StructPages:
             raws = memory.word_view(table, self._last.entries)[index]
             valid = self._tables.target.mode.format.valid.accepts(raws)
             if not np.all(valid):
-                raise _absent(self.pfn(first), "its vmemmap is not mapped")
+                unmapped = offsets[np.flatnonzero(~np.asarray(valid))[0]]
+                raise _absent(self.pfn(self.base + int(unmapped)), _NOT_MAPPED)
             pas = self._tables.target.page_frames(raws) << self._page_shift
             inside = (1 << self._page_shift) - 1
-            return pas + ((offsets + self._skew) & inside) - memory.base
+            where = pas + ((offsets + self._skew) & inside) - memory.base
+            return where
         if step.kind is not EntryKind.LEAF:
-            raise _absent(self.pfn(first), "its vmemmap is not mapped")
+            raise _absent(self.pfn(first), _NOT_MAPPED)
         form = self._tables.target.mode.format.form(step.level.name, EntryKind.LEAF)
         start: int = form.get_address(step.raw) + (first & (step.level.size - 1)) - memory.base
-        return start + (offsets - offsets[0])
+        where = start + (offsets - offsets[0])
+        return where
 
     def words(self, pfns: Pfns, offset: int) -> npt.NDArray[np.uint64]:
         """The word at ``offset`` in each struct page of ``pfns``."""

@@ -66,9 +66,7 @@ class _LevelPlan(NamedTuple):
         (match,) = form.recognise
         part = form.address[0]
         whole = form.get_address if len(form.address) > 1 else None
-        return cls(
-            level.shift, level.entries - 1, match.mask, match.value, part.mask, part.low, part.physical, whole
-        )
+        return cls(level.shift, level.entries - 1, match.mask, match.value, part.mask, part.low, part.physical, whole)
 
 
 class PageTables:
@@ -133,10 +131,7 @@ class PageTables:
             raw = words[index]
             if raw & table_mask != table_value or not table_mask:
                 break
-            if get_address is None:
-                pa = (raw & address_mask) >> low << physical
-            else:
-                pa = get_address(raw)
+            pa = (raw & address_mask) >> low << physical if get_address is None else get_address(raw)
             if seen is not None:
                 seen.append(raw)
             depth += 1
@@ -194,9 +189,7 @@ class PageTables:
             done += count
         return found
 
-    def map_leaf(
-        self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: Callable[[Level], int]
-    ) -> None:
+    def map_leaf(self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: Callable[[Level], int]) -> None:
         """Map ``va`` by one leaf at ``level_name``; ``new_table`` gives the PA of a zeroed table for a level."""
         table = self.root
         entry_format = self.target.mode.format

@@ -79,6 +79,31 @@ def test_single_frames_are_taken_out_of_a_freed_block_when_nothing_else_is_left(
     assert allocator.allocate_run(9, GFP_KERNEL, 0).tolist() == list(range(8))
 
 
+def test_blocks_of_one_order_fill_the_memory_without_gaps() -> None:
+    allocator = one_zone()
+    assert [allocator.allocate(2, GFP_KERNEL, 0) for _ in range(17)] == [*range(0, 64, 4), None]
+
+
+def test_contiguous_ranges_of_one_length_fill_the_memory_without_gaps() -> None:
+    allocator = one_zone()
+    assert [allocator.allocate_contiguous(5, GFP_KERNEL, 0, 5) for _ in range(13)] == [*range(0, 60, 5), None]
+
+
+def test_a_block_that_was_freed_and_taken_again_is_not_free_any_more() -> None:
+    allocator = one_zone(frames=16)
+    assert allocator.allocate(3, GFP_KERNEL, 0) == 0
+    allocator.free(0, 3)
+    assert allocator.allocate(3, GFP_KERNEL, 0) == 0
+    assert allocator.allocate_run(16, GFP_KERNEL, 0).tolist() == list(range(8, 16))
+
+
+def test_a_contiguous_range_that_is_not_aligned_never_comes_back_as_a_block() -> None:
+    allocator = one_zone(frames=24, first=3)
+    assert allocator.allocate_contiguous(8, GFP_KERNEL, 0, 1) == 3
+    allocator.free(3, 3)
+    assert [allocator.allocate(3, GFP_KERNEL, 0) for _ in range(3)] == [16, 8, None]
+
+
 def test_a_run_has_the_frames_of_single_calls_and_ends_with_the_memory() -> None:
     zones = [
         zone(ZoneKind.DMA32, 0, (0, 4), (6, 9)),
@@ -234,9 +259,9 @@ def test_reserved_frames_are_never_handed_out() -> None:
 def test_a_reserved_range_may_cross_zones_and_take_frames_that_were_freed_singly() -> None:
     allocator = machine_with_a_movable_only_node()
     allocator.free_run(allocator.allocate_run(20, GFP_KERNEL, 0))
-    allocator.reserve(10, 30)
-    assert counts(allocator) == (34, 0, 30)
-    assert sorted(allocator.allocate_run(64, GFP_HIGHUSER_MOVABLE, 1).tolist()) == [*range(10), *range(40, 64)]
+    allocator.reserve(2, 38)
+    assert counts(allocator) == (26, 0, 38)
+    assert sorted(allocator.allocate_run(64, GFP_HIGHUSER_MOVABLE, 1).tolist()) == [0, 1, *range(40, 64)]
 
 
 @pytest.mark.parametrize(("start", "count"), [(60, 8), (0, 4), (-2, 4), (5, 0), (200, 1)])

@@ -1,0 +1,82 @@
+"""The command line `hvolab`: its own commands, those of plugins, and the way out for every error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from hvolab import __version__
+from hvolab.cli import arches, pte, run
+from hvolab.cli.errors import Commands, exit_code, show_error, show_problems
+from hvolab.cli.output import end_of_pipe
+from hvolab.errors import HvolabError
+from hvolab.plugin import registry
+
+_NAME = "hvolab"
+_COMPLETION_VARIABLE = "_HVOLAB_COMPLETE"
+_HELP = """A workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization.
+
+Exit code 0: all as declared; 1: an undeclared finding, a broken invariant or a difference; 2: wrong use or
+unreadable input."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{_NAME} {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version  # its callback has done everything
+
+
+def build_app() -> typer.Typer:
+    """The command line with hvolab's own commands and those of every plugin that works.
+
+    Raises PluginError in strict mode where a plugin does not work.
+    """
+    app = typer.Typer(
+        name=_NAME,
+        cls=Commands,
+        help=_HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    app.command("run")(run.run)
+    app.command("arches")(arches.arches)
+    app.command("pte")(pte.pte)
+    registry().add_commands(app)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line on the program's arguments, and end the program. The console script `hvolab`."""
+    try:
+        app = build_app()
+        if _COMPLETION_VARIABLE not in os.environ:
+            show_problems(registry().problems)
+    except HvolabError as error:
+        show_error(error)
+        sys.exit(exit_code(error))
+    try:
+        app(prog_name=_NAME)
+    finally:
+        _flush()
+    sys.exit()
+
+
+def _flush() -> None:
+    """Write what is still buffered while somebody can be told that nobody reads it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_of_pipe()

@@ -1,0 +1,77 @@
+"""How commands print: tables and colour for people, JSON for programs.
+
+In JSON, VAs, PAs, PFNs and entries are strings of hex, as people and the kernel write them; counts and sizes in bytes
+are numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, Any, Final, NoReturn
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+#: Columns of what is written to a file or pipe, where COLUMNS does not say otherwise.
+_PLAIN_WIDTH: Final = 100
+#: What a shell reports of a program that SIGPIPE ended.
+_PIPE_CLOSED: Final = 141
+
+
+class _Console(Console):
+    """A console that ends the program without a word when who reads it has gone."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """End as SIGPIPE would have."""
+        end_of_pipe()
+
+
+def end_of_pipe() -> NoReturn:
+    """End the program as SIGPIPE would have; nothing more reaches standard output, and nobody complains about that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise SystemExit(_PIPE_CLOSED)
+
+
+def console(*, error: bool = False) -> Console:
+    """A console on standard output or standard error as it is now.
+
+    Plain text, nothing styled, where that is no terminal or NO_COLOR is set.
+    """
+    file: IO[str] = sys.stderr if error else sys.stdout
+    plain = bool(os.environ.get("NO_COLOR"))
+    made = _Console(
+        stderr=error, highlight=False, emoji=False, markup=False, no_color=plain, color_system=None if plain else "auto"
+    )
+    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+        made.width = _PLAIN_WIDTH
+    reconfigure = getattr(file, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")  # a terminal that knows only ASCII gets a question mark, not a traceback
+    return made
+
+
+def show(renderable: RenderableType) -> None:
+    """Print something for people; where that is no terminal, without the blanks that fill up its lines."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    out.print("\n".join(line.rstrip() for line in captured.get().splitlines()), soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """Print ``data`` as JSON, indented, in ASCII, uncoloured."""
+    console().print(json.dumps(data, indent=2), soft_wrap=True)
+
+
+def table(*columns: str, right: tuple[str, ...] = (), title: str = "") -> Table:
+    """An empty table with these columns, those in ``right`` aligned to the right; cells are not wrapped."""
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return made

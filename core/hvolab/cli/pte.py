@@ -1,0 +1,190 @@
+"""`hvolab pte`: one page-table entry, decoded into its fields, or encoded from names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hvolab.arch import EntryKind, Target
+from hvolab.cli.entry_view import ACCESS_WORDS, EntryView, view_entry
+from hvolab.cli.options import (
+    ArchOption,
+    FeatureOption,
+    GenerationOption,
+    JsonOption,
+    ModeOption,
+    ProfileOption,
+    select_target,
+    target_in_words,
+)
+from hvolab.cli.output import print_json, show, table
+from hvolab.errors import EncodingError, UsageError
+from hvolab.units import format_size
+
+_NUMBER = re.compile("0x[0-9a-f]{1,32}|[0-9]{1,32}", re.ASCII | re.IGNORECASE)
+
+
+def pte(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ENTRY | NAME...",
+            help="An entry to decode, in hex with 0x or in decimal. Or names to encode: a protection (PAGE_KERNEL_RO) "
+            "and fields (RW, NX, PKEY=3; RW=0 takes away what a protection brought).",
+        ),
+    ],
+    arch: ArchOption = None,
+    mode: ModeOption = None,
+    level: Annotated[
+        str | None, typer.Option("--level", "-l", metavar="NAME", help="Level it stands at; by default the last.")
+    ] = None,
+    pfn: Annotated[
+        str | None, typer.Option(metavar="PFN", help="Output PFN of an entry to encode; 0 by default.")
+    ] = None,
+    profile: ProfileOption = None,
+    generation: GenerationOption = None,
+    feature: FeatureOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Decode a page-table entry into its fields, or encode one from names.
+
+    hvolab pte 0x80000000054e4161
+
+    hvolab pte --pfn 0x54e4 PAGE_KERNEL RW=0
+    """
+    target = select_target(arch, mode, profile, generation, feature)
+    at = target.mode.last.name if level is None else target.mode.level(level).name
+    if _NUMBER.fullmatch(words[0]):
+        if pfn is not None or len(words) > 1:
+            raise UsageError(
+                f"{words[0]} is a number, and so an entry to decode; there is more beside it",
+                remedy="decode one entry at a time, without --pfn; or encode from names alone",
+            )
+        raw = _number(words[0])
+    else:
+        raw = encode(target, at, 0 if pfn is None else _number(pfn), words)
+    view = view_entry(target, at, raw)
+    if json:
+        print_json(view.as_dict())
+    else:
+        show(render(view))
+
+
+def encode(target: Target, level: str, pfn: int, words: list[str]) -> int:
+    """The entry at ``level`` for ``pfn`` with the protections and fields in ``words``; a later word overrides.
+
+    Raises UsageError for an unknown name, EncodingError for what the format cannot say.
+    """
+    roles = {pgprot.name: role for role, pgprot in target.pgprots}
+    kind = _kind(target, level, {roles[word].value for word in words if word in roles})
+    form = target.mode.format.form(level, kind)
+    chosen: dict[str, int] = {}
+    for word in words:
+        if word in roles:
+            bits = target.bits(level, roles[word])
+            chosen |= {field.name: field.get(bits) for field in form.fields}
+            continue
+        name, equals, value = word.partition("=")
+        if name not in form.by_name:
+            raise _unknown(name, kind, level, [*form.by_name, *roles])
+        chosen[name] = _number(value) if equals else 1
+    return target.mode.format.encode(level, kind, pfn, tuple(chosen.items()), target.mode.page_shift)
+
+
+def _kind(target: Target, level: str, roles: set[str]) -> EntryKind:
+    """A table where a table's protection is asked for, or the level has nothing else; otherwise a leaf."""
+    if "table" in roles:
+        return EntryKind.TABLE
+    try:
+        return target.mode.format.form(level, EntryKind.LEAF).kind
+    except EncodingError:
+        return EntryKind.TABLE
+
+
+def _unknown(name: str, kind: EntryKind, level: str, known: list[str]) -> UsageError:
+    folded = {text.casefold(): text for text in known}
+    close = [folded[text] for text in difflib.get_close_matches(name.casefold(), folded, n=2)]
+    advice = f"did you mean {' or '.join(close)}? " if close else ""
+    return UsageError(
+        f"{name!r} is no entry, protection or field of a {kind.value} at {level}",
+        remedy=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x",
+    )
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise UsageError(f"{text!r} is not a number", remedy="write it in decimal, or in hex with 0x")
+    return int(text, 0) if text[:2].lower() == "0x" else int(text)
+
+
+# for people
+
+
+def render(view: EntryView) -> Group:
+    """The view as a heading, what follows from the entry, and the table of its bits."""
+    entry = view.entry
+    digits = view.target.mode.format.entry_bits // 4 + 2
+    heading = Text.assemble(
+        (f"{entry.raw:#0{digits}x}", "bold"), f"  {entry.level} ", (entry.kind.value, "bold"), "   "
+    )
+    heading.append(target_in_words(view.target), "dim")
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    for label, text in _facts(view):
+        facts.add_row(f"  {label}", text)
+    if not view.bits:
+        return Group(heading, facts)
+    rows = table("bits", "field", "value", "meaning", right=("bits", "value"))
+    for bits in view.bits:
+        style = "dim" if not bits.value else "cyan" if bits.name == "address" else "bold"
+        rows.add_row(bits.span, bits.name, f"{bits.value:#x}" if bits.value > 9 else f"{bits.value}", bits.meaning, style=style)
+    return Group(heading, facts, rows)
+
+
+def _facts(view: EntryView) -> list[tuple[str, Text | str]]:
+    entry = view.entry
+    if entry.kind is EntryKind.NONE:
+        return [("not valid", "a walk ends here with a translation fault; the other bits are software's")]
+    assert entry.pfn is not None  # noqa: S101 - a valid entry has one
+    points = "maps" if entry.kind is EntryKind.LEAF else "table in"
+    facts: list[tuple[str, Text | str]] = [
+        (points, f"PFN {entry.pfn:#x}, PA {view.pa:#x}" + (f", {format_size(view.maps)}" if points == "maps" else ""))
+    ]
+    facts.append(("pgprot", _pgprot_text(view)))
+    facts.append(("kernel", _access_text(view)))
+    facts += [(name, "set" if is_set else f"clear: {note}") for name, is_set, note in view.flags]
+    return facts
+
+
+def _pgprot_text(view: EntryView) -> Text:
+    if view.pgprots:
+        return Text(" = ".join(view.pgprots), "bold")
+    if view.elsewhere:
+        return Text.assemble("none of these; it is ", (" or ".join(view.elsewhere), "bold yellow"))
+    if view.nearest:
+        return Text(f"none that is declared; near to {' or '.join(map(str, view.nearest))}")
+    return Text("none that is declared")
+
+
+def _access_text(view: EntryView) -> Text:
+    text = Text()
+    for word, access in ACCESS_WORDS:
+        allowed = bool(view.allows & access)
+        text.append(f"{word} ").append("yes" if allowed else "no", "green" if allowed else "red").append("   ")
+    if view.entry.kind is EntryKind.TABLE:
+        text.append("as far as this entry has a say", "dim")
+    elif _tables_have_a_say(view.target):
+        text.append("where the table entries on the way allow it", "dim")
+    return text
+
+
+def _tables_have_a_say(target: Target) -> bool:
+    mmu = target.architecture.mmu
+    return any(permission.tables is not None for permission in (mmu.read, mmu.write, mmu.execute))

@@ -1,0 +1,74 @@
+"""Gigantic folios reserved at boot, whose tails are initialised late. Kernel: mm/hugetlb.c, v6.12."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hvolab.errors import MachineError, UsageError
+from hvolab.hugetlb.folio import Words
+from hvolab.hugetlb.pool import Pool
+from hvolab.hvo import VmemmapSizes
+from hvolab.machine import FrameAllocator, lists
+
+
+def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
+    """Reserve one gigantic folio before its struct pages are initialised; gives its PFN.
+
+    All but its first struct page stay uninitialised, here zero. Raises MachineError where memory has no room.
+    Kernel: __alloc_bootmem_huge_page(), memblock_reserved_mark_noinit(), v6.12.
+    """
+    if not pool.h.gigantic:
+        raise UsageError("only gigantic folios are reserved at boot", remedy="grow the pool instead")
+    machine, frames = pool.machine, pool.machine.frames
+    if not isinstance(frames, FrameAllocator):
+        raise MachineError("this machine's frames cannot be reserved at boot")
+    count = 1 << pool.h.order
+    pfn = frames.reserve_any(count, count, node)
+    layout = machine.struct_pages.layout
+
+    def blank(words: Words, _: int) -> None:
+        words[:] = 0
+
+    va = machine.struct_pages.va(pfn)
+    pool.folio.edit(va + layout.size, count - 1, blank)
+    return pfn
+
+
+def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
+    """Make folios of what was reserved at boot, optimise them in one batch, and add them to the pool.
+
+    Only the struct pages that HVO keeps are initialised before; the others only where HVO has not freed them.
+    Kernel: gather_bootmem_prealloc_node(), prep_and_add_bootmem_folios(), v6.12.
+    """
+    machine, h = pool.machine, pool.h
+    layout, lru = machine.struct_pages.layout, machine.struct_pages.layout.lru_next
+    frames = machine.frames
+    if not isinstance(frames, FrameAllocator):
+        raise MachineError("this machine's frames cannot be reserved at boot")
+    sizes = VmemmapSizes(h.order, machine.target.mode.page_size, layout.size)
+    early = min(sizes.reserve_pages, 1 << h.order)
+    head = pool.new_list(0)
+    links: dict[int, int] = {}
+    for pfn in reserved:
+        folio = machine.struct_pages.va(pfn)
+        zone = frames.zone_of(pfn)
+        links[folio] = layout.links(zone.node, int(zone.kind))
+        pool.folio.init_vmemmap(folio, h.order, 0, 1, links[folio])
+        pool.folio.init_vmemmap(folio, h.order, 1, early, links[folio])
+        pool.folio.prep_head(folio, h.order)
+        _own(frames, pfn, h.order)
+        pool.adopt(folio)
+        lists.add(pool.cpu, folio + lru, head)
+    pool.hvo.optimize_folios(h, head)
+    for entry in lists.nodes(pool.cpu, head):
+        folio = entry - lru
+        if not pool.folio.flag(folio, layout.hpg_vmemmap_optimized):
+            pool.folio.init_vmemmap(folio, h.order, early, 1 << h.order, links[folio])
+        pool.account(folio)
+    h.max_huge_pages = h.persistent
+
+
+def _own(frames: FrameAllocator, pfn: int, order: int) -> None:
+    """From the boot allocator's reservation to an allocated block that can be freed as one."""
+    frames.release_reserved(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
+    frames.adopt(np.array([pfn], dtype=np.int64), order)

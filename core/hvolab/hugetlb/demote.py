@@ -1,0 +1,69 @@
+"""Demotion: free folios of one hstate become several of a smaller one. Kernel: mm/hugetlb.c, v6.12."""
+
+from __future__ import annotations
+
+from hvolab.errors import UsageError
+from hvolab.hugetlb.pool import EBUSY, Pool
+from hvolab.machine import lists
+
+
+def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
+    """Demote up to ``count`` free folios; gives how many, or a negative errno.
+
+    Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12.
+    """
+    if source.h.demote_order != into.h.order:
+        raise UsageError(
+            f"folios of order {source.h.order} cannot be demoted to order {into.h.order}",
+            remedy="demote gigantic folios to the next smaller size",
+        )
+    demoted = result = 0
+    machine, cpu = source.machine, source.cpu
+    lru = machine.struct_pages.layout.lru_next
+    for node in range(machine.nodes):
+        taken = source.new_list(0)
+        for entry in lists.nodes(cpu, source.h.freelists[node]):
+            if demoted == count:
+                break
+            source.remove(entry - lru, surplus=False)
+            lists.add(cpu, entry, taken)
+            demoted += 1
+        result = _demote_list(source, into, taken)
+        for entry in lists.nodes(cpu, taken):
+            lists.delete(cpu, entry)
+            source.add(entry - lru, surplus=False)
+            demoted -= 1
+        if result < 0 or demoted == count:
+            break
+    source.h.max_huge_pages -= demoted
+    into.h.max_huge_pages += demoted << (source.h.order - into.h.order)
+    if result < 0:
+        return result
+    return demoted or -EBUSY
+
+
+def _demote_list(source: Pool, into: Pool, taken: int) -> int:
+    """Restore the folios of a list, and make folios of the smaller size of those that could be."""
+    machine, cpu, layout = source.machine, source.cpu, source.machine.struct_pages.layout
+    lru = layout.lru_next
+    restored = source.new_list(1)
+    result = source.hvo.restore_folios(source.h, taken, restored)
+    lists.splice_init(cpu, restored, taken)
+    fresh = into.new_list(0)
+    for entry in lists.nodes(cpu, taken):
+        folio = entry - lru
+        if source.folio.flag(folio, layout.hpg_vmemmap_optimized):
+            continue
+        lists.delete(cpu, entry)
+        source.folio.set_hugetlb(folio, hugetlb=False)
+        source.folio.destroy_compound(folio, source.h.order)
+        source.live.discard(folio)
+        machine.frames.split(machine.struct_pages.pfn(folio), source.h.order, into.h.order)
+        step = layout.size << into.h.order
+        for part in range(folio, folio + (layout.size << source.h.order), step):
+            into.folio.prep_compound(part, into.h.order)
+            into.folio.set_private(part, 0)
+            into.adopt(part)
+            lists.add(cpu, part + lru, fresh)
+    into.prep_and_add(fresh)
+    return result

@@ -1,0 +1,93 @@
+"""An hstate: one huge page size, its counters and its free lists. Kernel: struct hstate, v6.12."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hvolab.arch import HugePageSize
+from hvolab.errors import UsageError
+from hvolab.machine import Machine, lists
+
+
+@dataclass
+class Hstate:
+    """One huge page size of a machine.
+
+    huge_page            the size, as the architecture declares it
+    order                log2 of its base pages
+    gigantic             whether it is larger than what the page allocator gives out
+    freelists            VA of the list head of free folios, for each node
+    nr, free, surplus    folios in the pool, free ones, surplus ones; with ``_node``: for each node
+    resv                 reserved folios
+    max_huge_pages       persistent folios that were asked for
+    demote_order         order of the folios that one is demoted to, 0 where it cannot be
+    next_to_alloc, next_to_free  node that is next in turn
+    """
+
+    huge_page: HugePageSize
+    order: int
+    gigantic: bool
+    freelists: tuple[int, ...]
+    nr: int = 0
+    free: int = 0
+    surplus: int = 0
+    resv: int = 0
+    max_huge_pages: int = 0
+    demote_order: int = 0
+    next_to_alloc: int = 0
+    next_to_free: int = 0
+    nr_node: list[int] = field(default_factory=list)
+    free_node: list[int] = field(default_factory=list)
+    surplus_node: list[int] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one folio."""
+        return self.huge_page.size
+
+    @property
+    def persistent(self) -> int:
+        """Folios that are not surplus. Kernel: persistent_huge_pages()."""
+        return self.nr - self.surplus
+
+    def count(self, node: int, *, nr: int = 0, free: int = 0, surplus: int = 0) -> None:
+        """Change counters, of the whole and of ``node``."""
+        self.nr += nr
+        self.free += free
+        self.surplus += surplus
+        self.nr_node[node] += nr
+        self.free_node[node] += free
+        self.surplus_node[node] += surplus
+
+
+def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, ...]:
+    """The hstates of a machine, one for each huge page size of its mode, ascending.
+
+    max_order  the highest order of the page allocator (default: the kernel's 10, or that of a PMD where it is more)
+    Kernel: hugetlb_add_hstate(), hugetlb_init_hstates().
+    """
+    mode = machine.target.mode
+    if max_order is None:
+        max_order = max(10, mode.levels[-2].shift - mode.page_shift)
+    found: list[Hstate] = []
+    for huge_page in mode.huge_pages:
+        order = (huge_page.size >> mode.page_shift).bit_length() - 1
+        heads = tuple(machine.kernel_data(lists.SIZE) for _ in range(machine.nodes))
+        for head in heads:
+            lists.init(machine.cpus[0], head)
+        h = Hstate(huge_page, order, order > max_order, heads)
+        h.nr_node, h.free_node, h.surplus_node = ([0] * machine.nodes for _ in range(3))
+        # a gigantic folio is demoted to the next smaller size
+        if h.gigantic and found:
+            h.demote_order = found[-1].order
+        found.append(h)
+    return tuple(found)
+
+
+def size_to_hstate(every: tuple[Hstate, ...], size: int) -> Hstate:
+    """The hstate of that size; raises UsageError with the sizes that there are. Kernel: size_to_hstate()."""
+    for h in every:
+        if h.size == size:
+            return h
+    sizes = ", ".join(f"{h.size:#x}" for h in every)
+    raise UsageError(f"no huge pages of {size:#x} bytes", remedy=f"the sizes are {sizes} bytes")

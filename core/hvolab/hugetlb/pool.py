@@ -1,0 +1,321 @@
+"""The pool of one hstate: it grows, shrinks and dissolves. Kernel: mm/hugetlb.c, v6.12 and its stable releases."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Protocol
+
+from hvolab.errors import UsageError
+from hvolab.hugetlb.folio import FolioPages
+from hvolab.hugetlb.hstate import Hstate
+from hvolab.hvo import HasOrder
+from hvolab.machine import Cpu, Machine, lists
+from hvolab.machine.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
+
+EBUSY = errno.EBUSY
+_ALLOC = int(Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.THISNODE)
+
+
+class VmemmapOptimizer(Protocol):
+    """What a pool calls: the methods of the engine, or of a kernel's own code."""
+
+    def optimize_folio(self, h: HasOrder, folio: int) -> None:
+        """Kernel: hugetlb_vmemmap_optimize_folio()."""
+        ...
+
+    def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
+        """Kernel: hugetlb_vmemmap_optimize_folios()."""
+        ...
+
+    def restore_folio(self, h: HasOrder, folio: int) -> int:
+        """Kernel: hugetlb_vmemmap_restore_folio()."""
+        ...
+
+    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
+        """Kernel: hugetlb_vmemmap_restore_folios()."""
+        ...
+
+
+class Pool:
+    """The folios of one hstate. A folio is the VA of its head struct page.
+
+    machine, h, hvo  the machine, the hstate, and who optimises
+    live             folios that are in the pool, free or handed out
+    """
+
+    def __init__(self, machine: Machine, h: Hstate, hvo: VmemmapOptimizer, cpu: Cpu | None = None) -> None:
+        self.machine = machine
+        self.h = h
+        self.hvo = hvo
+        self.cpu = machine.cpus[0] if cpu is None else cpu
+        self.folio = FolioPages(machine, self.cpu)
+        self.live: set[int] = set()
+        self._layout = machine.struct_pages.layout
+        self._lru = self._layout.lru_next
+        self._work = [machine.kernel_data(lists.SIZE) for _ in range(2)]
+
+    # growing and shrinking
+
+    def set_max_huge_pages(self, count: int) -> None:
+        """Make the pool ``count`` persistent folios, as far as memory allows.
+
+        Kernel: set_max_huge_pages(), v6.12.y, where free surplus folios are no longer subtracted twice.
+        """
+        if count < 0:
+            raise UsageError(f"a pool of {count} huge pages", remedy="ask for 0 or more")
+        h = self.h
+        while h.surplus and count > h.persistent:
+            if not self._adjust_surplus(-1):
+                break
+        if not self._grow(count - h.persistent):
+            h.max_huge_pages = h.persistent
+            return
+        persistent_free = h.free
+        if h.free > h.persistent:
+            persistent_free = h.free - h.surplus if h.free > h.surplus else 0
+        least = max(count, h.resv + h.persistent - persistent_free)
+        head = self.new_list(0)
+        while least < h.persistent:
+            folio = self._remove_pool_folio()
+            if folio is None:
+                break
+            lists.add(self.cpu, folio + self._lru, head)
+        self.update_and_free_bulk(head)
+        while count < h.persistent:
+            if not self._adjust_surplus(1):
+                break
+        h.max_huge_pages = h.persistent
+
+    def _grow(self, missing: int) -> bool:
+        """Allocate ``missing`` folios, optimise them in one batch, add them; whether all could be had."""
+        head = self.new_list(0)
+        complete = True
+        for _ in range(missing):
+            folio = self._alloc_pool_folio()
+            if folio is None:
+                complete = False
+                break
+            lists.add(self.cpu, folio + self._lru, head)
+        if not lists.empty(self.cpu, head):
+            self.prep_and_add(head)
+        return complete
+
+    def prep_and_add(self, head: int) -> None:
+        """Optimise a list of new folios, then account and enqueue each. Kernel: prep_and_add_allocated_folios()."""
+        self.hvo.optimize_folios(self.h, head)
+        for node in lists.nodes(self.cpu, head):
+            self.account(node - self._lru)
+
+    def account(self, folio: int) -> None:
+        """Count a new folio and put it on the free list."""
+        self.h.count(self.folio.node(folio), nr=1)
+        self._enqueue(folio)
+
+    def _alloc_pool_folio(self) -> int | None:
+        """A new folio from the nodes in turn. Kernel: alloc_pool_huge_folio()."""
+        h = self.h
+        for _ in range(self.machine.nodes):
+            node = h.next_to_alloc
+            h.next_to_alloc = (node + 1) % self.machine.nodes
+            folio = self._alloc_fresh(node)
+            if folio is not None:
+                return folio
+        return None
+
+    def _alloc_fresh(self, node: int) -> int | None:
+        """A compound page of the hstate's order, frozen, with the hugetlb type. Kernel: only_alloc_fresh_hugetlb_folio()."""
+        h, machine = self.h, self.machine
+        gfp = (GFP_HIGHUSER if h.gigantic else GFP_HIGHUSER_MOVABLE) | _ALLOC
+        allocate = machine.alloc_contig if h.gigantic else machine.alloc_pages
+        pfn = allocate(gfp, h.order, node)
+        if pfn is None:
+            return None
+        folio = machine.struct_pages.va(pfn)
+        self.folio.prep_compound(folio, h.order)
+        self.folio.set_refcount(folio, 0)
+        self.folio.set_private(folio, 0)
+        self.adopt(folio)
+        return folio
+
+    def adopt(self, folio: int) -> None:
+        """Give a compound page with frozen references the hugetlb type. Kernel: init_new_hugetlb_folio()."""
+        self.folio.init_hugetlb(folio)
+        self.live.add(folio)
+
+    def alloc_surplus(self, node: int = 0) -> int | None:
+        """A surplus folio, handed out with one reference. Kernel: alloc_surplus_hugetlb_folio()."""
+        folio = self._alloc_fresh(node)
+        if folio is None:
+            return None
+        self.hvo.optimize_folio(self.h, folio)
+        self.h.count(self.folio.node(folio), nr=1, surplus=1)
+        self.folio.set_refcount(folio, 1)
+        return folio
+
+    # handing out
+
+    def dequeue(self) -> int | None:
+        """Take a free folio, with one reference. Kernel: dequeue_hugetlb_folio_node_exact()."""
+        for node, head in enumerate(self.h.freelists):
+            if lists.empty(self.cpu, head):
+                continue
+            folio = self.cpu.load_word(head) - self._lru
+            lists.delete(self.cpu, folio + self._lru)
+            self.folio.init_lru(folio)
+            self.folio.set_refcount(folio, 1)
+            self.folio.set_flag(folio, self._layout.hpg_freed, value=False)
+            self.h.count(node, free=-1)
+            return folio
+        return None
+
+    def put(self, folio: int) -> None:
+        """Give a folio back: to the free list, or to the allocator if its node has surplus. Kernel: free_huge_folio()."""
+        node = self.folio.node(folio)
+        self.folio.set_refcount(folio, 0)
+        if self.h.surplus_node[node]:
+            self.remove(folio, surplus=True)
+            self.update_and_free(folio)
+        else:
+            self._enqueue(folio)
+
+    def free_folios(self) -> Iterator[int]:
+        """The folios on the free lists."""
+        for head in self.h.freelists:
+            for node in lists.nodes(self.cpu, head):
+                yield node - self._lru
+
+    # removing and adding
+
+    def _enqueue(self, folio: int) -> None:
+        """Kernel: enqueue_hugetlb_folio()."""
+        node = self.folio.node(folio)
+        lists.move(self.cpu, folio + self._lru, self.h.freelists[node])
+        self.h.count(node, free=1)
+        self.folio.set_flag(folio, self._layout.hpg_freed, value=True)
+
+    def _remove_pool_folio(self) -> int | None:
+        """The first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
+        h = self.h
+        for _ in range(self.machine.nodes):
+            node = h.next_to_free
+            h.next_to_free = (node + 1) % self.machine.nodes
+            head = h.freelists[node]
+            if not lists.empty(self.cpu, head):
+                folio = self.cpu.load_word(head) - self._lru
+                self.remove(folio, surplus=False)
+                return folio
+        return None
+
+    def remove(self, folio: int, *, surplus: bool) -> None:
+        """Take a folio out of the pool's accounting. Kernel: remove_hugetlb_folio()."""
+        layout, node = self._layout, self.folio.node(folio)
+        lists.delete(self.cpu, folio + self._lru)
+        if self.folio.flag(folio, layout.hpg_freed):
+            self.folio.set_flag(folio, layout.hpg_freed, value=False)
+            self.h.count(node, free=-1)
+        if surplus:
+            self.h.count(node, surplus=-1)
+        if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
+            # an optimised folio keeps its type until it has its vmemmap back
+            self.folio.set_hugetlb(folio, hugetlb=False)
+        self.h.count(node, nr=-1)
+
+    def add(self, folio: int, *, surplus: bool) -> None:
+        """Put a folio back whose vmemmap could not be restored. Kernel: add_hugetlb_folio()."""
+        self.folio.init_lru(folio)
+        self.h.count(self.folio.node(folio), nr=1, surplus=1 if surplus else 0)
+        self.folio.set_hugetlb(folio, hugetlb=True)
+        self.folio.set_private(folio, 1 << self._layout.hpg_vmemmap_optimized)
+        self._enqueue(folio)
+
+    def dissolve(self, folio: int) -> int:
+        """Give a free folio back to the allocator: 0, -EBUSY or -ENOMEM. Kernel: dissolve_free_hugetlb_folio()."""
+        h = self.h
+        if not self.folio.is_hugetlb(folio):
+            return 0
+        if self.folio.refcount(folio) or h.free - h.resv <= 0:
+            return -EBUSY
+        surplus = bool(h.surplus_node[self.folio.node(folio)])
+        self.remove(folio, surplus=surplus)
+        h.max_huge_pages -= 1
+        if self.folio.is_hugetlb(folio):
+            result = self.hvo.restore_folio(h, folio)
+            if result:
+                self.add(folio, surplus=surplus)
+                h.max_huge_pages += 1
+                return result
+        self.update_and_free(folio)
+        return 0
+
+    def update_and_free(self, folio: int) -> None:
+        """Restore a removed folio and free it; one that cannot be restored comes back as a free surplus folio.
+
+        Kernel: __update_and_free_hugetlb_folio().
+        """
+        optimized = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
+        if self.hvo.restore_folio(self.h, folio):
+            self.add(folio, surplus=True)
+            return
+        if optimized:
+            self.folio.set_hugetlb(folio, hugetlb=False)
+        self._free(folio)
+
+    def _free(self, folio: int) -> None:
+        self.folio.set_hugetlb(folio, hugetlb=False)
+        self.folio.destroy_compound(folio, self.h.order)
+        self.live.discard(folio)
+        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order)
+
+    def update_and_free_bulk(self, head: int) -> None:
+        """Restore and free a list of removed folios. Kernel: update_and_free_pages_bulk()."""
+        non_hvo = self.new_list(1)
+        while self.hvo.restore_folios(self.h, head, non_hvo) < 0:
+            self._bulk_restore_error(head, non_hvo)
+        self._free_list(non_hvo)
+
+    def _bulk_restore_error(self, head: int, non_hvo: int) -> None:
+        """Make progress after a restore has failed. Kernel: bulk_vmemmap_restore_error()."""
+        if not lists.empty(self.cpu, non_hvo):
+            self._free_list(non_hvo)
+            return
+        for node in lists.nodes(self.cpu, head):
+            folio = node - self._lru
+            failed = self.hvo.restore_folio(self.h, folio)
+            lists.delete(self.cpu, node)
+            if failed:
+                self.add(folio, surplus=True)
+            else:
+                self.folio.set_hugetlb(folio, hugetlb=False)
+                self.update_and_free(folio)
+                break
+
+    def _free_list(self, head: int) -> None:
+        for node in lists.nodes(self.cpu, head):
+            self.folio.set_hugetlb(node - self._lru, hugetlb=False)
+        for node in lists.nodes(self.cpu, head):
+            lists.delete(self.cpu, node)
+            self.update_and_free(node - self._lru)
+
+    def _adjust_surplus(self, delta: int) -> bool:
+        """Turn surplus folios into persistent ones or back, nodes in turn. Kernel: adjust_pool_surplus()."""
+        h, nodes = self.h, self.machine.nodes
+        for _ in range(nodes):
+            if delta < 0:
+                node = h.next_to_alloc
+                h.next_to_alloc = (node + 1) % nodes
+                found = h.surplus_node[node] > 0
+            else:
+                node = h.next_to_free
+                h.next_to_free = (node + 1) % nodes
+                found = h.surplus_node[node] < h.nr_node[node]
+            if found:
+                h.count(node, surplus=delta)
+                return True
+        return False
+
+    def new_list(self, number: int) -> int:
+        """VA of one of the pool's two working lists, emptied."""
+        head = self._work[number]
+        lists.init(self.cpu, head)
+        return head

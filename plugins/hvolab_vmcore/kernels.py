@@ -1,0 +1,95 @@
+"""What the VMCOREINFO of each architecture's kernels says about their page tables: data, one row an architecture.
+
+A row names the numbers from which a reader finds the paging mode, the root table and the vmemmap. An architecture that
+is not in the table can still be read: with --mode, --root and --vmemmap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .vmcoreinfo import VmcoreInfo
+
+_VA_MASK = (1 << 64) - 1
+#: Where x86_64 maps its own image: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
+_X86_64_KERNEL_MAP = 0xFFFFFFFF80000000
+#: Kernels from a release on, and the generation whose bits they have; the first row that is not newer counts.
+_GENERATIONS = (((7, 0), "7.x"), ((6, 6), "6.12"), ((0, 0), "6.1"))
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """How a kernel of one architecture describes its translation.
+
+    elf_machine  name of the ELF machine
+    va_bits      bits of VA that the tables below swapper_pg_dir index
+    root         PA of swapper_pg_dir, from its VA
+    features     features of the architecture, each with the number that is not 0 where the kernel uses it
+    source       kernel file
+    """
+
+    elf_machine: str
+    va_bits: Callable[[VmcoreInfo], int | None]
+    root: Callable[[VmcoreInfo, int], int | None]
+    features: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+
+
+def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
+    five = info.number("pgtable_l5_enabled")
+    return None if five is None else 57 if five else 48
+
+
+def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
+    base = info.number("phys_base")
+    return None if base is None else va - _X86_64_KERNEL_MAP + base
+
+
+def _less(number: str) -> Callable[[VmcoreInfo, int], int | None]:
+    """PA of an address in the kernel's image that lies a fixed distance above its VA."""
+
+    def root(info: VmcoreInfo, va: int) -> int | None:
+        distance = info.number(number)
+        return None if distance is None else (va - distance) & _VA_MASK
+
+    return root
+
+
+ROWS = (
+    KernelRow(
+        "EM_X86_64",
+        _x86_64_va_bits,
+        _x86_64_root,
+        features=(("sme", "sme_mask"),),
+        source="arch/x86/kernel/vmcore_info_64.c, v6.12",
+    ),
+    KernelRow(
+        "EM_AARCH64",
+        lambda info: info.number("VA_BITS"),
+        _less("kimage_voffset"),
+        source="arch/arm64/kernel/vmcore_info.c, v6.12",
+    ),
+    KernelRow(
+        "EM_RISCV",
+        lambda info: info.number("VA_BITS"),
+        _less("va_kernel_pa_offset"),
+        source="arch/riscv/kernel/vmcore_info.c, v6.12",
+    ),
+)
+
+
+def row_for(elf_machine: str) -> KernelRow | None:
+    """The row of an ELF machine, if there is one."""
+    return next((row for row in ROWS if row.elf_machine == elf_machine), None)
+
+
+def generation_of(osrelease: str, offered: tuple[str, ...]) -> str | None:
+    """The generation that a release such as '6.12.107+deb13-amd64' belongs to; None where it is not offered."""
+    match = re.match(r"(\d+)\.(\d+)", osrelease)
+    if match is None:
+        return None
+    release = (int(match[1]), int(match[2]))
+    name = next(name for first, name in _GENERATIONS if release >= first)
+    return name if name in offered else None
