@@ -73,6 +73,11 @@ class EntryForm:
         return {field.name: field for field in self.fields}
 
     @cached_property
+    def _parts(self) -> tuple[tuple[int, int, int], ...]:
+        """The parts of the output PA as plain numbers: every walk needs them."""
+        return tuple((part.mask, part.low, part.physical) for part in self.address)
+
+    @cached_property
     def address_mask(self) -> int:
         """The bits in which the output PA stands."""
         return _union(part.mask for part in self.address)
@@ -105,11 +110,11 @@ class EntryForm:
 
     def get_address(self, raw: Raw) -> Raw:
         """The output PA of ``raw``."""
-        first, *others = self.address
+        (mask, low, physical), *others = self._parts
         bits: Any = raw
-        pa: Raw = ((bits & first.mask) >> first.low) << first.physical
-        for part in others:
-            pa |= ((bits & part.mask) >> part.low) << part.physical
+        pa: Raw = (bits & mask) >> low << physical
+        for mask, low, physical in others:
+            pa |= (bits & mask) >> low << physical
         return pa
 
     def put_fields(self, chosen: FieldValues) -> int:

@@ -143,6 +143,12 @@ class PagingMode:
                     rule="the levels tile the VA without gap or overlap",
                 )
             expected += level.bits
+        if self.last.table_bytes > self.page_size:
+            raise DescriptionError(
+                f"a table of {self.last.name} takes {self.last.table_bytes:#x} bytes, a page has {self.page_size:#x}",
+                where=where,
+                rule="a leaf is split into a table of one page: pte_alloc_one_kernel()",
+            )
         if expected < self.va_bits - 1:
             raise DescriptionError(f"the levels index {expected} bits of a VA of {self.va_bits}", where=where)
         if len({level.name for level in self.levels}) != len(self.levels):

@@ -85,6 +85,14 @@ class Target:
             )
         return raw
 
+    @cached_property
+    def _page_field(self) -> tuple[np.uint64, np.uint64] | None:
+        """Mask and lowest bit of the PFN in a leaf at the last level, where it stands there in one piece."""
+        part, *others = self.page_form.address
+        if others or part.physical != self.mode.page_shift:
+            return None
+        return np.uint64(part.mask), np.uint64(part.low)
+
     def page_entries(self, pfns: npt.NDArray[np.int64], role: PgprotRole) -> npt.NDArray[np.uint64]:
         """Leaves at the last level for a run of PFNs, all with the protection of ``role``."""
         pas = pfns.astype(np.uint64) << np.uint64(self.mode.page_shift)
@@ -92,7 +100,10 @@ class Target:
 
     def page_frames(self, raws: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Output PFNs of a run of leaves at the last level."""
-        return (self.page_form.get_address(raws) >> np.uint64(self.mode.page_shift)).astype(np.int64)
+        if self._page_field is None:
+            return (self.page_form.get_address(raws) >> np.uint64(self.mode.page_shift)).astype(np.int64)
+        mask, low = self._page_field
+        return ((raws & mask) >> low).view(np.int64)
 
     def decode(self, level: str, raw: int) -> Entry:
         """Decode ``raw`` at ``level``; raises EncodingError with the broken rule."""

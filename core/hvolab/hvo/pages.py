@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Pfns = npt.NDArray[np.int64]
 _FIRST_CAPACITY = 64
+_EMPTY: Pfns = np.empty(0, dtype=np.int64)  # nothing is ever stored in it
 
 
 class VmemmapPages:
@@ -17,7 +18,7 @@ class VmemmapPages:
     """
 
     def __init__(self) -> None:
-        self._buffer: Pfns = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self._buffer: Pfns = _EMPTY
         self._count = 0
 
     def __len__(self) -> int:
@@ -25,14 +26,16 @@ class VmemmapPages:
 
     def add(self, pfn: int) -> None:
         """Kernel: list_add()."""
-        self._reserve(1)
+        if self._count == self._buffer.size:
+            self._reserve(1)
         self._buffer[self._count] = pfn
         self._count += 1
 
     def add_run(self, pfns: Pfns) -> None:
         """Add pages one after the other: the last of them comes first."""
         count = pfns.size
-        self._reserve(count)
+        if self._count + count > self._buffer.size:
+            self._reserve(count)
         self._buffer[self._count : self._count + count] = pfns
         self._count += count
 
@@ -41,10 +44,15 @@ class VmemmapPages:
         self._count -= 1
         return int(self._buffer[self._count])
 
+    def pop_run(self, count: int) -> Pfns:
+        """Take the first ``count`` pages, in this order."""
+        self._count -= count
+        return self._buffer[self._count : self._count + count][::-1]
+
     def take_all(self) -> Pfns:
         """Every page from first to last; the list is empty afterwards."""
         pfns = self._buffer[: self._count][::-1]
-        self._buffer = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self._buffer = _EMPTY
         self._count = 0
         return pfns
 
@@ -53,7 +61,6 @@ class VmemmapPages:
         return self._buffer[: self._count][::-1].copy()
 
     def _reserve(self, count: int) -> None:
-        if self._count + count > self._buffer.size:
-            larger = np.empty(max(2 * self._buffer.size, self._count + count), dtype=np.int64)
-            larger[: self._count] = self._buffer[: self._count]
-            self._buffer = larger
+        larger = np.empty(max(_FIRST_CAPACITY, 2 * self._buffer.size, self._count + count), dtype=np.int64)
+        larger[: self._count] = self._buffer[: self._count]
+        self._buffer = larger

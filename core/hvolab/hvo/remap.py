@@ -214,7 +214,9 @@ class VmemmapRemap:
 
     def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> None:
         """Remap or restore ``count`` entries of one table, from word ``index`` on. Kernel: vmemmap_pte_entry()."""
-        raws = self.machine.memory.words[index : index + count].copy()
+        raws = self.machine.memory.words[index : index + count]
+        if self.machine.trace.listeners:
+            raws = raws.copy()  # events tell what was there
         frames = self._target.page_frames(raws)
         first = 0
         if walk.reuse_pfn is None:  # the first entry of all tells the page to reuse, and stays
@@ -237,7 +239,8 @@ class VmemmapRemap:
         """Map a run of pages to the page to reuse, read-only but for the head. Kernel: vmemmap_remap_pte()."""
         assert walk.reuse_pfn is not None  # noqa: S101 - the first entry has set it
         address = self._target.page_form.put_address(walk.reuse_pfn << self._page_shift)
-        entries = np.full(raws.size, address | self._kernel_ro, dtype=np.uint64)
+        entries = np.empty(raws.size, dtype=np.uint64)
+        entries.fill(address | self._kernel_ro)
         if va == walk.reuse_va:
             entries[0] = address | self._kernel
             taken = walk.pages.pop()
@@ -258,7 +261,6 @@ class VmemmapRemap:
     ) -> None:
         """Give each page of a run a page of its own again. Kernel: vmemmap_restore_pte(), reset_struct_pages()."""
         machine, cpu = self.machine, self.cpu
-        put_address, shift = self._target.page_form.put_address, self._page_shift
         slot = machine.memory.base + (index << _WORD_SHIFT)
         if not (frames == walk.reuse_pfn).all():
             wrong = int(np.flatnonzero(frames != walk.reuse_pfn)[0])
@@ -268,15 +270,15 @@ class VmemmapRemap:
                 rule="BUG_ON() in vmemmap_restore_pte()",
             )
         listening = bool(machine.trace.listeners)
-        for position in range(raws.size):
-            pfn = walk.pages.pop()
+        pfns = walk.pages.pop_run(raws.size)
+        entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
+        for position, (pfn, raw) in enumerate(zip(pfns.tolist(), entries.tolist(), strict=True)):
             to = machine.page_to_virt(pfn)
             cpu.copy_page(to, walk.reuse_va)
             cpu.copy(to, to + self._reset_size, self._reset_size)
             cpu.barrier("smp_wmb")
-            raw = put_address(pfn << shift) | self._kernel
             if listening:
-                before, after = raws[position : position + 1], np.array([raw], dtype=np.uint64)
+                before, after = (run[position : position + 1] for run in (raws, entries))
                 self._store(self._last.name, slot, va, before, after, live=True)
             else:
                 cpu.write_entry(machine.virt(slot), raw)

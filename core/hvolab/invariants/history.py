@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +35,22 @@ class EndlessLoopError(HvolabError):
     """A loop that makes no progress, stopped by the monitor (invariant 10)."""
 
 
+@dataclass
+class _Copied:
+    """A head page that was copied: where it ends, whether it is remapped by now, stores to it since the copy."""
+
+    end: int
+    remapped: bool = False
+    stores: list[tuple[int, int]] = field(default_factory=list)
+
+
 class Monitor:
     """Listens to a machine and collects what breaks a history invariant.
 
     findings     what was seen, in order; a declared finding is one that the description foretells
     max_batches  batches of restoring that may follow each other with no folio restored, freed or added between
+
+    Folios that were optimised before it listened are not known to it; their stores to tails go unnoticed.
     """
 
     def __init__(self, machine: Machine, *, max_batches: int = 64) -> None:
@@ -50,13 +62,14 @@ class Monitor:
         self._page = machine.target.mode.page_size
         self._live_rule = machine.target.architecture.traits.live_entries
         self._optimized: dict[int, int] = {}
-        self._copied: dict[int, int] = {}
+        self._copied: dict[int, _Copied] = {}
         self._head_pages: dict[int, npt.NDArray[np.uint8]] = {}
         self._split: set[int] = set()
         self._blocks: set[int] = set()
         self._batch: str | None = None
         self._periods = self._flushes = self._retries = self._idle = 0
         self._current: int | None = None
+        self._optimizing = False
 
     @contextmanager
     def watch(self, *, single_steps: bool = False) -> Iterator[Monitor]:
@@ -100,6 +113,7 @@ class Monitor:
         folio, step = event.folio, event.step
         if step.endswith("begin"):
             self._current = folio
+            self._optimizing = step.startswith("optimize")
             self._head_pages[folio] = self._head_page(folio)
             return
         self._current = None
@@ -112,6 +126,8 @@ class Monitor:
         if step == "optimize.end":
             if event.result:
                 self._retries += 1
+                self._copied.pop(folio, None)
+                self._optimized.pop(folio, None)
             self._idle = 0
         elif not event.result:
             self._optimized.pop(folio, None)
@@ -130,17 +146,23 @@ class Monitor:
 
     def _page_copied(self, from_va: int) -> None:
         """From the copy of a head page on, until the flush, a store to the old one would be lost."""
-        if from_va == self._current and from_va not in self._optimized:
-            self._copied[from_va] = from_va + self._page
+        if self._optimizing and from_va == self._current:
+            self._copied[from_va] = _Copied(from_va + self._page)
+
+    def _lost(self, copied: _Copied) -> None:
+        """Report the stores to an old head page; as long as it is still mapped nothing is lost."""
+        if not copied.remapped:
+            return
+        for va, size in copied.stores:
+            what = f"a store of {size} bytes to the head page between its copy and the flush is lost"
+            self._report(Rule.STORES, what, f"VA {va:#x}")
+        copied.stores.clear()
 
     def _stored(self, va: int, size: int) -> None:
-        for start, end in self._copied.items():
-            if va < end and va + size > start:
-                self._report(
-                    Rule.STORES,
-                    f"a store of {size} bytes to the head page between its copy and the flush is lost",
-                    f"VA {va:#x}",
-                )
+        for start, copied in self._copied.items():
+            if va < copied.end and va + size > start:
+                copied.stores.append((va, size))
+                self._lost(copied)
         for start, end in self._optimized.items():
             if va < end and va + size > start + self._page:
                 self._report(
@@ -163,6 +185,9 @@ class Monitor:
                     self._report(Rule.SPLITS, "a PMD was split twice", f"VA {event.va:#x}")
                 self._split.add(event.va)
         elif self._current is not None:
+            if (copied := self._copied.get(event.va)) is not None:
+                copied.remapped = True
+                self._lost(copied)
             shared = target.page_frames(event.after)
             if event.va == self._current or (shared == shared[0]).all():
                 end = event.va + event.after.size * self._page

@@ -55,11 +55,12 @@ class ModelCpu:
         ]
         self._by_shift = dict(self._tlb)
         self._pages = self._tlb[0][1]
-        self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in self._tlb[1:]]
+        #: The largest first: the direct map is where most stores go.
+        self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
         #: The bits of an entry at each depth that decide what is allowed: all but the address.
         self._deciding = [_deciding_bits(self._target, level.name) for level in mode.levels]
-        #: What entries with the same deciding bits allow, worked out once.
-        self._verdicts: dict[tuple[int, ...], FaultKind | int] = {}
+        #: What entries with the same deciding bits allow, and whether the walker has flags to set in them.
+        self._verdicts: dict[tuple[int, ...], tuple[FaultKind | int, bool]] = {}
 
     # translation
 
@@ -84,12 +85,14 @@ class ModelCpu:
         key = (raw & self._deciding[depth], *map(and_, tables, self._deciding))
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables))
-        if isinstance(verdict, FaultKind):
-            raise self._fault(verdict, need, va, depth, raw)
-        if verdict & need != need:
+            verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables)), self._unsettled(raw)
+        allowed, unsettled = verdict
+        if isinstance(allowed, FaultKind):
+            raise self._fault(allowed, need, va, depth, raw)
+        if allowed & need != need:
             raise self._fault(FaultKind.PERMISSION, need, va, depth, raw)
-        raw, allowed = self._update_flags(va, need, depth, index, raw, verdict)
+        if unsettled:
+            raw, allowed = self._update_flags(va, need, depth, index, raw, allowed)
         form = self._leaf_forms[depth]
         assert form is not None  # noqa: S101 - _judge() would have told
         start: int = form.get_address(raw)
@@ -113,6 +116,10 @@ class ModelCpu:
         if form is None or not form.matches(raw) or broken:
             return FaultKind.RESERVED
         return int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
+
+    def _unsettled(self, raw: int) -> bool:
+        """Whether an accessed or a dirty flag is not set yet."""
+        return any(flag is not None and not flag.accepts(raw) for flag in (self._mmu.accessed, self._mmu.dirty))
 
     def _update_flags(self, va: int, need: int, depth: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags as the walker would, or fault where software has to."""

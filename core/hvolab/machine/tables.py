@@ -61,7 +61,7 @@ class _LevelPlan(NamedTuple):
     def of(cls, target: Target, level: Level) -> _LevelPlan:
         """The plan for ``level``; the last level has no tables below it."""
         if level is target.mode.last:
-            return cls(level.shift, level.entries - 1, 0, 0, 0, 0, 0, None)
+            return cls(level.shift, level.entries - 1, 0, 1, 0, 0, 0, None)  # no entry matches
         form = target.mode.format.form(level.name, EntryKind.TABLE)
         (match,) = form.recognise
         part = form.address[0]
@@ -119,17 +119,16 @@ class PageTables:
         Raises AbsentMemoryError where a table lies in memory that is not there.
         """
         memory = self.memory
-        words = memory.scalar
-        present = memory.present
+        words, base, size, present = memory.scalar, memory.base, memory.size, memory.present
         pa = self.root
         depth = 0
         for shift, mask, table_mask, table_value, address_mask, low, physical, get_address in self._plan:
-            offset = pa - memory.base
-            if not 0 <= offset < memory.size or (present is not None and not present[offset >> memory.page_shift]):
+            offset = pa - base
+            if not 0 <= offset < size or (present is not None and not present[offset >> memory.page_shift]):
                 memory.offset(pa)
             index = (offset >> _WORD_SHIFT) + ((va >> shift) & mask)
             raw = words[index]
-            if raw & table_mask != table_value or not table_mask:
+            if raw & table_mask != table_value:
                 break
             pa = (raw & address_mask) >> low << physical if get_address is None else get_address(raw)
             if seen is not None:

@@ -1,0 +1,36 @@
+"""Scenarios: what hvolab carries out from one command, and what it found, as data."""
+
+from __future__ import annotations
+
+from hvolab.scenario.result import (
+    CountedFinding,
+    Counts,
+    FolioStory,
+    PoolReport,
+    ScenarioResult,
+    Stage,
+)
+from hvolab.scenario.scenario import run_scenario
+from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
+from hvolab.scenario.stores import TailStores
+from hvolab.scenario.views import MappingRun, VmemmapView
+from hvolab.scenario.work import FailedCall, Work
+
+__all__ = [
+    "DEFAULT_MEMORY",
+    "CountedFinding",
+    "Counts",
+    "FailedCall",
+    "FolioStory",
+    "MappingRun",
+    "PoolReport",
+    "ScenarioResult",
+    "ScenarioSpec",
+    "Stage",
+    "TailStores",
+    "VmemmapView",
+    "Work",
+    "default_hugepages",
+    "memory_needed",
+    "run_scenario",
+]

@@ -1,0 +1,159 @@
+"""How a folio's vmemmap is mapped at one moment: pages of struct pages to frames, in runs that read alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Access, EntryKind, Target
+from hvolab.machine import Machine
+from hvolab.machine.tables import Run
+
+Pfns = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MappingRun:
+    """Consecutive pages of vmemmap that are mapped alike.
+
+    page      number of the first page, from the head page's 0 on
+    va        its VA
+    pages     how many
+    level     name of the level at which the leaf stands
+    raw       the first page's entry, or the leaf that maps them all
+    writable  whether the kernel may store through it
+    pfn       the first page's frame
+    step      from each page's frame to the next one's: 1, 0 (all share one) or -1
+    """
+
+    page: int
+    va: int
+    pages: int
+    level: str
+    raw: int
+    writable: bool
+    pfn: int
+    step: int
+
+    def frame(self, page: int) -> int:
+        """PFN behind the vmemmap page of that number."""
+        return self.pfn + self.step * (page - self.page)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run for JSON."""
+        return {
+            "page": self.page,
+            "va": f"{self.va:#x}",
+            "pages": self.pages,
+            "level": self.level,
+            "entry": f"{self.raw:#x}",
+            "writable": self.writable,
+            "pfn": f"{self.pfn:#x}",
+            "step": self.step,
+        }
+
+
+@dataclass(frozen=True)
+class VmemmapView:
+    """The vmemmap of one folio at one moment, as the tables map it.
+
+    va     VA of its first page, the folio's head struct page
+    pages  how many pages it has
+    runs   how they are mapped, in order
+    """
+
+    va: int
+    pages: int
+    runs: tuple[MappingRun, ...]
+
+    def run_of(self, page: int) -> MappingRun:
+        """The run that the vmemmap page of that number is in."""
+        return next(run for run in self.runs if run.page <= page < run.page + run.pages)
+
+    def frames(self) -> frozenset[int]:
+        """The frames behind it."""
+        return frozenset(run.frame(page) for run in self.runs for page in range(run.page, run.page + run.pages))
+
+
+def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
+    """How ``pages`` pages of vmemmap from ``folio`` (VA of a head struct page) on are mapped now."""
+    mode = machine.target.mode
+    runs: list[MappingRun] = []
+    page = 0
+    for run in machine.tables.runs(folio, folio + (pages << mode.page_shift)):
+        if run.level is mode.last:
+            for found in _pages_of(machine.target, run, page):
+                _append(machine.target, runs, found)
+            page += run.raws.size
+        elif run.kind is EntryKind.LEAF:
+            count = min(pages - page, (run.level.size - (run.va & (run.level.size - 1))) >> mode.page_shift)
+            runs.append(_leaf(machine.target, run, page, count))
+            page += count
+    return VmemmapView(folio, pages, tuple(runs))
+
+
+def _leaf(target: Target, run: Run, page: int, count: int) -> MappingRun:
+    """Pages below one leaf above the last level."""
+    form = target.mode.format.form(run.level.name, EntryKind.LEAF)
+    raw = int(run.raws[0])
+    pfn = form.get_address(raw) + (run.va & (run.level.size - 1)) >> target.mode.page_shift
+    return MappingRun(page, run.va, count, run.level.name, raw, _writable(target, raw), pfn, 1)
+
+
+def _pages_of(target: Target, run: Run, page: int) -> list[MappingRun]:
+    """Entries of the last level, folded where permissions are the same and frames follow each other."""
+    shift, size = target.mode.page_shift, run.raws.size
+    frames: Pfns = target.page_frames(run.raws)
+    prots = run.raws & ~np.uint64(target.page_form.address_mask)
+    found: list[MappingRun] = []
+    first = 0
+    while first < size:
+        step, last = 0, first + 1
+        if last < size and prots[last] == prots[first] and abs(int(frames[last] - frames[first])) <= 1:
+            step = int(frames[last] - frames[first])
+            alike = (prots[last:] == prots[first]) & (np.diff(frames[first:]) == step)
+            stops = np.flatnonzero(~alike)
+            last = last + int(stops[0]) if stops.size else size
+        raw = int(run.raws[first])
+        found.append(
+            MappingRun(
+                page + first,
+                run.va + (first << shift),
+                last - first,
+                run.level.name,
+                raw,
+                _writable(target, raw),
+                int(frames[first]),
+                step,
+            )
+        )
+        first = last
+    return found
+
+
+def _append(target: Target, runs: list[MappingRun], new: MappingRun) -> None:
+    """Append a run of the last level, or lengthen the one before it where that ends only because a table does."""
+    if runs and runs[-1].level == new.level:
+        old, prot = runs[-1], ~target.page_form.address_mask
+        continues = old.step == new.step and old.frame(new.page) == new.pfn
+        if continues and old.raw & prot == new.raw & prot:
+            runs[-1] = replace(old, pages=old.pages + new.pages)
+            return
+    runs.append(new)
+
+
+def _writable(target: Target, raw: int) -> bool:
+    return bool(target.allowed(raw, ()) & Access.WRITE)
+
+
+def folded(pfns: frozenset[int]) -> tuple[tuple[int, int], ...]:
+    """A set of PFNs as ranges, each first and last, ascending."""
+    if not pfns:
+        return ()
+    ordered = np.array(sorted(pfns), dtype=np.int64)
+    breaks = np.flatnonzero(np.diff(ordered) != 1)
+    starts, stops = [0, *(breaks + 1).tolist()], [*breaks.tolist(), ordered.size - 1]
+    return tuple((int(ordered[start]), int(ordered[stop])) for start, stop in zip(starts, stops, strict=True))

@@ -1,0 +1,107 @@
+"""Choosing among what is declared, and descriptions that contradict themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hvolab.arch import Architecture, EmulationPart, InstructionSequence, Pgprot, PgprotRole, values
+from hvolab.errors import DescriptionError, UsageError
+from tests.made_up import MADE_UP, MODE
+
+RO = PgprotRole.KERNEL_RO
+WP, SW = 1 << 2, 1 << 3
+
+
+def test_the_first_of_everything_is_the_default() -> None:
+    target = MADE_UP.select()
+    assert (target.mode.name, target.profile, target.generation, target.features) == ("crooked", "linux", "6.12", ())
+    assert str(target) == "made-up crooked linux 6.12"
+    assert str(MADE_UP.select(features=("guard", "blunt"))) == "made-up crooked linux 6.12 +guard,blunt"
+
+
+@pytest.mark.parametrize(
+    ("profile", "generation", "bits"),
+    [("linux", "6.12", 0), ("linux", "6.1", WP | SW), ("strict", "6.12", WP), ("strict", "6.1", WP)],
+)
+def test_the_first_protection_of_profile_and_generation_counts(profile: str, generation: str, bits: int) -> None:
+    target = MADE_UP.select(profile=profile, generation=generation)
+    assert target.bits("last", RO) & (WP | SW) == bits
+    assert target.tails_fault is bool(bits & WP)
+
+
+def test_a_feature_sets_its_field_everywhere_and_clears_others() -> None:
+    plain, both = MADE_UP.select(generation="6.1"), MADE_UP.select(generation="6.1", features=("blunt", "guard"))
+    assert both.bits("last", RO) == plain.bits("last", RO) & ~SW | 1 << 50
+    assert both.bits("middle", PgprotRole.TABLE) == plain.bits("middle", PgprotRole.TABLE) | 1 << 50
+
+
+def test_a_feature_named_twice_counts_once() -> None:
+    assert MADE_UP.select(features=("guard", "guard")).features == ("guard",)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message", "remedy"),
+    [
+        ({"mode": "straight"}, "no paging mode 'straight'", "crooked"),
+        ({"profile": "lax"}, "no profile 'lax'", "linux, strict"),
+        ({"generation": "5.4"}, "no generation '5.4'", "6.12, 6.1"),
+        ({"features": ("sme",)}, "no feature 'sme'", "guard, blunt, elsewhere"),
+        ({"features": ("elsewhere",)}, "'elsewhere' does not exist in mode crooked", "straight"),
+    ],
+)
+def test_what_is_not_declared_is_refused_with_what_is(choice: dict[str, object], message: str, remedy: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        MADE_UP.select(**choice)  # type: ignore[arg-type]
+    assert remedy in caught.value.remedy
+
+
+def test_bases_move_where_a_boot_moved_them() -> None:
+    mode = MADE_UP.select(direct_map_base=0xFFFFFFD000000000, vmemmap_base=0xFFFFFFE000000000).mode
+    assert (mode.direct_map_base, mode.vmemmap_base) == (0xFFFFFFD000000000, 0xFFFFFFE000000000)
+    with pytest.raises(DescriptionError, match="not a canonical page"):
+        MADE_UP.select(vmemmap_base=0x1000)
+
+
+def test_the_description_itself_holds() -> None:
+    MADE_UP.check()
+
+
+_TWO_OF_A_STEP = EmulationPart(("A", "B"), (InstructionSequence("load", "ld", "00"),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (replace(MADE_UP, name=""), "needs a name"),
+        (replace(MADE_UP, modes=()), "at least one paging mode"),
+        (replace(MADE_UP, byte_order="middle"), "byte order 'middle'"),
+        (replace(MADE_UP, modes=(MODE, MODE)), "two modes of made-up have the same name"),
+        (replace(MADE_UP, features=MADE_UP.features[:1] * 2), "two features of made-up have the same name"),
+        (replace(MADE_UP, modes=(replace(MODE, va_bits=44),)), "the levels index"),
+        (replace(MADE_UP, emulation=_TWO_OF_A_STEP), "load is declared twice"),
+        (replace(MADE_UP, pgprots=MADE_UP.pgprots[1:]), "declares no PAGE_KERNEL for profile linux"),
+        (replace(MADE_UP, pgprots=MADE_UP.pgprots[:2]), "declares no PAGE_KERNEL_RO for profile linux"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(broken: Architecture, message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        broken.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (values("VALID", TYPE=2), "what is writable must be readable"),
+        (values("VALID", "R", "NX", TYPE=2), "no field 'NX'"),
+        (values("VALID", "R", TYPE=1), "type bits"),
+    ],
+)
+def test_a_protection_that_no_entry_may_have_is_a_wrong_description(
+    fields: tuple[tuple[str, int], ...], message: str
+) -> None:
+    wrong = Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", fields)
+    with pytest.raises(DescriptionError, match=message) as caught:
+        replace(MADE_UP, pgprots=(wrong, *MADE_UP.pgprots)).check()
+    assert "crooked, profile linux, generation 6.12" in caught.value.where

@@ -1,0 +1,41 @@
+"""What the MMU demands: of the leaf, and of every table on the way to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvolab.arch import Access, Match, Permission
+from tests.made_up import MADE_UP
+
+MMU = MADE_UP.mmu
+ALL = Access.READ | Access.WRITE | Access.EXECUTE
+
+
+def test_nothing_demanded_allows_everything() -> None:
+    free = replace(MMU, read=Permission(), write=Permission(), execute=Permission())
+    assert free.allowed(0, (0, 0)) == ALL
+
+
+def test_one_table_on_the_way_can_forbid() -> None:
+    locked = 1 << 3
+    assert MMU.allowed(1, (0, 0)) & Access.WRITE
+    assert not MMU.allowed(1, (locked, 0)) & Access.WRITE
+    assert not MMU.allowed(1, (0, locked)) & Access.WRITE
+    assert MMU.allowed(1, (0, locked)) & Access.READ
+
+
+@given(leaf=st.integers(0, 15), tables=st.lists(st.integers(0, 15), max_size=3))
+def test_each_access_is_judged_by_its_own_patterns(leaf: int, tables: list[int]) -> None:
+    rules = replace(
+        MMU,
+        read=Permission(leaf=Match(1, 1)),
+        write=Permission(leaf=Match(2, 0), tables=Match(2, 0)),
+        execute=Permission(tables=Match(4, 4)),
+    )
+    allowed = rules.allowed(leaf, tuple(tables))
+    assert bool(allowed & Access.READ) is bool(leaf & 1)
+    assert bool(allowed & Access.WRITE) is (not leaf & 2 and not any(table & 2 for table in tables))
+    assert bool(allowed & Access.EXECUTE) is all(table & 4 for table in tables)

@@ -1,0 +1,264 @@
+"""The pool: grows, shrinks, dissolves, hands out; and what is left when memory fails at every point."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab.hugetlb import EBUSY, Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
+from hvolab.invariants import Monitor
+from hvolab.machine import MachineSpec, VmemmapBacking
+from hvolab.machine.failure import FailCalls, FailFrom, NeverFail
+from tests.machines import GIB, MIB, Pools, pools
+
+_SMALL = MachineSpec(memory=512 * MIB)
+_GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
+
+
+def optimized(pool: Pool) -> int:
+    bit = pool.machine.struct_pages.layout.hpg_vmemmap_optimized
+    return sum(pool.folio.flag(folio, bit) for folio in pool.live)
+
+
+def test_growing_optimises_every_folio_and_shrinking_gives_everything_back() -> None:
+    lab = pools(_SMALL)
+    before = lab.frames.free_frames
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(8)
+    assert (pool.h.nr, pool.h.free, pool.h.surplus, pool.h.max_huge_pages) == (8, 8, 0, 8)
+    assert optimized(pool) == lab.machine.key == 8
+    assert (lab.machine.counters.nr_memmap_pages, lab.machine.counters.nr_memmap_boot_pages) == (8, 2048 - 64)
+    assert not lab.findings()
+    pool.set_max_huge_pages(0)
+    assert pool.h.nr == lab.machine.key == 0
+    assert lab.machine.counters.nr_memmap_pages == 64
+    tables = 1  # the PMD stays split
+    assert lab.frames.free_frames == before - tables
+    assert not lab.findings()
+
+
+def test_struct_pages_of_a_folio_say_what_a_booted_kernel_s_say() -> None:
+    """Flags, order, page count, mapcounts, TAIL_MAPPING and page type as in the captures of 6.12."""
+    lab = pools(_SMALL)
+    lab.pools[0].set_max_huge_pages(1)
+    folio = next(lab.pools[0].free_folios())
+    word = lab.machine.cpus[0].load_word
+    links = word(folio) & ~0x7F
+    assert links == 0xFFFFFC0000000  # zone DMA32, node 0, no last CPU
+    head = [word(folio + 8 * index) for index in range(8)]
+    first, second, third = ([word(folio + 64 * slot + 8 * index) for index in range(8)] for slot in (1, 2, 3))
+    assert head[0] == links | 0x40
+    assert head[3:] == [0, 0, 0x18, 0xF4000000, 0]
+    assert first == [links | 9, folio | 1, (1 << 64) - 1, 0, 0x200, 0, 0xFFFFFFFF, 0]
+    assert second == [links, folio | 1, 0, 0, 0, 0, 0xFFFFFFFF, 0]
+    assert third == [links, folio | 1, folio + 3 * 64 + 8, 0xDEAD000000000400, 0, 0, 0xFFFFFFFF, 0]
+
+
+def test_with_the_sysctl_off_nothing_is_optimised_and_optimised_folios_stay_so() -> None:
+    lab = pools(_SMALL)
+    lab.pools[0].set_max_huge_pages(2)
+    lab.machine.optimize_enabled = False
+    lab.pools[0].set_max_huge_pages(4)
+    assert optimized(lab.pools[0]) == 2
+    assert not lab.findings()
+    lab.pools[0].set_max_huge_pages(0)
+    assert lab.machine.key == 0
+    assert not lab.findings()
+
+
+def test_nodes_take_turns() -> None:
+    lab = pools(MachineSpec(memory=GIB, nodes=2))
+    lab.pools[0].set_max_huge_pages(5)
+    assert lab.pools[0].h.nr_node == [3, 2]
+    assert not lab.findings()
+    lab.pools[0].set_max_huge_pages(1)
+    assert sorted(lab.pools[0].h.nr_node) == [0, 1]
+    assert not lab.findings()
+
+
+def test_a_movable_only_node_still_optimises_and_restores() -> None:
+    """Vmemmap pages come from another node: the bug of v6.6 (__GFP_THISNODE) left such pools stuck."""
+    lab = pools(MachineSpec(memory=GIB, nodes=2, movable_nodes=frozenset({1})))
+    lab.pools[0].set_max_huge_pages(4)
+    assert lab.pools[0].h.nr_node == [2, 2]
+    assert optimized(lab.pools[0]) == 4
+    lab.pools[0].set_max_huge_pages(0)
+    assert lab.pools[0].h.nr == 0
+    assert not lab.findings()
+
+
+@pytest.mark.parametrize("backing", list(VmemmapBacking))
+def test_every_backing_of_the_vmemmap_survives_a_cycle(backing: VmemmapBacking) -> None:
+    lab = pools(MachineSpec(memory=GIB, vmemmap=backing))
+    monitor = Monitor(lab.machine)
+    with monitor.watch():
+        for count in (64, 10, 30, 0):
+            lab.pools[0].set_max_huge_pages(count)
+            assert not lab.findings()
+    assert not monitor.findings
+
+
+def test_self_hosted_folios_stay_as_they_are() -> None:
+    lab = pools(MachineSpec(memory=GIB, vmemmap=VmemmapBacking.SELF_HOSTED))
+    lab.pools[0].set_max_huge_pages(400)
+    in_first_block = sum(lab.machine.struct_pages.pfn(folio) < 0x8000 for folio in lab.pools[0].live)
+    assert 0 < optimized(lab.pools[0]) == in_first_block < lab.pools[0].h.nr
+    assert not lab.findings()
+
+
+def test_a_folio_handed_out_stays_optimised_and_comes_back() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(2)
+    folio = pool.dequeue()
+    assert folio is not None
+    assert (pool.h.free, pool.folio.refcount(folio)) == (1, 1)
+    assert pool.dissolve(folio) == -EBUSY
+    pool.set_max_huge_pages(0)
+    assert (pool.h.nr, pool.h.surplus) == (1, 1)  # in use: becomes surplus
+    pool.put(folio)
+    assert pool.h.nr == pool.h.surplus == 0
+    assert not lab.findings()
+
+
+def test_a_surplus_folio_leaves_when_it_is_put() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    folio = pool.alloc_surplus()
+    assert folio is not None
+    assert (pool.h.nr, pool.h.surplus, lab.machine.key) == (1, 1, 1)
+    pool.put(folio)
+    assert (pool.h.nr, pool.h.surplus, lab.machine.key) == (0, 0, 0)
+    assert not lab.findings()
+
+
+def test_dissolving_gives_a_folio_back() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(2)
+    folio = next(pool.free_folios())
+    assert pool.dissolve(folio) == 0
+    assert (pool.h.nr, pool.h.max_huge_pages) == (1, 1)
+    assert pool.dissolve(folio) == 0  # no hugetlb folio any more
+    assert not lab.findings()
+
+
+def test_dissolving_without_memory_keeps_the_folio() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(2)
+    lab.frames.failure = FailFrom(1)
+    assert pool.dissolve(next(pool.free_folios())) == -errno.ENOMEM
+    assert (pool.h.nr, pool.h.free, pool.h.surplus, pool.h.max_huge_pages) == (2, 2, 0, 2)
+    assert not lab.findings()
+
+
+def test_a_pool_that_cannot_restore_keeps_its_folios_as_surplus_and_ends() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(6)
+    lab.frames.failure = FailFrom(1)
+    pool.set_max_huge_pages(0)
+    assert (pool.h.nr, pool.h.surplus, pool.h.persistent, pool.h.free) == (6, 6, 0, 6)
+    assert not lab.findings()
+    lab.frames.failure = NeverFail()
+    pool.set_max_huge_pages(6)  # surplus becomes persistent again
+    assert pool.h.surplus == 0
+    pool.set_max_huge_pages(0)
+    assert pool.h.nr == 0
+    assert not lab.findings()
+
+
+def test_demoting_a_gigantic_folio_gives_optimised_small_ones() -> None:
+    lab = pools(_GIGANTIC)
+    small, large = lab.pools
+    large.set_max_huge_pages(1)
+    monitor = Monitor(lab.machine)
+    with monitor.watch():
+        assert demote_pool_huge_page(large, small, 1) == 1
+    assert (large.h.nr, small.h.nr, small.h.max_huge_pages, large.h.max_huge_pages) == (0, 512, 512, 0)
+    assert optimized(small) == lab.machine.key == 512
+    assert not lab.findings()
+    assert not monitor.findings
+
+
+def test_demoting_without_memory_leaves_the_gigantic_folio() -> None:
+    lab = pools(_GIGANTIC)
+    small, large = lab.pools
+    large.set_max_huge_pages(1)
+    lab.frames.failure = FailFrom(100)
+    assert demote_pool_huge_page(large, small, 1) == -errno.ENOMEM
+    assert (large.h.nr, large.h.free, small.h.nr) == (1, 1, 0)
+    assert optimized(large) == 1
+    assert not lab.findings()
+    assert demote_pool_huge_page(large, small, 1) == -errno.ENOMEM
+    with pytest.raises(UsageError):
+        demote_pool_huge_page(small, large, 1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_gigantic_boot_folios_initialise_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
+    lab = pools(_GIGANTIC)
+    pool = lab.pools[1]
+    reserved = [alloc_bootmem_huge_page(pool)]
+    lab.frames.failure = FailFrom(1) if fails else NeverFail()
+    gather_bootmem_prealloc(pool, reserved)
+    lab.frames.failure = NeverFail()
+    assert optimized(pool) == (0 if fails else 1)
+    assert (pool.h.nr, pool.h.free, pool.h.max_huge_pages) == (1, 1, 1)
+    assert not lab.findings()
+    pool.set_max_huge_pages(0)
+    assert pool.h.nr == 0
+    assert not lab.findings()
+    with pytest.raises(UsageError):
+        alloc_bootmem_huge_page(lab.pools[0])
+
+
+def _grow(lab: Pools) -> None:
+    lab.pools[0].set_max_huge_pages(3)
+
+
+def _shrink(lab: Pools) -> None:
+    lab.pools[0].set_max_huge_pages(0)
+
+
+def _dissolve(lab: Pools) -> None:
+    for folio in list(lab.pools[0].free_folios()):
+        lab.pools[0].dissolve(folio)
+
+
+def _surplus(lab: Pools) -> None:
+    folio = lab.pools[0].alloc_surplus()
+    if folio is not None:
+        lab.pools[0].put(folio)
+
+
+@pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
+@pytest.mark.parametrize("act", [_grow, _shrink, _dissolve, _surplus])
+@pytest.mark.parametrize("from_then_on", [False, True])
+def test_every_allocation_failed_in_turn_breaks_nothing(
+    backing: VmemmapBacking,
+    act: Callable[[Pools], None],
+    from_then_on: bool,  # noqa: FBT001
+) -> None:
+    spec = MachineSpec(memory=512 * MIB, vmemmap=backing)
+
+    def run(failure: FailCalls | FailFrom) -> int:
+        lab = pools(spec)
+        if act is not _grow:
+            lab.pools[0].set_max_huge_pages(3)
+        lab.frames.failure = failure
+        monitor = Monitor(lab.machine)
+        with monitor.watch():
+            act(lab)
+        assert not monitor.findings, failure
+        assert not lab.findings(), failure
+        return failure.calls
+
+    calls = run(FailCalls(frozenset()))
+    assert calls >= 3
+    for call in range(1, calls + 1):
+        run(FailFrom(call) if from_then_on else FailCalls(frozenset({call})))

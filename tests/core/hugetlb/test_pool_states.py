@@ -1,0 +1,121 @@
+"""A state machine over pool operations, failures and sysctl flips: 10,000 steps, every invariant after each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from hvolab.hugetlb import Pool, demote_pool_huge_page
+from hvolab.invariants import Monitor
+from hvolab.machine import MachineSpec, VmemmapBacking
+from hvolab.machine.failure import Budget, FailFrom, FailurePolicy, NeverFail, Probability
+from tests.machines import GIB, MIB, Pools, pools
+
+_EXAMPLES, _STEPS = 200, 50
+steps_taken = 0
+
+_policies: st.SearchStrategy[FailurePolicy] = st.one_of(
+    st.builds(NeverFail),
+    st.builds(FailFrom, st.integers(1, 40)),
+    st.builds(Budget, st.integers(0, 60)),
+    st.builds(Probability, st.sampled_from([0.05, 0.3, 0.9]), st.integers(0, 1 << 30)),
+)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """One machine with its pools, and somebody who does whatever a user could."""
+
+    lab: Pools
+    monitor: Monitor
+    held: list[int]
+
+    @initialize(
+        backing=st.sampled_from(VmemmapBacking),
+        nodes=st.sampled_from([1, 1, 2]),
+        movable=st.booleans(),
+        gigantic=st.integers(0, 9).map(lambda number: number == 0),
+    )
+    def build(self, backing: VmemmapBacking, nodes: int, movable: bool, gigantic: bool) -> None:  # noqa: FBT001
+        self.lab = pools(
+            MachineSpec(
+                memory=3 * GIB if gigantic else 512 * MIB,
+                nodes=nodes,
+                movable_nodes=frozenset({1} if movable and nodes > 1 else ()),
+                cpus=2,
+                vmemmap=backing,
+                deferred_struct_pages=nodes == 1,
+            )
+        )
+        self.small: Pool = self.lab.pools[0]
+        self.held = []
+        self.monitor = Monitor(self.lab.machine)
+        self.lab.machine.trace.listeners.append(self.monitor)
+
+    @rule(count=st.integers(0, 24))
+    def resize(self, count: int) -> None:
+        self.small.set_max_huge_pages(count)
+
+    @rule(count=st.integers(0, 2))
+    def resize_gigantic(self, count: int) -> None:
+        self.lab.pools[1].set_max_huge_pages(count)
+
+    @precondition(lambda self: self.small.h.free)
+    @rule(choice=st.integers(0, 100))
+    def dissolve(self, choice: int) -> None:
+        folios = list(self.small.free_folios())
+        self.small.dissolve(folios[choice % len(folios)])
+
+    @rule()
+    def hand_out(self) -> None:
+        folio = self.small.dequeue()
+        if folio is not None:
+            self.held.append(folio)
+
+    @rule()
+    def hand_out_surplus(self) -> None:
+        folio = self.small.alloc_surplus()
+        if folio is not None:
+            self.held.append(folio)
+
+    @precondition(lambda self: self.held)
+    @rule(choice=st.integers(0, 100))
+    def take_back(self, choice: int) -> None:
+        self.small.put(self.held.pop(choice % len(self.held)))
+
+    @precondition(lambda self: self.lab.pools[1].h.free)
+    @rule()
+    def demote(self) -> None:
+        demote_pool_huge_page(self.lab.pools[1], self.small, 1)
+
+    @rule(policy=_policies)
+    def change_failures(self, policy: FailurePolicy) -> None:
+        self.lab.frames.failure = policy
+
+    @rule(enabled=st.booleans())
+    def flip_the_sysctl(self, enabled: bool) -> None:  # noqa: FBT001
+        self.lab.machine.optimize_enabled = enabled
+
+    @rule(pfn=st.integers(0, (512 << 8) - 1))
+    def another_cpu_looks(self, pfn: int) -> None:
+        self.lab.machine.cpus[1].load_word(self.lab.machine.struct_pages.va(pfn))
+
+    @invariant()
+    def everything_holds(self) -> None:
+        global steps_taken  # noqa: PLW0603 - counted over all examples
+        if not hasattr(self, "lab"):
+            return
+        steps_taken += 1
+        assert not self.monitor.findings
+        assert not self.lab.findings()
+
+
+@pytest.mark.slow
+def test_no_invariant_breaks_in_ten_thousand_steps() -> None:
+    global steps_taken  # noqa: PLW0603
+    steps_taken = 0
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        PoolMachine, settings=settings(max_examples=_EXAMPLES, stateful_step_count=_STEPS)
+    )
+    assert steps_taken >= 10_000
