@@ -57,10 +57,6 @@ class HugePages:
         """Which of them HVO has optimised."""
         return self.with_sharing(Sharing.HEAD, Sharing.TAIL)
 
-    def matrix(self, column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """A column of the vmemmap pages for these huge pages, shape (n, pages)."""
-        return column[self.rows[:, None] + np.arange(self.pages)]
-
 
 _MEMBERS = tuple(Sharing)
 _CODES = {kind: code for code, kind in enumerate(_MEMBERS)}
@@ -102,13 +98,11 @@ def find_huge_pages(snapshot: Snapshot, pages: VmemmapPages) -> tuple[HugePages,
 
 def _blocks(pages: VmemmapPages, count: int, free: Flags) -> Ints:
     """Rows at which ``count`` pages start that are aligned, all there, and not yet taken."""
-    starts = np.flatnonzero(pages.numbers % count == 0)
+    starts: Ints = np.flatnonzero(pages.numbers % count == 0)
     starts = starts[starts + count <= pages.numbers.size]
     whole = pages.numbers[starts + count - 1] - pages.numbers[starts] == count - 1
     starts = starts[whole]
-    return starts[np.logical_and.reduceat(free, np.stack((starts, starts + count), 1).ravel()[:-1])[::2]] if (
-        starts.size
-    ) else starts
+    return starts[free[starts]]  # a block that is taken is taken whole: larger sizes are aligned to smaller ones
 
 
 def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:

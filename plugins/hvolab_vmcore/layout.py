@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hvolab.errors import CoreFileError
 from hvolab.machine import V6_12, StructPageLayout
@@ -39,7 +40,7 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
             rule=f"{_RULE}; HVO needs a power of two, of at least {V6_12.size} bytes",
             remedy="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
         )
-    fields = {"size": size, "lru_prev": (info.offset("page.lru") or V6_12.lru_next) + _WORD}
+    fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or V6_12.lru_next) + _WORD}
     for name, member, width in _OFFSETS:
         offset = info.offset(member)
         if offset is None:

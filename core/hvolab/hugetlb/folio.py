@@ -96,7 +96,7 @@ class FolioPages:
         for offset in (layout.lru_prev, layout.mapping, layout.index):
             self.cpu.store_word(second + offset, 0)
 
-    def init_vmemmap(self, folio: int, order: int, first: int, last: int, links: int) -> None:
+    def init_vmemmap(self, folio: int, first: int, last: int, links: int) -> None:
         """Initialise the tails [first, last) of a boot folio. Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12."""
         layout = self.layout
 

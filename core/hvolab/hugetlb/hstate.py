@@ -85,7 +85,10 @@ def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, 
 
 
 def size_to_hstate(every: tuple[Hstate, ...], size: int) -> Hstate:
-    """The hstate of that size; raises UsageError with the sizes that there are. Kernel: size_to_hstate()."""
+    """Find the hstate of that size; raises UsageError with the sizes that there are.
+
+    Kernel: size_to_hstate().
+    """
     for h in every:
         if h.size == size:
             return h

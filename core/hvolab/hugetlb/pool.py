@@ -124,7 +124,7 @@ class Pool:
         return None
 
     def _alloc_fresh(self, node: int) -> int | None:
-        """A compound page of the hstate's order, frozen, with the hugetlb type. Kernel: only_alloc_fresh_hugetlb_folio()."""
+        """A frozen compound page with the hugetlb type. Kernel: only_alloc_fresh_hugetlb_folio()."""
         h, machine = self.h, self.machine
         gfp = (GFP_HIGHUSER if h.gigantic else GFP_HIGHUSER_MOVABLE) | _ALLOC
         allocate = machine.alloc_contig if h.gigantic else machine.alloc_pages
@@ -170,7 +170,7 @@ class Pool:
         return None
 
     def put(self, folio: int) -> None:
-        """Give a folio back: to the free list, or to the allocator if its node has surplus. Kernel: free_huge_folio()."""
+        """Give a folio back, to the allocator if its node has surplus. Kernel: free_huge_folio()."""
         node = self.folio.node(folio)
         self.folio.set_refcount(folio, 0)
         if self.h.surplus_node[node]:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
+from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 
-__all__ = ["ENOMEM", "ENOTSUPP", "HasOrder", "Hvo", "RemapFlag", "VmemmapPages", "VmemmapSizes"]
+__all__ = [
+    "ENOMEM",
+    "ENOTSUPP",
+    "HasOrder",
+    "Hvo",
+    "RemapFlag",
+    "Sysctl",
+    "VmemmapPages",
+    "VmemmapSizes",
+    "parse_boot_parameter",
+]

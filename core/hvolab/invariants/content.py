@@ -25,7 +25,9 @@ def check_content(survey: Survey, folios: Folios) -> Iterator[Finding]:
         flagged = optimized_flags(survey, pfns)
         heads = machine.struct_pages.words(pfns, layout.flags)
         for row in np.flatnonzero(heads >> np.uint64(layout.pg_head) & np.uint64(1) == 0)[:8].tolist():
-            yield Finding(Rule.CONTENT, f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row]))
+            yield Finding(
+                Rule.CONTENT, f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row])
+            )
         for page in range(sizes.pages):
             chosen = pfns if page == 0 else pfns[~flagged]
             if not chosen.size:

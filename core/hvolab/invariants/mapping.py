@@ -74,14 +74,12 @@ def check_static_key(survey: Survey, every: tuple[Folios, ...]) -> Iterator[Find
     """Invariant 2."""
     counted = sum(int(optimized_flags(survey, folios.pfns).sum()) for folios in every)
     if counted != survey.machine.key:
-        yield Finding(
-            Rule.STATIC_KEY, f"the static key is {survey.machine.key}, but {counted} folios are optimised"
-        )
+        yield Finding(Rule.STATIC_KEY, f"the static key is {survey.machine.key}, but {counted} folios are optimised")
 
 
 def check_counters(survey: Survey) -> Iterator[Finding]:
     """Invariant 3."""
-    backing = int(np.unique(survey.frames[survey.frames >= 0]).size)
+    backing = survey.backing.size
     counters = survey.machine.counters
     if counters.total != backing:
         yield Finding(
@@ -89,4 +87,3 @@ def check_counters(survey: Survey) -> Iterator[Finding]:
             f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages} "
             f"= {counters.total}, but {backing} frames back the vmemmap",
         )
-

@@ -104,9 +104,7 @@ def check_splits(survey: Survey) -> Iterator[Finding]:
     tables, counts = np.unique(survey.tables, return_counts=True)
     for pfn in tables[counts > 1][:8].tolist():
         vas = survey.split_vas[survey.tables == pfn][:2].tolist()
-        yield Finding(
-            Rule.SPLITS, f"PFN {pfn:#x} is the table of two PMDs", " and ".join(f"VA {va:#x}" for va in vas)
-        )
+        yield Finding(Rule.SPLITS, f"PFN {pfn:#x} is the table of two PMDs", " and ".join(f"VA {va:#x}" for va in vas))
     frames = survey.machine.frames
     if not isinstance(frames, FrameAllocator):
         return
@@ -127,14 +125,16 @@ def check_splits(survey: Survey) -> Iterator[Finding]:
 def check_self_hosted(survey: Survey) -> Iterator[Finding]:
     """Invariant 9: self-hosted vmemmap keeps its frames."""
     machine = survey.machine
-    for start, stop in machine.self_hosted:
-        missing = np.setdiff1d(np.arange(start, stop, dtype=np.int64), survey.frames)
-        if isinstance(machine.frames, FrameAllocator):
-            pfns = np.arange(start, stop, dtype=np.int64)
-            missing = np.union1d(missing, pfns[machine.frames.owner(pfns) == Owner.FREE])
-        if missing.size:
-            yield Finding(
-                Rule.SELF_HOSTED,
-                f"{missing.size} frames of self-hosted vmemmap no longer back it",
-                f"PFN {int(missing[0]):#x}",
-            )
+    if not machine.self_hosted:
+        return
+    pfns = np.concatenate([np.arange(start, stop, dtype=np.int64) for start, stop in machine.self_hosted])
+    places = np.minimum(np.searchsorted(survey.backing, pfns), survey.backing.size - 1)
+    gone = survey.backing[places] != pfns
+    if isinstance(machine.frames, FrameAllocator):
+        gone |= machine.frames.owner(pfns) == Owner.FREE
+    if gone.any():
+        yield Finding(
+            Rule.SELF_HOSTED,
+            f"{int(gone.sum())} frames of self-hosted vmemmap no longer back it",
+            f"PFN {int(pfns[gone][0]):#x}",
+        )

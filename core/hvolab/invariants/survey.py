@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,12 @@ class Survey:
     raws: npt.NDArray[np.uint64]
     tables: Pfns
     split_vas: npt.NDArray[np.uint64]
+
+    @cached_property
+    def backing(self) -> Pfns:
+        """The frames behind the vmemmap, each once, ascending."""
+        ordered = np.sort(self.frames[self.frames >= 0])
+        return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if ordered.size else ordered
 
     def positions(self, pfns: Pfns) -> Pfns:
         """Positions in the arrays of the vmemmap page that each PFN's struct page begins in."""

@@ -22,6 +22,7 @@ class MappingRun:
     page      number of the first page, from the head page's 0 on
     va        its VA
     pages     how many
+    entries   how many entries map them: one for each page at the last level, one in all above it
     level     name of the level at which the leaf stands
     raw       the first page's entry, or the leaf that maps them all
     writable  whether the kernel may store through it
@@ -32,6 +33,7 @@ class MappingRun:
     page: int
     va: int
     pages: int
+    entries: int
     level: str
     raw: int
     writable: bool
@@ -48,6 +50,7 @@ class MappingRun:
             "page": self.page,
             "va": f"{self.va:#x}",
             "pages": self.pages,
+            "entries": self.entries,
             "level": self.level,
             "entry": f"{self.raw:#x}",
             "writable": self.writable,
@@ -60,18 +63,31 @@ class MappingRun:
 class VmemmapView:
     """The vmemmap of one folio at one moment, as the tables map it.
 
-    va     VA of its first page, the folio's head struct page
-    pages  how many pages it has
-    runs   how they are mapped, in order
+    va         VA of its first page, the folio's head struct page
+    pages      how many pages it has
+    page_size  bytes of a page
+    runs       how they are mapped, in order
     """
 
     va: int
     pages: int
+    page_size: int
     runs: tuple[MappingRun, ...]
 
     def run_of(self, page: int) -> MappingRun:
         """The run that the vmemmap page of that number is in."""
         return next(run for run in self.runs if run.page <= page < run.page + run.pages)
+
+    def mapped_by(self) -> tuple[tuple[str, int], ...]:
+        """The levels whose entries map it, each with their number."""
+        entries: dict[str, int] = {}
+        for run in self.runs:
+            entries[run.level] = entries.get(run.level, 0) + run.entries
+        return tuple(entries.items())
+
+    def frame(self, page: int) -> int:
+        """PFN behind the vmemmap page of that number."""
+        return self.run_of(page).frame(page)
 
     def frames(self) -> frozenset[int]:
         """The frames behind it."""
@@ -92,7 +108,7 @@ def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
             count = min(pages - page, (run.level.size - (run.va & (run.level.size - 1))) >> mode.page_shift)
             runs.append(_leaf(machine.target, run, page, count))
             page += count
-    return VmemmapView(folio, pages, tuple(runs))
+    return VmemmapView(folio, pages, mode.page_size, tuple(runs))
 
 
 def _leaf(target: Target, run: Run, page: int, count: int) -> MappingRun:
@@ -100,7 +116,7 @@ def _leaf(target: Target, run: Run, page: int, count: int) -> MappingRun:
     form = target.mode.format.form(run.level.name, EntryKind.LEAF)
     raw = int(run.raws[0])
     pfn = form.get_address(raw) + (run.va & (run.level.size - 1)) >> target.mode.page_shift
-    return MappingRun(page, run.va, count, run.level.name, raw, _writable(target, raw), pfn, 1)
+    return MappingRun(page, run.va, count, 1, run.level.name, raw, _writable(target, raw), pfn, 1)
 
 
 def _pages_of(target: Target, run: Run, page: int) -> list[MappingRun]:
@@ -123,6 +139,7 @@ def _pages_of(target: Target, run: Run, page: int) -> list[MappingRun]:
                 page + first,
                 run.va + (first << shift),
                 last - first,
+                last - first,
                 run.level.name,
                 raw,
                 _writable(target, raw),
@@ -140,7 +157,7 @@ def _append(target: Target, runs: list[MappingRun], new: MappingRun) -> None:
         old, prot = runs[-1], ~target.page_form.address_mask
         continues = old.step == new.step and old.frame(new.page) == new.pfn
         if continues and old.raw & prot == new.raw & prot:
-            runs[-1] = replace(old, pages=old.pages + new.pages)
+            runs[-1] = replace(old, pages=old.pages + new.pages, entries=old.entries + new.entries)
             return
     runs.append(new)
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hvolab.hugetlb import Pool, demote_pool_huge_page
 from hvolab.invariants import Monitor
@@ -13,7 +20,7 @@ from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.failure import Budget, FailFrom, FailurePolicy, NeverFail, Probability
 from tests.machines import GIB, MIB, Pools, pools
 
-_EXAMPLES, _STEPS = 200, 50
+_EXAMPLES, _STEPS = 240, 50
 steps_taken = 0
 
 _policies: st.SearchStrategy[FailurePolicy] = st.one_of(
@@ -115,7 +122,5 @@ class PoolMachine(RuleBasedStateMachine):
 def test_no_invariant_breaks_in_ten_thousand_steps() -> None:
     global steps_taken  # noqa: PLW0603
     steps_taken = 0
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        PoolMachine, settings=settings(max_examples=_EXAMPLES, stateful_step_count=_STEPS)
-    )
+    run_state_machine_as_test(PoolMachine, settings=settings(max_examples=_EXAMPLES, stateful_step_count=_STEPS))
     assert steps_taken >= 10_000

@@ -1,0 +1,125 @@
+"""The picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
+
+One row for each page of vmemmap; one column for each moment: after boot, optimised, restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+
+from hvolab.scenario import FolioStory, VmemmapView
+
+#: Up to this many pages of vmemmap are all drawn; of more, the first few and the last.
+_ALL: Final = 8
+_FIRST: Final = 3
+_ARROW: Final = 10  # columns of " ── RW ──▶"
+_GAP: Final = "  "
+_ASCII: Final = str.maketrans("┌┐└┘│─┤▲▶⋮", "++++|-|^>:")
+_LINE: Final = "dim"
+
+#: A line as it is put together: pieces of text, each with its style.
+_Line = list[tuple[str, str]]
+
+
+def draw(story: FolioStory, width: int, *, ascii_only: bool = False) -> Text:
+    """Draw a folio's vmemmap within ``width`` columns; what was restored is left out where there is no room."""
+    shown = shown_pages(story.before.pages)
+    views = {"after boot": story.before, "optimised": story.after, "restored": story.restored}
+    pfn_width = max(len(f"{view.frame(page):#x}") for view in views.values() for page in shown if page is not None)
+    blocks = [_struct_pages(story.before, shown)]
+    blocks += [_frames(title, view, shown, pfn_width) for title, view in views.items()]
+    while len(blocks) > 2 and sum(map(_width, blocks)) + len(_GAP) * (len(blocks) - 1) > width:
+        blocks.pop()
+    text = Text(no_wrap=True)
+    for lines in zip(*blocks, strict=True):
+        for line, block in zip(lines, blocks, strict=True):
+            used = sum(len(piece) for piece, _ in line)
+            for piece, style in line:
+                text.append(piece, style)
+            text.append(" " * (_width(block) - used) + _GAP)
+        text.append("\n")
+    text.rstrip()
+    if ascii_only:
+        text.plain = text.plain.translate(_ASCII)
+    return text
+
+
+def shown_pages(pages: int) -> list[int | None]:
+    """The numbers of the pages of vmemmap that are drawn; ``None`` stands for those left out."""
+    if pages <= _ALL:
+        return list(range(pages))
+    return [*range(_FIRST), None, pages - 1]
+
+
+def _width(block: Sequence[_Line]) -> int:
+    return max(sum(len(piece) for piece, _ in line) for line in block)
+
+
+def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]:
+    """The left box: number and VA of each page of vmemmap."""
+    digits = len(str(view.pages - 1))
+    vas = {page: f"{view.va + page * view.page_size:#x}" for page in shown if page is not None}
+    inner = max(map(len, vas.values())) + 2
+    margin = " " * (digits + 1)
+    lines: list[_Line] = [[(f"{margin} vmemmap", "bold")], [(f"{margin}┌{'─' * inner}┐", _LINE)]]
+    for page in shown:
+        if page is None:
+            left_out = f"⋮ {view.pages - _FIRST - 1} more"
+            lines.append([(f"{margin}│", _LINE), (f"{left_out:^{inner}}", _LINE), ("│", _LINE)])
+        else:
+            lines.append([(f"{page:>{digits}} ", _LINE), ("│", _LINE), (f" {vas[page]} ", ""), ("│", _LINE)])
+    lines.append([(f"{margin}└{'─' * inner}┘", _LINE)])
+    lines.append([(f"{margin} {view.pages} pages", _LINE)])
+    return lines
+
+
+def _frames(title: str, view: VmemmapView, shown: Sequence[int | None], pfn_width: int) -> list[_Line]:
+    """A column: the mapping of each page and the frame behind it, tails that share the head's frame drawn as one bus."""
+    frames = {page: view.frame(page) for page in shown if page is not None}
+    tails = [frame for page, frame in frames.items() if page]
+    shared = bool(tails) and set(tails) == {frames[0]}
+    indent, rule = " " * _ARROW, "─" * (pfn_width + 2)
+    lines: list[_Line] = [[(f"{indent} {title}", "bold")], [(f"{indent}┌{rule}┐", _LINE)]]
+    for page in shown:
+        if shared and page != 0:
+            lines.append(_tail(view, page, pfn_width, first=page == 1))
+        elif page is None:
+            lines.append([(f"{'⋮':^{_ARROW}}│{'⋮':^{pfn_width + 2}}│", _LINE)])
+        else:
+            frame = f" {frames[page]:#x}".ljust(pfn_width + 2)
+            lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, "cyan"), ("│", _LINE)])
+    bus = f"{indent[:-1]}└{'─' * (_middle(pfn_width) + 1)}┘"
+    lines.append([(bus if shared else f"{indent}└{rule}┘", _LINE)])
+    lines.append([(f"{indent} {_mapped_by(view)}", _LINE)])
+    return lines
+
+
+def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -> _Line:
+    """A row of the bus that leads from tails to the head's frame."""
+    middle = _middle(pfn_width)
+    if first:
+        below = f"└{'─' * middle}▲{'─' * (pfn_width + 1 - middle)}┘"
+    else:
+        below = f"{' ' * (middle + 1)}│"
+    joint = "┐" if first else "┤"
+    if page is None:
+        return [(f"{'⋮':^{_ARROW - 1}}│{below}", _LINE)]
+    return [*_mapping(view, page), (joint, _LINE), (below, _LINE)]
+
+
+def _mapping(view: VmemmapView, page: int) -> _Line:
+    """How a page is mapped, all but the arrow's head."""
+    writable = view.run_of(page).writable
+    return [(" ── ", _LINE), ("RW" if writable else "RO", "green" if writable else "bold yellow"), (" ──", _LINE)]
+
+
+def _middle(pfn_width: int) -> int:
+    """Where below a frame the bus joins it."""
+    return pfn_width // 2
+
+
+def _mapped_by(view: VmemmapView) -> str:
+    return " + ".join(f"{count} {level}" for level, count in view.mapped_by())

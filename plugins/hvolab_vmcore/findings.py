@@ -1,0 +1,190 @@
+"""What breaks an invariant in a scanned vmemmap: which entries, and of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Access, PgprotRole
+
+from .huge_pages import HugePages, Sharing
+from .owners import shared_frames
+from .snapshot import Snapshot
+from .vmemmap_pages import VmemmapPages
+from .walk import Walk
+
+Flags = npt.NDArray[np.bool_]
+_WRITE = int(Access.WRITE)
+#: Findings of one kind that are told one by one; a garbled core can have millions.
+LARGEST_LIST = 200
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that should not be.
+
+    kind      stable name
+    text      what is wrong
+    va        VA that the entry maps, the first where ``pages`` is more than one
+    pages     consecutive pages of vmemmap with the same entry
+    entry     the entry, in hex and decoded
+    pfn       frame that it maps, None where it maps none
+    folio     PFN of the huge page, None outside of any
+    declared  the description of the architecture predicts it
+    """
+
+    kind: str
+    text: str
+    va: int
+    pages: int
+    entry: str
+    pfn: int | None
+    folio: int | None
+    declared: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding for JSON: VAs and PFNs in hex."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "va": hex(self.va),
+            "pages": self.pages,
+            "entry": self.entry,
+            "pfn": None if self.pfn is None else hex(self.pfn),
+            "folio": None if self.folio is None else hex(self.folio),
+            "declared": self.declared,
+        }
+
+
+class Inspector:
+    """Looks at the huge pages of one scan.
+
+    writable  for each vmemmap page whether a store through its entry would be let through, shape (rows,)
+    """
+
+    def __init__(self, snapshot: Snapshot, walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, ...]) -> None:
+        self._target = snapshot.target
+        self._walk = walk
+        self._pages = pages
+        self._huge_pages = huge_pages
+        self._last = len(walk.levels) - 1
+        form = self._target.page_form
+        self._protections = pages.raws & ~np.uint64(form.address_mask)
+        self.writable = self._writable()
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything found, the entries of huge pages first."""
+        yield from self._illegal()
+        for huge in self._huge_pages:
+            yield from self._of_heads(huge)
+            yield from self._of_tails(huge)
+        yield from self._of_owners()
+
+    def _writable(self) -> Flags:
+        """Work out what entries allow once for each protection and table: their paths allow different things."""
+        pages, target = self._pages, self._target
+        result = np.zeros(pages.numbers.size, dtype=np.bool_)
+        mapped = np.flatnonzero(pages.frames >= 0)
+        if not mapped.size:
+            return result
+        _, kinds = np.unique(self._protections[mapped], return_inverse=True)
+        tables = pages.tables[mapped] * len(self._walk.levels) + pages.depths[mapped]
+        keys = kinds.astype(np.int64) * (int(tables.max()) + 1) + tables
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        rows = mapped[first].tolist()
+        paths = (self._walk.path(int(pages.depths[row]), int(pages.tables[row])) for row in rows)
+        raws = (int(pages.raws[row]) for row in rows)
+        allowed = np.array([bool(target.allowed(raw, path) & _WRITE) for raw, path in zip(raws, paths, strict=True)])
+        result[mapped] = allowed[inverse]
+        return result
+
+    def _illegal(self) -> Iterator[Finding]:
+        """Entries that the architecture does not define."""
+        for tables in self._walk.levels:
+            vas = tables.entry_offsets()
+            for row, slot in np.argwhere(tables.illegal)[:LARGEST_LIST].tolist():
+                raw = int(tables.raws[row, slot])
+                text = f"an entry of the vmemmap is not legal at level {tables.level.name}"
+                entry = self._target.describe(tables.level.name, raw)
+                yield Finding("illegal-entry", text, self._walk.origin + int(vas[row, slot]), 1, entry, None, None)
+
+    def _of_heads(self, huge: HugePages) -> Iterator[Finding]:
+        """The first page of each huge page, and what its struct pages say."""
+        optimised, heads = huge.optimised, huge.heads
+        rows = huge.rows
+        cases = (
+            ("bit-without-remap", huge.with_sharing(Sharing.NONE) & heads.optimised,
+             "the head says HPG_vmemmap_optimized, but the tails have frames of their own"),
+            ("remap-without-bit", optimised & heads.there & ~heads.optimised,
+             "the tails share a frame, but the head does not say HPG_vmemmap_optimized"),
+            ("wrong-order", optimised & heads.there & heads.head & (heads.orders != huge.order),
+             f"the tails share a frame as those of a folio of order {huge.order} do, but the head says another order"),
+            ("read-only-head", optimised & ~self.writable[rows], "the head's page cannot be written"),
+            ("wrong-pgprot", optimised & self.writable[rows] & ~self._has(rows, PgprotRole.KERNEL),
+             "the head's page is not mapped with PAGE_KERNEL"),
+        )
+        for kind, wrong, text in cases:
+            for index in np.flatnonzero(wrong)[:LARGEST_LIST].tolist():
+                yield self._finding(kind, text, int(rows[index]), 1, int(huge.pfns[index]))
+
+    def _of_tails(self, huge: HugePages) -> Iterator[Finding]:
+        """The pages behind the first."""
+        optimised = np.flatnonzero(huge.optimised)
+        rows = (huge.rows[optimised][:, None] + np.arange(1, huge.pages)).ravel()
+        folios = np.repeat(huge.pfns[optimised], huge.pages - 1)
+        frames = self._pages.frames[rows]
+        foreign = frames != np.repeat(huge.shared[optimised], huge.pages - 1)
+        missing = frames < 0
+        writable = self.writable[rows]
+        ro = self._has(rows, PgprotRole.KERNEL_RO)
+        faults = self._target.tails_fault
+        text = "a tail is writable"
+        cases = (
+            ("unmapped-tail", missing, "a tail is not mapped", False),
+            ("foreign-frame", foreign & ~missing, "a tail maps a frame that the folio's other tails do not map", False),
+            ("writable-tail", writable & ~ro, f"{text}, though not mapped with PAGE_KERNEL_RO", False),
+            ("writable-tail", writable & ro, text if faults else f"{text}: PAGE_KERNEL_RO allows it here", not faults),
+            ("wrong-pgprot", ~missing & ~writable & ~ro, "a tail is not mapped with PAGE_KERNEL_RO", False),
+        )
+        for kind, wrong, words, declared in cases:
+            for row, count, folio in islice(self._runs(rows[wrong], folios[wrong]), LARGEST_LIST):
+                yield self._finding(kind, words, row, count, folio, declared=declared)
+
+    def _of_owners(self) -> Iterator[Finding]:
+        """Frames that two owners have."""
+        found = shared_frames(self._walk, self._pages, self._huge_pages)
+        for row, other in found[:LARGEST_LIST]:
+            frame = int(self._pages.frames[row])
+            yield self._finding("two-owners", f"frame {frame:#x} is {other} as well", row, 1, None)
+
+    def _has(self, rows: npt.NDArray[np.int64], role: PgprotRole) -> Flags:
+        """Which rows are mapped at the last level with the protection of ``role``."""
+        bits = self._target.bits(self._target.mode.last.name, role)
+        same: Flags = self._protections[rows] == np.uint64(bits)
+        return same & (self._pages.depths[rows] == self._last)
+
+    def _runs(
+        self, rows: npt.NDArray[np.int64], folios: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[int, int, int]]:
+        """Consecutive rows of one folio with the same entry, as first row, count and the folio's PFN."""
+        if not rows.size:
+            return
+        raws = self._pages.raws[rows]
+        cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(folios) != 0) | (raws[1:] != raws[:-1])) + 1
+        starts = np.concatenate(([0], cuts))
+        counts = np.diff(np.concatenate((starts, [rows.size])))
+        for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
+            yield int(rows[start]), count, int(folios[start])
+
+    def _finding(self, kind: str, text: str, row: int, count: int, folio: int | None, *, declared: bool = False
+                 ) -> Finding:
+        pages = self._pages
+        level = self._walk.levels[int(pages.depths[row])].level
+        frame = int(pages.frames[row])
+        entry = self._target.describe(level.name, int(pages.raws[row]))
+        return Finding(kind, text, pages.va(row), count, entry, None if frame < 0 else frame, folio, declared)
