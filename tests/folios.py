@@ -1,4 +1,4 @@
-"""Huge pages for tests of HVO: allocated, filled with contents that tell every struct page from every other, and read back."""
+"""Huge pages for tests of HVO: allocated, filled so that every struct page differs from every other, and read back."""
 
 from __future__ import annotations
 

@@ -6,33 +6,40 @@ from typing import Annotated
 
 import typer
 
-from .snapshot import SnapshotOptions
+from .options import SnapshotOptions
 
 
 def number(text: str) -> int:
     """A number as people write VAs and PAs: 0x… for hex, else decimal; ValueError for anything else."""
     value = int(text, 0)
-    if value < 0:
-        raise ValueError("a VA or PA is not negative")
+    if not 0 <= value < 1 << 64:
+        raise ValueError("a VA or PA has 64 bits and no sign")
     return value
 
 
-Arch = Annotated[str | None, typer.Option("--arch", help="Architecture, instead of the one of the core's ELF machine.")]
-Mode = Annotated[str | None, typer.Option("--mode", help="Paging mode, instead of what VMCOREINFO says.")]
-Root = Annotated[
-    int | None, typer.Option("--root", metavar="PA", parser=number, help="PA of the root table (swapper_pg_dir).")
+ArchOption = Annotated[
+    str | None,
+    typer.Option("--arch", "-a", metavar="NAME", help="Architecture, instead of that of the core's ELF machine."),
 ]
-Vmemmap = Annotated[
-    int | None, typer.Option("--vmemmap", metavar="VA", parser=number, help="VA of the struct page of PFN 0.")
+ModeOption = Annotated[
+    str | None, typer.Option("--mode", "-m", metavar="NAME", help="Paging mode, instead of what VMCOREINFO says.")
 ]
-Features = Annotated[
-    list[str] | None, typer.Option("--feature", help="What the machine or boot has; found out where not given.")
+RootOption = Annotated[
+    int | None, typer.Option(metavar="PA", parser=number, help="PA of the root table, swapper_pg_dir.")
 ]
-Profile = Annotated[str | None, typer.Option("--profile", help="linux: what Linux does; strict: what HVO intends.")]
-Generation = Annotated[
-    str | None, typer.Option("--generation", help="Kernel generation, instead of that of the core's release.")
+VmemmapOption = Annotated[
+    int | None, typer.Option(metavar="VA", parser=number, help="VA of the struct page of PFN 0.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+FeatureOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="What the machine or boot has, by default what the entries tell; repeatable."),
+]
+ProfileOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="linux: what Linux does. strict: what the optimisation intends.")
+]
+GenerationOption = Annotated[
+    str | None, typer.Option(metavar="RELEASE", help="Kernel generation, by default that of the core's release.")
+]
 
 
 def options_of(
@@ -40,9 +47,10 @@ def options_of(
     mode: str | None,
     root: int | None,
     vmemmap: int | None,
-    features: list[str] | None,
+    feature: list[str] | None,
     profile: str | None,
     generation: str | None,
 ) -> SnapshotOptions:
-    """The options of a command line as the reader takes them."""
-    return SnapshotOptions(arch, mode, root, vmemmap, tuple(features or ()), profile, generation)
+    """The options of a command line as the reader takes them; several features may stand between commas."""
+    features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
+    return SnapshotOptions(arch, mode, root, vmemmap, features, profile, generation)

@@ -79,7 +79,7 @@ class Inspector:
 
     def findings(self) -> Iterator[Finding]:
         """Everything found, the entries of huge pages first."""
-        yield from self._illegal()
+        yield from self._of_tables()
         for huge in self._huge_pages:
             yield from self._of_heads(huge)
             yield from self._of_tails(huge)
@@ -103,15 +103,20 @@ class Inspector:
         result[mapped] = allowed[inverse]
         return result
 
-    def _illegal(self) -> Iterator[Finding]:
-        """Entries that the architecture does not define."""
-        for tables in self._walk.levels:
-            vas = tables.entry_offsets()
-            for row, slot in np.argwhere(tables.illegal)[:LARGEST_LIST].tolist():
-                raw = int(tables.raws[row, slot])
-                text = f"an entry of the vmemmap is not legal at level {tables.level.name}"
-                entry = self._target.describe(tables.level.name, raw)
-                yield Finding("illegal-entry", text, self._walk.origin + int(vas[row, slot]), 1, entry, None, None)
+    def _of_tables(self) -> Iterator[Finding]:
+        """Entries that the architecture does not define, and leaves that Linux does not use for a vmemmap."""
+        for depth, tables in enumerate(self._walk.levels):
+            name = tables.level.name
+            too_high = tables.leaf if depth < self._last - 1 else np.zeros_like(tables.leaf)
+            cases = (
+                ("illegal-entry", tables.illegal, f"an entry of the vmemmap is not legal at level {name}"),
+                ("large-leaf", too_high, f"the vmemmap is mapped by a leaf at level {name}, which Linux never does"),
+            )
+            for kind, wrong, text in cases:
+                for row, slot in np.argwhere(wrong)[:LARGEST_LIST].tolist():
+                    va = self._walk.origin + int(tables.offsets[row]) + (slot << tables.level.shift)
+                    entry = self._target.describe(name, int(tables.raws[row, slot]))
+                    yield Finding(kind, text, va, 1, entry, None, None)
 
     def _of_heads(self, huge: HugePages) -> Iterator[Finding]:
         """The first page of each huge page, and what its struct pages say."""
@@ -165,8 +170,8 @@ class Inspector:
     def _has(self, rows: npt.NDArray[np.int64], role: PgprotRole) -> Flags:
         """Which rows are mapped at the last level with the protection of ``role``."""
         bits = self._target.bits(self._target.mode.last.name, role)
-        same: Flags = self._protections[rows] == np.uint64(bits)
-        return same & (self._pages.depths[rows] == self._last)
+        result: Flags = (self._protections[rows] == np.uint64(bits)) & (self._pages.depths[rows] == self._last)
+        return result
 
     def _runs(
         self, rows: npt.NDArray[np.int64], folios: npt.NDArray[np.int64]

@@ -57,6 +57,12 @@ class HugePages:
         """Which of them HVO has optimised."""
         return self.with_sharing(Sharing.HEAD, Sharing.TAIL)
 
+    @property
+    def frames_saved(self) -> int:
+        """Frames that those optimised do without."""
+        shared_by_many = np.unique(self.shared[self.with_sharing(Sharing.TAIL)])
+        return int(self.optimised.sum()) * (self.pages - 1) - int(shared_by_many.size)
+
 
 _MEMBERS = tuple(Sharing)
 _CODES = {kind: code for code, kind in enumerate(_MEMBERS)}

@@ -6,36 +6,49 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from . import core_options as option
-from .report import print_scan, scan_data
-from .scan import scan
-from .snapshot import open_snapshot
+from hvolab.cli.options import JsonOption
+
+from .core_options import (
+    ArchOption,
+    FeatureOption,
+    GenerationOption,
+    ModeOption,
+    ProfileOption,
+    RootOption,
+    VmemmapOption,
+    options_of,
+)
 
 
 def inspect(
-    core: Annotated[Path, typer.Argument(help="Memory core (ELF64, may be .xz, .gz or .zst).")],
+    core: Annotated[Path, typer.Argument(help="Memory core: ELF64, may be compressed (.xz, .gz, .zst).")],
     *,
-    arch: option.Arch = None,
-    mode: option.Mode = None,
-    root: option.Root = None,
-    vmemmap: option.Vmemmap = None,
-    feature: option.Features = None,
-    profile: option.Profile = None,
-    generation: option.Generation = None,
-    json: option.Json = False,
+    arch: ArchOption = None,
+    mode: ModeOption = None,
+    root: RootOption = None,
+    vmemmap: VmemmapOption = None,
+    feature: FeatureOption = None,
+    profile: ProfileOption = None,
+    generation: GenerationOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Show which huge pages of a memory core are optimised, what that saves, and what is wrong.
 
     Exit code 0: nothing is wrong that the architecture does not declare; 1: something is; 2: the core cannot be read.
     """
-    options = option.options_of(arch, mode, root, vmemmap, feature, profile, generation)
+    # what reads cores waits until a core is to be read
+    from hvolab.cli.output import print_json  # noqa: PLC0415
+
+    from .report import print_scan, scan_data  # noqa: PLC0415
+    from .scan import scan  # noqa: PLC0415
+    from .snapshot import open_snapshot  # noqa: PLC0415
+
+    options = options_of(arch, mode, root, vmemmap, feature, profile, generation)
     found = scan(open_snapshot(core, options))
-    console = Console()
     if json:
-        console.print_json(data=scan_data(found))
+        print_json(scan_data(found))
     else:
-        print_scan(found, console)
+        print_scan(found)
     if found.kinds():
         raise typer.Exit(1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+
+from hvolab.cli.output import show, table
 
 from .findings import Finding
 from .huge_pages import HugePages, Sharing, sharing_of
@@ -15,6 +16,8 @@ from .scan import Scan
 
 #: Huge pages that are listed one by one to people; JSON has all.
 _LISTED = 32
+#: Runs of tails that are listed to people; an optimised huge page has one.
+_RUNS_LISTED = 3
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -30,19 +33,16 @@ def assumptions(scan: Scan) -> list[str]:
     """What had to be assumed, because the core does not hold it."""
     texts = []
     if scan.absent_frames:
-        texts.append(
-            f"{scan.absent_frames} frames behind the vmemmap are not in the core: what their struct pages say is "
-            "unknown, and they are taken for boot (reserved) memory that is not self-hosted"
-        )
+        texts.append(f"{scan.absent_frames} frames behind the vmemmap are not in the core; nothing in them was read")
     if scan.walk.absent:
-        texts.append(f"{len(scan.walk.absent)} page tables are not in the core: what lies below them is left out")
+        texts.append(f"{len(scan.walk.absent)} page tables are not in the core; what lies below them is left out")
     if not scan.snapshot.kernel:
-        texts.append("the core has no VMCOREINFO: struct page is taken for v6.12's, other figures from the options")
+        texts.append("the core has no VMCOREINFO; struct page is taken to be v6.12's")
     return texts
 
 
 def scan_data(scan: Scan) -> dict[str, Any]:
-    """The scan for JSON; VAs, PAs and PFNs are hex strings. The keys are stable."""
+    """The scan for JSON; VAs, PAs, PFNs and entries are strings of hex. The keys are stable."""
     snapshot, target, savings = scan.snapshot, scan.snapshot.target, scan.savings
     return {
         "core": str(snapshot.core.path),
@@ -75,30 +75,30 @@ def scan_data(scan: Scan) -> dict[str, Any]:
     }
 
 
-def _size_data(scan: Scan, huge: HugePages) -> dict[str, Any]:
-    optimised = int(huge.optimised.sum())
+def _size_data(scan: Scan, huge: HugePages) -> dict[str, int]:
+    """How many huge pages of one size there are, by state."""
     return {
         "order": huge.order,
         "size": scan.snapshot.target.mode.page_size << huge.order,
-        "optimised": optimised,
+        "optimised": int(huge.optimised.sum()),
         "not_optimised": int(huge.with_sharing(Sharing.NONE).sum()),
         "device_dax": int(huge.with_sharing(Sharing.DAX).sum()),
-        "frames_saved": optimised * (huge.pages - 1)
-        - int(np.unique(huge.shared[huge.with_sharing(Sharing.TAIL)]).size),
+        "frames_saved": huge.frames_saved,
     }
 
 
 def _huge_page_data(scan: Scan, huge: HugePages) -> Iterator[dict[str, Any]]:
     """One huge page after the other, with how its tails are mapped."""
-    pages, target, writable = scan.pages, scan.snapshot.target, scan.inspector.writable
+    pages, writable = scan.pages, scan.inspector.writable
     broken = {finding.folio for finding in scan.findings if not finding.declared}
     for index, (row, pfn) in enumerate(zip(huge.rows.tolist(), huge.pfns.tolist(), strict=True)):
         sharing = sharing_of(int(huge.sharing[index]))
         state = "optimised" if sharing in {Sharing.HEAD, Sharing.TAIL} else sharing.value
+        runs = () if sharing is Sharing.NONE else _runs(scan, row + 1, row + huge.pages)
         yield {
             "pfn": hex(pfn),
             "order": huge.order,
-            "size": target.mode.page_size << huge.order,
+            "size": scan.snapshot.target.mode.page_size << huge.order,
             "state": "broken" if pfn in broken else state,
             "tails_share": None if sharing is Sharing.NONE else sharing.value,
             "bit": bool(huge.heads.optimised[index]) if huge.heads.there[index] else None,
@@ -106,15 +106,13 @@ def _huge_page_data(scan: Scan, huge: HugePages) -> Iterator[dict[str, Any]]:
             "vmemmap_pages": huge.pages,
             "head": _mapping(scan, row, 1),
             "tails": [
-                {**_mapping(scan, first, count), "writable": bool(writable[first])}
-                for first, count in _runs(scan, row + 1, row + huge.pages)
-            ]
-            if sharing is not Sharing.NONE
-            else [],
+                {**_mapping(scan, first, count), "writable": bool(writable[first])} for first, count in runs
+            ],
         }
 
 
 def _mapping(scan: Scan, row: int, count: int) -> dict[str, Any]:
+    """What maps ``count`` pages of vmemmap that have the same entry."""
     pages = scan.pages
     level, frame = scan.walk.levels[int(pages.depths[row])].level, int(pages.frames[row])
     return {
@@ -129,62 +127,53 @@ def _runs(scan: Scan, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Rows with the same entry, as the first and how many."""
     raws = scan.pages.raws[start:stop]
     cuts = [0, *(np.flatnonzero(raws[1:] != raws[:-1]) + 1).tolist(), stop - start]
-    for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, last in pairwise(cuts):
         yield start + first, last - first
 
 
-def print_scan(scan: Scan, console: Console) -> None:
+def print_scan(scan: Scan) -> None:
     """Print the scan as tables."""
     data = scan_data(scan)
-    features = "".join(f" +{name}" for name in data["features"])
-    kernel = data["kernel"] or "unknown kernel"
-    console.print(f"{kernel}, {data['architecture']} {data['mode']}{features} (generation {data['generation']})")
-    _print_huge_pages(data, console)
+    words = [data["kernel"] or "unknown kernel", data["architecture"], data["mode"], *data["features"]]
+    show(", ".join(words))
+    _print_huge_pages(data)
     savings = data["savings"]
-    console.print(
-        f"saved: {savings['frames']} frames, {size_text(savings['bytes'])}; page tables of {savings['splits']} splits: "
-        f"{size_text(savings['split_bytes'])}; net {size_text(max(0, savings['net_bytes']))}"
-        if savings["net_bytes"] >= 0
-        else f"saved: {savings['frames']} frames; the page tables of {savings['splits']} splits cost "
-        f"{size_text(-savings['net_bytes'])} more"
-    )
+    show(f"saved: {savings['frames']} frames, {size_text(savings['bytes'])}")
+    if savings["splits"]:
+        cost = size_text(savings["split_bytes"])
+        show(f"split: {savings['splits']} leaves of the vmemmap into page tables of {cost}")
     for text in data["assumptions"]:
-        console.print(f"assumed: {text}")
-    print_findings(scan.findings, console)
+        show(f"note: {text}")
+    _print_findings(scan.findings)
 
 
-def _print_huge_pages(data: dict[str, Any], console: Console) -> None:
+def _print_huge_pages(data: dict[str, Any]) -> None:
+    """Print a table of huge pages, and a line for each size."""
     rows = data["huge_pages"]
-    if not rows:
-        console.print("no huge pages whose vmemmap HVO could optimise")
-        return
-    table = Table("PFN", "size", "state", "head frame", "tails", "writable", "HPG bit")
+    listed = table("PFN", "size", "state", "head", "tails", "writable", "HPG bit", right=("size", "writable"))
     for row in rows[:_LISTED]:
-        tails = ", ".join(f"{part['pages']} -> {part['pfn']}" for part in row["tails"][:4])
-        tails += ", …" if len(row["tails"]) > 4 else ""
+        runs = [f"{part['pages']} → {part['pfn']}" for part in row["tails"]]
+        tails = ", ".join([*runs[:_RUNS_LISTED], *(["…"] if len(runs) > _RUNS_LISTED else [])])
         writable = sum(part["pages"] for part in row["tails"] if part["writable"])
-        bit = {True: "set", False: "clear", None: "?"}[row["bit"]]
-        table.add_row(
-            row["pfn"], size_text(row["size"]), row["state"], row["head"]["pfn"], tails or "own", str(writable), bit
-        )
-    console.print(table)
+        bit = {True: "set", False: "clear", None: "not in the core"}[row["bit"]]
+        head = row["head"]["pfn"] or "-"
+        listed.add_row(row["pfn"], size_text(row["size"]), row["state"], head, tails or "own", str(writable), bit)
+    if rows:
+        show(listed)
     if len(rows) > _LISTED:
-        console.print(f"… and {len(rows) - _LISTED} more; --json lists all")
+        show(f"… and {len(rows) - _LISTED} more; --json lists all")
     for size in data["sizes"]:
-        console.print(
-            f"{size_text(size['size'])}: {size['optimised']} optimised, {size['not_optimised']} not, "
-            f"{size['frames_saved']} frames saved"
-        )
+        others = f", {size['device_dax']} of a DAX device" if size["device_dax"] else ""
+        show(f"{size_text(size['size'])}: {size['optimised']} optimised, {size['not_optimised']} not{others}")
 
 
-def print_findings(findings: tuple[Finding, ...], console: Console) -> None:
+def _print_findings(findings: tuple[Finding, ...]) -> None:
     """Print the findings, or that there are none."""
     if not findings:
-        console.print("nothing is wrong")
-        return
-    table = Table("finding", "VA", "pages", "PFN", "entry", "what")
+        show("nothing is wrong")
     for finding in findings:
-        kind = f"{finding.kind} (declared)" if finding.declared else finding.kind
-        pfn = "-" if finding.pfn is None else hex(finding.pfn)
-        table.add_row(kind, hex(finding.va), str(finding.pages), pfn, finding.entry, finding.text)
-    console.print(table)
+        declared = " (declared)" if finding.declared else ""
+        pages = "" if finding.pages == 1 else f", {finding.pages} pages"
+        folio = "" if finding.folio is None else f", huge page at PFN {finding.folio:#x}"
+        show(f"{finding.kind}{declared}: {finding.text}")
+        show(f"  VA {finding.va:#x}{pages}{folio}: {finding.entry}")

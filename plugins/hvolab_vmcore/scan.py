@@ -12,7 +12,7 @@ from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
 
 from .findings import Finding, Inspector
-from .huge_pages import HugePages, Sharing, find_huge_pages
+from .huge_pages import HugePages, find_huge_pages
 from .snapshot import Snapshot
 from .vmemmap_pages import VmemmapPages, pages_of
 from .walk import Walk, walk_tables
@@ -67,10 +67,7 @@ class Scan:
     def savings(self) -> Savings:
         """What is saved, and what it costs."""
         mode = self.snapshot.target.mode
-        frames = 0
-        for huge in self.huge_pages:
-            frames += int(huge.optimised.sum()) * (huge.pages - 1)
-            frames -= int(np.unique(huge.shared[huge.with_sharing(Sharing.TAIL)]).size)
+        frames = sum(huge.frames_saved for huge in self.huge_pages)
         boot_leaf = mode.level(mode.vmemmap_level)
         splits = 0 if boot_leaf is mode.last else int(self.walk.levels[-1].pas.size)
         return Savings(frames, frames << mode.page_shift, splits, splits * mode.last.table_bytes)

@@ -15,29 +15,10 @@ from .features import features_of
 from .image import load_memory
 from .kernels import generation_of, row_for
 from .layout import layout_of
+from .options import SnapshotOptions
 from .vmcoreinfo import VmcoreInfo
 
 _NEEDS = "VMCOREINFO of the core does not tell, so it must be said"
-
-
-@dataclass(frozen=True)
-class SnapshotOptions:
-    """What to take instead of what the core says; ``None`` and empty: what the core says.
-
-    arch, mode           names
-    root                 PA of the root table
-    vmemmap              VA of the struct page of PFN 0
-    features             names; with any given, none is found out
-    profile, generation  names
-    """
-
-    arch: str | None = None
-    mode: str | None = None
-    root: int | None = None
-    vmemmap: int | None = None
-    features: tuple[str, ...] = ()
-    profile: str | None = None
-    generation: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

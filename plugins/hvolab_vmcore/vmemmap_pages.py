@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryKind
+from hvolab.errors import CoreFileError
 
 from .snapshot import Snapshot
-from .walk import LevelTables, Walk
+from .walk import Walk
 
 Ints = npt.NDArray[np.int64]
 Raws = npt.NDArray[np.uint64]
+#: Pages of vmemmap that are taken in: those of 8 TiB of memory in pages of 4 KiB.
+_LARGEST = 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +53,13 @@ class VmemmapPages:
 
 
 def pages_of(snapshot: Snapshot, walk: Walk) -> VmemmapPages:
-    """The pages that the leaves of ``walk`` map."""
+    """The pages that the leaves of ``walk`` map, at the last level and the one above it: Linux uses no others.
+
+    Raises CoreFileError for more pages than a machine of 8 TiB has.
+    """
     shift = snapshot.target.mode.page_shift
     skew = walk.origin - snapshot.vmemmap
-    parts = [_leaves(walk, depth, tables, skew) for depth, tables in enumerate(walk.levels[:-1])]
-    parts.append(_last(walk, skew))
+    parts = (_leaves(walk, len(walk.levels) - 2, skew), _last(walk, skew))
     numbers, frames, raws, depths, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(numbers, kind="stable")
     return VmemmapPages(
@@ -71,21 +76,28 @@ def pages_of(snapshot: Snapshot, walk: Walk) -> VmemmapPages:
 _Columns = tuple[Ints, Ints, Raws, Ints, Ints]
 
 
-def _leaves(walk: Walk, depth: int, tables: LevelTables, skew: int) -> _Columns:
+def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
     """The pages that leaves above the last level map, each leaf as many."""
-    mode = walk.target.mode
+    mode, tables = walk.target.mode, walk.levels[depth]
     rows, slots = np.nonzero(tables.leaf)
     raws = tables.raws[rows, slots]
+    if not raws.size:
+        none = np.empty(0, dtype=np.int64)
+        return none, none, raws, none, none
     each = 1 << (tables.level.shift - mode.page_shift)
+    if raws.size * each > _LARGEST:
+        raise CoreFileError(
+            f"the vmemmap has more than {_LARGEST} pages",
+            where=f"{raws.size} leaves at level {tables.level.name}",
+            rule="hvolab reads the vmemmap of up to 8 TiB of memory",
+            remedy="the core is damaged, or --root, --mode or --arch is not its kernel's",
+        )
     within = np.arange(each, dtype=np.int64)
+    form = mode.format.form(tables.level.name, EntryKind.LEAF)
+    frames = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
     first = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
-    if raws.size:
-        form = mode.format.form(tables.level.name, EntryKind.LEAF)
-        frames = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
-    else:
-        frames = np.empty(0, dtype=np.int64)
     numbers = (first[:, None] + within).ravel()
-    keep = numbers >= 0
+    keep = numbers >= 0  # a leaf may reach below the struct page of PFN 0
     return (
         numbers[keep],
         (frames[:, None] + within).ravel()[keep],

@@ -43,10 +43,6 @@ class LevelTables:
     leaf: Flags
     illegal: Flags
 
-    def entry_offsets(self) -> Ints:
-        """VA that each entry maps, less the walk's origin, shape (n, e)."""
-        return self.offsets[:, None] + (np.arange(self.level.entries, dtype=np.int64) << self.level.shift)
-
 
 @dataclass(frozen=True)
 class AbsentTable:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hvolab.arch.emulation import EmulationPart
+from hvolab.arch.entry import EntryForm, EntryKind
 from hvolab.arch.fields import Field, FieldValues
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
@@ -21,8 +23,12 @@ class Feature:
     name     what ``--feature`` takes
     summary  one line
     adds     fields that exist only with it; they take their bits from the address
+    adds_to  the kinds of entries that get these fields
+    forms    forms of entries that exist only with it
     sets     values that every pgprot gets where its form has the field
     clears   fields that every pgprot loses
+    huge_page_levels  huge page sizes that exist only with it
+    traits, mmu       attributes of Traits and MmuRules that it changes
     modes    paging modes that it exists in; empty: all
     source   manual section or kernel file
     """
@@ -30,8 +36,13 @@ class Feature:
     name: str
     summary: str
     adds: tuple[Field, ...] = ()
+    adds_to: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF)
+    forms: tuple[EntryForm, ...] = ()
     sets: FieldValues = ()
     clears: tuple[str, ...] = ()
+    huge_page_levels: tuple[tuple[str, int], ...] = ()
+    traits: tuple[tuple[str, Any], ...] = ()
+    mmu: tuple[tuple[str, Any], ...] = ()
     modes: tuple[str, ...] = ()
     source: str = ""
 
@@ -129,15 +140,22 @@ class Architecture:
                     f"feature {feature.name!r} does not exist in mode {chosen.name}",
                     remedy="it exists in " + ", ".join(feature.modes),
                 )
-            chosen = replace(chosen, format=chosen.format.with_fields(feature.adds))
+            chosen = replace(
+                chosen,
+                format=chosen.format.with_fields(feature.adds, feature.adds_to).with_forms(feature.forms),
+                huge_page_levels=(*feature.huge_page_levels, *chosen.huge_page_levels),
+            )
         if direct_map_base is not None:
             chosen = replace(chosen, direct_map_base=direct_map_base)
         if vmemmap_base is not None:
             chosen = replace(chosen, vmemmap_base=vmemmap_base)
         chosen.check()
-        prots = {role: self._resolve(role, profile, generation, declared) for role in PgprotRole}
+        prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in PgprotRole}
         names = tuple(feature.name for feature in declared)
-        return Target(self, chosen, profile, generation, names, tuple(prots.items()))
+        traits, mmu = self.traits, self.mmu
+        for feature in declared:
+            traits, mmu = replace(traits, **dict(feature.traits)), replace(mmu, **dict(feature.mmu))
+        return Target(self, chosen, profile, generation, names, tuple(prots.items()), traits, mmu)
 
     def check(self) -> None:
         """Raise DescriptionError where the description contradicts itself."""
@@ -174,9 +192,11 @@ class Architecture:
             where = f"{self.name} {mode.name}, profile {profile}, generation {generation}"
             raise DescriptionError(f"a declared pgprot is not legal: {error.what}", where=where) from error
 
-    def _resolve(self, role: PgprotRole, profile: str, generation: str, features: tuple[Feature, ...]) -> Pgprot:
+    def _resolve(
+        self, role: PgprotRole, mode: str, profile: str, generation: str, features: tuple[Feature, ...]
+    ) -> Pgprot:
         for pgprot in self.pgprots:
-            if pgprot.role is role and pgprot.belongs_to(profile, generation):
+            if pgprot.role is role and pgprot.belongs_to(mode, profile, generation):
                 cleared = {name for feature in features for name in feature.clears}
                 kept = dict(pair for pair in pgprot.fields if pair[0] not in cleared)
                 for feature in features:

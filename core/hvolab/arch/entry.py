@@ -236,12 +236,18 @@ class EntryFormat:
             raise EncodingError(f"{raw:#018x} does not read as a {kind.value} entry at {level}", rule=form.source)
         return raw
 
-    def with_fields(self, fields: tuple[Field, ...]) -> EntryFormat:
-        """This format with more fields in every form."""
+    def with_fields(
+        self, fields: tuple[Field, ...], kinds: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF)
+    ) -> EntryFormat:
+        """This format with more fields in every form of these kinds."""
         forms = self.forms
         for field in fields:
-            forms = tuple(form.with_field(field) for form in forms)
+            forms = tuple(form.with_field(field) if form.kind in kinds else form for form in forms)
         return replace(self, forms=forms)
+
+    def with_forms(self, forms: tuple[EntryForm, ...]) -> EntryFormat:
+        """This format with more forms, which are recognised before its own."""
+        return replace(self, forms=(*forms, *self.forms))
 
     def _sources(self) -> str:
         return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))

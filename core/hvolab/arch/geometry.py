@@ -79,6 +79,7 @@ class PagingMode:
     origin                which frame both start with
     vmemmap_level         level whose leaves map the vmemmap at boot
     direct_map_level      highest level whose leaves may map the direct map
+    split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
     huge_page_levels      (level name, entries) of each huge page size, ascending
     source                where the figures come from
     """
@@ -96,6 +97,7 @@ class PagingMode:
     vmemmap_level: str
     direct_map_level: str
     huge_page_levels: tuple[tuple[str, int], ...]
+    split_roots: bool = False
     source: str = ""
 
     @property
@@ -123,7 +125,8 @@ class PagingMode:
 
     def canonical(self, va: int) -> bool:
         """Whether ``va`` is a kernel VA that this mode can translate: all bits above its width are ones."""
-        return 0 <= va < 1 << 64 and va >> (self.va_bits - 1) == (1 << (64 - self.va_bits + 1)) - 1
+        translated = self.va_bits if self.split_roots else self.va_bits - 1
+        return 0 <= va < 1 << 64 and va >> translated == (1 << (64 - translated)) - 1
 
     def check(self) -> None:
         """Raise DescriptionError where the geometry contradicts itself."""
@@ -149,7 +152,7 @@ class PagingMode:
                 where=where,
                 rule="a leaf is split into a table of one page: pte_alloc_one_kernel()",
             )
-        if expected < self.va_bits - 1:
+        if expected != self.va_bits:
             raise DescriptionError(f"the levels index {expected} bits of a VA of {self.va_bits}", where=where)
         if len({level.name for level in self.levels}) != len(self.levels):
             raise DescriptionError("two levels have the same name", where=where)

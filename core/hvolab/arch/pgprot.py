@@ -26,6 +26,7 @@ class Pgprot:
     fields       values of the entry's fields
     generations  kernel generations that have it; empty: all
     profiles     profiles that have it; empty: all
+    modes        paging modes that have it; empty: all
     source       kernel file
     """
 
@@ -34,10 +35,12 @@ class Pgprot:
     fields: FieldValues
     generations: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
     source: str = ""
 
-    def belongs_to(self, profile: str, generation: str) -> bool:
-        """Whether the protection is the one of that profile and generation."""
-        return (not self.profiles or profile in self.profiles) and (
-            not self.generations or generation in self.generations
+    def belongs_to(self, mode: str, profile: str, generation: str) -> bool:
+        """Whether the protection is the one of that mode, profile and generation."""
+        return all(
+            not having or chosen in having
+            for having, chosen in ((self.modes, mode), (self.profiles, profile), (self.generations, generation))
         )

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from hvolab.arch.entry import Entry, EntryForm, EntryKind
 from hvolab.arch.geometry import PagingMode
+from hvolab.arch.mmu import MmuRules
 from hvolab.arch.pgprot import Pgprot, PgprotRole
+from hvolab.arch.traits import Traits
 from hvolab.errors import EncodingError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Target:
     architecture, mode             the description, the mode with features and moved bases applied
     profile, generation, features  what was chosen
     pgprots                        the resolved protection of each role
+    traits, mmu                    behaviour, with what the features change
     """
 
     architecture: Architecture
@@ -33,6 +36,8 @@ class Target:
     generation: str
     features: tuple[str, ...]
     pgprots: tuple[tuple[PgprotRole, Pgprot], ...]
+    traits: Traits
+    mmu: MmuRules
 
     @cached_property
     def _prots(self) -> dict[PgprotRole, Pgprot]:
@@ -95,8 +100,12 @@ class Target:
 
     def page_entries(self, pfns: npt.NDArray[np.int64], role: PgprotRole) -> npt.NDArray[np.uint64]:
         """Leaves at the last level for a run of PFNs, all with the protection of ``role``."""
+        bits = np.uint64(self.bits(self.mode.last.name, role))
+        if self._page_field is not None:
+            mask, low = self._page_field
+            return (pfns.astype(np.uint64) << low) & mask | bits
         pas = pfns.astype(np.uint64) << np.uint64(self.mode.page_shift)
-        return self.page_form.put_address(pas) | np.uint64(self.bits(self.mode.last.name, role))
+        return self.page_form.put_address(pas) | bits
 
     def page_frames(self, raws: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Output PFNs of a run of leaves at the last level."""
@@ -119,12 +128,12 @@ class Target:
     @cached_property
     def tails_fault(self) -> bool:
         """Whether a store to a tail of an optimised folio faults: PAGE_KERNEL_RO denies it."""
-        write = self.architecture.mmu.write.leaf
+        write = self.mmu.write.leaf
         return write is not None and not write.accepts(self.bits(self.mode.last.name, PgprotRole.KERNEL_RO))
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """The accesses that ``leaf`` below ``tables`` allows, as bits of :class:`Access`."""
-        return self.architecture.mmu.allowed(leaf, tables)
+        return self.mmu.allowed(leaf, tables)
 
     def __str__(self) -> str:
         features = f" +{','.join(self.features)}" if self.features else ""

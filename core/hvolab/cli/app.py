@@ -10,7 +10,7 @@ import typer
 
 from hvolab import __version__
 from hvolab.cli import arches, pte, run
-from hvolab.cli.errors import Commands, exit_code, show_error, show_problems
+from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_problems
 from hvolab.cli.output import end_of_pipe
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
@@ -19,8 +19,7 @@ _NAME = "hvolab"
 _COMPLETION_VARIABLE = "_HVOLAB_COMPLETE"
 _HELP = """A workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization.
 
-Exit code 0: all as declared; 1: an undeclared finding, a broken invariant or a difference; 2: wrong use or
-unreadable input."""
+Exit codes: 0, all as declared; 1, an undeclared finding, a broken invariant or a difference; 2, wrong use or input."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,6 +66,8 @@ def main() -> NoReturn:
     except HvolabError as error:
         show_error(error)
         sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
     try:
         app(prog_name=_NAME)
     finally:

@@ -9,13 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import Architecture, PagingMode
+from hvolab.arch import Architecture, Feature, PagingMode
 from hvolab.cli.options import JsonOption
 from hvolab.cli.output import print_json, show, table
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine.structpage import V6_12
 from hvolab.plugin import registry
-from hvolab.units import format_size
+from hvolab.units import format_short, format_size
 
 
 def arches(json: JsonOption = False) -> None:
@@ -40,6 +40,14 @@ def savings(mode: PagingMode) -> list[tuple[str, int, int, VmemmapSizes]]:
     ]
 
 
+def _feature_savings(architecture: Architecture, feature: Feature) -> list[tuple[str, int, int, VmemmapSizes]]:
+    """As savings(), for the sizes that exist only with ``feature``."""
+    mode = architecture.mode(feature.modes[0] if feature.modes else None)
+    without = {huge.size for huge in mode.huge_pages}
+    chosen = architecture.select(mode.name, features=(feature.name,)).mode
+    return [row for row in savings(chosen) if row[2] not in without]
+
+
 def percent_saved(sizes: VmemmapSizes) -> float:
     """The part of a huge page's vmemmap that HVO frees, in percent."""
     return 100 * sizes.optimizable_size / sizes.size
@@ -59,7 +67,12 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
         "profiles": list(architecture.profiles),
         "generations": list(architecture.generations),
         "features": [
-            {"name": feature.name, "summary": feature.summary, "modes": list(feature.modes)}
+            {
+                "name": feature.name,
+                "summary": feature.summary,
+                "modes": list(feature.modes),
+                "huge_pages": [_huge_page_as_dict(*row) for row in _feature_savings(architecture, feature)],
+            }
             for feature in architecture.features
         ],
         "traits": {
@@ -86,20 +99,22 @@ def _mode_as_dict(mode: PagingMode) -> dict[str, Any]:
         "direct_map_base": f"{mode.direct_map_base:#x}",
         "vmemmap_base": f"{mode.vmemmap_base:#x}",
         "vmemmap_level": mode.vmemmap_level,
-        "huge_pages": [
-            {
-                "size": size,
-                "level": level,
-                "entries": entries,
-                "vmemmap_pages": sizes.pages,
-                "vmemmap_bytes": sizes.size,
-                "optimizable": sizes.optimizable,
-                "frames_saved": sizes.saved_pages,
-                "bytes_saved": sizes.optimizable_size,
-                "percent_saved": round(percent_saved(sizes), 2),
-            }
-            for level, entries, size, sizes in savings(mode)
-        ],
+        "huge_pages": [_huge_page_as_dict(*row) for row in savings(mode)],
+    }
+
+
+def _huge_page_as_dict(level: str, entries: int, size: int, sizes: VmemmapSizes) -> dict[str, Any]:
+    return {
+        "size": size,
+        "name": format_short(size),
+        "level": level,
+        "entries": entries,
+        "vmemmap_pages": sizes.pages,
+        "vmemmap_bytes": sizes.size,
+        "optimizable": sizes.optimizable,
+        "frames_saved": sizes.saved_pages,
+        "bytes_saved": sizes.optimizable_size,
+        "percent_saved": round(percent_saved(sizes), 2),
     }
 
 
@@ -112,17 +127,17 @@ def render(architecture: Architecture) -> Group:
     if architecture.aliases:
         heading.append(f"   also called {', '.join(architecture.aliases)}", "dim")
     parts = (_modes_table(architecture), _savings_table(architecture), _choices(architecture))
-    return Group(heading, *(Padding(part, (0, 0, 0, 2)) for part in parts), Text())
+    return Group(heading, *(Padding(part, (1, 0, 0, 2)) for part in parts), Text())
 
 
 def _modes_table(architecture: Architecture) -> Table:
-    rows = table("mode", "base page", "VA bits", "PA bits", "levels", "vmemmap by", right=("base page", "VA bits", "PA bits"))
+    numbers = ("base page", "VA bits", "PA bits")
+    rows = table("mode", *numbers, "levels", "vmemmap by", right=numbers)
     for mode in architecture.modes:
         levels = " ".join(f"{level.name}:{level.bits}" for level in mode.levels)
-        rows.add_row(
-            Text(mode.name, "bold"), format_size(mode.page_size), f"{mode.va_bits}", f"{mode.pa_bits}", levels,
-            f"{mode.vmemmap_level} leaves",
-        )
+        widths = (f"{mode.va_bits}", f"{mode.pa_bits}")
+        leaves = f"{mode.vmemmap_level} leaves"
+        rows.add_row(Text(mode.name, "bold"), format_size(mode.page_size), *widths, levels, leaves)
     return rows
 
 
@@ -133,18 +148,19 @@ def _savings_table(architecture: Architecture) -> Table:
         for level, entries, size, sizes in savings(mode):
             mapped = f"{level} leaf" if entries == 1 else f"{entries} {level} leaves"
             shared.setdefault((size, mapped, sizes), []).append(mode.name)
+    for feature in architecture.features:
+        for level, entries, size, sizes in _feature_savings(architecture, feature):
+            shared[size, f"{entries} {level} leaves", sizes] = [f"with {feature.name}"]
     rows = table(
         *("huge page", "mapped by", "vmemmap pages", "frames saved", "bytes saved", "saved", "modes"),
         right=("huge page", "vmemmap pages", "frames saved", "bytes saved", "saved"),
     )
-    for (size, mapped, sizes), modes in shared.items():
-        saved = ["0", "0", Text("nothing", "yellow")]
+    for (size, mapped, sizes), modes in sorted(shared.items(), key=lambda item: item[0][0]):
+        saved = Text(f"{percent_saved(sizes):.2f} %", "green") if sizes.optimizable else Text("nothing", "yellow")
         pages = f"{sizes.pages}" if sizes.size >= sizes.page_size else f"{sizes.size / sizes.page_size:.2g}"
-        if sizes.optimizable:
-            percent = Text(f"{percent_saved(sizes):.2f} %", "green")
-            saved = [f"{sizes.saved_pages}", format_size(sizes.optimizable_size), percent]
+        numbers = (pages, f"{sizes.saved_pages}", format_size(sizes.optimizable_size) if sizes.optimizable else "0")
         where = "all" if len(modes) == len(architecture.modes) else ", ".join(modes)
-        rows.add_row(Text(format_size(size), "bold"), mapped, pages, *saved, where)
+        rows.add_row(Text(format_size(size), "bold"), mapped, *numbers, saved, where)
     rows.columns[-1].no_wrap = False
     return rows
 

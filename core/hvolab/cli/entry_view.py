@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from hvolab.arch import Access, Entry, EntryKind, Match, PgprotRole, Target, UpdateRule
+from hvolab.arch import Access, Entry, EntryKind, Match, Target, UpdateRule
 from hvolab.cli.options import target_as_dict
-from hvolab.errors import EncodingError
-
-#: How many fields may differ from a protection that is still named as the nearest.
-_NEAR = 2
+from hvolab.cli.protections import Nearness, elsewhere_of, nearest_of, pgprots_of
 
 
 @dataclass(frozen=True)
@@ -34,17 +31,6 @@ class Bits:
     def span(self) -> str:
         """The bit numbers as manuals write them: `63`, `51:12`."""
         return f"{self.high}" if self.high == self.low else f"{self.high}:{self.low}"
-
-
-@dataclass(frozen=True)
-class Nearness:
-    """A protection that the entry nearly has: its name, and each field that differs as (name, its value there)."""
-
-    name: str
-    differs: tuple[tuple[str, int], ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({', '.join(f'{field} is {value:#x}' for field, value in self.differs)} there)"
 
 
 @dataclass(frozen=True)
@@ -92,10 +78,7 @@ class EntryView:
             ],
             "allows": {word: bool(self.allows & access) for word, access in ACCESS_WORDS},
             "flags": {flag: is_set for flag, is_set, _ in self.flags},
-            "fields": [
-                {"name": bits.name, "high": bits.high, "low": bits.low, "value": _hex(bits.value), "meaning": bits.meaning}
-                for bits in self.bits
-            ],
+            "fields": [{**asdict(bits), "value": _hex(bits.value)} for bits in self.bits],
         }
 
 
@@ -107,8 +90,8 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
     """Decode ``raw`` at ``level``; raises EncodingError with the rule that it breaks."""
     entry = target.decode(level, raw)
     valid = entry.kind is not EntryKind.NONE
-    pgprots = _pgprots(target, entry) if valid else ()
-    elsewhere = _elsewhere(target, entry) if valid and not pgprots else ()
+    pgprots = pgprots_of(target, entry) if valid else ()
+    elsewhere = elsewhere_of(target, entry) if valid and not pgprots else ()
     return EntryView(
         target=target,
         entry=entry,
@@ -117,7 +100,7 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
         bits=_bits(target, entry) if valid else (),
         pgprots=pgprots,
         elsewhere=elsewhere,
-        nearest=_nearest(target, entry) if valid and not pgprots and not elsewhere else (),
+        nearest=nearest_of(target, entry) if valid and not pgprots and not elsewhere else (),
         allows=_allowed(target, entry) if valid else 0,
         flags=_flags(target, raw) if entry.kind is EntryKind.LEAF else (),
     )
@@ -146,55 +129,10 @@ def _runs(mask: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _declared(target: Target, entry: Entry) -> list[tuple[str, int]]:
-    """Name and bits of each protection that an entry of this kind and level can have."""
-    found = []
-    for role, pgprot in target.pgprots:
-        if (role is PgprotRole.TABLE) is not (entry.kind is EntryKind.TABLE):
-            continue
-        try:
-            found.append((pgprot.name, target.bits(entry.level, role)))
-        except EncodingError:
-            continue  # it has fields that this level does not know
-    return found
-
-
-def _pgprots(target: Target, entry: Entry) -> tuple[str, ...]:
-    form = target.mode.format.form(entry.level, entry.kind)
-    return tuple(name for name, bits in _declared(target, entry) if bits == entry.raw & ~form.address_mask)
-
-
-def _elsewhere(target: Target, entry: Entry) -> tuple[str, ...]:
-    """The protections that the entry has under other profiles and generations of the architecture."""
-    architecture = target.architecture
-    found: dict[str, None] = {}
-    for profile in architecture.profiles:
-        for generation in architecture.generations:
-            other = architecture.select(
-                target.mode.name, profile=profile, generation=generation, features=target.features
-            )
-            words = [f"kernel {generation}"] if generation != target.generation else []
-            words += [f"profile {profile}"] if profile != target.profile else []
-            found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in _pgprots(other, entry))
-    shortest = min((name.count(",") for name in found), default=0)
-    return tuple(name for name in found if name.count(",") == shortest)
-
-
-def _nearest(target: Target, entry: Entry) -> tuple[Nearness, ...]:
-    """The declared protections that differ from the entry's in the fewest fields, and in few."""
-    form = target.mode.format.form(entry.level, entry.kind)
-    candidates = [
-        Nearness(name, tuple((f.name, f.get(bits)) for f in form.fields if f.get(entry.raw) != f.get(bits)))
-        for name, bits in _declared(target, entry)
-    ]
-    least = min((len(near.differs) for near in candidates), default=0)
-    return tuple(near for near in candidates if len(near.differs) == least) if 0 < least <= _NEAR else ()
-
-
 def _allowed(target: Target, entry: Entry) -> int:
     if entry.kind is EntryKind.LEAF:
         return target.allowed(entry.raw, ())
-    mmu = target.architecture.mmu
+    mmu = target.mmu
     passed = 0
     for permission, access in ((mmu.read, Access.READ), (mmu.write, Access.WRITE), (mmu.execute, Access.EXECUTE)):
         if permission.tables is None or permission.tables.accepts(entry.raw):
@@ -210,7 +148,7 @@ _CLEAR = {
 
 
 def _flags(target: Target, raw: int) -> tuple[tuple[str, bool, str], ...]:
-    mmu = target.architecture.mmu
+    mmu = target.mmu
     flags: tuple[tuple[str, Match | None, UpdateRule, str], ...] = (
         ("accessed", mmu.accessed, mmu.accessed_by, "access"),
         ("dirty", mmu.dirty, mmu.dirty_by, "store"),

@@ -25,13 +25,12 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130  #: the user pressed Ctrl-C, as shells report it
 
 
-#: Errors that tell of the kernel code modelled, not of how hvolab was used.
-_FINDINGS = (KernelBug, OwnershipError)
-
-
 def exit_code(error: HvolabError) -> ExitCode:
-    """The exit code that ``error`` ends a command with."""
-    return ExitCode.FINDING if isinstance(error, _FINDINGS) else ExitCode.USAGE
+    """The exit code that ``error`` ends a command with: some tell of the kernel code modelled, not of wrong use."""
+    from hvolab.invariants import EndlessLoopError
+
+    of_the_kernel = isinstance(error, KernelBug | OwnershipError | EndlessLoopError)
+    return ExitCode.FINDING if of_the_kernel else ExitCode.USAGE
 
 
 def show_error(error: HvolabError) -> None:
@@ -65,7 +64,7 @@ def _say(word: str, style: str, message: str, parts: list[tuple[str, str]]) -> N
 class Commands(TyperGroup):
     """A command line that ends with a message and an exit code where a command raises."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # whose Context this is differs between typer's releases
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)

@@ -69,9 +69,9 @@ def print_json(data: Any) -> None:
     console().print(json.dumps(data, indent=2), soft_wrap=True)
 
 
-def table(*columns: str, right: tuple[str, ...] = (), title: str = "") -> Table:
+def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     """An empty table with these columns, those in ``right`` aligned to the right; cells are not wrapped."""
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     return made

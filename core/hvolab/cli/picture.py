@@ -19,6 +19,7 @@ _ARROW: Final = 10  # columns of " ── RW ──▶"
 _GAP: Final = "  "
 _ASCII: Final = str.maketrans("┌┐└┘│─┤▲▶⋮", "++++|-|^>:")
 _LINE: Final = "dim"
+_BOOT: Final = "after boot"
 
 #: A line as it is put together: pieces of text, each with its style.
 _Line = list[tuple[str, str]]
@@ -27,10 +28,11 @@ _Line = list[tuple[str, str]]
 def draw(story: FolioStory, width: int, *, ascii_only: bool = False) -> Text:
     """Draw a folio's vmemmap within ``width`` columns; what was restored is left out where there is no room."""
     shown = shown_pages(story.before.pages)
-    views = {"after boot": story.before, "optimised": story.after, "restored": story.restored}
+    views = {_BOOT: story.before, "optimised": story.after, "restored": story.restored}
     pfn_width = max(len(f"{view.frame(page):#x}") for view in views.values() for page in shown if page is not None)
     blocks = [_struct_pages(story.before, shown)]
-    blocks += [_frames(title, view, shown, pfn_width) for title, view in views.items()]
+    freed = story.before.frames() - story.after.frames()
+    blocks += [_frames(title, view, shown, pfn_width, freed) for title, view in views.items()]
     while len(blocks) > 2 and sum(map(_width, blocks)) + len(_GAP) * (len(blocks) - 1) > width:
         blocks.pop()
     text = Text(no_wrap=True)
@@ -64,7 +66,7 @@ def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]
     vas = {page: f"{view.va + page * view.page_size:#x}" for page in shown if page is not None}
     inner = max(map(len, vas.values())) + 2
     margin = " " * (digits + 1)
-    lines: list[_Line] = [[(f"{margin} vmemmap", "bold")], [(f"{margin}┌{'─' * inner}┐", _LINE)]]
+    lines: list[_Line] = [[(f"{margin}vmemmap", "bold")], [(f"{margin}┌{'─' * inner}┐", _LINE)]]
     for page in shown:
         if page is None:
             left_out = f"⋮ {view.pages - _FIRST - 1} more"
@@ -72,39 +74,43 @@ def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]
         else:
             lines.append([(f"{page:>{digits}} ", _LINE), ("│", _LINE), (f" {vas[page]} ", ""), ("│", _LINE)])
     lines.append([(f"{margin}└{'─' * inner}┘", _LINE)])
-    lines.append([(f"{margin} {view.pages} pages", _LINE)])
+    lines.append([(f"{margin}{view.pages} pages", _LINE)])
     return lines
 
 
-def _frames(title: str, view: VmemmapView, shown: Sequence[int | None], pfn_width: int) -> list[_Line]:
-    """A column: the mapping of each page and the frame behind it, tails that share the head's frame drawn as one bus."""
+def _frames(
+    title: str, view: VmemmapView, shown: Sequence[int | None], pfn_width: int, freed: frozenset[int]
+) -> list[_Line]:
+    """A column: the mapping of each page and the frame behind it; tails that share the head's frame as one bus.
+
+    freed  frames that no longer back the vmemmap once it is optimised
+    """
     frames = {page: view.frame(page) for page in shown if page is not None}
     tails = [frame for page, frame in frames.items() if page]
     shared = bool(tails) and set(tails) == {frames[0]}
     indent, rule = " " * _ARROW, "─" * (pfn_width + 2)
-    lines: list[_Line] = [[(f"{indent} {title}", "bold")], [(f"{indent}┌{rule}┐", _LINE)]]
+    lines: list[_Line] = [[(f"{indent}{title}", "bold")], [(f"{indent}┌{rule}┐", _LINE)]]
     for page in shown:
         if shared and page != 0:
             lines.append(_tail(view, page, pfn_width, first=page == 1))
         elif page is None:
             lines.append([(f"{'⋮':^{_ARROW}}│{'⋮':^{pfn_width + 2}}│", _LINE)])
         else:
+            style = "magenta" if title == _BOOT and frames[page] in freed else "cyan"
             frame = f" {frames[page]:#x}".ljust(pfn_width + 2)
-            lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, "cyan"), ("│", _LINE)])
+            lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, style), ("│", _LINE)])
     bus = f"{indent[:-1]}└{'─' * (_middle(pfn_width) + 1)}┘"
     lines.append([(bus if shared else f"{indent}└{rule}┘", _LINE)])
-    lines.append([(f"{indent} {_mapped_by(view)}", _LINE)])
+    lines.append([(f"{indent}{_mapped_by(view)}", _LINE)])
     return lines
 
 
 def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -> _Line:
     """A row of the bus that leads from tails to the head's frame."""
     middle = _middle(pfn_width)
+    joint, below = "┤", f"{' ' * (middle + 1)}│"
     if first:
-        below = f"└{'─' * middle}▲{'─' * (pfn_width + 1 - middle)}┘"
-    else:
-        below = f"{' ' * (middle + 1)}│"
-    joint = "┐" if first else "┤"
+        joint, below = "┐", f"└{'─' * middle}▲{'─' * (pfn_width + 1 - middle)}┘"
     if page is None:
         return [(f"{'⋮':^{_ARROW - 1}}│{below}", _LINE)]
     return [*_mapping(view, page), (joint, _LINE), (below, _LINE)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from hvolab.cli.options import (
     select_target,
 )
 from hvolab.units import parse_hugepages, parse_size
-
-if TYPE_CHECKING:
-    from hvolab.scenario import ScenarioSpec
 
 
 def run(

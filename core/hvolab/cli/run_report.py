@@ -14,7 +14,10 @@ from hvolab.scenario import CountedFinding, FailedCall, FolioStory, ScenarioResu
 from hvolab.units import format_size
 
 #: Ranges of freed frames that are told; more are summed up.
-_RANGES = 4
+_RANGES = 2
+_INDENT = 2
+#: Columns that the tables of counters and work need beside each other.
+_SIDE_BY_SIDE = 92
 
 
 def show_result(result: ScenarioResult) -> None:
@@ -27,75 +30,74 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
     """The whole report."""
     parts: list[RenderableType] = [_heading(result), Text()]
     for story in result.folios:
-        parts += [_story_heading(result, story), Text()]
-        parts += [Padding(draw(story, width - 2, ascii_only=ascii_only), (0, 0, 0, 2)), Text()]
-    parts += [_pools(result), _counters(result), _work(result)]
-    parts += [_facts(result), Text(), _verdict(result)]
-    return Group(*parts)
+        drawing = draw(story, width - _INDENT, ascii_only=ascii_only)
+        parts += [_story_heading(story), Text(), Padding(drawing, (0, 0, 1, _INDENT))]
+    parts += [_pools(result), Text()]
+    tables = Table.grid(padding=(0, 4, 0, 0))
+    if width >= _SIDE_BY_SIDE:
+        tables.add_row(_counters(result), _work(result))
+    else:
+        tables.add_row(_counters(result))
+        tables.add_row(Text())
+        tables.add_row(_work(result))
+    return Group(*parts, tables, Text(), _facts(result), Text(), _verdict(result))
 
 
 def _heading(result: ScenarioResult) -> Text:
     nodes = f" on {result.nodes} nodes" if result.nodes > 1 else ""
-    return Text.assemble(
-        (target_in_words(result.target), "bold"), f"; {format_size(result.memory)} of memory{nodes}"
-    )
+    return Text.assemble((target_in_words(result.target), "bold"), f"; {format_size(result.memory)} of memory{nodes}")
 
 
-def _story_heading(result: ScenarioResult, story: FolioStory) -> Text:
-    text = Text.assemble(
-        (f"A huge page of {format_size(story.size)}", "bold cyan"), f" at PFN {story.pfn:#x}", ". "
-    )
+def _story_heading(story: FolioStory) -> Text:
+    text = Text.assemble((f"{format_size(story.size)} page", "bold cyan"), f" at PFN {story.pfn:#x}")
     new = story.after.frame(0)
-    if story.freed and new not in story.before.frames():
-        text.append(f"Its head page was copied to PFN {new:#x}. ")
-    if story.freed:
-        ranges = [f"{first:#x}-{last:#x}" if last > first else f"{first:#x}" for first, last in story.freed[:_RANGES]]
-        more = ", …" if len(story.freed) > _RANGES else ""
-        text.append("Freed: PFN ").append(", ".join(ranges) + more, "bold green").append(".")
-    else:
-        text.append("Nothing of its vmemmap was freed.", "yellow")
-    del result
-    return text
+    if not story.freed:
+        return text.append(": ").append("nothing of its vmemmap was freed", "yellow")
+    if new not in story.before.frames():
+        text.append(f": head copied to PFN {new:#x}")
+    ranges = [f"{first:#x}-{last:#x}" if last > first else f"{first:#x}" for first, last in story.freed[:_RANGES]]
+    more = f" and {len(story.freed) - _RANGES} more ranges" if len(story.freed) > _RANGES else ""
+    return text.append(", freed PFN ").append(", ".join(ranges) + more, "green")
 
 
 def _pools(result: ScenarioResult) -> Table:
-    rows = table(
-        *("pool", "order", "pages", "optimised", "vmemmap pages each", "frames saved", "bytes saved"),
-        right=("pool", "order", "pages", "optimised", "vmemmap pages each", "frames saved", "bytes saved"),
-    )
+    columns = ("pool", "order", "pages", "optimised", "vmemmap", "frames saved", "bytes saved", "saved")
+    rows = table(*columns, right=columns)
     page_size = result.target.mode.page_size
     for pool in result.pools:
         short = pool.filled < pool.asked
-        pages = Text(f"{pool.filled} of {pool.asked}" if short else f"{pool.filled}", "yellow" if short else "")
+        whole = pool.filled * pool.sizes.size // page_size
         rows.add_row(
             Text(format_size(pool.huge_page.size), "bold"),
             f"{pool.sizes.order}",
-            pages,
+            Text(f"{pool.filled} of {pool.asked}" if short else f"{pool.filled}", "yellow" if short else ""),
             f"{pool.optimised}",
-            f"{pool.sizes.pages}" if pool.sizes.optimizable else "less than one",
+            format_size(pool.sizes.size),
             f"{pool.frames_saved}",
             format_size(pool.frames_saved * page_size),
+            f"{100 * pool.frames_saved / whole if whole else 0:.2f} %",
         )
-    saved = Text(f"{result.percent_saved:.2f} %", "bold green" if result.frames_saved else "bold")
-    rows.add_section()
-    rows.add_row("", "", "", "", saved, Text(f"{result.frames_saved}", "bold"), Text(format_size(result.frames_saved * page_size), "bold"))
+    total = ("all", "", "", "", "", result.frames_saved, format_size(result.frames_saved * page_size))
+    percent = Text(f"{result.percent_saved:.2f} %", "green" if result.frames_saved else "yellow")
+    rows.add_row(*(f"{cell}" for cell in total), percent, style="bold")
     return rows
 
 
 def _counters(result: ScenarioResult) -> Table:
     rows = table("counter", *(_STAGES[stage.name] for stage in result.stages), right=tuple(_STAGES.values()))
-    for name, attribute in (
-        ("nr_memmap_pages", "nr_memmap_pages"),
-        ("nr_memmap_boot_pages", "nr_memmap_boot_pages"),
-        ("both", "memmap_total"),
-        ("static key", "key"),
-        ("free frames", "free_frames"),
-    ):
-        rows.add_row(name, *(f"{getattr(stage.counts, attribute)}" for stage in result.stages))
+    for title, attribute in _COUNTERS.items():
+        rows.add_row(title, *(f"{getattr(stage.counts, attribute)}" for stage in result.stages))
     return rows
 
 
 _STAGES = {"boot": "after boot", "optimised": "optimised", "restored": "restored"}
+_COUNTERS = {
+    "nr_memmap_pages": "nr_memmap_pages",
+    "nr_memmap_boot_pages": "nr_memmap_boot_pages",
+    "both": "memmap_total",
+    "static key": "key",
+    "free frames": "free_frames",
+}
 _WORK = {
     "entries_stored": "entries stored",
     "tables_made": "tables made",
@@ -110,7 +112,7 @@ _WORK = {
 
 
 def _work(result: ScenarioResult) -> Table:
-    rows = table("work", "to optimise", "to restore", right=("to optimise", "to restore"))
+    rows = table("work", "optimise", "restore", right=("optimise", "restore"))
     fill, drain = result.fill.as_dict(), result.drain.as_dict()
     for name, title in _WORK.items():
         rows.add_row(title, f"{fill[name]}", f"{drain[name]}")
@@ -122,31 +124,34 @@ def _facts(result: ScenarioResult) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for stores in result.stores:
-        grid.add_row(f"stores to tails, {format_size(stores.size)}", _stores_text(stores))
+        grid.add_row("stores to tails", _stores_text(stores))
+        if stores.fault:
+            grid.add_row("", Text(stores.fault, "dim"))
     if result.failed is not None:
         grid.add_row("failed allocation", _failed_text(result.failed))
     for pool in result.pools:
         if pool.undrained:
-            then = "all" if not pool.left else f"all but {pool.left}"
-            grid.add_row(
-                f"surplus, {format_size(pool.huge_page.size)}",
-                f"{pool.undrained} could not be restored at first; drained again, {then} went",
-            )
+            stayed = f"{pool.undrained} of {format_size(pool.huge_page.size)} stayed as surplus"
+            went = "all went" if not pool.left else f"{pool.left} stayed again"
+            grid.add_row("not restored", f"{stayed}; drained once more, {went}")
+    invariants = Text()
     for stage in result.stages:
-        holds = Text("hold", "green") if not stage.findings else Text(f"{len(stage.findings)} broken", "bold red")
-        grid.add_row(f"invariants, {_STAGES[stage.name]}", holds)
+        word, style = ("broken", "bold red") if stage.findings else ("hold", "green")
+        invariants.append(f"{_STAGES[stage.name]} ").append(word, style).append("   ")
+    grid.add_row("invariants", invariants)
     for finding in result.findings:
         grid.add_row(*_finding_row(finding))
     return grid
 
 
 def _stores_text(stores: TailStores) -> Text:
+    size = format_size(stores.size)
     tried = f"{stores.tried}" if stores.tried == stores.tail_pages else f"{stores.tried} of {stores.tail_pages}"
     if not stores.landed:
-        return Text.assemble(f"{tried} tried, ", ("all fault", "green"), f": {stores.fault}")
+        return Text.assemble(f"{size}: {tried} tried, ", ("all fault", "green"))
     head = ", where the head's struct page changed with it" if stores.at_head else ""
     landed = "all land" if not stores.faulted else f"{len(stores.landed)} land"
-    return Text.assemble(f"{tried} tried, ", (landed, "yellow"), f" in PFN {stores.frame:#x}{head}")
+    return Text.assemble(f"{size}: {tried} tried, ", (landed, "yellow"), f" in PFN {stores.frame:#x}{head}")
 
 
 def _failed_text(failed: FailedCall) -> Text:
@@ -162,14 +167,16 @@ def _finding_row(counted: CountedFinding) -> tuple[Text, Text]:
     word = "declared" if finding.declared else "finding"
     times = f" ({counted.count} times)" if counted.count > 1 else ""
     where = f"; {'first at ' if counted.count > 1 else ''}{finding.where}" if finding.where else ""
-    name = finding.rule.name.lower().replace("_", " ")
-    return Text(word, style), Text.assemble((f"invariant {finding.rule.value}, {name}: ", style), f"{finding.what}{times}{where}")
+    name = f"invariant {finding.rule.value}, {finding.rule.name.lower().replace('_', ' ')}: "
+    return Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}")
 
 
 def _verdict(result: ScenarioResult) -> Text:
-    page_size = result.target.mode.page_size
-    saved = f"{result.frames_saved} frames, {format_size(result.frames_saved * page_size)}"
     if not result.as_declared:
         undeclared = sum(not counted.finding.declared for counted in result.findings)
-        return Text(f"{undeclared} finding{'s' * (undeclared != 1)} that the description does not declare", "bold red")
-    return Text.assemble(("All as declared.", "bold green"), f" Saved {saved} of vmemmap, for {result.fill.tables_made} new page tables.")
+        return Text(f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description.", "bold red")
+    size = format_size(result.frames_saved * result.target.mode.page_size)
+    tables = f"; {result.fill.tables_made} page tables were made" if result.fill.tables_made else ""
+    declared = len(result.findings)
+    verdict = f"All as declared{f', {declared} finding' + 's' * (declared != 1) if declared else ''}."
+    return Text.assemble((verdict, "bold green"), f" {result.frames_saved} frames ({size}) saved{tables}.")

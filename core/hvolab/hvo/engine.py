@@ -126,12 +126,19 @@ class Hvo:
 
         folio_list  VA of the list head; folios are linked through their ``lru``
         """
-        machine, lru = self.machine, self._layout.lru_next
+        machine, lru, span = self.machine, self._layout.lru_next, self.sizes(h).size
         self._batch("optimize.begin")
+        unit_shift, done = self.machine.target.mode.levels[-2].shift, None
         for node in lists.nodes(self.cpu, folio_list):
+            folio = node - lru
+            unit = folio >> unit_shift
+            if unit == done and (folio + span - 1) >> unit_shift == unit:
+                continue  # what maps it was split for the folio before
             # the rest can still be split when it is remapped, with memory that the first ones give back
-            if self.split_folio(h, node - lru) == -ENOMEM:
+            result = self.split_folio(h, folio)
+            if result == -ENOMEM:
                 break
+            done = None if result else (folio + span - 1) >> unit_shift
         machine.flush_tlb_all()
         pages = VmemmapPages()
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
@@ -179,17 +186,18 @@ class Hvo:
 
     def _guard(self, folio: int) -> None:
         """Report a folio that is no hugetlb folio or has references. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
+        if not self.machine.trace.listeners:
+            return  # nobody to warn
         layout = self._layout
         word = self.cpu.load_word(folio + layout.page_type)
         if self.machine.target.architecture.byte_order == "little":
             page_type, refcount = word & _HALF_MASK, word >> _HALF
         else:
             page_type, refcount = word >> _HALF, word & _HALF_MASK
-        if self.machine.trace.listeners:
-            if page_type >> _TYPE_SHIFT != layout.page_type_hugetlb:
-                self.machine.trace.emit(Warned("the folio has no hugetlb type", folio))
-            if refcount:
-                self.machine.trace.emit(Warned(f"the folio has {refcount} references", folio))
+        if page_type >> _TYPE_SHIFT != layout.page_type_hugetlb:
+            self.machine.trace.emit(Warned("the folio has no hugetlb type", folio))
+        if refcount:
+            self.machine.trace.emit(Warned(f"the folio has {refcount} references", folio))
 
     def _batch(self, step: str) -> None:
         if self.machine.trace.listeners:

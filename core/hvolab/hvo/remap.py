@@ -262,7 +262,7 @@ class VmemmapRemap:
         """Give each page of a run a page of its own again. Kernel: vmemmap_restore_pte(), reset_struct_pages()."""
         machine, cpu = self.machine, self.cpu
         slot = machine.memory.base + (index << _WORD_SHIFT)
-        if not (frames == walk.reuse_pfn).all():
+        if frames.tolist().count(walk.reuse_pfn) < frames.size:
             wrong = int(np.flatnonzero(frames != walk.reuse_pfn)[0])
             raise KernelBug(
                 f"a tail at VA {va + wrong * self._page_size:#x} is not mapped to the page to reuse",

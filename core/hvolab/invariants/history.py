@@ -60,7 +60,7 @@ class Monitor:
         self.events = 0
         self._layout = machine.struct_pages.layout
         self._page = machine.target.mode.page_size
-        self._live_rule = machine.target.architecture.traits.live_entries
+        self._live_rule = machine.target.traits.live_entries
         self._optimized: dict[int, int] = {}
         self._copied: dict[int, _Copied] = {}
         self._head_pages: dict[int, npt.NDArray[np.uint8]] = {}

@@ -251,7 +251,7 @@ class _Builder:
         for owner, frames in backing:
             boot = owner is VmemmapBacking.BOOT
             zone = self.frames.zone_of(int(frames[0]))
-            registered = boot and self.target.architecture.traits.bootmem_info
+            registered = boot and self.target.traits.bootmem_info
             pages.initialise(
                 int(frames[0]),
                 frames.size,

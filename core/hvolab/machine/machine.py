@@ -168,7 +168,7 @@ class Machine:
         Where the architecture registers boot pages in bootmem_info, one that is not registered stays where it is.
         """
         how = "free_reserved_page"
-        if self.target.architecture.traits.bootmem_info:
+        if self.target.traits.bootmem_info:
             how = "put_page_bootmem"
             pfns = pfns[self.records.boot_registered(pfns)]
         self.frames.release_reserved(pfns)

@@ -39,7 +39,7 @@ class ModelCpu:
         self._tables = tables
         self._trace = trace
         self._target: Target = tables.target
-        self._mmu = self._target.architecture.mmu
+        self._mmu = self._target.mmu
         self._words = memory.scalar
         self._base = memory.base
         self._size = memory.size
@@ -141,7 +141,7 @@ class ModelCpu:
     def _fault(self, kind: FaultKind, need: int, va: int, depth: int, raw: int) -> PageFault:
         access = Access(need)
         from_last = len(self._levels) - 1 - depth
-        syndrome = self._target.architecture.mmu.syndrome(kind, access, va, from_last)
+        syndrome = self._target.mmu.syndrome(kind, access, va, from_last)
         return PageFault(Fault(kind, access, va, self._levels[depth].name, raw, self.index, syndrome))
 
     # loads and stores
@@ -194,7 +194,7 @@ class ModelCpu:
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
-        needs_write = self._target.architecture.traits.compare_and_swap_needs_write
+        needs_write = self._target.traits.compare_and_swap_needs_write
         found = self._words[self._word(va, _READ | _WRITE if needs_write else _READ)]
         if found == old:
             self.store_word(va, new)
@@ -260,7 +260,7 @@ class ModelCpu:
 
     def flush_all(self) -> None:
         """Forget every translation."""
-        if self._target.architecture.traits.flush_all_effective:
+        if self._target.traits.flush_all_effective:
             for _, cached in self._tlb:
                 cached.clear()
 

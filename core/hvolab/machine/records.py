@@ -12,6 +12,7 @@ from hvolab.machine.structpages import StructPages
 
 Pfns = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+_FEW = 32  #: so many frames are faster one by one
 
 
 class PageRecords(Protocol):
@@ -76,7 +77,11 @@ class StructPageRecords:
 
     def allocated_run(self, pfns: Pfns) -> None:
         """Give each frame a reference."""
-        self._halves[(self._pages.locate(pfns) + self._layout.refcount) >> 2] = 1
+        if pfns.size > _FEW:
+            self._halves[(self._pages.locate(pfns) + self._layout.refcount) >> 2] = 1
+            return
+        for where in self._pages.locate_few(pfns.tolist()):
+            self._halves[(where + self._layout.refcount) >> 2] = 1
 
     def freed(self, pfns: Pfns) -> None:
         """Take PG_reserved and the last reference away."""

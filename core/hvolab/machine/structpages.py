@@ -50,6 +50,10 @@ class StructPages:
 
     def locate_one(self, pfn: int) -> int:
         """As :meth:`locate`, for one struct page: single steps need it often, and runs need more."""
+        return self._walk_to(pfn)[0]
+
+    def _walk_to(self, pfn: int) -> tuple[int, int]:
+        """Byte offset of one struct page, and the depth of the leaf that maps it."""
         va = self.base + (pfn - self.first_pfn) * self._size
         depth, _, raw = self._tables.descend(va)
         form = self._leaf_forms[depth]
@@ -58,7 +62,20 @@ class StructPages:
         pa: int = form.get_address(raw) + (va & self._inside[depth])
         if not self._memory.holds(pa):
             raise _absent(pfn, _NO_FRAME)
-        return pa - self._memory.base
+        return pa - self._memory.base, depth
+
+    def locate_few(self, pfns: list[int]) -> list[int]:
+        """As :meth:`locate`, for so few struct pages that arrays would not pay: one walk for each leaf."""
+        found: list[int] = []
+        start = stop = delta = 0  # offsets into the vmemmap that the last walk's leaf maps, and where to
+        for pfn in pfns:
+            offset = (pfn - self.first_pfn) * self._size
+            if not start <= offset < stop:
+                where, depth = self._walk_to(pfn)
+                start = offset - ((self.base + offset) & self._inside[depth])
+                stop, delta = start + self._inside[depth] + 1, where - offset
+            found.append(offset + delta)
+        return found
 
     def locate(self, pfns: Pfns) -> Pfns:
         """Byte offsets in memory of the struct pages of ``pfns``, as the tables map them now.

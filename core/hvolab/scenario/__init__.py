@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from hvolab.scenario.result import (
-    CountedFinding,
-    Counts,
-    FolioStory,
-    PoolReport,
-    ScenarioResult,
-    Stage,
-)
+from hvolab.scenario.parts import CountedFinding, Counts, FolioStory, PoolReport, Stage
+from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
 from hvolab.scenario.stores import TailStores

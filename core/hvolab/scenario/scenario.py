@@ -13,7 +13,8 @@ from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
 from hvolab.machine.failure import FailCalls, NeverFail
 from hvolab.scenario.observer import Observer
-from hvolab.scenario.result import Counts, FolioStory, PoolReport, ScenarioResult, Stage, counted
+from hvolab.scenario.parts import Counts, FolioStory, PoolReport, Stage, counted
+from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.spec import ScenarioSpec, does_not_fit, memory_needed
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import view_vmemmap
@@ -30,9 +31,9 @@ def run_scenario(spec: ScenarioSpec) -> ScenarioResult:
     cannot be built.
     """
     asked = spec.resolved()
+    deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages tell which node a folio is on
     machine = build_machine(
-        spec.target,
-        MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=spec.memory > _DEFER_ABOVE),
+        spec.target, MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred)
     )
     return _Scenario(spec, machine, asked).run()
 
@@ -66,7 +67,7 @@ class _Scenario:
         filled = [(pool.h.nr, self._optimised(pool)) for pool in self.pools]
         stores = self._stores()
         undrained, drain = self._drain()
-        failed = self.failures and self.failures.seen()
+        failed = None if self.failures is None else self.failures.seen()
         self.frames.failure = NeverFail()
         stages.append(self._stage("restored"))
         findings: list[Finding] = [finding for stage in stages for finding in stage.findings]
@@ -77,12 +78,7 @@ class _Scenario:
             target=self.spec.target,
             memory=self.spec.memory,
             nodes=self.spec.nodes,
-            pools=tuple(
-                PoolReport(
-                    pool.h.huge_page, self.hvo.sizes(pool.h), self.asked[pool.h.size], *counts, undrained=left, left=pool.h.nr
-                )
-                for pool, counts, left in zip(self.pools, filled, undrained, strict=True)
-            ),
+            pools=tuple(map(self._report, self.pools, filled, undrained)),
             stages=tuple(stages),
             folios=self._stories(),
             stores=stores,
@@ -91,6 +87,11 @@ class _Scenario:
             failed=failed,
             findings=counted(findings),
         )
+
+    def _report(self, pool: Pool, filled: tuple[int, int], undrained: int) -> PoolReport:
+        """What became of a pool; ``filled``: folios in it once filled, and how many of them were optimised."""
+        h, (pages, optimised) = pool.h, filled
+        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], pages, optimised, undrained, h.nr)
 
     def _fill(self) -> Work:
         """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimised as it grows."""

@@ -44,8 +44,9 @@ class ScenarioSpec:
         sizes = {huge.size: huge for huge in self.target.mode.huge_pages}
         for size in chosen:
             if size not in sizes:
+                where = f"{self.target.architecture.name} {self.target.mode.name}"
                 raise UsageError(
-                    f"{self.target.architecture.name} has no huge pages of {format_size(size)} in {self.target.mode.name}",
+                    f"{where} has no huge pages of {format_size(size)}",
                     remedy=f"the sizes are {', '.join(map(format_short, sizes))}",
                 )
         if sum(size * count for size, count in chosen.items()) > self.memory:
@@ -77,7 +78,7 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     for _ in range(3):  # the vmemmap of what is added describes more memory, ever less of it
         vmemmap = (total * nodes >> target.mode.page_shift) * V6_12.size
         total = largest * share.get(largest, 0) + _rounded(rest + vmemmap + _MARGIN, largest)
-    return total * nodes
+    return total * nodes + -target.architecture.ram_base % largest
 
 
 def does_not_fit(target: Target, memory: int, nodes: int, hugepages: Mapping[int, int]) -> UsageError:

@@ -59,7 +59,8 @@ class TailStores:
         if not self.landed or self.frame is None:
             return []
         seen = ", and the head's struct page changed with it" if self.at_head else ""
-        what = f"{len(self.landed)} of {self.tried} stores to tails of an optimised folio reached the shared frame{seen}"
+        what = f"{len(self.landed)} of {self.tried} stores to tails of an optimised folio reached the frame they share"
+        what += seen
         return [Finding(Rule.STORES, what, f"VA {self.landed[0]:#x}, PFN {self.frame:#x}", declared)]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hvolab.arch import Access, FaultKind, PageFault, PgprotRole
 from hvolab.machine import Machine, MachineSpec, ModelCpu, build_machine
 from hvolab_x86_64.description import X86_64
+from tests.folios import allocator
 
 RESERVED_IN_PMD_LEAF = 1 << 13
 #: A VA that nothing is mapped at: above the RAM of the direct map.
@@ -21,7 +22,7 @@ def a_machine() -> Machine:
 
 def page_with(machine: Machine, role: PgprotRole) -> int:
     """VA of a page mapped with that protection."""
-    machine.tables.map_leaf(UNMAPPED, 0x100, "pte", role, lambda _: machine.frames.reserve_any(1, 1, 0) << 12)
+    machine.tables.map_leaf(UNMAPPED, 0x100, "pte", role, lambda _: allocator(machine).reserve_any(1, 1, 0) << 12)
     return UNMAPPED
 
 

@@ -216,7 +216,7 @@ _KERNEL = MADE_UP.pgprots[0].role
 
 def test_a_field_over_another_field_is_a_wrong_description() -> None:
     with pytest.raises(DescriptionError, match="overlaps another field"):
-        FORMAT.with_fields((Field("CLASH", 62, 2),))
+        FORMAT.with_fields((Field("CLASH", 62, 2),), (EntryKind.LEAF,))
 
 
 def test_an_entry_narrower_than_eight_bytes_has_fewer_reserved_bits() -> None:

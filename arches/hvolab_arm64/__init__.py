@@ -1,0 +1,13 @@
+"""The arm64 architecture plugin."""
+
+from __future__ import annotations
+
+from hvolab.arch import Architecture
+from hvolab.plugin import hookimpl
+from hvolab_arm64.description import ARM64
+
+
+@hookimpl
+def hvolab_architectures() -> tuple[Architecture, ...]:
+    """Give the architectures of this plugin."""
+    return (ARM64,)

@@ -1,0 +1,224 @@
+"""The description of arm64: three granules, VA of 36 to 52 bits, pgprots, features, traits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hvolab.arch import (
+    Access,
+    Architecture,
+    FaultKind,
+    Feature,
+    FieldValues,
+    Level,
+    LinearOrigin,
+    LiveEntryRule,
+    Match,
+    MemoryOrder,
+    MmuRules,
+    PagingMode,
+    Permission,
+    Pgprot,
+    PgprotRole,
+    Traits,
+    UpdateRule,
+    ZoneLimit,
+    values,
+)
+from hvolab_arm64.entries import entry_format
+
+_PROT = "arch/arm64/include/asm/pgtable-prot.h"
+_HWDEF = "arch/arm64/include/asm/pgtable-hwdef.h"
+_STRUCT_PAGE_SHIFT = 6
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Granule:
+    """One base page size and what hugetlb makes of it.
+
+    name             what it is called
+    shift            log2 of its bytes
+    cont_pte, cont_pmd  entries of a contiguous run at the two last levels
+    names            level names by number of levels
+    blocks           levels that may hold blocks at 48 bits of PA, and those that may at 52
+    vmemmap_level    level whose leaves map the vmemmap: blocks for 4K, pages for the others
+    pud_pages        whether hugetlb offers leaves of the level above the PMD
+    """
+
+    name: str
+    shift: int
+    cont_pte: int
+    cont_pmd: int
+    vmemmap_by_blocks: bool
+    pud_pages: bool
+    lpa2: bool
+
+    @property
+    def table_bits(self) -> int:
+        """Bits that a full table indexes: a table fills a page with entries of eight bytes."""
+        return self.shift - 3
+
+
+_4K = Granule("4K", 12, 16, 16, vmemmap_by_blocks=True, pud_pages=True, lpa2=True)
+_16K = Granule("16K", 14, 128, 32, vmemmap_by_blocks=False, pud_pages=False, lpa2=True)
+_64K = Granule("64K", 16, 32, 32, vmemmap_by_blocks=False, pud_pages=False, lpa2=False)
+_NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
+
+
+def _levels(granule: Granule, va_bits: int) -> tuple[Level, ...]:
+    """The levels of a VA width: full tables from the last level up, the root takes what is left."""
+    sizes: list[int] = []
+    left = va_bits - granule.shift
+    while left > 0:
+        sizes.append(min(left, granule.table_bits))
+        left -= sizes[-1]
+    names = ("pgd", *_NAMES[len(_NAMES) - len(sizes) + 1 :])
+    shift, levels = granule.shift, []
+    for name, bits in zip(reversed(names), sizes, strict=True):
+        levels.append(Level(name, shift, bits))
+        shift += bits
+    return tuple(reversed(levels))
+
+
+def _mode(granule: Granule, va_bits: int, va_bits_min: int) -> PagingMode:
+    """One mode; ``va_bits_min`` is the width that the kernel can fall back to (VA_BITS_MIN)."""
+    levels = _levels(granule, va_bits)
+    pa_bits = 52 if va_bits == 52 else 48
+    lpa2 = granule.lpa2 and pa_bits == 52
+    middle, upper = levels[-2], levels[-3] if len(levels) > 2 else None
+    # blocks: at the PMD always; above it for 4K, and for the others with 52 bits of PA; nowhere above level 0
+    blocks = [(middle.name, middle.shift)]
+    if upper is not None and (granule.pud_pages or pa_bits == 52):
+        blocks.append((upper.name, upper.shift))
+    if lpa2 and granule.pud_pages and len(levels) == 5:
+        blocks.append((levels[1].name, levels[1].shift))
+    huge = [("pte", granule.cont_pte), (middle.name, 1), (middle.name, granule.cont_pmd)]
+    if granule.pud_pages and upper is not None:
+        huge.append((upper.name, 1))
+    # VMEMMAP_SIZE covers the direct map of VA_BITS_MIN: from PAGE_OFFSET to _PAGE_END(VA_BITS_MIN)
+    page_offset, page_end = (1 << 64) - (1 << va_bits), (1 << 64) - (1 << (va_bits_min - 1))
+    size = (page_end - page_offset >> granule.shift) << _STRUCT_PAGE_SHIFT
+    tables = tuple(level.name for level in levels[:-1])
+    return PagingMode(
+        name=f"{granule.name}-{va_bits}bit",
+        summary=f"{granule.name} granule, {va_bits}-bit VA" + (", LPA2" if lpa2 else ""),
+        page_shift=granule.shift,
+        levels=levels,
+        va_bits=va_bits,
+        pa_bits=pa_bits,
+        format=entry_format(tables, tuple(blocks), granule.shift, pa_bits=pa_bits, lpa2=lpa2),
+        direct_map_base=page_offset,
+        vmemmap_base=(1 << 64) - _GIB - size,
+        origin=LinearOrigin.RAM,
+        vmemmap_level=middle.name if granule.vmemmap_by_blocks else "pte",
+        direct_map_level=upper.name if granule.pud_pages and upper is not None else middle.name,
+        huge_page_levels=tuple(huge),
+        split_roots=True,
+        source="arch/arm64/include/asm/memory.h; Documentation/arch/arm64/memory.rst",
+    )
+
+
+_EC_INSTRUCTION, _EC_DATA = 0x21, 0x25
+_IL, _WNR = 1 << 25, 1 << 6
+_STATUS = {
+    FaultKind.TRANSLATION: 0x04,
+    FaultKind.RESERVED: 0x04,
+    FaultKind.ABSENT: 0x10,
+    FaultKind.ACCESS_FLAG: 0x08,
+    FaultKind.DIRTY_FLAG: 0x0C,
+    FaultKind.PERMISSION: 0x0C,
+}
+_LAST_LEVEL = 3
+
+
+def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
+    """ESR_EL1 and FAR_EL1 of an abort taken from EL1. Arm ARM D24.2.40, ISS encodings for aborts."""
+    status = _STATUS[kind] | (0 if kind is FaultKind.ABSENT else _LAST_LEVEL - depth)
+    kind_of_abort = _EC_INSTRUCTION if access & Access.EXECUTE else _EC_DATA
+    write = _WNR if access & Access.WRITE else 0
+    return values(esr=kind_of_abort << 26 | _IL | write | status, far=va)
+
+
+_RDONLY, _AF = 1 << 7, 1 << 10
+_PXN, _PXNTABLE, _APTABLE_RO = 1 << 53, 1 << 59, 1 << 62
+
+
+#: Modes in which address bits stand where SH is otherwise.
+_LPA2_MODES = ("4K-52bit", "16K-52bit")
+
+
+def _pgprots(shared: FieldValues, modes: tuple[str, ...]) -> tuple[Pgprot, ...]:
+    """The kernel's protections with the shareability of these modes."""
+
+    def kernel(kind: int, *extra: str) -> FieldValues:
+        return values("AF", "PXN", "UXN", *extra, TYPE=kind) + shared
+
+    return (
+        Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", kernel(3, "DBM", "DIRTY"), modes=modes, source=_PROT),
+        Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_RO", kernel(3, "DIRTY", "RDONLY"), modes=modes, source=_PROT),
+        Pgprot(
+            PgprotRole.KERNEL_LARGE,
+            "PAGE_KERNEL",
+            kernel(1, "DBM"),
+            modes=modes,
+            source=f"{_PROT}; mk_pmd_sect_prot()",
+        ),
+    )
+
+
+ARM64 = Architecture(
+    name="arm64",
+    title="arm64 (AArch64)",
+    aliases=("aarch64",),
+    modes=(
+        _mode(_4K, 48, 48),
+        _mode(_4K, 39, 39),
+        _mode(_4K, 52, 48),
+        _mode(_16K, 47, 47),
+        _mode(_16K, 36, 36),
+        _mode(_16K, 48, 48),
+        _mode(_16K, 52, 47),
+        _mode(_64K, 48, 48),
+        _mode(_64K, 42, 42),
+        _mode(_64K, 52, 48),
+    ),
+    pgprots=(
+        *_pgprots(values(), _LPA2_MODES),
+        *_pgprots(values(SH=3), ()),
+        Pgprot(PgprotRole.TABLE, "PMD_TYPE_TABLE", values("UXNTABLE", TYPE=3), source=_HWDEF),
+    ),
+    features=(
+        Feature(
+            "kpti",
+            "kernel page-table isolation: kernel mappings are not global",
+            sets=values("NG"),
+            source=f"{_PROT}: PTE_MAYBE_NG",
+        ),
+        Feature(
+            "hafdbs",
+            "hardware update of the access flag and dirty state",
+            mmu=(("accessed_by", UpdateRule.WALKER),),
+            source="Arm ARM D8.4.6, FEAT_HAFDBS",
+        ),
+    ),
+    traits=Traits(
+        live_entries=LiveEntryRule.BREAK_BEFORE_MAKE,
+        memory_order=MemoryOrder.WEAK,
+        source="Arm ARM D8.16.1, break-before-make; commit 060a2c92d1b6 deselected HVO for it in v6.1",
+    ),
+    mmu=MmuRules(
+        read=Permission(),
+        write=Permission(leaf=Match(_RDONLY, 0), tables=Match(_APTABLE_RO, 0)),
+        execute=Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0)),
+        accessed=Match(_AF, _AF),
+        accessed_by=UpdateRule.SOFTWARE,
+        dirty=None,
+        dirty_by=UpdateRule.NOBODY,
+        syndrome=_syndrome,
+    ),
+    zone_limits=(ZoneLimit("DMA", 1 << 32),),
+    ram_base=0x40000000,
+    elf_machine="EM_AARCH64",
+    source="Arm ARM DDI 0487 chapter D8; arch/arm64, v6.12",
+)

@@ -1,0 +1,103 @@
+"""arm64 (VMSAv8-64, stage 1) descriptors for the 4K, 16K and 64K granules.
+
+Arm Architecture Reference Manual, DDI 0487, section D8.3 (translation table descriptor formats). The software bits are
+the kernel's, arch/arm64/include/asm/pgtable-prot.h and pgtable-hwdef.h, v6.12.
+"""
+
+from __future__ import annotations
+
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match
+
+VALID, TYPE = 1 << 0, 0b11
+BLOCK, TABLE, PAGE = 0b01, 0b11, 0b11
+_SOURCE = "Arm ARM DDI 0487, D8.3"
+
+_TYPE = Field("TYPE", 0, 2, "1: block, 3: table or page")
+_SH = Field("SH", 8, 2, "shareability: 3 inner")
+
+_LOWER = (
+    _TYPE,
+    Field("ATTRINDX", 2, 3, "index of the memory attributes: 0 MT_NORMAL"),
+    Field("NS", 5, 1, "non-secure"),
+    Field("USER", 6, 1, "AP[1]: EL0 may access"),
+    Field("RDONLY", 7, 1, "AP[2]: read-only"),
+    Field("AF", 10, 1, "access flag"),
+    Field("NG", 11, 1, "not global"),
+)
+_UPPER = (
+    Field("GP", 50, 1, "guarded page"),
+    Field("DBM", 51, 1, "dirty bit modifier; the kernel's WRITE"),
+    Field("CONT", 52, 1, "contiguous: one of a run that may share a TLB entry"),
+    Field("PXN", 53, 1, "privileged execute never"),
+    Field("UXN", 54, 1, "unprivileged execute never"),
+    Field("DIRTY", 55, 1, "software: dirty"),
+    Field("SPECIAL", 56, 1, "software: special"),
+    Field("DEVMAP", 57, 1, "software: device memory with struct pages"),
+    Field("UFFD_WP", 58, 1, "software: userfaultfd write protection"),
+    Field("IGNORED_62_59", 59, 4, "ignored, or page-based hardware attributes"),
+    Field("IGNORED_63", 63, 1, "ignored"),
+)
+_TABLE_UPPER = (
+    Field("IGNORED_58_51", 51, 8, "ignored"),
+    Field("PXNTABLE", 59, 1, "no privileged execution below"),
+    Field("UXNTABLE", 60, 1, "no unprivileged execution below"),
+    Field("APTABLE", 61, 2, "access permissions below: bit 1 denies writes"),
+    Field("NSTABLE", 63, 1, "non-secure below"),
+)
+
+
+def _address(shift: int, *, pa_bits: int, lpa2: bool) -> tuple[AddressPart, ...]:
+    """Where the output address of a descriptor that maps ``2 ** shift`` bytes stands."""
+    if pa_bits <= 48:
+        return (AddressPart(shift, 48 - shift, shift),)
+    if lpa2:
+        return (AddressPart(shift, 50 - shift, shift), AddressPart(8, 2, 50))
+    return (AddressPart(shift, 48 - shift, shift), AddressPart(12, 4, 48))
+
+
+def entry_format(
+    tables: tuple[str, ...], blocks: tuple[tuple[str, int], ...], page_shift: int, *, pa_bits: int, lpa2: bool
+) -> EntryFormat:
+    """The format of one granule and PA width.
+
+    tables  levels that may point to tables
+    blocks  levels that may hold blocks, and the shift of each
+    lpa2    PA bits 51:50 stand where SH is otherwise
+    """
+    lower = _LOWER if lpa2 else (*_LOWER, _SH)
+    # bits 49:48 are neither address nor free below 52 bits of PA: RES0
+    table = EntryForm(
+        EntryKind.TABLE,
+        tables,
+        (Match(TYPE, TABLE),),
+        _address(page_shift, pa_bits=pa_bits, lpa2=lpa2),
+        (
+            _TYPE,
+            Field("IGNORED_7_2", 2, 6, "ignored"),
+            *(() if lpa2 else (Field("IGNORED_9_8", 8, 2, "ignored"),)),
+            Field("AF", 10, 1, "access flag of the table, with FEAT_HAFT"),
+            Field("IGNORED_11", 11, 1, "ignored"),
+            *_TABLE_UPPER,
+        ),
+        source=_SOURCE,
+    )
+    leaves = tuple(
+        EntryForm(
+            EntryKind.LEAF,
+            (level,),
+            (Match(TYPE, BLOCK),),
+            _address(shift, pa_bits=pa_bits, lpa2=lpa2),
+            (*lower, Field("NT", 16, 1, "block translation entry, with FEAT_BBM"), *_UPPER),
+            source=_SOURCE,
+        )
+        for level, shift in blocks
+    )
+    page = EntryForm(
+        EntryKind.LEAF,
+        ("pte",),
+        (Match(TYPE, PAGE),),
+        _address(page_shift, pa_bits=pa_bits, lpa2=lpa2),
+        (*lower, *_UPPER),
+        source=_SOURCE,
+    )
+    return EntryFormat(valid=Match(VALID, VALID), forms=(table, *leaves, page))

@@ -1,0 +1,13 @@
+"""The riscv architecture plugin."""
+
+from __future__ import annotations
+
+from hvolab.arch import Architecture
+from hvolab.plugin import hookimpl
+from hvolab_riscv.description import RISCV
+
+
+@hookimpl
+def hvolab_architectures() -> tuple[Architecture, ...]:
+    """Give the architectures of this plugin."""
+    return (RISCV,)

@@ -1,0 +1,144 @@
+"""The description of riscv: Sv39, Sv48 and Sv57, pgprots, features, traits."""
+
+from __future__ import annotations
+
+from hvolab.arch import (
+    Access,
+    Architecture,
+    EntryKind,
+    FaultKind,
+    Feature,
+    Field,
+    FieldValues,
+    Level,
+    LinearOrigin,
+    LiveEntryRule,
+    Match,
+    MemoryOrder,
+    MmuRules,
+    PagingMode,
+    Permission,
+    Pgprot,
+    PgprotRole,
+    Traits,
+    UpdateRule,
+    ZoneLimit,
+    values,
+)
+from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, W, X, entry_format
+
+_BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
+_STRUCT_PAGE_MAX_SHIFT = 6
+_NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
+
+
+def _mode(name: str, va_bits: int, page_offset: int) -> PagingMode:
+    """One mode: all its levels index nine bits, and every level may hold leaves."""
+    depth = (va_bits - PAGE_SHIFT) // 9
+    names = ("pgd", *_NAMES[len(_NAMES) - depth + 1 :])
+    shifts = [PAGE_SHIFT + 9 * (depth - 1 - position) for position in range(depth)]
+    vmalloc = 1 << (va_bits - 3)
+    vmemmap = 1 << (va_bits - PAGE_SHIFT - 1 + _STRUCT_PAGE_MAX_SHIFT)
+    levels = tuple(Level(level, shift, 9) for level, shift in zip(names, shifts, strict=True))
+    gigantic = next(level.name for level in levels if level.shift == 30)
+    return PagingMode(
+        name=name,
+        summary=f"{va_bits}-bit VA, 4 KiB pages",
+        page_shift=PAGE_SHIFT,
+        levels=levels,
+        va_bits=va_bits,
+        pa_bits=PA_BITS,
+        format=entry_format(tuple(zip(names, shifts, strict=True))),
+        direct_map_base=page_offset,
+        vmemmap_base=page_offset - vmalloc - vmemmap,
+        origin=LinearOrigin.RAM,
+        vmemmap_level="pmd",
+        direct_map_level=gigantic,
+        huge_page_levels=(("pmd", 1), (gigantic, 1)),
+        source="Documentation/arch/riscv/vm-layout.rst; arch/riscv/include/asm/pgtable.h",
+    )
+
+
+_CAUSES = {Access.READ: 13, Access.WRITE: 15, Access.EXECUTE: 12, Access.ATOMIC: 15}
+
+
+def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
+    """Cause and value of a page fault; its kind and level are not told. Privileged specification, scause, stval."""
+    del kind, depth
+    return values(scause=_CAUSES[access], stval=va)
+
+
+_A, _D = 1 << 6, 1 << 7
+_KERNEL = values("V", "R", "W", "G", "A", "D")
+_READ = values("V", "R", "G", "A", "D")
+
+RISCV = Architecture(
+    name="riscv",
+    title="RISC-V, 64-bit",
+    aliases=("riscv64",),
+    modes=(
+        _mode("Sv48", 48, 0xFFFFAF8000000000),
+        _mode("Sv39", 39, 0xFFFFFFD600000000),
+        _mode("Sv57", 57, 0xFF60000000000000),
+    ),
+    pgprots=(
+        Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", _KERNEL, source=_BITS),
+        Pgprot(
+            PgprotRole.KERNEL_RO,
+            "PAGE_KERNEL",
+            _KERNEL,
+            profiles=("linux",),
+            source="no PAGE_KERNEL_RO in arch/riscv: include/linux/pgtable.h falls back to PAGE_KERNEL",
+        ),
+        Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_READ", _READ, profiles=("strict",), source=_BITS),
+        Pgprot(PgprotRole.KERNEL_LARGE, "PAGE_KERNEL", _KERNEL, source=_BITS),
+        Pgprot(PgprotRole.TABLE, "_PAGE_TABLE", values("V"), source=_BITS),
+    ),
+    features=(
+        Feature(
+            "svnapot",
+            "64 KiB pages out of sixteen naturally aligned entries",
+            forms=(NAPOT_LEAF,),
+            huge_page_levels=(("pte", 16),),
+            source="RISC-V privileged specification, Svnapot",
+        ),
+        Feature(
+            "svpbmt",
+            "page-based memory types",
+            adds=(Field("PBMT", 61, 2, "memory type: 0 PMA, 1 NC, 2 IO"),),
+            adds_to=(EntryKind.LEAF,),
+            source="RISC-V privileged specification, Svpbmt",
+        ),
+        Feature(
+            "svadu",
+            "the walker sets A and D",
+            mmu=(("accessed_by", UpdateRule.WALKER), ("dirty_by", UpdateRule.WALKER)),
+            source="RISC-V privileged specification, Svadu; without it Svade: an access with A or D clear faults",
+        ),
+        Feature(
+            "ztso",
+            "total store order",
+            traits=(("memory_order", MemoryOrder.TSO),),
+            source="RISC-V unprivileged specification, Ztso",
+        ),
+    ),
+    traits=Traits(
+        live_entries=LiveEntryRule.FREE,
+        memory_order=MemoryOrder.WEAK,
+        source="RISC-V privileged specification, SFENCE.VMA; unprivileged specification, RVWMO",
+    ),
+    mmu=MmuRules(
+        read=Permission(leaf=Match(R, R)),
+        write=Permission(leaf=Match(W, W)),
+        execute=Permission(leaf=Match(X, X)),
+        accessed=Match(_A, _A),
+        accessed_by=UpdateRule.SOFTWARE,
+        dirty=Match(_D, _D),
+        dirty_by=UpdateRule.SOFTWARE,
+        syndrome=_syndrome,
+    ),
+    zone_limits=(ZoneLimit("DMA32", 1 << 32),),
+    ram_base=0x80000000,
+    elf_machine="EM_RISCV",
+    source="RISC-V privileged specification; arch/riscv, v6.12",
+)

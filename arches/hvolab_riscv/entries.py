@@ -1,0 +1,89 @@
+"""riscv page-table entries of Sv39, Sv48 and Sv57.
+
+The RISC-V Instruction Set Manual, volume II, chapter "Supervisor-Level ISA", sections Sv39, Sv48, Sv57, Svnapot and
+Svpbmt. The software bit is the kernel's, arch/riscv/include/asm/pgtable-bits.h, v6.12.
+"""
+
+from __future__ import annotations
+
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match, Rule
+
+PAGE_SHIFT = 12
+PFN_LOW, PFN_BITS = 10, 44
+PA_BITS = PAGE_SHIFT + PFN_BITS
+V, R, W, X = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+NAPOT = 1 << 63
+_SOURCE = "RISC-V privileged specification, Sv39/Sv48/Sv57"
+
+#: W without R is reserved, so a leaf is readable, or executable alone.
+_LEAF_TYPES = (Match(V | R, V | R), Match(V | R | W | X, V | X))
+
+_LEAF_FIELDS = (
+    Field("V", 0, 1, "valid"),
+    Field("R", 1, 1, "readable"),
+    Field("W", 2, 1, "writable"),
+    Field("X", 3, 1, "executable"),
+    Field("U", 4, 1, "user"),
+    Field("G", 5, 1, "global"),
+    Field("A", 6, 1, "accessed"),
+    Field("D", 7, 1, "dirty"),
+    Field("SPECIAL", 8, 1, "software (RSW): special"),
+    Field("RSW", 9, 1, "software"),
+)
+
+_TABLE = EntryForm(
+    EntryKind.TABLE,
+    ("pgd", "p4d", "pud", "pmd"),
+    (Match(V | R | W | X, V),),
+    (AddressPart(PFN_LOW, PFN_BITS, PAGE_SHIFT),),
+    (
+        Field("V", 0, 1, "valid"),
+        Field("R", 1, 1, "readable: 0, a table"),
+        Field("W", 2, 1, "writable: 0, a table"),
+        Field("X", 3, 1, "executable: 0, a table"),
+        Field("G", 5, 1, "global"),
+        Field("SPECIAL", 8, 1, "software (RSW): special"),
+        Field("RSW", 9, 1, "software"),
+    ),
+    source=f"{_SOURCE}: D, A and U of a table entry must be zero",
+)
+
+
+def _leaf(levels: tuple[str, ...], shift: int) -> EntryForm:
+    """A leaf that maps ``2 ** shift`` bytes; the low bits of its PPN must be zero."""
+    return EntryForm(
+        EntryKind.LEAF,
+        levels,
+        _LEAF_TYPES,
+        (AddressPart(PFN_LOW + shift - PAGE_SHIFT, PFN_BITS - shift + PAGE_SHIFT, shift),),
+        _LEAF_FIELDS,
+        source=f"{_SOURCE}: a misaligned superpage faults",
+    )
+
+
+NAPOT_SHIFT = 16
+#: The PPN's low bits of a 64 KiB NAPOT leaf: 0b1000.
+_NAPOT_SIZE = Field("NAPOT_SIZE", PFN_LOW, 4, "8: 64 KiB, the only size defined")
+
+NAPOT_LEAF = EntryForm(
+    EntryKind.LEAF,
+    ("pte",),
+    tuple(Match(match.mask | NAPOT, match.value | NAPOT) for match in _LEAF_TYPES),
+    (AddressPart(PFN_LOW + 4, PFN_BITS - 4, NAPOT_SHIFT),),
+    (*_LEAF_FIELDS, _NAPOT_SIZE, Field("N", 63, 1, "NAPOT: one of a naturally aligned run of entries")),
+    rules=tuple(
+        Rule(
+            Match(NAPOT | _NAPOT_SIZE.mask, NAPOT | size << PFN_LOW),
+            f"NAPOT size {size:#06b} is reserved, only 0b1000 is defined",
+            "RISC-V privileged specification, Svnapot",
+        )
+        for size in range(16)
+        if size != 8
+    ),
+    source="RISC-V privileged specification, Svnapot",
+)
+
+
+def entry_format(leaves: tuple[tuple[str, int], ...]) -> EntryFormat:
+    """The format of a mode whose levels have these shifts: the last maps pages, all may hold leaves."""
+    return EntryFormat(valid=Match(V, V), forms=(_TABLE, *(_leaf((name,), shift) for name, shift in leaves)))

@@ -1,0 +1,61 @@
+"""A machine whose memory is a core's: what HVO would have found, had it gone on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hvolab.machine import Machine, ModelCpu
+from hvolab.trace import Trace
+
+from .direct_map import map_directly
+from .image import first_new_pfn
+from .new_frames import CoreRecords, NewFrames
+from .scan import Scan
+from .snapshot import Snapshot
+
+
+@dataclass(frozen=True, eq=False)
+class CoreMachine:
+    """A machine made from a core.
+
+    machine   the machine, with one CPU
+    snapshot  the same memory and tables, to scan again
+    records   what was taken for granted about frames that the core does not hold
+    """
+
+    machine: Machine
+    snapshot: Snapshot
+    records: CoreRecords
+
+
+def machine_from(scan: Scan) -> CoreMachine:
+    """Make the machine; it works on the scan's own memory, of which the scan keeps copies of entries only.
+
+    The direct map, and a frame for the kernel's own data, lie in new frames. ``key`` is what the core's optimised huge
+    pages make it; the counters of vmemmap pages start at 0, since a core does not hold them.
+    Raises MachineError where there is no room for them.
+    """
+    snapshot = scan.snapshot
+    mode, memory = snapshot.target.mode, snapshot.memory
+    tables = [level.pas >> mode.page_shift for level in scan.walk.levels]
+    taken = np.unique(np.concatenate([scan.pages.frames, *tables]))
+    new = NewFrames(memory, first_new_pfn(snapshot.core, mode.page_shift), taken)
+    mapped = map_directly(snapshot, new)
+    records = CoreRecords(scan.pages, memory, mapped.struct_pages.layout, new)
+    trace = Trace()
+    data = new.allocate(0, 0, 0)
+    machine = Machine(
+        target=mapped.target,
+        memory=memory,
+        tables=mapped.tables,
+        struct_pages=mapped.struct_pages,
+        records=records,
+        frames=new,
+        trace=trace,
+    )
+    machine._data = (machine.page_to_virt(data), mode.page_size)  # noqa: SLF001 - part of building
+    machine.key = sum(int(huge.optimised.sum()) for huge in scan.huge_pages)
+    machine.cpus = [ModelCpu(0, memory, mapped.tables, trace)]
+    return CoreMachine(machine, mapped, records)
