@@ -192,25 +192,34 @@ class Laboratory:
         return [hex(self.machine.struct_pages.pfn(node - V6_12.lru_next)) for node in lists.nodes(self.cpu, head)]
 
     def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
-        """Call the engine's method for one of the kernel's functions."""
-        self.pool.arm(fail)
+        """Call the engine's method for one of the kernel's functions; give its result and what it told of itself."""
+        events: list[Event] = []
+
+        def note(event: Event) -> None:
+            if type(event) in _WORDS_OF:  # the others are many, and in no trace
+                events.append(event)
+
         self.machine.flush_tlb_all()
-        folio = self.machine.struct_pages.va(folios[0])
-        with self.machine.trace.record(single_steps=True) as events:
-            match function.removeprefix("hugetlb_vmemmap_"):
-                case "optimize_folio":
-                    self.hvo.optimize_folio(self.h, folio)
-                    result = 0
-                case "restore_folio":
-                    result = self.hvo.restore_folio(self.h, folio)
-                case "optimize_folios":
-                    self.hvo.optimize_folios(self.h, self.list_va)
-                    result = 0
-                case "restore_folios":
-                    result = self.hvo.restore_folios(self.h, self.list_va, self.other_list_va)
-                case other:
-                    raise AssertionError(other)
+        with self.machine.trace.listen(note, single_steps=True):
+            result = self.carry_out(function, folios, fail)
         return result, events
+
+    def carry_out(self, function: str, folios: list[int], fail: Iterable[int] = ()) -> int:
+        """Call the engine's method for one of the kernel's functions; give its result."""
+        self.pool.arm(fail)
+        folio = self.machine.struct_pages.va(folios[0])
+        match function.removeprefix("hugetlb_vmemmap_"):
+            case "optimize_folio":
+                self.hvo.optimize_folio(self.h, folio)
+            case "restore_folio":
+                return self.hvo.restore_folio(self.h, folio)
+            case "optimize_folios":
+                self.hvo.optimize_folios(self.h, self.list_va)
+            case "restore_folios":
+                return self.hvo.restore_folios(self.h, self.list_va, self.other_list_va)
+            case other:
+                raise AssertionError(other)
+        return 0
 
     def final(self, pfn: int) -> dict[str, Any]:
         """The mapping and contents of a folio's vmemmap, worded as in a trace."""
@@ -229,7 +238,9 @@ class Laboratory:
                 count = min(self.pages - len(rows), (run.level.size >> mode.page_shift) - inside)
                 first = (leaf.get_address(raw) >> mode.page_shift) + inside
                 rows += [(depth, first + page, raw & ~leaf.address_mask) for page in range(count)]
-        crcs = [zlib.crc32(machine.memory.frame(frame).tobytes()) for _, frame, _ in rows]
+        shared = {frame for _, frame, _ in rows}
+        crc_of = {frame: zlib.crc32(machine.memory.frame(frame).data) for frame in shared}
+        crcs = [crc_of[frame] for _, frame, _ in rows]
         whole = zlib.crc32(np.array(crcs, dtype="<u4").tobytes())
         word = machine.cpus[0].load_word
         return {

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from hvolab.arch import (
     Access,
     Architecture,
+    EntryUpdateRule,
     FaultKind,
     Feature,
     FieldValues,
+    GenerationChange,
     Level,
     LinearOrigin,
     LiveEntryRule,
@@ -183,6 +185,16 @@ ARM64 = Architecture(
         _mode(_64K, 42, 42),
         _mode(_64K, 52, 48),
     ),
+    generations=("6.12", "mm-2026"),
+    changes=(
+        GenerationChange(
+            "mm-2026",
+            "HVO as the series of 2026 does it: clear AF, flush, compare-and-swap; leaves may be split live",
+            traits=(("entry_update", EntryUpdateRule.CLEAR_ACCESSED_AND_EXCHANGE), ("live_size_change", True)),
+            mmu=(("accessed_by", UpdateRule.WALKER),),
+            source="arch/arm64, series of 2026 (not in a release): needs FEAT_HAFDBS and FEAT_BBM level 2",
+        ),
+    ),
     pgprots=(
         *_pgprots(values(), _LPA2_MODES),
         *_pgprots(values(SH=3), ()),
@@ -205,6 +217,7 @@ ARM64 = Architecture(
     traits=Traits(
         live_entries=LiveEntryRule.BREAK_BEFORE_MAKE,
         memory_order=MemoryOrder.WEAK,
+        uncached_without_accessed=True,
         source="Arm ARM D8.16.1, break-before-make; commit 060a2c92d1b6 deselected HVO for it in v6.1",
     ),
     mmu=MmuRules(

@@ -56,7 +56,7 @@ def compare_entries(before: Scan, engine: Scan, kernel: Scan) -> Comparison:
     _compare_frames(matched, engine, result)
     for side, scan in (("before", before), ("after", kernel)):
         tables = len(scan.walk.absent)
-        result.leave_out("page tables", tables, f"they are not in the core of {side}, nor is what lies below them")
+        result.leave_out("page tables, and what lies below them", tables, f"they are not in the core {side}")
     return result
 
 
@@ -125,10 +125,12 @@ def _compare_frames(matched: list[_Matched], engine: Scan, result: Comparison) -
     for rows in matched:
         both = (rows.engine.frames >= 0) & (rows.kernel.frames >= 0) & (rows.engine.kinds == rows.kernel.kinds)
         ours, theirs = rows.engine.frames == rows.before, rows.kernel.frames == rows.before
-        text = ("the engine keeps the frame that was mapped before, the kernel does not",
-                "the kernel keeps the frame that was mapped before, the engine does not")
+        texts = (
+            "the kernel keeps the frame that was mapped before, the engine does not",
+            "the engine keeps the frame that was mapped before, the kernel does not",
+        )
         for index in np.flatnonzero(both & (ours != theirs)).tolist():
-            _add(rows, index, engine, result, "entry.kept", text[0] if ours[index] else text[1])
+            _add(rows, index, engine, result, "entry.kept", texts[int(ours[index])])
         pairs.append((rows, np.flatnonzero(both & (ours == theirs))))
     wrong = misnamed(
         np.concatenate([rows.engine.frames[chosen] for rows, chosen in pairs]),

@@ -26,12 +26,19 @@ class StructPageComparison:
 
     engine, kernel  the scans
     restored        PFN and order of the folios that were restored
+    made_up         those whose head page stands in for one that the core before does not hold
     """
 
-    def __init__(self, engine: Scan, kernel: Scan, restored: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self,
+        engine: Scan,
+        kernel: Scan,
+        restored: tuple[tuple[int, int], ...],
+        made_up: frozenset[tuple[int, int]] = frozenset(),
+    ) -> None:
         self._engine = engine
         self._kernel = kernel
-        self._restored = restored
+        self._restored = tuple(folio for folio in restored if folio not in made_up)
         self._layout = engine.snapshot.struct_pages.layout
         self._size = self._layout.size
         self._per_page = engine.snapshot.target.mode.page_size // self._size
@@ -51,8 +58,11 @@ class StructPageComparison:
             ("struct pages of optimised huge pages", self._absent_tails, "the tail's frame is not in the core after"),
             ("struct pages of restored huge pages", self._absent_restored, "their frames are not in the core after"),
             ("struct pages of restored huge pages", self._in_use, "they were used or put on a free list since"),
-            ("struct pages in the head's frame of restored huge pages", self._freed_heads,
-             "HVO does not change that frame in a restore, and freeing the huge page does"),
+            (
+                "struct pages in the head's frame of restored huge pages",
+                self._freed_heads,
+                "HVO does not change that frame in a restore, and freeing the huge page does",
+            ),
         ):
             self.result.leave_out(what, count, why)
         return self.result
@@ -80,7 +90,7 @@ class StructPageComparison:
         for name, offset, mask in (
             ("PG_head", layout.flags, 1 << layout.pg_head),
             ("HPG_vmemmap_optimized", layout.private, 1 << layout.hpg_vmemmap_optimized),
-            ("folio order", layout.folio_order, 0xFF),
+            ("folio order", layout.folio_order, 0xFF << layout.folio_order % _WORD * 8),
         ):
             mine, other = int(ours[offset // _WORD]), int(theirs[offset // _WORD])
             if (mine ^ other) & mask:

@@ -27,9 +27,7 @@ ModeOption = Annotated[
 RootOption = Annotated[
     int | None, typer.Option(metavar="PA", parser=number, help="PA of the root table, swapper_pg_dir.")
 ]
-VmemmapOption = Annotated[
-    int | None, typer.Option(metavar="VA", parser=number, help="VA of the struct page of PFN 0.")
-]
+VmemmapOption = Annotated[int | None, typer.Option(metavar="VA", parser=number, help="VA of the struct page of PFN 0.")]
 FeatureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="What the machine or boot has, by default what the entries tell; repeatable."),

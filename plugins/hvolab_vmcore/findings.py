@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Access, PgprotRole
 
+from .finding import LARGEST_LIST, Finding
 from .huge_pages import HugePages, Sharing
 from .owners import shared_frames
 from .snapshot import Snapshot
@@ -20,45 +19,6 @@ from .walk import Walk
 
 Flags = npt.NDArray[np.bool_]
 _WRITE = int(Access.WRITE)
-#: Findings of one kind that are told one by one; a garbled core can have millions.
-LARGEST_LIST = 200
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that should not be.
-
-    kind      stable name
-    text      what is wrong
-    va        VA that the entry maps, the first where ``pages`` is more than one
-    pages     consecutive pages of vmemmap with the same entry
-    entry     the entry, in hex and decoded
-    pfn       frame that it maps, None where it maps none
-    folio     PFN of the huge page, None outside of any
-    declared  the description of the architecture predicts it
-    """
-
-    kind: str
-    text: str
-    va: int
-    pages: int
-    entry: str
-    pfn: int | None
-    folio: int | None
-    declared: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding for JSON: VAs and PFNs in hex."""
-        return {
-            "kind": self.kind,
-            "text": self.text,
-            "va": hex(self.va),
-            "pages": self.pages,
-            "entry": self.entry,
-            "pfn": None if self.pfn is None else hex(self.pfn),
-            "folio": None if self.folio is None else hex(self.folio),
-            "declared": self.declared,
-        }
 
 
 class Inspector:
@@ -123,15 +83,27 @@ class Inspector:
         optimised, heads = huge.optimised, huge.heads
         rows = huge.rows
         cases = (
-            ("bit-without-remap", huge.with_sharing(Sharing.NONE) & heads.optimised,
-             "the head says HPG_vmemmap_optimized, but the tails have frames of their own"),
-            ("remap-without-bit", optimised & heads.there & ~heads.optimised,
-             "the tails share a frame, but the head does not say HPG_vmemmap_optimized"),
-            ("wrong-order", optimised & heads.there & heads.head & (heads.orders != huge.order),
-             f"the tails share a frame as those of a folio of order {huge.order} do, but the head says another order"),
+            (
+                "bit-without-remap",
+                huge.with_sharing(Sharing.NONE) & heads.optimised,
+                "the head says HPG_vmemmap_optimized, but the tails have frames of their own",
+            ),
+            (
+                "remap-without-bit",
+                optimised & heads.there & ~heads.optimised,
+                "the tails share a frame, but the head does not say HPG_vmemmap_optimized",
+            ),
+            (
+                "wrong-order",
+                optimised & heads.there & heads.head & (heads.orders != huge.order),
+                f"the tails share a frame as in a folio of order {huge.order}, but the head says another order",
+            ),
             ("read-only-head", optimised & ~self.writable[rows], "the head's page cannot be written"),
-            ("wrong-pgprot", optimised & self.writable[rows] & ~self._has(rows, PgprotRole.KERNEL),
-             "the head's page is not mapped with PAGE_KERNEL"),
+            (
+                "wrong-pgprot",
+                optimised & self.writable[rows] & ~self._has(rows, PgprotRole.KERNEL),
+                "the head's page is not mapped with PAGE_KERNEL",
+            ),
         )
         for kind, wrong, text in cases:
             for index in np.flatnonzero(wrong)[:LARGEST_LIST].tolist():
@@ -173,9 +145,7 @@ class Inspector:
         result: Flags = (self._protections[rows] == np.uint64(bits)) & (self._pages.depths[rows] == self._last)
         return result
 
-    def _runs(
-        self, rows: npt.NDArray[np.int64], folios: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[int, int, int]]:
+    def _runs(self, rows: npt.NDArray[np.int64], folios: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
         """Consecutive rows of one folio with the same entry, as first row, count and the folio's PFN."""
         if not rows.size:
             return
@@ -186,8 +156,9 @@ class Inspector:
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
             yield int(rows[start]), count, int(folios[start])
 
-    def _finding(self, kind: str, text: str, row: int, count: int, folio: int | None, *, declared: bool = False
-                 ) -> Finding:
+    def _finding(
+        self, kind: str, text: str, row: int, count: int, folio: int | None, *, declared: bool = False
+    ) -> Finding:
         pages = self._pages
         level = self._walk.levels[int(pages.depths[row])].level
         frame = int(pages.frames[row])

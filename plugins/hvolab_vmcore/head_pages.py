@@ -12,7 +12,6 @@ from .snapshot import Snapshot
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 _WORD = 8
-_ORDER_MASK = 0xFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +47,11 @@ def read_heads(snapshot: Snapshot, frames: Ints) -> HeadPages:
     halves = memory.halves[(rows << memory.page_shift) // 4 + layout.page_type // 4]
     head = (word(layout.flags) >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
     optimised = (word(layout.private) >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
-    orders = (word(layout.folio_order) & np.uint64(_ORDER_MASK)).astype(np.int64)
+    orders = memory.octets[(rows << memory.page_shift) + layout.folio_order].astype(np.int64)
     return HeadPages(
         there=there,
         head=head,
         hugetlb=there & head & ((halves >> np.uint32(24)) == layout.page_type_hugetlb),
         optimised=optimised & head,
-        orders=np.where(head, orders, 0),
+        orders=np.where(there & head, orders, 0),
     )

@@ -32,7 +32,8 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
     """
     if info is None:
         return V6_12
-    size = info.size("page") or V6_12.size
+    told = info.size("page")
+    size = V6_12.size if told is None else told
     if size.bit_count() != 1 or not V6_12.size <= size <= page_size // 2:
         raise CoreFileError(
             f"a struct page of {size} bytes does not fit the vmemmap that HVO works on",
@@ -52,6 +53,9 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
         fields[name] = offset
     scale = size - V6_12.size  # the folio's fields lie in the second struct page
     fields |= {name: getattr(V6_12, name) + scale for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")}
+    order = info.offset("page.compound_order")  # told up to v6.5, when it was a byte of its own
+    if order is not None and 0 <= order < size:
+        fields["folio_order"] = size + order
     mask, hugetlb = info.number("PG_head_mask"), info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")
     if mask is not None and mask > 0 and mask.bit_count() == 1:
         fields["pg_head"] = mask.bit_length() - 1

@@ -65,7 +65,7 @@ class NewFrames:
     def free_run(self, pfns: Pfns) -> None:
         """Take back frames: they are not handed out again."""
 
-    def split(self, pfn: int, order: int) -> None:
+    def split(self, pfn: int, order: int, to_order: int = 0) -> None:
         """Frames are single from the start."""
 
     def release_reserved(self, pfns: Pfns) -> None:
@@ -80,9 +80,7 @@ class CoreRecords:
     assumed        PFNs for which something was asked and assumed
     """
 
-    def __init__(
-        self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new: NewFrames
-    ) -> None:
+    def __init__(self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new: NewFrames) -> None:
         self._memory = memory
         self._layout = layout
         self._new = new

@@ -7,7 +7,6 @@ import numpy as np
 from hvolab.machine import Machine
 
 _WORD, _HALF, _ALL_ONES = 8, 4, (1 << 64) - 1
-_ORDER_MASK = 0xFF
 _TYPE_SHIFT = 24
 
 
@@ -32,7 +31,6 @@ def prepare_folio(machine: Machine, pfn: int, order: int) -> None:
     words[1:, layout.private // _WORD] = 0
     words[layout.used_subpages :, layout.mapping // _WORD] = layout.tail_mapping
     first_tail = memory.words[start // _WORD :]
-    order_word = int(first_tail[layout.folio_order // _WORD])
-    first_tail[layout.folio_order // _WORD] = order_word & ~_ORDER_MASK | order
     first_tail[layout.folio_large_mapcount // _WORD] = _ALL_ONES
     first_tail[layout.folio_nr_pages // _WORD] = 1 << order
+    memory.octets[start + layout.folio_order] = order

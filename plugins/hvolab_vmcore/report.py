@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from hvolab.cli.output import show, table
 
-from .findings import Finding
+from .finding import Finding
 from .huge_pages import HugePages, Sharing, sharing_of
 from .scan import Scan
 
@@ -18,6 +19,8 @@ from .scan import Scan
 _LISTED = 32
 #: Runs of tails that are listed to people; an optimised huge page has one.
 _RUNS_LISTED = 3
+#: Findings of one kind that are listed to people.
+_FINDINGS_LISTED = 8
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -105,9 +108,7 @@ def _huge_page_data(scan: Scan, huge: HugePages) -> Iterator[dict[str, Any]]:
             "vmemmap_va": hex(pages.va(row)),
             "vmemmap_pages": huge.pages,
             "head": _mapping(scan, row, 1),
-            "tails": [
-                {**_mapping(scan, first, count), "writable": bool(writable[first])} for first, count in runs
-            ],
+            "tails": [{**_mapping(scan, first, count), "writable": bool(writable[first])} for first, count in runs],
         }
 
 
@@ -171,9 +172,16 @@ def _print_findings(findings: tuple[Finding, ...]) -> None:
     """Print the findings, or that there are none."""
     if not findings:
         show("nothing is wrong")
+    told: Counter[tuple[str, bool]] = Counter()
     for finding in findings:
+        told[finding.kind, finding.declared] += 1
+        if told[finding.kind, finding.declared] > _FINDINGS_LISTED:
+            continue
         declared = " (declared)" if finding.declared else ""
         pages = "" if finding.pages == 1 else f", {finding.pages} pages"
         folio = "" if finding.folio is None else f", huge page at PFN {finding.folio:#x}"
         show(f"{finding.kind}{declared}: {finding.text}")
         show(f"  VA {finding.va:#x}{pages}{folio}: {finding.entry}")
+    for (kind, _), count in told.items():
+        if count > _FINDINGS_LISTED:
+            show(f"… and {count - _FINDINGS_LISTED} more of {kind}; --json lists them")

@@ -11,7 +11,8 @@ import numpy as np
 from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
 
-from .findings import Finding, Inspector
+from .finding import Finding
+from .findings import Inspector
 from .huge_pages import HugePages, find_huge_pages
 from .snapshot import Snapshot
 from .vmemmap_pages import VmemmapPages, pages_of

@@ -66,8 +66,15 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
         )
     layout = layout_of(info, mode.page_size, where=f"{core.path}, note VMCOREINFO")
     vmemmap = options.vmemmap if options.vmemmap is not None else info.symbol("vmemmap") if info else None
-    if vmemmap is None or vmemmap % mode.page_size or not 0 <= vmemmap < 1 << 64:
+    if vmemmap is None:
         raise _unknown("where the vmemmap is", "SYMBOL(vmemmap)", "--vmemmap VA, of the struct page of PFN 0", core)
+    if vmemmap % mode.page_size or not 0 <= vmemmap < 1 << 64:
+        raise UsageError(
+            f"the vmemmap cannot start at VA {vmemmap:#x}",
+            where=str(core.path),
+            rule="SYMBOL(vmemmap) or --vmemmap: the struct page of PFN 0 starts a page",
+            remedy="check --vmemmap; the core may be damaged",
+        )
     root = options.root if options.root is not None else _root(core)
     if root is None or root % mode.levels[0].table_bytes:
         raise _unknown("where the root table is", "SYMBOL(swapper_pg_dir)", "--root PA", core)
@@ -137,7 +144,7 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     bits = row.va_bits(info) if row is not None and info is not None else None
     if info is None or bits is None:
         names = ", ".join(mode.name for mode in architecture.modes)
-        raise _unknown("the paging mode", "bits of VA", f"--mode, one of {names}", core)
+        raise _unknown("what the paging mode is", "bits of VA", f"--mode, one of {names}", core)
     for mode in architecture.modes:
         if mode.page_size == info.page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
             return mode
@@ -177,4 +184,4 @@ def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: P
 
 def _unknown(what: str, source: str, option: str, core: CoreFile) -> UsageError:
     """The error for something that neither the core nor an option tells."""
-    return UsageError(f"it is not known {what}", where=f"{core.path}, {source}", rule=_NEEDS, remedy=f"say {option}")
+    return UsageError(f"it is not told {what}", where=f"{core.path}, {source}", rule=_NEEDS, remedy=f"say {option}")

@@ -166,9 +166,7 @@ def _forms(target: Target, level: Level) -> Iterator[EntryForm]:
     return (form for form in target.mode.format.forms if level.name in form.levels)
 
 
-def _refuse_outside(
-    target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Raws, Raws]
-) -> None:
+def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Raws, Raws]) -> None:
     """Refuse a table entry that points beyond the physical memory that the machine may have."""
     offsets, raws, children = found
     beyond = np.flatnonzero(children >= np.uint64(limit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvolab.arch.architecture import Architecture, Feature, ZoneLimit
+from hvolab.arch.architecture import Architecture, Feature, GenerationChange, ZoneLimit
 from hvolab.arch.emulation import EmulationPart, InstructionSequence
 from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
@@ -11,7 +11,7 @@ from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
 from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.target import Target
-from hvolab.arch.traits import LiveEntryRule, MemoryOrder, Traits
+from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Traits
 
 __all__ = [
     "Access",
@@ -22,11 +22,13 @@ __all__ = [
     "EntryForm",
     "EntryFormat",
     "EntryKind",
+    "EntryUpdateRule",
     "Fault",
     "FaultKind",
     "Feature",
     "Field",
     "FieldValues",
+    "GenerationChange",
     "HugePageSize",
     "InstructionSequence",
     "Level",

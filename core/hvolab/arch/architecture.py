@@ -48,6 +48,23 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class GenerationChange:
+    """What a kernel generation does differently, beside its pgprots.
+
+    generation   its name
+    summary      one line
+    traits, mmu  attributes of Traits and MmuRules that it changes
+    source       series or commit
+    """
+
+    generation: str
+    summary: str
+    traits: tuple[tuple[str, Any], ...] = ()
+    mmu: tuple[tuple[str, Any], ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class ZoneLimit:
     """A memory zone that ends at a fixed PA: its name as in ``enum zone_type``, and the first PA beyond it."""
 
@@ -64,6 +81,7 @@ class Architecture:
     modes        paging modes, the default one first
     profiles     names of the profiles, the default one first
     generations  kernel generations whose bits are declared, the default one first
+    changes      what kernel generations do differently
     pgprots      protections; the first that belongs to profile and generation counts
     features     features that may be switched on
     traits       behaviour that the entries do not tell
@@ -85,6 +103,7 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ("linux", "strict")
     generations: tuple[str, ...] = ("6.12",)
+    changes: tuple[GenerationChange, ...] = ()
     features: tuple[Feature, ...] = ()
     zone_limits: tuple[ZoneLimit, ...] = ()
     ram_base: int = 0
@@ -153,8 +172,9 @@ class Architecture:
         prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in PgprotRole}
         names = tuple(feature.name for feature in declared)
         traits, mmu = self.traits, self.mmu
-        for feature in declared:
-            traits, mmu = replace(traits, **dict(feature.traits)), replace(mmu, **dict(feature.mmu))
+        selected = [change for change in self.changes if change.generation == generation]
+        for change in (*selected, *declared):
+            traits, mmu = replace(traits, **dict(change.traits)), replace(mmu, **dict(change.mmu))
         return Target(self, chosen, profile, generation, names, tuple(prots.items()), traits, mmu)
 
     def check(self) -> None:

@@ -21,6 +21,13 @@ class MemoryOrder(enum.Enum):
     WEAK = "weak"
 
 
+class EntryUpdateRule(enum.Enum):
+    """How the kernel replaces an entry of the vmemmap."""
+
+    STORE = "by a plain store"
+    CLEAR_ACCESSED_AND_EXCHANGE = "its accessed flag is cleared, the page flushed, the new entry exchanged for the old"
+
+
 @dataclass(frozen=True)
 class Traits:
     """How an architecture behaves.
@@ -29,6 +36,9 @@ class Traits:
     memory_order                  order in which stores become visible
     flush_all_effective           whether flush_tlb_all() really flushes
     compare_and_swap_needs_write  whether a compare-and-swap that fails still needs write permission
+    uncached_without_accessed     whether an entry whose accessed flag is clear is in no TLB
+    live_size_change              whether a live leaf may become a table that maps the same, or the other way
+    entry_update                  how the kernel replaces entries of the vmemmap
     bootmem_info                  whether freeing a boot page goes through its bootmem_info (put_page_bootmem())
     source                        where this is said
     """
@@ -37,5 +47,8 @@ class Traits:
     memory_order: MemoryOrder
     flush_all_effective: bool = True
     compare_and_swap_needs_write: bool = True
+    uncached_without_accessed: bool = False
+    live_size_change: bool = False
+    entry_update: EntryUpdateRule = EntryUpdateRule.STORE
     bootmem_info: bool = False
     source: str = ""

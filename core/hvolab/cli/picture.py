@@ -74,7 +74,7 @@ def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]
         else:
             lines.append([(f"{page:>{digits}} ", _LINE), ("│", _LINE), (f" {vas[page]} ", ""), ("│", _LINE)])
     lines.append([(f"{margin}└{'─' * inner}┘", _LINE)])
-    lines.append([(f"{margin}{view.pages} pages", _LINE)])
+    lines.append([(f"{margin}{view.pages} page{'s' * (view.pages != 1)}", _LINE)])
     return lines
 
 
@@ -113,13 +113,15 @@ def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -
         joint, below = "┐", f"└{'─' * middle}▲{'─' * (pfn_width + 1 - middle)}┘"
     if page is None:
         return [(f"{'⋮':^{_ARROW - 1}}│{below}", _LINE)]
-    return [*_mapping(view, page), (joint, _LINE), (below, _LINE)]
+    return [*_mapping(view, page, shared=True), (joint + below, _LINE)]
 
 
-def _mapping(view: VmemmapView, page: int) -> _Line:
-    """How a page is mapped, all but the arrow's head."""
-    writable = view.run_of(page).writable
-    return [(" ── ", _LINE), ("RW" if writable else "RO", "green" if writable else "bold yellow"), (" ──", _LINE)]
+def _mapping(view: VmemmapView, page: int, *, shared: bool = False) -> _Line:
+    """How a page is mapped, all but the arrow's head; a frame that is shared should be read-only."""
+    word, style = "RO", "bold yellow"
+    if view.run_of(page).writable:
+        word, style = "RW", "bold red" if shared else "green"
+    return [(" ── ", _LINE), (word, style), (" ──", _LINE)]
 
 
 def _middle(pfn_width: int) -> int:

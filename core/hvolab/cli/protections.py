@@ -39,7 +39,8 @@ def _declared(target: Target, entry: Entry) -> list[tuple[str, int]]:
 def pgprots_of(target: Target, entry: Entry) -> tuple[str, ...]:
     """The names of the protections that a valid entry has exactly."""
     form = target.mode.format.form(entry.level, entry.kind)
-    return tuple(name for name, bits in _declared(target, entry) if bits == entry.raw & ~form.address_mask)
+    own = entry.raw & ~form.address_mask
+    return tuple(dict.fromkeys(name for name, bits in _declared(target, entry) if bits == own))
 
 
 def elsewhere_of(target: Target, entry: Entry) -> tuple[str, ...]:
@@ -66,4 +67,4 @@ def nearest_of(target: Target, entry: Entry) -> tuple[Nearness, ...]:
         for name, bits in _declared(target, entry)
     ]
     least = min((len(near.differs) for near in candidates), default=0)
-    return tuple(near for near in candidates if len(near.differs) == least) if 0 < least <= _NEAR else ()
+    return tuple(dict.fromkeys(near for near in candidates if len(near.differs) == least)) if 0 < least <= _NEAR else ()

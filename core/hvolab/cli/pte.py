@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hvolab.arch import EntryKind, Target
+from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.cli.entry_report import render
 from hvolab.cli.entry_view import view_entry
 from hvolab.cli.options import (
@@ -30,7 +30,7 @@ def pte(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="ENTRY | NAME...",
+            metavar="ENTRY|NAME",
             help="An entry to decode, in hex with 0x or in decimal. Or names to encode: a protection (PAGE_KERNEL_RO) "
             "and fields (RW, NX, PKEY=3; RW=0 takes away what a protection brought).",
         ),
@@ -77,8 +77,12 @@ def encode(target: Target, level: str, pfn: int, words: list[str]) -> int:
 
     Raises UsageError for an unknown name, EncodingError for what the format cannot say.
     """
-    roles = {pgprot.name: role for role, pgprot in target.pgprots}
-    kind = _kind(target, level, {roles[word].value for word in words if word in roles})
+    roles: dict[str, PgprotRole] = {}
+    for role, pgprot in target.pgprots:  # one name may serve several roles, with the same bits
+        roles.setdefault(pgprot.name, role)
+    for role in PgprotRole:
+        roles.setdefault(role.value, role)
+    kind = _kind(target, level, {roles[word] for word in words if word in roles})
     form = target.mode.format.form(level, kind)
     chosen: dict[str, int] = {}
     for word in words:
@@ -93,9 +97,9 @@ def encode(target: Target, level: str, pfn: int, words: list[str]) -> int:
     return target.mode.format.encode(level, kind, pfn, tuple(chosen.items()), target.mode.page_shift)
 
 
-def _kind(target: Target, level: str, roles: set[str]) -> EntryKind:
+def _kind(target: Target, level: str, roles: set[PgprotRole]) -> EntryKind:
     """A table where a table's protection is asked for, or the level has nothing else; otherwise a leaf."""
-    if "table" in roles:
+    if PgprotRole.TABLE in roles:
         return EntryKind.TABLE
     try:
         return target.mode.format.form(level, EntryKind.LEAF).kind

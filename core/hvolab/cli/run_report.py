@@ -176,7 +176,8 @@ def _verdict(result: ScenarioResult) -> Text:
         undeclared = sum(not counted.finding.declared for counted in result.findings)
         return Text(f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description.", "bold red")
     size = format_size(result.frames_saved * result.target.mode.page_size)
-    tables = f"; {result.fill.tables_made} page tables were made" if result.fill.tables_made else ""
+    made = result.fill.tables_made
+    tables = f"; {made} page table{' was' if made == 1 else 's were'} made" if made else ""
     declared = len(result.findings)
     verdict = f"All as declared{f', {declared} finding' + 's' * (declared != 1) if declared else ''}."
     return Text.assemble((verdict, "bold green"), f" {result.frames_saved} frames ({size}) saved{tables}.")

@@ -93,7 +93,7 @@ class Hvo:
         # before the copy: a store to the head after it could reach the old head page through a stale TLB entry
         self._set_optimized(folio, optimized=True)
         result = self.remap.free(folio, folio + self._span(h), pages, flags)
-        if result:
+        if result < 0:  # INCOMPLETE keeps both: some tails still share the head's page
             machine.change_key(-1)
             self._set_optimized(folio, optimized=False)
         if listening:

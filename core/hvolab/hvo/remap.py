@@ -12,12 +12,16 @@ import numpy.typing as npt
 from hvolab.arch import EntryKind, PgprotRole
 from hvolab.errors import KernelBug, MachineError
 from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.update import EntryUpdate, entry_update
 from hvolab.machine.cpu import Cpu
 from hvolab.machine.gfp import GFP_PGTABLE_KERNEL, GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
 ENOMEM = errno.ENOMEM
+EAGAIN = errno.EAGAIN
+#: An optimise that failed, and whose rollback failed too: the folio stays partly optimised. Kernel: series of 2026.
+INCOMPLETE = 1
 #: The kernel's own number, which user space never sees.
 ENOTSUPP = 524
 _WORD_SHIFT = 3
@@ -78,6 +82,7 @@ class VmemmapRemap:
         layout = machine.struct_pages.layout
         self._layout = layout
         self._reset_size = layout.reset_struct_pages * layout.size
+        self._update: EntryUpdate = entry_update(target, machine, cpu)
 
     # ranges
 
@@ -88,7 +93,8 @@ class VmemmapRemap:
     def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int) -> int:
         """Remap ``[reuse, end)`` to one page, put the pages that fall free on ``pages``; roll back on error.
 
-        Gives 0 or a negative errno. Kernel: vmemmap_remap_free().
+        Gives 0, a negative errno, or INCOMPLETE where the rollback could not be completed either.
+        Kernel: vmemmap_remap_free().
         """
         machine = self.machine
         walk = RemapWalk(Action.REMAP, flags, reuse, pages)
@@ -101,7 +107,8 @@ class VmemmapRemap:
         result = self._walk(reuse, end, walk)
         if result and walk.nr_walked:
             end = reuse + walk.nr_walked * self._page_size
-            self._walk(reuse, end, RemapWalk(Action.RESTORE, 0, reuse, pages))
+            if self._walk(reuse, end, RemapWalk(Action.RESTORE, 0, reuse, pages)):
+                return INCOMPLETE
         return result
 
     def alloc(self, reuse: int, end: int, flags: int) -> int:
@@ -109,7 +116,10 @@ class VmemmapRemap:
         pages = VmemmapPages()
         if not self._alloc_page_list(reuse + self._page_size, end, pages):
             return -ENOMEM
-        return self._walk(reuse, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
+        result = self._walk(reuse, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
+        if len(pages) and self._update.can_fail:  # pages of their own were left, or an entry was lost
+            self.free_page_list(pages)
+        return result
 
     def _alloc_page_list(self, start: int, end: int, pages: VmemmapPages) -> bool:
         """Allocate a page for each page of the range, or none. Kernel: alloc_vmemmap_page_list()."""
@@ -151,7 +161,11 @@ class VmemmapRemap:
             if result:
                 return result
             if walk.action is not Action.SPLIT_ONLY:
-                self._pte_entries(va, (following - va) >> self._page_shift, index, walk)
+                result = self._pte_entries(va, (following - va) >> self._page_shift, index, walk)
+                if result:
+                    # v6.12 cannot fail here; later kernels flush what was done before they give up
+                    self.machine.flush_tlb_kernel_range(start, end)
+                    return result
             va = following
         if walk.action is not Action.SPLIT_ONLY and not walk.flags & _REMAP_NO_TLB_FLUSH:
             self.machine.flush_tlb_kernel_range(start, end)
@@ -202,6 +216,9 @@ class VmemmapRemap:
         if not self._is_leaf(raw):  # somebody else has split it meanwhile
             machine.free_pages(table, 0)
             return 0
+        if self._update.can_fail and not machine.table_updates.admit(1, 0):
+            machine.free_pages(table, 0)
+            return -EAGAIN
         if not machine.records.reserved(np.array([head], dtype=np.int64))[0]:
             machine.split_page(head, self._middle.shift - self._page_shift)
         self.cpu.barrier("smp_wmb")
@@ -212,21 +229,25 @@ class VmemmapRemap:
             machine.flush_tlb_kernel_range(va, va + self._middle.size)
         return 0
 
-    def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> None:
-        """Remap or restore ``count`` entries of one table, from word ``index`` on. Kernel: vmemmap_pte_entry()."""
+    def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> int:
+        """Remap or restore ``count`` entries of one table, from word ``index`` on; 0 or -EAGAIN.
+
+        Kernel: vmemmap_pte_entry().
+        """
         raws = self.machine.memory.words[index : index + count]
         if self.machine.trace.listeners:
             raws = raws.copy()  # events tell what was there
         frames = self._target.page_frames(raws)
-        first = 0
         if walk.reuse_pfn is None:  # the first entry of all tells the page to reuse, and stays
             walk.reuse_pfn = int(frames[0])
-            first = 1
-        walk.nr_walked += first
-        if first < count:
-            rest = va + first * self._page_size
-            act = self._remap_ptes if walk.action is Action.REMAP else self._restore_ptes
-            act(rest, index + first, raws[first:], frames[first:], walk)
+            walk.nr_walked += 1
+            if count == 1:
+                return 0
+            va, index, raws, frames = va + self._page_size, index + 1, raws[1:], frames[1:]
+        act = self._remap_ptes if walk.action is Action.REMAP else self._restore_ptes
+        done = act(va, index, raws, frames, walk)
+        walk.nr_walked += done
+        return 0 if done == raws.size else -EAGAIN
 
     def _remap_ptes(
         self,
@@ -235,8 +256,8 @@ class VmemmapRemap:
         raws: npt.NDArray[np.uint64],
         frames: npt.NDArray[np.int64],
         walk: RemapWalk,
-    ) -> None:
-        """Map a run of pages to the page to reuse, read-only but for the head. Kernel: vmemmap_remap_pte()."""
+    ) -> int:
+        """Map a run of pages to the page to reuse, read-only but for the head; how many. Kernel: vmemmap_remap_pte()."""
         assert walk.reuse_pfn is not None  # noqa: S101 - the first entry has set it
         address = self._target.page_form.put_address(walk.reuse_pfn << self._page_shift)
         entries = np.empty(raws.size, dtype=np.uint64)
@@ -247,9 +268,11 @@ class VmemmapRemap:
             if taken != walk.reuse_pfn:
                 raise KernelBug(f"the new head page {walk.reuse_pfn:#x} is not first on the list, {taken:#x} is")
             self.cpu.barrier("smp_wmb")
-        walk.pages.add_run(frames)
-        walk.nr_walked += raws.size
-        self._store(self._last.name, self.machine.memory.base + (index << _WORD_SHIFT), va, raws, entries, live=True)
+        done = self._update.replace(self.machine.memory.base + (index << _WORD_SHIFT), va, raws, entries)
+        if not done and va == walk.reuse_va:
+            walk.pages.add(walk.reuse_pfn)
+        walk.pages.add_run(frames[:done])
+        return done
 
     def _restore_ptes(
         self,
@@ -258,18 +281,48 @@ class VmemmapRemap:
         raws: npt.NDArray[np.uint64],
         frames: npt.NDArray[np.int64],
         walk: RemapWalk,
-    ) -> None:
-        """Give each page of a run a page of its own again. Kernel: vmemmap_restore_pte(), reset_struct_pages()."""
+    ) -> int:
+        """Give each page of a run a page of its own again; how many of the run are done.
+
+        Kernel: vmemmap_restore_pte(), reset_struct_pages().
+        """
         machine, cpu = self.machine, self.cpu
         slot = machine.memory.base + (index << _WORD_SHIFT)
         if frames.tolist().count(walk.reuse_pfn) < frames.size:
+            if self._update.can_fail:
+                return self._restore_partly(va, slot, raws, frames, walk)
             wrong = int(np.flatnonzero(frames != walk.reuse_pfn)[0])
             raise KernelBug(
                 f"a tail at VA {va + wrong * self._page_size:#x} is not mapped to the page to reuse",
                 where=f"{self._target.describe(self._last.name, int(raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
                 rule="BUG_ON() in vmemmap_restore_pte()",
             )
-        listening = bool(machine.trace.listeners)
+        return self._restore_run(va, slot, raws, walk)
+
+    def _restore_partly(
+        self,
+        va: int,
+        slot: int,
+        raws: npt.NDArray[np.uint64],
+        frames: npt.NDArray[np.int64],
+        walk: RemapWalk,
+    ) -> int:
+        """As :meth:`_restore_run`, for a folio of which some tails have pages of their own: those are left alone.
+
+        Kernel: vmemmap_restore_pte() in the series of 2026.
+        """
+        shared = frames == walk.reuse_pfn
+        for start, stop in _runs(shared, raws.size):
+            if shared[start]:
+                begin = slot + start * self._last.entry_bytes
+                done = self._restore_run(va + start * self._page_size, begin, raws[start:stop], walk)
+                if done < stop - start:
+                    return start + done
+        return raws.size
+
+    def _restore_run(self, va: int, slot: int, raws: npt.NDArray[np.uint64], walk: RemapWalk) -> int:
+        machine, cpu, update = self.machine, self.cpu, self._update
+        plain = not machine.trace.listeners and not update.can_fail
         pfns = walk.pages.pop_run(raws.size)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
         for position, (pfn, raw) in enumerate(zip(pfns.tolist(), entries.tolist(), strict=True)):
@@ -277,14 +330,14 @@ class VmemmapRemap:
             cpu.copy_page(to, walk.reuse_va)
             cpu.copy(to, to + self._reset_size, self._reset_size)
             cpu.barrier("smp_wmb")
-            if listening:
-                before, after = (run[position : position + 1] for run in (raws, entries))
-                self._store(self._last.name, slot, va, before, after, live=True)
-            else:
+            if plain:
                 cpu.write_entry(machine.virt(slot), raw)
+            elif not update.replace(slot, va, raws[position : position + 1], entries[position : position + 1]):
+                walk.pages.add_run(pfns[position:][::-1])
+                return position
             slot += self._last.entry_bytes
             va += self._page_size
-        walk.nr_walked += raws.size
+        return raws.size
 
     def _store(
         self,

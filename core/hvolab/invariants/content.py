@@ -43,8 +43,11 @@ def _check_page(
     first = page * per_page
     skip = 1 if page == 0 else 0
     frames = survey.frames[survey.positions(pfns) + page]
-    words = machine.memory.pages[frames - machine.memory.first_pfn]
-    rows = words.reshape(pfns.size, -1, layout.words)[:, skip:per_page]
+    words = machine.memory.pages[frames - machine.memory.first_pfn].reshape(pfns.size, -1, layout.words)
+    if per_page < words.shape[1]:  # the vmemmap page is shared: take each folio's own part
+        starts = (pfns - machine.struct_pages.first_pfn) % words.shape[1]
+        words = words[np.arange(pfns.size)[:, None], starts[:, None] + np.arange(per_page)]
+    rows = words[:, skip:per_page]
     expected = np.array([machine.struct_pages.va(int(pfn)) | 1 for pfn in pfns], dtype=np.uint64)
     wrong = rows[:, :, layout.compound_head // WORD] != expected[:, None]
     for row, slot in np.argwhere(wrong)[:8].tolist():
@@ -64,7 +67,7 @@ def _check_page(
             f"{_va(survey, pfns[row] + first + skip + slot)}, flags {int(rows[row, slot, layout.flags // WORD]):#x}",
         )
     start = max(skip, layout.used_subpages if page == 0 else 0)
-    mappings = words.reshape(pfns.size, -1, layout.words)[:, start:per_page, layout.mapping // WORD]
+    mappings = words[:, start:per_page, layout.mapping // WORD]
     for row, slot in np.argwhere(mappings != np.uint64(layout.tail_mapping))[:8].tolist():
         yield Finding(
             Rule.CONTENT,

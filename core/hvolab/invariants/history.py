@@ -197,12 +197,16 @@ class Monitor:
 
     def _live_entries(self, event: EntriesStored) -> None:
         """Report replacements of valid entries by valid ones that lead elsewhere."""
-        entry_format = self.machine.target.mode.format
-        valid = entry_format.valid
+        target = self.machine.target
+        entry_format, traits = target.mode.format, target.traits
         before, after = event.before, event.after
+        if traits.live_size_change and entry_format.classify(event.level, int(after[0])) is EntryKind.TABLE:
+            return
         form = entry_format.form(event.level, EntryKind.LEAF)
         moved = form.get_address(before) != form.get_address(after)
-        wrong = valid.accepts(before) & valid.accepts(after) & moved
+        wrong = entry_format.valid.accepts(before) & entry_format.valid.accepts(after) & moved
+        if traits.uncached_without_accessed and target.mmu.accessed is not None:
+            wrong &= target.mmu.accessed.accepts(before)
         if np.any(wrong):
             first = int(np.flatnonzero(wrong)[0])
             describe = self.machine.target.describe

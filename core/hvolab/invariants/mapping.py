@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import PgprotRole
+from hvolab.arch import EntryUpdateRule, PgprotRole
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants.finding import Finding, Rule
 from hvolab.invariants.survey import Folios, Survey
@@ -37,32 +37,33 @@ def optimized_flags(survey: Survey, pfns: npt.NDArray[np.int64]) -> npt.NDArray[
 
 
 def check_remapped(survey: Survey, folios: Folios) -> Iterator[Finding]:
-    """Invariant 1, one finding for each folio that breaks it."""
+    """Invariant 1, one finding for each folio that breaks it.
+
+    Where the kernel can lose the replacement of an entry, an optimised folio may keep tails with pages of their own.
+    """
     target = survey.machine.target
     sizes = sizes_of(survey, folios)
     kernel = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL))
     read_only = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL_RO))
     shift = np.uint64(target.mode.page_shift)
+    partly = target.traits.entry_update is not EntryUpdateRule.STORE
     for pfns in chunks(folios, sizes.pages):
-        flagged = optimized_flags(survey, pfns)
-        heads = survey.positions(pfns)
-        rows = heads[:, None] + np.arange(sizes.pages)
+        flagged = optimized_flags(survey, pfns)[:, None]
+        rows = survey.positions(pfns)[:, None] + np.arange(sizes.pages)
         frames, raws = survey.frames[rows], survey.raws[rows]
-        address = target.page_form.put_address(frames[:, 0].astype(np.uint64) << shift)
-        wanted = np.broadcast_to((address | read_only)[:, None], raws.shape).copy()
-        wanted[:, 0] = address | kernel
-        shared = frames[:, 1:] == frames[:, :1]
-        wrong = np.where(flagged[:, None], raws != wanted, False)
-        wrong[:, 1:] |= ~flagged[:, None] & shared
-        # a restored or never optimised page is kernel memory like any other: RW, by page or by leaf
-        by_page = ~flagged[:, None] & (raws != 0)
         own = target.page_form.put_address(frames.astype(np.uint64) << shift) | kernel
-        wrong |= by_page & (raws != own)
-        expected = np.where(flagged[:, None], wanted, own)
-        for row in np.flatnonzero(wrong.any(axis=1)).tolist():
-            column = int(np.flatnonzero(wrong[row])[0])
-            state = "has the optimised flag" if flagged[row] else "has no optimised flag"
+        shared = np.broadcast_to((own[:, :1] & ~kernel) | read_only, raws.shape).copy()
+        shared[:, 0] = own[:, 0]
+        # a page that is not optimised is kernel memory like any other: RW, by page or by leaf
+        right = np.where(flagged, raws == shared, (raws == 0) | (raws == own))
+        right[:, 1:] &= flagged | (frames[:, 1:] != frames[:, :1])
+        if partly:
+            right |= flagged & (raws == own)
+        for row in np.flatnonzero(~right.all(axis=1)).tolist():
+            column = int(np.flatnonzero(~right[row])[0])
+            state = "has the optimised flag" if flagged[row, 0] else "has no optimised flag"
             page = "its head page" if column == 0 else f"tail page {column}"
+            expected = shared if flagged[row, 0] else own
             yield Finding(
                 Rule.REMAPPED,
                 f"folio PFN {int(pfns[row]):#x} {state}, but {page} is not mapped so",

@@ -25,7 +25,7 @@ def aliases(survey: Survey, every: tuple[Folios, ...]) -> npt.NDArray[np.bool_]:
             continue
         heads = survey.positions(folios.pfns[optimized_flags(survey, folios.pfns)])
         for page in range(1, sizes.pages):
-            found[heads + page] = True
+            found[heads + page] = survey.frames[heads + page] == survey.frames[heads]
     return found
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hvolab.arch import LinearOrigin, Target
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine.cpu import Cpu
+from hvolab.machine.failure import FailurePolicy, NeverFail
 from hvolab.machine.frame_source import FrameSource
 from hvolab.machine.gfp import Gfp
 from hvolab.machine.memory import PhysicalMemory
@@ -62,6 +63,8 @@ class Machine:
     key             the static key: number of optimised folios
     grace_periods   how often one was waited for
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
+    entry_updates   which replacements of an entry are made to be lost to somebody else, where that can happen
+    table_updates   the same for a leaf that becomes a table
     release_freed   whether freed frames give their bytes back to the host (scale runs)
     self_hosted     PFN ranges of vmemmap that lies in what it describes
     scratch_pfns    frames set aside at build time for what an emulated CPU needs
@@ -81,6 +84,8 @@ class Machine:
     key: int = 0
     grace_periods: int = 0
     optimize_enabled: bool = True
+    entry_updates: FailurePolicy = field(default_factory=NeverFail)
+    table_updates: FailurePolicy = field(default_factory=NeverFail)
     release_freed: bool = False
     self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)

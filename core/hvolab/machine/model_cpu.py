@@ -51,9 +51,16 @@ class ModelCpu:
         self._leaf_forms = leaves
         #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
         self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
-            (level.shift, OrderedDict()) for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True) if form
+            (level.shift, OrderedDict())
+            for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True)
+            if form
         ]
-        self._by_shift = dict(self._tlb)
+        by_shift = dict(self._tlb)
+        #: By depth: the form of a leaf, its shift, and the translations of that size.
+        self._leaves = [
+            (form, level.shift, by_shift.get(level.shift, OrderedDict()))
+            for level, form in zip(mode.levels, leaves, strict=True)
+        ]
         self._pages = self._tlb[0][1]
         #: The largest first: the direct map is where most stores go.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
@@ -93,11 +100,9 @@ class ModelCpu:
             raise self._fault(FaultKind.PERMISSION, need, va, depth, raw)
         if unsettled:
             raw, allowed = self._update_flags(va, need, depth, index, raw, allowed)
-        form = self._leaf_forms[depth]
+        form, shift, cached = self._leaves[depth]
         assert form is not None  # noqa: S101 - _judge() would have told
         start: int = form.get_address(raw)
-        shift = self._levels[depth].shift
-        cached = self._by_shift[shift]
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
@@ -183,10 +188,7 @@ class ModelCpu:
     def _word(self, va: int, need: int) -> int:
         """Index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
         hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less for the usual case
-        if hit is not None and hit[1] & need == need:
-            pa = hit[0] + (va & self._page_mask)
-        else:
-            pa = self.translate(va, need)
+        pa = hit[0] + (va & self._page_mask) if hit is not None and hit[1] & need == need else self.translate(va, need)
         offset = pa - self._base
         if not 0 <= offset < self._size or self._memory.present is not None:
             self._memory.offset(pa, 8)
@@ -205,11 +207,8 @@ class ModelCpu:
         source = self.translate(from_va, _READ)
         to = self.translate(to_va, _WRITE)
         memory = self._memory
-        if memory.present is not None:
-            memory.offset(source)
-            memory.offset(to)
-        shift, base, pages = self._page_shift, self._base, memory.pages
-        if not (0 <= source - base < memory.size and 0 <= to - base < memory.size):
+        shift, base, size, pages = self._page_shift, self._base, self._size, memory.pages
+        if memory.present is not None or not (0 <= source - base < size and 0 <= to - base < size):
             memory.offset(source, self._page_mask + 1)
             memory.offset(to, self._page_mask + 1)
         pages[(to - base) >> shift] = pages[(source - base) >> shift]

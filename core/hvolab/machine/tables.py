@@ -154,15 +154,17 @@ class PageTables:
         """
         va = start
         while va < end:
-            step = self.find(va)
-            if step.level is not self._last:
-                raws = self.memory.word_view(step.slot, 1)
-                yield Run(va, step.level, step.slot, raws, step.kind)
-                va = (va // step.level.size + 1) * step.level.size
+            depth, index, raw = self.descend(va)
+            level = self._levels[depth]
+            slot = self.memory.base + (index << _WORD_SHIFT)
+            if level is not self._last:
+                kind = self.target.mode.format.classify(level.name, raw)
+                yield Run(va, level, slot, self.memory.words[index : index + 1], kind)
+                va = (va // level.size + 1) * level.size
                 continue
             count = self._last.entries - self._last.index(va)
             count = min(count, (end - va + self._last.size - 1) >> self._last.shift)
-            yield Run(va, step.level, step.slot, self.memory.word_view(step.slot, count), EntryKind.LEAF)
+            yield Run(va, level, slot, self.memory.words[index : index + count], EntryKind.LEAF)
             va = ((va >> self._last.shift) + count) << self._last.shift
 
     def frames(self, start: int, pages: int) -> npt.NDArray[np.int64]:

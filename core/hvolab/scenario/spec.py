@@ -78,6 +78,9 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     for _ in range(3):  # the vmemmap of what is added describes more memory, ever less of it
         vmemmap = (total * nodes >> target.mode.page_shift) * V6_12.size
         total = largest * share.get(largest, 0) + _rounded(rest + vmemmap + _MARGIN, largest)
+    if nodes > 1:  # a node ends where a leaf of the vmemmap does
+        mode = target.mode
+        total = _rounded(total, mode.level(mode.vmemmap_level).size // V6_12.size << mode.page_shift)
     return total * nodes + -target.architecture.ram_base % largest
 
 

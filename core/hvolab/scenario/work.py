@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from hvolab.arch import EntryKind
 from hvolab.machine import Machine
@@ -52,6 +54,16 @@ class Work:
         return asdict(self)
 
 
+#: Events that are counted one by one, and as what.
+_ONE_EACH: Final[Mapping[type[Event], str]] = {
+    PageSplit: "blocks_split",
+    PageCopied: "pages_copied",
+    AllFlushed: "full_flushes",
+    RangeFlushed: "range_flushes",
+    GracePeriod: "grace_periods",
+}
+
+
 class WorkCounter:
     """A listener that counts work."""
 
@@ -61,26 +73,21 @@ class WorkCounter:
 
     def __call__(self, event: Event) -> None:
         """Hear one event."""
-        match event:
-            case EntriesStored(level=level, after=after, live=True):
-                if level == self._target.mode.last.name:
-                    self._counted["entries_stored"] += after.size
-                elif self._target.mode.format.classify(level, int(after[0])) is EntryKind.TABLE:
-                    self._counted["tables_made"] += 1
-            case PageSplit():
-                self._counted["blocks_split"] += 1
-            case PagesAllocated(order=0, pfns=pfns):
-                self._counted["frames_allocated"] += pfns.size
-            case PagesFreed(pfns=pfns, order=0):
-                self._counted["frames_freed"] += pfns.size
-            case PageCopied():
-                self._counted["pages_copied"] += 1
-            case AllFlushed():
-                self._counted["full_flushes"] += 1
-            case RangeFlushed():
-                self._counted["range_flushes"] += 1
-            case GracePeriod():
-                self._counted["grace_periods"] += 1
+        if name := _ONE_EACH.get(type(event)):
+            self._counted[name] += 1
+        elif isinstance(event, EntriesStored):
+            self._entries(event)
+        elif isinstance(event, PagesAllocated | PagesFreed) and not event.order:
+            self._counted["frames_freed" if isinstance(event, PagesFreed) else "frames_allocated"] += event.pfns.size
+
+    def _entries(self, event: EntriesStored) -> None:
+        """Count entries that a walk finds: those of the last level, and above it those that point to a new table."""
+        if not event.live:
+            return
+        if event.level == self._target.mode.last.name:
+            self._counted["entries_stored"] += event.after.size
+        elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
+            self._counted["tables_made"] += 1
 
     def taken(self) -> Work:
         """What was counted since the last time."""

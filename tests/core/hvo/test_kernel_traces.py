@@ -27,7 +27,7 @@ def prepare(target: Target, meta: dict[str, Any], run: dict[str, Any]) -> Labora
     machine = lab.machine
     if name.startswith("single-presplit"):
         lab.fill(first + 512, meta)
-        lab.call("hugetlb_vmemmap_optimize_folio", [first + 512], [])
+        lab.carry_out("hugetlb_vmemmap_optimize_folio", [first + 512])
     elif name.startswith("disabled"):
         machine.optimize_enabled = False
     elif name.startswith("selfhosted"):
@@ -39,10 +39,10 @@ def prepare(target: Target, meta: dict[str, Any], run: dict[str, Any]) -> Labora
     elif "batch" in name:
         lab.link([pfn for pfn in pfns if pfn != pfns[1]] if name.endswith("-mixed") else pfns)
         if "/restore" in name:
-            lab.call("hugetlb_vmemmap_optimize_folios", pfns, [])
+            lab.carry_out("hugetlb_vmemmap_optimize_folios", pfns)
             lab.link(pfns)
     elif name.endswith("/restore"):
-        lab.call("hugetlb_vmemmap_optimize_folio", pfns, [])
+        lab.carry_out("hugetlb_vmemmap_optimize_folio", pfns)
     return lab
 
 

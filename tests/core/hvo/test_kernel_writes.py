@@ -70,7 +70,7 @@ def begin(name: str, run: dict[str, Any], meta: dict[str, Any]) -> tuple[Laborat
     lab = Laboratory(target, meta, folios, order, boot=False)
     lab.link(folios)
     if run["scenario"] == "restore_folios":
-        lab.call("optimize_folios", folios, [])
+        lab.carry_out("optimize_folios", folios)
         lab.link(folios)
     return lab, folios
 

@@ -1,8 +1,8 @@
-"""The order in which a running kernel stored entries, flushed, waited and counted, and the order in which the engine does.
+"""The order in which a running kernel stored entries, flushed, waited and counted, and that of the engine.
 
-tests/captures/x86_64-write-order.txt was seen at breakpoints in Debian's 6.12.107: two folios of 2 MiB in one PMD leaf of
-boot memory, optimised as a batch, restored, optimised again. It leaves out the stores that fill a new table, the static
-key, allocations and frees.
+tests/captures/x86_64-write-order.txt was seen at breakpoints in Debian's 6.12.107: two folios of 2 MiB in one PMD leaf
+of boot memory, optimised as a batch, restored, optimised again. It leaves out the stores that fill a new table, the
+static key, allocations and frees.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     """An entry store: the name of its kind, the slot's index in its table, and both entries."""
 
     kind: str
-    index: int
+    at: int
     before: int
     after: int
 
@@ -112,7 +112,7 @@ class Renaming:
                 continue
             old, new = (f"{self.frame(raw)} {raw & ~_ADDRESS:#x}" for raw in (one.before, one.after))
             # the index of the PMD is where the kernel's RAM happened to lie; within a table it is the folio's
-            steps.append((one.kind, str(one.index) if one.kind == "pte" else "", old, new))
+            steps.append((one.kind, str(one.at) if one.kind == "pte" else "", old, new))
         return steps
 
 
@@ -169,8 +169,8 @@ def test_each_phase_begins_with_the_entries_that_the_one_before_left(who: str, r
     for phase in recorded:
         for one in phase:
             if isinstance(one, Entry) and one.kind == "pte":
-                assert one.before == standing.get(one.index, one.before)
-                standing[one.index] = one.after
+                assert one.before == standing.get(one.at, one.before)
+                standing[one.at] = one.after
     assert len(standing) == 16
 
 

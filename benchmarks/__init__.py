@@ -1,0 +1,1 @@
+"""Benchmarks of hvolab: ``python -m benchmarks`` runs all of them, README.md says what each measures."""

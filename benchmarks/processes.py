@@ -1,0 +1,44 @@
+"""Measurements in processes of their own, taken in turn so that a change of the machine's speed meets all of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.report import BenchmarkError, Series
+
+_ROOT = Path(__file__).parent.parent
+
+#: What one run measured: figures by name.
+Figures = dict[str, float]
+
+
+def measure(arguments: Sequence[str]) -> Figures:
+    """Run this Python with ``arguments`` from the project's root; give the JSON object that it printed.
+
+    Raises BenchmarkError with the process's own words if it failed.
+    """
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=_ROOT, check=False, capture_output=True, text=True, encoding="utf-8"
+    )
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(arguments)} failed with exit code {done.returncode}:\n{done.stderr.strip()}")
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int) -> dict[str, list[Figures]]:
+    """Every command once, then every command again, and so on; the figures of each by the command's name."""
+    found: dict[str, list[Figures]] = {name: [] for name in commands}
+    for _ in range(repetitions):
+        for name, arguments in commands.items():
+            found[name].append(measure(arguments))
+    return found
+
+
+def series(name: str, unit: str, runs: Sequence[Figures], figure: str) -> Series:
+    """One figure of every run."""
+    return Series(name, unit, tuple(run[figure] for run in runs))

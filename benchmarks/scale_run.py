@@ -1,0 +1,121 @@
+"""One measurement of the scale benchmark, in a process of its own: optimise all folios in one batch, restore a slice.
+
+usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--without-trace]     prints figures, one line of JSON
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.report import BenchmarkError
+
+if TYPE_CHECKING:
+    from benchmarks.huge_machine import HugeMachine
+
+_SAMPLES = 256
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folios", type=int)
+    parser.add_argument("--restore", type=int, help="how many of them to restore (default: all)")
+    parser.add_argument("--without-trace", action="store_true", help="run hvolab with its trace points cut out")
+    options = parser.parse_args()
+    if options.without_trace:
+        from benchmarks import without_trace  # noqa: PLC0415 - before anything of hvolab is imported
+
+        without_trace.install()
+    figures = run(options.folios, options.folios if options.restore is None else options.restore)
+    print(json.dumps(figures))
+
+
+def run(folios: int, restored: int) -> dict[str, float]:
+    """Microseconds for each folio, and peak memory in MB; raises BenchmarkError where nothing was optimised."""
+    from benchmarks import huge_machine  # noqa: PLC0415 - hvolab is imported when its trace points are in or out
+    from hvolab.hvo import Hvo  # noqa: PLC0415
+
+    made = huge_machine.build(folios)
+    machine, hvo = made.machine, Hvo(made.machine)
+    before = machine.counters.total
+
+    cpu, start = time.process_time(), time.perf_counter()
+    hvo.optimize_folios(made, made.folios)
+    optimise, optimise_cpu = time.perf_counter() - start, time.process_time() - cpu
+
+    saved = folios * hvo.sizes(made).saved_pages
+    _require(machine.key == folios, f"the key is {machine.key} after {folios} folios were optimised")
+    _require(before - machine.counters.total == saved, f"{before - machine.counters.total} frames saved, not {saved}")
+    sample = made.heads[:: max(1, folios // _SAMPLES)]
+    for head in sample.tolist():
+        _check_optimised(made, head)
+
+    made.link(made.heads[:restored])
+    cpu, start = time.process_time(), time.perf_counter()
+    result = hvo.restore_folios(made, made.folios, made.others)
+    restore, restore_cpu = time.perf_counter() - start, time.process_time() - cpu
+
+    _require(result == restored, f"restoring {restored} folios gave {result}")
+    _require(machine.key == folios - restored, f"the key is {machine.key} after restoring {restored} of {folios}")
+    for head in made.heads[: restored : max(1, restored // _SAMPLES)].tolist():
+        _check_restored(made, head)
+    return {
+        "optimise_us": optimise / folios * 1e6,
+        "optimise_cpu_us": optimise_cpu / folios * 1e6,
+        "restore_us": restore / restored * 1e6,
+        "restore_cpu_us": restore_cpu / restored * 1e6,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _entries(made: HugeMachine, head: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """The entries that map one folio's vmemmap."""
+    machine = made.machine
+    va = machine.struct_pages.va(head)
+    size = machine.struct_pages.layout.size << made.order
+    return np.concatenate([run.raws for run in machine.tables.runs(va, va + size)])
+
+
+def _check_optimised(made: HugeMachine, head: int) -> None:
+    """Every tail is mapped to the head's new frame, read-only, and the head to the same, writable."""
+    from hvolab.arch import PgprotRole  # noqa: PLC0415 - see run()
+
+    target, raws = made.machine.target, _entries(made, head)
+    frames = target.page_frames(raws)
+    expected = target.page_entries(frames[:1].repeat(raws.size), PgprotRole.KERNEL_RO)
+    expected[0] = target.page_entries(frames[:1], PgprotRole.KERNEL)[0]
+    _require(np.array_equal(raws, expected), f"the folio at PFN {head:#x} is not optimised: {raws}")
+    fields = made.machine.memory.frame(int(frames[0]))
+    kind = int(fields[made.machine.struct_pages.layout.page_type // 8]) & 0xFFFFFFFF
+    _require(kind >> 24 == made.machine.struct_pages.layout.page_type_hugetlb, f"PFN {head:#x} lost its struct page")
+
+
+def _check_restored(made: HugeMachine, head: int) -> None:
+    """Every page of vmemmap has a frame of its own again, writable, with the head's content but what is reset."""
+    from hvolab.arch import PgprotRole  # noqa: PLC0415 - see run()
+
+    target, raws, memory = made.machine.target, _entries(made, head), made.machine.memory
+    frames = target.page_frames(raws)
+    _require(np.unique(frames).size == raws.size, f"the folio at PFN {head:#x} is not restored: {raws}")
+    _require(np.array_equal(raws, target.page_entries(frames, PgprotRole.KERNEL)), f"tails are not writable: {raws}")
+    layout = made.machine.struct_pages.layout
+    reset = layout.reset_struct_pages * layout.words
+    first, *tails = (memory.frame(pfn) for pfn in frames.tolist())
+    for tail in tails:
+        same = np.array_equal(tail[reset:], first[reset:]) and np.array_equal(tail[:reset], first[reset : 2 * reset])
+        _require(same, f"a tail page of the folio at PFN {head:#x} does not have the head's content")
+
+
+def _require(condition: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        raise BenchmarkError(what)
+
+
+if __name__ == "__main__":
+    main()

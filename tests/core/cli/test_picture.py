@@ -1,0 +1,66 @@
+"""The picture of a folio's vmemmap: what is drawn, and that it fits."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from hvolab.cli.picture import draw, shown_pages
+from hvolab.scenario import FolioStory, ScenarioSpec, run_scenario
+from tests.machines import GIB, MIB, x86_64
+
+
+@functools.cache
+def stories() -> dict[int, FolioStory]:
+    """A 2 MiB and a 1 GiB page, from one scenario."""
+    result = run_scenario(ScenarioSpec(x86_64(), hugepages={2 * MIB: 1, GIB: 1}))
+    return {story.size: story for story in result.folios}
+
+
+def test_every_page_of_a_small_vmemmap_has_a_row_with_its_va_and_its_frames() -> None:
+    story = stories()[2 * MIB]
+    rows = [line for line in draw(story, 100).plain.splitlines() if "│ 0xffffea" in line]
+    assert len(rows) == 8
+    for page, row in enumerate(rows):
+        assert f"│ {story.before.va + page * 4096:#x} │" in row
+        assert f"── RW ──▶│ {story.before.frame(page):#x} " in row
+        assert f"── RW ──▶│ {story.restored.frame(page):#x} " in row
+        assert row.count("── RO ──") == (page > 0)
+
+
+def test_of_a_large_vmemmap_the_first_and_the_last_pages_are_drawn() -> None:
+    assert shown_pages(4096) == [0, 1, 2, None, 4095]
+    drawn = draw(stories()[GIB], 100).plain
+    assert "⋮ 4092 more" in drawn
+    assert "8 pmd" in drawn
+    assert "4096 pte" in drawn
+
+
+def test_tails_lead_to_the_heads_frame() -> None:
+    lines = draw(stories()[2 * MIB], 100).plain.splitlines()
+    start = lines[0].index("optimised")
+    column = [line[start - 10 : start + 10].rstrip() for line in lines]
+    assert column[2].endswith("│")
+    joint = column[3].index("┐└")
+    arrow = column[3].index("▲")
+    assert all(line[joint] == "┤" and line[arrow] == "│" for line in column[4:10])
+    assert column[10][joint] == "└"
+    assert column[10][arrow] == "┘"
+
+
+@pytest.mark.parametrize("size", [2 * MIB, GIB])
+@pytest.mark.parametrize(("width", "columns"), [(78, 2), (98, 3), (200, 3)])
+def test_what_does_not_fit_is_left_out_and_nothing_is_cut(size: int, width: int, columns: int) -> None:
+    lines = draw(stories()[size], width).plain.splitlines()
+    assert max(map(len, lines)) <= width
+    titles = ("after boot", "optimised", "restored")
+    assert [title for title in titles if title in lines[0]] == list(titles[:columns])
+
+
+def test_a_terminal_that_knows_only_ascii_gets_the_same_picture() -> None:
+    plain = draw(stories()[GIB], 100, ascii_only=True).plain
+    assert plain.isascii()
+    assert [len(line) for line in plain.splitlines()] == [
+        len(line) for line in draw(stories()[GIB], 100).plain.splitlines()
+    ]

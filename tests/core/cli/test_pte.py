@@ -1,0 +1,179 @@
+"""`hvolab pte`: entries decoded into names, names encoded into entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from hvolab.arch import EntryKind, PgprotRole, Target
+from hvolab.cli.entry_view import view_entry
+from hvolab.cli.pte import encode
+from hvolab.errors import EncodingError
+from hvolab.plugin import registry
+from tests.core.cli.conftest import Invoke
+
+X86 = ("--arch", "x86_64")
+
+
+def targets() -> list[Target]:
+    """Every architecture in every mode, profile and generation."""
+    return [
+        architecture.select(mode.name, profile=profile, generation=generation)
+        for architecture in registry().architectures().values()
+        for mode in architecture.modes
+        for profile in architecture.profiles
+        for generation in architecture.generations
+    ]
+
+
+# decoding
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("0x80000000054e4121",),
+        ("0x80000000054e4161",),
+        ("0x80000000054e4367",),
+        ("--level", "pmd", "0x80000000200001e3"),
+        ("--level", "pmd", "0x54e4067"),
+        ("0x54e4000",),
+    ],
+    ids=["read-only", "read-only of another kernel", "far from any", "large leaf", "table", "not valid"],
+)
+def test_a_decoded_entry_reads_well(invoke: Invoke, snapshot: SnapshotAssertion, arguments: tuple[str, ...]) -> None:
+    result = invoke("pte", *X86, *arguments)
+    assert result.exit_code == 0
+    assert result.stdout == snapshot
+
+
+def test_json_has_every_bit_once_and_what_follows(invoke_json: Callable[..., Any]) -> None:
+    entry = invoke_json("pte", *X86, "0x80000000054e4121")
+    assert entry["kind"] == "leaf"
+    assert (entry["pfn"], entry["pa"], entry["maps_bytes"]) == ("0x54e4", "0x54e4000", 4096)
+    assert entry["pgprots"] == ["PAGE_KERNEL_RO"]
+    assert entry["allows"] == {"load": True, "store": False, "fetch": False}
+    assert entry["flags"] == {"accessed": True, "dirty": False}
+    fields = {field["name"]: field for field in entry["fields"]}
+    assert fields["NX"] == {"name": "NX", "high": 63, "low": 63, "value": "0x1", "meaning": "no execute"}
+    assert fields["address"]["value"] == "0x54e4000"
+    bits = [bit for field in entry["fields"] for bit in range(field["low"], field["high"] + 1)]
+    assert sorted(bits) == list(range(64))
+
+
+@pytest.mark.parametrize("target", targets(), ids=str)
+def test_the_kernels_protections_are_recognised_at_every_level(target: Target) -> None:
+    for role, pgprot in target.pgprots:
+        for level in target.mode.levels:
+            kind = EntryKind.TABLE if role is PgprotRole.TABLE else EntryKind.LEAF
+            try:
+                raw = target.mode.format.form(level.name, kind).put_address(0) | target.bits(level.name, role)
+                view = view_entry(target, level.name, raw)
+            except EncodingError:
+                continue  # not every protection exists at every level
+            if view.entry.kind is kind:
+                assert pgprot.name in view.pgprots
+    names = view_entry(target, target.mode.last.name, target.bits(target.mode.last.name, PgprotRole.KERNEL)).pgprots
+    assert "PAGE_KERNEL" in names
+
+
+def test_a_protection_of_another_kernel_is_named_with_it(invoke_json: Callable[..., Any]) -> None:
+    entry = invoke_json("pte", *X86, "0x80000000054e4161")
+    assert entry["pgprots"] == []
+    assert entry["pgprots_elsewhere"] == ["PAGE_KERNEL_RO of kernel 6.1"]
+    assert invoke_json("pte", *X86, "--generation", "6.1", "0x80000000054e4161")["pgprots"] == ["PAGE_KERNEL_RO"]
+
+
+def test_the_nearest_protection_is_named_with_what_differs(invoke_json: Callable[..., Any]) -> None:
+    entry = invoke_json("pte", *X86, "0x80000000054e4167")
+    assert entry["nearest_pgprots"] == [{"name": "PAGE_KERNEL", "there": {"US": "0x0"}}]
+
+
+def test_an_entry_may_be_given_in_decimal(invoke_json: Callable[..., Any]) -> None:
+    assert invoke_json("pte", *X86, str(0x54E4063))["pfn"] == "0x54e4"
+
+
+def test_an_entry_that_is_not_valid_ends_a_walk(invoke_json: Callable[..., Any]) -> None:
+    entry = invoke_json("pte", *X86, "0x54e4062")
+    assert (entry["kind"], entry["pfn"], entry["fields"]) == ("none", None, [])
+    assert not any(entry["allows"].values())
+
+
+def test_an_illegal_entry_is_refused_with_the_bits_and_the_rule(invoke: Invoke) -> None:
+    result = invoke("pte", *X86, "--level", "pud", "0x80000000054e41e3")
+    assert result.exit_code == 2
+    assert "reserved bits must be zero, set are: 14, 17" in result.stderr
+    assert "rule: Intel SDM" in result.stderr
+
+
+# encoding
+
+
+def test_the_example_of_the_help_encodes(invoke_json: Callable[..., Any]) -> None:
+    named = invoke_json("pte", *X86, "--pfn", "0x54e4", "PAGE_KERNEL", "RW=0")
+    spelt = invoke_json("pte", *X86, "--level", "pte", "--pfn", "0x54e4", "P", "A", "D", "G", "NX")
+    assert named["entry"] == spelt["entry"] == "0x80000000054e4161"
+
+
+def test_a_later_word_overrides(invoke_json: Callable[..., Any]) -> None:
+    assert invoke_json("pte", *X86, "RW=0", "PAGE_KERNEL", "PKEY=0x3")["entry"] == "0x9800000000000163"
+
+
+def test_features_change_the_bits_of_a_protection(invoke_json: Callable[..., Any]) -> None:
+    assert invoke_json("pte", *X86, "PAGE_KERNEL", "--feature", "pti,sme")["entry"] == "0x8000800000000063"
+
+
+def test_a_tables_protection_makes_a_table(invoke_json: Callable[..., Any]) -> None:
+    entry = invoke_json("pte", *X86, "--level", "pmd", "--pfn", "0x54e4", "_PAGE_TABLE")
+    assert (entry["entry"], entry["kind"]) == ("0x54e4067", "table")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "advice"),
+    [
+        (("PAGE_KERNEL_OR",), "'PAGE_KERNEL_OR' is no entry, protection or field", "did you mean PAGE_KERNEL_RO"),
+        (("80000000054e4161",), "'80000000054e4161' is no entry", "a hex number needs its 0x"),
+        (("P", "PKEY=16"), "16 does not fit in PKEY (bits 62:59)", ""),
+        (("P", "PKEY=x"), "'x' is not a number", "hex with 0x"),
+        (("P", "--pfn", "12q"), "'12q' is not a number", "hex with 0x"),
+        (("P", "--pfn", "0x10000000000"), "PFN 0x10000000000 cannot stand", "stay below the PA width"),
+        (("--level", "pmd", "PAGE_KERNEL_LARGE", "--pfn", "3"), "PFN 0x3 cannot stand", "align the frame"),
+        (("RW",), "does not read as a leaf entry at pte", ""),
+        (("0x63", "--pfn", "1"), "0x63 is a number", "without --pfn"),
+        (("0x63", "RW"), "0x63 is a number", "one entry at a time"),
+        (("--level", "pgb", "0x63"), "no level 'pgb'", "pgd, pud, pmd, pte"),
+        (("0x1" + "0" * 16,), "is not an entry of 64 bits", ""),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused(
+    invoke: Invoke, arguments: tuple[str, ...], message: str, advice: str
+) -> None:
+    result = invoke("pte", *X86, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert advice in result.stderr
+
+
+@given(st.data())
+def test_a_leaf_read_and_written_again_by_its_names_is_the_same(data: st.DataObject) -> None:
+    target = data.draw(st.sampled_from(targets()))
+    mode = target.mode
+    form = mode.format.form(mode.last.name, EntryKind.LEAF)
+    pfn = data.draw(st.integers(0, (1 << mode.pa_bits - mode.page_shift) - 1))
+    changed = data.draw(st.sampled_from(form.fields))
+    words = ["PAGE_KERNEL", f"{changed.name}={data.draw(st.integers(0, changed.limit - 1))}"]
+    try:
+        raw = encode(target, mode.last.name, pfn, words)
+    except EncodingError:
+        return  # the change made it illegal, or no leaf
+    view = view_entry(target, mode.last.name, raw)
+    assert view.entry.pfn == pfn
+    told = sum(bits.value << bits.low for bits in view.bits if bits.name != "address")
+    assert told | form.put_address(pfn << mode.page_shift) == raw
+    again = [f"{name}={value:#x}" for name, value in view.entry.fields]
+    assert encode(target, mode.last.name, pfn, again) == raw

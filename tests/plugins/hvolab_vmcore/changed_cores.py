@@ -1,0 +1,103 @@
+"""Copies of captured cores with entries or words of memory changed, for tests that need a kernel to be wrong."""
+
+from __future__ import annotations
+
+import lzma
+import random
+import struct
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from hvolab_vmcore.elfcore import open_core
+from hvolab_vmcore.scan import Scan, scan
+from hvolab_vmcore.snapshot import open_snapshot
+
+CAPTURES = Path(__file__).parents[2] / "captures"
+#: One folder for each captured kernel.
+FOLDERS = sorted(file.parent for file in CAPTURES.glob("*/capture.json"))
+X86_64 = CAPTURES / "x86_64-6.12-4level"
+BOOT, OPTIMISED_2M, OPTIMISED_1G, RESTORED = (
+    X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
+)
+#: The first 2 MiB page and the 1 GiB page of the captures, by PFN.
+FIRST_FOLIO, GIGANTIC = 0x5C00, 0x40000
+VMEMMAP = 0xFFFFEA0000000000
+PAGE = 4096
+
+
+def va_of(pfn: int, page: int = 0) -> int:
+    """VA of a page of the vmemmap of the folio at that PFN."""
+    return VMEMMAP + pfn * 64 + page * PAGE
+
+
+@cache
+def plain(core: Path) -> bytes:
+    """The core, unpacked."""
+    return lzma.decompress(core.read_bytes())
+
+
+@cache
+def scanned(core: Path) -> Scan:
+    """The core as it is, scanned."""
+    return scan(open_snapshot(core))
+
+
+def slot_of(core: Path, va: int) -> tuple[int, int]:
+    """PA of the entry at which the walk for ``va`` ends, and the entry."""
+    step = scanned(core).snapshot.tables.find(va)
+    return step.slot, step.raw
+
+
+def pa_of(core: Path, va: int) -> int:
+    """PA that ``va`` is mapped to."""
+    frame = scanned(core).snapshot.tables.frame_of(va)
+    assert frame is not None
+    return frame * PAGE + va % PAGE
+
+
+def changed(core: Path, words: dict[int, int], to: Path) -> Path:
+    """A copy of ``core`` at ``to``, with words of its memory replaced, by PA."""
+    content = bytearray(plain(core))
+    for pa, word in words.items():
+        (segment,) = (one for one in open_core(core).segments if one.physical <= pa < one.end)
+        struct.pack_into("<Q", content, segment.offset + pa - segment.physical, word)
+    to.write_bytes(content)
+    return to
+
+
+def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:
+    """A copy of ``core`` at ``to``, with a piece of its notes replaced by one as long."""
+    assert len(old) == len(new)
+    assert old in plain(core)
+    to.write_bytes(plain(core).replace(old, new))
+    return to
+
+
+def damaged(core: Path, count: int, seed: int) -> Iterator[bytes]:
+    """Copies of ``core`` that are cut short or garbled: headers, notes, page tables, struct pages."""
+    chance = random.Random(seed)
+    content = plain(core)
+    opened = open_core(core)
+    segments = opened.segments
+    # entries and struct pages are words; few of the words of a page table are used
+    used = {one: np.flatnonzero(opened.data(one).view("<u8")) * 8 for one in segments}
+    for _ in range(count):
+        copy = bytearray(content)
+        for _ in range(chance.choice((1, 1, 2, 6))):
+            if chance.random() < 0.7:
+                segment = chance.choice(segments)
+                place = segment.offset + int(chance.choice(used[segment]))
+                (word,) = struct.unpack_from("<Q", copy, place)
+                other = chance.choice(segments).physical + chance.randrange(16) * PAGE
+                garbled = chance.choice(
+                    (word ^ 1 << chance.randrange(64), other | word & 0xFFF, 0, 2**64 - 1, chance.getrandbits(64))
+                )
+                struct.pack_into("<Q", copy, place, garbled)
+            else:
+                copy[chance.randrange(segments[0].offset)] = chance.randrange(256)
+        if chance.random() < 0.1:
+            del copy[chance.randrange(len(copy)) :]
+        yield bytes(copy)

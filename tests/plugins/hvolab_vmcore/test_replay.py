@@ -1,0 +1,199 @@
+"""What kernels did between two cores, done again: no difference to the kernel, and every change to it is told."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hvolab.errors import CoreFileError, UsageError
+from hvolab_vmcore.replay import Replay, replay
+from tests.plugins.hvolab_vmcore.changed_cores import (
+    BOOT,
+    CAPTURES,
+    FIRST_FOLIO,
+    FOLDERS,
+    GIGANTIC,
+    OPTIMISED_1G,
+    OPTIMISED_2M,
+    RESTORED,
+    changed,
+    pa_of,
+    scanned,
+    slot_of,
+    va_of,
+    with_text,
+)
+
+RW, GLOBAL, PSE = 1 << 1, 1 << 8, 1 << 7
+STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
+
+
+@pytest.mark.parametrize("folder", [folder.name for folder in FOLDERS])
+@pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
+def test_the_engine_leaves_what_the_kernel_left(folder: str, before: str, after: str) -> None:
+    outcome = replay(CAPTURES / folder / f"{before}.core.xz", CAPTURES / folder / f"{after}.core.xz")
+    assert outcome.differences == ()
+    assert outcome.entries_compared > 500
+    assert outcome.struct_pages_compared >= 3584
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "action", "folios", "entries", "struct_pages"),
+    [
+        (BOOT, OPTIMISED_2M, "optimised", 8, 538, 8 * 512),
+        (OPTIMISED_2M, OPTIMISED_1G, "optimised", 1, 4634, 8 * 512 + (1 << 18)),
+        (OPTIMISED_1G, RESTORED, "restored", 9, 4634, 11705),
+    ],
+)
+def test_a_replay_tells_what_was_done_compared_and_left_out(
+    before: Path, after: Path, action: str, folios: int, entries: int, struct_pages: int
+) -> None:
+    data = replay(before, after).as_dict()
+    assert (data["architecture"], data["mode"], data["kernel"]) == ("x86_64", "4-level", "6.12.107+deb13-amd64")
+    assert [folio["action"] for folio in data["folios"]] == [action] * folios
+    assert (data["entries_compared"], data["struct_pages_compared"]) == (entries, struct_pages)
+    assert data["differences"] == []
+    assert any("boot (reserved) memory" in one["why"] for one in data["left_out"])
+
+
+def test_cores_alike_have_nothing_to_replay() -> None:
+    outcome = replay(OPTIMISED_1G, OPTIMISED_1G)
+    assert (outcome.plan.restored, outcome.plan.optimised, outcome.differences) == ((), (), ())
+
+
+def difference(before: Path, after: Path, words: dict[int, int], tmp_path: Path) -> Replay:
+    outcome = replay(before, changed(after, words, tmp_path / "changed.core"))
+    assert outcome.differences_found == len(outcome.differences) > 0
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "va", "make", "kind"),
+    [
+        (BOOT, OPTIMISED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw | RW, "entry.flags"),
+        (BOOT, OPTIMISED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw ^ 0x40000, "entry.frame"),
+        (BOOT, OPTIMISED_2M, va_of(FIRST_FOLIO, 3), lambda _: 0x80000000BCF73121, "entry.kept"),
+        (BOOT, OPTIMISED_2M, va_of(FIRST_FOLIO, 0), lambda raw: raw & ~RW, "entry.flags"),
+        (BOOT, OPTIMISED_2M, va_of(FIRST_FOLIO, 7), lambda _: 0, "entry.kind"),
+        (BOOT, OPTIMISED_2M, va_of(0x100), lambda raw: raw & ~GLOBAL, "entry.flags"),  # a neighbour after the split
+        (BOOT, OPTIMISED_2M, va_of(0x100), lambda raw: raw ^ 0x1000000, "entry.kept"),
+        (OPTIMISED_2M, OPTIMISED_1G, va_of(GIGANTIC, 4095), lambda raw: raw | RW, "entry.flags"),
+        (OPTIMISED_2M, OPTIMISED_1G, va_of(GIGANTIC, 700), lambda raw: raw ^ 0x40000, "entry.frame"),
+        (OPTIMISED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw & ~RW, "entry.flags"),
+        (OPTIMISED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw | 1 << 63 | 1 << 9, "entry.flags"),
+        (OPTIMISED_1G, RESTORED, va_of(GIGANTIC, 2000), lambda raw: raw & ~GLOBAL, "entry.flags"),
+        (OPTIMISED_1G, RESTORED, va_of(FIRST_FOLIO, 0), lambda raw: raw ^ 0x40000, "entry.kept"),
+    ],
+)
+def test_a_changed_entry_is_a_difference_that_names_va_and_both_entries(
+    tmp_path: Path, before: Path, after: Path, va: int, make: Any, kind: str
+) -> None:
+    slot, raw = slot_of(after, va)
+    outcome = difference(before, after, {slot: make(raw)}, tmp_path)
+    (entry,) = (one for one in outcome.differences if one.kind.startswith("entry."))
+    assert (entry.kind, entry.va) == (kind, va)
+    assert entry.kernel.startswith(f"{make(raw):#018x}")
+    assert entry.engine != entry.kernel
+
+
+def test_two_restored_tails_in_one_frame_are_a_difference(tmp_path: Path) -> None:
+    raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 1))[1]
+    slot, _ = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))
+    outcome = difference(OPTIMISED_1G, RESTORED, {slot: raw}, tmp_path)
+    assert {one.kind for one in outcome.differences} == {"entry.frame"}
+
+
+def test_frames_may_be_others_as_long_as_the_entries_share_them_alike(tmp_path: Path) -> None:
+    slots = [slot_of(RESTORED, va_of(FIRST_FOLIO, page)) for page in (1, 2)]
+    swapped = {slots[0][0]: slots[1][1], slots[1][0]: slots[0][1]}
+    assert replay(OPTIMISED_1G, changed(RESTORED, swapped, tmp_path / "changed.core")).differences == ()
+
+
+def test_a_pmd_that_is_not_split_any_more_is_a_difference(tmp_path: Path) -> None:
+    leaf = slot_of(BOOT, va_of(GIGANTIC))[1]
+    walk = {step.level.name: step for step in _walk(RESTORED, va_of(GIGANTIC))}
+    assert leaf & PSE
+    outcome = difference(OPTIMISED_1G, RESTORED, {walk["pmd"].slot: leaf}, tmp_path)
+    (entry,) = (one for one in outcome.differences if one.kind == "entry.kind")
+    assert (entry.va, entry.kernel.split()[0]) == (va_of(GIGANTIC), f"{leaf:#018x}")
+    assert "a leaf" in entry.text
+
+
+def test_a_table_entry_with_other_flags_is_a_difference(tmp_path: Path) -> None:
+    step = {step.level.name: step for step in _walk(OPTIMISED_2M, va_of(FIRST_FOLIO))}["pmd"]
+    outcome = difference(BOOT, OPTIMISED_2M, {step.slot: step.raw & ~4}, tmp_path)
+    assert [(one.kind, one.va) for one in outcome.differences] == [("entry.flags", va_of(0))]
+
+
+@pytest.mark.parametrize(
+    ("byte", "word", "kind"),
+    [
+        (40, 0, "struct-page.head"),  # HPG_vmemmap_optimized is clear
+        (0, 0x000FFFFFC0000018, "struct-page.head"),  # PG_head is clear
+        (5 * 64 + 8, va_of(FIRST_FOLIO), "struct-page.tail"),  # compound_head without its bit
+    ],
+)
+def test_a_changed_word_in_the_heads_page_is_a_difference(tmp_path: Path, byte: int, word: int, kind: str) -> None:
+    pa = pa_of(OPTIMISED_2M, va_of(FIRST_FOLIO)) + byte
+    outcome = difference(BOOT, OPTIMISED_2M, {pa: word}, tmp_path)
+    assert [(one.kind, one.va) for one in outcome.differences] == [(kind, va_of(FIRST_FOLIO) + byte)]
+
+
+def test_a_huge_page_of_which_nothing_was_done_still_has_its_bit_compared(tmp_path: Path) -> None:
+    pa = pa_of(OPTIMISED_1G, va_of(FIRST_FOLIO)) + 40
+    outcome = difference(OPTIMISED_2M, OPTIMISED_1G, {pa: 8}, tmp_path)
+    assert [one.kind for one in outcome.differences] == ["struct-page.head"]
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2, 5])
+def test_a_restored_tail_page_that_does_not_carry_what_it_should_is_a_difference(tmp_path: Path, slot: int) -> None:
+    va = va_of(FIRST_FOLIO, 1) + slot * 64 + 16
+    outcome = difference(OPTIMISED_1G, RESTORED, {pa_of(RESTORED, va): va}, tmp_path)
+    assert [(one.kind, one.va) for one in outcome.differences] == [("struct-page.restored", va)]
+
+
+def test_a_page_that_was_restored_and_optimised_again_is_done_again(tmp_path: Path) -> None:
+    words = {}
+    for page in range(8):
+        slot, raw = slot_of(OPTIMISED_1G, va_of(FIRST_FOLIO, page))
+        words[slot] = raw & 0x8000000000000FFF | 0x2345000
+    outcome = replay(OPTIMISED_2M, changed(OPTIMISED_1G, words, tmp_path / "changed.core"))
+    assert outcome.plan.restored == ((FIRST_FOLIO, 9),)
+    assert outcome.plan.optimised == ((FIRST_FOLIO, 9), (GIGANTIC, 18))
+    assert outcome.differences == ()
+
+
+def test_cores_of_different_kernels_are_refused(tmp_path: Path) -> None:
+    other = with_text(OPTIMISED_2M, b"6.12.107+deb13-amd64", b"6.12.108+deb13-amd64", tmp_path / "other.core")
+    with pytest.raises(UsageError, match=r"different kernels: 6\.12\.107.* and 6\.12\.108"):
+        replay(BOOT, other)
+    other = with_text(OPTIMISED_2M, b"BUILD-ID=9c54", b"BUILD-ID=9c55", tmp_path / "other.core")
+    with pytest.raises(UsageError, match="different builds of the kernel"):
+        replay(BOOT, other)
+    with pytest.raises(UsageError, match="different architectures: x86_64 and arm64"):
+        replay(BOOT, CAPTURES / "arm64-6.12-4K-48bit" / "1-optimised-2M.core.xz")
+
+
+def test_a_core_before_in_which_two_pages_share_a_frame_is_refused(tmp_path: Path) -> None:
+    slot, _ = slot_of(OPTIMISED_1G, va_of(FIRST_FOLIO))
+    other = slot_of(OPTIMISED_1G, va_of(FIRST_FOLIO + 512))[1]
+    broken = changed(OPTIMISED_1G, {slot: other}, tmp_path / "changed.core")
+    with pytest.raises(CoreFileError, match="the core before is broken: frame 0x549d"):
+        replay(broken, RESTORED)
+
+
+def test_a_head_page_that_the_core_before_does_not_hold_is_made_up_and_told(tmp_path: Path) -> None:
+    content = changed(OPTIMISED_1G, {}, tmp_path / "changed.core").read_bytes()
+    head, elsewhere = ((frame * 4096).to_bytes(8, "little") for frame in (0x5461, 0x7000))
+    (tmp_path / "changed.core").write_bytes(content.replace(head, elsewhere, 1))  # p_paddr of the head's segment
+    outcome = replay(tmp_path / "changed.core", RESTORED)
+    assert outcome.differences == ()
+    assert (0x6800, 9) in outcome.plan.restored
+    assert any(one.count == 1 and "an empty one stands in" in one.why for one in outcome.left_out)
+
+
+def _walk(core: Path, va: int) -> Any:
+    return scanned(core).snapshot.tables.walk(va)
