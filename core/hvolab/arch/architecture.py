@@ -172,8 +172,9 @@ class Architecture:
         prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in PgprotRole}
         names = tuple(feature.name for feature in declared)
         traits, mmu = self.traits, self.mmu
-        selected = [change for change in self.changes if change.generation == generation]
-        for change in (*selected, *declared):
+        of_generation = [change for change in self.changes if change.generation == generation]
+        changes: list[GenerationChange | Feature] = [*of_generation, *declared]
+        for change in changes:
             traits, mmu = replace(traits, **dict(change.traits)), replace(mmu, **dict(change.mmu))
         return Target(self, chosen, profile, generation, names, tuple(prots.items()), traits, mmu)
 

@@ -257,7 +257,10 @@ class VmemmapRemap:
         frames: npt.NDArray[np.int64],
         walk: RemapWalk,
     ) -> int:
-        """Map a run of pages to the page to reuse, read-only but for the head; how many. Kernel: vmemmap_remap_pte()."""
+        """Map a run of pages to the page to reuse, read-only but for the head; how many of the run are done.
+
+        Kernel: vmemmap_remap_pte().
+        """
         assert walk.reuse_pfn is not None  # noqa: S101 - the first entry has set it
         address = self._target.page_form.put_address(walk.reuse_pfn << self._page_shift)
         entries = np.empty(raws.size, dtype=np.uint64)
@@ -286,8 +289,7 @@ class VmemmapRemap:
 
         Kernel: vmemmap_restore_pte(), reset_struct_pages().
         """
-        machine, cpu = self.machine, self.cpu
-        slot = machine.memory.base + (index << _WORD_SHIFT)
+        slot = self.machine.memory.base + (index << _WORD_SHIFT)
         if frames.tolist().count(walk.reuse_pfn) < frames.size:
             if self._update.can_fail:
                 return self._restore_partly(va, slot, raws, frames, walk)

@@ -72,7 +72,8 @@ class ClearAccessedAndExchange:
         self._accessed = accessed
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Replace one entry after the other, up to the first that is lost."""
+        """Replace one entry after the other, up to the first that is lost; each is read again at every try."""
+        del before
         page = self._machine.target.mode.page_size
         for position, new in enumerate(after.tolist()):
             if not self._replace_one(slot + position * self._level.entry_bytes, va + position * page, new):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -131,8 +132,7 @@ def test_races_at_random_break_nothing() -> None:
         machine = lab()
         machine.machine.entry_updates = Probability(0.05, seed)
         for count in (5, 2, 6, 0):
-            findings = watched(machine, lambda count=count: machine.pools[1].set_max_huge_pages(count))
-            assert not findings, seed
+            assert not watched(machine, partial(machine.pools[1].set_max_huge_pages, count)), seed
 
 
 def test_the_engine_of_another_generation_is_unchanged() -> None:
