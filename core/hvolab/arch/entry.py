@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Raw, Rule
 from hvolab.errors import DescriptionError, EncodingError
 
@@ -151,11 +154,36 @@ class EntryFormat:
     valid       the pattern of an entry that the walker does not take for absent
     forms       tables and leaves; at most one of each kind per level
     entry_bits  width of an entry
+    valid_at    (level, patterns) of the levels where validity is told otherwise: an entry there is valid where any
+                of the patterns matches
+    empty_at    (level, entry) of the levels where an entry of a new table is not 0: where 0 would be valid
     """
 
     valid: Match
     forms: tuple[EntryForm, ...]
     entry_bits: int = 64
+    valid_at: tuple[tuple[str, tuple[Match, ...]], ...] = ()
+    empty_at: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def _valid_by_level(self) -> dict[str, tuple[Match, ...]]:
+        return dict(self.valid_at)
+
+    def valid_patterns(self, level: str) -> tuple[Match, ...]:
+        """The patterns of a valid entry at ``level``; one of them must match."""
+        return self._valid_by_level.get(level, (self.valid,))
+
+    def is_valid(self, level: str, raw: Raw) -> bool | npt.NDArray[np.bool_]:
+        """Whether ``raw`` is valid at ``level``; for an array, an array of answers."""
+        first, *others = self.valid_patterns(level)
+        answer = first.accepts(raw)
+        for pattern in others:
+            answer = answer | pattern.accepts(raw)
+        return answer
+
+    def empty(self, level: str) -> int:
+        """What every entry of a new table of ``level`` is: not valid there."""
+        return dict(self.empty_at).get(level, 0)
 
     def form(self, level: str, kind: EntryKind) -> EntryForm:
         """The form of ``kind`` at ``level``; raises EncodingError where there is none."""
@@ -178,7 +206,7 @@ class EntryFormat:
 
     def classify(self, level: str, raw: int) -> EntryKind:
         """What ``raw`` is to a walk at ``level``, reserved bits aside."""
-        if not self.valid.accepts(raw):
+        if not self.is_valid(level, raw):
             return EntryKind.NONE
         form = self.recognise(level, raw)
         return EntryKind.ILLEGAL if form is None else form.kind
@@ -201,7 +229,7 @@ class EntryFormat:
         """
         if not 0 <= raw < 1 << self.entry_bits:
             raise EncodingError(f"{raw:#x} is not an entry of {self.entry_bits} bits", where=level)
-        if not self.valid.accepts(raw):
+        if not self.is_valid(level, raw):
             return Entry(level, raw, EntryKind.NONE, None, ())
         broken = self.broken_rules(level, raw)
         if broken:

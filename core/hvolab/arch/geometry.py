@@ -81,6 +81,7 @@ class PagingMode:
     direct_map_level      highest level whose leaves may map the direct map
     split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
     huge_page_levels      (level name, entries) of each huge page size, ascending
+    kernel_base           first VA of the kernel's part of the VA space; ``None``: it ends with the last VA of 64 bits
     source                where the figures come from
     """
 
@@ -98,6 +99,7 @@ class PagingMode:
     direct_map_level: str
     huge_page_levels: tuple[tuple[str, int], ...]
     split_roots: bool = False
+    kernel_base: int | None = None
     source: str = ""
 
     @property
@@ -124,9 +126,13 @@ class PagingMode:
         return tuple(HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels)
 
     def canonical(self, va: int) -> bool:
-        """Whether ``va`` is a kernel VA that this mode can translate: all bits above its width are ones."""
-        translated = self.va_bits if self.split_roots else self.va_bits - 1
-        return 0 <= va < 1 << 64 and va >> translated == (1 << (64 - translated)) - 1
+        """Whether ``va`` is a kernel VA that this mode can translate.
+
+        Where no ``kernel_base`` says otherwise, all bits above its width are ones.
+        """
+        size = 1 << (self.va_bits if self.split_roots else self.va_bits - 1)
+        first = (1 << 64) - size if self.kernel_base is None else self.kernel_base
+        return first <= va < min(first + size, 1 << 64)
 
     def check(self) -> None:
         """Raise DescriptionError where the geometry contradicts itself."""
@@ -159,6 +165,14 @@ class PagingMode:
         for title, base in (("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)):
             if not self.canonical(base) or base % self.page_size:
                 raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
+        for level in self.levels:
+            if self.format.is_valid(level.name, self.format.empty(level.name)):
+                raise DescriptionError(
+                    f"an empty entry of {level.name}, {self.format.empty(level.name):#x}, is valid",
+                    where=where,
+                    rule="a new table maps nothing",
+                    remedy="declare what an empty entry is there: EntryFormat.empty_at",
+                )
         for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
             self.format.form(self.level(name).name, EntryKind.LEAF)
         for level in self.levels[:-1]:

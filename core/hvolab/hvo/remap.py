@@ -323,18 +323,22 @@ class VmemmapRemap:
         return raws.size
 
     def _restore_run(self, va: int, slot: int, raws: npt.NDArray[np.uint64], walk: RemapWalk) -> int:
+        """Give each page of a run a page of its own, all at once where nobody watches and none can be lost."""
         machine, cpu, update = self.machine, self.cpu, self._update
-        plain = not machine.trace.listeners and not update.can_fail
         pfns = walk.pages.pop_run(raws.size)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
-        for position, (pfn, raw) in enumerate(zip(pfns.tolist(), entries.tolist(), strict=True)):
+        if not machine.trace.listeners and not update.can_fail:
+            fresh = [machine.page_to_virt(pfn) for pfn in pfns.tolist()]
+            cpu.copy_page_run(fresh, walk.reuse_va)
+            cpu.copy_run(fresh, self._reset_size, self._reset_size)
+            cpu.barrier("smp_wmb")
+            return update.replace(slot, va, raws, entries)
+        for position, pfn in enumerate(pfns.tolist()):
             to = machine.page_to_virt(pfn)
             cpu.copy_page(to, walk.reuse_va)
             cpu.copy(to, to + self._reset_size, self._reset_size)
             cpu.barrier("smp_wmb")
-            if plain:
-                cpu.write_entry(machine.virt(slot), raw)
-            elif not update.replace(slot, va, raws[position : position + 1], entries[position : position + 1]):
+            if not update.replace(slot, va, raws[position : position + 1], entries[position : position + 1]):
                 walk.pages.add_run(pfns[position:][::-1])
                 return position
             slot += self._last.entry_bytes

@@ -14,7 +14,7 @@ from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
 Entries = npt.NDArray[np.uint64]
-#: Tries before an entry is given up. Kernel: try_update_vmemmap_pte() in the arm64 series of 2026.
+#: Tries before an entry is given up. Kernel: try_update_vmemmap_pte(), series of 2026.
 _TRIES = 16
 
 
@@ -57,7 +57,7 @@ class ClearAccessedAndExchange:
 
     An entry whose accessed flag is clear is in no TLB: the flag is cleared by compare-and-swap, the page flushed, and
     the new entry exchanged for the old one as long as nobody has set the flag again.
-    Kernel: try_update_vmemmap_pte() in arch/arm64, series of 2026 (not in a release).
+    Kernel: try_update_vmemmap_pte(), series of 2026 (not in a release).
     """
 
     can_fail = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,14 @@ class Cpu(Protocol):
 
     def copy(self, to_va: int, from_va: int, size: int) -> None:
         """Copy ``size`` bytes, neither range crossing a page. Kernel: memcpy()."""
+        ...
+
+    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
+        """Copy one page to each of several, in this order."""
+        ...
+
+    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
+        """Copy to the start of each page, given by its VA, the ``size`` bytes that stand at ``offset`` in it."""
         ...
 
     def write_entry(self, slot_va: int, raw: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from operator import and_
 
 import numpy as np
@@ -43,6 +44,7 @@ class ModelCpu:
         self._words = memory.scalar
         self._base = memory.base
         self._size = memory.size
+        self._octets = memory.octets.reshape(memory.frames, -1)
         mode = self._target.mode
         self._page_mask = mode.page_size - 1
         self._page_shift = mode.page_shift
@@ -111,7 +113,7 @@ class ModelCpu:
     def _judge(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | int:
         """The accesses that a walk ending with ``raw`` allows, or why there is no translation."""
         entry_format = self._target.mode.format
-        if not entry_format.valid.accepts(raw):
+        if not entry_format.is_valid(self._levels[depth].name, raw):
             return FaultKind.TRANSLATION
         form = self._leaf_forms[depth]
         walk = (*tables, raw)
@@ -204,14 +206,9 @@ class ModelCpu:
 
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy one page."""
-        source = self.translate(from_va, _READ)
-        to = self.translate(to_va, _WRITE)
-        memory = self._memory
-        shift, base, size, pages = self._page_shift, self._base, self._size, memory.pages
-        if memory.present is not None or not (0 <= source - base < size and 0 <= to - base < size):
-            memory.offset(source, self._page_mask + 1)
-            memory.offset(to, self._page_mask + 1)
-        pages[(to - base) >> shift] = pages[(source - base) >> shift]
+        pages = self._memory.pages
+        source = self._row(from_va, _READ)
+        pages[self._row(to_va, _WRITE)] = pages[source]
         if self._trace.listeners:
             self._trace.emit(PageCopied(self.index, to_va, from_va))
 
@@ -224,6 +221,32 @@ class ModelCpu:
         octets[to : to + size] = octets[source : source + size]
         if self._trace.listeners:
             self._trace.emit(Stored(self.index, to_va, pa, size))
+
+    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
+        """Copy one page to each of several."""
+        pages = self._memory.pages
+        source = self._row(from_va, _READ)
+        pages[[self._row(va, _WRITE) for va in to_vas]] = pages[source]
+        if self._trace.listeners:
+            for va in to_vas:
+                self._trace.emit(PageCopied(self.index, va, from_va))
+
+    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
+        """Copy to the start of each page what stands at ``offset`` in it."""
+        rows = [self._row(va, _READ | _WRITE) for va in pages]
+        octets = self._octets
+        octets[rows, :size] = octets[rows, offset : offset + size]
+        if self._trace.listeners:
+            for va, row in zip(pages, rows, strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + (row << self._page_shift), size))
+
+    def _row(self, va: int, need: int) -> int:
+        """Index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
+        pa = self.translate(va, need)
+        offset = pa - self._base
+        if not 0 <= offset < self._size or self._memory.present is not None:
+            self._memory.offset(pa, self._page_mask + 1)
+        return offset >> self._page_shift
 
     # page tables
 

@@ -36,7 +36,8 @@ class StructPages:
         # a unit is what one entry above the last level maps
         self._unit_shift = mode.levels[-2].shift
         self._inside = [level.size - 1 for level in mode.levels]
-        self._valid = mode.format.valid
+        self._levels = mode.levels
+        self._is_valid = mode.format.is_valid
         self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
         self._skew = self.base & (mode.levels[-2].size - 1)
 
@@ -57,7 +58,7 @@ class StructPages:
         va = self.base + (pfn - self.first_pfn) * self._size
         depth, _, raw = self._tables.descend(va)
         form = self._leaf_forms[depth]
-        if form is None or not form.matches(raw) or not self._valid.accepts(raw):
+        if form is None or not form.matches(raw) or not self._is_valid(self._levels[depth].name, raw):
             raise _absent(pfn, _NOT_MAPPED)
         pa: int = form.get_address(raw) + (va & self._inside[depth])
         if not self._memory.holds(pa):
@@ -117,7 +118,7 @@ class StructPages:
             index = ((offsets + self._skew) >> self._page_shift) & (self._last.entries - 1)
             table = step.slot - self._last.index(first) * self._last.entry_bytes
             raws = memory.word_view(table, self._last.entries)[index]
-            valid = self._tables.target.mode.format.valid.accepts(raws)
+            valid = self._is_valid(self._last.name, raws)
             if not np.all(valid):
                 unmapped = offsets[np.flatnonzero(~np.asarray(valid))[0]]
                 raise _absent(self.pfn(self.base + int(unmapped)), _NOT_MAPPED)

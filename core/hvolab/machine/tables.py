@@ -171,13 +171,12 @@ class PageTables:
         """PFNs that ``pages`` consecutive pages from ``start`` on are mapped to, -1 where a page is not mapped."""
         mode = self.target.mode
         found = np.empty(pages, dtype=np.int64)
-        valid = mode.format.valid
         done = 0
         for run in self.runs(start, start + (pages << mode.page_shift)):
             if run.level is self._last:
                 count = run.raws.size
                 frames = self.target.page_frames(run.raws)
-                found[done : done + count] = np.where(valid.accepts(run.raws), frames, -1)
+                found[done : done + count] = np.where(mode.format.is_valid(self._last.name, run.raws), frames, -1)
             else:
                 inside = (run.va & (run.level.size - 1)) >> mode.page_shift
                 count = min(pages - done, (run.level.size >> mode.page_shift) - inside)

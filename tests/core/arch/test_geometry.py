@@ -55,7 +55,7 @@ def test_unusual_shapes_are_accepted(mode: PagingMode) -> None:
     assert mode.level(mode.levels[0].name).table_bytes == 8 << mode.levels[0].bits
 
 
-@given(st.lists(st.integers(1, 11), min_size=2, max_size=5), st.integers(14, 16))
+@given(st.lists(st.integers(1, 11), min_size=2, max_size=5).filter(lambda bits: sum(bits) < 48), st.integers(14, 16))
 def test_any_levels_that_tile_index_a_va_completely(bits: list[int], page_shift: int) -> None:
     shifts = [page_shift + sum(bits[:depth]) for depth in range(len(bits))]
     levels = [Level(f"l{shift}", shift, width) for shift, width in zip(shifts, bits, strict=True)][::-1]

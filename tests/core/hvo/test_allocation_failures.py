@@ -18,7 +18,7 @@ from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.machine.frame_source import Owner
 from hvolab.machine.gfp import GFP_HIGHUSER
-from hvolab.trace import EntriesStored, Event, FolioStep
+from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep, GracePeriod
 from hvolab_x86_64.description import X86_64
 from tests.folios import (
     Hstate,
@@ -304,6 +304,33 @@ def test_a_batch_makes_up_for_any_single_failure(number: int, backing: VmemmapBa
     world.hvo.optimize_folios(world.h, head)
     assert world.frames.failure.calls >= 6
     assert world.optimized == batch
+    world.check()
+
+
+@EACH_BACKING
+@pytest.mark.parametrize(
+    ("numbers", "retried"),
+    [
+        ({1, 3}, 1),  # the first table, also when it is asked for again: the new head page is given back, and asked for
+        ({2, 6}, 1),  # the second, where the first two folios have given back their tails
+        ({1, 2}, 0),
+        ({2, 5}, 0),
+        ({1, 3, 5}, 1),
+    ],
+    ids=str,
+)
+def test_a_folio_without_a_table_is_tried_again_when_the_batch_has_pages_to_give_back(
+    numbers: set[int], retried: int, backing: VmemmapBacking
+) -> None:
+    world, batch = a_batch(backing)
+    head = new_list(world.machine, batch)
+    _without_links(world, batch)
+    world.fail(FailCalls(frozenset(numbers)))
+    with world.machine.trace.record() as events:
+        world.hvo.optimize_folios(world.h, head)
+    assert sum(isinstance(event, AllFlushed) for event in events) == 2 + retried
+    assert sum(isinstance(event, GracePeriod) for event in events) == 1
+    assert world.optimized == (batch[1:] if 5 in numbers and retried else batch)
     world.check()
 
 

@@ -290,6 +290,16 @@ def test_a_table_can_take_write_permission_away() -> None:
     assert refused(box, va, Access.WRITE) is FaultKind.PERMISSION
 
 
+def test_pages_with_equal_entries_are_judged_by_their_own_tables() -> None:
+    box = Box()
+    free, locked = box.map(0, FRAMES[0]), box.map(512, FRAMES[0])  # in two tables
+    slot = box.machine.tables.walk(locked)[2].slot
+    box.machine.memory.write_word(slot, box.machine.memory.read_word(slot) & ~2)
+    box.cpu.store_word(free, 1)
+    assert refused(box, locked, Access.WRITE) is FaultKind.PERMISSION
+    assert box.cpu.load_word(locked) == 1
+
+
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_an_illegal_entry_on_the_way_is_a_reserved_bit_fault(level: int) -> None:
     box = Box()
