@@ -28,6 +28,7 @@ from hvolab.arch import (
     values,
 )
 from hvolab_arm64.entries import entry_format
+from hvolab_arm64.known import EXAMPLES, FIGURES
 
 _PROT = "arch/arm64/include/asm/pgtable-prot.h"
 _HWDEF = "arch/arm64/include/asm/pgtable-hwdef.h"
@@ -117,6 +118,7 @@ def _mode(granule: Granule, va_bits: int, va_bits_min: int) -> PagingMode:
         direct_map_level=upper.name if granule.pud_pages and upper is not None else middle.name,
         huge_page_levels=tuple(huge),
         split_roots=True,
+        direct_map_size=page_end - page_offset,
         source="arch/arm64/include/asm/memory.h; Documentation/arch/arm64/memory.rst",
     )
 
@@ -233,5 +235,8 @@ ARM64 = Architecture(
     zone_limits=(ZoneLimit("DMA", 1 << 32),),
     ram_base=0x40000000,
     elf_machine="EM_AARCH64",
+    run_fields=("CONT",),
+    examples=EXAMPLES,
+    figures=FIGURES,
     source="Arm ARM DDI 0487 chapter D8; arch/arm64, v6.12",
 )

@@ -26,13 +26,14 @@ from hvolab.arch import (
     values,
 )
 from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, W, X, entry_format
+from hvolab_riscv.known import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
 _STRUCT_PAGE_MAX_SHIFT = 6
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
 
 
-def _mode(name: str, va_bits: int, page_offset: int) -> PagingMode:
+def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> PagingMode:
     """One mode: all its levels index nine bits, and every level may hold leaves."""
     depth = (va_bits - PAGE_SHIFT) // 9
     names = ("pgd", *_NAMES[len(_NAMES) - depth + 1 :])
@@ -55,6 +56,7 @@ def _mode(name: str, va_bits: int, page_offset: int) -> PagingMode:
         vmemmap_level="pmd",
         direct_map_level=gigantic,
         huge_page_levels=(("pmd", 1), (gigantic, 1)),
+        direct_map_size=direct_map_size,
         source="Documentation/arch/riscv/vm-layout.rst; arch/riscv/include/asm/pgtable.h",
     )
 
@@ -77,9 +79,9 @@ RISCV = Architecture(
     title="RISC-V, 64-bit",
     aliases=("riscv64",),
     modes=(
-        _mode("Sv48", 48, 0xFFFFAF8000000000),
-        _mode("Sv39", 39, 0xFFFFFFD600000000),
-        _mode("Sv57", 57, 0xFF60000000000000),
+        _mode("Sv48", 48, 0xFFFFAF8000000000, 64 << 40),
+        _mode("Sv39", 39, 0xFFFFFFD600000000, 128 << 30),
+        _mode("Sv57", 57, 0xFF60000000000000, 32 << 50),
     ),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", _KERNEL, source=_BITS),
@@ -140,5 +142,8 @@ RISCV = Architecture(
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
     ram_base=0x80000000,
     elf_machine="EM_RISCV",
+    run_fields=("N",),
+    examples=EXAMPLES,
+    figures=FIGURES,
     source="RISC-V privileged specification; arch/riscv, v6.12",
 )

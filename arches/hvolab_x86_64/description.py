@@ -26,9 +26,11 @@ from hvolab.arch import (
 )
 from hvolab_x86_64.entries import FORMAT, PA_BITS, PAGE_SHIFT
 from hvolab_x86_64.instructions import EMULATION
+from hvolab_x86_64.known import EXAMPLES, FIGURES
 
 _TYPES = "arch/x86/include/asm/pgtable_types.h"
 _LAYOUT = "Documentation/arch/x86/x86_64/mm.rst"
+_TIB = 1 << 40
 
 _LOWER = (Level("pud", 30, 9), Level("pmd", 21, 9), Level("pte", 12, 9))
 
@@ -46,6 +48,7 @@ _FOUR = PagingMode(
     vmemmap_level="pmd",
     direct_map_level="pud",
     huge_page_levels=(("pmd", 1), ("pud", 1)),
+    direct_map_size=64 * _TIB,
     source=_LAYOUT,
 )
 _FIVE = PagingMode(
@@ -62,6 +65,7 @@ _FIVE = PagingMode(
     vmemmap_level="pmd",
     direct_map_level="pud",
     huge_page_levels=(("pmd", 1), ("pud", 1)),
+    direct_map_size=32 * 1024 * _TIB,
     source=_LAYOUT,
 )
 
@@ -151,9 +155,12 @@ X86_64 = Architecture(
         dirty=Match(_DIRTY, _DIRTY),
         dirty_by=UpdateRule.WALKER,
         syndrome=_syndrome,
+        shadow_stack=Match(_RW | _DIRTY, _DIRTY),
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 24), ZoneLimit("DMA32", 1 << 32)),
     elf_machine="EM_X86_64",
     emulation=EMULATION,
+    examples=EXAMPLES,
+    figures=FIGURES,
     source="Intel SDM 3A chapter 5; AMD APM 2 chapter 5; arch/x86, v6.12",
 )

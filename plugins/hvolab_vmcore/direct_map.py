@@ -61,7 +61,7 @@ def _free_window(snapshot: Snapshot, size: int) -> int:
         level = mode.levels[depth]
         raws = memory.word_view(pa, level.entries)
         vas = [table_va + (slot << level.shift) for slot in range(level.entries)]
-        used = np.asarray(form.valid.accepts(raws)) | np.array(
+        used = np.asarray(form.is_valid(level.name, raws)) | np.array(
             [not mode.canonical(va) or (va < end and va + level.size > start) for va in vas]
         )
         need = -(-size // level.size)

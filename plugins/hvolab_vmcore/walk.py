@@ -142,7 +142,7 @@ def _read(
     raws: Raws = memory.words[(pas[:, None] - memory.base) // _WORD + entries].astype(np.uint64)
     vas = offsets[:, None] + (entries << level.shift)
     inside = (vas < span[1]) & (vas + level.size > span[0])
-    valid = np.asarray(target.mode.format.valid.accepts(raws)) & inside
+    valid = np.asarray(target.mode.format.is_valid(level.name, raws)) & inside
     kinds = {EntryKind.TABLE: np.zeros_like(valid), EntryKind.LEAF: np.zeros_like(valid)}
     broken = np.zeros_like(valid)
     free = valid

@@ -8,6 +8,7 @@ from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
 from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Rule, values
 from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
+from hvolab.arch.known import Example, ModeFigures
 from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.target import Target
@@ -23,6 +24,7 @@ __all__ = [
     "EntryFormat",
     "EntryKind",
     "EntryUpdateRule",
+    "Example",
     "Fault",
     "FaultKind",
     "Feature",
@@ -37,6 +39,7 @@ __all__ = [
     "Match",
     "MemoryOrder",
     "MmuRules",
+    "ModeFigures",
     "PageFault",
     "PagingMode",
     "Permission",

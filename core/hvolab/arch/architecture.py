@@ -9,6 +9,7 @@ from hvolab.arch.emulation import EmulationPart
 from hvolab.arch.entry import EntryForm, EntryKind
 from hvolab.arch.fields import Field, FieldValues
 from hvolab.arch.geometry import PagingMode
+from hvolab.arch.known import Example, ModeFigures
 from hvolab.arch.mmu import MmuRules
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.target import Target
@@ -91,6 +92,10 @@ class Architecture:
     byte_order   of entries in memory: ``little`` or ``big``
     elf_machine  name of the ELF machine in cores
     emulation    instruction sequences, where an emulated CPU can exist
+    run_fields   fields that make an entry one of a run that maps one huge page: contiguous hint, NAPOT
+    examples     entries that are known to be right, or known to be illegal
+    figures      what is known of the modes
+    kit          release of the conformance kit that the description was written for
     source       where the figures come from
     """
 
@@ -110,6 +115,10 @@ class Architecture:
     byte_order: str = "little"
     elf_machine: str = ""
     emulation: EmulationPart | None = None
+    run_fields: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    figures: tuple[ModeFigures, ...] = ()
+    kit: str = "1.0"
     source: str = ""
 
     def mode(self, name: str | None = None) -> PagingMode:

@@ -58,6 +58,7 @@ class EntryForm:
     fields     every other bit that has a meaning, or is ignored and free for software
     rules      what such an entry must not say
     source     manual section
+    constant   values that entries of this form have whatever their protection is: the type of a table, a leaf's size
 
     Bits that are neither address nor field are reserved and must be zero.
     """
@@ -69,6 +70,7 @@ class EntryForm:
     fields: tuple[Field, ...]
     rules: tuple[Rule, ...] = ()
     source: str = ""
+    constant: FieldValues = ()
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -121,12 +123,12 @@ class EntryForm:
         return pa
 
     def put_fields(self, chosen: FieldValues) -> int:
-        """The bits of ``chosen``.
+        """The bits of ``chosen``, and of what is constant where ``chosen`` does not say otherwise.
 
         Raises EncodingError for a name that the form does not have or a value that does not fit.
         """
         raw = 0
-        for name, value in chosen:
+        for name, value in {**dict(self.constant), **dict(chosen)}.items():
             field = self.by_name.get(name)
             if field is None:
                 raise EncodingError(

@@ -17,12 +17,14 @@ class Level:
     shift        log2 of the bytes of VA that one entry covers
     bits         number of VA bits that index a table
     entry_bytes  size of an entry
+    fills_page   whether a table fills a page exactly; where not, tables are a fraction of a page or several pages
     """
 
     name: str
     shift: int
     bits: int
     entry_bytes: int = 8
+    fills_page: bool = True
 
     @property
     def entries(self) -> int:
@@ -81,6 +83,7 @@ class PagingMode:
     direct_map_level      highest level whose leaves may map the direct map
     split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
     huge_page_levels      (level name, entries) of each huge page size, ascending
+    direct_map_size       bytes of VA set aside for the direct map, and so the most RAM there can be; 0: not told
     kernel_base           first VA of the kernel's part of the VA space; ``None``: it ends with the last VA of 64 bits
     source                where the figures come from
     """
@@ -99,6 +102,7 @@ class PagingMode:
     direct_map_level: str
     huge_page_levels: tuple[tuple[str, int], ...]
     split_roots: bool = False
+    direct_map_size: int = 0
     kernel_base: int | None = None
     source: str = ""
 
@@ -136,7 +140,12 @@ class PagingMode:
 
     def check(self) -> None:
         """Raise DescriptionError where the geometry contradicts itself."""
-        where = f"mode {self.name}"
+        self._check_tiling(f"mode {self.name}")
+        self._check_bases(f"mode {self.name}")
+        self._check_entries(f"mode {self.name}")
+
+    def _check_tiling(self, where: str) -> None:
+        """The levels tile a VA, and each has a name."""
         if len(self.levels) < 2:
             raise DescriptionError(
                 f"{len(self.levels)} levels of page tables",
@@ -162,9 +171,15 @@ class PagingMode:
             raise DescriptionError(f"the levels index {expected} bits of a VA of {self.va_bits}", where=where)
         if len({level.name for level in self.levels}) != len(self.levels):
             raise DescriptionError("two levels have the same name", where=where)
+
+    def _check_bases(self, where: str) -> None:
+        """The direct map and the vmemmap begin on pages that a kernel VA can reach."""
         for title, base in (("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)):
             if not self.canonical(base) or base % self.page_size:
                 raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
+
+    def _check_entries(self, where: str) -> None:
+        """Each level has the entries that it needs."""
         for level in self.levels:
             if self.format.is_valid(level.name, self.format.empty(level.name)):
                 raise DescriptionError(

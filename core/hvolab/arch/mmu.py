@@ -41,6 +41,8 @@ class MmuRules:
     accessed, dirty       pattern of a leaf whose flag is set; ``None``: there is no such flag
     accessed_by, dirty_by who sets it
     syndrome              how a fault is reported
+    shadow_stack          pattern of a leaf that is taken for a shadow stack, which its own instructions can write to;
+                          ``None``: there is no such pattern
     """
 
     read: Permission
@@ -51,6 +53,7 @@ class MmuRules:
     dirty: Match | None
     dirty_by: UpdateRule
     syndrome: SyndromeFormat
+    shadow_stack: Match | None = None
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """The accesses, as bits of :class:`Access`, that ``leaf`` below ``tables`` allows."""

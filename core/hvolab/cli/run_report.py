@@ -130,10 +130,9 @@ def _facts(result: ScenarioResult) -> Table:
     if result.failed is not None:
         grid.add_row("failed allocation", _failed_text(result.failed))
     for pool in result.pools:
-        if pool.undrained:
-            stayed = f"{pool.undrained} of {format_size(pool.huge_page.size)} stayed as surplus"
-            went = "all went" if not pool.left else f"{pool.left} stayed again"
-            grid.add_row("not restored", f"{stayed}; drained once more, {went}")
+        if pool.left:
+            stayed = f"{pool.left} of {format_size(pool.huge_page.size)} stayed as free surplus pages"
+            grid.add_row("not restored", Text(stayed, "yellow"))
     invariants = Text()
     for stage in result.stages:
         word, style = ("broken", "bold red") if stage.findings else ("hold", "green")

@@ -204,7 +204,8 @@ class Monitor:
             return
         form = entry_format.form(event.level, EntryKind.LEAF)
         moved = form.get_address(before) != form.get_address(after)
-        wrong = entry_format.valid.accepts(before) & entry_format.valid.accepts(after) & moved
+        valid = entry_format.is_valid(event.level, before) & entry_format.is_valid(event.level, after)
+        wrong = valid & moved
         if traits.uncached_without_accessed and target.mmu.accessed is not None:
             wrong &= target.mmu.accessed.accepts(before)
         if np.any(wrong):

@@ -98,7 +98,7 @@ def survey(machine: Machine, ranges: Sequence[tuple[int, int]] | None = None) ->
         base = pages.base + (start << shift)
         for run in machine.tables.runs(base, pages.base + (end << shift)):
             if run.level is last:
-                valid = mode.format.valid.accepts(run.raws)
+                valid = mode.format.is_valid(last.name, run.raws)
                 frames.append(np.where(valid, machine.target.page_frames(run.raws), -1))
                 raws.append(run.raws)
                 tables.append((run.slot - last.index(run.va) * last.entry_bytes) >> shift)

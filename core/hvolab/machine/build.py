@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,6 +91,7 @@ class _Builder:
             )
         byte_order = target.architecture.byte_order
         self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
+        self.memmap_pages: Counter[VmemmapBacking] = Counter()
         self.ranges = self._node_ranges()
         zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
         largest = max(_MAX_PAGE_ORDER, self.mode.levels[-2].shift - self.shift)
@@ -127,9 +129,9 @@ class _Builder:
             scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
         )
         machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
-        boot = sum(frames.size for owner, frames in backing if owner is VmemmapBacking.BOOT)
+        boot = self.memmap_pages[VmemmapBacking.BOOT]
         machine.counters.nr_memmap_boot_pages = boot
-        machine.counters.nr_memmap_pages = sum(frames.size for _, frames in backing) - boot
+        machine.counters.nr_memmap_pages = self.memmap_pages.total() - boot
         machine.cpus = [
             ModelCpu(index, self.memory, tables, trace, tlb_capacity=spec.tlb_capacity) for index in range(spec.cpus)
         ]
@@ -175,9 +177,13 @@ class _Builder:
     # tables
 
     def _new_table(self, level: Level) -> int:
-        """PA of a zeroed table, in frames of its own: an entry tells a table by its PFN."""
+        """PA of a table of empty entries, in frames of its own: an entry tells a table by its PFN."""
         count = max(1, level.table_bytes >> self.shift)
-        return self.frames.reserve_any(count, count, 0) << self.shift
+        pa = self.frames.reserve_any(count, count, 0) << self.shift
+        empty = self.mode.format.empty(level.name)
+        if empty:
+            self.memory.word_view(pa, level.entries)[:] = empty
+        return pa
 
     def _map_direct(self) -> None:
         """Map all RAM, by the largest leaves that fit."""
@@ -210,6 +216,10 @@ class _Builder:
                 owner, pfn = self._vmemmap_block(node, pages.pfn(va), level, first=va == first_va)
                 self.tables.map_leaf(va, pfn, level.name, role, self._new_table)
                 backing.append((owner, np.arange(pfn, pfn + (level.size >> self.shift), dtype=np.int64)))
+                # of a leaf that reaches beyond the struct pages of RAM, only what holds some of them counts
+                start = max(va, pages.va(extent.start)) >> self.shift
+                stop = min(va + level.size, pages.va(extent.stop)) - 1 >> self.shift
+                self.memmap_pages[owner] += stop + 1 - start
                 va += level.size
         return backing
 

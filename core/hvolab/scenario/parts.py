@@ -90,8 +90,7 @@ class PoolReport:
     asked       folios asked for
     filled      folios that were in it once filled
     optimised   how many of them were optimised
-    undrained   folios that draining it once left, as free surplus folios
-    left        folios that were left in the end
+    left        folios that draining it left, as free surplus folios
     """
 
     huge_page: HugePageSize
@@ -99,7 +98,6 @@ class PoolReport:
     asked: int
     filled: int
     optimised: int
-    undrained: int
     left: int
 
     @property
@@ -121,7 +119,6 @@ class PoolReport:
             "vmemmap_pages": self.sizes.pages,
             "frames_saved": self.frames_saved,
             "bytes_saved": self.frames_saved * self.sizes.page_size,
-            "undrained": self.undrained,
             "left": self.left,
         }
 

@@ -66,7 +66,7 @@ class _Scenario:
         stages.append(self._stage("optimised"))
         filled = [(pool.h.nr, self._optimised(pool)) for pool in self.pools]
         stores = self._stores()
-        undrained, drain = self._drain()
+        drain = self._drain()
         failed = None if self.failures is None else self.failures.seen()
         self.frames.failure = NeverFail()
         stages.append(self._stage("restored"))
@@ -78,7 +78,7 @@ class _Scenario:
             target=self.spec.target,
             memory=self.spec.memory,
             nodes=self.spec.nodes,
-            pools=tuple(map(self._report, self.pools, filled, undrained)),
+            pools=tuple(map(self._report, self.pools, filled)),
             stages=tuple(stages),
             folios=self._stories(),
             stores=stores,
@@ -88,10 +88,10 @@ class _Scenario:
             findings=counted(findings),
         )
 
-    def _report(self, pool: Pool, filled: tuple[int, int], undrained: int) -> PoolReport:
+    def _report(self, pool: Pool, filled: tuple[int, int]) -> PoolReport:
         """What became of a pool; ``filled``: folios in it once filled, and how many of them were optimised."""
         h, (pages, optimised) = pool.h, filled
-        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], pages, optimised, undrained, h.nr)
+        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], pages, optimised, h.nr)
 
     def _fill(self) -> Work:
         """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimised as it grows."""
@@ -109,17 +109,12 @@ class _Scenario:
         if short and not (spec.fail_allocation is not None and fits):
             raise does_not_fit(spec.target, spec.memory, spec.nodes, self.asked)
 
-    def _drain(self) -> tuple[list[int], Work]:
-        """Empty the pools; a folio that comes back as surplus is made persistent and drained once more."""
+    def _drain(self) -> Work:
+        """Empty the pools, as far as their folios can be restored."""
         with self._listening("drain"):
             for pool in self.pools:
                 pool.set_max_huge_pages(0)
-            undrained = [pool.h.nr for pool in self.pools]
-            for pool in self.pools:
-                if pool.h.nr:
-                    pool.set_max_huge_pages(pool.h.nr)
-                    pool.set_max_huge_pages(0)
-        return undrained, self.work.taken()
+        return self.work.taken()
 
     @contextmanager
     def _listening(self, phase: str) -> Iterator[None]:

@@ -6,7 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from hvolab.arch import Architecture, EmulationPart, InstructionSequence, Pgprot, PgprotRole, values
+from hvolab.arch import (
+    Architecture,
+    EmulationPart,
+    EntryKind,
+    Feature,
+    Field,
+    InstructionSequence,
+    Match,
+    Pgprot,
+    PgprotRole,
+    UpdateRule,
+    values,
+)
 from hvolab.errors import DescriptionError, UsageError
 from tests.made_up import MADE_UP, MODE
 
@@ -105,3 +117,37 @@ def test_a_protection_that_no_entry_may_have_is_a_wrong_description(
     with pytest.raises(DescriptionError, match=message) as caught:
         replace(MADE_UP, pgprots=(wrong, *MADE_UP.pgprots)).check()
     assert "crooked, profile linux, generation 6.12" in caught.value.where
+
+
+# What a feature changes beside bits.
+
+
+def with_feature(**changes: object) -> Architecture:
+    feature = Feature("extra", "for a test", **changes)  # type: ignore[arg-type]
+    return replace(MADE_UP, features=(*MADE_UP.features, feature))
+
+
+def test_a_feature_can_change_traits_and_what_the_mmu_does() -> None:
+    architecture = with_feature(traits=(("flush_all_effective", False),), mmu=(("accessed_by", UpdateRule.WALKER),))
+    plain, extra = architecture.select(), architecture.select(features=("extra",))
+    assert (plain.traits.flush_all_effective, extra.traits.flush_all_effective) == (True, False)
+    assert (plain.mmu.accessed_by, extra.mmu.accessed_by) == (UpdateRule.SOFTWARE, UpdateRule.WALKER)
+    assert extra.traits.memory_order is plain.traits.memory_order
+
+
+def test_a_feature_can_add_its_field_to_leaves_alone() -> None:
+    extra = with_feature(adds=(Field("SECRET", 49, 1),), adds_to=(EntryKind.LEAF,)).select(features=("extra",))
+    assert "SECRET" in extra.mode.format.form("last", EntryKind.LEAF).by_name
+    assert "SECRET" not in extra.mode.format.form("middle", EntryKind.TABLE).by_name
+
+
+def test_a_feature_can_add_a_huge_page_size_and_a_form_that_is_recognised_first() -> None:
+    plain_leaf = MODE.format.form("middle", EntryKind.LEAF)
+    marked = replace(plain_leaf, recognise=(Match(1 << 10 | 1 << 63, 1 << 10 | 1 << 63),), source="extra form")
+    extra = with_feature(forms=(marked,), huge_page_levels=(("last", 16),)).select(features=("extra",))
+    assert [page.size for page in extra.mode.huge_pages] == [1 << 18, 2 << 20, 32 << 20, 128 << 20]
+    leaf = MADE_UP.select().leaf("middle", 128, PgprotRole.KERNEL_LARGE)
+    for raw, source in ((leaf, plain_leaf.source), (leaf | 1 << 10, "extra form")):
+        form = extra.mode.format.recognise("middle", raw)
+        assert form is not None
+        assert form.source == source

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hvolab.arch import EntryForm, EntryKind, Field, FieldValues, Target
+from hvolab.arch import EntryForm, EntryKind, Field, FieldValues, Match, Target
 from hvolab.errors import DescriptionError, EncodingError
 from hvolab_x86_64.description import X86_64
 from tests.made_up import FORMAT, MADE_UP, MANUAL, PAGE_SHIFT
@@ -217,6 +217,20 @@ _KERNEL = MADE_UP.pgprots[0].role
 def test_a_field_over_another_field_is_a_wrong_description() -> None:
     with pytest.raises(DescriptionError, match="overlaps another field"):
         FORMAT.with_fields((Field("CLASH", 62, 2),), (EntryKind.LEAF,))
+
+
+def test_a_level_may_tell_validity_by_patterns_of_its_own_and_be_empty_otherwise_than_by_zero() -> None:
+    inverted = replace(FORMAT, valid_at=(("root", (Match(0b11, 0b00), Match(0b11, 0b10))),), empty_at=(("root", 0b01),))
+    assert (inverted.empty("root"), inverted.empty("last")) == (0b01, 0)
+    assert [bool(inverted.is_valid("root", raw)) for raw in (0b00, 0b01, 0b10, 0b11)] == [True, False, True, False]
+    assert not inverted.is_valid("last", 0b10)
+    raws = np.array([0b00, 0b01, 0b10, 0b11], dtype=np.uint64)
+    assert np.asarray(inverted.is_valid("root", raws)).tolist() == [True, False, True, False]
+    assert inverted.classify("root", 0b01) is EntryKind.NONE
+    assert inverted.classify("root", 0b10) is EntryKind.ILLEGAL
+    mode = replace(MADE_UP.modes[0], format=replace(inverted, empty_at=()))
+    with pytest.raises(DescriptionError, match="an empty entry of root, 0x0, is valid"):
+        mode.check()
 
 
 def test_an_entry_narrower_than_eight_bytes_has_fewer_reserved_bits() -> None:

@@ -156,3 +156,20 @@ def test_huge_pages_come_from_one_entry_or_several() -> None:
 )
 def test_a_kernel_va_has_ones_above_its_width(va: int, *, canonical: bool) -> None:
     assert MODE.canonical(va) is canonical
+
+
+def test_where_kernel_and_user_have_a_root_each_the_kernel_has_the_whole_width() -> None:
+    alone = replace(MODE, split_roots=True)
+    assert alone.canonical(0xFFFFFF8000000000)
+    assert not alone.canonical(0xFFFFFF7FFFFFFFFF)
+
+
+def test_a_kernel_part_that_ends_below_the_last_va_has_a_base_of_its_own() -> None:
+    mode = replace(MODE, kernel_base=0x9000000000000000)
+    assert [mode.canonical(va) for va in (0x8FFFFFFFFFFFFFFF, 0x9000000000000000, 0x9000003FFFFFFFFF)] == [
+        False,
+        True,
+        True,
+    ]
+    assert not mode.canonical(0x9000004000000000)
+    assert not mode.canonical(MODE.vmemmap_base)

@@ -159,6 +159,13 @@ def test_what_cannot_be_encoded_is_refused(
     assert advice in result.stderr
 
 
+def test_an_address_in_two_parts_is_told_part_by_part(invoke_json: Callable[..., Any]) -> None:
+    arguments = ("--arch", "arm64", "--mode", "64K-52bit", "--pfn", "0xabcde1234", "PAGE_KERNEL")
+    fields = invoke_json("pte", *arguments)["fields"]
+    addresses = [int(field["value"], 16) for field in fields if field["name"] == "address"]
+    assert sorted(addresses) == [0xBCDE12340000, 0xA000000000000]
+
+
 @given(st.data())
 def test_a_leaf_read_and_written_again_by_its_names_is_the_same(data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(targets()))
@@ -175,5 +182,6 @@ def test_a_leaf_read_and_written_again_by_its_names_is_the_same(data: st.DataObj
     assert view.entry.pfn == pfn
     told = sum(bits.value << bits.low for bits in view.bits if bits.name != "address")
     assert told | form.put_address(pfn << mode.page_shift) == raw
+    assert sum(bits.value for bits in view.bits if bits.name == "address") == view.pa
     again = [f"{name}={value:#x}" for name, value in view.entry.fields]
     assert encode(target, mode.last.name, pfn, again) == raw

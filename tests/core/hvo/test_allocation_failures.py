@@ -37,7 +37,7 @@ from tests.folios import (
 
 PMD, PUD = 9, 18
 PAGE = 1 << 12
-MEMORY = {PMD: 384 << 20, PUD: (2 << 30) + (256 << 20)}
+MEMORY = {PMD: 192 << 20, PUD: (2 << 30) + (256 << 20)}
 TAILS = {PMD: 7, PUD: 4095}
 
 Policy = Callable[[int], FailurePolicy]

@@ -76,7 +76,7 @@ def test_a_page_that_cannot_be_split_stays_as_it_was() -> None:
     assert result.failed.happened
 
 
-def test_a_restore_that_fails_is_drained_again() -> None:
+def test_a_restore_that_fails_once_is_tried_again() -> None:
     result = run(fail_allocation=8)
     assert result.failed is not None
     assert result.failed.phase == "drain"
@@ -121,6 +121,7 @@ def test_the_default_pools_fit_four_gigabytes_and_leave_some_room(target: Target
         ("x86_64", None, 3, {2 * MIB: 50}),
         ("arm64", "16K-47bit", 1, {GIB: 2, 32 * MIB: 3}),
         ("arm64", "64K-48bit", 1, {512 * MIB: 5}),
+        ("arm64", "64K-48bit", 1, {16 * GIB: 1}),
     ],
 )
 def test_the_memory_that_is_said_to_be_needed_is_enough(
