@@ -85,6 +85,9 @@ class MonotonicPool:
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:  # noqa: ARG002
         raise AssertionError("HVO itself asks for no contiguous range")
 
+    def certain(self, count: int, gfp: int, node: int) -> bool:
+        return False
+
     def free(self, pfn: int, order: int) -> None:  # noqa: ARG002
         assert order == 0
 

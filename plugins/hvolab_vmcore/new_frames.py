@@ -59,6 +59,11 @@ class NewFrames:
         self._next = first + frames
         return first
 
+    def certain(self, count: int, gfp: int, node: int) -> bool:
+        """Never: the frames that a core does not hold may run out, and folio by folio tells where."""
+        del count, gfp, node
+        return False
+
     def free(self, pfn: int, order: int) -> None:
         """Take back a block: it is not handed out again."""
 
@@ -115,6 +120,10 @@ class CoreRecords:
         if not there[0] and pfn < self._new.first:
             self.assumed.add(pfn)
         return bool(there[0]) and bool(int(flags[0]) >> self._layout.pg_vmemmap_self_hosted & 1)
+
+    def any_self_hosted(self, cpu: Cpu, pfns: Pfns) -> bool:
+        """Whether PG_vmemmap_self_hosted is set in one of them."""
+        return any(self.self_hosted(cpu, pfn) for pfn in pfns.tolist())
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Every frame: the kernel registers the vmemmap of boot, and only boot frames are asked about."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
+from hvolab.hvo.runs import FolioRuns
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.machine import lists
 from hvolab.machine.cpu import Cpu
@@ -28,6 +29,7 @@ class Hvo:
         self.machine = machine
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.remap = VmemmapRemap(machine, self.cpu)
+        self._runs = FolioRuns(machine, self.cpu, can_fail=self.remap.can_fail)
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private
@@ -128,30 +130,33 @@ class Hvo:
         """
         machine, lru, span = self.machine, self._layout.lru_next, self.sizes(h).size
         self._batch("optimize.begin")
-        unit_shift, done = self.machine.target.mode.levels[-2].shift, None
-        for node in lists.nodes(self.cpu, folio_list):
-            folio = node - lru
-            unit = folio >> unit_shift
-            if unit == done and (folio + span - 1) >> unit_shift == unit:
-                continue  # what maps it was split for the folio before
+        folios = [node - lru for node in lists.nodes(self.cpu, folio_list)]
+        runs = list(self._runs.neighbours(folios, span))
+        for run in runs:
+            # one table maps them all, so the first one's split is everybody's; after a failure
             # the rest can still be split when it is remapped, with memory that the first ones give back
-            result = self.split_folio(h, folio)
-            if result == -ENOMEM:
+            if self.split_folio(h, run[0]) == -ENOMEM:
                 break
-            done = None if result else (folio + span - 1) >> unit_shift
         machine.flush_tlb_all()
         pages = VmemmapPages()
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
-        for node in lists.nodes(self.cpu, folio_list):
-            result = self._optimize(h, node - lru, pages, flags)
+        for run in runs:
+            if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
+                self._optimize_each(h, run, pages, flags)
             flags &= ~_SYNCHRONIZE_RCU
-            if result == -ENOMEM and len(pages):
-                machine.flush_tlb_all()
-                self.remap.free_page_list(pages)
-                self._optimize(h, node - lru, pages, flags)
         machine.flush_tlb_all()
         self.remap.free_page_list(pages)
         self._batch("optimize.end")
+
+    def _optimize_each(self, h: HasOrder, folios: list[int], pages: VmemmapPages, flags: int) -> None:
+        """Optimise folio by folio; one that finds no memory tries again with what those before it gave back."""
+        for folio in folios:
+            result = self._optimize(h, folio, pages, flags)
+            flags &= ~_SYNCHRONIZE_RCU
+            if result == -ENOMEM and len(pages):
+                self.machine.flush_tlb_all()
+                self.remap.free_page_list(pages)
+                self._optimize(h, folio, pages, flags)
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Restore the folios of a list; those that are not optimised (any more) move to ``non_hvo_folios``.
@@ -163,14 +168,23 @@ class Hvo:
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
         restored = result = 0
         self._batch("restore.begin")
-        for node in lists.nodes(self.cpu, folio_list):
-            if self.folio_optimized(node - lru):
-                result = self._restore(h, node - lru, flags)
+        folios = [node - lru for node in lists.nodes(self.cpu, folio_list)]
+        for run in self._runs.neighbours(folios, self.sizes(h).size):
+            if self._runs.restore(run, self.sizes(h), synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 flags &= ~_SYNCHRONIZE_RCU
-                if result:
-                    break
-                restored += 1
-            lists.move(self.cpu, node, non_hvo_folios)
+                restored += len(run)
+                lists.move_run(self.cpu, [folio + lru for folio in run], non_hvo_folios)
+                continue
+            for folio in run:
+                if self.folio_optimized(folio):
+                    result = self._restore(h, folio, flags)
+                    flags &= ~_SYNCHRONIZE_RCU
+                    if result:
+                        break
+                    restored += 1
+                lists.move(self.cpu, folio + lru, non_hvo_folios)
+            if result:
+                break
         if restored:
             self.machine.flush_tlb_all()
         self._batch("restore.end")

@@ -84,6 +84,11 @@ class VmemmapRemap:
         self._reset_size = layout.reset_struct_pages * layout.size
         self._update: EntryUpdate = entry_update(target, machine, cpu)
 
+    @property
+    def can_fail(self) -> bool:
+        """Whether the replacement of an entry can be lost to somebody else."""
+        return self._update.can_fail
+
     # ranges
 
     def split(self, start: int, end: int) -> int:

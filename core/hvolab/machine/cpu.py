@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 Entries = npt.NDArray[np.uint64]
+Vas = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 
 
 class Cpu(Protocol):
@@ -38,6 +40,14 @@ class Cpu(Protocol):
         """Store eight bytes at ``va``, which is aligned."""
         ...
 
+    def load_words(self, vas: Vas) -> Words:
+        """The eight bytes at each of ``vas``."""
+        ...
+
+    def store_words(self, vas: Vas, values: Words) -> None:
+        """Store eight bytes at each of ``vas``."""
+        ...
+
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if ``old`` is there; give what was there."""
         ...
@@ -61,12 +71,24 @@ class Cpu(Protocol):
         """Copy to the start of each page, given by its VA, the ``size`` bytes that stand at ``offset`` in it."""
         ...
 
+    def copy_pages(self, to_vas: Vas, from_vas: Vas) -> None:
+        """Copy one page for each pair of VAs."""
+        ...
+
+    def copy_runs(self, to_vas: Vas, from_vas: Vas, size: int) -> None:
+        """Copy ``size`` bytes, whole words, for each pair of VAs; none of the ranges crosses a page."""
+        ...
+
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry. Kernel: set_pte()."""
         ...
 
     def write_entries(self, slot_va: int, raws: Entries) -> None:
         """Store a run of page-table entries, in order of VA."""
+        ...
+
+    def write_entry_rows(self, slot_vas: Vas, rows: Entries) -> None:
+        """Store a run of entries at each of ``slot_vas``; ``rows`` has one row of entries for each."""
         ...
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:

@@ -29,6 +29,9 @@ class FrameSource(Protocol):
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:
         """The first PFN of an aligned range of any length, or None."""
 
+    def certain(self, count: int, gfp: int, node: int) -> bool:
+        """Whether that many order-0 calls are sure to succeed, whoever makes them one after the other."""
+
     def free(self, pfn: int, order: int) -> None:
         """Take back a block."""
 

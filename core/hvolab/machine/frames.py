@@ -115,6 +115,12 @@ class FrameAllocator:
             return pfn
         return None
 
+    def certain(self, count: int, gfp: int, node: int) -> bool:
+        """Whether `count` order-0 calls would all succeed: no failure is armed, and there is memory."""
+        if not isinstance(self.failure, NeverFail):
+            return False
+        return self._free.available(self._free.zonelist(node, gfp), count) >= count
+
     def free(self, pfn: int, order: int) -> None:
         """Take back the block that was allocated at this PFN with this order.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from hvolab.errors import KernelBug
 from hvolab.machine.cpu import Cpu
 
@@ -64,6 +66,24 @@ def move(cpu: Cpu, node: int, head: int) -> None:
     """Take ``node`` out of its list and put it first in another. Kernel: list_move()."""
     unlink(cpu, node)
     add(cpu, node, head)
+
+
+def move_run(cpu: Cpu, run: list[int], head: int) -> None:
+    """As :func:`move` for each node of ``run`` in turn; they must follow each other in their list."""
+    if len(run) == 1:
+        move(cpu, run[0], head)
+        return
+    before, after = cpu.load_word(run[0] + _PREV), cpu.load_word(run[-1] + _NEXT)
+    if cpu.load_word(before + _NEXT) != run[0] or cpu.load_word(after + _PREV) != run[-1]:
+        raise KernelBug(f"list corruption at VA {run[0]:#x}", rule="__list_del_entry_valid()")
+    cpu.store_word(after + _PREV, before)
+    cpu.store_word(before + _NEXT, after)
+    following = cpu.load_word(head + _NEXT)
+    links = np.array([head, *reversed(run), following], dtype=np.uint64)
+    cpu.store_words(links[1:-1] + np.uint64(_NEXT), links[2:])
+    cpu.store_words(links[1:-1] + np.uint64(_PREV), links[:-2])
+    cpu.store_word(head + _NEXT, run[-1])
+    cpu.store_word(following + _PREV, run[0])
 
 
 def nodes(cpu: Cpu, head: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
 from hvolab.arch.target import Target
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.model_runs import ModelRuns
 from hvolab.machine.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
@@ -70,6 +71,7 @@ class ModelCpu:
         self._deciding = [_deciding_bits(self._target, level.name) for level in mode.levels]
         #: What entries with the same deciding bits allow, and whether the walker has flags to set in them.
         self._verdicts: dict[tuple[int, ...], tuple[FaultKind | int, bool]] = {}
+        self._runs = ModelRuns(memory, tables, self._all_allow, self.translate)
 
     # translation
 
@@ -127,6 +129,21 @@ class ModelCpu:
     def _unsettled(self, raw: int) -> bool:
         """Whether an accessed or a dirty flag is not set yet."""
         return any(flag is not None and not flag.accepts(raw) for flag in (self._mmu.accessed, self._mmu.dirty))
+
+    def _all_allow(self, depth: int, raws: npt.NDArray[np.uint64], tables: list[int], need: int) -> bool:
+        """Whether every one of ``raws``, found below ``tables``, allows ``need`` with no flag left to set."""
+        decided = raws & np.uint64(self._deciding[depth])
+        alike = decided[0]
+        several = set(decided.tolist()) if (decided != alike).any() else {int(alike)}
+        above = tuple(map(and_, tables, self._deciding))
+        for bits in several:
+            verdict = self._verdicts.get((bits, *above))
+            if verdict is None:
+                verdict = self._judge(depth, bits, tuple(tables)), self._unsettled(bits)
+            allowed, unsettled = verdict
+            if isinstance(allowed, FaultKind) or allowed & need != need or unsettled:
+                return False
+        return True
 
     def _update_flags(self, va: int, need: int, depth: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags as the walker would, or fault where software has to."""
@@ -196,6 +213,18 @@ class ModelCpu:
             self._memory.offset(pa, 8)
         return offset >> _WORD_SHIFT
 
+    def load_words(self, vas: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """The eight bytes at each of ``vas``."""
+        return self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+
+    def store_words(self, vas: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
+        """Store eight bytes at each of ``vas``."""
+        offsets = self._runs.offsets(vas, _WRITE)
+        self._memory.words[offsets >> _WORD_SHIFT] = values
+        if self._trace.listeners:
+            for va, offset in zip(vas.tolist(), offsets.tolist(), strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + offset, 8))
+
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
         needs_write = self._target.traits.compare_and_swap_needs_write
@@ -212,13 +241,26 @@ class ModelCpu:
         if self._trace.listeners:
             self._trace.emit(PageCopied(self.index, to_va, from_va))
 
+    def copy_pages(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64]) -> None:
+        """Copy one page for each pair of VAs."""
+        self._runs.copy_pages(self._runs.offsets(to_vas, _WRITE), self._runs.offsets(from_vas, _READ))
+        if self._trace.listeners:
+            for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
+                self._trace.emit(PageCopied(self.index, to_va, from_va))
+
+    def copy_runs(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64], size: int) -> None:
+        """Copy ``size`` bytes for each pair of VAs."""
+        to = self._runs.offsets(to_vas, _WRITE)
+        self._runs.copy_runs(to, self._runs.offsets(from_vas, _READ), size)
+        if self._trace.listeners:
+            for va, offset in zip(to_vas.tolist(), to.tolist(), strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + offset, size))
+
     def copy(self, to_va: int, from_va: int, size: int) -> None:
         """Copy ``size`` bytes within a page each."""
-        source = self.translate(from_va, _READ) - self._base
+        source = self._memory.view(self.translate(from_va, _READ), size)
         pa = self.translate(to_va, _WRITE)
-        to = pa - self._base
-        octets = self._memory.octets
-        octets[to : to + size] = octets[source : source + size]
+        self._memory.view(pa, size)[:] = source
         if self._trace.listeners:
             self._trace.emit(Stored(self.index, to_va, pa, size))
 
@@ -258,6 +300,10 @@ class ModelCpu:
         """Store a run of page-table entries."""
         first = self._word(slot_va, _WRITE)
         self._memory.words[first : first + raws.size] = raws
+
+    def write_entry_rows(self, slot_vas: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint64]) -> None:
+        """Store a run of entries at each of ``slot_vas``."""
+        self._runs.write_rows(self._runs.offsets(slot_vas, _WRITE), rows)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; give what was there."""

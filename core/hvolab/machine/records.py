@@ -26,6 +26,10 @@ class PageRecords(Protocol):
         """Whether the frame is vmemmap that lies in what it describes. Kernel: PageVmemmapSelfHosted()."""
         ...
 
+    def any_self_hosted(self, cpu: Cpu, pfns: Pfns) -> bool:
+        """Whether one of the frames is such vmemmap."""
+        ...
+
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Which boot frames are registered in bootmem_info and can be freed through it."""
         ...
@@ -63,6 +67,13 @@ class StructPageRecords:
         """Whether PG_vmemmap_self_hosted is set, read through ``cpu``."""
         flags = cpu.load_word(self._pages.va(pfn) + self._layout.flags)
         return bool(flags >> self._layout.pg_vmemmap_self_hosted & 1)
+
+    def any_self_hosted(self, cpu: Cpu, pfns: Pfns) -> bool:
+        """Whether PG_vmemmap_self_hosted is set in one of them, read through ``cpu``."""
+        first = self._pages.first_pfn
+        offsets = (pfns - first).astype(np.uint64) * np.uint64(self._layout.size)
+        flags = cpu.load_words(offsets + np.uint64(self._pages.base + self._layout.flags))
+        return bool((flags >> np.uint64(self._layout.pg_vmemmap_self_hosted) & np.uint64(1)).any())
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Which frames carry the type of a section's vmemmap in ``index``."""

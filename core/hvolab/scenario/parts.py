@@ -88,7 +88,7 @@ class PoolReport:
     huge_page   its size, as the architecture declares it
     sizes       the vmemmap of one of its folios
     asked       folios asked for
-    filled      folios that were in it once filled
+    per_node    folios that were in it once filled, on each node
     optimised   how many of them were optimised
     left        folios that draining it left, as free surplus folios
     """
@@ -96,9 +96,14 @@ class PoolReport:
     huge_page: HugePageSize
     sizes: VmemmapSizes
     asked: int
-    filled: int
+    per_node: tuple[int, ...]
     optimised: int
     left: int
+
+    @property
+    def filled(self) -> int:
+        """Folios that were in it once filled."""
+        return sum(self.per_node)
 
     @property
     def frames_saved(self) -> int:
@@ -115,6 +120,7 @@ class PoolReport:
             "order": self.sizes.order,
             "asked": self.asked,
             "pages": self.filled,
+            "pages_per_node": list(self.per_node),
             "optimised": self.optimised,
             "vmemmap_pages": self.sizes.pages,
             "frames_saved": self.frames_saved,

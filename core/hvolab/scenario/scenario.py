@@ -64,7 +64,7 @@ class _Scenario:
             self.failures = FailureWatch(self.spec.fail_allocation, self.frames.failure)
         fill = self._fill()
         stages.append(self._stage("optimised"))
-        filled = [(pool.h.nr, self._optimised(pool)) for pool in self.pools]
+        filled = [(tuple(pool.h.nr_node), self._optimised(pool)) for pool in self.pools]
         stores = self._stores()
         drain = self._drain()
         failed = None if self.failures is None else self.failures.seen()
@@ -88,10 +88,10 @@ class _Scenario:
             findings=counted(findings),
         )
 
-    def _report(self, pool: Pool, filled: tuple[int, int]) -> PoolReport:
-        """What became of a pool; ``filled``: folios in it once filled, and how many of them were optimised."""
-        h, (pages, optimised) = pool.h, filled
-        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], pages, optimised, h.nr)
+    def _report(self, pool: Pool, filled: tuple[tuple[int, ...], int]) -> PoolReport:
+        """What became of a pool; ``filled``: folios on each node once filled, and how many were optimised."""
+        h, (per_node, optimised) = pool.h, filled
+        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], per_node, optimised, h.nr)
 
     def _fill(self) -> Work:
         """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimised as it grows."""

@@ -81,7 +81,7 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     if nodes > 1:  # a node ends where a leaf of the vmemmap does
         mode = target.mode
         total = _rounded(total, mode.level(mode.vmemmap_level).size // V6_12.size << mode.page_shift)
-    return total * nodes + -target.architecture.ram_base % largest
+    return total * nodes
 
 
 def does_not_fit(target: Target, memory: int, nodes: int, hugepages: Mapping[int, int]) -> UsageError:

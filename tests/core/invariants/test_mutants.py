@@ -8,17 +8,25 @@ from typing import Any
 
 import pytest
 
-from hvolab.arch import LiveEntryRule, PgprotRole
+from hvolab.arch import LiveEntryRule, PgprotRole, Target
 from hvolab.errors import KernelBug, OwnershipError
 from hvolab.hvo import Hvo, VmemmapPages
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.invariants import EndlessLoopError, Finding, Monitor, Rule
 from hvolab.machine import FrameAllocator, MachineSpec, VmemmapBacking, lists
 from hvolab.machine.failure import FailCalls, FailFrom
-from tests.machines import GIB, MIB, Pools, pools, x86_64
+from tests import machines
+from tests.machines import GIB, MIB, Pools, x86_64
 
 _SMALL = MachineSpec(memory=512 * MIB, cpus=2)
 _GIGANTIC = MachineSpec(memory=3 * GIB)
+
+
+def pools(spec: MachineSpec, target: Target | None = None) -> Pools:
+    """Machines that go folio by folio, as they do when somebody listens: that is what the mutants change."""
+    lab = machines.pools(spec, target)
+    lab.machine.trace.listeners.append(lambda _: None)
+    return lab
 
 
 def grown(lab: Pools, count: int = 3) -> None:

@@ -461,6 +461,35 @@ def test_pages_and_parts_of_pages_are_copied_through_translations() -> None:
     assert events == [PageCopied(0, to, source), Stored(0, to + 0x200, FRAMES[1] * PAGE + 0x200, 8)]
 
 
+def test_runs_of_pages_are_copied_as_each_alone_would_be() -> None:
+    box = Box()
+    source = box.map(0, FRAMES[0])
+    pages = [box.map(page, FRAMES[page + 2]) for page in (1, 3, 2)]
+    box.cpu.store(source + 0x40, b"from")
+    with box.machine.trace.record() as events:
+        box.cpu.copy_page_run(pages, source)
+        box.cpu.copy_run(pages, 0x40, 8)
+    for va in pages:
+        assert box.cpu.load(va, 8) == box.cpu.load(va + 0x40, 8) == b"from" + bytes(4)
+    frames = (FRAMES[3], FRAMES[5], FRAMES[4])
+    assert events[:3] == [PageCopied(0, va, source) for va in pages]
+    assert events[3:] == [Stored(0, va, pfn * PAGE, 8) for va, pfn in zip(pages, frames, strict=True)]
+
+
+def test_nothing_is_copied_to_or_from_where_there_is_no_memory() -> None:
+    box = Box()
+    here, nowhere = box.map(0, FRAMES[0]), box.map(1, 1 << 30)
+    before = box.machine.memory.octets.copy()
+    for to, source in ((nowhere, here), (here, nowhere)):
+        with pytest.raises(AbsentMemoryError, match="no memory at PA"):
+            box.cpu.copy_page(to, source)
+        with pytest.raises(AbsentMemoryError, match="no memory at PA"):
+            box.cpu.copy(to, source, 64)
+        with pytest.raises(AbsentMemoryError, match="no memory at PA"):
+            box.cpu.copy_page_run([to], source)
+    assert (box.machine.memory.octets == before).all()
+
+
 def test_a_page_cannot_be_copied_to_where_stores_fault() -> None:
     box = Box()
     source, to = box.map(0, FRAMES[0]), box.map(1, FRAMES[1], RO)

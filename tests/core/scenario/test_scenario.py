@@ -60,6 +60,7 @@ def test_the_work_is_that_of_one_batch_each_way() -> None:
 def test_pages_on_several_nodes_are_spread() -> None:
     result = run_scenario(ScenarioSpec(x86_64(), memory=GIB, nodes=2, hugepages={2 * MIB: 4}))
     assert result.as_declared
+    assert result.pools[0].per_node == (2, 2)
     assert result.pools[0].optimised == 4
 
 

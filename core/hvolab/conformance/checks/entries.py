@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvolab.arch import EntryForm, EntryFormat, EntryKind, Field, Level, PagingMode
+from hvolab.arch import EntryForm, EntryFormat, EntryKind, Level, PagingMode
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, in_words, require
 from hvolab.conformance.legal import legal_entries
@@ -176,8 +176,3 @@ def _refused(subject: Subject, level: Level, raw: int) -> bool:
     except EncodingError:
         return True
     return False
-
-
-def fields_at(form: EntryForm, mask: int) -> list[Field]:
-    """The fields of ``form`` that have some of the bits of ``mask``."""
-    return [field for field in form.fields if field.mask & mask]

@@ -1,0 +1,106 @@
+"""What pytest loads of hvolab in every run: the option `--arch`, the marker `arch`, the conformance kit's summary.
+
+Nothing else of hvolab is imported before a test needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hvolab.conformance.summary import Summary
+
+_EVERYTHING = "all"
+_MARKER = "arch"
+_SUMMARY = pytest.StashKey["Summary"]()
+_SELECTED = pytest.StashKey["frozenset[str] | None"]()
+#: Name of the property under which a test of the kit carries its record: hvolab.conformance.record.PROPERTY.
+_PROPERTY = "hvolab.conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("hvolab")
+    group.addoption(
+        "--arch",
+        action="append",
+        default=None,
+        metavar="NAME",
+        help="architectures whose tests run, beside those of none: names or aliases, commas between or the option "
+        "repeated; by default all",
+    )
+    group.addoption(
+        "--conformance-report", default=None, metavar="FILE", help="write what hvolab's conformance kit found as JSON"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the marker is."""
+    config.addinivalue_line(
+        "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME leaves the others' out"
+    )
+
+
+def selected(config: pytest.Config) -> frozenset[str] | None:
+    """Names of the architectures that `--arch` chooses, aliases resolved; ``None``: all.
+
+    Raises pytest.UsageError for a name that no plugin describes.
+    """
+    if _SELECTED not in config.stash:
+        config.stash[_SELECTED] = _resolved(config.getoption("--arch"))
+    return config.stash[_SELECTED]
+
+
+def _resolved(given: list[str] | None) -> frozenset[str] | None:
+    wanted = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
+    if not wanted or _EVERYTHING in wanted:
+        return None
+    from hvolab.errors import UsageError  # noqa: PLC0415 - not before somebody chooses
+    from hvolab.plugin import registry  # noqa: PLC0415
+
+    try:
+        return frozenset(registry().architecture(name).name for name in wanted)
+    except UsageError as error:
+        raise pytest.UsageError(f"--arch: {error}") from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of other architectures than those that `--arch` chooses."""
+    names = selected(config)
+    if names is None:
+        return
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        marked = {name for mark in item.iter_markers(_MARKER) for name in mark.args}
+        (left if marked and not marked & names else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what a test of the kit found; it may have run in another process."""
+    for name, value in report.user_properties:
+        if name == _PROPERTY and report.when == "call" and isinstance(value, dict):
+            _records.append(value)
+
+
+_records: list[dict[str, object]] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Close the run with what the kit found."""
+    if not _records:
+        return
+    from hvolab.conformance.summary import Summary  # noqa: PLC0415 - only where the kit ran
+
+    summary = Summary.of(_records)
+    terminalreporter.section("hvolab conformance")
+    for line in summary.lines():
+        terminalreporter.write_line(line)
+    path = config.getoption("--conformance-report")
+    if path is not None:
+        summary.write(path)

@@ -1,0 +1,58 @@
+"""The machines that checks build: as small as the huge pages that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hvolab.arch import Target
+from hvolab.errors import MachineError
+from hvolab.hugetlb import Hstate, Pool, hstates
+from hvolab.hvo import Hvo, VmemmapSizes
+from hvolab.machine import V6_12, FrameAllocator, Machine, MachineSpec, build_machine
+from hvolab.scenario import memory_needed
+
+
+def optimizable_sizes(target: Target) -> list[int]:
+    """The huge page sizes that HVO can optimise, ascending, in bytes."""
+    mode = target.mode
+    return [
+        huge.size
+        for huge in mode.huge_pages
+        if VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, V6_12.size).optimizable
+    ]
+
+
+def memory_for(target: Target, hugepages: Mapping[int, int]) -> int:
+    """Bytes of RAM in which these pages fit, a whole number of the largest leaves that cost nothing to map."""
+    needed = memory_needed(target, 1, hugepages)
+    unit = target.mode.levels[-2].size
+    return -(-needed // unit) * unit
+
+
+def small_spec(target: Target, hugepages: Mapping[int, int] | None = None) -> MachineSpec:
+    """A machine for these pages (default: none), whose free memory has no struct pages yet."""
+    return MachineSpec(memory=memory_for(target, hugepages or {}), deferred_struct_pages=True)
+
+
+class World:
+    """A machine with pools for all its huge page sizes.
+
+    machine, hvo, pools  as they are
+    frames               its allocator
+    """
+
+    def __init__(self, target: Target, hugepages: Mapping[int, int]) -> None:
+        self.machine: Machine = build_machine(target, small_spec(target, hugepages))
+        if not isinstance(self.machine.frames, FrameAllocator):
+            raise MachineError("the kit needs a machine that allocates its own frames")
+        self.frames: FrameAllocator = self.machine.frames
+        self.hvo = Hvo(self.machine)
+        self.pools = [Pool(self.machine, h, self.hvo) for h in hstates(self.machine)]
+
+    def pool(self, size: int) -> Pool:
+        """The pool of the huge pages of ``size`` bytes."""
+        return next(pool for pool in self.pools if pool.h.size == size)
+
+    def hstate(self, size: int) -> Hstate:
+        """Its hstate."""
+        return self.pool(size).h
