@@ -14,7 +14,7 @@ from hvolab.machine.frames import FrameAllocator
 from hvolab.plugin import registry
 
 ORDER = 9
-_CHUNK = 4096
+_CHUNK = 256
 _GIB = 1 << 30
 _NORMAL_ZONE = 2
 _MAPPING = 24
@@ -60,13 +60,13 @@ def build(folios: int) -> HugeMachine:
     target = registry().architecture("x86_64").select("4-level")
     huge = target.mode.page_size << ORDER
     room = -(-folios * huge // 32 // _GIB) * _GIB  # vmemmap, page tables, and the head pages that HVO allocates
-    spec = MachineSpec(memory=folios * huge + room, deferred_struct_pages=True, tlb_capacity=4096, release_freed=True)
+    spec = MachineSpec(memory=folios * huge + room, deferred_struct_pages=True, tlb_capacity=1024, release_freed=True)
     machine = build_machine(target, spec)
     first = machine.memory.first_pfn + (room >> target.mode.page_shift)
     frames = machine.frames
     if not isinstance(frames, FrameAllocator):
         raise BenchmarkError(f"the frames of a built machine are handed out by {type(frames).__name__}")
-    frames.reserve(first, folios << ORDER)
+    # the allocator hands out the lowest frames first and never comes to the folios at the top
     heads = first + (np.arange(folios, dtype=np.int64) << ORDER)
     for start in range(0, folios, _CHUNK):
         _fill_first_pages(target, machine, heads[start : start + _CHUNK])

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import host_memory
 from benchmarks.report import BenchmarkError, Series
 
 _ROOT = Path(__file__).parent.parent
@@ -30,11 +31,15 @@ def measure(arguments: Sequence[str]) -> Figures:
     return figures
 
 
-def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int) -> dict[str, list[Figures]]:
-    """Every command once, then every command again, and so on; the figures of each by the command's name."""
+def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int, *, mebibytes: int = 0) -> dict[str, list[Figures]]:
+    """Every command once, then every command again, and so on; the figures of each by the command's name.
+
+    mebibytes  memory that is touched and given back before each, see :mod:`benchmarks.host_memory`
+    """
     found: dict[str, list[Figures]] = {name: [] for name in commands}
     for _ in range(repetitions):
         for name, arguments in commands.items():
+            host_memory.warm(mebibytes)
             found[name].append(measure(arguments))
     return found
 

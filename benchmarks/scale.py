@@ -34,7 +34,8 @@ def run(*, quick: bool) -> Result:
     for size, (folios, restored) in sizes.items():
         arguments = [str(folios), "--restore", str(restored)]
         commands = {"loop": [_YARDSTICK, *arguments], "hvolab": ["-m", "benchmarks.scale_run", *arguments]}
-        runs = in_turn(commands, repetitions)
+        # what the loop touches: one page for each folio, and the restored ones' tails
+        runs = in_turn(commands, repetitions, mebibytes=(folios + 7 * restored) * 9 // 8 >> 8)
         for name, (figure, unit) in _UNITS.items():
             found += [series(f"{size}: {name}, {who}", unit, runs[who], figure) for who in commands]
             medians[size, name] = _ratio(runs, figure)

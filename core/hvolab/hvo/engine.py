@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
 from hvolab.hvo.runs import FolioRuns
@@ -128,19 +131,18 @@ class Hvo:
 
         folio_list  VA of the list head; folios are linked through their ``lru``
         """
-        machine, lru, span = self.machine, self._layout.lru_next, self.sizes(h).size
+        machine, span = self.machine, self.sizes(h).size
         self._batch("optimize.begin")
-        folios = [node - lru for node in lists.nodes(self.cpu, folio_list)]
-        runs = list(self._runs.neighbours(folios, span))
-        for run in runs:
+        folios = self._on_list(folio_list)
+        for run in self._runs.neighbours(folios, span):
             # one table maps them all, so the first one's split is everybody's; after a failure
             # the rest can still be split when it is remapped, with memory that the first ones give back
             if self.split_folio(h, run[0]) == -ENOMEM:
                 break
         machine.flush_tlb_all()
-        pages = VmemmapPages()
+        pages = VmemmapPages(machine.memory.first_pfn + machine.memory.frames)
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
-        for run in runs:
+        for run in self._runs.neighbours(folios, span):
             if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 self._optimize_each(h, run, pages, flags)
             flags &= ~_SYNCHRONIZE_RCU
@@ -168,7 +170,7 @@ class Hvo:
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
         restored = result = 0
         self._batch("restore.begin")
-        folios = [node - lru for node in lists.nodes(self.cpu, folio_list)]
+        folios = self._on_list(folio_list)
         for run in self._runs.neighbours(folios, self.sizes(h).size):
             if self._runs.restore(run, self.sizes(h), synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 flags &= ~_SYNCHRONIZE_RCU
@@ -191,6 +193,11 @@ class Hvo:
         return result or restored
 
     # helpers
+
+    def _on_list(self, folio_list: int) -> npt.NDArray[np.uint64]:
+        """The folios of a list, in order."""
+        lru = self._layout.lru_next
+        return np.fromiter((node - lru for node in lists.nodes(self.cpu, folio_list)), dtype=np.uint64)
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
         """Kernel: folio_set_hugetlb_vmemmap_optimized(), folio_clear_hugetlb_vmemmap_optimized()."""

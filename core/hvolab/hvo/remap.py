@@ -26,7 +26,7 @@ INCOMPLETE = 1
 ENOTSUPP = 524
 _WORD_SHIFT = 3
 #: Frames freed at once: bounds what the bookkeeping of a large batch needs beside the list itself.
-_FREE_CHUNK = 1 << 16
+_FREE_CHUNK = 1 << 14
 
 
 class RemapFlag(enum.IntFlag):
@@ -133,26 +133,24 @@ class VmemmapRemap:
         node = self._layout.node(self.cpu.load_word(start + self._layout.flags))
         pages.add_run(machine.alloc_pages_run(count, GFP_VMEMMAP_RESTORE, node))
         if len(pages) < count:
-            machine.free_page_run(pages.take_all())
+            machine.free_page_run(pages.pop_run(len(pages)))
             return False
         machine.memmap_pages_add(count)
         return True
 
     def free_page_list(self, pages: VmemmapPages) -> None:
         """Give every page of the list back, from first to last. Kernel: free_vmemmap_page_list()."""
-        pfns = pages.take_all()
         machine = self.machine
         limit = 1 if machine.trace.single_steps else _FREE_CHUNK
-        reserved = np.empty(pfns.size, dtype=np.bool_)
-        for first in range(0, pfns.size, _FREE_CHUNK):
-            reserved[first : first + _FREE_CHUNK] = machine.records.reserved(pfns[first : first + _FREE_CHUNK])
-        for start, stop in _runs(reserved, limit):
-            if reserved[start]:
-                machine.memmap_boot_pages_add(start - stop)
-                machine.free_bootmem_run(pfns[start:stop])
-            else:
-                machine.memmap_pages_add(start - stop)
-                machine.free_page_run(pfns[start:stop])
+        for pfns in pages.take_chunks(_FREE_CHUNK):
+            reserved = machine.records.reserved(pfns)
+            for start, stop in _runs(reserved, limit):
+                if reserved[start]:
+                    machine.memmap_boot_pages_add(start - stop)
+                    machine.free_bootmem_run(pfns[start:stop])
+                else:
+                    machine.memmap_pages_add(start - stop)
+                    machine.free_page_run(pfns[start:stop])
 
     # the walk
 

@@ -59,17 +59,18 @@ class FolioRuns:
         self._optimized = np.uint64(1 << self._layout.hpg_vmemmap_optimized)
         self._kernel_ro = np.uint64(machine.target.bits(self._last.name, PgprotRole.KERNEL_RO))
 
-    def neighbours(self, folios: list[int], span: int) -> Iterator[list[int]]:
-        """Cut a list of folios into runs that follow each other in the list and lie below one table."""
-        start = 0
-        while start < len(folios):
-            unit, stop = folios[start] >> self._unit_shift, start + 1
-            if (folios[start] + span - 1) >> self._unit_shift == unit:
-                limit = min(len(folios), start + _LONGEST)
-                while stop < limit and folios[stop] >> self._unit_shift == unit:
-                    stop += 1
-            yield folios[start:stop]
-            start = stop
+    def neighbours(self, folios: npt.NDArray[np.uint64], span: int) -> Iterator[list[int]]:
+        """Cut an array of folios into runs that follow each other in it and lie below one table."""
+        if not folios.size:
+            return
+        shift = np.uint64(self._unit_shift)
+        units, ends = folios >> shift, (folios + np.uint64(span - 1)) >> shift
+        cut = (units[1:] != units[:-1]) | (units[1:] != ends[1:])
+        starts = np.flatnonzero(np.concatenate(([True], cut)))
+        del units, ends, cut  # a batch may be long, and this lives as long as it does
+        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), folios.size], strict=True):
+            for first in range(start, stop, _LONGEST):
+                yield folios[first : min(first + _LONGEST, stop)].tolist()
 
     def optimize(self, folios: list[int], sizes: VmemmapSizes, pages: VmemmapPages, *, synchronize_rcu: bool) -> bool:
         """Optimise a run; False where it has to go folio by folio, and nothing was done."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
 from hvolab.errors import MachineError
@@ -122,9 +121,7 @@ class _Builder:
             optimize_enabled=spec.optimize_enabled,
             release_freed=spec.release_freed,
             self_hosted=tuple(
-                (int(frames[0]), int(frames[-1]) + 1)
-                for owner, frames in backing
-                if owner is VmemmapBacking.SELF_HOSTED
+                (extent.start, extent.stop) for owner, extent in backing if owner is VmemmapBacking.SELF_HOSTED
             ),
             scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
         )
@@ -204,7 +201,7 @@ class _Builder:
         """Frames that one leaf of the vmemmap describes."""
         return self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
 
-    def _map_vmemmap(self, pages: StructPages) -> list[tuple[VmemmapBacking, npt.NDArray[np.int64]]]:
+    def _map_vmemmap(self, pages: StructPages) -> list[tuple[VmemmapBacking, Extent]]:
         """Map the struct pages of all RAM; give the frames behind them and whose they are."""
         level = self.mode.level(self.mode.vmemmap_level)
         role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
@@ -215,7 +212,7 @@ class _Builder:
             while va < pages.va(extent.stop):
                 owner, pfn = self._vmemmap_block(node, pages.pfn(va), level, first=va == first_va)
                 self.tables.map_leaf(va, pfn, level.name, role, self._new_table)
-                backing.append((owner, np.arange(pfn, pfn + (level.size >> self.shift), dtype=np.int64)))
+                backing.append((owner, Extent(pfn, pfn + (level.size >> self.shift))))
                 # of a leaf that reaches beyond the struct pages of RAM, only what holds some of them counts
                 start = max(va, pages.va(extent.start)) >> self.shift
                 stop = min(va + level.size, pages.va(extent.stop)) - 1 >> self.shift
@@ -249,27 +246,26 @@ class _Builder:
             remedy="give the machine more memory",
         )
 
-    def _initialise_struct_pages(
-        self, pages: StructPages, backing: list[tuple[VmemmapBacking, npt.NDArray[np.int64]]]
-    ) -> None:
+    def _initialise_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
         if not self.spec.deferred_struct_pages:
             for extent in self.ranges:
                 for zone in self._zones(self.ranges.index(extent), extent):
                     for part in zone.extents:
                         pages.initialise(part.start, part.frames, node=zone.node, zone=_zone_number(zone))
         layout = self.spec.layout
-        for owner, frames in backing:
+        for owner, extent in backing:
             boot = owner is VmemmapBacking.BOOT
-            zone = self.frames.zone_of(int(frames[0]))
+            zone = self.frames.zone_of(extent.start)
             registered = boot and self.target.traits.bootmem_info
             pages.initialise(
-                int(frames[0]),
-                frames.size,
+                extent.start,
+                extent.frames,
                 node=zone.node,
                 zone=_zone_number(zone),
                 refcount=layout.bootmem_refcount if registered else 1,
                 reserved=boot,
             )
+            frames = np.arange(extent.start, extent.stop, dtype=np.int64)
             if registered:
                 pages.set_words(frames, layout.index, layout.bootmem_types[0])
             if owner is VmemmapBacking.SELF_HOSTED:

@@ -140,6 +140,7 @@ class ModelCpu:
             verdict = self._verdicts.get((bits, *above))
             if verdict is None:
                 verdict = self._judge(depth, bits, tuple(tables)), self._unsettled(bits)
+                self._verdicts[bits, *above] = verdict
             allowed, unsettled = verdict
             if isinstance(allowed, FaultKind) or allowed & need != need or unsettled:
                 return False
@@ -215,7 +216,8 @@ class ModelCpu:
 
     def load_words(self, vas: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         """The eight bytes at each of ``vas``."""
-        return self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+        words: npt.NDArray[np.uint64] = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+        return words
 
     def store_words(self, vas: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
         """Store eight bytes at each of ``vas``."""

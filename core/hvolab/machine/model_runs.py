@@ -71,7 +71,7 @@ class ModelRuns:
                 return None
             pas = self._page_form.get_address(raws) | (vas & np.uint64(self._last.size - 1))
             offsets = pas.astype(np.int64) - memory.base
-        return offsets if 0 <= offsets.min() and offsets.max() < memory.size else None
+        return offsets if offsets.min() >= 0 and offsets.max() < memory.size else None
 
     def _singly(self, vas: Vas, need: int) -> Offsets:
         memory = self._memory

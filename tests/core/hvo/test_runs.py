@@ -80,5 +80,10 @@ def test_a_run_is_cut_where_another_table_begins_and_where_a_folio_has_several()
     runs = Hvo(lab.machine)._runs
     unit = 2 * MIB
     folios = [unit, unit + 0x8000, 3 * unit, unit + 0x10000]
-    assert list(runs.neighbours(folios, 0x8000)) == [folios[:2], folios[2:3], folios[3:]]
-    assert list(runs.neighbours([0, 8 * unit], 8 * unit)) == [[0], [8 * unit]]
+
+    def cut(folios: list[int], span: int) -> list[list[int]]:
+        return list(runs.neighbours(np.array(folios, dtype=np.uint64), span))
+
+    assert cut(folios, 0x8000) == [folios[:2], folios[2:3], folios[3:]]
+    assert cut([0, 8 * unit], 8 * unit) == [[0], [8 * unit]]
+    assert cut([], 0x8000) == []
