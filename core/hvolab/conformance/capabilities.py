@@ -152,7 +152,9 @@ def _history(target: Target) -> str:
     generations = pgprot_of(target, PgprotRole.KERNEL_RO).generations
     if not generations or target.architecture.generations[0] in generations:
         return ""
-    return f"kernels {', '.join(generations)} are declared to have it otherwise than {target.architecture.generations[0]}"
+    return (
+        f"kernels {', '.join(generations)} are declared to have it otherwise than {target.architecture.generations[0]}"
+    )
 
 
 DIRTY_APART = Capability(

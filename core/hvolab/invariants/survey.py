@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,17 +81,18 @@ class Survey:
         return f"VA {va:#x}, entry {entry}, PFN {int(self.frames[position]):#x}"
 
 
-def survey(machine: Machine, ranges: Sequence[tuple[int, int]] | None = None) -> Survey:
-    """Read the vmemmap of ``machine``; ``ranges`` of PFNs limit it (default: all that the machine has)."""
+def survey(machine: Machine) -> Survey:
+    """Read the whole vmemmap of ``machine``."""
     pages, mode = machine.struct_pages, machine.target.mode
-    shift, last = mode.page_shift, mode.last
+    shift, last, leaf = mode.page_shift, mode.last, mode.level(mode.vmemmap_level).size
     starts, offsets, tables, vas = [], [], [], []
     frames: list[Pfns] = []
     raws: list[npt.NDArray[np.uint64]] = []
     total = 0
-    for first, stop in machine.vmemmap if ranges is None else ranges:
-        start = (first - pages.first_pfn) * pages.layout.size >> shift
-        end = -(-(stop - pages.first_pfn) * pages.layout.size >> shift)
+    for first, stop in machine.vmemmap:
+        # whole leaves, as boot maps them: the last may reach beyond the struct pages of RAM, and counts all the same
+        start = (pages.va(first) // leaf * leaf - pages.base) >> shift
+        end = (-(-pages.va(stop) // leaf) * leaf - pages.base) >> shift
         starts.append(start)
         offsets.append(total)
         total += end - start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,7 +89,6 @@ class _Builder:
             )
         byte_order = target.architecture.byte_order
         self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
-        self.memmap_pages: Counter[VmemmapBacking] = Counter()
         self.ranges = self._node_ranges()
         zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
         largest = max(_MAX_PAGE_ORDER, self.mode.levels[-2].shift - self.shift)
@@ -126,9 +124,9 @@ class _Builder:
             scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
         )
         machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
-        boot = self.memmap_pages[VmemmapBacking.BOOT]
+        boot = sum(extent.frames for owner, extent in backing if owner is VmemmapBacking.BOOT)
         machine.counters.nr_memmap_boot_pages = boot
-        machine.counters.nr_memmap_pages = self.memmap_pages.total() - boot
+        machine.counters.nr_memmap_pages = sum(extent.frames for _, extent in backing) - boot
         machine.cpus = [
             ModelCpu(index, self.memory, tables, trace, tlb_capacity=spec.tlb_capacity) for index in range(spec.cpus)
         ]
@@ -213,10 +211,6 @@ class _Builder:
                 owner, pfn = self._vmemmap_block(node, pages.pfn(va), level, first=va == first_va)
                 self.tables.map_leaf(va, pfn, level.name, role, self._new_table)
                 backing.append((owner, Extent(pfn, pfn + (level.size >> self.shift))))
-                # of a leaf that reaches beyond the struct pages of RAM, only what holds some of them counts
-                start = max(va, pages.va(extent.start)) >> self.shift
-                stop = min(va + level.size, pages.va(extent.stop)) - 1 >> self.shift
-                self.memmap_pages[owner] += stop + 1 - start
                 va += level.size
         return backing
 

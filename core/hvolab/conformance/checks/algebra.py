@@ -61,8 +61,10 @@ def _entries(target: Target, *, above: bool) -> Iterator[tuple[str, str, int]]:
     """Prefix of the kernel's names, level and entry of the leaves that HVO meets."""
     if above:
         for name in leaf_levels(target):
-            yield "pmd" if name == target.mode.levels[-2].name else "pud", name, target.leaf(
-                name, 0, PgprotRole.KERNEL_LARGE
+            yield (
+                "pmd" if name == target.mode.levels[-2].name else "pud",
+                name,
+                target.leaf(name, 0, PgprotRole.KERNEL_LARGE),
             )
         return
     for role in (PgprotRole.KERNEL, PgprotRole.KERNEL_RO):

@@ -47,9 +47,7 @@ def every_sequence_is_its_text(subject: Subject) -> None:
         instructions = list(capstone.Cs(architecture, mode).disasm(code, 0))
         told = "; ".join(f"{each.mnemonic} {each.op_str}".rstrip() for each in instructions)
         read = sum(each.size for each in instructions)
-        require(
-            read == len(code), f"{sequence.step}: the bytes after {read} are no instructions", where=sequence.code
-        )
+        require(read == len(code), f"{sequence.step}: the bytes after {read} are no instructions", where=sequence.code)
         require(
             told == sequence.assembly,
             f"{sequence.step}: the bytes are {told!r}, the text says {sequence.assembly!r}",

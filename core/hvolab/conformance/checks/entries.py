@@ -76,9 +76,7 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
             remedy="an entry that maps 2 ** n bytes holds the PA bits from n on",
         )
         beyond = sorted(bit for bit in physical if bit >= mode.pa_bits)
-        require(
-            not beyond, f"{_name(form, level)} holds PA bits {in_words(beyond)} of {mode.pa_bits}", where=subject
-        )
+        require(not beyond, f"{_name(form, level)} holds PA bits {in_words(beyond)} of {mode.pa_bits}", where=subject)
         missing = sorted(set(range(min(physical), mode.pa_bits)) - set(physical))
         require(
             len(missing) <= taken,
@@ -95,9 +93,7 @@ def every_level_has_its_forms(subject: Subject) -> None:
         kinds = [form.kind for form in mode.format.forms if level.name in form.levels]
         last = level is mode.last
         tables = kinds.count(EntryKind.TABLE)
-        require(
-            tables == (0 if last else 1), f"an entry at {level.name} has {tables} forms of a table", where=subject
-        )
+        require(tables == (0 if last else 1), f"an entry at {level.name} has {tables} forms of a table", where=subject)
         require(not last or EntryKind.LEAF in kinds, f"an entry at {level.name} cannot be a leaf", where=subject)
 
 
@@ -131,9 +127,7 @@ def _tell_apart(subject: Subject, entry_format: EntryFormat, level: Level) -> No
         _one_kind(subject, entry_format, level, forms, raw)
 
 
-def _one_kind(
-    subject: Subject, entry_format: EntryFormat, level: Level, forms: list[EntryForm], raw: int
-) -> None:
+def _one_kind(subject: Subject, entry_format: EntryFormat, level: Level, forms: list[EntryForm], raw: int) -> None:
     valid = bool(entry_format.is_valid(level.name, raw))
     matching = [form for form in forms if form.matches(raw)]
     kinds = sorted({form.kind.value for form in matching})

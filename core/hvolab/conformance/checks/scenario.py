@@ -90,9 +90,7 @@ def hvo_rolls_back_where_a_folio_spans_tables(subject: Subject) -> None:
 _ENDLESS = 1000
 
 
-def _fill_calls(
-    build: Callable[[], World], subject: Subject, size: int, folios: int, policy: Policy
-) -> Iterator[int]:
+def _fill_calls(build: Callable[[], World], subject: Subject, size: int, folios: int, policy: Policy) -> Iterator[int]:
     """Fail each allocation call of growing a pool in turn, each on a machine of its own; gives their numbers."""
     number = 0
     while number < _ENDLESS:
