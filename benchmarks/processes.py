@@ -39,8 +39,8 @@ def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int, *, mebibyte
     found: dict[str, list[Figures]] = {name: [] for name in commands}
     for _ in range(repetitions):
         for name, arguments in commands.items():
-            host_memory.warm(mebibytes)
-            found[name].append(measure(arguments))
+            with host_memory.lent(mebibytes):
+                found[name].append(measure(arguments))
     return found
 
 

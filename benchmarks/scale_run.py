@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from benchmarks.huge_machine import HugeMachine
 
 _SAMPLES = 256
+#: Over how long the memory for new head pages is given back: somewhat faster than a batch takes it.
+_SECONDS_PER_FOLIO = 8e-6
 
 
 def main() -> None:
@@ -46,10 +48,10 @@ def run(folios: int, restored: int) -> dict[str, float]:
     machine, hvo = made.machine, Hvo(made.machine)
     before = machine.counters.total
 
-    host_memory.warm(_mebibytes(folios))
-    cpu, start = time.process_time(), time.perf_counter()
-    hvo.optimize_folios(made, made.folios)
-    optimise, optimise_cpu = time.perf_counter() - start, time.process_time() - cpu
+    with host_memory.lent(_mebibytes(folios), folios * _SECONDS_PER_FOLIO):
+        cpu, start = time.process_time(), time.perf_counter()
+        hvo.optimize_folios(made, made.folios)
+        optimise, optimise_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     saved = folios * hvo.sizes(made).saved_pages
     _require(machine.key == folios, f"the key is {machine.key} after {folios} folios were optimised")
@@ -59,10 +61,10 @@ def run(folios: int, restored: int) -> dict[str, float]:
         _check_optimised(made, head)
 
     made.link(made.heads[:restored])
-    host_memory.warm(_mebibytes(restored * hvo.sizes(made).saved_pages))
-    cpu, start = time.process_time(), time.perf_counter()
-    result = hvo.restore_folios(made, made.folios, made.others)
-    restore, restore_cpu = time.perf_counter() - start, time.process_time() - cpu
+    with host_memory.lent(_mebibytes(restored * hvo.sizes(made).saved_pages)):
+        cpu, start = time.process_time(), time.perf_counter()
+        result = hvo.restore_folios(made, made.folios, made.others)
+        restore, restore_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     _require(result == restored, f"restoring {restored} folios gave {result}")
     _require(machine.key == folios - restored, f"the key is {machine.key} after restoring {restored} of {folios}")
