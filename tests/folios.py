@@ -84,9 +84,9 @@ def frames_of(machine: Machine, folio: int, order: int) -> Pfns:
 
 
 def backing_frames(machine: Machine) -> Pfns:
-    """Every frame that backs some of the vmemmap, once, ascending."""
+    """Every frame that holds struct pages of RAM, once, ascending: what the counters of vmemmap pages count."""
     mode, pages = machine.target.mode, machine.struct_pages
-    size = mode.level(mode.vmemmap_level).size
+    size = mode.page_size
     start = pages.va(machine.vmemmap[0][0]) // size * size
     end = -(-pages.va(machine.vmemmap[-1][1]) // size) * size
     frames = np.unique(machine.tables.frames(start, (end - start) >> mode.page_shift))

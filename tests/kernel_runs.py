@@ -341,3 +341,15 @@ def worded(events: Iterable[Event]) -> Log:
 def calls(events: Iterable[Event]) -> Log:
     """The outside calls alone."""
     return [entry for entry in worded(events) if entry[0] != "entries"]
+
+
+def inlined(log: Log) -> Log:
+    """The outside calls as a kernel whose flushes and static keys are inline shows them.
+
+    The key is no call, and a flush of more pages than a table has entries is a full one.
+    Kernel: MAX_DVM_OPS in arch/arm64/include/asm/tlbflush.h, v6.12.
+    """
+    pages = 512 << 12
+    whole = [entry[0] == "flush" and int(entry[2], 16) - int(entry[1], 16) > pages for entry in log]
+    shown = [["flush_all"] if full else entry for full, entry in zip(whole, log, strict=True)]
+    return [entry for entry in shown if entry[0] != "key"]

@@ -5,19 +5,15 @@ Nothing else of hvolab is imported before a test needs it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from hvolab.conformance.summary import Summary
-
 _EVERYTHING = "all"
 _MARKER = "arch"
-_SUMMARY = pytest.StashKey["Summary"]()
+#: Name of the property under which a test of the kit carries its record.
+PROPERTY = "hvolab.conformance"
 _SELECTED = pytest.StashKey["frozenset[str] | None"]()
-#: Name of the property under which a test of the kit carries its record: hvolab.conformance.record.PROPERTY.
-_PROPERTY = "hvolab.conformance"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,21 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--arch",
         action="append",
-        default=None,
         metavar="NAME",
         help="architectures whose tests run, beside those of none: names or aliases, commas between or the option "
         "repeated; by default all",
     )
-    group.addoption(
-        "--conformance-report", default=None, metavar="FILE", help="write what hvolab's conformance kit found as JSON"
-    )
+    group.addoption("--conformance-report", metavar="FILE", help="write what hvolab's conformance kit found as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say what the marker is."""
+    """Say what the marker is, and listen for what the kit finds."""
     config.addinivalue_line(
         "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME leaves the others' out"
     )
+    config.pluginmanager.register(Reporter(config), "hvolab.conformance.reporter")
 
 
 def selected(config: pytest.Config) -> frozenset[str] | None:
@@ -58,7 +52,7 @@ def _resolved(given: list[str] | None) -> frozenset[str] | None:
     if not wanted or _EVERYTHING in wanted:
         return None
     from hvolab.errors import UsageError  # noqa: PLC0415 - not before somebody chooses
-    from hvolab.plugin import registry  # noqa: PLC0415
+    from hvolab.plugin import registry  # noqa: PLC0415 - the same
 
     try:
         return frozenset(registry().architecture(name).name for name in wanted)
@@ -81,26 +75,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep what a test of the kit found; it may have run in another process."""
-    for name, value in report.user_properties:
-        if name == _PROPERTY and report.when == "call" and isinstance(value, dict):
-            _records.append(value)
+class Reporter:
+    """Keeps what the tests of the kit found, whichever process they ran in, and closes the run with it."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._records: list[dict[str, Any]] = []
 
-_records: list[dict[str, object]] = []
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record that a test of the kit carries."""
+        if report.when == "call":
+            self._records += [
+                value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)
+            ]
 
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the summary, and write it where `--conformance-report` says."""
+        if not self._records:
+            return
+        from hvolab.conformance.summary import Summary  # noqa: PLC0415 - only where the kit ran
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Close the run with what the kit found."""
-    if not _records:
-        return
-    from hvolab.conformance.summary import Summary  # noqa: PLC0415 - only where the kit ran
-
-    summary = Summary.of(_records)
-    terminalreporter.section("hvolab conformance")
-    for line in summary.lines():
-        terminalreporter.write_line(line)
-    path = config.getoption("--conformance-report")
-    if path is not None:
-        summary.write(path)
+        summary = Summary.of(self._records)
+        terminalreporter.section("hvolab conformance")
+        for line in summary.lines():
+            terminalreporter.write_line(line)
+        path = self._config.getoption("--conformance-report")
+        if path is not None:
+            summary.write(path)

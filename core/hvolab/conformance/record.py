@@ -7,9 +7,6 @@ from typing import Any
 
 from hvolab.conformance.check import Outcome
 
-#: Name of the property under which a test carries its record.
-PROPERTY = "hvolab.conformance"
-
 
 @dataclass(frozen=True)
 class Record:

@@ -10,7 +10,8 @@ import pytest
 from hvolab.arch import Architecture
 from hvolab.conformance.check import Check, Outcome, Verdict, make
 from hvolab.conformance.checks import CHECKS
-from hvolab.conformance.record import PROPERTY, Record
+from hvolab.conformance.pytest_plugin import PROPERTY
+from hvolab.conformance.record import Record
 from hvolab.conformance.subject import Subject, subjects
 
 Recorder = Callable[[str, object], None]

@@ -75,8 +75,9 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     largest = max(share, default=target.mode.page_size)
     rest = sum(size * count for size, count in share.items() if size != largest)
     total = 0
+    unit = target.mode.level(target.mode.vmemmap_level).size  # as boot maps the vmemmap
     for _ in range(3):  # the vmemmap of what is added describes more memory, ever less of it
-        vmemmap = (total * nodes >> target.mode.page_shift) * V6_12.size
+        vmemmap = _rounded((total * nodes >> target.mode.page_shift) * V6_12.size, unit)
         total = largest * share.get(largest, 0) + _rounded(rest + vmemmap + _MARGIN, largest)
     if nodes > 1:  # a node ends where a leaf of the vmemmap does
         mode = target.mode

@@ -25,7 +25,7 @@ def _optimised(subject: Subject) -> tuple[World, int] | None:
     return world, folio or 0
 
 
-@checks.add(Scope.TARGET, SOUND, READ_ONLY_TAILS)
+@checks.add(Scope.TARGET, SOUND, READ_ONLY_TAILS, EFFECTIVE_FLUSH)
 def a_store_to_a_tail_faults(subject: Subject) -> None:
     """A store, and a compare-and-swap that succeeds, to a tail of an optimised folio fault with a permission fault."""
     made = _optimised(subject)
@@ -68,7 +68,8 @@ def flush_tlb_all_forgets_everything(subject: Subject) -> None:
     machine = world.machine
     pages = machine.struct_pages
     cpu = machine.cpus[0]
-    vas = [pages.base, pages.base + machine.target.mode.page_size, machine.page_to_virt(machine.memory.first_pfn)]
+    first = pages.va(machine.memory.first_pfn)
+    vas = [first, first + machine.target.mode.page_size, machine.page_to_virt(machine.memory.first_pfn)]
     for va in vas:
         cpu.load_word(va)
     held = cpu.cached_translations()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from hvolab.conformance.capabilities import SOUND
+from hvolab.conformance.capabilities import EFFECTIVE_FLUSH, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.worlds import World, memory_for, optimizable_sizes
@@ -33,7 +33,7 @@ def _sound(findings: Iterable[Finding], when: str, subject: Subject) -> None:
     require(wrong is None, f"{when}: {wrong}", where=subject)
 
 
-@checks.add(Scope.TARGET, SOUND)
+@checks.add(Scope.TARGET, SOUND, EFFECTIVE_FLUSH)
 def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
     """Pools of every size are filled, optimised, stored to and drained: all invariants hold, and savings are right."""
     target = subject.target
@@ -60,7 +60,7 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
         require(boot.memmap_total == restored.memmap_total, "the vmemmap is not what it was at boot", where=subject)
 
 
-@checks.add(Scope.TARGET, SOUND)
+@checks.add(Scope.TARGET, SOUND, EFFECTIVE_FLUSH)
 def hvo_holds_under_every_allocation_failure(subject: Subject) -> None:
     """Whichever allocation fails while a pool of the smallest size grows and shrinks, once or from then on, all holds."""
     target = subject.target
@@ -74,7 +74,7 @@ def hvo_holds_under_every_allocation_failure(subject: Subject) -> None:
         _drain_calls(World(target, {size: _FOLIOS}), subject, size, policy)
 
 
-@checks.add(Scope.FORMAT, SOUND)
+@checks.add(Scope.FORMAT, SOUND, EFFECTIVE_FLUSH)
 def hvo_rolls_back_where_a_folio_spans_tables(subject: Subject) -> None:
     """Whichever allocation fails while one page of a larger size is optimised, all holds and it can be tried again."""
     target = subject.target

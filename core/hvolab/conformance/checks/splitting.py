@@ -53,15 +53,23 @@ def a_split_drops_what_marks_a_large_leaf(subject: Subject) -> None:
 
 
 def _size_mark(target: Target) -> int:
-    """The bits that are set in a leaf above the last level to tell it, and that no page needs."""
+    """The bits that are set in a leaf above the last level to tell it from a table, and that no page needs."""
     entry_format = target.mode.format
+    page_form = entry_format.form(target.mode.last.name, EntryKind.LEAF)
     page = 0
-    for match in entry_format.form(target.mode.last.name, EntryKind.LEAF).recognise:
+    for match in page_form.recognise:
         page |= match.mask
     mark = 0
     for name in leaf_levels(target):
-        for match in entry_format.form(name, EntryKind.LEAF).recognise:
-            mark |= match.value & ~page
+        leaf = entry_format.form(name, EntryKind.LEAF)
+        (table,) = entry_format.form(name, EntryKind.TABLE).recognise
+        # a field that a large leaf has in another place had to make room for the mark, and is a page's own there
+        moved = 0
+        for field in page_form.fields:
+            if field.name in leaf.by_name and leaf.by_name[field.name].low != field.low:
+                moved |= field.mask
+        for match in leaf.recognise:
+            mark |= match.value & ~table.value & ~page & ~moved
     return mark
 
 

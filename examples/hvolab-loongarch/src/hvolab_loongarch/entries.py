@@ -12,9 +12,9 @@ PA_BITS = 48
 V, D = 1 << 0, 1 << 1
 NO_READ, NO_EXEC = 1 << 61, 1 << 62
 _HUGE = 1 << 6
-#: The kernel's window onto all memory, DMW1: a table entry holds the table's VA in it.
-_WINDOW, _WINDOW_SHIFT = 0x9000, 48
-_WINDOW_MASK = 0xFFFF << _WINDOW_SHIFT
+#: The kernel's window onto all memory, DMW1, by the upper bits of its VAs: a table entry holds the table's VA in it.
+_WINDOW, _WINDOW_SHIFT = 0x9, 60
+_WINDOW_MASK = 0xF << _WINDOW_SHIFT
 _MANUAL = "LoongArch Reference Manual, volume 1, section 5.4.5"
 
 _LOW = (
@@ -46,7 +46,7 @@ def _table(levels: tuple[str, ...], page_shift: int) -> EntryForm:
         levels,
         (Match(_WINDOW_MASK | _HUGE, _WINDOW << _WINDOW_SHIFT),),
         (AddressPart(page_shift, PA_BITS - page_shift, page_shift),),
-        (Field("WINDOW", _WINDOW_SHIFT, 16, "upper bits of the table's VA in the direct-mapped window: 0x9000"),),
+        (Field("WINDOW", _WINDOW_SHIFT, 4, "upper bits (VSEG) of the table's VA in the direct-mapped window: 9"),),
         source="arch/loongarch/include/asm/pgalloc.h, pmd_populate_kernel(); LDDIR drops the bits above the PA width",
         constant=values(WINDOW=_WINDOW),
     )

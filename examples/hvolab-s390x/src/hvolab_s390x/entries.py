@@ -75,13 +75,13 @@ _REGION3_TABLE = EntryForm(
     constant=values(TT=_REGION3 >> 2, TL=3),
 )
 
-_PAGE_TABLE_SHIFT = 11
 _SEGMENT_TABLE = EntryForm(
     EntryKind.TABLE,
     ("pmd",),
     (Match(_INVALID | _TYPE | _LARGE, _SEGMENT),),
-    # a page table is 2 KiB, half a frame, so its origin has one bit more than a PFN
-    (AddressPart(_PAGE_TABLE_SHIFT, PA_BITS - _PAGE_TABLE_SHIFT, _PAGE_TABLE_SHIFT),),
+    # a page table is half a frame, and its origin has one bit more than a PFN: hvolab gives each table a frame of its
+    # own, as page_table_alloc() does for the kernel, so that bit 11 of the origin, for the second half, is taken for reserved
+    (AddressPart(PAGE_SHIFT, PA_BITS - PAGE_SHIFT, PAGE_SHIFT),),
     (
         Field("SOFT_0", 0, 1, "software"),
         Field("SOFT_1", 1, 1, "software"),
