@@ -84,9 +84,9 @@ def frames_of(machine: Machine, folio: int, order: int) -> Pfns:
 
 
 def backing_frames(machine: Machine) -> Pfns:
-    """Every frame that holds struct pages of RAM, once, ascending: what the counters of vmemmap pages count."""
+    """Every frame of the leaves that boot maps the vmemmap by, once, ascending: what the counters count."""
     mode, pages = machine.target.mode, machine.struct_pages
-    size = mode.page_size
+    size = mode.level(mode.vmemmap_level).size
     start = pages.va(machine.vmemmap[0][0]) // size * size
     end = -(-pages.va(machine.vmemmap[-1][1]) // size) * size
     frames = np.unique(machine.tables.frames(start, (end - start) >> mode.page_shift))

@@ -1,7 +1,7 @@
 """Known facts about an architecture, from manuals and running kernels, against which a description can be held.
 
-What a description says may agree with itself and still be wrong, such as a field that is off by one everywhere. These are
-the anchors: written out in full, never computed from the description.
+What a description says may agree with itself and still be wrong, such as a field that is off by one everywhere. These
+are the anchors: written out in full, never computed from the description.
 """
 
 from __future__ import annotations
