@@ -101,6 +101,7 @@ class FolioPages:
         layout = self.layout
 
         def fresh(words: Words, done: int) -> None:
+            """Fill struct pages as boot does, the ``done``-th on."""
             words[:] = 0
             words[:, layout.flags // WORD] = links
             start = folio + (first + done) * layout.size + layout.lru_next

@@ -23,7 +23,7 @@ _TARGETS = [
 ]
 
 
-def side_by_side(together: Pools, apart: Pools, failures: tuple[FailurePolicy, FailurePolicy] | None = None) -> None:
+def check_side_by_side(together: Pools, apart: Pools, failures: tuple[FailurePolicy, FailurePolicy] | None = None) -> None:
     """Grow, shrink and grow a pool of 2 MiB folios on both; every byte agrees after each step."""
     for count in (70, 20, 90, 0):
         for position, lab in enumerate((together, apart)):
@@ -59,7 +59,7 @@ def test_a_run_leaves_what_folio_by_folio_leaves(
         monkeypatch.setattr(FolioRuns, step, counted)
     spec = replace(_SPEC, vmemmap=backing)
     together, apart = pools(spec, target), single_steps(target, spec)
-    side_by_side(together, apart)
+    check_side_by_side(together, apart)
     assert together.machine.counters == apart.machine.counters
     assert together.machine.grace_periods == apart.machine.grace_periods
     assert together.frames.free_frames == apart.frames.free_frames
@@ -70,9 +70,9 @@ def test_a_run_leaves_what_folio_by_folio_leaves(
 
 def test_with_a_failure_armed_it_goes_folio_by_folio() -> None:
     together, apart = pools(_SPEC), single_steps(x86_64(), _SPEC)
-    side_by_side(together, apart, (FailCalls(frozenset({9})), FailCalls(frozenset({9}))))
+    check_side_by_side(together, apart, (FailCalls(frozenset({9})), FailCalls(frozenset({9}))))
     together, apart = pools(_SPEC), single_steps(x86_64(), _SPEC)
-    side_by_side(together, apart, (FailFrom(30), FailFrom(30)))
+    check_side_by_side(together, apart, (FailFrom(30), FailFrom(30)))
 
 
 def test_a_run_is_cut_where_another_table_begins_and_where_a_folio_has_several() -> None:
