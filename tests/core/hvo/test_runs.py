@@ -23,7 +23,9 @@ _TARGETS = [
 ]
 
 
-def check_side_by_side(together: Pools, apart: Pools, failures: tuple[FailurePolicy, FailurePolicy] | None = None) -> None:
+def check_side_by_side(
+    together: Pools, apart: Pools, failures: tuple[FailurePolicy, FailurePolicy] | None = None
+) -> None:
     """Grow, shrink and grow a pool of 2 MiB folios on both; every byte agrees after each step."""
     for count in (70, 20, 90, 0):
         for position, lab in enumerate((together, apart)):
