@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.report import BenchmarkError
 from hvolab.arch import Target
 from hvolab.machine import Machine, MachineSpec, build_machine, lists
-from hvolab.machine.frames import FrameAllocator
 from hvolab.plugin import registry
 
 ORDER = 9
@@ -59,14 +57,13 @@ def build(folios: int) -> HugeMachine:
     """
     target = registry().architecture("x86_64").select("4-level")
     huge = target.mode.page_size << ORDER
-    room = -(-folios * huge // 32 // _GIB) * _GIB  # vmemmap, page tables, and the head pages that HVO allocates
+    # below the folios: vmemmap, page tables and the head pages that HVO allocates. All of that fits in ZONE_NORMAL,
+    # from which the allocator takes the lowest frames first, so that it never comes to the folios
+    low = max(zone.limit for zone in target.architecture.zone_limits)
+    room = low + -(-folios * huge // 48 // _GIB) * _GIB
     spec = MachineSpec(memory=folios * huge + room, deferred_struct_pages=True, tlb_capacity=1024, release_freed=True)
     machine = build_machine(target, spec)
     first = machine.memory.first_pfn + (room >> target.mode.page_shift)
-    frames = machine.frames
-    if not isinstance(frames, FrameAllocator):
-        raise BenchmarkError(f"the frames of a built machine are handed out by {type(frames).__name__}")
-    # the allocator hands out the lowest frames first and never comes to the folios at the top
     heads = first + (np.arange(folios, dtype=np.int64) << ORDER)
     for start in range(0, folios, _CHUNK):
         _fill_first_pages(target, machine, heads[start : start + _CHUNK])
