@@ -154,7 +154,8 @@ class EntryFormat:
     """All forms of a paging mode's entries.
 
     valid       the pattern of an entry that the walker does not take for absent
-    forms       tables and leaves; at most one of each kind per level
+    forms       tables and leaves, in the order in which they are recognised; of several of one kind at a level the
+                last is the plain one, those before it are told from it by more bits
     entry_bits  width of an entry
     valid_at    (level, patterns) of the levels where validity is told otherwise: an entry there is valid where any
                 of the patterns matches
@@ -188,16 +189,18 @@ class EntryFormat:
         return dict(self.empty_at).get(level, 0)
 
     def form(self, level: str, kind: EntryKind) -> EntryForm:
-        """The form of ``kind`` at ``level``; raises EncodingError where there is none."""
-        for form in self.forms:
+        """The plain form of ``kind`` at ``level``; raises EncodingError where there is none."""
+        for form in reversed(self.forms):
             if form.kind is kind and level in form.levels:
                 return form
         offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
         raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
 
     def leaf_form(self, level: str) -> EntryForm | None:
-        """The form of a leaf at ``level``; ``None`` where there are no leaves."""
-        return next((form for form in self.forms if form.kind is EntryKind.LEAF and level in form.levels), None)
+        """The plain form of a leaf at ``level``; ``None`` where there are no leaves."""
+        return next(
+            (form for form in reversed(self.forms) if form.kind is EntryKind.LEAF and level in form.levels), None
+        )
 
     def recognise(self, level: str, raw: int) -> EntryForm | None:
         """The form that ``raw`` has at ``level``; ``None`` where it has none that is defined there."""

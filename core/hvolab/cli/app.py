@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hvolab import __version__
-from hvolab.cli import arches, pte, run
+from hvolab.cli import arches, conformance, new, pte, run
 from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_problems
 from hvolab.cli.output import end_of_pipe
 from hvolab.errors import HvolabError
@@ -53,6 +53,8 @@ def build_app() -> typer.Typer:
     app.command("run")(run.run)
     app.command("arches")(arches.arches)
     app.command("pte")(pte.pte)
+    app.command("conformance")(conformance.conformance)
+    app.add_typer(new.app)
     registry().add_commands(app)
     return app
 

@@ -1,0 +1,59 @@
+"""`hvolab new arch NAME`: write a package for a new architecture plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hvolab.cli.options import JsonOption
+
+app = typer.Typer(name="new", help="Write a new plugin to start from.", no_args_is_help=True)
+
+
+@app.callback()
+def new() -> None:
+    """Write a new plugin to start from."""
+
+
+@app.command("arch")
+def arch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, underscores; as arch/ in the kernel.")],
+    directory: Annotated[
+        Path, typer.Option("--directory", "-d", metavar="DIR", help="Where its folder hvolab-NAME is made.")
+    ] = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Write an installable package that describes an architecture: made up, valid, and with the stages of porting."""
+    from importlib.util import find_spec
+
+    from hvolab.authoring import package_of, write_architecture
+    from hvolab.cli.output import print_json
+    from hvolab.errors import UsageError
+    from hvolab.plugin import registry
+
+    taken = {
+        known.casefold(): architecture.name
+        for architecture in registry().architectures().values()
+        for known in (architecture.name, *architecture.aliases)
+    }
+    if name.casefold() in taken:
+        raise UsageError(
+            f"{name!r} is the name or an alias of an architecture that is described already",
+            where=f"architecture {taken[name.casefold()]}",
+            remedy="choose another name, or uninstall the plugin that describes it",
+        )
+    if find_spec(package_of(name)) is not None:
+        raise UsageError(
+            f"there is a Python package {package_of(name)} already",
+            remedy="choose another name, or uninstall what brings it",
+        )
+    written = write_architecture(name, directory)
+    if json:
+        print_json({"name": name, "files": [str(path) for path in written]})
+        return
+    folder = next(path.parent for path in written if path.name == "pyproject.toml")
+    for path in written:
+        typer.echo(path)
+    typer.echo(f"\nWhat it describes is made up. Next:\n  pip install --editable {folder}\n  pytest {folder}")

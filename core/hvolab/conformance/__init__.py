@@ -1,0 +1,39 @@
+"""The conformance kit: takes what an architecture plugin declares, and proves it.
+
+For an installed plugin there is nothing to write: `hvolab conformance NAME`, or `pytest --pyargs hvolab.conformance
+--arch NAME`. In the plugin's own suite, one class:
+
+    from hvolab.conformance import Conformance
+    from my_package.description import MY_ARCH
+
+    class TestMine(Conformance):
+        architecture = MY_ARCH
+
+pytest loads this package for the option `--arch` in every run, so nothing is imported here before it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hvolab.conformance.suite import Conformance
+
+__all__ = ["KIT", "Conformance"]
+
+#: Release of the kit. Checks that a minor release adds are advisory in it for plugins written for an earlier one.
+KIT = "1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import the suite when it is asked for; it needs pytest and hypothesis."""
+    if name != "Conformance":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from hvolab.conformance.suite import Conformance  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        if error.name in {"hypothesis", "pytest"}:
+            message = f"the conformance kit needs {error.name}: pip install 'hvolab[conformance]'"
+            raise ModuleNotFoundError(message, name=error.name) from error
+        raise
+    return Conformance

@@ -1,0 +1,34 @@
+"""All checks of the kit, in the order in which a porter meets what they prove."""
+
+from __future__ import annotations
+
+from hvolab.conformance.check import Check
+from hvolab.conformance.checks import (
+    algebra,
+    behaviour,
+    codec,
+    description,
+    emulation,
+    entries,
+    geometry,
+    known,
+    protections,
+    scenario,
+    sizes,
+    splitting,
+)
+
+CHECKS: tuple[Check, ...] = (
+    *description.checks,
+    *geometry.checks,
+    *sizes.checks,
+    *entries.checks,
+    *codec.checks,
+    *protections.checks,
+    *algebra.checks,
+    *splitting.checks,
+    *known.checks,
+    *behaviour.checks,
+    *scenario.checks,
+    *emulation.checks,
+)

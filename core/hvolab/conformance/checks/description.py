@@ -1,0 +1,42 @@
+"""The description as a whole: it can be resolved in every way that it offers, and nothing in it is idle."""
+
+from __future__ import annotations
+
+from hvolab.conformance import KIT
+from hvolab.conformance.check import Checks, require
+from hvolab.conformance.subject import Scope, Subject, subjects
+from hvolab.conformance.version import parse_release
+
+checks = Checks()
+
+
+@checks.add(Scope.ARCHITECTURE)
+def the_description_is_sound(subject: Subject) -> None:
+    """Every mode, profile, generation and feature can be selected, and contradicts nothing."""
+    for offered in subjects(subject.architecture, Scope.TARGET):
+        require(offered.target.mode.levels, "a mode without levels", where=offered)
+    subject.architecture.check()
+
+
+@checks.add(Scope.ARCHITECTURE)
+def the_kit_is_one_that_exists(subject: Subject) -> None:
+    """The kit that the plugin was written for is not newer than this one."""
+    written_for = subject.architecture.kit
+    require(
+        parse_release(written_for) <= parse_release(KIT),
+        f"the plugin was written for kit {written_for}, and this is {KIT}",
+        where="Architecture.kit",
+        remedy="install a newer hvolab, or name the release that the plugin was tried with",
+    )
+
+
+@checks.add(Scope.ARCHITECTURE)
+def every_feature_changes_something(subject: Subject) -> None:
+    """A feature that is declared changes bits, forms, sizes or behaviour."""
+    for feature in subject.architecture.features:
+        changes = (*feature.adds, *feature.forms, *feature.sets, *feature.clears, *feature.huge_page_levels)
+        require(
+            changes or feature.traits or feature.mmu,
+            f"feature {feature.name!r} changes nothing",
+            remedy="declare the fields that it adds, sets or clears, or leave it out",
+        )

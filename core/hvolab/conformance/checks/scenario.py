@@ -1,0 +1,139 @@
+"""HVO itself on the architecture: pools that grow and shrink, and every allocation that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hvolab.conformance.capabilities import (
+    EFFECTIVE_FLUSH,
+    SAVINGS,
+    SOUND,
+    SPANNING,
+    optimizable_sizes,
+    spanning_sizes,
+)
+from hvolab.conformance.check import Checks, require
+from hvolab.conformance.subject import Scope, Subject
+from hvolab.conformance.worlds import World, memory_for
+from hvolab.hugetlb import Pool
+from hvolab.invariants import Finding, Monitor, check
+from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.scenario import ScenarioSpec, run_scenario
+
+checks = Checks()
+Policy = Callable[[int], FailurePolicy]
+#: Machines for larger pages than this have more struct pages than a check should wait for.
+_LARGEST = 2 << 30
+_FOLIOS = 2
+
+
+def _once(number: int) -> FailurePolicy:
+    return FailCalls(frozenset({number}))
+
+
+_POLICIES: tuple[Policy, ...] = (_once, FailFrom)
+
+
+def _sound(findings: Iterable[Finding], when: str, subject: Subject) -> None:
+    """Fail with the first finding that the description does not foretell."""
+    wrong = next((finding for finding in findings if not finding.declared), None)
+    require(wrong is None, f"{when}: {wrong}", where=subject)
+
+
+@checks.add(Scope.TARGET, SOUND, SAVINGS, EFFECTIVE_FLUSH)
+def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
+    """Pools of every size are filled, optimised, stored to and drained: all invariants hold, and savings are right."""
+    target = subject.target
+    for size in optimizable_sizes(target):
+        if size > _LARGEST or (size > target.mode.levels[-2].size and not subject.is_default):
+            continue
+        asked = {size: 1 if size > target.mode.levels[-2].size else _FOLIOS}
+        result = run_scenario(ScenarioSpec(target, memory_for(target, asked), hugepages=asked))
+        _sound((counted.finding for counted in result.findings), f"with pages of {size:#x} bytes", subject)
+        (pool,) = result.pools
+        require(
+            (pool.filled, pool.optimised, pool.left) == (pool.asked, pool.asked, 0),
+            f"of {pool.asked} pages of {size:#x} bytes {pool.filled} were there, {pool.optimised} optimised, "
+            f"and {pool.left} left at the end",
+            where=subject,
+        )
+        expected = pool.asked * pool.sizes.saved_pages
+        boot, optimised, restored = (stage.counts for stage in result.stages)
+        require(
+            result.frames_saved == expected == restored.memmap_total - optimised.memmap_total,
+            f"{result.frames_saved} frames were saved, not {expected}",
+            where=subject,
+        )
+        require(boot.memmap_total == restored.memmap_total, "the vmemmap is not what it was at boot", where=subject)
+
+
+@checks.add(Scope.TARGET, SOUND, SAVINGS, EFFECTIVE_FLUSH)
+def hvo_holds_under_every_allocation_failure(subject: Subject) -> None:
+    """Whichever allocation fails while a pool of the smallest size grows and shrinks, once or from then on, all hold.
+
+    All: the invariants. Each failure is followed by another try, which must succeed.
+    """
+    target = subject.target
+    size = optimizable_sizes(target)[0]
+    for policy in _POLICIES:
+        _fail_each_of_growing(subject, size, _FOLIOS, policy)
+        _fail_each_of_draining(World(target, {size: _FOLIOS}), subject, size, policy)
+
+
+@checks.add(Scope.MODE, SOUND, SPANNING, EFFECTIVE_FLUSH)
+def hvo_rolls_back_where_a_folio_spans_tables(subject: Subject) -> None:
+    """Whichever allocation fails while a page of a larger size is optimised, all holds and it can be tried again."""
+    _fail_each_of_growing(subject, spanning_sizes(subject.target)[0], 1, _once)
+
+
+#: More allocation calls than growing a pool of a few folios can take.
+_ENDLESS = 1000
+
+
+def _fail_each_of_growing(subject: Subject, size: int, folios: int, policy: Policy) -> None:
+    """Fail each allocation call of growing a pool in turn, each on a machine of its own."""
+    for number in range(1, _ENDLESS):
+        world = World(subject.target, {size: folios})
+        pool, failing = world.pool(size), policy(number)
+        world.frames.failure = failing
+        monitor = Monitor(world.machine)
+        when = f"allocation {number} of growing a pool of {size:#x} bytes failed ({policy.__name__.strip('_')})"
+        with monitor.watch():
+            pool.set_max_huge_pages(folios)
+            _sound([*check(world.machine, world.pools), *monitor.findings], when, subject)
+            if failing.calls < number:
+                return
+            world.frames.failure = NeverFail()
+            pool.set_max_huge_pages(folios)
+        _sound([*check(world.machine, world.pools), *monitor.findings], f"{when}, and was tried again", subject)
+        require(pool.h.nr == folios, f"{when}: the pool has {pool.h.nr} folios after another try", where=subject)
+    require(holds=False, what="growing a pool never ends", where=subject)
+
+
+def _fail_each_of_draining(world: World, subject: Subject, size: int, policy: Policy) -> None:
+    """Fail each allocation call of draining a pool in turn, on one machine that is refilled each time."""
+    pool = world.pool(size)
+    for number in range(1, _ENDLESS):
+        pool.set_max_huge_pages(_FOLIOS)
+        optimised = [folio for folio in pool.live if world.hvo.folio_optimized(folio)]
+        failing = policy(number)
+        world.frames.failure = failing
+        monitor = Monitor(world.machine)
+        with monitor.watch():
+            pool.set_max_huge_pages(0)
+        world.frames.failure = NeverFail()
+        when = f"allocation {number} of draining a pool of {size:#x} bytes failed ({policy.__name__.strip('_')})"
+        _sound([*check(world.machine, world.pools), *monitor.findings], when, subject)
+        if failing.calls < number:
+            require(len(optimised) == _FOLIOS, f"{len(optimised)} of {_FOLIOS} were optimised", where=subject)
+            return
+        _drained(pool)
+        _sound(check(world.machine, world.pools), f"{when}, and memory came back", subject)
+        require(pool.h.nr == 0, f"{when}: {pool.h.nr} folios are left", where=subject)
+    require(holds=False, what="draining a pool never ends", where=subject)
+
+
+def _drained(pool: Pool) -> None:
+    """Drain what a failed restore left: free surplus folios become persistent ones first, as an administrator does."""
+    pool.set_max_huge_pages(pool.h.nr)
+    pool.set_max_huge_pages(0)

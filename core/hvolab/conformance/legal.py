@@ -1,0 +1,43 @@
+"""Finds entries that are legal in a form, to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+
+from hvolab.arch import EntryForm, EntryFormat, Field
+
+#: Fields wider than this have only their edges tried.
+_EXHAUSTIVE_WIDTH = 8
+
+
+def values_of(field: Field) -> list[int]:
+    """Values of a field to try: all, or for a wide one each bit, none, and all of them."""
+    if field.width <= _EXHAUSTIVE_WIDTH:
+        return list(range(field.limit))
+    return [0, field.limit - 1, *(1 << bit for bit in range(field.width))]
+
+
+def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> list[int]:
+    """One legal entry for each pattern of ``form`` that has any, address 0; few other bits are set."""
+    found: list[int] = []
+    for match in form.recognise:
+        legal = (raw for raw in _candidates(form, match.value) if _is_legal(entry_format, level, form, raw))
+        found += [raw for raw in (next(legal, None),) if raw is not None]
+    return found
+
+
+def _is_legal(entry_format: EntryFormat, level: str, form: EntryForm, raw: int) -> bool:
+    return entry_format.recognise(level, raw) is form and not entry_format.broken_rules(level, raw)
+
+
+def _candidates(form: EntryForm, base: int) -> Iterator[int]:
+    """The base, then with each value of one field, then of two."""
+    yield base
+    for number in (1, 2):
+        for fields in combinations(form.fields, number):
+            for chosen in product(*(values_of(field) for field in fields)):
+                raw = base
+                for field, value in zip(fields, chosen, strict=True):
+                    raw = raw & ~field.mask | value << field.low
+                yield raw

@@ -1,0 +1,104 @@
+"""What pytest loads of hvolab in every run: the option `--arch`, the marker `arch`, the conformance kit's summary.
+
+Nothing else of hvolab is imported before a test needs it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+_EVERYTHING = "all"
+_MARKER = "arch"
+#: Name of the property under which a test of the kit carries its record.
+PROPERTY = "hvolab.conformance"
+_SELECTED = pytest.StashKey["frozenset[str] | None"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("hvolab")
+    group.addoption(
+        "--arch",
+        action="append",
+        metavar="NAME",
+        help="architectures whose tests run, beside those of none: names or aliases, commas between or the option "
+        "repeated; by default all",
+    )
+    group.addoption("--conformance-report", metavar="FILE", help="write what hvolab's conformance kit found as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the marker is, and listen for what the kit finds."""
+    config.addinivalue_line(
+        "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME leaves the others' out"
+    )
+    config.pluginmanager.register(Reporter(config), "hvolab.conformance.reporter")
+
+
+def selected(config: pytest.Config) -> frozenset[str] | None:
+    """Names of the architectures that `--arch` chooses, aliases resolved; ``None``: all.
+
+    Raises pytest.UsageError for a name that no plugin describes.
+    """
+    if _SELECTED not in config.stash:
+        config.stash[_SELECTED] = _resolved(config.getoption("--arch"))
+    return config.stash[_SELECTED]
+
+
+def _resolved(given: list[str] | None) -> frozenset[str] | None:
+    wanted = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
+    if not wanted or _EVERYTHING in wanted:
+        return None
+    from hvolab.errors import UsageError  # noqa: PLC0415 - not before somebody chooses
+    from hvolab.plugin import registry  # noqa: PLC0415 - the same
+
+    try:
+        return frozenset(registry().architecture(name).name for name in wanted)
+    except UsageError as error:
+        raise pytest.UsageError(f"--arch: {error}") from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of other architectures than those that `--arch` chooses."""
+    names = selected(config)
+    if names is None:
+        return
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        marked = {name for mark in item.iter_markers(_MARKER) for name in mark.args}
+        (left if marked and not marked & names else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+class Reporter:
+    """Keeps what the tests of the kit found, whichever process they ran in, and closes the run with it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._records: list[dict[str, Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record that a test of the kit carries."""
+        if report.when == "call":
+            self._records += [
+                value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)
+            ]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the summary, and write it where `--conformance-report` says."""
+        if not self._records:
+            return
+        from hvolab.conformance.summary import Summary  # noqa: PLC0415 - only where the kit ran
+
+        summary = Summary.of(self._records)
+        terminalreporter.section("hvolab conformance")
+        for line in summary.lines():
+            terminalreporter.write_line(line)
+        path = self._config.getoption("--conformance-report")
+        if path is not None:
+            summary.write(path)

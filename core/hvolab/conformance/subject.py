@@ -1,0 +1,80 @@
+"""What a check is about: an architecture as a whole, one of its modes, or one target."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from hvolab.arch import Architecture, PagingMode, Target
+
+
+class Scope(enum.Enum):
+    """How often a check is made."""
+
+    ARCHITECTURE = "once"
+    MODE = "for each paging mode"
+    FORMAT = "for each paging mode, and with each feature singly"
+    TARGET = "for each mode, profile and generation, and with each feature singly"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing that a check is about.
+
+    architecture  the description
+    mode_name     name of the mode; empty for the architecture as a whole
+    profile, generation, features  what is selected; ``None``: the default
+    """
+
+    architecture: Architecture
+    mode_name: str = ""
+    profile: str | None = None
+    generation: str | None = None
+    features: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> PagingMode:
+        """The mode as it is declared, whether or not it agrees with itself."""
+        return self.architecture.mode(self.mode_name)
+
+    @cached_property
+    def target(self) -> Target:
+        """What is selected, resolved; raises DescriptionError or EncodingError where the description is not sound."""
+        return self.architecture.select(
+            self.mode_name, profile=self.profile, generation=self.generation, features=self.features
+        )
+
+    @property
+    def is_default(self) -> bool:
+        """Whether only the mode is chosen."""
+        return (self.profile, self.generation, self.features) == (None, None, ())
+
+    @property
+    def choice(self) -> str:
+        """Profile, generation and features in words; empty where they are the default."""
+        words = [word for word in (self.profile, self.generation) if word is not None]
+        return " ".join([*words, *(f"+{feature}" for feature in self.features)])
+
+    def __str__(self) -> str:
+        return " ".join(word for word in (self.architecture.name, self.mode_name, self.choice) if word)
+
+
+def subjects(architecture: Architecture, scope: Scope) -> Iterator[Subject]:
+    """Everything that a check of ``scope`` is made for."""
+    if scope is Scope.ARCHITECTURE:
+        yield Subject(architecture)
+        return
+    for mode in architecture.modes:
+        yield Subject(architecture, mode.name)
+        if scope is Scope.MODE:
+            continue
+        if scope is Scope.TARGET:
+            for profile in architecture.profiles:
+                for generation in architecture.generations:
+                    if (profile, generation) != (architecture.profiles[0], architecture.generations[0]):
+                        yield Subject(architecture, mode.name, profile, generation)
+        for feature in architecture.features:
+            if not feature.modes or mode.name in feature.modes:
+                yield Subject(architecture, mode.name, features=(feature.name,))

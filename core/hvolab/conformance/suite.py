@@ -1,0 +1,82 @@
+"""The class that a plugin's own tests subclass: one test for each check of the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import pytest
+
+from hvolab.arch import Architecture
+from hvolab.conformance.check import Check, Outcome, Verdict, make
+from hvolab.conformance.checks import CHECKS
+from hvolab.conformance.pytest_plugin import PROPERTY
+from hvolab.conformance.record import Record
+from hvolab.conformance.subject import Subject, subjects
+
+Recorder = Callable[[str, object], None]
+
+
+class Conformance:
+    """Every check of the kit, as tests for one architecture.
+
+    architecture  the description; all that a subclass has to say
+    checks        the checks, all of the kit's
+    """
+
+    architecture: ClassVar[Architecture]
+    checks: ClassVar[tuple[Check, ...]] = CHECKS
+
+    @classmethod
+    def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
+        """What the tests are made for."""
+        del config  # a plugin's own class says it itself; the installed kit asks the option --arch
+        return (cls.architecture,)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a test of each check for each mode, profile, generation and feature that it is about."""
+        if "subject" not in metafunc.fixturenames:
+            return
+        check: Check = getattr(metafunc.function, _CHECK)
+        metafunc.parametrize(
+            "subject",
+            [
+                pytest.param(subject, id=str(subject), marks=pytest.mark.arch(architecture.name))
+                for architecture in self.architectures(metafunc.config)
+                for subject in subjects(architecture, check.scope)
+            ],
+        )
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Give the subclass one test for each of its checks."""
+        super().__init_subclass__(**arguments)
+        for check in cls.checks:
+            setattr(cls, f"test_{check.name}", _test_of(check))
+
+
+_CHECK = "hvolab_check"
+
+
+def _test_of(check: Check) -> Callable[..., None]:
+    def test(self: Conformance, subject: Subject, record_property: Recorder) -> None:
+        del self
+        outcome = make(check, subject)
+        record_property(PROPERTY, Record.of(outcome).as_dict())
+        _report(outcome)
+
+    test.__name__ = f"test_{check.name}"
+    test.__doc__ = check.proves
+    setattr(test, _CHECK, check)
+    return test
+
+
+def _report(outcome: Outcome) -> None:
+    """Tell pytest what came of a check."""
+    __tracebackhide__ = True
+    if outcome.verdict is Verdict.SKIPPED:
+        pytest.skip(outcome.reason)
+    if outcome.verdict is Verdict.ADVISORY:
+        since, written_for = outcome.check.since, outcome.subject.architecture.kit
+        pytest.xfail(f"advisory, new in kit {since}, the plugin is for {written_for}: {outcome.reason}")
+    if outcome.verdict is Verdict.FAILED:
+        pytest.fail(f"{outcome.check.proves}\n{outcome.reason}", pytrace=False)

@@ -1,0 +1,24 @@
+"""The kit for installed plugins: `pytest --pyargs hvolab.conformance --arch NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from hvolab.arch import Architecture
+from hvolab.conformance import Conformance
+from hvolab.conformance.pytest_plugin import selected
+from hvolab.plugin import registry
+
+
+class TestConformance(Conformance):
+    """The architectures that `--arch` names, by default every one that a plugin describes."""
+
+    @classmethod
+    def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
+        """What `--arch` names."""
+        names = selected(config)
+        if names is None:
+            return registry().architectures().values()
+        return [architecture for architecture in registry().architectures().values() if architecture.name in names]

@@ -1,0 +1,44 @@
+"""The machines that checks build: as small as the huge pages that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hvolab.arch import Target
+from hvolab.errors import MachineError
+from hvolab.hugetlb import Pool, hstates
+from hvolab.hvo import Hvo
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
+from hvolab.scenario import memory_needed
+
+
+def memory_for(target: Target, hugepages: Mapping[int, int]) -> int:
+    """Bytes of RAM in which these pages fit, a whole number of the largest leaves that cost nothing to map."""
+    needed = memory_needed(target, 1, hugepages)
+    unit = target.mode.levels[-2].size
+    return -(-needed // unit) * unit
+
+
+def small_spec(target: Target, hugepages: Mapping[int, int] | None = None) -> MachineSpec:
+    """A machine for these pages (default: none), whose free memory has no struct pages yet."""
+    return MachineSpec(memory=memory_for(target, hugepages or {}), deferred_struct_pages=True)
+
+
+class World:
+    """A machine with pools for all its huge page sizes.
+
+    machine, hvo, pools  as they are
+    frames               its allocator
+    """
+
+    def __init__(self, target: Target, hugepages: Mapping[int, int]) -> None:
+        self.machine: Machine = build_machine(target, small_spec(target, hugepages))
+        if not isinstance(self.machine.frames, FrameAllocator):
+            raise MachineError("the kit needs a machine that allocates its own frames")
+        self.frames: FrameAllocator = self.machine.frames
+        self.hvo = Hvo(self.machine)
+        self.pools = [Pool(self.machine, h, self.hvo) for h in hstates(self.machine)]
+
+    def pool(self, size: int) -> Pool:
+        """The pool of the huge pages of ``size`` bytes."""
+        return next(pool for pool in self.pools if pool.h.size == size)
