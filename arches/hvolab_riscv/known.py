@@ -41,6 +41,7 @@ EXAMPLES = (
     Example(_57, "pte", 0x20000000402B0CE7, _ILLEGAL, source=f"{_SPEC}: bit 61 is reserved without Svpbmt"),
     Example(_57, "pte", 0x00400000402B0CE7, _ILLEGAL, source=f"{_SPEC}: bits 60:54 are reserved"),
     Example(_57, "pte", 0x00000000402B0CE5, _ILLEGAL, source=f"{_SPEC}: W without R is reserved"),
+    Example(_57, "pte", 0x00000000402B0CED, _ILLEGAL, source=f"{_SPEC}: W without R is reserved, with X too"),
     Example(_57, "pte", 0x00000000402B0CE6, _NONE, source=f"{_SPEC}: V clear, not valid"),
     Example(_57, "pte", 0x00000000402B0C01, _ILLEGAL, source=f"{_SPEC}: a pointer at the last level faults"),
     Example(_57, "pmd", 0x000000004F3004E7, _ILLEGAL, source=f"{_SPEC}: a misaligned superpage faults"),

@@ -54,8 +54,9 @@ def family(mode: PagingMode) -> object:
 
 def examples_of(subject: Subject) -> list[Example]:
     """The examples that speak for the subject's mode."""
-    architecture = subject.architecture
-    return [known for known in architecture.examples if family(architecture.mode(known.mode)) == family(subject.mode)]
+    families = {mode.name: family(mode) for mode in subject.architecture.modes}
+    own = family(subject.mode)
+    return [known for known in subject.architecture.examples if known.mode in families and families[known.mode] == own]
 
 
 def figures_of(subject: Subject) -> list[ModeFigures]:

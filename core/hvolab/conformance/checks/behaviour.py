@@ -22,6 +22,15 @@ checks = Checks()
 _ALL_ONES = (1 << 64) - 1
 
 
+@checks.add(Scope.FORMAT, SOUND)
+def hstates_are_the_huge_page_sizes(subject: Subject) -> None:
+    """A machine has one hstate for each huge page size, of the order of its pages."""
+    mode = subject.target.mode
+    found = [(pool.h.size, pool.h.order) for pool in World(subject.target, {}).pools]
+    expected = [(huge.size, (huge.size >> mode.page_shift).bit_length() - 1) for huge in mode.huge_pages]
+    require(found == expected, f"the hstates are {found}, the sizes and orders are {expected}", where=subject)
+
+
 @checks.add(Scope.TARGET, SOUND, SAVINGS, READ_ONLY_TAILS, EFFECTIVE_FLUSH)
 def a_store_to_a_tail_faults(subject: Subject) -> None:
     """A store, and a compare-and-swap that succeeds, to a tail of an optimised folio fault with a permission fault."""

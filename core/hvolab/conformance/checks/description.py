@@ -19,6 +19,23 @@ def the_description_is_sound(subject: Subject) -> None:
 
 
 @checks.add(Scope.ARCHITECTURE)
+def what_is_known_names_what_is_declared(subject: Subject) -> None:
+    """Examples and figures are about modes, levels, profiles, generations and features that there are."""
+    architecture = subject.architecture
+    for known in architecture.examples:
+        architecture.mode(known.mode).level(known.level)
+        for name in known.features:
+            architecture.feature(name)
+        for title, chosen, offered in (
+            ("profile", known.profile, architecture.profiles),
+            ("generation", known.generation, architecture.generations),
+        ):
+            require(chosen is None or chosen in offered, f"there is no {title} {chosen!r}", where=known)
+    for figures in architecture.figures:
+        architecture.mode(figures.mode)
+
+
+@checks.add(Scope.ARCHITECTURE)
 def the_kit_is_one_that_exists(subject: Subject) -> None:
     """The kit that the plugin was written for is not newer than this one."""
     written_for = subject.architecture.kit

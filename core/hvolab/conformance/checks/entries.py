@@ -85,10 +85,10 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
         )
 
 
-@checks.add(Scope.FORMAT, SOUND)
+@checks.add(Scope.MODE)
 def every_level_has_its_forms(subject: Subject) -> None:
     """The last level has leaves and no tables, every other level can point to tables, none has two tables."""
-    mode = subject.target.mode
+    mode = subject.mode
     for level in mode.levels:
         kinds = [form.kind for form in mode.format.forms if level.name in form.levels]
         last = level is mode.last

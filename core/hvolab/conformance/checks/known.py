@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hvolab.arch import EntryKind, Example, Target
-from hvolab.conformance.capabilities import KNOWN_ENTRIES, KNOWN_FIGURES, examples_of, figures_of
+from hvolab.conformance.capabilities import KNOWN_ENTRIES, KNOWN_FIGURES, SOUND, examples_of, figures_of
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
@@ -30,7 +30,7 @@ def _examples(subject: Subject) -> list[Example]:
     ]
 
 
-@checks.add(Scope.MODE, KNOWN_ENTRIES)
+@checks.add(Scope.MODE, SOUND, KNOWN_ENTRIES)
 def known_entries_decode_as_they_should(subject: Subject) -> None:
     """Entries of running kernels and manuals are what they are known to be, and lead where they are known to lead."""
     for known in _examples(subject):
@@ -45,7 +45,7 @@ def known_entries_decode_as_they_should(subject: Subject) -> None:
         require(entry.pfn == known.pfn, f"the PFN reads as {told}, not {known.pfn or 0:#x}", where=known)
 
 
-@checks.add(Scope.MODE, KNOWN_ENTRIES)
+@checks.add(Scope.MODE, SOUND, KNOWN_ENTRIES)
 def known_entries_have_their_pgprot(subject: Subject) -> None:
     """An entry that a kernel made with a protection is, bit by bit, what the description makes with it."""
     for known in _examples(subject):
