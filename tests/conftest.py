@@ -1,12 +1,33 @@
-"""Hypothesis profiles: fresh examples on a desk, the same examples every time in CI."""
+"""Hypothesis profiles: fresh examples on a desk, the same every time in CI; and which tests are of an architecture."""
 
 from __future__ import annotations
 
 import os
+import re
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+#: The option --arch, also in a checkout that is not installed.
+pytest_plugins = ("hvolab.conformance.pytest_plugin",)
 
 # No test of hvolab is about time, and a busy machine is no finding.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+#: What names an architecture in a test's path or in what it is parametrized with, and the architecture.
+_NAMES = {"x86_64": "x86_64", "arm64": "arm64", "riscv": "riscv", "riscv64": "riscv"}
+_PATH = re.compile(r"arches/hvolab_(\w+)/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark a test of one architecture: by its folder, or by a parameter such as `riscv` or `riscv64-6.12-sv39`."""
+    for item in items:
+        found = set(_PATH.findall(item.path.as_posix()))
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            words = [value for value in item.callspec.params.values() if isinstance(value, str)]
+            found |= {_NAMES[first] for word in words if (first := word.partition("-")[0]) in _NAMES}
+        if found:
+            item.add_marker(pytest.mark.arch(*sorted(found)))
