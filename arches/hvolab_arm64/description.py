@@ -27,6 +27,7 @@ from hvolab.arch import (
     ZoneLimit,
     values,
 )
+from hvolab_arm64.emulation import EMULATION
 from hvolab_arm64.entries import entry_format
 from hvolab_arm64.known import EXAMPLES, FIGURES
 
@@ -34,6 +35,8 @@ _PROT = "arch/arm64/include/asm/pgtable-prot.h"
 _HWDEF = "arch/arm64/include/asm/pgtable-hwdef.h"
 _STRUCT_PAGE_SHIFT = 6
 _GIB = 1 << 30
+#: MODULES_VSIZE: the kernel's image begins where the modules end.
+_MODULES = 2 * _GIB
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def _mode(granule: Granule, va_bits: int, va_bits_min: int) -> PagingMode:
         huge_page_levels=tuple(huge),
         split_roots=True,
         direct_map_size=page_end - page_offset,
+        text_base=page_end + _MODULES,
         source="arch/arm64/include/asm/memory.h; Documentation/arch/arm64/memory.rst",
     )
 
@@ -167,6 +171,13 @@ def _pgprots(shared: FieldValues, modes: tuple[str, ...]) -> tuple[Pgprot, ...]:
             kernel(1, "DBM"),
             modes=modes,
             source=f"{_PROT}; mk_pmd_sect_prot()",
+        ),
+        Pgprot(
+            PgprotRole.KERNEL_EXEC,
+            "PAGE_KERNEL_ROX",
+            values("AF", "UXN", "DIRTY", "RDONLY", TYPE=3) + shared,
+            modes=modes,
+            source=_PROT,
         ),
     )
 
@@ -235,6 +246,7 @@ ARM64 = Architecture(
     zone_limits=(ZoneLimit("DMA", 1 << 32),),
     ram_base=0x40000000,
     elf_machine="EM_AARCH64",
+    emulation=EMULATION,
     run_fields=("CONT",),
     examples=EXAMPLES,
     figures=FIGURES,

@@ -25,11 +25,14 @@ from hvolab.arch import (
     ZoneLimit,
     values,
 )
+from hvolab_riscv.emulation import EMULATION
 from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, W, X, entry_format
 from hvolab_riscv.known import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
 _STRUCT_PAGE_MAX_SHIFT = 6
+#: KERNEL_LINK_ADDR: the last 2 GiB of the VA space.
+_TEXT = 0xFFFFFFFF80000000
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
 
 
@@ -57,6 +60,7 @@ def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> Pa
         direct_map_level=gigantic,
         huge_page_levels=(("pmd", 1), (gigantic, 1)),
         direct_map_size=direct_map_size,
+        text_base=_TEXT,
         source="Documentation/arch/riscv/vm-layout.rst; arch/riscv/include/asm/pgtable.h",
     )
 
@@ -94,6 +98,7 @@ RISCV = Architecture(
         ),
         Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_READ", _READ, profiles=("strict",), source=_BITS),
         Pgprot(PgprotRole.KERNEL_LARGE, "PAGE_KERNEL", _KERNEL, source=_BITS),
+        Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_READ_EXEC", values("V", "R", "X", "G", "A", "D"), source=_BITS),
         Pgprot(PgprotRole.TABLE, "_PAGE_TABLE", values("V"), source=_BITS),
     ),
     features=(
@@ -127,7 +132,9 @@ RISCV = Architecture(
     traits=Traits(
         live_entries=LiveEntryRule.FREE,
         memory_order=MemoryOrder.WEAK,
-        source="RISC-V privileged specification, SFENCE.VMA; unprivileged specification, RVWMO",
+        compare_and_swap_needs_write=False,
+        source="RISC-V privileged specification, SFENCE.VMA; unprivileged specification, RVWMO; "
+        "arch/riscv/include/asm/cmpxchg.h, v6.12: LR.D reads, and SC.D is reached where the comparison holds",
     ),
     mmu=MmuRules(
         read=Permission(leaf=Match(R, R)),
@@ -142,6 +149,7 @@ RISCV = Architecture(
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
     ram_base=0x80000000,
     elf_machine="EM_RISCV",
+    emulation=EMULATION,
     run_fields=("N",),
     examples=EXAMPLES,
     figures=FIGURES,

@@ -24,13 +24,14 @@ from hvolab.arch import (
     ZoneLimit,
     values,
 )
+from hvolab_x86_64.emulation import EMULATION
 from hvolab_x86_64.entries import FORMAT, PA_BITS, PAGE_SHIFT
-from hvolab_x86_64.instructions import EMULATION
 from hvolab_x86_64.known import EXAMPLES, FIGURES
 
 _TYPES = "arch/x86/include/asm/pgtable_types.h"
 _LAYOUT = "Documentation/arch/x86/x86_64/mm.rst"
 _TIB = 1 << 40
+_TEXT = 0xFFFFFFFF81000000
 
 _LOWER = (Level("pud", 30, 9), Level("pmd", 21, 9), Level("pte", 12, 9))
 
@@ -49,6 +50,7 @@ _FOUR = PagingMode(
     direct_map_level="pud",
     huge_page_levels=(("pmd", 1), ("pud", 1)),
     direct_map_size=64 * _TIB,
+    text_base=_TEXT,
     source=_LAYOUT,
 )
 _FIVE = PagingMode(
@@ -66,6 +68,7 @@ _FIVE = PagingMode(
     direct_map_level="pud",
     huge_page_levels=(("pmd", 1), ("pud", 1)),
     direct_map_size=32 * 1024 * _TIB,
+    text_base=_TEXT,
     source=_LAYOUT,
 )
 
@@ -118,6 +121,14 @@ X86_64 = Architecture(
             values("P", "RW", "A", "D", "PSE", "G", "NX"),
             source=_TYPES,
         ),
+        Pgprot(
+            PgprotRole.KERNEL_EXEC,
+            "PAGE_KERNEL_ROX",
+            values("P", "A", "D", "G"),
+            generations=("6.1",),
+            source=f"{_TYPES}: Dirty was set up to v6.5",
+        ),
+        Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES),
         Pgprot(
             PgprotRole.TABLE,
             "_PAGE_TABLE",

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from hvolab.arch.architecture import Architecture, Feature, GenerationChange, ZoneLimit
-from hvolab.arch.emulation import EmulationPart, InstructionSequence
+from hvolab.arch.emulation import (
+    Convention,
+    EmulationPart,
+    EmulatorLimit,
+    InstructionSequence,
+    RegisterSetting,
+    RegisterSetup,
+)
 from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
 from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Rule, values
 from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
+from hvolab.arch.instructions import load_emulation_part
 from hvolab.arch.known import Example, ModeFigures
 from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
 from hvolab.arch.pgprot import Pgprot, PgprotRole
+from hvolab.arch.steps import BARRIERS, STEP_BY_NAME, STEPS, Step
 from hvolab.arch.target import Target
 from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Traits
 
 __all__ = [
+    "BARRIERS",
+    "STEPS",
+    "STEP_BY_NAME",
     "Access",
     "AddressPart",
     "Architecture",
+    "Convention",
     "EmulationPart",
+    "EmulatorLimit",
     "Entry",
     "EntryForm",
     "EntryFormat",
@@ -45,10 +59,14 @@ __all__ = [
     "Permission",
     "Pgprot",
     "PgprotRole",
+    "RegisterSetting",
+    "RegisterSetup",
     "Rule",
+    "Step",
     "Target",
     "Traits",
     "UpdateRule",
     "ZoneLimit",
+    "load_emulation_part",
     "values",
 ]

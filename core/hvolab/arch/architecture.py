@@ -178,7 +178,8 @@ class Architecture:
         if vmemmap_base is not None:
             chosen = replace(chosen, vmemmap_base=vmemmap_base)
         chosen.check()
-        prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in PgprotRole}
+        roles = [role for role in PgprotRole if role is not PgprotRole.KERNEL_EXEC or self.emulation is not None]
+        prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in roles}
         names = tuple(feature.name for feature in declared)
         traits, mmu = self.traits, self.mmu
         of_generation = [change for change in self.changes if change.generation == generation]
@@ -203,6 +204,12 @@ class Architecture:
             self.emulation.check()
         for mode in self.modes:
             mode.check()
+            if self.emulation is not None and mode.text_base is None:
+                raise DescriptionError(
+                    f"mode {mode.name} does not say where the kernel's image is",
+                    where=self.name,
+                    remedy="declare PagingMode.text_base: guest text is mapped there",
+                )
             for profile in self.profiles:
                 for generation in self.generations:
                     self._check_target(mode, profile, generation)
@@ -216,6 +223,8 @@ class Architecture:
                 (PgprotRole.KERNEL_LARGE, mode.direct_map_level),
             ):
                 target.leaf(name, 0, role)
+            if self.emulation is not None:
+                target.leaf(mode.last.name, 0, PgprotRole.KERNEL_EXEC)
             for level in mode.levels[:-1]:
                 target.table(level.name, 0)
         except EncodingError as error:

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from hvolab.arch.target import Target
+
+_NAME = re.compile(r"[A-Za-z]\w*")
+#: Words of the notation of effects that are no registers.
+_WORDS = frozenset(
+    {*["for", "until", "if", "byte", "tlb", "none", "order", "stores", "walks", "fetches", "pc", "i", "j"]}
+)
 
 
 @dataclass(frozen=True)
 class InstructionSequence:
     """One step as machine code.
 
-    step      what it does: ``write_entry``, ``flush_page``, ``flush_all``, ``load``, ``store`` …
-    assembly  its text, instructions separated by ``; ``, as a disassembler prints them
+    step      what it does, a name in :data:`hvolab.arch.steps.STEPS`
+    text      instructions separated by ``; ``, as a disassembler prints them for code at address 0
     code      the bytes, in hex
-    inputs    registers that it reads, with what they hold
-    effect    what it changes, in a few words
+    inputs    (name, register) of what it finds in registers
+    outputs   (name, register) of what it leaves in them
+    clobbers  registers that it changes beside those
+    effect    what it does, in registers; the notation is that of the steps
     """
 
     step: str
-    assembly: str
+    text: str
     code: str
     inputs: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+    clobbers: tuple[str, ...] = ()
     effect: str = ""
 
     @property
@@ -29,31 +46,185 @@ class InstructionSequence:
         """The bytes themselves."""
         return bytes.fromhex(self.code)
 
+    @property
+    def effect_in_names(self) -> str:
+        """The effect with the contract's names for registers; raises DescriptionError for a register without one."""
+        names = {register: name for name, register in (*self.inputs, *self.outputs)}
+
+        def named(found: re.Match[str]) -> str:
+            word = found.group()
+            if word in names:
+                return names[word]
+            if word in _WORDS:
+                return word
+            raise DescriptionError(
+                f"the effect of {self.step} names {word!r}, which is neither input nor output",
+                where=self.effect,
+                remedy="declare what the register holds, or use the words of the notation: hvolab.arch.steps",
+            )
+
+        return _NAME.sub(named, self.effect)
+
+    def check(self) -> None:
+        """Raise DescriptionError where bytes or text are missing, or the step's contract is not kept."""
+        step = STEP_BY_NAME.get(self.step)
+        if step is None:
+            raise DescriptionError(f"no step is called {self.step!r}", rule="the steps are " + ", ".join(STEP_BY_NAME))
+        try:
+            code = self.machine_code
+        except ValueError as error:
+            raise DescriptionError(f"the code of {self.step} is not hex: {error}", where=self.code) from error
+        if not code or not self.text:
+            raise DescriptionError(f"the sequence {self.step} has no bytes or no text")
+        for title, has, needs in (("inputs", self.inputs, step.inputs), ("outputs", self.outputs, step.outputs)):
+            if tuple(name for name, _ in has) != needs:
+                raise DescriptionError(
+                    f"the {title} of {self.step} are {', '.join(name for name, _ in has) or 'none'}",
+                    rule=f"its contract: {', '.join(needs) or 'none'}",
+                )
+        registers = [register for _, register in (*self.inputs, *self.outputs)]
+        if len(set(registers)) != len(registers):
+            raise DescriptionError(f"two inputs or outputs of {self.step} share a register", where=str(registers))
+        if step.effect and self.effect_in_names != step.effect:
+            raise DescriptionError(
+                f"the effect of {self.step} is {self.effect_in_names!r}", rule=f"its contract: {step.effect}"
+            )
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How sequences get their arguments, and what an emulator is asked about.
+
+    block      register that holds the VA of the argument block; no sequence changes it
+    arguments  registers that ``enter`` fills from it
+    result     register that ``leave`` puts into it: where every step has its output
+    stack      stack pointer
+    counter    program counter
+    records    names of the registers that ``handler`` records, in order; those that the architecture's syndrome has
+               bear its names
+    """
+
+    block: str
+    arguments: tuple[str, ...]
+    result: str
+    stack: str
+    counter: str
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RegisterSetting:
+    """A register of the CPU before the first instruction, by the name of the emulator's constant, or by number.
+
+    name   constant of the emulator without its prefix (``CR3``), ``msr`` or ``cp_reg``
+    value  what it holds
+    at     number of the MSR; op0, op1, CRn, CRm, op2 of the system register
+    """
+
+    name: str
+    value: int
+    at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmulatorLimit:
+    """Something that the emulator does otherwise than the architecture, and why.
+
+    reason       in words
+    modes, features, generations  where it matters: a target with one of each that is named; empty: any
+    without      features with which it does not matter
+    refuses      whether such a target is not emulated at all; else only the difference is declared
+    """
+
+    reason: str
+    modes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    generations: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    refuses: bool = True
+
+    def concerns(self, target: Target) -> bool:
+        """Whether it matters for that target."""
+        return (
+            (not self.modes or target.mode.name in self.modes)
+            and (not self.features or bool(set(self.features) & set(target.features)))
+            and (not self.generations or target.generation in self.generations)
+            and not set(self.without) & set(target.features)
+        )
+
+
+#: (target, PA of the root table) -> registers in the order in which they are set.
+RegisterSetup = Callable[["Target", int], tuple[RegisterSetting, ...]]
+
 
 @dataclass(frozen=True)
 class EmulationPart:
     """What an emulator needs to carry out the steps on a guest CPU.
 
-    disassembler  (capstone architecture, capstone mode), by the names of capstone's constants
-    sequences     one for each step
+    disassembler   (architecture, mode) by the names of capstone's constants
+    emulator       (architecture, mode) by the names of unicorn's constants
+    convention     which registers sequences use
+    sequences      one for each step
+    registers      switches the MMU on
+    model          name of unicorn's constant for the CPU model; empty: the default one
+    flush_ceiling  pages from which on a range is flushed with everything else, as the kernel does
+    limits         what the emulator cannot do
+    source         where registers and ceiling come from
     """
 
     disassembler: tuple[str, str]
+    emulator: tuple[str, str]
+    convention: Convention
     sequences: tuple[InstructionSequence, ...]
+    registers: RegisterSetup = field(repr=False)
+    model: str = ""
+    flush_ceiling: int = 1
+    limits: tuple[EmulatorLimit, ...] = ()
+    source: str = ""
 
     def sequence(self, step: str) -> InstructionSequence | None:
         """The sequence of that step, if it is declared."""
         return next((sequence for sequence in self.sequences if sequence.step == step), None)
 
+    def refusal(self, target: Target) -> str:
+        """Why the target is not emulated; empty where it is."""
+        return "; ".join(limit.reason for limit in self.limits if limit.refuses and limit.concerns(target))
+
+    def differences(self, target: Target) -> tuple[str, ...]:
+        """What the emulator does otherwise for a target that it does emulate."""
+        return tuple(limit.reason for limit in self.limits if not limit.refuses and limit.concerns(target))
+
     def check(self) -> None:
-        """Raise DescriptionError for a sequence without text or bytes, or two of one step."""
+        """Raise DescriptionError for a sequence that breaks its contract, a missing one, or two of one step."""
         steps = [sequence.step for sequence in self.sequences]
         for sequence in self.sequences:
-            try:
-                code = sequence.machine_code
-            except ValueError as error:
-                raise DescriptionError(f"the code of {sequence.step} is not hex: {error}") from error
-            if not code or not sequence.assembly:
-                raise DescriptionError(f"the sequence {sequence.step} has no bytes or no text")
+            sequence.check()
             if steps.count(sequence.step) > 1:
                 raise DescriptionError(f"the sequence {sequence.step} is declared twice")
+            self._check_registers(sequence)
+        if missing := [step for step in STEP_BY_NAME if step not in steps]:
+            raise DescriptionError(f"no sequence for {', '.join(missing)}", rule="an emulated CPU needs every step")
+        arguments = self.convention.arguments
+        if len(arguments) != ARGUMENTS or self.convention.result in arguments:
+            raise DescriptionError(
+                f"arguments in {', '.join(arguments)}, result in {self.convention.result}",
+                rule=f"{ARGUMENTS} registers for arguments, and another one for the result",
+            )
+
+    def _check_registers(self, sequence: InstructionSequence) -> None:
+        """Inputs come in the registers of arguments, outputs go to that of the result, the block stays where it is."""
+        convention = self.convention
+        inputs, outputs = set(convention.arguments), {convention.result}
+        if sequence.step == "enter":
+            inputs, outputs = {convention.block}, set(convention.arguments)
+        elif sequence.step in {"leave", "handler"}:
+            inputs = {convention.block, convention.result}
+        for title, has, allowed in (("input", sequence.inputs, inputs), ("output", sequence.outputs, outputs)):
+            for name, register in has:
+                if register not in allowed:
+                    raise DescriptionError(
+                        f"the {title} {name} of {sequence.step} is in {register}",
+                        rule=f"the convention has {title}s in {', '.join(sorted(allowed))}",
+                    )
+        if convention.block in sequence.clobbers:
+            raise DescriptionError(f"{sequence.step} changes {convention.block}", rule="it holds the argument block")

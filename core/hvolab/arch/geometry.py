@@ -83,6 +83,7 @@ class PagingMode:
     direct_map_level      highest level whose leaves may map the direct map
     split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
     huge_page_levels      (level name, entries) of each huge page size, ascending
+    text_base             VA of the kernel's image; ``None``: not told
     direct_map_size       bytes of VA set aside for the direct map, and so the most RAM there can be; 0: not told
     kernel_base           first VA of the kernel's part of the VA space; ``None``: it ends with the last VA of 64 bits
     source                where the figures come from
@@ -104,6 +105,7 @@ class PagingMode:
     split_roots: bool = False
     direct_map_size: int = 0
     kernel_base: int | None = None
+    text_base: int | None = None
     source: str = ""
 
     @property
@@ -174,7 +176,9 @@ class PagingMode:
 
     def _check_bases(self, where: str) -> None:
         """The direct map and the vmemmap begin on pages that a kernel VA can reach."""
-        for title, base in (("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)):
+        bases = [("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)]
+        bases += [] if self.text_base is None else [("kernel's image", self.text_base)]
+        for title, base in bases:
             if not self.canonical(base) or base % self.page_size:
                 raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
 

@@ -14,6 +14,7 @@ class PgprotRole(enum.Enum):
     KERNEL = "PAGE_KERNEL"  #: head pages, restored tails, the entries of a split
     KERNEL_RO = "PAGE_KERNEL_RO"  #: tails of an optimised folio
     KERNEL_LARGE = "PAGE_KERNEL_LARGE"  #: a leaf above the last level, as boot maps the vmemmap
+    KERNEL_EXEC = "PAGE_KERNEL_ROX"  #: the kernel's text; only where there is an emulation part
     TABLE = "table"  #: an entry that points to a table
 
 

@@ -196,8 +196,7 @@ class Hvo:
 
     def _on_list(self, folio_list: int) -> npt.NDArray[np.uint64]:
         """The folios of a list, in order."""
-        lru = self._layout.lru_next
-        return np.fromiter((node - lru for node in lists.nodes(self.cpu, folio_list)), dtype=np.uint64)
+        return lists.walk(self.cpu, folio_list) - np.uint64(self._layout.lru_next)
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
         """Kernel: folio_set_hugetlb_vmemmap_optimized(), folio_clear_hugetlb_vmemmap_optimized()."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.cpu import Cpu
+from hvolab.machine.cpu import Cpu, CpuMaker, use_cpus
 from hvolab.machine.frames import FrameAllocator
+from hvolab.machine.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.model_cpu import ModelCpu
@@ -13,9 +14,12 @@ from hvolab.machine.structpages import StructPages
 from hvolab.machine.tables import PageTables
 
 __all__ = [
+    "SCRATCH_FRAMES",
     "V6_12",
     "Cpu",
+    "CpuMaker",
     "FrameAllocator",
+    "GuestArea",
     "Machine",
     "MachineSpec",
     "ModelCpu",
@@ -25,4 +29,6 @@ __all__ = [
     "StructPages",
     "VmemmapBacking",
     "build_machine",
+    "map_guest_text",
+    "use_cpus",
 ]

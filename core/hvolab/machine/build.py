@@ -12,6 +12,7 @@ from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
 from hvolab.errors import MachineError
 from hvolab.machine.frames import FrameAllocator
 from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.model_cpu import ModelCpu
@@ -22,9 +23,8 @@ from hvolab.machine.tables import PageTables
 from hvolab.machine.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.trace import Trace
 
-#: Frames set aside at the bottom of RAM: the first, as firmware keeps it, and those for emulated CPUs.
+#: Frames set aside at the bottom of RAM beside those for emulated CPUs: the first, as firmware keeps it, and for data.
 _FIRMWARE_FRAMES = 1
-_SCRATCH_FRAMES = 64
 _DATA_FRAMES = 1
 _MAX_PAGE_ORDER = 10
 
@@ -98,7 +98,8 @@ class _Builder:
         """Carry out the steps."""
         spec, trace = self.spec, Trace()
         self.frames.reserve(self.memory.first_pfn, _FIRMWARE_FRAMES)
-        scratch = self.frames.reserve_any(_SCRATCH_FRAMES, 1, 0)
+        first = self.frames.reserve_any(SCRATCH_FRAMES, 1, 0)
+        scratch = (first, first + SCRATCH_FRAMES)
         data = self.frames.reserve_any(_DATA_FRAMES, 1, 0)
         tables = PageTables(self.memory, self.target, self._new_table(self.mode.levels[0]))
         self.tables = tables
@@ -121,7 +122,8 @@ class _Builder:
             self_hosted=tuple(
                 (extent.start, extent.stop) for owner, extent in backing if owner is VmemmapBacking.SELF_HOSTED
             ),
-            scratch_pfns=(scratch, scratch + _SCRATCH_FRAMES),
+            scratch_pfns=scratch,
+            guest=self._map_guest(scratch),
         )
         machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
         boot = sum(extent.frames for owner, extent in backing if owner is VmemmapBacking.BOOT)
@@ -192,6 +194,12 @@ class _Builder:
             role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
             self.tables.map_leaf(va, pa >> self.shift, level.name, role, self._new_table)
             pa += level.size
+
+    def _map_guest(self, scratch: tuple[int, int]) -> GuestArea | None:
+        """Map what an emulated CPU needs, where there can be one."""
+        if self.target.architecture.emulation is None or self.mode.text_base is None:
+            return None
+        return map_guest_text(self.tables, scratch, self.mode.text_base)
 
     # vmemmap
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from hvolab.machine.machine import Machine
 
 Entries = npt.NDArray[np.uint64]
 Vas = npt.NDArray[np.uint64]
@@ -42,6 +45,13 @@ class Cpu(Protocol):
 
     def load_words(self, vas: Vas) -> Words:
         """The eight bytes at each of ``vas``."""
+        ...
+
+    def load_chain(self, va: int, end: int) -> Words:
+        """The links of a chain: the word at ``va``, the word where that points, and so on, up to one that is ``end``.
+
+        ``end`` itself is left out.
+        """
         ...
 
     def store_words(self, vas: Vas, values: Words) -> None:
@@ -113,3 +123,16 @@ class Cpu(Protocol):
         ``None`` where the CPU cannot tell.
         """
         ...
+
+
+#: Makes the CPU of that number for a machine: what a kind of CPU is, for who builds machines.
+CpuMaker = Callable[["Machine", int], Cpu]
+
+
+def use_cpus(machine: Machine, make: CpuMaker) -> None:
+    """Replace every CPU of ``machine`` by one that ``make`` makes, keeping their numbers.
+
+    Translations that the old ones cached are gone with them. Who holds a CPU of the machine, as Hvo does, still has
+    the old one: replace them first.
+    """
+    machine.cpus[:] = [make(machine, cpu.index) for cpu in machine.cpus]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.errors import KernelBug
 from hvolab.machine.cpu import Cpu
@@ -93,6 +94,11 @@ def nodes(cpu: Cpu, head: int) -> Iterator[int]:
         following = cpu.load_word(node + _NEXT)
         yield node
         node = following
+
+
+def walk(cpu: Cpu, head: int) -> npt.NDArray[np.uint64]:
+    """The nodes from first to last, all at once. Kernel: list_for_each()."""
+    return cpu.load_chain(head + _NEXT, head)
 
 
 def splice_init(cpu: Cpu, source: int, head: int) -> None:

@@ -13,6 +13,7 @@ from hvolab.machine.cpu import Cpu
 from hvolab.machine.failure import FailurePolicy, NeverFail
 from hvolab.machine.frame_source import FrameSource
 from hvolab.machine.gfp import Gfp
+from hvolab.machine.guest import GuestArea
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.records import PageRecords
 from hvolab.machine.structpages import StructPages
@@ -68,6 +69,7 @@ class Machine:
     release_freed   whether freed frames give their bytes back to the host (scale runs)
     self_hosted     PFN ranges of vmemmap that lies in what it describes
     scratch_pfns    frames set aside at build time for what an emulated CPU needs
+    guest           what is mapped of them; ``None`` where no CPU can be emulated
     """
 
     target: Target
@@ -89,6 +91,7 @@ class Machine:
     release_freed: bool = False
     self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)
+    guest: GuestArea | None = None
     _data: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:

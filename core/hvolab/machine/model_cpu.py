@@ -219,6 +219,15 @@ class ModelCpu:
         words: npt.NDArray[np.uint64] = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
         return words
 
+    def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
+        """The links of a chain from the word at ``va`` on, up to one that is ``end``."""
+        links = []
+        link = self._words[self._word(va, _READ)]
+        while link != end:
+            links.append(link)
+            link = self._words[self._word(link, _READ)]
+        return np.array(links, dtype=np.uint64)
+
     def store_words(self, vas: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
         """Store eight bytes at each of ``vas``."""
         offsets = self._runs.offsets(vas, _WRITE)

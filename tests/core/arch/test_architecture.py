@@ -8,11 +8,9 @@ import pytest
 
 from hvolab.arch import (
     Architecture,
-    EmulationPart,
     EntryKind,
     Feature,
     Field,
-    InstructionSequence,
     Match,
     Pgprot,
     PgprotRole,
@@ -21,6 +19,7 @@ from hvolab.arch import (
 )
 from hvolab.errors import DescriptionError, UsageError
 from tests.made_up import MADE_UP, MODE
+from tests.parts import part
 
 RO = PgprotRole.KERNEL_RO
 WP, SW = 1 << 2, 1 << 3
@@ -80,7 +79,7 @@ def test_the_description_itself_holds() -> None:
     MADE_UP.check()
 
 
-_TWO_OF_A_STEP = EmulationPart(("A", "B"), (InstructionSequence("load", "ld", "00"),) * 2)
+_TWO_OF_A_STEP = replace(part(), sequences=part().sequences * 2)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,8 @@ _TWO_OF_A_STEP = EmulationPart(("A", "B"), (InstructionSequence("load", "ld", "0
         (replace(MADE_UP, modes=(MODE, MODE)), "two modes of made-up have the same name"),
         (replace(MADE_UP, features=MADE_UP.features[:1] * 2), "two features of made-up have the same name"),
         (replace(MADE_UP, modes=(replace(MODE, va_bits=44),)), "the levels index"),
-        (replace(MADE_UP, emulation=_TWO_OF_A_STEP), "load is declared twice"),
+        (replace(MADE_UP, emulation=_TWO_OF_A_STEP), "enter is declared twice"),
+        (replace(MADE_UP, emulation=part()), "does not say where the kernel's image is"),
         (replace(MADE_UP, pgprots=MADE_UP.pgprots[1:]), "declares no PAGE_KERNEL for profile linux"),
         (replace(MADE_UP, pgprots=MADE_UP.pgprots[:2]), "declares no PAGE_KERNEL_RO for profile linux"),
     ],

@@ -8,7 +8,6 @@ from hvolab.arch import (
     Access,
     AddressPart,
     Architecture,
-    EmulationPart,
     EntryForm,
     EntryFormat,
     EntryKind,
@@ -119,7 +118,7 @@ def _sequence(step: str, *, code: str) -> Architecture:
     part = X86.emulation
     assert part is not None
     sequences = tuple(replace(each, code=code) if each.step == step else each for each in part.sequences)
-    return replace(X86, emulation=EmulationPart(part.disassembler, sequences))
+    return replace(X86, emulation=replace(part, sequences=sequences))
 
 
 def _without_step(step: str) -> Architecture:
@@ -393,6 +392,16 @@ BEHAVIOUR = (
     ),
     Mutant("the bytes of another instruction", _sequence("flush_page", code="0f013e"), "every_sequence_is_its_text"),
     Mutant("an instruction cut short", _sequence("load", code="488b"), "every_sequence_is_its_text"),
+    Mutant(
+        "guest text that can be written",
+        in_pgprots(X86, PgprotRole.KERNEL_EXEC, add=values("RW", "D")),
+        "guest_text_is_executed_and_not_written",
+    ),
+    Mutant(
+        "guest text in the direct map",
+        in_mode(X86, text_base=0xFFFF888081000000),
+        "guest_text_lies_apart",
+    ),
     Mutant("no sequence for a full flush", _without_step("flush_all"), "every_step_has_a_sequence"),
     Mutant("a kit that does not exist yet", replace(X86, kit="9.0"), "the_kit_is_one_that_exists"),
     Mutant(

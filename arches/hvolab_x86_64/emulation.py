@@ -1,0 +1,34 @@
+"""x86_64 on an emulator: how the MMU is switched on; the instruction sequences are in instructions.toml."""
+
+from __future__ import annotations
+
+from hvolab.arch import EmulatorLimit, RegisterSetting, Target, load_emulation_part
+
+#: EFER, Intel SDM 4, table 2-2: SYSCALL, long mode enabled and active, execute-disable.
+_EFER, _SCE, _LME, _LMA, _NXE = 0xC0000080, 1 << 0, 1 << 8, 1 << 10, 1 << 11
+#: CR4 and CR0, Intel SDM 3A, section 2.5.
+_PAE, _PGE, _OSFXSR, _LA57 = 1 << 5, 1 << 7, 1 << 9, 1 << 12
+_PE, _MP, _ET, _NE, _WP, _AM, _PG = 1 << 0, 1 << 1, 1 << 4, 1 << 5, 1 << 16, 1 << 18, 1 << 31
+_LEVELS_OF_LA57 = 5
+
+
+def _registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
+    """Paging as Linux has it, supervisor mode, write protection on."""
+    la57 = _LA57 if len(target.mode.levels) == _LEVELS_OF_LA57 else 0
+    return (
+        RegisterSetting("msr", _SCE | _LME | _LMA | _NXE, (_EFER,)),
+        RegisterSetting("CR4", _PAE | _PGE | _OSFXSR | la57),
+        RegisterSetting("CR3", root),
+        RegisterSetting("CR0", _PE | _MP | _ET | _NE | _WP | _AM | _PG),
+    )
+
+
+EMULATION = load_emulation_part(
+    "hvolab_x86_64",
+    registers=_registers,
+    flush_ceiling=33,
+    limits=(
+        EmulatorLimit("unicorn takes the C bit of an entry for a bit of the PA, and knows no SME", features=("sme",)),
+    ),
+    source="Intel SDM 3A, sections 2.5 and 5.1; tlb_single_page_flush_ceiling in arch/x86/mm/tlb.c, v6.12",
+)

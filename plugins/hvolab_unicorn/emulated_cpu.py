@@ -1,0 +1,218 @@
+"""A CPU whose every access, entry and flush is the architecture's own instructions, carried out by unicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import BARRIERS
+from hvolab.errors import UsageError
+from hvolab.machine import Machine
+from hvolab.trace import Barrier, PageCopied, Stored
+from hvolab_unicorn.library import translate
+from hvolab_unicorn.runs import Runs
+from hvolab_unicorn.vcpu import VirtualCpu
+
+Words = npt.NDArray[np.uint64]
+_WORD = 8
+_READABLE = 1  # UC_PROT_READ
+
+
+class EmulatedCpu:
+    """One emulated CPU of a machine; what each method does is told by :class:`hvolab.machine.Cpu`.
+
+    It keeps as many stale translations as its emulator does, and sees those of no other CPU. A run of accesses is a
+    loop in the guest: where one of them faults, those before it are done.
+
+    machine  built with guest text (build_machine() maps it)
+    index    number of the CPU in it
+    handler  whether faults are recorded by a handler in the guest, which is slower, and what a kernel does; else they
+             are read off the emulator's state
+
+    Raises UsageError where unicorn is not installed, or the target is one that it cannot emulate.
+    """
+
+    def __init__(self, machine: Machine, index: int = 0, *, handler: bool = False) -> None:
+        self.index = index
+        self.vcpu = VirtualCpu(machine, index, handler=handler)
+        self._trace = machine.trace
+        self._mode = machine.target.mode
+        self._page_size = self._mode.page_size
+        self._page_words = self._page_size // _WORD
+        self._native = machine.memory.words.dtype
+        self._runs = Runs(self.vcpu)
+        self._ceiling = self.vcpu.part.flush_ceiling
+        self._call = self.vcpu.call
+        routines = self.vcpu.routines
+        self._load, self._store, self._write_entry = (routines[name] for name in ("load", "store", "write_entry"))
+        self._barriers = {kind: routines[step] for kind, step in BARRIERS.items()}
+
+    # loads and stores
+
+    def load(self, va: int, size: int) -> bytes:
+        """The bytes ``[va, va + size)``."""
+        return self._runs.load(va, size)
+
+    def store(self, va: int, data: bytes) -> None:
+        """Store ``data`` at ``va``; nothing is stored where any page faults."""
+        pieces = self._pieces(va, len(data))
+        if len(pieces) > 1:
+            for start, _ in pieces:
+                self._require_store(start, data[start - va : start - va + 1])
+        self._runs.store(va, data)
+        if self._trace.listeners:
+            for start, size in pieces:
+                self._trace.emit(Stored(self.index, start, self._pa(start), size))
+
+    def _pieces(self, va: int, size: int) -> list[tuple[int, int]]:
+        """``[va, va + size)`` as VA and size of its part in each page."""
+        pieces, end = [], va + size
+        while va < end:
+            part = min(end, (va // self._page_size + 1) * self._page_size) - va
+            pieces.append((va, part))
+            va += part
+        return pieces
+
+    def _require_store(self, va: int, byte: bytes) -> None:
+        """Fault where ``va`` cannot be stored to, and store nothing.
+
+        The word around it is touched by an atomic operation that changes nothing. If that is refused so is the store
+        of its first byte, and that one reports the fault.
+        """
+        if not self._runs.can_touch(va & -_WORD):
+            self._runs.store(va, byte)
+
+    def load_word(self, va: int) -> int:
+        """The eight bytes at ``va``."""
+        return self._call(self._load, va)
+
+    def store_word(self, va: int, value: int) -> None:
+        """Store eight bytes at ``va``."""
+        self._call(self._store, va, value)
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, self._pa(va), _WORD))
+
+    def load_words(self, vas: Words) -> Words:
+        """The eight bytes at each of ``vas``."""
+        return self._runs.load_words(vas)
+
+    def load_chain(self, va: int, end: int) -> Words:
+        """The links of a chain from the word at ``va`` on, up to one that is ``end``."""
+        return self._runs.load_chain(va, end)
+
+    def store_words(self, vas: Words, values: Words) -> None:
+        """Store eight bytes at each of ``vas``."""
+        self._runs.store_words(vas, values)
+        self._stored(vas, _WORD)
+
+    def compare_and_swap(self, va: int, old: int, new: int) -> int:
+        """Store ``new`` at ``va`` if ``old`` is there; give what was there."""
+        found = self._call(self.vcpu.routines["compare_and_swap"], va, old, new)
+        if found == old and self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, self._pa(va), _WORD))
+        return found
+
+    def fetch(self, va: int) -> None:
+        """Jump to ``va`` and stop before the first instruction there; raises PageFault where it may not be executed."""
+        self.vcpu.fetch(va)
+
+    # copies
+
+    def copy_page(self, to_va: int, from_va: int) -> None:
+        """Copy one page."""
+        self.copy_pages(_words(to_va), _words(from_va))
+
+    def copy_pages(self, to_vas: Words, from_vas: Words) -> None:
+        """Copy one page for each pair of VAs."""
+        self._runs.copy(to_vas, from_vas, self._page_words)
+        if self._trace.listeners:
+            for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
+                self._trace.emit(PageCopied(self.index, to_va, from_va))
+
+    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
+        """Copy one page to each of several."""
+        self.copy_pages(_words(*to_vas), np.full(len(to_vas), from_va, dtype=np.uint64))
+
+    def copy_runs(self, to_vas: Words, from_vas: Words, size: int) -> None:
+        """Copy ``size`` bytes, whole words, for each pair of VAs."""
+        self._runs.copy(to_vas, from_vas, size // _WORD)
+        self._stored(to_vas, size)
+
+    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
+        """Copy to the start of each page what stands at ``offset`` in it."""
+        vas = _words(*pages)
+        if (offset | size) % _WORD:
+            for page in pages:
+                self.copy(page, page + offset, size)
+        else:
+            self.copy_runs(vas, vas + np.uint64(offset), size)
+
+    def copy(self, to_va: int, from_va: int, size: int) -> None:
+        """Copy ``size`` bytes within a page each."""
+        self._runs.copy_once(to_va, from_va, size)
+        self._stored(_words(to_va), size)
+
+    def _stored(self, vas: Words, size: int) -> None:
+        if self._trace.listeners:
+            for va in vas.tolist():
+                self._trace.emit(Stored(self.index, va, self._pa(va), size))
+
+    def _pa(self, va: int) -> int:
+        """PA of a VA that was just stored to, as this CPU translates it."""
+        pa = translate(self.vcpu.uc, va, _READABLE)
+        return 0 if pa is None else pa
+
+    # page tables
+
+    def write_entry(self, slot_va: int, raw: int) -> None:
+        """Store one page-table entry."""
+        self._call(self._write_entry, slot_va, raw)
+
+    def write_entries(self, slot_va: int, raws: Words) -> None:
+        """Store a run of page-table entries."""
+        self._runs.write_rows(_words(slot_va), raws.reshape(1, -1))
+
+    def write_entry_rows(self, slot_vas: Words, rows: Words) -> None:
+        """Store a run of entries at each of ``slot_vas``."""
+        self._runs.write_rows(slot_vas, rows)
+
+    def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
+        """Replace an entry by compare-and-swap; give what was there."""
+        return self._call(self.vcpu.routines["exchange_entry"], slot_va, old, new)
+
+    # flushes and barriers
+
+    def flush_range(self, start: int, end: int) -> None:
+        """Forget the translations of ``[start, end)``: page by page, or everything beyond the kernel's ceiling."""
+        first = start // self._page_size
+        count = (end - 1) // self._page_size + 1 - first
+        if count > self._ceiling:
+            self.flush_all()
+        elif count == 1:
+            self._call(self.vcpu.routines["flush_page"], first * self._page_size)
+        elif count > 0:
+            routine = self.vcpu.routines["flush_pages"]
+            self._call(routine, first * self._page_size, count, self._page_size, work=count)
+
+    def flush_all(self) -> None:
+        """Forget every translation."""
+        self._call(self.vcpu.routines["flush_all"])
+
+    def barrier(self, kind: str) -> None:
+        """The architecture's barrier of that kind; raises UsageError for a kind that there is not."""
+        routine = self._barriers.get(kind)
+        if routine is None:
+            raise UsageError(f"no barrier is called {kind!r}", remedy="there are " + ", ".join(self._barriers))
+        self._call(routine)
+        if self._trace.listeners:
+            self._trace.emit(Barrier(self.index, kind))
+
+    def cached_translations(self) -> None:
+        """``None``: the emulator does not tell what its TLB holds."""
+        return
+
+
+def _words(*values: int) -> Words:
+    return np.array(values, dtype=np.uint64)

@@ -1,0 +1,53 @@
+"""The unicorn library: imported when a CPU is to be emulated, and what hvolab needs beyond its interface."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from types import ModuleType
+from typing import Any
+
+from hvolab.errors import UsageError
+from hvolab_unicorn.errors import EmulatorError
+
+REMEDY = "pip install 'hvolab[emulation]'"
+
+
+def unicorn() -> ModuleType:
+    """The library; raises UsageError with what to install where it is missing."""
+    try:
+        return importlib.import_module("unicorn")
+    except ImportError as error:
+        raise UsageError(f"no CPU can be emulated: {error}", remedy=REMEDY) from error
+
+
+def constants(architecture: str) -> ModuleType:
+    """The constants of one architecture, as ``UC_ARCH_X86``."""
+    name = architecture.removeprefix("UC_ARCH_").lower()
+    return importlib.import_module(f"unicorn.{name}_const")
+
+
+def version() -> str:
+    """Release of the library, for messages and caches."""
+    return str(unicorn().__version__)
+
+
+def translate(uc: Any, va: int, protection: int) -> int | None:
+    """PA of ``va`` as the CPU has it now, stale or not, or ``None`` where it refuses.
+
+    It looks where the CPU's next access would, and fills the TLB as that would: ask only for what was just accessed.
+    The library exports the function, its Python interface has no method for it.
+    """
+    library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
+    found = ctypes.c_uint64()
+    # its own prototypes are not declared, so the arguments are typed here
+    status = library.uc_vmem_translate(uc._uch, ctypes.c_uint64(va), ctypes.c_uint32(protection), ctypes.byref(found))  # noqa: SLF001
+    return found.value if status == 0 else None
+
+
+def address_of(context: Any) -> int:
+    """Host address of a saved context; its bytes are what ``bytes(context)`` gives."""
+    address = ctypes.cast(context.context, ctypes.c_void_p).value
+    if address is None:
+        raise EmulatorError("a saved context is nowhere")
+    return address

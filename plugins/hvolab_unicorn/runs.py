@@ -1,0 +1,131 @@
+"""Runs of accesses as loops in the guest: their arguments stand in a buffer that the guest reads, and so do results."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import PageFault
+from hvolab_unicorn.vcpu import VirtualCpu
+
+Words = npt.NDArray[np.uint64]
+_WORD = 8
+#: Links that are followed at first: most lists are short.
+_FEW_LINKS = 128
+
+
+class Runs:
+    """Fills the buffer and starts loops, one for each buffer-full."""
+
+    def __init__(self, vcpu: VirtualCpu) -> None:
+        self._call = vcpu.call
+        self._routines = vcpu.routines
+        self._words = vcpu.area.words
+        self._octets = self._words.view(np.uint8)
+        self._buffer = vcpu.area.buffer
+        self._half = self._words.size // 2
+        self._second = self._buffer + self._half * _WORD
+
+    # bytes
+
+    def load(self, va: int, size: int) -> bytes:
+        """The bytes ``[va, va + size)``."""
+        parts, end, room = [], va + size, self._octets.size
+        while va < end:
+            part = min(room, end - va)
+            self._copy(self._buffer, va, part)
+            parts.append(self._octets[:part].tobytes())
+            va += part
+        return b"".join(parts)
+
+    def store(self, va: int, data: bytes) -> None:
+        """Store bytes, ascending."""
+        room = self._octets.size
+        for done in range(0, len(data), room):
+            part = data[done : done + room]
+            self._octets[: len(part)] = np.frombuffer(part, dtype=np.uint8)
+            self._copy(va + done, self._buffer, len(part))
+
+    def _copy(self, to_va: int, from_va: int, size: int) -> None:
+        if (to_va | from_va | size) % _WORD:
+            self._call(self._routines["copy_bytes"], to_va, from_va, size, work=size)
+        else:
+            self._call(self._routines["copy_words"], to_va, from_va, size // _WORD, work=size // _WORD)
+
+    def copy_once(self, to_va: int, from_va: int, size: int) -> None:
+        """Copy ``size`` bytes between VAs."""
+        self._copy(to_va, from_va, size)
+
+    def can_touch(self, va: int) -> bool:
+        """Whether the word at ``va`` may be stored to; nothing is changed."""
+        try:
+            self._call(self._routines["touch"], va)
+        except PageFault:
+            return False
+        return True
+
+    # words
+
+    def load_words(self, vas: Words) -> Words:
+        """The word at each VA."""
+        found = np.empty(vas.size, dtype=np.uint64)
+        room = self._words.size
+        for first in range(0, vas.size, room):
+            part = vas[first : first + room]
+            words = self._words[: part.size]
+            words[:] = part
+            self._call(self._routines["load_words"], self._buffer, self._buffer, part.size, work=part.size)
+            found[first : first + room] = words
+        return found
+
+    def store_words(self, vas: Words, values: Words) -> None:
+        """Store a word at each VA."""
+        for first in range(0, vas.size, self._half):
+            count = self._put(vas[first : first + self._half], values[first : first + self._half])
+            self._call(self._routines["store_words"], self._buffer, self._second, count, work=count)
+
+    def load_chain(self, va: int, end: int) -> Words:
+        """The links of a chain."""
+        parts, room = [], _FEW_LINKS
+        while True:
+            count = self._call(self._routines["load_chain"], va, end, self._buffer, room, work=room)
+            if count:
+                parts.append(self._words[:count].astype(np.uint64))
+                va = int(parts[-1][-1])
+            if count < room:
+                break
+            room = self._words.size
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+
+    def copy(self, to_vas: Words, from_vas: Words, words: int) -> None:
+        """Copy a run of words for each pair of VAs."""
+        for first in range(0, to_vas.size, self._half):
+            count = self._put(to_vas[first : first + self._half], from_vas[first : first + self._half])
+            routine = self._routines["copy_runs"]
+            self._call(routine, self._buffer, self._second, count, words, work=count * words)
+
+    def _put(self, first: Words, second: Words) -> int:
+        """Put two arrays into the halves of the buffer; their length."""
+        self._words[: first.size] = first
+        self._words[self._half : self._half + second.size] = second
+        return int(first.size)
+
+    # entries
+
+    def write_rows(self, slot_vas: Words, rows: Words) -> None:
+        """Store a run of entries at each slot; a run that is longer than the buffer piece by piece."""
+        columns = rows.shape[1]
+        room = self._words.size - 1
+        if columns > room:
+            for first in range(0, columns, room):
+                self.write_rows(slot_vas + np.uint64(first * _WORD), rows[:, first : first + room])
+            return
+        step = self._words.size // (columns + 1)
+        for first in range(0, slot_vas.size if columns else 0, step):
+            part = rows[first : first + step]
+            count = part.shape[0]
+            self._words[:count] = slot_vas[first : first + step]
+            self._words[count : count + part.size] = part.ravel()
+            routine = self._routines["write_entry_rows"]
+            entries = self._buffer + count * _WORD
+            self._call(routine, self._buffer, entries, count, columns, work=part.size)
