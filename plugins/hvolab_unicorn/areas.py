@@ -74,7 +74,7 @@ class Area:
 
 
 def area_of(machine: Machine, index: int) -> Area:
-    """The area of CPU ``index``; raises UsageError for a machine without any, or with more CPUs than it has room for."""
+    """The area of CPU ``index``; raises UsageError for a machine without any, or with too many CPUs."""
     guest = machine.guest
     if guest is None:
         raise UsageError(

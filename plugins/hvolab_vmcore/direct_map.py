@@ -16,8 +16,10 @@ from .new_frames import NewFrames
 from .snapshot import Snapshot, with_direct_map
 
 
-def map_directly(snapshot: Snapshot, new: NewFrames) -> Snapshot:
+def map_directly(snapshot: Snapshot, new: NewFrames) -> tuple[Snapshot, int]:
     """The snapshot with all of its memory mapped at one free place of its kernel's VAs, and that as its direct map.
+
+    Also gives the VA that follows, where there is room for a leaf more.
 
     Raises MachineError where no place is large enough.
     """
@@ -26,7 +28,8 @@ def map_directly(snapshot: Snapshot, new: NewFrames) -> Snapshot:
     origin = memory.base if mode.origin is LinearOrigin.RAM else 0
     below = origin // leaf.size * leaf.size  # leaves start at multiples of their size, on both sides
     window = memory.base + memory.size - below
-    base = _free_window(snapshot, window)
+    window = -(-window // leaf.size) * leaf.size
+    base = _free_window(snapshot, window + leaf.size)
     mapped = with_direct_map(snapshot, base + origin - below)
 
     def new_table(level: Level) -> int:
@@ -40,7 +43,7 @@ def map_directly(snapshot: Snapshot, new: NewFrames) -> Snapshot:
         va = base + unit * leaf.size - below
         role = PgprotRole.KERNEL if leaf is mode.last else PgprotRole.KERNEL_LARGE
         mapped.tables.map_leaf(va, unit * leaf.size >> mode.page_shift, leaf.name, role, new_table)
-    return mapped
+    return mapped, base + window
 
 
 def _free_window(snapshot: Snapshot, size: int) -> int:

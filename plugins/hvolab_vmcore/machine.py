@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hvolab.machine import Machine, ModelCpu
+from hvolab.machine import SCRATCH_FRAMES, Machine, ModelCpu, map_guest_text
 from hvolab.trace import Trace
 
 from .direct_map import map_directly
@@ -42,10 +42,15 @@ def machine_from(scan: Scan) -> CoreMachine:
     tables = [level.pas >> mode.page_shift for level in scan.walk.levels]
     taken = np.unique(np.concatenate([scan.pages.frames, *tables]))
     new = NewFrames(memory, first_new_pfn(snapshot.core, mode.page_shift), taken)
-    mapped = map_directly(snapshot, new)
+    mapped, free = map_directly(snapshot, new)
     records = CoreRecords(scan.pages, memory, mapped.struct_pages.layout, new)
     trace = Trace()
     data = new.allocate(0, 0, 0)
+    guest = None
+    if mapped.target.architecture.emulation is not None:
+        first = new.allocate_contiguous(SCRATCH_FRAMES, 0, 0, 1)
+        memory.zero(first, SCRATCH_FRAMES)
+        guest = map_guest_text(mapped.tables, (first, first + SCRATCH_FRAMES), free)
     machine = Machine(
         target=mapped.target,
         memory=memory,
@@ -54,6 +59,7 @@ def machine_from(scan: Scan) -> CoreMachine:
         records=records,
         frames=new,
         trace=trace,
+        guest=guest,
     )
     machine._data = (machine.page_to_virt(data), mode.page_size)  # noqa: SLF001 - part of building
     machine.key = sum(int(huge.optimised.sum()) for huge in scan.huge_pages)

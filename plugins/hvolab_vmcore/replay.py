@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hvolab.errors import CoreFileError, UsageError
+from hvolab.machine import CpuMaker, use_cpus
 
 from .compare_entries import compare_entries
 from .compare_struct_pages import StructPageComparison
@@ -62,10 +63,15 @@ class Replay:
 
 
 def replay(
-    before: str | os.PathLike[str], after: str | os.PathLike[str], options: SnapshotOptions | None = None
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
+    options: SnapshotOptions | None = None,
+    *,
+    cpu: CpuMaker | None = None,
 ) -> Replay:
     """Replay what the kernel did between the cores ``before`` and ``after``.
 
+    ``cpu`` makes the machine's CPUs; ``None``: modelled ones.
     Raises UsageError for cores that are not of one boot of one kernel, and what reading and scanning them raises.
     """
     first, last = open_snapshot(before, options), open_snapshot(after, options)
@@ -74,6 +80,8 @@ def replay(
     _refuse_shared_frames(start)
     plan = plan_of(start, end)
     core = machine_from(start)
+    if cpu is not None:
+        use_cpus(core.machine, cpu)
     made_up = make_up_heads(core, start, plan)
     carry_out(core.machine, plan)
     done = scan(core.snapshot)

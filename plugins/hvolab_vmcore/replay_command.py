@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import CpuOption, JsonOption
 
 from .core_options import (
     ArchOption,
@@ -35,6 +35,7 @@ def replay(
     feature: FeatureOption = None,
     profile: ProfileOption = None,
     generation: GenerationOption = None,
+    cpu: CpuOption = "model",
     json: JsonOption = False,
 ) -> None:
     """Do again what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
@@ -44,11 +45,12 @@ def replay(
     """
     # what reads cores waits until a core is to be read
     from hvolab.cli.output import print_json  # noqa: PLC0415
+    from hvolab.plugin import registry  # noqa: PLC0415
 
     from .replay import replay as replay_cores  # noqa: PLC0415
 
     options = options_of(arch, mode, root, vmemmap, feature, profile, generation)
-    outcome = replay_cores(before, after, options)
+    outcome = replay_cores(before, after, options, cpu=registry().cpu(cpu))
     if json:
         print_json(outcome.as_dict())
     else:

@@ -41,6 +41,21 @@ FeatureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="What the machine or boot has; repeat it, or put commas between several."),
 ]
+
+
+def _cpu_names(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    return [name for name in registry().cpus() if name.startswith(incomplete)]
+
+
+CpuOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND",
+        help="model: CPUs in Python. emulated: every access, entry and flush by the architecture's own instructions.",
+        autocompletion=_cpu_names,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from hvolab.cli.options import (
     ArchOption,
+    CpuOption,
     FeatureOption,
     GenerationOption,
     JsonOption,
@@ -38,12 +39,14 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, help="Make the N-th allocation call fail, counted from the pools' first."),
     ] = None,
+    cpu: CpuOption = "model",
     json: JsonOption = False,
 ) -> None:
     """Build a machine, fill its pools, optimise, check, store to tails, restore, check again: show what happened."""
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
+    from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, run_scenario
 
     spec = ScenarioSpec(
@@ -52,6 +55,7 @@ def run(
         nodes=nodes,
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
+        cpu=registry().cpu(cpu),
     )
     result = run_scenario(spec)
     if json:

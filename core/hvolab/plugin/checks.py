@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pluggy
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hvolab.arch import Architecture
+    from hvolab.plugin.hookspecs import CpuMaker
     from hvolab.plugin.report import PluginOrigin
 
 #: Functions that run nothing when called; a wrapper hook is one, too.
@@ -104,6 +105,32 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
     if twice:
         raise PluginError(f"it declares {', '.join(map(repr, twice))} more than once")
     return tuple(found)
+
+
+#: The kind of CPU that every machine has from the start.
+MODEL: Final = "model"
+
+
+def cpus_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> Mapping[str, CpuMaker]:
+    """Call the plugin's hook and return its kinds of CPU, checked; empty if it does not implement the hook.
+
+    Raises PluginError if the hook raises or returns anything but a mapping of names to functions.
+    """
+    caller = manager.hook.hvolab_cpus
+    with blaming(origin, "hvolab_cpus() raises"):
+        results = caller()
+    if len(results) < len(caller.get_hookimpls()):
+        raise PluginError("hvolab_cpus() returns None, not a mapping of names to functions")
+    found: dict[str, CpuMaker] = {}
+    for result in results:
+        if not isinstance(result, Mapping):
+            raise PluginError(f"hvolab_cpus() returns {_shown(result)}, not a mapping of names to functions")
+        with blaming(origin, "what hvolab_cpus() returns cannot be read"):
+            found.update(result)
+    for name, make in found.items():
+        if not isinstance(name, str) or not name or not callable(make):
+            raise PluginError(f"hvolab_cpus() returns {name!r}: {make!r}, not a name and a function")
+    return found
 
 
 def names_of(architecture: Architecture) -> tuple[str, ...]:

@@ -13,16 +13,19 @@ other; a wrapper hook would have nothing to wrap and is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import typer
 
     from hvolab.arch import Architecture
+
+    #: `hvolab.machine.CpuMaker`; machines stand on a floor above this one.
+    CpuMaker = Callable[[Any, int], Any]
 
 #: The name that pluggy ties markers, hooks and managers together by.
 PROJECT: Final = "hvolab"
@@ -46,6 +49,18 @@ def hvolab_architectures() -> Sequence[Architecture]:
     One architecture that fails a check leaves the whole plugin out.
     """
     return ()  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_cpus() -> Mapping[str, CpuMaker]:
+    """Return kinds of CPU that a machine can have beside the modelled one: a mapping of names to what makes one.
+
+    A maker takes a machine and the number of the CPU, and gives a `hvolab.machine.Cpu`; where it cannot, for want of a
+    library or for the machine's target, it raises UsageError and says what to do. Called once, when the plugin is
+    loaded: import what is large when a CPU is made. Checked: that the result is a mapping of names to functions, and
+    that no name is `model` or one that a plugin loaded earlier has taken.
+    """
+    return {}  # never called: pluggy reads the signature
 
 
 @hookspec

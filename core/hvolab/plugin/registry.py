@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from hvolab.errors import PluginError, UsageError
-from hvolab.plugin.checks import architectures_of, managed, names_of
+from hvolab.plugin.checks import MODEL, architectures_of, cpus_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
 from hvolab.plugin.report import PluginOrigin, PluginProblem, blaming, package_of, strict_error
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.arch import Architecture
+    from hvolab.plugin.hookspecs import CpuMaker
 
 #: The environment variable that turns a plugin that would be left out into an error, and what switches it on.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
@@ -37,6 +38,7 @@ class _Plugin:
     module: object
     manager: pluggy.PluginManager
     architectures: tuple[Architecture, ...]
+    cpus: Mapping[str, CpuMaker]
 
 
 class PluginRegistry:
@@ -102,6 +104,20 @@ class PluginRegistry:
         advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []
         raise UsageError(f"no architecture is called {name!r}", remedy="; ".join(advice))
 
+    def cpus(self) -> Mapping[str, CpuMaker | None]:
+        """Every kind of CPU by its name; the modelled one, which machines are built with, has no maker."""
+        found: dict[str, CpuMaker | None] = {MODEL: None}
+        for plugin in self._plugins:
+            found.update(plugin.cpus)
+        return MappingProxyType(found)
+
+    def cpu(self, name: str) -> CpuMaker | None:
+        """What makes CPUs of this kind, None for the modelled one; UsageError, with what there is, if there is none."""
+        known = self.cpus()
+        if name not in known:
+            raise UsageError(f"no kind of CPU is called {name!r}", remedy=f"there are: {', '.join(known)}")
+        return known[name]
+
     def add_commands(self, app: typer.Typer) -> None:
         """Let every plugin add its commands to `app`; call it once for a command line, after its own are in place.
 
@@ -143,7 +159,10 @@ class PluginRegistry:
         manager = managed(origin, module)
         architectures = architectures_of(origin, manager)
         self._check_unclaimed(architectures)
-        return _Plugin(origin, module, manager, architectures)
+        cpus = cpus_of(origin, manager)
+        if taken := [name for name in cpus if name in self.cpus()]:
+            raise PluginError(f"it declares kinds of CPU that there are already: {', '.join(map(repr, taken))}")
+        return _Plugin(origin, module, manager, architectures, cpus)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
         owners = {

@@ -10,7 +10,7 @@ from hvolab.errors import MachineError
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, Monitor, check
-from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, use_cpus
 from hvolab.machine.failure import FailCalls, NeverFail
 from hvolab.scenario.observer import Observer
 from hvolab.scenario.parts import Counts, FolioStory, PoolReport, Stage, counted
@@ -28,13 +28,15 @@ def run_scenario(spec: ScenarioSpec) -> ScenarioResult:
     """Carry out a scenario.
 
     Raises UsageError for huge pages that the mode does not have or that do not fit, MachineError for a machine that
-    cannot be built.
+    cannot be built, and what making its CPUs raises.
     """
     asked = spec.resolved()
     deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages tell which node a folio is on
     machine = build_machine(
         spec.target, MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred)
     )
+    if spec.cpu is not None:
+        use_cpus(machine, spec.cpu)
     return _Scenario(spec, machine, asked).run()
 
 

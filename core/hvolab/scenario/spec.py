@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hvolab.arch import HugePageSize, Target
 from hvolab.errors import UsageError
-from hvolab.machine import V6_12
+from hvolab.machine import V6_12, CpuMaker
 from hvolab.units import format_short, format_size
 
 DEFAULT_MEMORY = 4 << 30
@@ -26,6 +26,7 @@ class ScenarioSpec:
     memory           bytes of RAM
     nodes            NUMA nodes
     hugepages        pages of each size in bytes; empty: what default_hugepages() gives
+    cpu              what makes the machine's CPUs; ``None``: modelled ones
     fail_allocation  number of the allocation call that is made to fail, 1 being the first of the pools; ``None``: none
     """
 
@@ -34,6 +35,7 @@ class ScenarioSpec:
     nodes: int = 1
     hugepages: Mapping[int, int] = field(default_factory=dict)
     fail_allocation: int | None = None
+    cpu: CpuMaker | None = None
 
     def resolved(self) -> tuple[tuple[HugePageSize, int], ...]:
         """The sizes with the pages asked for, ascending.
