@@ -141,10 +141,14 @@ _LAST_LEVEL = 3
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """ESR_EL1 and FAR_EL1 of an abort taken from EL1. Arm ARM D24.2.40, ISS encodings for aborts."""
+    """ESR_EL1 and FAR_EL1 of an abort taken from EL1. Arm ARM D24.2.40, ISS encodings for aborts.
+
+    WnR of an atomic access is 0 where a read would have faulted as well.
+    """
     status = _STATUS[kind] | (0 if kind is FaultKind.ABSENT else _LAST_LEVEL - depth)
     kind_of_abort = _EC_INSTRUCTION if access & Access.EXECUTE else _EC_DATA
-    write = _WNR if access & Access.WRITE else 0
+    reads_fault = kind is not FaultKind.PERMISSION and access & Access.READ
+    write = _WNR if access & Access.WRITE and not reads_fault else 0
     return values(esr=kind_of_abort << 26 | _IL | write | status, far=va)
 
 

@@ -29,6 +29,11 @@ EMULATION = load_emulation_part(
     flush_ceiling=33,
     limits=(
         EmulatorLimit("unicorn takes the C bit of an entry for a bit of the PA, and knows no SME", features=("sme",)),
+        EmulatorLimit(
+            "unicorn carries a locked operation out as a load and a store: where nothing is mapped the load faults, and "
+            "the error code does not tell of a write",
+            refuses=False,
+        ),
     ),
     source="Intel SDM 3A, sections 2.5 and 5.1; tlb_single_page_flush_ceiling in arch/x86/mm/tlb.c, v6.12",
 )

@@ -1,0 +1,83 @@
+"""Machines that are built alike, one with modelled and one with emulated CPUs, and what tells them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Target
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.plugin import registry
+from hvolab_unicorn import emulate
+from hvolab_unicorn.emulated_cpu import EmulatedCpu
+
+MIB = 1 << 20
+ARCHITECTURES = ("x86_64", "arm64", "riscv")
+
+
+def emulable(*architectures: str) -> list[str]:
+    """Every mode that unicorn can do, as ``x86_64-4-level``."""
+    found = []
+    for name in architectures or ARCHITECTURES:
+        architecture = registry().architecture(name)
+        assert architecture.emulation is not None
+        for mode in architecture.modes:
+            if not architecture.emulation.refusal(architecture.select(mode.name)):
+                found.append(f"{name}-{mode.name}")
+    return found
+
+
+MODES = emulable()
+
+
+@cache
+def target_of(name: str, profile: str = "linux") -> Target:
+    """The target of a mode in :data:`MODES`."""
+    architecture, _, mode = name.partition("-")
+    return registry().architecture(architecture).select(mode, profile=profile)
+
+
+@dataclass
+class Twins:
+    """Two machines."""
+
+    model: Machine
+    emulated: Machine
+    cpus: list[EmulatedCpu]
+
+    def different(self) -> npt.NDArray[np.int64]:
+        """PAs of bytes that differ; guest text and what emulated CPUs write for themselves is left out, tables are not."""
+        memory = self.model.memory
+        guest = self.model.guest
+        assert guest is not None
+        assert guest == self.emulated.guest
+        unequal = np.flatnonzero(memory.octets != self.emulated.memory.octets) + memory.base
+        pfns = unequal >> memory.page_shift
+        own = np.zeros(unequal.size, dtype=np.bool_)
+        for first, stop in (guest.text, guest.frames):
+            own |= (pfns >= first) & (pfns < stop)
+        return unequal[~own]
+
+    def assert_same(self) -> None:
+        """Fail with the first byte that differs."""
+        found = self.different()
+        assert not found.size, f"{found.size} bytes differ, the first at PA {int(found[0]):#x}"
+
+
+def twins(target: Target, spec: MachineSpec | None = None, *, handler: bool = False) -> Twins:
+    """Two machines, built alike."""
+    spec = MachineSpec(memory=64 * MIB) if spec is None else spec
+    model, emulated = build_machine(target, spec), build_machine(target, spec)
+    return Twins(model, emulated, emulate(emulated, handler=handler))
+
+
+def pages(machine: Machine, count: int) -> list[int]:
+    """VAs in the direct map of frames that nobody has, one after the other, each filled with other words."""
+    frames = machine.frames.allocate_contiguous(count, 0xCC0, 0, 1)
+    assert frames is not None
+    words = machine.memory.pages[frames - machine.memory.first_pfn :][:count]
+    words[:] = np.arange(words.size, dtype=np.uint64).reshape(words.shape) * np.uint64(0x9E3779B97F4A7C15)
+    return [machine.page_to_virt(frames + page) for page in range(count)]
