@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import capstone
 import pytest
 
 from hvolab.arch import InstructionSequence
 from hvolab_x86_64.instructions import EMULATION
+
+capstone = pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[emulation]'")
 
 
 @pytest.mark.parametrize("sequence", EMULATION.sequences, ids=lambda sequence: sequence.step)
