@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hvolab.arch import (
@@ -181,7 +181,19 @@ def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValu
 
 
 _RDONLY, _AF = 1 << 7, 1 << 10
+_USER, _APTABLE_NO_USER = 1 << 6, 1 << 61
 _PXN, _PXNTABLE, _APTABLE_RO = 1 << 53, 1 << 59, 1 << 62
+_NOT_PXN = Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0))
+#: What EL0 may write to EL1 never executes. Arm ARM D8.4.1, stage 1 execute permission.
+_EXECUTE = replace(
+    _NOT_PXN,
+    privilege=Match(_USER, 0),
+    alternatives=(
+        replace(_NOT_PXN, privilege=Match(_RDONLY, _RDONLY)),
+        replace(_NOT_PXN, some_table=Match(_APTABLE_NO_USER, _APTABLE_NO_USER)),
+        replace(_NOT_PXN, some_table=Match(_APTABLE_RO, _APTABLE_RO)),
+    ),
+)
 
 
 #: Modes in which address bits stand where SH is otherwise.
@@ -265,7 +277,7 @@ ARM64 = Architecture(
     mmu=MmuRules(
         read=Permission(),
         write=Permission(leaf=Match(_RDONLY, 0), tables=Match(_APTABLE_RO, 0)),
-        execute=Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0)),
+        execute=_EXECUTE,
         accessed=Match(_AF, _AF),
         accessed_by=UpdateRule.SOFTWARE,
         dirty=None,
