@@ -41,6 +41,10 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = f"hvolab {__version__}"
+html_theme_options = {
+    # the pictures of `hvolab run` need box-drawing characters that are as wide as letters
+    "light_css_variables": {"font-stack--monospace": '"DejaVu Sans Mono", Menlo, Consolas, monospace'},
+}
 html_static_path = ["static"]
 html_css_files = ["hvolab.css"]
 html_copy_source = False

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hvolab_docs.markdown import code, plain, table
-
 from hvolab.arch import Architecture, EntryKind, PgprotRole, Target
 from hvolab.cli.arches_report import as_dict
 from hvolab.plugin import registry
 from hvolab.units import format_size
+
+from .markdown import code, plain, table
 
 #: What HVO uses each protection for.
 _USES = {
@@ -156,7 +156,7 @@ def _choices(architecture: Architecture) -> Iterator[tuple[str, list[Target]]]:
 
 def _raw(target: Target) -> dict[PgprotRole, tuple[str, ...]]:
     """Name, use, level, raw bits and fields of each protection."""
-    rows = {}
+    rows: dict[PgprotRole, tuple[str, ...]] = {}
     for role, pgprot in target.pgprots:
         level = _level(target, role)
         raw = target.bits(level, role)
@@ -199,7 +199,9 @@ def _behaviour(architecture: Architecture) -> str:
         ("`flush_tlb_all()`", "flushes" if traits.flush_all_effective else "flushes nothing"),
         (
             "a compare-and-swap that fails",
-            "needs write permission all the same" if traits.compare_and_swap_needs_write else "needs no write permission",
+            "needs write permission all the same"
+            if traits.compare_and_swap_needs_write
+            else "needs no write permission",
         ),
         ("kernel generations", ", ".join(map(code, architecture.generations))),
     ]

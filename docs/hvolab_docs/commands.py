@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from hvolab_docs.markdown import code, plain, table
 
 from hvolab.cli.app import build_app
 from hvolab.cli.errors import ExitCode
 
+from .markdown import code, plain, table
+
+#: What typer says of the type of an option that takes no value; its releases differ.
+_FLAG = re.compile(r" (<bool>|BOOLEAN)$")
 _COMMENT = re.compile(r"^ +(\w+) = .*#: (.+)$", re.MULTILINE)
 
 
 def commands() -> str:
     """Every command, with its arguments and options, a section each."""
     root = typer.main.get_command(build_app())
-    return "\n".join([*_options(root, "hvolab"), *_subcommands(root, "hvolab")])
+    return "\n".join([*_section(root, "hvolab"), *_subcommands(root, "hvolab")])
 
 
 def _subcommands(group: Any, path: str) -> Iterator[str]:  # whose Group and Command these are differs between typers
@@ -32,7 +35,8 @@ def _subcommands(group: Any, path: str) -> Iterator[str]:  # whose Group and Com
 
 def _section(command: Any, path: str) -> Iterator[str]:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    usage = " ".join([path, "[OPTIONS]", *map(_usage, arguments)])
+    below = ["COMMAND [ARGS]..."] if hasattr(command, "commands") else map(_usage, arguments)
+    usage = " ".join([path, "[OPTIONS]", *below])
     yield f"## {path}\n"
     yield f"```text\n{usage}\n```\n"
     yield _prose(command.help)
@@ -46,17 +50,18 @@ def _section(command: Any, path: str) -> Iterator[str]:
 
 def _options(command: Any, path: str) -> Iterator[str]:
     context = command.make_context(path, [], resilient_parsing=True)
-    rows = []
-    for parameter in command.params:
-        if parameter.param_type_name != "argument" and (record := parameter.get_help_record(context)):
-            # what typer 0.16 prints as TEXT and later ones as <str> is of no use: where it matters there is a metavar
-            rows.append((code(re.sub(r" (<bool>|BOOLEAN)$", "", " ".join(record[0].split()))), plain(record[1])))
+    records = [
+        parameter.get_help_record(context)
+        for parameter in command.params
+        if parameter.param_type_name != "argument" and not parameter.hidden
+    ]
+    rows = [(code(_FLAG.sub("", " ".join(names.split()))), plain(text)) for names, text in records]
     if rows:
         yield table(("option", "meaning"), rows)
 
 
 def _argument_name(argument: Any) -> str:
-    return (argument.metavar or argument.name.upper()).rstrip(".")
+    return str(argument.metavar or argument.name.upper()).rstrip(".")
 
 
 def _usage(argument: Any) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
-from hvolab_docs.markdown import code, plain, table
-
 from hvolab.conformance import KIT
 from hvolab.conformance.check import Capability, Check
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.subject import Scope
+
+from .markdown import code, plain, table
 
 
 def checks() -> str:
@@ -22,7 +22,7 @@ def checks() -> str:
         if rest:
             parts.append(f"{plain(rest.strip()[:1].upper() + rest.strip()[1:])}\n")
         parts.append(
-            table(("check", "what it proves", "made", "needs"), [_row(check) for check in group]),
+            table(("check", "what it proves", "about", "needs"), [_row(check) for check in group]),
         )
     return "\n".join(parts)
 
@@ -30,20 +30,12 @@ def checks() -> str:
 def _row(check: Check) -> tuple[str, str, str, str]:
     needs = ", ".join(capability.name for capability in check.needs)
     new = "" if check.since == "1.0" else f" (since {check.since})"
-    return f"{code(check.name)}{new}", plain(check.proves), _MADE[check.scope], plain(needs) or "–"
-
-
-_MADE = {
-    Scope.ARCHITECTURE: "once",
-    Scope.MODE: "by mode",
-    Scope.FORMAT: "by format",
-    Scope.TARGET: "by target",
-}
+    return f"{code(check.name)}{new}", plain(check.proves), check.scope.name.lower(), plain(needs) or "nothing"
 
 
 def scopes() -> str:
     """How often checks are made."""
-    return table(("made", "means"), [(_MADE[scope], plain(scope.value)) for scope in Scope])
+    return table(("about", "made"), [(scope.name.lower(), plain(scope.value)) for scope in Scope])
 
 
 def capabilities() -> str:

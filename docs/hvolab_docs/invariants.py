@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hvolab_docs.markdown import plain, table
-
 from hvolab.invariants import Rule
+
+from .markdown import plain, table
 
 
 def name_of(rule: Rule) -> str:

@@ -6,16 +6,16 @@ import enum
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar
 
 from docutils import nodes
-from hvolab_docs import architectures, commands, conformance, invariants
-from hvolab_docs.docstrings import as_rst
-from hvolab_docs.listings import with_captions
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
+
+from . import architectures, commands, conformance, invariants
+from .docstrings import as_rst
+from .listings import with_captions
 
 GENERATED: dict[str, Callable[[], str]] = {
     "architectures": architectures.architectures,
@@ -50,8 +50,6 @@ class Generated(SphinxDirective):
     """Markdown that hvolab itself is asked for while the documentation is built."""
 
     required_arguments = 1
-    has_content = True  #: what a reader of the source sees instead; not used
-    option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {}
 
     def run(self) -> list[nodes.Node]:
         """Make it, and parse it as part of the page."""
@@ -111,4 +109,3 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("missing-reference", _resolve)
     app.connect("source-read", _source)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-

@@ -1,8 +1,8 @@
 """Listings of a Markdown page, and a desk at which they are carried out as a reader would.
 
 Of a console listing each line after `$ ` is a command, run by a shell in one directory that is empty at first, and
-what stands below it is printed by it, in that order. A Python listing that names a file is that file; one that names none is a
-script. The examples of `pycon` listings are one session.
+what stands below it is printed by it, in that order. A Python listing that names a file is that file; one that names
+none is a script. The examples of `pycon` listings are one session.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-LISTING = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LISTING = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KIT = "hvolab.conformance.pytest_plugin"
 _BOOT = "tests/captures/x86_64-6.12-4level/0-boot.core.xz"
 _OPTIMISED = "tests/captures/x86_64-6.12-4level/1-optimised-2M.core.xz"
@@ -33,7 +33,7 @@ _LINKS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """One fenced block: its language, the file that it is, its text."""
+    """One fenced block: its language, the file that it is, its text. A directive of Sphinx has no language."""
 
     language: str
     file: str
@@ -119,9 +119,7 @@ class Desk:
             elif listing.language == "pycon":
                 session += listing.text + "\n"
             elif listing.language == "python" and listing.file:
-                path = self.folder / listing.file
-                assert path.is_file(), f"{listing.file} is not one of the files that are there"
-                path.write_text(listing.text, encoding="utf-8")
+                (self.folder / listing.file).write_text(listing.text, encoding="utf-8")
             elif listing.language == "python":
                 self._script("script.py", listing.text, "python script.py")
         if session:

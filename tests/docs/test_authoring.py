@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hvolab.authoring import write_architecture
 from tests.docs.desk import DOCS, listings
 
 GUIDE = DOCS / "authoring.md"
 
 
-def test_every_listing_is_a_command_or_a_file() -> None:
+def test_every_listing_is_a_command_or_a_file_that_hvolab_new_arch_writes(tmp_path: Path) -> None:
+    written = {path.relative_to(tmp_path).as_posix() for path in write_architecture("zircon", tmp_path)}
     assert {listing.language for listing in listings(GUIDE)} == {"console", "python"}
-    assert all(listing.file.endswith(".py") for listing in listings(GUIDE) if listing.language == "python")
+    assert {listing.file for listing in listings(GUIDE) if listing.language == "python"} < written
 
 
 def test_the_note_says_how_many_lines_the_example_takes() -> None:
