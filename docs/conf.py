@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|npt|np|numpy|pathlib|pluggy|_pytest|pytest|typer|typing)\..*"),
     (r"py:class", r"EntryPoint"),
     # names of array types, which say what they are
-    (r"py:class", r"Pfns|hvolab\.arch\.fields\.Raw"),
+    (r"py:class", r"NDArray|u?int64|uint8|bool_|Pfns|hvolab\.arch\.fields\.Raw"),
 ]
 
 html_theme = "furo"

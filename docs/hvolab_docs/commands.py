@@ -55,7 +55,8 @@ def _options(command: Any, path: str) -> Iterator[str]:
         for parameter in command.params
         if parameter.param_type_name != "argument" and not parameter.hidden
     ]
-    rows = [(code(_FLAG.sub("", " ".join(names.split()))), plain(text)) for names, text in records]
+    # some releases of typer escape brackets for rich
+    rows = [(code(_FLAG.sub("", " ".join(names.split()))), plain(text.replace("\\[", "["))) for names, text in records]
     if rows:
         yield table(("option", "meaning"), rows)
 

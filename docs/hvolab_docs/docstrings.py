@@ -20,8 +20,8 @@ _BETWEEN = frozenset({"and", "to", "…"})
 _WIDE = re.compile(rf"({_NAME}) {{2,}}(\S.*)")
 _NARROW = re.compile(rf"({_NAME}) (\S.*)")
 _OWN_PARAGRAPH = re.compile(r"(Kernel: |Raises )")
-#: Code that ends with a blank, which reStructuredText does not know.
-_BLANK_AT_END = re.compile(r"``(\S[^`]*?)\s+``")
+#: Code, which reStructuredText does not know where a blank ends it.
+_CODE = re.compile(r"``(.+?)``")
 
 Row = tuple[str, list[str]]
 
@@ -29,7 +29,7 @@ Row = tuple[str, list[str]]
 def as_rst(lines: list[str]) -> list[str]:
     """The docstring in ``lines`` as reStructuredText."""
     result: list[str] = []
-    for paragraph in _paragraphs([_BLANK_AT_END.sub(r"``\1``", line) for line in lines]):
+    for paragraph in _paragraphs([_CODE.sub(lambda code: f"``{code[1].strip()}``", line) for line in lines]):
         rows = _rows(paragraph)
         if rows:
             result += _table(rows)

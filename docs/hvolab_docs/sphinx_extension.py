@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import importlib
+import re
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -27,6 +29,10 @@ GENERATED: dict[str, Callable[[], str]] = {
     "rules": invariants.rules,
     "scopes": conformance.scopes,
 }
+
+#: How an array of any shape is written out; numpy's releases differ.
+_SHAPE = r"~?(?:tuple\[~?(?:typing\.)?Any, \.\.\.\]|[\w.]+)"
+_ARRAY = re.compile(rf"~?(?:numpy\.)?ndarray\[{_SHAPE}, ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]")
 
 #: Packages and modules whose names are documented.
 PUBLIC = (
@@ -90,6 +96,29 @@ def _docstring(app: Sphinx, what: str, name: str, obj: object, options: object, 
     lines[:] = as_rst(lines)
 
 
+def _signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """No arguments for a protocol, which nobody constructs; arrays by what they hold."""
+    del app, what, name, options
+    if getattr(obj, "_is_protocol", False):
+        return "", None
+    return signature and _array(signature), returns and _array(returns)
+
+
+def _array(text: str) -> str:
+    return _ARRAY.sub(r"NDArray[\1]", text)
+
+
+def _cells(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Make a character that fixed-width fonts lack as wide as a letter: pictures in listings depend on it."""
+    del app, pagename, templatename, doctree
+    if "body" in context:
+        context["body"] = context["body"].replace("⋮", '<span class="cell">⋮</span>')
+
+
 def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:  # noqa: FBT001 - Sphinx calls it so
     """Members of an enumeration speak for themselves; fields of a dataclass are described in its docstring."""
     del app, what, skip, options
@@ -105,7 +134,9 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register everything."""
     app.add_directive("generated", Generated)
     app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("html-page-context", _cells)
     app.connect("missing-reference", _resolve)
     app.connect("source-read", _source)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

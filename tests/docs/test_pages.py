@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
+import types
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hvolab.invariants import Rule
 from hvolab.plugin import registry
 from tests.docs.desk import DOCS, pages
 
+API = sorted(page for page in pages() if page.parent.name == "api" and page.stem != "index")
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([\w./-]+\.md)[)#]")
@@ -34,6 +37,18 @@ def test_every_page_is_in_the_contents() -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_pages_lead_to_pages(page: Path) -> None:
     assert [link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("page", API, ids=lambda page: page.stem)
+def test_every_public_name_is_described(page: Path) -> None:
+    package = importlib.import_module(f"hvolab.{page.stem}")
+    text = page.read_text("utf-8")
+    assert f".. automodule:: hvolab.{page.stem}\n" in text
+    for name in getattr(package, "__all__", ()):
+        thing = getattr(package, name)
+        # Sphinx finds classes and functions by itself
+        if not isinstance(thing, type | types.FunctionType | types.MethodType) and not hasattr(thing, "__wrapped__"):
+            assert re.search(rf"^\.\. (autodata|py:data):: hvolab\.{page.stem}\.{name}$", text, re.MULTILINE)
 
 
 def test_every_rule_is_explained_in_order() -> None:
