@@ -29,7 +29,7 @@ Row = tuple[str, list[str]]
 def as_rst(lines: list[str]) -> list[str]:
     """The docstring in ``lines`` as reStructuredText."""
     result: list[str] = []
-    for paragraph in _paragraphs([_CODE.sub(lambda code: f"``{code[1].strip()}``", line) for line in lines]):
+    for paragraph in _paragraphs([_legible(line) for line in lines]):
         rows = _rows(paragraph)
         if rows:
             result += _table(rows)
@@ -44,6 +44,11 @@ def as_rst(lines: list[str]) -> list[str]:
                 result.append(line)
             result.append("")
     return result
+
+
+def _legible(line: str) -> str:
+    """A line with its code stripped of blanks, and with `file:line`, a place and no address, left alone."""
+    return _CODE.sub(lambda code: f"``{code[1].strip()}``", line).replace(" file:line", r" file\:line")
 
 
 def _paragraphs(lines: list[str]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -76,7 +77,7 @@ class Desk:
         (site,) = (folder / "venv").glob("lib/python*/site-packages")
         paths = [path for path in sys.path if Path(path).is_dir()]
         (site / "borrowed.pth").write_text("\n".join(paths), encoding="utf-8")
-        python = self.tools / "python"
+        python, root = shlex.quote(f"{self.tools / 'python'}"), shlex.quote(f"{ROOT}")
         # what is needed is here, and nothing is fetched
         offline = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation"
         # a bare checkout has no entry point of pytest's
@@ -85,8 +86,8 @@ class Desk:
         self._tool("pip", f'exec {python} -m pip "$@" {offline}')
         self._tool("pytest", f'exec {python} -m pytest "$@" -p no:cacheprovider {kit}')
         # these two fetch and build: looked up, not run
-        self._tool("make", f'for name; do grep -q "^$name:" {ROOT}/Makefile || exit 2; done')
-        self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {ROOT}/tox.ini')
+        self._tool("make", f'for name; do grep -q "^$name:" {root}/Makefile || exit 2; done')
+        self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {root}/tox.ini')
 
     def _tool(self, name: str, script: str) -> None:
         path = self.tools / name
