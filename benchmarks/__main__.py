@@ -16,28 +16,37 @@ from rich.console import Console
 
 from benchmarks.report import BenchmarkError, Result, as_json, show
 
-_MODULES = {"scale": "scale", "listening": "listening", "core-walk": "core_walk", "invariants": "invariants"}
+#: What each benchmark is called, the module that runs it, and what it is told.
+_BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
+    "scale": ("scale", {}),
+    "scale-arm64": ("scale", {"architecture": "arm64"}),
+    "scale-riscv": ("scale", {"architecture": "riscv"}),
+    "listening": ("listening", {}),
+    "core-walk": ("core_walk", {}),
+    "invariants": ("invariants", {}),
+}
 
 
 def main() -> int:
     """Run what was asked for; 0: every bar met, 1: one missed, 2: a benchmark failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measure hvolab against its bars")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(_MODULES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(_BENCHMARKS)}")
     parser.add_argument(
         "--quick", action="store_true", help="smaller machines and fewer runs: figures for a first look"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
-    if unknown := [name for name in options.names if name not in _MODULES]:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_MODULES)}")
+    if unknown := [name for name in options.names if name not in _BENCHMARKS]:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
     console = Console(soft_wrap=True)
     console.print(_machine())
     results: list[Result] = []
     failed = False
-    for name in options.names or _MODULES:
-        benchmark: Callable[..., Result] = import_module(f"benchmarks.{_MODULES[name]}").run
+    for name in options.names or _BENCHMARKS:
+        module, told = _BENCHMARKS[name]
+        benchmark: Callable[..., Result] = import_module(f"benchmarks.{module}").run
         try:
-            result = benchmark(quick=options.quick)
+            result = benchmark(quick=options.quick, **told)
         except BenchmarkError as error:
             console.print(f"[red]{name} could not be measured:[/] {error}")
             failed = True

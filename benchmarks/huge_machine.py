@@ -49,13 +49,13 @@ class HugeMachine:
         lists.init(cpu, self.others)
 
 
-def build(folios: int) -> HugeMachine:
-    """An x86_64 machine with ``folios`` huge pages of 2 MiB at the top of its memory.
+def build(folios: int, architecture: str = "x86_64") -> HugeMachine:
+    """A machine with ``folios`` huge pages of 2 MiB at the top of its memory, in the architecture's default mode.
 
     Their struct pages are as boot leaves those of huge pages: the head, and the tails that lie in the head's page.
     Kernel: hugetlb_folio_init_vmemmap() in mm/hugetlb.c, v6.12.
     """
-    target = registry().architecture("x86_64").select("4-level")
+    target = registry().architecture(architecture).select()
     huge = target.mode.page_size << ORDER
     # below the folios: vmemmap, page tables and the head pages that HVO allocates. All of that fits in ZONE_NORMAL,
     # from which the allocator takes the lowest frames first, so that it never comes to the folios

@@ -24,8 +24,8 @@ _UNITS = {
 _YARDSTICK = str(Path(__file__).parent / "yardstick.py")
 
 
-def run(*, quick: bool) -> Result:
-    """Measure both sizes, hvolab and the loop in turn."""
+def run(*, quick: bool, architecture: str = "x86_64") -> Result:
+    """Measure both sizes, hvolab and the loop in turn, in the default mode of an architecture."""
     sizes = _QUICK_SIZES if quick else _SIZES
     repetitions = _QUICK_REPETITIONS if quick else _REPETITIONS
     found: list[Series] = []
@@ -33,7 +33,8 @@ def run(*, quick: bool) -> Result:
     medians: dict[tuple[str, str], float] = {}
     for size, (folios, restored) in sizes.items():
         arguments = [str(folios), "--restore", str(restored)]
-        commands = {"loop": [_YARDSTICK, *arguments], "hvolab": ["-m", "benchmarks.scale_run", *arguments]}
+        ours = ["-m", "benchmarks.scale_run", *arguments, "--arch", architecture]
+        commands = {"loop": [_YARDSTICK, *arguments], "hvolab": ours}
         # what the loop touches: one page for each folio, and the restored ones' tails
         runs = in_turn(commands, repetitions, mebibytes=(folios + 7 * restored) * 9 // 8 >> 8)
         for name, (figure, unit) in _UNITS.items():
@@ -50,7 +51,9 @@ def run(*, quick: bool) -> Result:
         )
         for name in ("optimise", "restore")
     ]
-    return Result("scale", tuple(found), tuple(bars), (_note(sizes), "Bars are ratios of medians over the runs."))
+    return Result(
+        f"scale, {architecture}", tuple(found), tuple(bars), (_note(sizes), "Bars are ratios of medians over the runs.")
+    )
 
 
 def _ratio(runs: dict[str, list[Figures]], figure: str) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hvolab.arch import (
     Access,
@@ -43,13 +44,12 @@ _MODULES = 2 * _GIB
 class Granule:
     """One base page size and what hugetlb makes of it.
 
-    name             what it is called
-    shift            log2 of its bytes
+    name                what it is called
+    shift               log2 of its bytes
     cont_pte, cont_pmd  entries of a contiguous run at the two last levels
-    names            level names by number of levels
-    blocks           levels that may hold blocks at 48 bits of PA, and those that may at 52
-    vmemmap_level    level whose leaves map the vmemmap: blocks for 4K, pages for the others
-    pud_pages        whether hugetlb offers leaves of the level above the PMD
+    vmemmap_by_blocks   whether blocks map the vmemmap, or pages
+    pud_pages           whether hugetlb offers leaves of the level above the PMD
+    lpa2                whether 52 bits of PA take LPA2, whose high bits stand where SH is otherwise
     """
 
     name: str
@@ -87,10 +87,9 @@ def _levels(granule: Granule, va_bits: int) -> tuple[Level, ...]:
     return tuple(reversed(levels))
 
 
-def _mode(granule: Granule, va_bits: int, va_bits_min: int) -> PagingMode:
+def _mode(granule: Granule, va_bits: int, va_bits_min: int, pa_bits: int = 48) -> PagingMode:
     """One mode; ``va_bits_min`` is the width that the kernel can fall back to (VA_BITS_MIN)."""
     levels = _levels(granule, va_bits)
-    pa_bits = 52 if va_bits == 52 else 48
     lpa2 = granule.lpa2 and pa_bits == 52
     middle, upper = levels[-2], levels[-3] if len(levels) > 2 else None
     # blocks: at the PMD always; above it for 4K, and for the others with 52 bits of PA; nowhere above level 0
@@ -127,6 +126,43 @@ def _mode(granule: Granule, va_bits: int, va_bits_min: int) -> PagingMode:
     )
 
 
+_MODES = (
+    _mode(_4K, 48, 48),
+    _mode(_4K, 39, 39),
+    _mode(_4K, 52, 48, 52),
+    _mode(_16K, 47, 47),
+    _mode(_16K, 36, 36),
+    _mode(_16K, 48, 48),
+    _mode(_16K, 52, 47, 52),
+    _mode(_64K, 48, 48),
+    _mode(_64K, 42, 42),
+    _mode(_64K, 52, 48, 52),
+)
+
+#: What a mode has from the widths of VA and PA that are in use.
+_OF_WIDTHS = (
+    *("levels", "va_bits", "pa_bits", "format", "direct_map_base", "direct_map_size", "vmemmap_base"),
+    *("vmemmap_level", "direct_map_level", "huge_page_levels"),
+)
+
+
+def _runs_as(mode: str, other: PagingMode) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """The mode of that name, with the widths of another in use."""
+    return mode, tuple((name, getattr(other, name)) for name in _OF_WIDTHS)
+
+
+#: A 52-bit kernel where the CPU translates VA_BITS_MIN: it moves memory up in the direct map, and with it the struct
+#: pages, to where a kernel built for that width has them. Only 64K has 52 bits of PA without 52 bits of VA.
+_WITHOUT_LVA = (
+    _runs_as("4K-52bit", _mode(_4K, 48, 48)),
+    _runs_as("16K-52bit", _mode(_16K, 47, 47)),
+    _runs_as("64K-52bit", _mode(_64K, 48, 48, 52)),
+)
+_WITH_LPA = (
+    _runs_as("64K-48bit", _mode(_64K, 48, 48, 52)),
+    _runs_as("64K-42bit", _mode(_64K, 42, 42, 52)),
+)
+
 _EC_INSTRUCTION, _EC_DATA = 0x21, 0x25
 _IL, _WNR = 1 << 25, 1 << 6
 _STATUS = {
@@ -153,7 +189,19 @@ def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValu
 
 
 _RDONLY, _AF = 1 << 7, 1 << 10
+_USER, _APTABLE_NO_USER = 1 << 6, 1 << 61
 _PXN, _PXNTABLE, _APTABLE_RO = 1 << 53, 1 << 59, 1 << 62
+_NOT_PXN = Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0))
+#: What EL0 may write to EL1 never executes. Arm ARM D8.4.1, stage 1 execute permission.
+_EXECUTE = replace(
+    _NOT_PXN,
+    privilege=Match(_USER, 0),
+    alternatives=(
+        replace(_NOT_PXN, privilege=Match(_RDONLY, _RDONLY)),
+        replace(_NOT_PXN, some_table=Match(_APTABLE_NO_USER, _APTABLE_NO_USER)),
+        replace(_NOT_PXN, some_table=Match(_APTABLE_RO, _APTABLE_RO)),
+    ),
+)
 
 
 #: Modes in which address bits stand where SH is otherwise.
@@ -190,18 +238,7 @@ ARM64 = Architecture(
     name="arm64",
     title="arm64 (AArch64)",
     aliases=("aarch64",),
-    modes=(
-        _mode(_4K, 48, 48),
-        _mode(_4K, 39, 39),
-        _mode(_4K, 52, 48),
-        _mode(_16K, 47, 47),
-        _mode(_16K, 36, 36),
-        _mode(_16K, 48, 48),
-        _mode(_16K, 52, 47),
-        _mode(_64K, 48, 48),
-        _mode(_64K, 42, 42),
-        _mode(_64K, 52, 48),
-    ),
+    modes=_MODES,
     generations=("6.12", "mm-2026"),
     changes=(
         GenerationChange(
@@ -230,6 +267,21 @@ ARM64 = Architecture(
             mmu=(("accessed_by", UpdateRule.WALKER),),
             source="Arm ARM D8.4.6, FEAT_HAFDBS",
         ),
+        Feature(
+            "nolva",
+            "a 52-bit kernel on a CPU without 52-bit VA, or booted with arm64.nolva: VA_BITS_MIN are in use",
+            sets=values(SH=3),
+            geometry=_WITHOUT_LVA,
+            modes=tuple(mode for mode, _ in _WITHOUT_LVA),
+            source="arch/arm64/include/asm/memory.h: vabits_actual; arch/arm64/mm/init.c: memstart_addr",
+        ),
+        Feature(
+            "lpa",
+            "a kernel built for 52 bits of PA (ARM64_PA_BITS_52), with a smaller VA",
+            geometry=_WITH_LPA,
+            modes=tuple(mode for mode, _ in _WITH_LPA),
+            source=f"Arm ARM D8.3, FEAT_LPA; {_HWDEF}: PTE_ADDR_HIGH",
+        ),
     ),
     traits=Traits(
         live_entries=LiveEntryRule.BREAK_BEFORE_MAKE,
@@ -240,7 +292,7 @@ ARM64 = Architecture(
     mmu=MmuRules(
         read=Permission(),
         write=Permission(leaf=Match(_RDONLY, 0), tables=Match(_APTABLE_RO, 0)),
-        execute=Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0)),
+        execute=_EXECUTE,
         accessed=Match(_AF, _AF),
         accessed_by=UpdateRule.SOFTWARE,
         dirty=None,

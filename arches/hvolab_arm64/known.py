@@ -10,10 +10,12 @@ _PROT = f"{_ARM}; arch/arm64/include/asm/pgtable-prot.h: PAGE_KERNEL 0x00e8…70
 _LPA2 = f"{_ARM}: with LPA2 PA[51:50] stand in bits 9:8"
 _HIGH = f"{_ARM}: PA[51:48] of the 64K granule stand in bits 15:12"
 _LAYOUT = "arch/arm64/include/asm/memory.h; Documentation/mm/vmemmap_dedup.rst, worked out by hand"
+_MOVED = "arch/arm64/mm/init.c: memstart_addr -= _PAGE_OFFSET(vabits_actual) - _PAGE_OFFSET(52), worked out by hand"
 _LEAF, _TABLE, _NONE, _ILLEGAL = EntryKind.LEAF, EntryKind.TABLE, EntryKind.NONE, EntryKind.ILLEGAL
 _KERNEL, _RO, _LARGE = PgprotRole.KERNEL, PgprotRole.KERNEL_RO, PgprotRole.KERNEL_LARGE
 _4K, _4K52, _16K, _16K52, _64K, _64K52 = "4K-48bit", "4K-52bit", "16K-47bit", "16K-52bit", "64K-48bit", "64K-52bit"
-_KPTI = ("kpti",)
+_KPTI, _NOLVA, _LPA = ("kpti",), ("nolva",), ("lpa",)
+_FALLBACK = f"{_PROT}; without LPA2 SH is back"
 
 EXAMPLES = (
     Example(_4K, "pmd", 0x00680000FF600701, _LEAF, 0xFF600, _LARGE, source=_SEEN),
@@ -43,6 +45,12 @@ EXAMPLES = (
     Example(_64K, "pte", 0x00E0000040C10783, _LEAF, 0x40C1, _RO, source=_PROT),
     Example(_64K52, "pte", 0x00E8000040C13703, _LEAF, 0x3000040C1, _KERNEL, source=_HIGH),
     Example(_64K52, "pte", 0x00E0000040C10783, _LEAF, 0x40C1, _RO, source=_PROT),
+    Example(_4K52, "pte", 0x00E8000040C02703, _LEAF, 0x40C02, _KERNEL, features=_NOLVA, source=_FALLBACK),
+    Example(_4K52, "pte", 0x00E9000040C02703, _ILLEGAL, features=_NOLVA, source=f"{_ARM}: bits 49:48 are RES0"),
+    Example(_16K52, "pte", 0x00E8000040C0C703, _LEAF, 0x10303, _KERNEL, features=_NOLVA, source=_FALLBACK),
+    Example(_64K52, "pte", 0x00E8000040C13703, _LEAF, 0x3000040C1, _KERNEL, features=_NOLVA, source=_HIGH),
+    Example(_64K, "pte", 0x00E8000040C13703, _LEAF, 0x3000040C1, _KERNEL, features=_LPA, source=_HIGH),
+    Example(_64K, "pte", 0x00E8000040C13703, _ILLEGAL, source=f"{_ARM}: bits 15:12 of a 64 KiB page are RES0"),
 )
 
 _SIZES_4K = ((0x10000, 0), (0x200000, 7), (0x2000000, 127), (0x40000000, 4095))
@@ -59,4 +67,8 @@ FIGURES = (
     ModeFigures("64K-42bit", 0xFFFFFC0000000000, 0xFFFFFFFF40000000, _SIZES_64K, _LAYOUT),
     ModeFigures("64K-48bit", 0xFFFF000000000000, 0xFFFFFFDFC0000000, _SIZES_64K, _LAYOUT),
     ModeFigures("64K-52bit", 0xFFF0000000000000, 0xFFFFFC1FC0000000, _SIZES_64K, _LAYOUT),
+    # VMEMMAP_START of the 52-bit kernel, and the struct pages of what memstart_addr was moved by
+    ModeFigures("4K-52bit", 0xFFFF000000000000, 0xFFFFFDFFC0000000, _SIZES_4K, _MOVED, _NOLVA),
+    ModeFigures("16K-52bit", 0xFFFF800000000000, 0xFFFFFFBFC0000000, _SIZES_16K, _MOVED, _NOLVA),
+    ModeFigures("64K-52bit", 0xFFFF000000000000, 0xFFFFFFDFC0000000, _SIZES_64K, _MOVED, _NOLVA),
 )

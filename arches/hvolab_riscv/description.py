@@ -26,7 +26,7 @@ from hvolab.arch import (
     values,
 )
 from hvolab_riscv.emulation import EMULATION
-from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, W, X, entry_format
+from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, U, W, X, entry_format
 from hvolab_riscv.known import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
@@ -137,9 +137,10 @@ RISCV = Architecture(
         "arch/riscv/include/asm/cmpxchg.h, v6.12: LR.D reads, and SC.D is reached where the comparison holds",
     ),
     mmu=MmuRules(
-        read=Permission(leaf=Match(R, R)),
-        write=Permission(leaf=Match(W, W)),
-        execute=Permission(leaf=Match(X, X)),
+        # sstatus.SUM is clear but for the kernel's own accesses to user memory, and never lets user pages be executed
+        read=Permission(leaf=Match(R, R), privilege=Match(U, 0)),
+        write=Permission(leaf=Match(W, W), privilege=Match(U, 0)),
+        execute=Permission(leaf=Match(X, X), privilege=Match(U, 0)),
         accessed=Match(_A, _A),
         accessed_by=UpdateRule.SOFTWARE,
         dirty=Match(_D, _D),

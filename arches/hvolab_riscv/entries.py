@@ -11,7 +11,7 @@ from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, M
 PAGE_SHIFT = 12
 PFN_LOW, PFN_BITS = 10, 44
 PA_BITS = PAGE_SHIFT + PFN_BITS
-V, R, W, X = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+V, R, W, X, U = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 NAPOT = 1 << 63
 _SOURCE = "RISC-V privileged specification, Sv39/Sv48/Sv57"
 

@@ -9,53 +9,72 @@ import numpy as np
 
 from hvolab.arch import Architecture, EntryKind, PagingMode, PgprotRole, Target
 from hvolab.errors import UsageError
-from hvolab.machine import PageTables, PhysicalMemory
+from hvolab.machine import PageTables
 
-from .kernels import row_for
+from .kernels import KernelRow, row_for
 from .vmcoreinfo import VmcoreInfo
 from .walk import Walk, walk_tables
 
 Select = Callable[[tuple[str, ...]], Target]
 
 
-def features_of(
-    info: VmcoreInfo | None,
+def told_features(info: VmcoreInfo | None, architecture: Architecture, mode: PagingMode) -> tuple[str, ...]:
+    """The features that VMCOREINFO tells: by a number that is not 0, or by the widths of VA and PA.
+
+    Raises UsageError for a number that a feature is not described for.
+    """
+    row = row_for(architecture.elf_machine)
+    if info is None or row is None:
+        return ()
+    return (*_of_widths(info, row, architecture, mode), *_of_numbers(info, row, architecture))
+
+
+def seen_features(
     architecture: Architecture,
     mode: PagingMode,
-    memory: PhysicalMemory,
-    root: int,
+    tables: PageTables,
     region: tuple[int, int],
     select: Select,
-    given: tuple[str, ...],
+    told: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """The features: those ``given``, or those that the core tells.
+    """The features that are ``told``, and those that the entries of the vmemmap show.
 
     A feature that only changes protections (PTI: no Global) is found in the leaves of the vmemmap: of the sets of
     features the smallest that explains most of them.
-    Raises UsageError for a number of VMCOREINFO that a feature is not described for.
     """
-    if given:
-        return given
-    said = tuple(_said(info, architecture))
-    walk = walk_tables(PageTables(memory, select(said), root), *region)
-    seen = _protections(walk)
+    seen = _protections(walk_tables(tables, *region))
     if not seen:
-        return said
+        return told
     optional = [
         feature.name
         for feature in architecture.features
-        if not feature.adds and feature.name not in said and mode.name in (feature.modes or (mode.name,))
+        if not feature.adds
+        and not feature.geometry
+        and feature.name not in told
+        and mode.name in (feature.modes or (mode.name,))
     ]
-    sets = (said + more for count in range(len(optional) + 1) for more in combinations(optional, count))
+    sets = (told + more for count in range(len(optional) + 1) for more in combinations(optional, count))
     return max(sets, key=lambda features: _explained(select(features), seen))
 
 
-def _said(info: VmcoreInfo | None, architecture: Architecture) -> Iterator[str]:
+def _of_widths(info: VmcoreInfo, row: KernelRow, architecture: Architecture, mode: PagingMode) -> Iterator[str]:
+    """The features that make of the mode what the kernel runs with."""
+    va_bits, pa_bits = row.va_in_use(info), info.number("MAX_PHYSMEM_BITS")
+    for feature in architecture.features:
+        if mode.name not in dict(feature.geometry):
+            continue
+        other = feature.applied(mode)
+        # a kernel that runs with a smaller VA says nothing of the PA that it runs with
+        told, said = (other.va_bits, va_bits) if other.va_bits != mode.va_bits else (other.pa_bits, pa_bits)
+        if told == said:
+            yield feature.name
+
+
+def _of_numbers(info: VmcoreInfo, row: KernelRow, architecture: Architecture) -> Iterator[str]:
     """The features whose number in VMCOREINFO is not 0."""
-    row = row_for(architecture.elf_machine)
     declared = {feature.name: feature for feature in architecture.features}
-    for name, number in () if row is None else row.features:
-        value = 0 if info is None else info.number(number) or 0
+    for name, number in row.features:
+        value = info.number(number) or 0
         if not value or name not in declared:
             continue
         mask = 0

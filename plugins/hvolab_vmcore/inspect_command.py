@@ -22,7 +22,9 @@ from .core_options import (
 
 
 def inspect(
-    core: Annotated[Path, typer.Argument(help="Memory core: ELF64, may be compressed (.xz, .gz, .zst).")],
+    core: Annotated[
+        Path, typer.Argument(metavar="CORE", help="Memory core: ELF64, may be compressed (.xz, .gz, .zst).")
+    ],
     *,
     arch: ArchOption = None,
     mode: ModeOption = None,

@@ -24,9 +24,10 @@ class KernelRow:
     """How a kernel of one architecture describes its translation.
 
     elf_machine  name of the ELF machine
-    va_bits      bits of VA that the tables below swapper_pg_dir index
+    va_bits      bits of VA that the tables below swapper_pg_dir are laid out for
     root         PA of swapper_pg_dir, from its VA
     features     features of the architecture, each with the number that is not 0 where the kernel uses it
+    va_in_use    bits of VA that the CPU translates, where these may be fewer
     source       kernel file
     """
 
@@ -34,6 +35,7 @@ class KernelRow:
     va_bits: Callable[[VmcoreInfo], int | None]
     root: Callable[[VmcoreInfo, int], int | None]
     features: tuple[tuple[str, str], ...] = ()
+    va_in_use: Callable[[VmcoreInfo], int | None] = lambda _: None
     source: str = ""
 
 
@@ -45,6 +47,12 @@ def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
 def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
     base = info.number("phys_base")
     return None if base is None else va - _X86_64_KERNEL_MAP + base
+
+
+def _arm64_va_in_use(info: VmcoreInfo) -> int | None:
+    """What TCR_EL1.T1SZ leaves of 64 bits: a 52-bit kernel may run on a CPU that has fewer."""
+    unused = info.number("TCR_EL1_T1SZ")
+    return None if unused is None else 64 - unused
 
 
 def _less(number: str) -> Callable[[VmcoreInfo, int], int | None]:
@@ -69,6 +77,7 @@ ROWS = (
         "EM_AARCH64",
         lambda info: info.number("VA_BITS"),
         _less("kimage_voffset"),
+        va_in_use=_arm64_va_in_use,
         source="arch/arm64/kernel/vmcore_info.c, v6.12",
     ),
     KernelRow(

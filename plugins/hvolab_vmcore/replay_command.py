@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 
 def replay(
-    before: Annotated[Path, typer.Argument(help="Memory core of a kernel: ELF64, may be .xz, .gz or .zst.")],
-    after: Annotated[Path, typer.Argument(help="Later core of the same boot.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE", help="Memory core of a kernel: ELF64, may be .xz, .gz or .zst.")
+    ],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Later core of the same boot.")],
     *,
     arch: ArchOption = None,
     mode: ModeOption = None,

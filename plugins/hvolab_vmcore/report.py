@@ -142,7 +142,9 @@ def print_scan(scan: Scan) -> None:
     show(f"saved: {savings['frames']} frames, {size_text(savings['bytes'])}")
     if savings["splits"]:
         cost = size_text(savings["split_bytes"])
-        show(f"split: {savings['splits']} leaves of the vmemmap into page tables of {cost}")
+        count = savings["splits"]
+        leaves, tables = ("leaf", "a page table") if count == 1 else ("leaves", "page tables")
+        show(f"split: {count} {leaves} of the vmemmap into {tables} of {cost}")
     for text in data["assumptions"]:
         show(f"note: {text}")
     _print_findings(scan.findings)

@@ -11,7 +11,7 @@ from hvolab.machine import PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
 
 from .elfcore import CoreFile, open_core
-from .features import features_of
+from .features import seen_features, told_features
 from .image import load_memory
 from .kernels import generation_of, row_for
 from .layout import layout_of
@@ -64,6 +64,8 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             where=str(core.path),
             remedy="leave --mode out, or name a mode of that page size",
         )
+    told = options.features or told_features(info, architecture, mode)
+    used = architecture.select(mode.name, features=told).mode
     layout = layout_of(info, mode.page_size, where=f"{core.path}, note VMCOREINFO")
     vmemmap = options.vmemmap if options.vmemmap is not None else info.symbol("vmemmap") if info else None
     if vmemmap is None:
@@ -75,11 +77,11 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             rule="SYMBOL(vmemmap) or --vmemmap: the struct page of PFN 0 starts a page",
             remedy="check --vmemmap; the core may be damaged",
         )
-    root = options.root if options.root is not None else _root(core)
-    if root is None or root % mode.levels[0].table_bytes:
+    root = options.root if options.root is not None else _root(core, mode, used)
+    if root is None or root % used.levels[0].table_bytes:
         raise _unknown("where the root table is", "SYMBOL(swapper_pg_dir)", "--root PA", core)
     generation = options.generation or (generation_of(info.osrelease, architecture.generations) if info else None)
-    memory = load_memory(core, mode.page_shift, architecture.byte_order)
+    memory = load_memory(core, used.page_shift, architecture.byte_order)
     if not memory.holds(root):
         raise CoreFileError(
             f"the root table, at PA {root:#x}, is not in the core",
@@ -87,19 +89,19 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
             remedy="dump again without leaving kernel memory out, or say --root PA",
         )
-    first = memory.first_pfn if mode.origin is LinearOrigin.RAM else 0
+    first = memory.first_pfn if used.origin is LinearOrigin.RAM else 0
     base = vmemmap + first * layout.size
-    region = _region(core, mode, vmemmap, layout.size, memory)
+    region = _region(core, used, vmemmap, layout.size, memory)
 
     def select(features: tuple[str, ...]) -> Target:
         return architecture.select(
             mode.name, profile=options.profile, generation=generation, features=features, vmemmap_base=base
         )
 
-    features = features_of(info, architecture, mode, memory, root, region, select, options.features)
-    target = select(features)
-    tables = PageTables(memory, target, root)
-    return Snapshot(core, target, memory, tables, StructPages(tables, layout), vmemmap, region)
+    tables = PageTables(memory, select(told), root)
+    if not options.features:
+        tables = PageTables(memory, select(seen_features(architecture, mode, tables, region, select, told)), root)
+    return Snapshot(core, tables.target, memory, tables, StructPages(tables, layout), vmemmap, region)
 
 
 def with_direct_map(snapshot: Snapshot, base: int) -> Snapshot:
@@ -155,11 +157,18 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     )
 
 
-def _root(core: CoreFile) -> int | None:
-    """PA of swapper_pg_dir, as VMCOREINFO tells it."""
+def _root(core: CoreFile, laid_out: PagingMode, used: PagingMode) -> int | None:
+    """PA of the table that the CPU's walks start with: swapper_pg_dir, as VMCOREINFO tells it, or the end of it.
+
+    It is laid out for one mode; where the CPU uses fewer entries of it, these are the last.
+    Kernel: offset_ttbr1 in arch/arm64/include/asm/assembler.h, v6.12.
+    """
     info, row = core.vmcoreinfo, row_for(core.machine.name)
     va = None if info is None else info.symbol("swapper_pg_dir")
-    return None if info is None or row is None or va is None else row.root(info, va)
+    root = None if info is None or row is None or va is None else row.root(info, va)
+    if root is None or laid_out.levels[0].shift != used.levels[0].shift:
+        return root  # with fewer levels the table is that of the level below, whole
+    return root + laid_out.levels[0].table_bytes - used.levels[0].table_bytes
 
 
 def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: PhysicalMemory) -> tuple[int, int]:

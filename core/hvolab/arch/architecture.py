@@ -29,6 +29,7 @@ class Feature:
     sets     values that every pgprot gets where its form has the field
     clears   fields that every pgprot loses
     huge_page_levels  huge page sizes that exist only with it
+    geometry          (paging mode, attributes of PagingMode that it changes there), before anything else
     traits, mmu       attributes of Traits and MmuRules that it changes
     modes    paging modes that it exists in; empty: all
     source   manual section or kernel file
@@ -42,10 +43,20 @@ class Feature:
     sets: FieldValues = ()
     clears: tuple[str, ...] = ()
     huge_page_levels: tuple[tuple[str, int], ...] = ()
+    geometry: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
     traits: tuple[tuple[str, Any], ...] = ()
     mmu: tuple[tuple[str, Any], ...] = ()
     modes: tuple[str, ...] = ()
     source: str = ""
+
+    def applied(self, mode: PagingMode) -> PagingMode:
+        """The mode on a machine or boot that has the feature."""
+        mode = replace(mode, **dict(dict(self.geometry).get(mode.name, ())))
+        return replace(
+            mode,
+            format=mode.format.with_fields(self.adds, self.adds_to).with_forms(self.forms),
+            huge_page_levels=(*self.huge_page_levels, *mode.huge_page_levels),
+        )
 
 
 @dataclass(frozen=True)
@@ -168,11 +179,7 @@ class Architecture:
                     f"feature {feature.name!r} does not exist in mode {chosen.name}",
                     remedy="it exists in " + ", ".join(feature.modes),
                 )
-            chosen = replace(
-                chosen,
-                format=chosen.format.with_fields(feature.adds, feature.adds_to).with_forms(feature.forms),
-                huge_page_levels=(*feature.huge_page_levels, *chosen.huge_page_levels),
-            )
+            chosen = feature.applied(chosen)
         if direct_map_base is not None:
             chosen = replace(chosen, direct_map_base=direct_map_base)
         if vmemmap_base is not None:

@@ -50,6 +50,7 @@ class ModeFigures:
     vmemmap_base     VA of the vmemmap
     huge_pages       (bytes, frames that HVO saves) of each huge page size, ascending
     source           manual or kernel document
+    features         what the figures are known with
     """
 
     mode: str
@@ -57,3 +58,4 @@ class ModeFigures:
     vmemmap_base: int
     huge_pages: tuple[tuple[int, int], ...]
     source: str = ""
+    features: tuple[str, ...] = ()

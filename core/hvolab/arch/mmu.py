@@ -25,12 +25,28 @@ class UpdateRule(enum.Enum):
 class Permission:
     """An access is allowed where the leaf matches, and so does each table entry on the way.
 
-    leaf    pattern that the leaf must match; ``None``: always allowed
-    tables  pattern that every table entry must match; ``None``: tables have no say
+    leaf          pattern that the leaf must match; ``None``: always allowed
+    tables        pattern that every table entry must match; ``None``: tables have no say
+    privilege     pattern that the leaf must match as well, for whose page it is and not for what may be done to it
+    some_table    pattern that at least one table entry must match
+    alternatives  other ways to be allowed: one of them, or the above, is enough
     """
 
     leaf: Match | None = None
     tables: Match | None = None
+    privilege: Match | None = None
+    some_table: Match | None = None
+    alternatives: tuple[Permission, ...] = ()
+
+    def grants(self, leaf: int, tables: tuple[int, ...]) -> bool:
+        """Whether ``leaf`` below ``tables`` allows the access."""
+        if any(alternative.grants(leaf, tables) for alternative in self.alternatives):
+            return True
+        if any(pattern is not None and not pattern.accepts(leaf) for pattern in (self.leaf, self.privilege)):
+            return False
+        if self.tables is not None and not all(self.tables.accepts(table) for table in tables):
+            return False
+        return self.some_table is None or any(self.some_table.accepts(table) for table in tables)
 
 
 @dataclass(frozen=True)
@@ -63,9 +79,6 @@ class MmuRules:
             (Access.WRITE, self.write),
             (Access.EXECUTE, self.execute),
         ):
-            if permission.leaf is not None and not permission.leaf.accepts(leaf):
-                continue
-            if permission.tables is not None and not all(permission.tables.accepts(table) for table in tables):
-                continue
-            granted |= access.value  # a plain int: every access tests it, and operations on an enum are slow
+            if permission.grants(leaf, tables):
+                granted |= access.value  # a plain int: every access tests it, and operations on an enum are slow
         return granted

@@ -14,7 +14,7 @@ _EVERYTHING = "all"
 
 def conformance(
     arch: Annotated[
-        list[str], typer.Argument(metavar="ARCH...", help="Architectures, by name or alias; `all`: every one.")
+        list[str], typer.Argument(metavar="ARCH", help="Architectures, by name or alias; `all`: every one.")
     ],
     json: JsonOption = False,
 ) -> None:

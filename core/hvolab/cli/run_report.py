@@ -150,7 +150,8 @@ def _stores_text(stores: TailStores) -> Text:
         return Text.assemble(f"{size}: {tried} tried, ", ("all fault", "green"))
     head = ", where the head's struct page changed with it" if stores.at_head else ""
     landed = "all land" if not stores.faulted else f"{len(stores.landed)} land"
-    return Text.assemble(f"{size}: {tried} tried, ", (landed, "yellow"), f" in PFN {stores.frame:#x}{head}")
+    frames = ", ".join(f"{pfn:#x}" for pfn in stores.frames)
+    return Text.assemble(f"{size}: {tried} tried, ", (landed, "yellow"), f" in PFN {frames}{head}")
 
 
 def _failed_text(failed: FailedCall) -> Text:

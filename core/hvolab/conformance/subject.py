@@ -6,8 +6,10 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from hvolab.arch import Architecture, PagingMode, Target
+from hvolab.errors import HvolabError
 
 
 class Scope(enum.Enum):
@@ -17,6 +19,7 @@ class Scope(enum.Enum):
     MODE = "for each paging mode"
     FORMAT = "for each paging mode, and with each feature singly"
     TARGET = "for each mode, profile and generation, and with each feature singly"
+    DISTINCT = "for each mode, and each choice of profile, generation or feature that makes another target of it"
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,32 @@ def subjects(architecture: Architecture, scope: Scope) -> Iterator[Subject]:
         yield Subject(architecture)
         return
     for mode in architecture.modes:
-        yield Subject(architecture, mode.name)
-        if scope is Scope.MODE:
+        chosen = [Subject(architecture, mode.name)]
+        if scope in {Scope.TARGET, Scope.DISTINCT}:
+            chosen += [
+                Subject(architecture, mode.name, profile, generation)
+                for profile, generation in product(architecture.profiles, architecture.generations)
+                if (profile, generation) != (architecture.profiles[0], architecture.generations[0])
+            ]
+        if scope is not Scope.MODE:
+            chosen += [
+                Subject(architecture, mode.name, features=(feature.name,))
+                for feature in architecture.features
+                if not feature.modes or mode.name in feature.modes
+            ]
+        yield from _distinct(chosen) if scope is Scope.DISTINCT else chosen
+
+
+def _distinct(chosen: list[Subject]) -> Iterator[Subject]:
+    """Those that differ from each one before in what they resolve to; all that resolve to nothing."""
+    seen: list[object] = []
+    for subject in chosen:
+        try:
+            target = subject.target
+        except HvolabError:
+            yield subject  # another check tells of it
             continue
-        if scope is Scope.TARGET:
-            for profile in architecture.profiles:
-                for generation in architecture.generations:
-                    if (profile, generation) != (architecture.profiles[0], architecture.generations[0]):
-                        yield Subject(architecture, mode.name, profile, generation)
-        for feature in architecture.features:
-            if not feature.modes or mode.name in feature.modes:
-                yield Subject(architecture, mode.name, features=(feature.name,))
+        resolved = (target.mode, target.pgprots, target.traits, target.mmu)
+        if resolved not in seen:
+            seen.append(resolved)
+            yield subject

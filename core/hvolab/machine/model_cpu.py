@@ -100,6 +100,8 @@ class ModelCpu:
         allowed, unsettled = verdict
         if isinstance(allowed, FaultKind):
             raise self._fault(allowed, need, va, depth, raw)
+        if unsettled and self._must_be_accessed(raw):
+            raise self._fault(FaultKind.ACCESS_FLAG, need, va, depth, raw)  # before permissions are looked at
         if allowed & need != need:
             raise self._fault(FaultKind.PERMISSION, need, va, depth, raw)
         if unsettled:
@@ -130,6 +132,11 @@ class ModelCpu:
         """Whether an accessed or a dirty flag is not set yet."""
         return any(flag is not None and not flag.accepts(raw) for flag in (self._mmu.accessed, self._mmu.dirty))
 
+    def _must_be_accessed(self, raw: int) -> bool:
+        """Whether the accessed flag is clear and software has to set it."""
+        mmu = self._mmu
+        return mmu.accessed_by is UpdateRule.SOFTWARE and mmu.accessed is not None and not mmu.accessed.accepts(raw)
+
     def _all_allow(self, depth: int, raws: npt.NDArray[np.uint64], tables: list[int], need: int) -> bool:
         """Whether every one of ``raws``, found below ``tables``, allows ``need`` with no flag left to set."""
         decided = raws & np.uint64(self._deciding[depth])
@@ -149,11 +156,8 @@ class ModelCpu:
     def _update_flags(self, va: int, need: int, depth: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags as the walker would, or fault where software has to."""
         mmu = self._mmu
-        if mmu.accessed is not None and not mmu.accessed.accepts(raw):
-            if mmu.accessed_by is UpdateRule.SOFTWARE:
-                raise self._fault(FaultKind.ACCESS_FLAG, need, va, depth, raw)
-            if mmu.accessed_by is UpdateRule.WALKER:
-                raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
+        if mmu.accessed is not None and mmu.accessed_by is UpdateRule.WALKER and not mmu.accessed.accepts(raw):
+            raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
         if mmu.dirty is not None and not mmu.dirty.accepts(raw):
             if need & _WRITE and mmu.dirty_by is UpdateRule.SOFTWARE:
                 raise self._fault(FaultKind.DIRTY_FLAG, need, va, depth, raw)

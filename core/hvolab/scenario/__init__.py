@@ -6,7 +6,7 @@ from hvolab.scenario.parts import CountedFinding, Counts, FolioStory, PoolReport
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
-from hvolab.scenario.stores import TailStores
+from hvolab.scenario.stores import Landing, TailStores
 from hvolab.scenario.views import MappingRun, VmemmapView
 from hvolab.scenario.work import FailedCall, Work
 
@@ -16,6 +16,7 @@ __all__ = [
     "Counts",
     "FailedCall",
     "FolioStory",
+    "Landing",
     "MappingRun",
     "PoolReport",
     "ScenarioResult",

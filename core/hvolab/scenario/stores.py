@@ -9,10 +9,34 @@ from hvolab.arch import PageFault
 from hvolab.invariants import Finding, Rule
 from hvolab.machine import Machine
 from hvolab.machine.structpage import WORD
+from hvolab.trace import Stored
 
 #: Tail pages of a folio that are tried at most, spread evenly, the first and the last among them.
 _TRIED = 16
 _ALL_ONES = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Landing:
+    """A store that reached memory.
+
+    va      where it was made
+    pfn     frame that it reached
+    mapped  frame that the tables map ``va`` to; another one where a stale translation was used
+    """
+
+    va: int
+    pfn: int
+    mapped: int | None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the tables no longer led there."""
+        return self.pfn != self.mapped
+
+    def as_dict(self) -> dict[str, Any]:
+        """The landing for JSON."""
+        return {"va": f"{self.va:#x}", "pfn": f"{self.pfn:#x}", "stale": self.stale}
 
 
 @dataclass(frozen=True)
@@ -25,8 +49,7 @@ class TailStores:
     tried       pages to which a store was tried, one each
     faulted     how many of the stores faulted
     fault       the first fault, as the CPU reports it; empty where none faulted
-    landed      VAs that a store reached memory through
-    frame       PFN that they reached; ``None`` where none did
+    landed      the stores that reached memory
     at_head     whether the head's own struct page was seen to change
     """
 
@@ -36,9 +59,13 @@ class TailStores:
     tried: int
     faulted: int
     fault: str
-    landed: tuple[int, ...]
-    frame: int | None
+    landed: tuple[Landing, ...]
     at_head: bool
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """PFNs that stores reached, each once, in the order in which they were reached."""
+        return tuple(dict.fromkeys(landing.pfn for landing in self.landed))
 
     def as_dict(self) -> dict[str, Any]:
         """The stores for JSON."""
@@ -49,19 +76,31 @@ class TailStores:
             "tried": self.tried,
             "faulted": self.faulted,
             "fault": self.fault,
-            "landed": [f"{va:#x}" for va in self.landed],
-            "pfn": None if self.frame is None else f"{self.frame:#x}",
+            "landed": [landing.as_dict() for landing in self.landed],
             "seen_at_head": self.at_head,
         }
 
     def findings(self, *, declared: bool) -> list[Finding]:
-        """The finding that stores landed, if they did; ``declared``: the description says that they do."""
-        if not self.landed or self.frame is None:
-            return []
-        seen = ", and the head's struct page changed with it" if self.at_head else ""
-        what = f"{len(self.landed)} of {self.tried} stores to tails of an optimised folio reached the frame they share"
-        what += seen
-        return [Finding(Rule.STORES, what, f"VA {self.landed[0]:#x}, PFN {self.frame:#x}", declared)]
+        """The findings that stores landed, if they did.
+
+        declared  the description says that tails can be written to; a stale translation it never foretells
+        """
+        head = ", and the head's struct page changed with it" if self.at_head else ""
+        shared = [landing for landing in self.landed if not landing.stale]
+        stale = [landing for landing in self.landed if landing.stale]
+        return [
+            Finding(
+                Rule.STORES,
+                f"{len(found)} of {self.tried} stores to tails of an optimised folio reached {what}",
+                f"VA {found[0].va:#x}, PFN {found[0].pfn:#x}",
+                foretold,
+            )
+            for found, what, foretold in (
+                (shared, f"the frame they share{head}", declared),
+                (stale, "frames that no table maps there any more, through stale translations", False),
+            )
+            if found
+        ]
 
 
 def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailStores:
@@ -71,26 +110,26 @@ def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailS
     size   bytes of the folio
     pages  pages of its vmemmap
     """
-    cpu, page_size = machine.cpus[0], machine.target.mode.page_size
+    mode, cpu = machine.target.mode, machine.cpus[0]
     word = machine.struct_pages.layout.size - WORD
     tails = _spread(pages - 1)
-    landed: list[int] = []
+    landed: list[Landing] = []
     fault, at_head = "", False
     for tail in tails:
-        va = folio + tail * page_size + word
+        va = folio + tail * mode.page_size + word
         before, head = cpu.load_word(va), cpu.load_word(folio + word)
         try:
-            cpu.store_word(va, before ^ _ALL_ONES)
+            with machine.trace.record() as events:
+                cpu.store_word(va, before ^ _ALL_ONES)
         except PageFault as error:
             fault = fault or str(error.fault)
             continue
         at_head |= cpu.load_word(folio + word) != head
         cpu.store_word(va, before)
-        landed.append(va)
-    frame = machine.tables.frame_of(landed[0]) if landed else None
-    return TailStores(
-        size, folio, pages - 1, len(tails), len(tails) - len(landed), fault, tuple(landed), frame, at_head
-    )
+        reached = next(event.pa for event in events if isinstance(event, Stored)) >> mode.page_shift
+        landed.append(Landing(va, reached, machine.tables.frame_of(va)))
+    faulted = len(tails) - len(landed)
+    return TailStores(size, folio, pages - 1, len(tails), faulted, fault, tuple(landed), at_head)
 
 
 def _spread(count: int) -> list[int]:

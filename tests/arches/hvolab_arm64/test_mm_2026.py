@@ -127,6 +127,7 @@ def test_another_cpu_that_keeps_touching_a_page_wins_after_sixteen_tries() -> No
     assert not machine.findings()
 
 
+@pytest.mark.slow
 def test_races_at_random_break_nothing() -> None:
     for seed in range(20):
         machine = lab()

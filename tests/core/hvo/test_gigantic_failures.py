@@ -22,6 +22,7 @@ def gigantic(backing: VmemmapBacking) -> tuple[Pools, int]:
     return lab, next(lab.pools[1].free_folios())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
 def test_an_optimise_fails_or_succeeds_whole_whichever_allocation_fails(backing: VmemmapBacking) -> None:
     for call in range(1, 11):
@@ -39,6 +40,7 @@ def test_an_optimise_fails_or_succeeds_whole_whichever_allocation_fails(backing:
         assert not lab.findings()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
 def test_a_restore_that_gets_one_page_too_few_changes_nothing(backing: VmemmapBacking) -> None:
     lab, folio = gigantic(backing)

@@ -82,6 +82,7 @@ def check(lab: Laboratory, run: dict[str, Any]) -> list[str]:
     return [f"{where}: {key}: {seen[key]} != {expected[key]}" for key in expected if seen[key] != expected[key]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACES)
 def test_the_engine_does_what_the_compiled_kernel_did(name: str) -> None:
     trace, target = load(name), target_of(name)

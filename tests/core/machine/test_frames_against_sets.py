@@ -236,5 +236,5 @@ class AllocatorAgainstSets(RuleBasedStateMachine):
         assert self.allocator.failure.calls == self.twin.failure.calls == self.oracle.calls
 
 
-TestAllocatorAgainstSets = AllocatorAgainstSets.TestCase
+TestAllocatorAgainstSets = pytest.mark.slow(AllocatorAgainstSets.TestCase)
 TestAllocatorAgainstSets.settings = settings(max_examples=60, stateful_step_count=40)

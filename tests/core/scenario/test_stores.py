@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hvolab.arch import Target
 from hvolab.machine import MachineSpec
 from hvolab.plugin import registry
@@ -35,7 +37,7 @@ def test_of_a_large_folio_some_tails_are_tried_from_the_first_to_the_last() -> N
     riscv = registry().architecture("riscv").select()
     stores = tried(GIB, riscv)
     assert (stores.tail_pages, stores.tried, stores.faulted) == (4095, 16, 0)
-    pages = [(va - stores.folio) // 4096 for va in stores.landed]
+    pages = [(landing.va - stores.folio) // 4096 for landing in stores.landed]
     assert (pages[0], pages[-1]) == (1, 4095)
     assert len(set(pages)) == 16
 
@@ -47,8 +49,27 @@ def test_a_store_that_lands_is_a_finding_and_leaves_no_trace() -> None:
     before = made.machine.memory.frame(frame).tobytes()
     stores = store_to_tails(made.machine, folio, 2 * MIB, 8)
     assert made.machine.memory.frame(frame).tobytes() == before
-    assert (stores.faulted, stores.frame, stores.at_head) == (0, frame, True)
+    assert (stores.faulted, stores.frames, stores.at_head) == (0, (frame,), True)
     [declared] = stores.findings(declared=True)
     [undeclared] = stores.findings(declared=False)
     assert (declared.declared, undeclared.declared) == (True, False)
     assert f"PFN {frame:#x}" in declared.where
+
+
+def test_a_store_through_a_stale_translation_is_told_from_one_to_the_shared_frame() -> None:
+    target = registry().architecture("x86_64").select()
+    deaf = replace(target, traits=replace(target.traits, flush_all_effective=False))
+    made = pools(MachineSpec(memory=256 * MIB), deaf)
+    pool = made.pools[0]
+    first, stop = made.machine.vmemmap[0]
+    vas = [made.machine.struct_pages.va(pfn) for pfn in range(first, stop, 64)]
+    for va in vas:
+        made.machine.cpus[0].store_word(va + 56, 0)  # the CPU then holds every page as boot mapped it, writable
+    pool.set_max_huge_pages(1)
+    [folio] = pool.live
+    stores = store_to_tails(made.machine, folio, 2 * MIB, 8)
+    assert all(landing.stale and landing.mapped == made.machine.tables.frame_of(folio) for landing in stores.landed)
+    assert len(stores.frames) == len(stores.landed) > 0
+    [finding] = stores.findings(declared=True)
+    assert not finding.declared
+    assert f"PFN {stores.frames[0]:#x}" in finding.where

@@ -32,6 +32,7 @@ def entry_pa(core: Path, va: int, level: str) -> tuple[int, int]:
     return step.slot, step.raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", [OPTIMISED_2M, OPTIMISED_1G], ids=lambda core: core.name)
 def test_damaged_cores_are_inspected_or_refused(core: Path, tmp_path: Path) -> None:
     path, outcomes = tmp_path / "damaged.core", Counter[str]()
@@ -48,6 +49,7 @@ def test_damaged_cores_are_inspected_or_refused(core: Path, tmp_path: Path) -> N
     assert min(outcomes[kind] for kind in ("refused", "findings", "fine")) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "which"), [(OPTIMISED_1G, RESTORED, "before"), (OPTIMISED_2M, OPTIMISED_1G, "after")]
 )

@@ -375,6 +375,7 @@ def damaged_copies(count: int) -> Iterator[bytes]:
         yield bytes(copy)
 
 
+@pytest.mark.slow
 def test_two_thousand_damaged_cores_open_or_are_refused_and_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "damaged.core"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -26,15 +26,23 @@ TARGETS = [
     (architecture.name, mode.name, features)
     for architecture in registry().architectures().values()
     for mode in architecture.modes
-    for features in ((), ("pti",), ("sme",), ("kpti",))
-    if all(any(one.name == name for one in architecture.features) for name in features)
+    for features in ((), ("pti",), ("sme",), ("kpti",), ("nolva",), ("lpa",))
+    if all(
+        any(one.name == name and mode.name in (one.modes or (mode.name,)) for one in architecture.features)
+        for name in features
+    )
 ]
 
 
 def vmcoreinfo(machine: Machine) -> bytes:
     """What the kernel of that machine would say of itself."""
     mode = machine.target.mode
-    root, pages = machine.tables.root, machine.struct_pages
+    pages = machine.struct_pages
+    laid_out = machine.target.architecture.mode(mode.name)
+    # the CPU may walk from the last entries of swapper_pg_dir on
+    shared = laid_out.levels[0].shift == mode.levels[0].shift
+    unused = laid_out.levels[0].table_bytes - mode.levels[0].table_bytes if shared else 0
+    root = machine.tables.root - unused
     distance = IMAGE - machine.memory.base
     lines = [
         "OSRELEASE=6.12.0",
@@ -48,7 +56,8 @@ def vmcoreinfo(machine: Machine) -> bytes:
         "NUMBER(phys_base)=0",
         f"NUMBER(pgtable_l5_enabled)={int(mode.va_bits == 57)}",
         f"NUMBER(sme_mask)={1 << 47 if 'sme' in machine.target.features else 0}",
-        f"NUMBER(VA_BITS)={mode.va_bits}",
+        f"NUMBER(VA_BITS)={laid_out.va_bits}",
+        f"NUMBER(TCR_EL1_T1SZ)={64 - mode.va_bits:#x}",
         f"NUMBER(kimage_voffset)={distance:#x}",
         f"NUMBER(va_kernel_pa_offset)={distance:#x}",
     ]

@@ -24,8 +24,6 @@ def what_is_known_names_what_is_declared(subject: Subject) -> None:
     architecture = subject.architecture
     for known in architecture.examples:
         architecture.mode(known.mode).level(known.level)
-        for name in known.features:
-            architecture.feature(name)
         for title, chosen, offered in (
             ("profile", known.profile, architecture.profiles),
             ("generation", known.generation, architecture.generations),
@@ -33,6 +31,9 @@ def what_is_known_names_what_is_declared(subject: Subject) -> None:
             require(chosen is None or chosen in offered, f"there is no {title} {chosen!r}", where=known)
     for figures in architecture.figures:
         architecture.mode(figures.mode)
+    features = {name for known in architecture.examples for name in known.features}
+    for name in features | {name for known in architecture.figures for name in known.features}:
+        architecture.feature(name)
 
 
 @checks.add(Scope.ARCHITECTURE)

@@ -65,8 +65,10 @@ def known_entries_have_their_pgprot(subject: Subject) -> None:
 @checks.add(Scope.MODE, KNOWN_FIGURES)
 def known_figures_hold(subject: Subject) -> None:
     """The bases, the huge page sizes and what HVO saves for each are what the kernel's documents say."""
-    mode = subject.mode
     for known in figures_of(subject):
+        # without a feature the mode as it is declared, whether or not it can be selected
+        features = known.features
+        mode = subject.architecture.select(known.mode, features=features).mode if features else subject.mode
         for title, declared, expected in (
             ("the direct map", mode.direct_map_base, known.direct_map_base),
             ("the vmemmap", mode.vmemmap_base, known.vmemmap_base),

@@ -120,9 +120,7 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
     for leaf, way in walks:
         granted = target.allowed(leaf, way)
         for access, permission in ((Access.READ, mmu.read), (Access.WRITE, mmu.write), (Access.EXECUTE, mmu.execute)):
-            by_leaf = permission.leaf is None or bool(permission.leaf.accepts(leaf))
-            by_tables = permission.tables is None or all(permission.tables.accepts(table) for table in way)
-            expected = by_leaf and by_tables
+            expected = permission.grants(leaf, way)
             answer = "allowed" if granted & access else "refused"
             require(
                 bool(granted & access) is expected,
@@ -138,17 +136,15 @@ def permission_patterns_name_fields(subject: Subject) -> None:
     """Every bit that permissions and flags look at is a named field, of the same name in every form that has it."""
     target = subject.target
     mmu = target.mmu
-    patterns = (
-        ("read", EntryKind.LEAF, mmu.read.leaf),
-        ("write", EntryKind.LEAF, mmu.write.leaf),
-        ("execute", EntryKind.LEAF, mmu.execute.leaf),
+    patterns: list[tuple[str, EntryKind, Match | None]] = [
         ("accessed", EntryKind.LEAF, mmu.accessed),
         ("dirty", EntryKind.LEAF, mmu.dirty),
         ("shadow stack", EntryKind.LEAF, mmu.shadow_stack),
-        ("read", EntryKind.TABLE, mmu.read.tables),
-        ("write", EntryKind.TABLE, mmu.write.tables),
-        ("execute", EntryKind.TABLE, mmu.execute.tables),
-    )
+    ]
+    for title, whole in (("read", mmu.read), ("write", mmu.write), ("execute", mmu.execute)):
+        for permission in (whole, *whole.alternatives):
+            patterns += [(title, EntryKind.LEAF, pattern) for pattern in (permission.leaf, permission.privilege)]
+            patterns += [(title, EntryKind.TABLE, pattern) for pattern in (permission.tables, permission.some_table)]
     levels = {level.name for level in target.mode.levels}
     for title, kind, pattern in patterns:
         if pattern is None:

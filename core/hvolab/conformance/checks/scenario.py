@@ -38,7 +38,7 @@ def _sound(findings: Iterable[Finding], when: str, subject: Subject) -> None:
     require(wrong is None, f"{when}: {wrong}", where=subject)
 
 
-@checks.add(Scope.TARGET, SOUND, SAVINGS, EFFECTIVE_FLUSH)
+@checks.add(Scope.DISTINCT, SOUND, SAVINGS, EFFECTIVE_FLUSH)
 def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
     """Pools of every size are filled, optimised, stored to and drained: all invariants hold, and savings are right.
 
@@ -67,7 +67,7 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
         require(boot.memmap_total == restored.memmap_total, "the vmemmap is not what it was at boot", where=subject)
 
 
-@checks.add(Scope.TARGET, SOUND, SAVINGS, EFFECTIVE_FLUSH)
+@checks.add(Scope.DISTINCT, SOUND, SAVINGS, EFFECTIVE_FLUSH)
 def hvo_holds_under_every_allocation_failure(subject: Subject) -> None:
     """Whichever allocation fails while a pool of the smallest size grows and shrinks, once or from then on, all hold.
 

@@ -1,0 +1,61 @@
+"""The tables about the conformance kit, from its checks."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+
+from hvolab.conformance import KIT
+from hvolab.conformance.check import Capability, Check
+from hvolab.conformance.checks import CHECKS
+from hvolab.conformance.subject import Scope
+
+from .markdown import code, plain, table
+
+
+def checks() -> str:
+    """Every check, in the order in which the kit makes them, a section for each of its modules."""
+    parts = []
+    for module, group in groupby(CHECKS, key=lambda check: check.proof.__module__):
+        title, _, rest = (sys.modules[module].__doc__ or "").strip().partition("\n")[0].partition(":")
+        parts.append(f"### {plain(title.rstrip('.'))}\n")
+        if rest:
+            parts.append(f"{plain(rest.strip()[:1].upper() + rest.strip()[1:])}\n")
+        parts.append(
+            table(("check", "what it proves", "about", "needs"), [_row(check) for check in group]),
+        )
+    return "\n".join(parts)
+
+
+def _row(check: Check) -> tuple[str, str, str, str]:
+    needs = ", ".join(capability.name for capability in check.needs)
+    new = "" if check.since == "1.0" else f" (since {check.since})"
+    return f"{code(check.name)}{new}", plain(check.proves), check.scope.name.lower(), plain(needs) or "nothing"
+
+
+def scopes() -> str:
+    """How often checks are made."""
+    return table(("about", "made"), [(scope.name.lower(), plain(scope.value)) for scope in Scope])
+
+
+def capabilities() -> str:
+    """What checks need, what to do to have it, and how many need it."""
+    needing: dict[str, list[Check]] = {}
+    remedies: dict[str, Capability] = {}
+    for check in CHECKS:
+        for capability in check.needs:
+            needing.setdefault(capability.name, []).append(check)
+            remedies[capability.name] = capability
+    return table(
+        ("capability", "what to do where it is missing", "checks that need it"),
+        [
+            (plain(name), plain(remedies[name].remedy), f"{len(those)} of {len(CHECKS)}")
+            for name, those in needing.items()
+        ],
+        right=("checks that need it",),
+    )
+
+
+def kit() -> str:
+    """The release of the kit and how many checks it has."""
+    return f"This is release {KIT} of the kit; it has {len(CHECKS)} checks."

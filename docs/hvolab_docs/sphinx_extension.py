@@ -1,0 +1,142 @@
+"""What Sphinx loads: the directive that makes pages, the hooks about docstrings, and where public names live."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+from . import architectures, commands, conformance, invariants
+from .docstrings import as_rst
+from .listings import with_captions
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "architectures": architectures.architectures,
+    "capabilities": conformance.capabilities,
+    "checks": conformance.checks,
+    "commands": commands.commands,
+    "exit-codes": commands.exit_codes,
+    "kit": conformance.kit,
+    "rules": invariants.rules,
+    "scopes": conformance.scopes,
+}
+
+#: How an array of any shape is written out; numpy's releases differ.
+_SHAPE = r"~?(?:tuple\[~?(?:typing\.)?Any, \.\.\.\]|[\w.]+)"
+_ARRAY = re.compile(rf"~?(?:numpy\.)?ndarray\[{_SHAPE}, ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]")
+
+#: Packages and modules whose names are documented.
+PUBLIC = (
+    "arch",
+    "conformance",
+    "conformance.check",
+    "conformance.subject",
+    "errors",
+    "hugetlb",
+    "hvo",
+    "invariants",
+    "machine",
+    "plugin",
+    "plugin.hookspecs",
+    "scenario",
+    "trace",
+)
+
+
+class Generated(SphinxDirective):
+    """Markdown that hvolab itself is asked for while the documentation is built."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Make it, and parse it as part of the page."""
+        text = GENERATED[self.arguments[0]]()
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+@cache
+def public_names() -> dict[str, str]:
+    """Where each public object is defined, and where it is documented."""
+    names = {}
+    for module_name in (f"hvolab.{name}" for name in PUBLIC):
+        module = importlib.import_module(module_name)
+        for name in getattr(module, "__all__", ()):
+            defined = getattr(getattr(module, name), "__module__", None)
+            if isinstance(defined, str) and defined.startswith("hvolab."):
+                names[f"{defined}.{name}"] = f"{module_name}.{name}"
+    return names
+
+
+def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.Node | None:
+    """Lead a reference to where an object is defined to where it is documented."""
+    if node.get("refdomain") != "py":
+        return None
+    wanted = str(node["reftarget"])
+    domain = env.domains.python_domain
+    documented = public_names().get(wanted)
+    if documented is None and "." not in wanted:  # imported for the type checker only: Sphinx sees the bare name
+        having = [name for name in domain.objects if name.endswith(f".{wanted}")]
+        documented = having[0] if len(having) == 1 else None
+    if documented is None:
+        return None
+    return domain.resolve_xref(env, env.docname, app.builder, "obj", documented, node, content)
+
+
+def _docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    del app, what, name, obj, options
+    lines[:] = as_rst(lines)
+
+
+def _signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """No arguments for a protocol, which nobody constructs; arrays by what they hold."""
+    del app, what, name, options
+    if getattr(obj, "_is_protocol", False):
+        return "", None
+    return signature and _array(signature), returns and _array(returns)
+
+
+def _array(text: str) -> str:
+    return _ARRAY.sub(r"NDArray[\1]", text)
+
+
+def _cells(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Make a character that fixed-width fonts lack as wide as a letter: pictures in listings depend on it."""
+    del app, pagename, templatename, doctree
+    if "body" in context:
+        context["body"] = context["body"].replace("⋮", '<span class="cell">⋮</span>')
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:  # noqa: FBT001 - Sphinx calls it so
+    """Members of an enumeration speak for themselves; fields of a dataclass are described in its docstring."""
+    del app, what, skip, options
+    return False if isinstance(obj, enum.Enum) and not name.rpartition(".")[2].startswith("_") else None
+
+
+def _source(app: Sphinx, docname: str, source: list[str]) -> None:
+    del app, docname
+    source[0] = with_captions(source[0])
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register everything."""
+    app.add_directive("generated", Generated)
+    app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
+    app.connect("html-page-context", _cells)
+    app.connect("missing-reference", _resolve)
+    app.connect("source-read", _source)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,145 @@
+"""Listings of a Markdown page, and a desk at which they are carried out as a reader would.
+
+Of a console listing each line after `$ ` is a command, run by a shell in one directory that is empty at first, and
+what stands below it is printed by it, in that order. A Python listing that names a file is that file; one that names
+none is a script. The examples of `pycon` listings are one session.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shlex
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+LISTING = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KIT = "hvolab.conformance.pytest_plugin"
+_BOOT = "tests/captures/x86_64-6.12-4level/0-boot.core.xz"
+_OPTIMISED = "tests/captures/x86_64-6.12-4level/1-optimised-2M.core.xz"
+#: What a reader has, by the name that pages call it: a checkout's cores, and a core of his own.
+_LINKS = {
+    "tests/captures": "tests/captures",
+    "CORE": _OPTIMISED,
+    "BEFORE.core": _BOOT,
+    "AFTER.core": _OPTIMISED,
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One fenced block: its language, the file that it is, its text. A directive of Sphinx has no language."""
+
+    language: str
+    file: str
+    text: str
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return sorted(DOCS.rglob("*.md"))
+
+
+def listings(page: Path) -> list[Listing]:
+    return [Listing(*match.groups()) for match in LISTING.finditer(page.read_text("utf-8"))]
+
+
+def commands(text: str) -> list[tuple[str, list[str]]]:
+    """Each command of a console listing, with the lines that it is shown to print."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif found and found[-1][0].endswith("\\") and not found[-1][1]:
+            found[-1] = (f"{found[-1][0]}\n{line}", [])
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+class Desk:
+    """An empty directory, and an interpreter of its own that has what this one has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "desk"
+        self.folder.mkdir()
+        for name, target in _LINKS.items():
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).symlink_to(ROOT / target)
+        venv.create(folder / "venv", with_pip=False)
+        self.tools = folder / "venv" / "bin"
+        (site,) = (folder / "venv").glob("lib/python*/site-packages")
+        paths = [path for path in sys.path if Path(path).is_dir()]
+        (site / "borrowed.pth").write_text("\n".join(paths), encoding="utf-8")
+        python, root = shlex.quote(f"{self.tools / 'python'}"), shlex.quote(f"{ROOT}")
+        # what is needed is here, and nothing is fetched
+        offline = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation"
+        # a bare checkout has no entry point of pytest's
+        kit = "" if _kit_is_installed() else f"-p {KIT}"
+        self._tool("hvolab", f'exec {python} -m hvolab "$@"')
+        self._tool("pip", f'exec {python} -m pip "$@" {offline}')
+        self._tool("pytest", f'exec {python} -m pytest "$@" -p no:cacheprovider {kit}')
+        # these two fetch and build: looked up, not run
+        self._tool("make", f'for name; do grep -q "^$name:" {root}/Makefile || exit 2; done')
+        self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {root}/tox.ini')
+
+    def _tool(self, name: str, script: str) -> None:
+        path = self.tools / name
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def run(self, command: str) -> str:
+        """What a command prints; it must succeed."""
+        path = f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        settings = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100", "HVOLAB_STRICT": "1", "PYTHONPATH": "", "PATH": path}
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **settings},
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def follow(self, page: Path) -> None:
+        """Do everything that a page shows, from top to bottom, and find what it shows to be printed."""
+        session = ""
+        for listing in listings(page):
+            if listing.language == "console":
+                for command, shown in commands(listing.text):
+                    check_shown(command, shown, self.run(command))
+            elif listing.language == "pycon":
+                session += listing.text + "\n"
+            elif listing.language == "python" and listing.file:
+                (self.folder / listing.file).write_text(listing.text, encoding="utf-8")
+            elif listing.language == "python":
+                self._script("script.py", listing.text, "python script.py")
+        if session:
+            self._script("session.txt", session, "python -m doctest -o NORMALIZE_WHITESPACE session.txt")
+
+    def _script(self, name: str, text: str, command: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+        self.run(command)
+
+
+def check_shown(command: str, shown: list[str], printed: str) -> None:
+    """Find each line that a command is shown to print in what it printed, one after the other; blanks count as one."""
+    text, position = " ".join(printed.split()), 0
+    for line in shown:
+        wanted = " ".join(line.split())
+        found = text.find(wanted, position)
+        assert found >= 0, f"{command}\ndoes not print, or not here:\n{line}\nbut:\n{printed}"
+        position = found + len(wanted)
+
+
+def _kit_is_installed() -> bool:
+    return any(point.value == KIT for point in importlib.metadata.entry_points(group="pytest11"))

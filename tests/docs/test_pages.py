@@ -1,0 +1,112 @@
+"""Pages: none is orphaned, and what is written by hand beside what is generated is complete."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import types
+from pathlib import Path
+
+import pytest
+
+import hvolab_vmcore.findings
+from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
+from hvolab.cli.errors import ExitCode
+from hvolab.conformance.checks import CHECKS
+from hvolab.invariants import Rule
+from hvolab.plugin import registry
+from tests.docs.desk import DOCS, pages
+
+API = sorted(page for page in pages() if page.parent.name == "api" and page.stem != "index")
+TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([\w./-]+\.md)[)#]")
+
+
+def linked(page: Path) -> set[Path]:
+    """The pages in the contents of a page."""
+    lines = [line for block in TOCTREE.findall(page.read_text("utf-8")) for line in block.splitlines()]
+    return {page.parent / f"{line}.md" for line in lines if line and not line.startswith(":")}
+
+
+def test_every_page_is_in_the_contents() -> None:
+    assert {DOCS / "index.md"}.union(*map(linked, pages())) == set(pages())
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_pages_lead_to_pages(page: Path) -> None:
+    assert [link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("page", API, ids=lambda page: page.stem)
+def test_every_public_name_is_described(page: Path) -> None:
+    package = importlib.import_module(f"hvolab.{page.stem}")
+    text = page.read_text("utf-8")
+    assert f".. automodule:: hvolab.{page.stem}\n" in text
+    for name in getattr(package, "__all__", ()):
+        thing = getattr(package, name)
+        # Sphinx finds classes and functions by itself
+        if not isinstance(thing, type | types.FunctionType | types.MethodType) and not hasattr(thing, "__wrapped__"):
+            assert re.search(rf"^\.\. (autodata|py:data):: hvolab\.{page.stem}\.{name}$", text, re.MULTILINE)
+
+
+def test_every_rule_is_explained_in_order() -> None:
+    headings = HEADING.findall((DOCS / "invariants.md").read_text("utf-8"))
+    assert headings == [f"{rule.value} {invariants.name_of(rule).capitalize()}" for rule in Rule]
+    assert all(f"#{rule.value}-{invariants.slug(rule)}" in invariants.rules() for rule in Rule)
+
+
+def test_every_finding_in_a_core_is_explained() -> None:
+    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.findings)))
+    table = re.findall(r"^\| (`.+?) \|", (DOCS / "vmcores.md").read_text("utf-8"), re.MULTILINE)
+    assert {name.strip("`") for names in table for name in names.split(", ")} == kinds
+
+
+def test_every_architecture_has_its_modes_and_protections() -> None:
+    text = architectures.architectures()
+    for architecture in registry().architectures().values():
+        assert f"## {architecture.name}\n" in text
+        assert all(f"| `{mode.name}` |" in text for mode in architecture.modes)
+    assert "| `PAGE_KERNEL_RO` | tails of an optimised folio | pte | `0x8000000000000121` |" in text
+    assert "| `--profile strict` | `PAGE_KERNEL_READ` |" in text
+
+
+def test_every_check_is_listed_with_what_it_proves() -> None:
+    text = conformance.checks()
+    assert all(f"| `{check.name}` | {markdown.plain(check.proves)} |" in text for check in CHECKS)
+    assert f"has {len(CHECKS)} checks" in conformance.kit()
+
+
+def test_every_command_and_exit_code_is_listed() -> None:
+    text = commands.commands()
+    assert re.findall(r"^## hvolab (.+)$", text, re.MULTILINE) == [
+        *("run", "arches", "pte", "conformance", "inspect", "replay", "new arch")
+    ]
+    assert "| `--memory SIZE` | Memory of the machine, as 512M or 4G.  \\[default: 4G\\] |".replace("  ", " ") in text
+    assert all(f"| {code.value} | " in commands.exit_codes() for code in ExitCode)
+
+
+def test_columns_of_a_docstring_become_a_table() -> None:
+    lines = ["Head.", "", "one    first,", "       still first", "two, 3 second", "", "Text", "Kernel: f().", ""]
+    assert docstrings.as_rst(lines) == [
+        *("Head.", ""),
+        *(".. list-table::", "   :class: columns", "   :widths: auto", ""),
+        *("   * - ``one``", "     - first, still first", "   * - ``two``, ``3``", "     - second", ""),
+        *("Text", "", "Kernel: f().", ""),
+    ]
+
+
+def test_an_indented_block_of_a_docstring_is_literal() -> None:
+    assert docstrings.as_rst(["As in:", "", "    code()"]) == ["As in::", "", "    code()", ""]
+
+
+def test_text_is_shown_as_it_stands() -> None:
+    assert markdown.plain("a*b <c> [d) __e `f*g`") == r"a\*b \<c\> \[d) \_\_e `f*g`"
+    assert markdown.table(("a", "b"), [("1|2", "`3|4`")], right=("b",)) == (
+        "| a | b |\n| --- | ---: |\n| 1\\|2 | `3\\|4` |\n"
+    )
+
+
+def test_a_listing_that_is_a_file_says_which() -> None:
+    assert listings.with_captions("```python a/b.py\nx\n```") == "```{code-block} python\n:caption: a/b.py\n\nx\n```"
