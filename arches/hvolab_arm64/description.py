@@ -298,6 +298,7 @@ ARM64 = Architecture(
         dirty=None,
         dirty_by=UpdateRule.NOBODY,
         syndrome=_syndrome,
+        reserved_faults=False,  # RES0 bits of descriptors are ignored
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 32),),
     ram_base=0x40000000,

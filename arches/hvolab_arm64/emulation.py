@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvolab.arch import EmulatorLimit, RegisterSetting, Target, load_emulation_part
+from hvolab.arch import EmulatorLimit, RegisterSetting, Target, WalkLimit, load_emulation_part
 
 #: op0, op1, CRn, CRm, op2: Arm ARM D24.2.
 _SCR_EL3, _MAIR, _TCR, _TTBR1, _SCTLR = (
@@ -47,6 +47,11 @@ EMULATION = load_emulation_part(
         EmulatorLimit(f"{_OLD}, which has no 52-bit VA", modes=("64K-52bit",)),
         EmulatorLimit(f"{_OLD}, whose walks set no access flag", features=("hafdbs",)),
         EmulatorLimit(f"{_OLD}, whose walks set no access flag, which mm-2026 needs", generations=("mm-2026",)),
+    ),
+    walks=(
+        WalkLimit(f"{_OLD}, which takes 0b01 for a block at every level but the last", leaves=("pgd", "p4d", "pud")),
+        WalkLimit("a compare-and-swap is an exclusive load, and then a store", loads_first=True),
+        WalkLimit(f"{_OLD}, which takes RES0 bits of a block's address for address bits", low_address=True),
     ),
     source="Arm ARM D8 and D24.2; MAX_DVM_OPS in arch/arm64/include/asm/tlbflush.h, v6.12",
 )

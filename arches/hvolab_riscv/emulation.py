@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from hvolab.arch import EmulatorLimit, RegisterSetting, Target, load_emulation_part
+from dataclasses import replace
+
+from hvolab.arch import (
+    AddressPart,
+    CpuMode,
+    EmulatorLimit,
+    EntryKind,
+    Match,
+    Permission,
+    RegisterSetting,
+    Target,
+    UpdateRule,
+    WalkLimit,
+    load_emulation_part,
+)
+from hvolab_riscv.entries import R, U, W, X
 
 #: satp.MODE, privileged specification, section Supervisor Address Translation and Protection.
 _SATP_MODES, _SATP_MODE = {39: 8, 48: 9, 57: 10}, 60
 _SUPERVISOR = 1
+#: sstatus: section Memory Privilege in mstatus Register.
+_SUM, _MXR = 1 << 18, 1 << 19
+_READ = Permission(leaf=Match(R, R), privilege=Match(U, 0))
+_READ_EXECUTABLE = Permission(leaf=Match(X, X), privilege=Match(U, 0))
+_A, _D = 1 << 6, 1 << 7
 
 
 def _registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
@@ -29,6 +49,36 @@ EMULATION = load_emulation_part(
             refuses=False,
         ),
         EmulatorLimit("SFENCE.VMA with any operand forgets every translation", refuses=False),
+    ),
+    walks=(
+        WalkLimit(
+            "walks set A and D as Svadu has it",
+            mmu=(("accessed_by", UpdateRule.WALKER), ("dirty_by", UpdateRule.WALKER)),
+            without=("svadu",),
+        ),
+        WalkLimit(
+            "reserved bits 63:62 are not looked at, nor are A, D and U of a pointer",
+            ignored=((EntryKind.LEAF, 3 << 62), (EntryKind.TABLE, 3 << 62 | _A | _D | U)),
+        ),
+        WalkLimit(
+            "reserved bits 61:54 are taken for bits of the PPN", widened=((EntryKind.LEAF, AddressPart(54, 8, 56)),)
+        ),
+    ),
+    cpu_modes=(
+        CpuMode(
+            "sum=1",
+            "sstatus.SUM is set: user pages can be loaded from and stored to",
+            settings=(RegisterSetting("SSTATUS", _SUM),),
+            mmu=(("read", Permission(leaf=Match(R, R))), ("write", Permission(leaf=Match(W, W)))),
+            source="RISC-V privileged specification, section 3.1.6.3",
+        ),
+        CpuMode(
+            "mxr=1",
+            "sstatus.MXR is set: executable pages can be loaded from",
+            settings=(RegisterSetting("SSTATUS", _MXR),),
+            mmu=(("read", replace(_READ, alternatives=(_READ_EXECUTABLE,))),),
+            source="RISC-V privileged specification, section 3.1.6.3",
+        ),
     ),
     source="RISC-V privileged specification; tlb_flush_all_threshold in arch/riscv/mm/tlbflush.c, v6.12",
 )

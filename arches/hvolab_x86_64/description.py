@@ -167,6 +167,7 @@ X86_64 = Architecture(
         dirty_by=UpdateRule.WALKER,
         syndrome=_syndrome,
         shadow_stack=Match(_RW | _DIRTY, _DIRTY),
+        table_accessed=Match(_ACCESSED, _ACCESSED),
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 24), ZoneLimit("DMA32", 1 << 32)),
     elf_machine="EM_X86_64",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from hvolab.arch import Access, FaultKind
+from hvolab.machine import MachineSpec, build_machine
 from hvolab_unicorn.errors import EmulatorError
 from hvolab_unicorn.library import version
 
@@ -34,8 +35,16 @@ def calibrate(cpu: VirtualCpu) -> Mapping[str, int]:
     """Offsets in a saved context of the fields of the CPU's family; raises EmulatorError where one is not found."""
     key = (cpu.part.emulator[0], version())
     if key not in _FOUND:
-        _FOUND[key] = _find(cpu)
+        _FOUND[key] = _find(cpu) if cpu.machine.target.cpu_mode is None else _find_in_the_kernels_mode(cpu)
     return _FOUND[key]
+
+
+def _find_in_the_kernels_mode(cpu: VirtualCpu) -> Mapping[str, int]:
+    """The offsets, found on another machine: accesses that the kernel's mode refuses may be allowed on this one."""
+    target = cpu.machine.target
+    plain = target.architecture.select(target.mode.name, features=target.features)
+    machine = build_machine(plain, MachineSpec(memory=cpu.machine.memory.size, deferred_struct_pages=True))
+    return type(cpu)(machine, 0).offsets
 
 
 def _find(cpu: VirtualCpu) -> Mapping[str, int]:

@@ -120,7 +120,7 @@ class VirtualCpu:
 
     def _set_up(self) -> None:
         """Set the registers that switch the MMU on, those of the convention, and what the handler needs."""
-        for setting in self.part.registers(self._target, self.machine.tables.root):
+        for setting in self.part.settings(self._target, self.machine.tables.root):
             if setting.name == "msr":
                 self.uc.msr_write(*setting.at, setting.value)
             elif setting.name == "cp_reg":

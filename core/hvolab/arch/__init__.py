@@ -5,11 +5,13 @@ from __future__ import annotations
 from hvolab.arch.architecture import Architecture, Feature, GenerationChange, ZoneLimit
 from hvolab.arch.emulation import (
     Convention,
+    CpuMode,
     EmulationPart,
     EmulatorLimit,
     InstructionSequence,
     RegisterSetting,
     RegisterSetup,
+    WalkLimit,
 )
 from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
@@ -31,6 +33,7 @@ __all__ = [
     "AddressPart",
     "Architecture",
     "Convention",
+    "CpuMode",
     "EmulationPart",
     "EmulatorLimit",
     "Entry",
@@ -66,6 +69,7 @@ __all__ = [
     "Target",
     "Traits",
     "UpdateRule",
+    "WalkLimit",
     "ZoneLimit",
     "load_emulation_part",
     "values",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from hvolab.arch.entry import EntryForm, EntryKind
+from hvolab.arch.fields import AddressPart, Match, Rule
+from hvolab.arch.geometry import PagingMode
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
 
@@ -153,6 +156,103 @@ class EmulatorLimit:
         )
 
 
+@dataclass(frozen=True)
+class CpuMode:
+    """A state of the CPU's control registers other than the kernel's, in which walks allow something else.
+
+    name, summary  what it is called, and what it is
+    settings       registers that are set after those of the kernel
+    mmu            attributes of MmuRules that it changes
+    clears         fields that every pgprot loses: reserved then
+    reserves       bits of every entry that are reserved then
+    source         manual section
+    """
+
+    name: str
+    summary: str
+    settings: tuple[RegisterSetting, ...] = ()
+    mmu: tuple[tuple[str, Any], ...] = ()
+    clears: tuple[str, ...] = ()
+    reserves: int = 0
+    source: str = ""
+
+    def applied(self, target: Target) -> Target:
+        """The target in this state."""
+        rule = Rule(Match(self.reserves, 0), f"bits {self.reserves:#x} are reserved: {self.summary}", self.source)
+        broken = tuple(
+            replace(rule, broken_by=Match(1 << bit, 1 << bit))
+            for bit in range(self.reserves.bit_length())
+            if self.reserves >> bit & 1
+        )
+        forms = tuple(replace(form, rules=(*form.rules, *broken)) for form in target.mode.format.forms)
+        pgprots = tuple(
+            (role, replace(pgprot, fields=tuple(pair for pair in pgprot.fields if pair[0] not in self.clears)))
+            for role, pgprot in target.pgprots
+        )
+        return replace(
+            target,
+            mode=replace(target.mode, format=replace(target.mode.format, forms=forms)),
+            pgprots=pgprots,
+            mmu=replace(target.mmu, **dict(self.mmu)),
+            cpu_mode=self,
+        )
+
+
+@dataclass(frozen=True)
+class WalkLimit:
+    """What the walks of the emulator do otherwise than the architecture's, as changes to the description.
+
+    reason           in words
+    mmu              attributes of MmuRules that it changes
+    ignored          (kind of entry, bits) that the architecture looks at and the emulator does not
+    widened          (kind of entry, part) of the address that the emulator takes from bits that the architecture
+                     reserves
+    low_address      whether the low bits of a large leaf's address are or-ed to the PA, where they should be zero
+    leaves           names of levels at which it takes for a leaf what would be one at the next level that has leaves
+    loads_first      whether an atomic operation that is refused is reported as a load where a load is refused too
+    flags_on_fault   whether it sets accessed flags of entries whose access it refuses
+    without          features with which it does not matter
+    """
+
+    reason: str
+    mmu: tuple[tuple[str, Any], ...] = ()
+    ignored: tuple[tuple[EntryKind, int], ...] = ()
+    widened: tuple[tuple[EntryKind, AddressPart], ...] = ()
+    low_address: bool = False
+    leaves: tuple[str, ...] = ()
+    loads_first: bool = False
+    flags_on_fault: bool = False
+    without: tuple[str, ...] = ()
+
+    def applied(self, target: Target) -> Target:
+        """The target as the emulator has it."""
+        mode = target.mode
+        forms = mode.format.forms
+        for kind, mask in self.ignored:
+            forms = tuple(form.ignoring(mask) if form.kind is kind else form for form in forms)
+        for kind, part in self.widened:
+            forms = tuple(
+                replace(form.ignoring(part.mask), address=(*form.address, part)) if form.kind is kind else form
+                for form in forms
+            )
+        if self.low_address:
+            whole = mode.format.form(mode.last.name, EntryKind.LEAF).address
+            forms = tuple(replace(form, address=whole) if form.kind is EntryKind.LEAF else form for form in forms)
+        forms = (*forms, *(self._leaf(mode, name) for name in self.leaves if name in {lv.name for lv in mode.levels}))
+        mode = replace(mode, format=replace(mode.format, forms=forms))
+        return replace(target, mode=mode, mmu=replace(target.mmu, **dict(self.mmu)))
+
+    def _leaf(self, mode: PagingMode, name: str) -> EntryForm:
+        """The form of a leaf at that level: as at the next level that has one, but for what it maps."""
+        shift = mode.level(name).shift
+        below = mode.levels[mode.levels.index(mode.level(name)) + 1 :]
+        like = next(form for form in (mode.format.leaf_form(level.name) for level in below) if form is not None)
+        first = like.address[0]
+        high = first.low + first.width
+        part = AddressPart(first.low + shift - first.physical, high - (first.low + shift - first.physical), shift)
+        return replace(like, levels=(name,), address=(part, *like.address[1:]))
+
+
 #: (target, PA of the root table) -> registers in the order in which they are set.
 RegisterSetup = Callable[["Target", int], tuple[RegisterSetting, ...]]
 
@@ -169,6 +269,8 @@ class EmulationPart:
     model          name of unicorn's constant for the CPU model; empty: the default one
     flush_ceiling  pages from which on a range is flushed with everything else, as the kernel does
     limits         what the emulator cannot do
+    walks          what its walks do otherwise
+    cpu_modes      states of the CPU in which its walks can be tried beside the kernel's
     source         where registers and ceiling come from
     """
 
@@ -180,11 +282,21 @@ class EmulationPart:
     model: str = ""
     flush_ceiling: int = 1
     limits: tuple[EmulatorLimit, ...] = ()
+    walks: tuple[WalkLimit, ...] = ()
+    cpu_modes: tuple[CpuMode, ...] = ()
     source: str = ""
 
     def sequence(self, step: str) -> InstructionSequence | None:
         """The sequence of that step, if it is declared."""
         return next((sequence for sequence in self.sequences if sequence.step == step), None)
+
+    def settings(self, target: Target, root: int) -> tuple[RegisterSetting, ...]:
+        """Every register to set, in order: those that switch the MMU on, and those of the target's CPU mode."""
+        return (*self.registers(target, root), *(() if target.cpu_mode is None else target.cpu_mode.settings))
+
+    def walk_limits(self, target: Target) -> tuple[WalkLimit, ...]:
+        """What walks do otherwise for a target."""
+        return tuple(limit for limit in self.walks if not set(limit.without) & set(target.features))
 
     def refusal(self, target: Target) -> str:
         """Why the target is not emulated; empty where it is."""

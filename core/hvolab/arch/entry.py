@@ -92,10 +92,14 @@ class EntryForm:
         """The bits of a PA that the form can hold."""
         return _union(part.physical_mask for part in self.address)
 
+    @cached_property
+    def _known(self) -> int:
+        """The bits that have a meaning, or are ignored."""
+        return self.address_mask | _union(field.mask for field in self.fields)
+
     def reserved_mask(self, entry_bits: int) -> int:
         """The bits of an entry of ``entry_bits`` bits that must be zero."""
-        known = self.address_mask | _union(field.mask for field in self.fields)
-        return ((1 << entry_bits) - 1) & ~known
+        return ((1 << entry_bits) - 1) & ~self._known
 
     def matches(self, raw: int) -> bool:
         """Whether ``raw`` is recognised as this form."""
@@ -140,6 +144,14 @@ class EntryForm:
                 raise EncodingError(f"{value} does not fit in {field}", rule=self.source)
             raw |= value << field.low
         return raw
+
+    def ignoring(self, mask: int) -> EntryForm:
+        """This form with these bits free for anything where it reserves them, and no rule that looks at them alone."""
+        return replace(
+            self,
+            fields=(*self.fields, *(Field(f"IGNORED_{bit}", bit) for bit in _bits(mask & self.reserved_mask(64)))),
+            rules=tuple(rule for rule in self.rules if rule.broken_by.mask & ~mask),
+        )
 
     def with_field(self, field: Field) -> EntryForm:
         """This form with a field that takes its bits from the address or from what was reserved."""
@@ -284,6 +296,10 @@ class EntryFormat:
 
     def _sources(self) -> str:
         return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (bit for bit in range(mask.bit_length()) if mask >> bit & 1)
 
 
 def _union(masks: Iterator[int]) -> int:

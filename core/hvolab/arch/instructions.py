@@ -9,7 +9,15 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
-from hvolab.arch.emulation import Convention, EmulationPart, EmulatorLimit, InstructionSequence, RegisterSetup
+from hvolab.arch.emulation import (
+    Convention,
+    CpuMode,
+    EmulationPart,
+    EmulatorLimit,
+    InstructionSequence,
+    RegisterSetup,
+    WalkLimit,
+)
 from hvolab.errors import DescriptionError
 
 _FILE = ("disassembler", "emulator", "model", "convention", "steps")
@@ -24,6 +32,8 @@ def load_emulation_part(
     registers: RegisterSetup,
     flush_ceiling: int = 1,
     limits: tuple[EmulatorLimit, ...] = (),
+    walks: tuple[WalkLimit, ...] = (),
+    cpu_modes: tuple[CpuMode, ...] = (),
     source: str = "",
 ) -> EmulationPart:
     """The emulation part whose sequences stand in file ``name`` of ``package``; the rest is as EmulationPart has it.
@@ -38,7 +48,14 @@ def load_emulation_part(
             f"instruction sequences cannot be read: {error}", where=place, remedy="ship the file with the package"
         ) from error
     return parse_emulation_part(
-        text, place, registers=registers, flush_ceiling=flush_ceiling, limits=limits, source=source
+        text,
+        place,
+        registers=registers,
+        flush_ceiling=flush_ceiling,
+        limits=limits,
+        walks=walks,
+        cpu_modes=cpu_modes,
+        source=source,
     )
 
 
@@ -49,6 +66,8 @@ def parse_emulation_part(
     registers: RegisterSetup,
     flush_ceiling: int = 1,
     limits: tuple[EmulatorLimit, ...] = (),
+    walks: tuple[WalkLimit, ...] = (),
+    cpu_modes: tuple[CpuMode, ...] = (),
     source: str = "",
 ) -> EmulationPart:
     """As :func:`load_emulation_part`, from the text of a file; ``place`` is what errors call it."""
@@ -75,6 +94,8 @@ def parse_emulation_part(
         model=_text(data, "model", place, default=""),
         flush_ceiling=flush_ceiling,
         limits=limits,
+        walks=walks,
+        cpu_modes=cpu_modes,
         source=source,
     )
     try:

@@ -59,6 +59,9 @@ class MmuRules:
     syndrome              how a fault is reported
     shadow_stack          pattern of a leaf that is taken for a shadow stack, which its own instructions can write to;
                           ``None``: there is no such pattern
+    table_accessed        pattern of a table entry whose accessed flag is set, which the walker does where it uses the
+                          entry; ``None``: it does not
+    reserved_faults       whether a walk faults where a reserved bit is set; else it takes no notice
     """
 
     read: Permission
@@ -70,6 +73,8 @@ class MmuRules:
     dirty_by: UpdateRule
     syndrome: SyndromeFormat
     shadow_stack: Match | None = None
+    table_accessed: Match | None = None
+    reserved_faults: bool = True
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """The accesses, as bits of :class:`Access`, that ``leaf`` below ``tables`` allows."""

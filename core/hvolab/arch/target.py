@@ -18,6 +18,7 @@ from hvolab.errors import EncodingError
 
 if TYPE_CHECKING:
     from hvolab.arch.architecture import Architecture
+    from hvolab.arch.emulation import CpuMode
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Target:
     profile, generation, features  what was chosen
     pgprots                        the resolved protection of each role
     traits, mmu                    behaviour, with what the features change
+    cpu_mode                       state of the CPU's control registers; ``None``: the kernel's
     """
 
     architecture: Architecture
@@ -38,6 +40,7 @@ class Target:
     pgprots: tuple[tuple[PgprotRole, Pgprot], ...]
     traits: Traits
     mmu: MmuRules
+    cpu_mode: CpuMode | None = None
 
     @cached_property
     def _prots(self) -> dict[PgprotRole, Pgprot]:

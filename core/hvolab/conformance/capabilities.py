@@ -22,6 +22,7 @@ from hvolab.conformance.subject import Subject
 from hvolab.errors import HvolabError
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import V6_12
+from hvolab.plugin import registry
 
 
 def _of_target(answer: Callable[[Target], str]) -> Callable[[Subject], str]:
@@ -197,6 +198,28 @@ EMULATION = Capability(
     "emulation",
     "nothing, where no CPU is emulated; else declare Architecture.emulation",
     lambda subject: "" if subject.architecture.emulation is not None else "no instruction sequences are declared",
+)
+
+
+def _without_emulated_cpu(subject: Subject) -> str:
+    """Why no CPU other than the model can be had for the subject."""
+    part = subject.architecture.emulation
+    make = registry().cpus().get(EMULATED)
+    if part is None:
+        return "no instruction sequences are declared"
+    if make is None:
+        return f"no plugin has a kind of CPU that is called {EMULATED!r}"
+    if why := part.refusal(subject.target):
+        return why
+    return "" if importlib.util.find_spec("unicorn") is not None else "unicorn is not installed"
+
+
+#: The kind of CPU that runs a description's own instructions.
+EMULATED = "emulated"
+EMULATED_CPU = Capability(
+    "an emulated CPU",
+    "pip install 'hvolab[emulation]', where the emulator can do the mode",
+    _without_emulated_cpu,
 )
 DISASSEMBLER = Capability(
     "a disassembler",

@@ -62,6 +62,10 @@ class Cpu(Protocol):
         """Store ``new`` at ``va`` if ``old`` is there; give what was there."""
         ...
 
+    def fetch(self, va: int) -> None:
+        """Go to ``va`` to execute what stands there, and execute nothing."""
+        ...
+
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy one page.
 

@@ -17,7 +17,7 @@ from hvolab.machine.model_runs import ModelRuns
 from hvolab.machine.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
-_READ, _WRITE = int(Access.READ), int(Access.WRITE)
+_READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
 _WORD_SHIFT = 3
 
 #: What a TLB entry holds: PA of the first byte that it maps, and the accesses that it allows.
@@ -79,11 +79,11 @@ class ModelCpu:
         """PA of ``va`` for an access that needs ``need`` (bits of Access); raises PageFault."""
         hit = self._pages.get(va >> self._page_shift)
         if hit is not None and hit[1] & need == need:
-            return hit[0] + (va & self._page_mask)
+            return hit[0] | va & self._page_mask
         for shift, inside, cached in self._larger:
             hit = cached.get(va >> shift)
             if hit is not None and hit[1] & need == need:
-                return hit[0] + (va & inside)
+                return hit[0] | va & inside
         return self._fill(va, need)
 
     def _fill(self, va: int, need: int) -> int:
@@ -98,6 +98,8 @@ class ModelCpu:
         if verdict is None:
             verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables)), self._unsettled(raw)
         allowed, unsettled = verdict
+        if self._mmu.table_accessed is not None:
+            self._mark_tables(va, tables, depth)
         if isinstance(allowed, FaultKind):
             raise self._fault(allowed, need, va, depth, raw)
         if unsettled and self._must_be_accessed(raw):
@@ -112,7 +114,7 @@ class ModelCpu:
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
-        return start + (va & ((1 << shift) - 1))
+        return start | va & (1 << shift) - 1
 
     def _judge(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | int:
         """The accesses that a walk ending with ``raw`` allows, or why there is no translation."""
@@ -120,13 +122,23 @@ class ModelCpu:
         if not entry_format.is_valid(self._levels[depth].name, raw):
             return FaultKind.TRANSLATION
         form = self._leaf_forms[depth]
-        walk = (*tables, raw)
-        broken = any(
-            entry_format.broken_rules(level.name, entry) for level, entry in zip(self._levels, walk, strict=False)
-        )
-        if form is None or not form.matches(raw) or broken:
+        walk = zip(self._levels, (*tables, raw), strict=False)
+        if form is None or not form.matches(raw):
+            return FaultKind.RESERVED
+        if self._mmu.reserved_faults and any(entry_format.broken_rules(level.name, entry) for level, entry in walk):
             return FaultKind.RESERVED
         return int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
+
+    def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:
+        """Set the accessed flag of the table entries that a walk has used, up to one that has a reserved bit set."""
+        flag, entry_format = self._mmu.table_accessed, self._target.mode.format
+        assert flag is not None  # noqa: S101 - who calls has looked
+        if all(map(flag.accepts, tables)):
+            return
+        for level, entry, step in zip(self._levels[:depth], tables, self._tables.walk(va), strict=False):
+            if entry_format.broken_rules(level.name, entry):
+                return
+            self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
 
     def _unsettled(self, raw: int) -> bool:
         """Whether an accessed or a dirty flag is not set yet."""
@@ -212,7 +224,7 @@ class ModelCpu:
     def _word(self, va: int, need: int) -> int:
         """Index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
         hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less for the usual case
-        pa = hit[0] + (va & self._page_mask) if hit is not None and hit[1] & need == need else self.translate(va, need)
+        pa = hit[0] | va & self._page_mask if hit is not None and hit[1] & need == need else self.translate(va, need)
         offset = pa - self._base
         if not 0 <= offset < self._size or self._memory.present is not None:
             self._memory.offset(pa, 8)
@@ -247,6 +259,10 @@ class ModelCpu:
         if found == old:
             self.store_word(va, new)
         return found
+
+    def fetch(self, va: int) -> None:
+        """Go to ``va`` to execute what stands there, and execute nothing."""
+        self._memory.offset(self.translate(va, _EXECUTE))
 
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy one page."""

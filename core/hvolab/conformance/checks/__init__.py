@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hvolab.conformance.check import Check
 from hvolab.conformance.checks import (
+    accesses,
     algebra,
     behaviour,
     codec,
@@ -31,4 +32,5 @@ CHECKS: tuple[Check, ...] = (
     *behaviour.checks,
     *scenario.checks,
     *emulation.checks,
+    *accesses.checks,
 )

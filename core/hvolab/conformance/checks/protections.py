@@ -140,6 +140,7 @@ def permission_patterns_name_fields(subject: Subject) -> None:
         ("accessed", EntryKind.LEAF, mmu.accessed),
         ("dirty", EntryKind.LEAF, mmu.dirty),
         ("shadow stack", EntryKind.LEAF, mmu.shadow_stack),
+        ("accessed", EntryKind.TABLE, mmu.table_accessed),
     ]
     for title, whole in (("read", mmu.read), ("write", mmu.write), ("execute", mmu.execute)):
         for permission in (whole, *whole.alternatives):

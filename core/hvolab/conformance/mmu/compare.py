@@ -1,0 +1,186 @@
+"""Carries out accesses on two CPUs, and compares what each reports, loads, stores and changes in the tables."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from hvolab.arch import Access, PageFault, WalkLimit
+from hvolab.arch.fields import FieldValues
+from hvolab.conformance.mmu.enumerate import ACCESSES, Case
+from hvolab.conformance.mmu.lab import Lab
+from hvolab.errors import AbsentMemoryError
+from hvolab.machine import Cpu, ModelCpu, PageTables
+
+_BEFORE, _STORED = 0x1122334455667788, 0x99AABBCCDDEEFF00
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an access.
+
+    syndrome  what was reported; empty: there was no fault
+    loaded    the word that was read; ``None``: none was
+    word      what is in memory afterwards
+    entries   what is in the tables afterwards
+    """
+
+    syndrome: FieldValues
+    loaded: int | None
+    word: int
+    entries: tuple[int, ...]
+
+    def __str__(self) -> str:
+        told = " ".join(f"{name}={value:#x}" for name, value in self.syndrome)
+        done = f"faults ({told})" if told else f"done, the word is {self.word:#x}"
+        return f"{done}, entries {', '.join(f'{raw:#x}' for raw in self.entries)}"
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A case in which the CPU did otherwise than the description foretells, and than its declared limits do."""
+
+    case: Case
+    access: Access
+    foretold: Outcome
+    seen: Outcome
+
+    def __str__(self) -> str:
+        entries = ", ".join(f"{raw:#018x}" for raw in self.case.entries)
+        access = (self.access.name or "").lower()
+        return (
+            f"{access} through {entries} (level {self.case.depth} varied): foretold {self.foretold}; seen {self.seen}"
+        )
+
+
+@dataclass
+class Comparison:
+    """What was compared.
+
+    cases       accesses that were made
+    faults      how many of them faulted, as foretold
+    explained   by the reason of each declared limit, how many accesses it explains
+    mismatches  the others that came out otherwise
+    """
+
+    cases: int = 0
+    faults: int = 0
+    explained: Counter[str] = field(default_factory=Counter)
+    mismatches: list[Mismatch] = field(default_factory=list)
+
+
+class _Subject:
+    """One CPU in the lab, and how it makes an access.
+
+    forget       ends what it has cached of the word's page
+    loads_first  whether an atomic operation begins with a load
+    """
+
+    def __init__(self, lab: Lab, cpu: Cpu, forget: Callable[[], None], *, loads_first: bool = False) -> None:
+        self._forget = forget
+        self._load = functools.partial(cpu.load_word, lab.va)
+        self._loads_first = loads_first
+        self._accesses: dict[Access, Callable[[], int | None]] = {
+            Access.READ: lambda: cpu.load_word(lab.va),
+            Access.WRITE: lambda: cpu.store_word(lab.va, _STORED),
+            Access.EXECUTE: lambda: cpu.fetch(lab.va),
+            Access.ATOMIC: lambda: cpu.compare_and_swap(lab.va, _BEFORE, _STORED),
+        }
+        memory = lab.machine.memory
+        self._scalar = memory.scalar
+        self._indices = [memory.offset(slot, 8) // 8 for slot in lab.slots]
+        self._word = memory.offset(lab.pa, 8) // 8
+
+    def outcome(self, entries: Sequence[int], access: Access) -> Outcome:
+        """Make the access through these entries."""
+        scalar, indices = self._scalar, self._indices
+        for index, raw in zip(indices, entries, strict=True):
+            scalar[index] = raw
+        scalar[self._word] = _BEFORE
+        syndrome: FieldValues = ()
+        loaded = None
+        cached = True
+        try:
+            if self._loads_first and access is Access.ATOMIC:
+                self._load()
+            loaded = self._accesses[access]()
+        except PageFault as fault:
+            syndrome = fault.fault.syndrome
+            cached = access is Access.ATOMIC  # the load of one may have been allowed
+        except AbsentMemoryError:
+            syndrome = (("absent", 1),)
+        if cached:
+            self._forget()
+        return Outcome(syndrome, loaded, scalar[self._word], tuple(scalar[index] for index in indices))
+
+
+def compare_walks(
+    lab: Lab, cpu: Cpu, chosen: Iterable[Case], limits: Sequence[WalkLimit], accesses: Sequence[Access] = ACCESSES
+) -> Comparison:
+    """Make each access of each case on ``cpu`` and on the model.
+
+    limits  what the CPU is declared to do otherwise than the architecture: tried in turn, then all of them together
+    """
+    page = lab.target.mode.page_size
+    start = lab.va & -page
+    subject = _Subject(lab, cpu, lambda: cpu.flush_range(start, start + page))
+    model = _model(lab, ())
+    limited = []
+    for number in range(1, len(limits) + 1):
+        for some in combinations(limits, number):
+            flags = _accessed_flags(lab) if any(limit.flags_on_fault for limit in some) else ()
+            limited.append(("; ".join(limit.reason for limit in some), _model(lab, some), flags))
+    found = Comparison()
+    for case in chosen:
+        for access in accesses:
+            found.cases += 1
+            seen, foretold = subject.outcome(case.entries, access), model.outcome(case.entries, access)
+            if _alike(foretold, seen):
+                found.faults += bool(foretold.syndrome)
+                continue
+            for reason, other, flags in limited:
+                if _alike(other.outcome(case.entries, access), seen, flags):
+                    found.explained[reason] += 1
+                    break
+            else:
+                found.mismatches.append(Mismatch(case, access, foretold, seen))
+    return found
+
+
+def _model(lab: Lab, limits: Sequence[WalkLimit]) -> _Subject:
+    """The model, as the architecture has it or with what a CPU does otherwise."""
+    target, machine = lab.target, lab.machine
+    for limit in limits:
+        target = limit.applied(target)
+    tables = machine.tables if not limits else PageTables(machine.memory, target, machine.tables.root)
+    cpu = ModelCpu(machine.cpus[0].index, machine.memory, tables, machine.trace)
+    return _Subject(lab, cpu, cpu.flush_all, loads_first=any(limit.loads_first for limit in limits))
+
+
+def _accessed_flags(lab: Lab) -> tuple[int, ...]:
+    """The bits of the accessed flags of each level's entries."""
+    mmu = lab.target.mmu
+    mask = 0
+    for flag in (mmu.accessed, mmu.table_accessed):
+        mask |= 0 if flag is None else flag.mask
+    return (mask,) * len(lab.slots)
+
+
+def _alike(foretold: Outcome, seen: Outcome, flags: tuple[int, ...] = ()) -> bool:
+    """Whether a CPU did what was foretold; it may report more registers than the description has.
+
+    flags  bits that it may have set in entries through which an access was refused
+    """
+    told = dict(seen.syndrome)
+    if bool(foretold.syndrome) != bool(seen.syndrome):
+        return False
+    if any(told.get(name) != value for name, value in foretold.syndrome):
+        return False
+    if flags and seen.syndrome:
+        before = tuple(raw | mask for raw, mask in zip(foretold.entries, flags, strict=True))
+        after = tuple(raw | mask for raw, mask in zip(seen.entries, flags, strict=True))
+        return before == after and foretold.word == seen.word
+    return replace(foretold, syndrome=()) == replace(seen, syndrome=())

@@ -1,0 +1,104 @@
+"""A place in a machine's VA space where entries can be anything: one table for each level, one word of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hvolab.arch import EntryKind, Target
+from hvolab.errors import MachineError
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine.gfp import GFP_KERNEL
+
+_MEMORY = 64 << 20
+_WORD_OFFSET = 0x128
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The place.
+
+    machine  a machine of the target, with one CPU
+    va       VA of a word
+    pa       PA of the word
+    slots    PA of the entry that maps ``va`` at each level, from the root on
+    tables   PFN of the table that each slot is in
+    first    depth of the first entry that is nobody else's; those above it stay as they are
+    """
+
+    machine: Machine
+    va: int
+    pa: int
+    slots: tuple[int, ...]
+    tables: tuple[int, ...]
+    first: int
+
+    @property
+    def target(self) -> Target:
+        """What the machine is built for."""
+        return self.machine.target
+
+    def leaf_address(self, depth: int) -> int:
+        """The address bits of a leaf at that depth that leads to the word."""
+        level = self.target.mode.levels[depth]
+        form = self.target.mode.format.form(level.name, EntryKind.LEAF)
+        return form.put_address(self.pa & ~(level.size - 1))
+
+    def table_address(self, depth: int) -> int:
+        """The address bits of an entry at that depth that points to the table below."""
+        level = self.target.mode.levels[depth]
+        form = self.target.mode.format.form(level.name, EntryKind.TABLE)
+        return form.put_address(self.tables[depth + 1] << self.target.mode.page_shift)
+
+
+def lay_out(target: Target) -> Lab:
+    """Build a machine and make the place; raises MachineError where no table has an entry that is not in use."""
+    mode = target.mode
+    middle = mode.levels[-2].size
+    machine = build_machine(target, MachineSpec(memory=-(-_MEMORY // middle) * middle, deferred_struct_pages=True))
+    word = _allocated(machine, 1) << mode.page_shift | _WORD_OFFSET
+    first, va = _free_entry(machine)
+    # a leaf of any level leads to the word: VA and PA are the same below what the free entry covers
+    va |= word & (mode.levels[first].size - 1)
+    above = machine.tables.walk(va)[: first + 1]
+    tables = [step.slot >> mode.page_shift << mode.page_shift for step in above]
+    tables[0] = machine.tables.root
+    slots = [step.slot for step in above]
+    for level in mode.levels[first + 1 :]:
+        table = _allocated(machine, level.table_bytes >> mode.page_shift) << mode.page_shift
+        tables.append(table)
+        slots.append(table + level.index(va) * level.entry_bytes)
+    return Lab(machine, va, word, tuple(slots), tuple(table >> mode.page_shift for table in tables), first)
+
+
+def _free_entry(machine: Machine) -> tuple[int, int]:
+    """Depth of an entry that is not in use, as near to the root as there is one, and the first VA that it maps."""
+    mode, memory = machine.target.mode, machine.memory
+    table, va = machine.tables.root, _extended(machine.target, 0)
+    for depth, level in enumerate(mode.levels[:-1]):
+        used: list[tuple[int, int]] = []
+        for index in reversed(range(level.entries)):
+            at = va + (index << level.shift)
+            raw = memory.read_word(table + index * level.entry_bytes)
+            if not mode.format.is_valid(level.name, raw) and mode.canonical(at):
+                return depth, at
+            if mode.format.classify(level.name, raw) is EntryKind.TABLE:
+                used.append((at, raw))
+        va, raw = used[0]
+        table = mode.format.form(level.name, EntryKind.TABLE).get_address(raw)
+    raise MachineError("every entry of every table is in use", where=str(machine.target))
+
+
+def _allocated(machine: Machine, frames: int) -> int:
+    """PFN of so many frames, or one, that hold zeros."""
+    order = max(0, frames - 1).bit_length()
+    pfn = machine.alloc_pages(GFP_KERNEL, order)
+    if pfn is None:
+        raise MachineError("no memory for a table", where=str(machine.target))
+    machine.memory.zero(pfn, 1 << order)
+    return pfn
+
+
+def _extended(target: Target, va: int) -> int:
+    """The kernel VA whose low bits are ``va``."""
+    base = target.mode.kernel_base
+    return va | (1 << 64) - (1 << target.mode.va_bits) if base is None else base + va
