@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from hvolab.arch import (
-    Access,
     Architecture,
-    FaultKind,
     Feature,
     Field,
-    FieldValues,
     Level,
     LinearOrigin,
     LiveEntryRule,
@@ -26,6 +23,7 @@ from hvolab.arch import (
 )
 from hvolab_x86_64.emulation import EMULATION
 from hvolab_x86_64.entries import FORMAT, PA_BITS, PAGE_SHIFT
+from hvolab_x86_64.faults import syndrome
 from hvolab_x86_64.known import EXAMPLES, FIGURES
 
 _TYPES = "arch/x86/include/asm/pgtable_types.h"
@@ -71,26 +69,6 @@ _FIVE = PagingMode(
     text_base=_TEXT,
     source=_LAYOUT,
 )
-
-#: Error-code bits of a page fault: arch/x86/include/asm/trap_pf.h.
-_PROT, _WRITE, _RSVD, _INSTR = 1 << 0, 1 << 1, 1 << 3, 1 << 4
-_PAGE_FAULT_VECTOR = 14
-
-
-def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Vector, error code and CR2 of a supervisor access that faulted. Intel SDM 3A, section 5.7."""
-    del depth  # the error code does not tell the level
-    code = 0
-    if kind in {FaultKind.PERMISSION, FaultKind.RESERVED}:
-        code |= _PROT
-    if kind is FaultKind.RESERVED:
-        code |= _RSVD
-    if access & Access.WRITE:
-        code |= _WRITE
-    if access & Access.EXECUTE:
-        code |= _INSTR
-    return values(vector=_PAGE_FAULT_VECTOR, error_code=code, cr2=va)
-
 
 _RW, _ACCESSED, _DIRTY, _NX = 1 << 1, 1 << 5, 1 << 6, 1 << 63
 
@@ -165,7 +143,7 @@ X86_64 = Architecture(
         accessed_by=UpdateRule.WALKER,
         dirty=Match(_DIRTY, _DIRTY),
         dirty_by=UpdateRule.WALKER,
-        syndrome=_syndrome,
+        syndrome=syndrome,
         shadow_stack=Match(_RW | _DIRTY, _DIRTY),
         table_accessed=Match(_ACCESSED, _ACCESSED),
     ),

@@ -11,6 +11,7 @@ from hvolab.arch import (
     WalkLimit,
     load_emulation_part,
 )
+from hvolab_x86_64.faults import syndrome_without_nx
 
 #: EFER, Intel SDM 4, table 2-2: SYSCALL, long mode enabled and active, execute-disable.
 _EFER, _SCE, _LME, _LMA, _NXE = 0xC0000080, 1 << 0, 1 << 8, 1 << 10, 1 << 11
@@ -62,7 +63,7 @@ EMULATION = load_emulation_part(
             "nxe=0",
             "EFER.NXE is clear: NX is reserved",
             settings=(RegisterSetting("msr", _KERNEL_EFER & ~_NXE, (_EFER,)),),
-            mmu=(("execute", Permission()),),
+            mmu=(("execute", Permission()), ("syndrome", syndrome_without_nx)),
             clears=("NX",),
             reserves=_NX,
             source="Intel SDM 3A, section 5.6.1; section 5.7",
