@@ -15,6 +15,8 @@ from hvolab_unicorn import emulate
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
 
 MIB = 1 << 20
+#: Bytes that are compared at once.
+_COMPARED = 16 << 20
 ARCHITECTURES = ("x86_64", "arm64", "riscv")
 
 
@@ -54,7 +56,12 @@ class Twins:
         guest = self.model.guest
         assert guest is not None
         assert guest == self.emulated.guest
-        unequal = np.flatnonzero(memory.octets != self.emulated.memory.octets) + memory.base
+        unequal = np.concatenate(
+            [
+                np.flatnonzero(memory.octets[part] != self.emulated.memory.octets[part]) + part.start + memory.base
+                for part in (slice(first, first + _COMPARED) for first in range(0, memory.size, _COMPARED))
+            ]
+        )
         pfns = unequal >> memory.page_shift
         own = np.zeros(unequal.size, dtype=np.bool_)
         for first, stop in (guest.text, guest.frames):
