@@ -80,7 +80,7 @@ def _probes(cpu: VirtualCpu) -> list[_Probe]:
 
 def _told(cpu: VirtualCpu, probe: _Probe, register: str) -> int:
     """What the architecture's syndrome says of a probe."""
-    target, tables = cpu.machine.target, cpu.machine.tables
+    target, tables = cpu.target, cpu.tables
     depth, _, _ = tables.descend(probe.va)
     syndrome = target.mmu.syndrome(probe.kind, probe.access, probe.va, len(target.mode.levels) - 1 - depth)
     return dict(syndrome)[register]

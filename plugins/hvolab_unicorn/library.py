@@ -22,7 +22,8 @@ def unicorn() -> ModuleType:
 
 
 def constants(architecture: str) -> ModuleType:
-    """The constants of one architecture, as ``UC_ARCH_X86``."""
+    """The constants of one architecture, as ``UC_ARCH_X86``; raises UsageError where the library is missing."""
+    unicorn()
     name = architecture.removeprefix("UC_ARCH_").lower()
     return importlib.import_module(f"unicorn.{name}_const")
 

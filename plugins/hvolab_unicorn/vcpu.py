@@ -61,6 +61,8 @@ class Latch:
 class VirtualCpu:
     """Carries out steps on one instance of unicorn.
 
+    memory, tables, target  the machine's
+    routines  the steps, by name
     handler  whether faults are recorded by a handler in the guest, which the emulator enters as a CPU does; else they
              are read off the emulator's state
     """
@@ -71,10 +73,11 @@ class VirtualCpu:
             raise UsageError(f"{machine.target.architecture.name} declares no instructions to emulate")
         if why := part.refusal(machine.target):
             raise UsageError(f"{machine.target} cannot be emulated: {why}", remedy="use the modelled CPU")
-        self.machine = machine
         self.index = index
+        self.memory = machine.memory  # not the machine, which holds its CPUs: nothing here keeps another alive
+        self.tables = machine.tables
+        self.target = machine.target
         self.part = part
-        self._target = machine.target
         self.area: Area = area_of(machine, index)
         self.family = family_of(part.emulator[0])
         self.constants = constants(part.emulator[0])
@@ -107,7 +110,7 @@ class VirtualCpu:
         architecture, mode = self.part.emulator
         uc = library.Uc(getattr(library.unicorn_const, architecture), getattr(library.unicorn_const, mode))
         if self.family.sets_page_size:  # before anything else, or pages of another size widen every flush
-            uc.ctl_set_page_size(self._target.mode.page_size)
+            uc.ctl_set_page_size(self.target.mode.page_size)
         if self.part.model:
             uc.ctl_set_cpu_model(getattr(self.constants, self.part.model))
         uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
@@ -120,7 +123,7 @@ class VirtualCpu:
 
     def _set_up(self) -> None:
         """Set the registers that switch the MMU on, those of the convention, and what the handler needs."""
-        for setting in self.part.registers(self._target, self.machine.tables.root):
+        for setting in self.part.registers(self.target, self.tables.root):
             if setting.name == "msr":
                 self.uc.msr_write(*setting.at, setting.value)
             elif setting.name == "cp_reg":
@@ -262,7 +265,7 @@ class VirtualCpu:
             raise self._report(GuestStuckError, f"{routine.sequence.step} does not come to its end", routine)
         if hole is not None:
             self._restore()
-            self.machine.memory.offset(hole)  # raises: it is not there
+            self.memory.offset(hole)  # raises: it is not there
             raise EmulatorError(f"memory at PA {hole:#x} is there, and the emulator does not see it")
         if number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{routine.sequence.step} raises exception {number}", routine)
@@ -270,7 +273,7 @@ class VirtualCpu:
         self._restore()
         va = self.family.address(syndrome)
         if not self._guest.provide_walk(va):
-            raise PageFault(fault_of(self.machine, self.index, routine.accesses, va, syndrome))
+            raise PageFault(fault_of(self.tables, self.index, routine.accesses, va, syndrome))
 
     # faults
 
@@ -317,4 +320,4 @@ class VirtualCpu:
         names = (convention.counter, *convention.arguments, convention.result, convention.block, convention.stack)
         registers = {name: self.uc.reg_read(self.register(name)) for name in names}
         self._restore()
-        return kind(what, where=describe(self.part, routine, registers), rule=f"CPU {self.index}, {self._target}")
+        return kind(what, where=describe(self.part, routine, registers), rule=f"CPU {self.index}, {self.target}")

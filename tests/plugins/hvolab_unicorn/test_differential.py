@@ -14,7 +14,9 @@ from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking
 from hvolab.machine.failure import FailCalls, FailFrom, NeverFail
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, target_of, twins
 
-PROFILES = [(mode, profile) for mode in MODES for profile in ("linux", "strict") if profile == "linux" or "riscv" in mode]
+PROFILES = [
+    (mode, profile) for mode in MODES for profile in ("linux", "strict") if profile == "linux" or "riscv" in mode
+]
 NAMED = [f"{mode}-{profile}" for mode, profile in PROFILES]
 EACH_MODE = pytest.mark.parametrize(("mode", "profile"), PROFILES, ids=NAMED)
 #: One mode of each architecture and granule: what fails or is heard does not depend on the number of levels.

@@ -47,7 +47,9 @@ ACTS: dict[str, Act] = {
     ).tolist(),
     "load_words, none": lambda cpu, p, size: cpu.load_words(u64()).tolist(),
     "load_chain": chain,
-    "store_words": lambda cpu, p, size: cpu.store_words(u64(p[2], p[1] + 16, p[3] + size - 8), u64(1, 2, (1 << 64) - 1)),
+    "store_words": lambda cpu, p, size: cpu.store_words(
+        u64(p[2], p[1] + 16, p[3] + size - 8), u64(1, 2, (1 << 64) - 1)
+    ),
     "store_words, many": lambda cpu, p, size: cpu.store_words(
         np.uint64(p[0]) + np.arange(size // 4, dtype=np.uint64) * np.uint64(16), np.arange(size // 4, dtype=np.uint64)
     ),

@@ -87,9 +87,7 @@ def vars_of(record: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_fault_is_the_one_that_the_model_predicts(
-    pair: Twins, case: tuple[Act, Callable[[Machine], int]]
-) -> None:
+def test_a_fault_is_the_one_that_the_model_predicts(pair: Twins, case: tuple[Act, Callable[[Machine], int]]) -> None:
     act, where = case
     if act is SWAP and pair.model.target.architecture.name == "x86_64":
         act = LOAD  # declared: unicorn's locked operation loads first
@@ -191,9 +189,8 @@ def translated(cpu: EmulatedCpu, va: int, code: bytes) -> int:
     """PAR_EL1 after `at s1e1w, x0; isb; mrs x1, par_el1`, run in guest text that nothing else uses."""
     vcpu = cpu.vcpu
     free = vcpu.area.text_va + vcpu.area.text_bytes - 64
-    assert vcpu.machine.guest is not None
-    pa = (vcpu.machine.guest.text[1] << vcpu.machine.memory.page_shift) - 64
-    vcpu.machine.memory.view(pa, len(code))[:] = list(code)
+    pa = (vcpu.tables.frame_of(free) or 0) << vcpu.memory.page_shift | free & vcpu.target.mode.page_size - 1
+    vcpu.memory.view(pa, len(code))[:] = list(code)
     vcpu.uc.reg_write(vcpu.register("X0"), va)
     vcpu.uc.emu_start(free, free + 12)
     return int(vcpu.uc.reg_read(vcpu.register("X1")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,20 @@ class Twins:
         """Fail with the first byte that differs."""
         found = self.different()
         assert not found.size, f"{found.size} bytes differ, the first at PA {int(found[0]):#x}"
+
+
+class Lab(NamedTuple):
+    """A machine with one emulated CPU."""
+
+    machine: Machine
+    cpu: EmulatedCpu
+
+
+def lab(name: str, spec: MachineSpec | None = None, *, handler: bool = False) -> Lab:
+    """A machine of an architecture's first mode, or of a mode in :data:`MODES`, with emulated CPUs; the first of them."""
+    target = registry().architecture(name).select() if name in ARCHITECTURES else target_of(name)
+    machine = build_machine(target, MachineSpec(memory=64 * MIB) if spec is None else spec)
+    return Lab(machine, emulate(machine, handler=handler)[0])
 
 
 def twins(target: Target, spec: MachineSpec | None = None, *, handler: bool = False) -> Twins:
