@@ -119,7 +119,7 @@ def test_riscv_reports_a_pc_that_is_four_beyond_the_fault() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_translated_code_outlives_the_text_it_was_made_from(architecture: str) -> None:
-    """So guest text is written once: a change may go unseen, as on x86_64 here, and who comes to another text refuses."""
+    """So guest text is written once: a change may go unseen, and a CPU that finds another text refuses it."""
     machine, cpu = lab(architecture)
     vcpu, memory = cpu.vcpu, machine.memory
     va = vcpu.area.block

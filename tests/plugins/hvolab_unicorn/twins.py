@@ -28,8 +28,8 @@ def emulable(*architectures: str) -> list[str]:
         architecture = registry().architecture(name)
         assert architecture.emulation is not None
         for mode in architecture.modes:
-            if not architecture.emulation.refusal(architecture.select(mode.name)):
-                found.append(f"{name}-{mode.name}")
+            refused = architecture.emulation.refusal(architecture.select(mode.name))
+            found += [] if refused else [f"{name}-{mode.name}"]
     return found
 
 
@@ -52,7 +52,7 @@ class Twins:
     cpus: list[EmulatedCpu]
 
     def different(self) -> npt.NDArray[np.int64]:
-        """PAs of bytes that differ; guest text and what emulated CPUs write for themselves is left out, tables are not."""
+        """PAs of bytes that differ; guest text and emulated CPUs' own frames are left out, their tables are not."""
         memory = self.model.memory
         guest = self.model.guest
         assert guest is not None
@@ -83,7 +83,7 @@ class Lab(NamedTuple):
 
 
 def lab(name: str, spec: MachineSpec | None = None, *, handler: bool = False) -> Lab:
-    """A machine of an architecture's first mode, or of a mode in :data:`MODES`, with emulated CPUs; the first of them."""
+    """A machine of an architecture's first mode, or of a mode in :data:`MODES`, and its first CPU, emulated."""
     target = registry().architecture(name).select() if name in ARCHITECTURES else target_of(name)
     machine = build_machine(target, MachineSpec(memory=64 * MIB) if spec is None else spec)
     return Lab(machine, emulate(machine, handler=handler)[0])
