@@ -16,7 +16,13 @@ from rich.console import Console
 
 from benchmarks.report import BenchmarkError, Result, as_json, show
 
-_MODULES = {"scale": "scale", "listening": "listening", "core-walk": "core_walk", "invariants": "invariants"}
+_MODULES = {
+    "scale": "scale",
+    "listening": "listening",
+    "core-walk": "core_walk",
+    "invariants": "invariants",
+    "emulated": "emulated",
+}
 
 
 def main() -> int:

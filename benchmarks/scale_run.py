@@ -1,6 +1,8 @@
 """One measurement of the scale benchmark, in a process of its own: optimise all folios in one batch, restore a slice.
 
-usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--without-trace]     prints figures, one line of JSON
+usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--without-trace] [--cpu KIND]
+
+Prints figures, one line of JSON.
 """
 
 from __future__ import annotations
@@ -30,21 +32,27 @@ def main() -> None:
     parser.add_argument("folios", type=int)
     parser.add_argument("--restore", type=int, help="how many of them to restore (default: all)")
     parser.add_argument("--without-trace", action="store_true", help="run hvolab with its trace points cut out")
+    parser.add_argument("--cpu", default="model", help="kind of CPU that carries everything out")
     options = parser.parse_args()
     if options.without_trace:
         from benchmarks import without_trace  # noqa: PLC0415 - before anything of hvolab is imported
 
         without_trace.install()
-    figures = run(options.folios, options.folios if options.restore is None else options.restore)
+    figures = run(options.folios, options.folios if options.restore is None else options.restore, options.cpu)
     print(json.dumps(figures))
 
 
-def run(folios: int, restored: int) -> dict[str, float]:
+def run(folios: int, restored: int, kind: str = "model") -> dict[str, float]:
     """Microseconds for each folio, and peak memory in MB; raises BenchmarkError where nothing was optimised."""
     from benchmarks import huge_machine  # noqa: PLC0415 - hvolab is imported when its trace points are in or out
     from hvolab.hvo import Hvo  # noqa: PLC0415
+    from hvolab.machine import use_cpus  # noqa: PLC0415
+    from hvolab.plugin import registry  # noqa: PLC0415
 
     made = huge_machine.build(folios)
+    maker = registry().cpu(kind)
+    if maker is not None:
+        use_cpus(made.machine, maker)
     machine, hvo = made.machine, Hvo(made.machine)
     before = machine.counters.total
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch import PageFault
@@ -32,6 +31,7 @@ _INSTRUCTIONS, _PER_WORD = 4096, 64
 #: on a slow and busy host; seconds beside those.
 _LONG, _WORDS_PER_SECOND, _SECONDS = 1 << 20, 1 << 18, 60
 _MICROSECONDS = 1_000_000
+_KINDS: dict[int, Any] = {4: ctypes.c_uint32, 8: ctypes.c_uint64}
 _BLOCK = struct.Struct("<8Q")
 _OUTCOME = struct.Struct("<2Q")
 
@@ -40,15 +40,13 @@ class Latch:
     """What a hook has seen: it must not hold the emulator, which holds the hook, or neither is ever freed.
 
     number  of the exception that was raised; ``None``: none
-    pc      program counter as the emulator had it then
-    state   the emulator's state then
+    state   the emulator's state then, while it is not known where to look in it
     syndrome  the registers that report it
     hole    PA of an access to memory that is not mapped; ``None``: none
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self.pc = 0
         self.state = b""
         self.syndrome: FieldValues = ()
         self.hole: int | None = None
@@ -98,9 +96,13 @@ class VirtualCpu:
         self._add_hook()
         self._clean = self.uc.context_save()
         self._context = self.uc.context_save()
-        self.offsets: Mapping[str, int] = {}
+        #: Fields of the state, in the context that is saved at every fault.
+        self._fields: dict[str, Any] = {}
         self.handler = False  # until it is known where the state has what a handler is told
         self.offsets = calibrate(self)
+        for field in self.family.fields:
+            kind = _KINDS[field.size]
+            self._fields[field.name] = kind.from_address(address_of(self._context) + self.offsets[field.name])
         self.handler = handler
 
     # the instance
@@ -156,29 +158,23 @@ class VirtualCpu:
         Not later: when it stops, the emulator looks at where it would have stopped, and a fault there leaves its mark.
         """
         latch, family = self.latch, self.family
-        latch.number, latch.pc = number, self.uc.reg_read(self._counter)
-        latch.state = self.state()
-        if not self.offsets or number not in family.page_faults:
+        latch.number = number
+        self.uc.context_update(self._context)
+        if not self._fields:
+            latch.state = bytes(self._context)  # where its fields are is being found out
             return False
-        fields = self._read(latch.state)
-        latch.syndrome = family.syndrome(self.uc, number, latch.pc, fields)
+        if number not in family.page_faults:
+            return False
+        fields = {name: field.value for name, field in self._fields.items()}
+        latch.syndrome = family.syndrome(self.uc, number, fields)
         if not self.handler:
             return False
         for field in family.fields:
             if not field.tells:
-                where = address_of(self._context) + self.offsets[field.name]
-                ctypes.memmove(where, field.clean.to_bytes(field.size, "little"), field.size)
+                self._fields[field.name].value = field.clean
                 self.uc.context_restore(self._context)
         family.enter(self.uc, number, fields, self.area)
         return True
-
-    def _read(self, state: bytes) -> dict[str, int]:
-        """The fields of the emulator's state that the family names."""
-        return {
-            field.name: int.from_bytes(state[at : at + field.size], "little")
-            for field in self.family.fields
-            for at in (self.offsets[field.name],)
-        }
 
     # steps
 
@@ -269,6 +265,8 @@ class VirtualCpu:
             raise EmulatorError(f"memory at PA {hole:#x} is there, and the emulator does not see it")
         if number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{routine.sequence.step} raises exception {number}", routine)
+        if not routine.loops:
+            self._proved.add(routine.begin)  # it came to an end
         syndrome = self._recorded() if self.handler else self.latch.syndrome
         self._restore()
         va = self.family.address(syndrome)
