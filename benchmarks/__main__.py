@@ -24,6 +24,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "listening": ("listening", {}),
     "core-walk": ("core_walk", {}),
     "invariants": ("invariants", {}),
+    "emulated": ("emulated", {}),
 }
 
 

@@ -1,6 +1,8 @@
 """One measurement of the scale benchmark, in a process of its own: optimise all folios in one batch, restore a slice.
 
-usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--arch NAME] [--without-trace]     prints one line of JSON
+usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--arch NAME] [--cpu KIND] [--without-trace]
+
+Prints figures, one line of JSON.
 """
 
 from __future__ import annotations
@@ -31,22 +33,28 @@ def main() -> None:
     parser.add_argument("--restore", type=int, help="how many of them to restore (default: all)")
     parser.add_argument("--arch", default="x86_64", help="architecture of the machine")
     parser.add_argument("--without-trace", action="store_true", help="run hvolab with its trace points cut out")
+    parser.add_argument("--cpu", default="model", help="kind of CPU that carries everything out")
     options = parser.parse_args()
     if options.without_trace:
         from benchmarks import without_trace  # noqa: PLC0415 - before anything of hvolab is imported
 
         without_trace.install()
     restored = options.folios if options.restore is None else options.restore
-    figures = run(options.folios, restored, options.arch)
+    figures = run(options.folios, restored, options.arch, options.cpu)
     print(json.dumps(figures))
 
 
-def run(folios: int, restored: int, architecture: str) -> dict[str, float]:
+def run(folios: int, restored: int, architecture: str = "x86_64", kind: str = "model") -> dict[str, float]:
     """Microseconds for each folio, and peak memory in MB; raises BenchmarkError where nothing was optimised."""
     from benchmarks import huge_machine  # noqa: PLC0415 - hvolab is imported when its trace points are in or out
     from hvolab.hvo import Hvo  # noqa: PLC0415
+    from hvolab.machine import use_cpus  # noqa: PLC0415
+    from hvolab.plugin import registry  # noqa: PLC0415
 
     made = huge_machine.build(folios, architecture)
+    maker = registry().cpu(kind)
+    if maker is not None:
+        use_cpus(made.machine, maker)
     machine, hvo = made.machine, Hvo(made.machine)
     before = machine.counters.total
 

@@ -50,7 +50,7 @@ EMULATION = load_emulation_part(
     ),
     walks=(
         WalkLimit(f"{_OLD}, which takes 0b01 for a block at every level but the last", leaves=("pgd", "p4d", "pud")),
-        WalkLimit("a compare-and-swap is an exclusive load, and then a store", loads_first=True),
+        WalkLimit("an atomic operation is refused as a load where a load is refused too", loads_first=True),
         WalkLimit(f"{_OLD}, which takes RES0 bits of a block's address for address bits", low_address=True),
     ),
     source="Arm ARM D8 and D24.2; MAX_DVM_OPS in arch/arm64/include/asm/tlbflush.h, v6.12",

@@ -41,8 +41,10 @@ EMULATION = load_emulation_part(
     registers=_registers,
     flush_ceiling=64,
     limits=(
-        EmulatorLimit("unicorn takes the N bit of an entry for a bit of the PPN: no Svnapot", features=("svnapot",)),
-        EmulatorLimit("unicorn takes PBMT of an entry for bits of the PPN: no Svpbmt", features=("svpbmt",)),
+        EmulatorLimit(
+            "unicorn drops the N bit of an entry and takes its size for the PPN: no Svnapot", features=("svnapot",)
+        ),
+        EmulatorLimit("unicorn takes PBMT of an entry for the PPN, or drops it: no Svpbmt", features=("svpbmt",)),
         EmulatorLimit(
             "unicorn's walks set A and D as Svadu has it, where without it an access faults",
             without=("svadu",),

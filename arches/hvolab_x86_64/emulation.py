@@ -42,8 +42,8 @@ EMULATION = load_emulation_part(
     limits=(
         EmulatorLimit("unicorn takes the C bit of an entry for a bit of the PA, and knows no SME", features=("sme",)),
         EmulatorLimit(
-            "unicorn carries a locked operation out as a load and a store: where nothing is mapped the load faults, and "
-            "the error code does not tell of a write",
+            "unicorn carries a locked operation out as a load and a store: where nothing is mapped the load faults, "
+            "and the error code does not tell of a write",
             refuses=False,
         ),
     ),

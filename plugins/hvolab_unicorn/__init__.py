@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from hvolab.machine import Cpu, CpuMaker, Machine
     from hvolab_unicorn.emulated_cpu import EmulatedCpu
 
-__all__ = ["emulate", "emulated_cpu", "hvolab_cpus"]
+__all__ = ["emulate", "hvolab_cpus", "make_cpu"]
 
 
-def emulated_cpu(machine: Machine, index: int) -> Cpu:
+def make_cpu(machine: Machine, index: int) -> Cpu:
     """An emulated CPU of that number; raises UsageError where unicorn is missing or cannot emulate the target."""
     # who only looks for plugins needs neither numpy nor an emulator
     from hvolab_unicorn.emulated_cpu import EmulatedCpu  # noqa: PLC0415
@@ -46,4 +46,4 @@ def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
 @hookimpl
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
     """Announce the kind of CPU that `--cpu emulated` takes."""
-    return {"emulated": emulated_cpu}
+    return {"emulated": make_cpu}

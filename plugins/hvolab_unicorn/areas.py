@@ -26,7 +26,7 @@ class Area:
     """
 
     def __init__(self, machine: Machine, guest: GuestArea, first: int, frames: int) -> None:
-        self._machine = machine
+        self._memory = machine.memory
         self._linear = machine.virt(0)
         self._text = guest.text
         shift = machine.target.mode.page_shift
@@ -43,7 +43,7 @@ class Area:
 
         Gives the bytes in memory.
         """
-        memory = self._machine.memory
+        memory = self._memory
         pa = self._text[0] << memory.page_shift
         there = memory.view(pa, len(text))
         if there.tobytes() != text:
@@ -54,23 +54,23 @@ class Area:
 
     def view(self, va: int, size: int) -> memoryview:
         """The bytes there, not copied."""
-        return self._machine.memory.view(va - self._linear, size).data
+        return self._memory.view(va - self._linear, size).data
 
     def read(self, va: int, size: int) -> bytes:
         """The bytes there."""
-        return self._machine.memory.view(va - self._linear, size).tobytes()
+        return self._memory.view(va - self._linear, size).tobytes()
 
     def write(self, va: int, data: bytes) -> None:
         """Put bytes there."""
-        self._machine.memory.view(va - self._linear, len(data))[:] = np.frombuffer(data, dtype=np.uint8)
+        self._memory.view(va - self._linear, len(data))[:] = np.frombuffer(data, dtype=np.uint8)
 
     def word(self, va: int) -> int:
         """The word there."""
-        return self._machine.memory.read_word(va - self._linear)
+        return self._memory.read_word(va - self._linear)
 
     def put_word(self, va: int, value: int) -> None:
         """Put a word there."""
-        self._machine.memory.write_word(va - self._linear, value)
+        self._memory.write_word(va - self._linear, value)
 
 
 def area_of(machine: Machine, index: int) -> Area:

@@ -35,15 +35,15 @@ def calibrate(cpu: VirtualCpu) -> Mapping[str, int]:
     """Offsets in a saved context of the fields of the CPU's family; raises EmulatorError where one is not found."""
     key = (cpu.part.emulator[0], version())
     if key not in _FOUND:
-        _FOUND[key] = _find(cpu) if cpu.machine.target.cpu_mode is None else _find_in_the_kernels_mode(cpu)
+        _FOUND[key] = _find(cpu) if cpu.target.cpu_mode is None else _find_in_the_kernels_mode(cpu)
     return _FOUND[key]
 
 
 def _find_in_the_kernels_mode(cpu: VirtualCpu) -> Mapping[str, int]:
     """The offsets, found on another machine: accesses that the kernel's mode refuses may be allowed on this one."""
-    target = cpu.machine.target
+    target = cpu.target
     plain = target.architecture.select(target.mode.name, features=target.features)
-    machine = build_machine(plain, MachineSpec(memory=cpu.machine.memory.size, deferred_struct_pages=True))
+    machine = build_machine(plain, MachineSpec(memory=cpu.memory.size, deferred_struct_pages=True))
     return type(cpu)(machine, 0).offsets
 
 
@@ -89,7 +89,7 @@ def _probes(cpu: VirtualCpu) -> list[_Probe]:
 
 def _told(cpu: VirtualCpu, probe: _Probe, register: str) -> int:
     """What the architecture's syndrome says of a probe."""
-    target, tables = cpu.machine.target, cpu.machine.tables
+    target, tables = cpu.target, cpu.tables
     depth, _, _ = tables.descend(probe.va)
     syndrome = target.mmu.syndrome(probe.kind, probe.access, probe.va, len(target.mode.levels) - 1 - depth)
     return dict(syndrome)[register]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from hvolab_unicorn.errors import EmulatorError
 REMEDY = "pip install 'hvolab[emulation]'"
 
 
+@cache
 def unicorn() -> ModuleType:
     """The library; raises UsageError with what to install where it is missing."""
     try:
@@ -21,8 +23,10 @@ def unicorn() -> ModuleType:
         raise UsageError(f"no CPU can be emulated: {error}", remedy=REMEDY) from error
 
 
+@cache
 def constants(architecture: str) -> ModuleType:
-    """The constants of one architecture, as ``UC_ARCH_X86``."""
+    """The constants of one architecture, as ``UC_ARCH_X86``; raises UsageError where the library is missing."""
+    unicorn()
     name = architecture.removeprefix("UC_ARCH_").lower()
     return importlib.import_module(f"unicorn.{name}_const")
 

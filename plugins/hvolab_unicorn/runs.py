@@ -69,13 +69,12 @@ class Runs:
     def load_words(self, vas: Words) -> Words:
         """The word at each VA."""
         found = np.empty(vas.size, dtype=np.uint64)
-        room = self._words.size
-        for first in range(0, vas.size, room):
-            part = vas[first : first + room]
-            words = self._words[: part.size]
-            words[:] = part
-            self._call(self._routines["load_words"], self._buffer, self._buffer, part.size, work=part.size)
-            found[first : first + room] = words
+        for first in range(0, vas.size, self._half):
+            part = vas[first : first + self._half]
+            self._words[: part.size] = part
+            # not in place: a loop that met memory which had to be mapped first is started again
+            self._call(self._routines["load_words"], self._buffer, self._second, part.size, work=part.size)
+            found[first : first + self._half] = self._words[self._half : self._half + part.size]
         return found
 
     def store_words(self, vas: Words, values: Words) -> None:

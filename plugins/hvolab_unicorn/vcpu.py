@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch import PageFault
@@ -32,6 +31,7 @@ _INSTRUCTIONS, _PER_WORD = 4096, 64
 #: on a slow and busy host; seconds beside those.
 _LONG, _WORDS_PER_SECOND, _SECONDS = 1 << 20, 1 << 18, 60
 _MICROSECONDS = 1_000_000
+_KINDS: dict[int, Any] = {4: ctypes.c_uint32, 8: ctypes.c_uint64}
 _BLOCK = struct.Struct("<8Q")
 _OUTCOME = struct.Struct("<2Q")
 
@@ -40,15 +40,13 @@ class Latch:
     """What a hook has seen: it must not hold the emulator, which holds the hook, or neither is ever freed.
 
     number  of the exception that was raised; ``None``: none
-    pc      program counter as the emulator had it then
-    state   the emulator's state then
+    state   the emulator's state then, while it is not known where to look in it
     syndrome  the registers that report it
     hole    PA of an access to memory that is not mapped; ``None``: none
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self.pc = 0
         self.state = b""
         self.syndrome: FieldValues = ()
         self.hole: int | None = None
@@ -61,6 +59,8 @@ class Latch:
 class VirtualCpu:
     """Carries out steps on one instance of unicorn.
 
+    memory, tables, target  the machine's
+    routines  the steps, by name
     handler  whether faults are recorded by a handler in the guest, which the emulator enters as a CPU does; else they
              are read off the emulator's state
     """
@@ -71,10 +71,11 @@ class VirtualCpu:
             raise UsageError(f"{machine.target.architecture.name} declares no instructions to emulate")
         if why := part.refusal(machine.target):
             raise UsageError(f"{machine.target} cannot be emulated: {why}", remedy="use the modelled CPU")
-        self.machine = machine
         self.index = index
+        self.memory = machine.memory  # not the machine, which holds its CPUs: nothing here keeps another alive
+        self.tables = machine.tables
+        self.target = machine.target
         self.part = part
-        self._target = machine.target
         self.area: Area = area_of(machine, index)
         self.family = family_of(part.emulator[0])
         self.constants = constants(part.emulator[0])
@@ -95,9 +96,13 @@ class VirtualCpu:
         self._add_hook()
         self._clean = self.uc.context_save()
         self._context = self.uc.context_save()
-        self.offsets: Mapping[str, int] = {}
+        #: Fields of the state, in the context that is saved at every fault.
+        self._fields: dict[str, Any] = {}
         self.handler = False  # until it is known where the state has what a handler is told
         self.offsets = calibrate(self)
+        for field in self.family.fields:
+            kind = _KINDS[field.size]
+            self._fields[field.name] = kind.from_address(address_of(self._context) + self.offsets[field.name])
         self.handler = handler
 
     # the instance
@@ -107,7 +112,7 @@ class VirtualCpu:
         architecture, mode = self.part.emulator
         uc = library.Uc(getattr(library.unicorn_const, architecture), getattr(library.unicorn_const, mode))
         if self.family.sets_page_size:  # before anything else, or pages of another size widen every flush
-            uc.ctl_set_page_size(self._target.mode.page_size)
+            uc.ctl_set_page_size(self.target.mode.page_size)
         if self.part.model:
             uc.ctl_set_cpu_model(getattr(self.constants, self.part.model))
         uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
@@ -120,7 +125,7 @@ class VirtualCpu:
 
     def _set_up(self) -> None:
         """Set the registers that switch the MMU on, those of the convention, and what the handler needs."""
-        for setting in self.part.settings(self._target, self.machine.tables.root):
+        for setting in self.part.settings(self.target, self.tables.root):
             if setting.name == "msr":
                 self.uc.msr_write(*setting.at, setting.value)
             elif setting.name == "cp_reg":
@@ -153,29 +158,23 @@ class VirtualCpu:
         Not later: when it stops, the emulator looks at where it would have stopped, and a fault there leaves its mark.
         """
         latch, family = self.latch, self.family
-        latch.number, latch.pc = number, self.uc.reg_read(self._counter)
-        latch.state = self.state()
-        if not self.offsets or number not in family.page_faults:
+        latch.number = number
+        self.uc.context_update(self._context)
+        if not self._fields:
+            latch.state = bytes(self._context)  # where its fields are is being found out
             return False
-        fields = self._read(latch.state)
-        latch.syndrome = family.syndrome(self.uc, number, latch.pc, fields)
+        if number not in family.page_faults:
+            return False
+        fields = {name: field.value for name, field in self._fields.items()}
+        latch.syndrome = family.syndrome(self.uc, number, fields)
         if not self.handler:
             return False
         for field in family.fields:
             if not field.tells:
-                where = address_of(self._context) + self.offsets[field.name]
-                ctypes.memmove(where, field.clean.to_bytes(field.size, "little"), field.size)
+                self._fields[field.name].value = field.clean
                 self.uc.context_restore(self._context)
         family.enter(self.uc, number, fields, self.area)
         return True
-
-    def _read(self, state: bytes) -> dict[str, int]:
-        """The fields of the emulator's state that the family names."""
-        return {
-            field.name: int.from_bytes(state[at : at + field.size], "little")
-            for field in self.family.fields
-            for at in (self.offsets[field.name],)
-        }
 
     # steps
 
@@ -262,15 +261,17 @@ class VirtualCpu:
             raise self._report(GuestStuckError, f"{routine.sequence.step} does not come to its end", routine)
         if hole is not None:
             self._restore()
-            self.machine.memory.offset(hole)  # raises: it is not there
+            self.memory.offset(hole)  # raises: it is not there
             raise EmulatorError(f"memory at PA {hole:#x} is there, and the emulator does not see it")
         if number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{routine.sequence.step} raises exception {number}", routine)
+        if not routine.loops:
+            self._proved.add(routine.begin)  # it came to an end
         syndrome = self._recorded() if self.handler else self.latch.syndrome
         self._restore()
         va = self.family.address(syndrome)
         if not self._guest.provide_walk(va):
-            raise PageFault(fault_of(self.machine, self.index, routine.accesses, va, syndrome))
+            raise PageFault(fault_of(self.tables, self.index, routine.accesses, va, syndrome))
 
     # faults
 
@@ -317,4 +318,4 @@ class VirtualCpu:
         names = (convention.counter, *convention.arguments, convention.result, convention.block, convention.stack)
         registers = {name: self.uc.reg_read(self.register(name)) for name in names}
         self._restore()
-        return kind(what, where=describe(self.part, routine, registers), rule=f"CPU {self.index}, {self._target}")
+        return kind(what, where=describe(self.part, routine, registers), rule=f"CPU {self.index}, {self.target}")

@@ -25,9 +25,9 @@ class Arm64:
     page_faults = frozenset({_PREFETCH_ABORT, _DATA_ABORT})
     sets_page_size = True
 
-    def syndrome(self, uc: Any, number: int, pc: int, state: Mapping[str, int]) -> FieldValues:
+    def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """ESR_EL1 and FAR_EL1 as the CPU would have written them."""
-        del uc, number, pc
+        del uc, number
         return values(esr=state["syndrome"], far=state["address"])
 
     def address(self, syndrome: FieldValues) -> int:

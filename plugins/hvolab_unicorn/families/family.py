@@ -66,7 +66,7 @@ class Family(Protocol):
     page_faults: frozenset[int]
     sets_page_size: bool
 
-    def syndrome(self, uc: Any, number: int, pc: int, state: Mapping[str, int]) -> FieldValues:
+    def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """The registers that report the fault, as the architecture's syndrome names them."""
         ...
 

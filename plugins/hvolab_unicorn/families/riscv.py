@@ -26,9 +26,9 @@ class Riscv:
     page_faults = frozenset(_PAGE_FAULTS | _ACCESS_FAULTS)
     sets_page_size = False
 
-    def syndrome(self, uc: Any, number: int, pc: int, state: Mapping[str, int]) -> FieldValues:
+    def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Scause, stval and sepc."""
-        del uc
+        pc = uc.reg_read(constants("UC_ARCH_RISCV").UC_RISCV_REG_PC)
         return values(scause=number, stval=state["badaddr"], sepc=pc - _BEYOND)
 
     def address(self, syndrome: FieldValues) -> int:

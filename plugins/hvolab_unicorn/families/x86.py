@@ -35,9 +35,8 @@ class X86:
     page_faults = frozenset({_PAGE_FAULT})
     sets_page_size = False
 
-    def syndrome(self, uc: Any, number: int, pc: int, state: Mapping[str, int]) -> FieldValues:
+    def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Vector, error code and CR2."""
-        del pc
         x86 = constants("UC_ARCH_X86")
         return values(vector=number, error_code=state["error_code"], cr2=uc.reg_read(x86.UC_X86_REG_CR2))
 

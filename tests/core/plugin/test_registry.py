@@ -185,3 +185,46 @@ def test_the_installed_plugins_are_loaded_once(site: Site) -> None:
         assert registry() is registry()
     finally:
         registry.cache_clear()
+
+
+class Cpus:
+    """A plugin that announces kinds of CPU."""
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+
+    @hookimpl
+    def hvolab_cpus(self) -> object:
+        return self.result
+
+
+def make(machine: object, index: int) -> object:
+    return (machine, index)
+
+
+def test_kinds_of_cpu_are_found_by_name_beside_the_modelled_one() -> None:
+    loaded = PluginRegistry(strict=False)
+    assert dict(loaded.cpus()) == {"model": None}
+    loaded.register(Cpus({"wooden": make}), "carpenter")
+    assert loaded.cpu("wooden") is make
+    assert loaded.cpu("model") is None
+    with pytest.raises(UsageError, match="no kind of CPU is called 'iron'; what to do: there are: model, wooden"):
+        loaded.cpu("iron")
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (None, "hvolab_cpus() returns None, not a mapping of names to functions"),
+        ([make], "hvolab_cpus() returns an object of type 'list', not a mapping of names to functions"),
+        ({"": make}, "not a name and a function"),
+        ({"wooden": 3}, "hvolab_cpus() returns 'wooden': 3, not a name and a function"),
+        ({"model": make}, "it declares kinds of CPU that there are already: 'model'"),
+    ],
+)
+def test_what_is_no_kind_of_cpu_leaves_its_plugin_out(result: object, reason: str) -> None:
+    loaded = PluginRegistry(strict=False)
+    loaded.register(Cpus(result), "carpenter")
+    [problem] = loaded.problems
+    assert reason in problem.reason
+    assert dict(loaded.cpus()) == {"model": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.machines import GIB, MIB, x86_64
 SMALL = {2 * MIB: 2}
 
 
-def run(target: Target | None = None, **choice: int) -> ScenarioResult:
+def run(target: Target | None = None, **choice: Any) -> ScenarioResult:
     """A scenario with two 2 MiB pages."""
     return run_scenario(ScenarioSpec(target or x86_64(), memory=256 * MIB, hugepages=SMALL, **choice))
 

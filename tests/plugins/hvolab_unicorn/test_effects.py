@@ -8,19 +8,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hvolab.arch import InstructionSequence
-from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.arch import InstructionSequence, PgprotRole
+from hvolab.machine import Machine
 from hvolab.plugin import registry
-from hvolab_unicorn import emulate
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
 from tests.plugins.hvolab_unicorn.effects import State, carry_out
-from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, pages
+from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, Lab, lab, pages
 
 #: Registers that a sequence may spoil only if it says so.
 GENERAL = {
-    "x86_64": "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split(),
+    "x86_64": [
+        "rax",
+        "rbx",
+        "rcx",
+        "rdx",
+        "rsi",
+        "rdi",
+        "rbp",
+        "rsp",
+        "r8",
+        "r9",
+        "r10",
+        "r11",
+        "r12",
+        "r13",
+        "r14",
+        "r15",
+    ],
     "arm64": [f"x{number}" for number in range(31)] + ["sp"],
-    "riscv": "ra sp gp tp".split()
+    "riscv": ["ra", "sp", "gp", "tp"]
     + [f"{kind}{number}" for kind, last in (("a", 8), ("t", 7), ("s", 12)) for number in range(last)],
 }
 #: Steps whose effect is on the TLB, on order, or on where execution goes on.
@@ -77,8 +93,8 @@ def inputs(machine: Machine, step: str) -> Iterator[dict[str, int]]:
 
 
 @pytest.fixture(params=ARCHITECTURES, scope="module")
-def cpu(request: pytest.FixtureRequest) -> EmulatedCpu:
-    return emulate(build_machine(registry().architecture(request.param).select(), MachineSpec(memory=64 * MIB)))[0]
+def world(request: pytest.FixtureRequest) -> Lab:
+    return lab(request.param)
 
 
 STEPS = [
@@ -90,13 +106,12 @@ STEPS = [
 
 def registers(cpu: EmulatedCpu) -> dict[str, int]:
     vcpu = cpu.vcpu
-    names = GENERAL[vcpu.machine.target.architecture.name]
+    names = GENERAL[vcpu.target.architecture.name]
     return {name: vcpu.uc.reg_read(vcpu.register(name)) for name in names}
 
 
-def expected(cpu: EmulatedCpu, sequence: InstructionSequence, held: dict[str, int]) -> tuple[State, Any]:
+def expected(machine: Machine, sequence: InstructionSequence, held: dict[str, int]) -> tuple[State, Any]:
     """The state after the effect, on a copy of the memory."""
-    machine = cpu.vcpu.machine
     memory = machine.memory.octets.copy()
     base = machine.virt(machine.memory.base)
 
@@ -112,12 +127,13 @@ def expected(cpu: EmulatedCpu, sequence: InstructionSequence, held: dict[str, in
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_sequence_does_what_its_effect_says_and_nothing_else(cpu: EmulatedCpu, step: str) -> None:
-    vcpu, machine = cpu.vcpu, cpu.vcpu.machine
+def test_a_sequence_does_what_its_effect_says_and_nothing_else(world: Lab, step: str) -> None:
+    machine, cpu = world
+    vcpu = cpu.vcpu
     sequence = vcpu.routines[step].sequence
     for held in inputs(machine, step):
         before = registers(cpu)
-        state, memory = expected(cpu, sequence, held)
+        state, memory = expected(machine, sequence, held)
         arguments = dict.fromkeys(vcpu.part.convention.arguments, 0)
         arguments.update({register: held[name] for name, register in sequence.inputs})
         result = vcpu.call(vcpu.routines[step], *list(arguments.values())[:4])
@@ -134,14 +150,14 @@ def test_a_sequence_does_what_its_effect_says_and_nothing_else(cpu: EmulatedCpu,
 
 
 @pytest.mark.parametrize("step", ["flush_page", "flush_pages", "flush_all"])
-def test_a_flush_forgets_what_its_effect_says(cpu: EmulatedCpu, step: str) -> None:
-    machine, vcpu = cpu.vcpu.machine, cpu.vcpu
+def test_a_flush_forgets_what_its_effect_says(world: Lab, step: str) -> None:
+    machine, cpu = world
+    vcpu = cpu.vcpu
     assert machine.guest is not None
     size = machine.target.mode.page_size
     old, new = pages(machine, 2)
     first = machine.guest.text_va + 64 * size
     vas = [first + page * size for page in range(5)]
-    from hvolab.arch import PgprotRole  # noqa: PLC0415
 
     def map_to(page: int) -> None:
         pfn = (page - machine.virt(0)) >> machine.target.mode.page_shift
@@ -155,7 +171,7 @@ def test_a_flush_forgets_what_its_effect_says(cpu: EmulatedCpu, step: str) -> No
     map_to(new)
     held = {"va": vas[1], "first": vas[1], "count": 3, "size": size}
     sequence = vcpu.routines[step].sequence
-    state, _ = expected(cpu, sequence, held)
+    state, _ = expected(machine, sequence, held)
     vcpu.call(vcpu.routines[step], *(held[name] for name, _ in sequence.inputs))
     fresh = machine.memory.read_word(new - machine.virt(0))
     assert fresh != stale[0]

@@ -1,5 +1,7 @@
 """Every method of an emulated CPU does to memory what the modelled one does, tells the same events, gives the same."""
 
+# ruff: noqa: ARG005 - every act takes the CPU, some pages and their size
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from hvolab.errors import UsageError
 from hvolab.machine import Cpu, MachineSpec, lists
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, pages, target_of, twins
 
-Act = Callable[[Cpu, list[int], int], Any]
+Act = Callable[[Any, list[int], int], Any]
 
 
 def u64(*values: int) -> Any:
@@ -47,7 +49,9 @@ ACTS: dict[str, Act] = {
     ).tolist(),
     "load_words, none": lambda cpu, p, size: cpu.load_words(u64()).tolist(),
     "load_chain": chain,
-    "store_words": lambda cpu, p, size: cpu.store_words(u64(p[2], p[1] + 16, p[3] + size - 8), u64(1, 2, (1 << 64) - 1)),
+    "store_words": lambda cpu, p, size: cpu.store_words(
+        u64(p[2], p[1] + 16, p[3] + size - 8), u64(1, 2, (1 << 64) - 1)
+    ),
     "store_words, many": lambda cpu, p, size: cpu.store_words(
         np.uint64(p[0]) + np.arange(size // 4, dtype=np.uint64) * np.uint64(16), np.arange(size // 4, dtype=np.uint64)
     ),

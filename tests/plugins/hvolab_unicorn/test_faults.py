@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ Act = Callable[[Cpu, int], object]
 LOAD: Act = lambda cpu, va: cpu.load_word(va)  # noqa: E731
 STORE: Act = lambda cpu, va: cpu.store_word(va, 1)  # noqa: E731
 SWAP: Act = lambda cpu, va: cpu.compare_and_swap(va, 1, 2)  # noqa: E731
-BYTES: Act = lambda cpu, va: cpu.store(va + 3, b"abc")  # noqa: E731
+BYTES: Act = lambda cpu, va: cpu.store(va + 3, b"sixteen bytes it")  # noqa: E731
 
 
 def fault(cpu: Cpu, act: Act, va: int) -> PageFault:
@@ -26,12 +27,17 @@ def fault(cpu: Cpu, act: Act, va: int) -> PageFault:
     return caught.value
 
 
-def tail(machine: Machine, change: Callable[[Machine, int], int]) -> int:
-    """VA in the kernel's image, beyond the text, that a changed entry maps to a frame of its own."""
+def swap(old: int, cpu: Cpu, va: int) -> int:
+    return cpu.compare_and_swap(va, old, 2)
+
+
+def tail(machine: Machine, change: Callable[[Machine, int], int], pfn: int | None = None) -> int:
+    """VA in the kernel's image, beyond the text, that a changed entry maps to ``pfn``, or to a frame of its own."""
     guest, mode = machine.guest, machine.target.mode
     assert guest is not None
     va = guest.text_va + 32 * mode.page_size
-    pfn = (pages(machine, 1)[0] - machine.virt(0)) >> mode.page_shift
+    if pfn is None:
+        pfn = (pages(machine, 1)[0] - machine.virt(0)) >> mode.page_shift
     machine.memory.write_word(machine.tables.find(va).slot, change(machine, pfn))
     for cpu in machine.cpus:
         cpu.flush_range(va, va + mode.page_size)
@@ -87,9 +93,7 @@ def vars_of(record: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_fault_is_the_one_that_the_model_predicts(
-    pair: Twins, case: tuple[Act, Callable[[Machine], int]]
-) -> None:
+def test_a_fault_is_the_one_that_the_model_predicts(pair: Twins, case: tuple[Act, Callable[[Machine], int]]) -> None:
     act, where = case
     if act is SWAP and pair.model.target.architecture.name == "x86_64":
         act = LOAD  # declared: unicorn's locked operation loads first
@@ -106,12 +110,12 @@ def test_a_failing_swap_of_a_read_only_page_faults_where_the_architecture_says_s
         va = tail(machine, entry(PgprotRole.KERNEL_RO))
         there = machine.cpus[0].load_word(va)
         if needs_write:
-            record = fault(machine.cpus[0], lambda cpu, at: cpu.compare_and_swap(at, there + 1, 2), va).fault
+            record = fault(machine.cpus[0], partial(swap, there + 1), va).fault
             assert record.access & Access.WRITE
             assert record.kind is FaultKind.PERMISSION
         else:
             assert machine.cpus[0].compare_and_swap(va, there + 1, 2) == there
-        record = fault(machine.cpus[0], lambda cpu, at: cpu.compare_and_swap(at, there, 2), va).fault
+        record = fault(machine.cpus[0], partial(swap, there), va).fault
         assert record.kind is FaultKind.PERMISSION
 
 
@@ -138,7 +142,7 @@ def test_a_store_across_pages_stores_nothing_where_the_second_faults(pair: Twins
         assert guest is not None
         va = tail(machine, entry(PgprotRole.KERNEL))
         before = machine.cpus[0].load(va, size)
-        record = fault(machine.cpus[0], lambda cpu, at: cpu.store(at + size - 5, bytes(range(1, 17))), va).fault
+        record = fault(machine.cpus[0], BYTES, va + size - 8).fault
         assert machine.cpus[0].load(va, size) == before
         assert record.va == va + size
         found.append(vars_of(record))
@@ -148,7 +152,7 @@ def test_a_store_across_pages_stores_nothing_where_the_second_faults(pair: Twins
 def test_memory_that_is_not_there_is_a_clear_error(pair: Twins) -> None:
     for machine in (pair.model, pair.emulated):
         beyond = (machine.memory.base + machine.memory.size) >> machine.memory.page_shift
-        va = tail(machine, lambda machine, _: entry(PgprotRole.KERNEL)(machine, beyond))
+        va = tail(machine, entry(PgprotRole.KERNEL), beyond)
         pa = beyond << machine.memory.page_shift
         for act, inside in ((LOAD, 0), (STORE, 0), (BYTES, 3)):
             with pytest.raises(AbsentMemoryError, match=f"there is no memory at PA {pa + inside:#x}"):
@@ -191,9 +195,8 @@ def translated(cpu: EmulatedCpu, va: int, code: bytes) -> int:
     """PAR_EL1 after `at s1e1w, x0; isb; mrs x1, par_el1`, run in guest text that nothing else uses."""
     vcpu = cpu.vcpu
     free = vcpu.area.text_va + vcpu.area.text_bytes - 64
-    assert vcpu.machine.guest is not None
-    pa = (vcpu.machine.guest.text[1] << vcpu.machine.memory.page_shift) - 64
-    vcpu.machine.memory.view(pa, len(code))[:] = list(code)
+    pa = (vcpu.tables.frame_of(free) or 0) << vcpu.memory.page_shift | free & vcpu.target.mode.page_size - 1
+    vcpu.memory.view(pa, len(code))[:] = list(code)
     vcpu.uc.reg_write(vcpu.register("X0"), va)
     vcpu.uc.emu_start(free, free + 12)
     return int(vcpu.uc.reg_read(vcpu.register("X1")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from hvolab_unicorn import emulate
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
 
 MIB = 1 << 20
+#: Bytes that are compared at once.
+_COMPARED = 16 << 20
 ARCHITECTURES = ("x86_64", "arm64", "riscv")
 
 
@@ -25,8 +28,8 @@ def emulable(*architectures: str) -> list[str]:
         architecture = registry().architecture(name)
         assert architecture.emulation is not None
         for mode in architecture.modes:
-            if not architecture.emulation.refusal(architecture.select(mode.name)):
-                found.append(f"{name}-{mode.name}")
+            refused = architecture.emulation.refusal(architecture.select(mode.name))
+            found += [] if refused else [f"{name}-{mode.name}"]
     return found
 
 
@@ -49,12 +52,17 @@ class Twins:
     cpus: list[EmulatedCpu]
 
     def different(self) -> npt.NDArray[np.int64]:
-        """PAs of bytes that differ; guest text and what emulated CPUs write for themselves is left out, tables are not."""
+        """PAs of bytes that differ; guest text and emulated CPUs' own frames are left out, their tables are not."""
         memory = self.model.memory
         guest = self.model.guest
         assert guest is not None
         assert guest == self.emulated.guest
-        unequal = np.flatnonzero(memory.octets != self.emulated.memory.octets) + memory.base
+        unequal = np.concatenate(
+            [
+                np.flatnonzero(memory.octets[part] != self.emulated.memory.octets[part]) + part.start + memory.base
+                for part in (slice(first, first + _COMPARED) for first in range(0, memory.size, _COMPARED))
+            ]
+        )
         pfns = unequal >> memory.page_shift
         own = np.zeros(unequal.size, dtype=np.bool_)
         for first, stop in (guest.text, guest.frames):
@@ -65,6 +73,20 @@ class Twins:
         """Fail with the first byte that differs."""
         found = self.different()
         assert not found.size, f"{found.size} bytes differ, the first at PA {int(found[0]):#x}"
+
+
+class Lab(NamedTuple):
+    """A machine with one emulated CPU."""
+
+    machine: Machine
+    cpu: EmulatedCpu
+
+
+def lab(name: str, spec: MachineSpec | None = None, *, handler: bool = False) -> Lab:
+    """A machine of an architecture's first mode, or of a mode in :data:`MODES`, and its first CPU, emulated."""
+    target = registry().architecture(name).select() if name in ARCHITECTURES else target_of(name)
+    machine = build_machine(target, MachineSpec(memory=64 * MIB) if spec is None else spec)
+    return Lab(machine, emulate(machine, handler=handler)[0])
 
 
 def twins(target: Target, spec: MachineSpec | None = None, *, handler: bool = False) -> Twins:

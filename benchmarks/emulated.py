@@ -1,0 +1,58 @@
+"""Emulated CPUs against bare unicorn that does the same copies and entries in guest loops, and against the model."""
+
+from __future__ import annotations
+
+import statistics
+
+from benchmarks.processes import in_turn, series
+from benchmarks.report import Bar, Result, Series
+
+_FOLIOS = 8_192
+_REPETITIONS, _QUICK_REPETITIONS = 5, 3
+#: Of bare unicorn: a batch, and a fault or a fresh CPU; and what those may take by themselves.
+_BATCH, _OTHERS = 3.0, 2.0
+_FAULT_US, _FRESH_MS = 60.0, 20.0
+
+
+def run(*, quick: bool) -> Result:
+    """Measure bare unicorn, the emulated CPU and the modelled one in turn."""
+    batch = ["-m", "benchmarks.scale_run", str(_FOLIOS), "--restore", "64"]
+    commands = {
+        "bare unicorn": ["-m", "benchmarks.bare_unicorn", str(_FOLIOS)],
+        "emulated": [*batch, "--cpu", "emulated"],
+        "model": batch,
+    }
+    runs = in_turn(commands, _QUICK_REPETITIONS if quick else _REPETITIONS, mebibytes=_FOLIOS >> 7)
+    bare = runs["bare unicorn"]
+    found = [series(f"optimise, {who}", "µs/folio", runs[who], "optimise_us") for who in commands]
+    found += [series(f"optimise, CPU time, {who}", "µs/folio", runs[who], "optimise_cpu_us") for who in commands]
+    for figure, unit in (("fault", "us"), ("fresh", "ms")):
+        title = {"fault": "a fault", "fresh": "a fresh CPU"}[figure]
+        shown = {"us": "µs", "ms": "ms"}[unit]
+        found.append(series(f"{title}, bare unicorn", shown, bare, f"bare_{figure}_{unit}"))
+        found.append(series(f"{title}, emulated", shown, bare, f"{figure}_{unit}"))
+    medians = {each.name: each.median for each in found}
+    ratios = (a["optimise_us"] / b["optimise_us"] for a, b in zip(runs["emulated"], runs["model"], strict=True))
+    found.append(Series("optimise, emulated / model", "ratio", tuple(ratios)))
+    bars = (
+        Bar(
+            "optimise, emulated / bare unicorn",
+            medians["optimise, emulated"] / medians["optimise, bare unicorn"],
+            _BATCH,
+        ),
+        Bar("a fault, emulated / bare", _ratio(bare, "fault_us"), _OTHERS),
+        Bar("a fault, µs", medians["a fault, emulated"], _FAULT_US),
+        Bar("a fresh CPU, emulated / bare", _ratio(bare, "fresh_ms"), _OTHERS),
+        Bar("a fresh CPU, ms", medians["a fresh CPU, emulated"], _FRESH_MS),
+    )
+    note = (
+        f"{_FOLIOS:,} folios of 2 MiB in one batch on x86_64. Bare unicorn has the same memory and tables, and the"
+        " same instruction sequences, each loop started once. Building machines is not timed."
+    )
+    return Result("emulated", tuple(found), bars, (note,))
+
+
+def _ratio(runs: list[dict[str, float]], figure: str) -> float:
+    """Ratio of medians, emulated to bare."""
+    ours, bare = (statistics.median(run[name] for run in runs) for name in (figure, f"bare_{figure}"))
+    return ours / bare

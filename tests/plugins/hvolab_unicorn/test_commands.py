@@ -1,0 +1,56 @@
+"""`--cpu emulated`: the same report as with modelled CPUs, and a clear answer to what there is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import hvolab_unicorn
+from hvolab.cli.app import build_app
+from hvolab.plugin import registry
+from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES
+from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES
+
+SMALL = ("--memory", "512M", "--json")
+
+
+@pytest.fixture(autouse=True)
+def announced() -> None:
+    """The plugin, also in a checkout whose entry points are not installed."""
+    if "emulated" not in registry().cpus():
+        registry().register(hvolab_unicorn, "unicorn")
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(build_app(), words)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_run_on_emulated_cpus_is_reported_as_on_modelled_ones(architecture: str) -> None:
+    modelled = invoke("run", "--arch", architecture, *SMALL)
+    emulated = invoke("run", "--arch", architecture, *SMALL, "--cpu", "emulated")
+    assert (modelled.exit_code, emulated.exit_code) == (0, 0), emulated.output
+    assert json.loads(emulated.stdout) == json.loads(modelled.stdout)
+
+
+def test_a_replay_on_an_emulated_cpu_finds_no_difference() -> None:
+    cores = [str(CAPTURES / "x86_64-6.12-4level" / f"{stage}.core.xz") for stage in ("0-boot", "1-optimised-2M")]
+    result = invoke("replay", *cores, "--cpu", "emulated", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["differences_found"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("--cpu", "iron"), "no kind of CPU is called 'iron' what to do: there are: model, emulated"),
+        (("--arch", "arm64", "--mode", "4K-52bit", "--cpu", "emulated"), "has no LPA2"),
+        (("--arch", "riscv", "--feature", "svnapot", "--cpu", "emulated"), "no Svnapot"),
+    ],
+)
+def test_what_there_is_not_is_told(words: tuple[str, ...], answer: str) -> None:
+    result = invoke("run", "--memory", "256M", *words)
+    assert result.exit_code == 2
+    assert answer in " ".join(result.output.split())

@@ -1,0 +1,226 @@
+"""What an emulated CPU stands: guests that loop, many instances, threads, forks, holes in memory, no unicorn."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hvolab.arch import Architecture, PageFault
+from hvolab.errors import AbsentMemoryError, MachineError, UsageError
+from hvolab.machine import Machine, MachineSpec, build_machine, use_cpus
+from hvolab.plugin import registry
+from hvolab_unicorn import emulate, make_cpu
+from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.vcpu import VirtualCpu
+from tests.made_up import MADE_UP
+from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, Lab, lab, pages, target_of
+
+MODES = {"x86_64": "x86_64-4-level", "arm64": "arm64-4K-48bit", "riscv": "riscv-Sv48"}
+SPEC = MachineSpec(memory=64 * MIB)
+#: An instruction that jumps to itself, and one that does not exist.
+ENDLESS = {"x86_64": "ebfe", "arm64": "00000014", "riscv": "6f000000"}
+UNDEFINED = {"x86_64": "0f0b", "arm64": "00000000", "riscv": "00000000"}
+
+
+def machine_of(architecture: str, spec: MachineSpec = SPEC) -> Machine:
+    return build_machine(target_of(MODES[architecture]), spec)
+
+
+def broken(architecture: str, step: str, code: str) -> Machine:
+    """A machine of an architecture that declares other instructions for a step."""
+    whole = registry().architecture(architecture)
+    assert whole.emulation is not None
+    sequences = tuple(replace(s, code=code) if s.step == step else s for s in whole.emulation.sequences)
+    wrong: Architecture = replace(whole, emulation=replace(whole.emulation, sequences=sequences))
+    return build_machine(wrong.select(), SPEC)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_guest_that_loops_is_stopped_and_told_with_its_instructions(architecture: str) -> None:
+    cpu = emulate(broken(architecture, "store", ENDLESS[architecture]))[0]
+    for _ in range(2):
+        with pytest.raises(GuestStuckError, match=r"store does not come to its end; where: .*=0x.*-> 0x.* (j|b)"):
+            cpu.store_word(cpu.vcpu.area.block, 1)
+    assert cpu.load_word(cpu.vcpu.area.block) == cpu.vcpu.area.block
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_loop_that_stops_ending_is_stopped_where_the_text_was_changed(architecture: str) -> None:
+    machine, cpu = lab(architecture)
+    vcpu, memory = cpu.vcpu, machine.memory
+    a, b = pages(machine, 2)
+    cpu.copy_page(a, b)
+    guest, routine = machine.guest, vcpu.routines["copy_runs"]
+    assert guest is not None
+    code = bytes.fromhex(ENDLESS[architecture])
+    offset = routine.begin - vcpu.area.text_va
+    memory.view((guest.text[0] << memory.page_shift) + offset, len(code))[:] = list(code)
+    vcpu.uc.ctl_flush_tb()
+    with pytest.raises(GuestStuckError, match="copy_runs does not come to its end"):
+        cpu.copy_page(a, b)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_instruction_that_does_not_exist_is_an_error_of_the_emulation(architecture: str) -> None:
+    cpu = emulate(broken(architecture, "store", UNDEFINED[architecture]))[0]
+    with pytest.raises(EmulatorError, match="store"):
+        cpu.store_word(cpu.vcpu.area.block, 1)
+    assert cpu.load_word(cpu.vcpu.area.block) == cpu.vcpu.area.block
+
+
+def test_ten_thousand_cpus_come_and_go_without_growth() -> None:
+    machine = machine_of("riscv")
+    emulate(machine)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def churn(count: int) -> None:
+        for _ in range(count):
+            EmulatedCpu(machine, 0).load_word(machine.virt(machine.memory.base))
+
+    churn(200)
+    gc.collect()
+    before = resident()
+    churn(300)
+    assert resident() - before < 16 * MIB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_ten_thousand_cpus_of_each_architecture(architecture: str) -> None:
+    machine = machine_of(architecture)
+    for _ in range(10_000):
+        EmulatedCpu(machine, 0).load_word(machine.virt(machine.memory.base))
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert resident < 1 << 30
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_cpus_work_in_threads_of_their_own_and_in_others(architecture: str) -> None:
+    results: list[Any] = []
+
+    def work(world: Lab | None = None) -> None:
+        machine, cpu = lab(architecture) if world is None else world
+        a, b = pages(machine, 2)
+        for _ in range(20):
+            cpu.copy_page(a, b)
+            with pytest.raises(PageFault):
+                cpu.store_word(cpu.vcpu.area.text_va, 1)
+        results.append(cpu.load(a, 4096) == cpu.load(b, 4096))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads.append(threading.Thread(target=work, args=(lab(architecture),)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 4
+
+
+def test_a_child_of_a_fork_goes_on_with_its_own_copy() -> None:
+    machine, cpu = lab("x86_64")
+    (page,) = pages(machine, 1)
+    cpu.store_word(page, 1)
+    child = os.fork()
+    if child == 0:
+        cpu.store_word(page, 2)
+        os._exit(0 if cpu.load_word(page) == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cpu.load_word(page) == 1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_of_memory_with_holes_what_is_there_is_mapped_when_it_is_needed(architecture: str) -> None:
+    machine = machine_of(architecture)
+    memory = machine.memory
+    here, later, never = pages(machine, 3)
+    frames = [(page - machine.virt(0)) // 4096 - memory.first_pfn for page in (here, later, never)]
+    memory.present = np.ones(memory.frames, dtype=np.bool_)
+    memory.present[frames[1:]] = False
+    cpu = emulate(machine)[0]
+    word = cpu.load_word(here)
+    for page in (later, never):
+        for act in (cpu.load_word, lambda va: cpu.store_word(va, 1), lambda va: cpu.copy_page(here, va)):
+            with pytest.raises(AbsentMemoryError, match="is not in the core"):
+                act(page)
+    memory.present[frames[1]] = True
+    cpu.copy_page(later, here)
+    assert cpu.load_word(later) == word
+    with pytest.raises(AbsentMemoryError):
+        cpu.load_words(np.array([here, never], dtype=np.uint64))
+
+
+def test_a_machine_of_a_tebibyte_can_be_emulated() -> None:
+    spec = MachineSpec(memory=1 << 40, deferred_struct_pages=True)
+    machine = machine_of("x86_64", spec)
+    cpu = emulate(machine)[0]
+    va = machine.struct_pages.va((1 << 28) - 5)
+    cpu.store_word(va, 77)
+    assert machine.memory.read_word((machine.tables.frame_of(va) or 0) << 12 | va & 0xFFF) == 77
+
+
+def test_several_cpus_have_areas_of_their_own_and_too_many_are_refused() -> None:
+    machine = machine_of("x86_64", MachineSpec(memory=64 * MIB, cpus=4))
+    cpus = emulate(machine)
+    assert [cpu.index for cpu in machine.cpus] == [0, 1, 2, 3]
+    ends = [cpu.vcpu.area.buffer + cpu.vcpu.area.words.nbytes for cpu in cpus]
+    assert all(end <= cpu.vcpu.area.block for end, cpu in zip(ends, cpus[1:], strict=False))
+    with pytest.raises(UsageError, match="64 CPUs are too many to emulate; what to do: at most 2"):
+        emulate(machine_of("x86_64", MachineSpec(memory=64 * MIB, cpus=64)))
+
+
+def test_a_machine_without_guest_text_or_with_another_one_is_refused() -> None:
+    machine = machine_of("x86_64")
+    machine.memory.write_word((machine.guest.text[0] << 12) + 0x400, 1)  # type: ignore[union-attr]
+    with pytest.raises(MachineError, match="another guest text"):
+        emulate(machine)
+    machine.guest = None
+    with pytest.raises(UsageError, match=r"no guest text: .*map_guest_text"):
+        emulate(machine)
+    with pytest.raises(UsageError, match="made-up declares no instructions"):
+        VirtualCpu(build_machine(MADE_UP.select(), SPEC), 0)
+
+
+def test_cpus_are_replaced_one_by_one() -> None:
+    machine = machine_of("riscv", MachineSpec(memory=64 * MIB, cpus=2))
+    use_cpus(machine, make_cpu)
+    assert [type(cpu).__name__ for cpu in machine.cpus] == ["EmulatedCpu"] * 2
+
+
+_WITHOUT = """
+import sys
+sys.modules["unicorn"] = None
+sys.path[:0] = sys.argv[1:]
+import hvolab_unicorn
+from hvolab.errors import UsageError
+from hvolab.machine import MachineSpec, build_machine
+from hvolab_x86_64 import X86_64
+machine = build_machine(X86_64.select(), MachineSpec(memory=64 << 20))
+assert list(hvolab_unicorn.hvolab_cpus()) == ["emulated"]
+try:
+    hvolab_unicorn.emulate(machine)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_without_unicorn_the_plugin_is_there_and_says_what_to_install() -> None:
+    import hvolab  # noqa: PLC0415
+    import hvolab_unicorn  # noqa: PLC0415
+    import hvolab_x86_64  # noqa: PLC0415
+
+    roots = {str(Path(module.__file__ or "").parents[1]) for module in (hvolab, hvolab_unicorn, hvolab_x86_64)}
+    done = subprocess.run([sys.executable, "-c", _WITHOUT, *roots], capture_output=True, text=True, check=True)
+    assert "no CPU can be emulated" in done.stdout
+    assert "pip install 'hvolab[emulation]'" in done.stdout
