@@ -58,7 +58,7 @@ def _sections(architecture: Architecture) -> Iterator[str]:
         yield table(
             ("step", "instructions", "bytes", "effect"),
             [
-                (code(sequence.step), code(sequence.assembly), code(sequence.code), plain(sequence.effect))
+                (code(sequence.step), code(sequence.text), code(sequence.code), plain(sequence.effect))
                 for sequence in architecture.emulation.sequences
             ],
         )
