@@ -1,0 +1,101 @@
+"""Another CPU that still has the translations of boot while folios are remapped: where its stores land, and until when.
+
+Between the store of an entry and the flush a CPU may use the translation that it had. Its stores then reach the frame
+that is about to be freed; after the flush none does. Kernel: flush_tlb_all() before free_vmemmap_page_list() in
+hugetlb_vmemmap_optimize_folios(), v6.12.
+"""
+
+from __future__ import annotations
+
+from hvolab.arch import PageFault
+from hvolab.machine import Cpu, Machine
+from hvolab.trace import EntriesStored, Event, FolioStep
+from hvolab_unicorn.verify.probes import Probes
+
+_MARK = 0x5354414C45204C44
+
+
+class StaleCpu:
+    """A listener that has a CPU touch a folio before it is remapped, and store to its tails as soon as it is.
+
+    pages  pages of vmemmap of each folio
+    freed  (VA, PFN) of each tail that was remapped: where the store was made, and the frame that it reached
+    """
+
+    def __init__(self, machine: Machine, cpu: Cpu, probes: Probes, pages: int) -> None:
+        self._machine = machine
+        self._cpu = cpu
+        self._probes = probes
+        self._pages = pages
+        self._mode = machine.target.mode
+        self.freed: list[tuple[int, int]] = []
+        self._folio: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, FolioStep):
+            self._folio = None
+            if event.step == "optimize.begin":
+                self._folio = event.folio
+                self._touch(event.folio)
+        elif isinstance(event, EntriesStored) and event.live and event.level == self._mode.last.name:
+            self._store(event)
+
+    def _touch(self, folio: int) -> None:
+        """Store to every page what is there: each is in the TLB then, as one that may be written to."""
+        for page in range(self._pages):
+            va = folio + page * self._mode.page_size
+            self._cpu.store_word(va, self._cpu.load_word(va))
+
+    def _store(self, event: EntriesStored) -> None:
+        """Store to each page whose entry was just replaced by one of another frame, and put back what was there."""
+        folio, memory = self._folio, self._machine.memory
+        if folio is None:
+            return
+        before = self._machine.target.page_frames(event.before)
+        after = self._machine.target.page_frames(event.after)
+        for number, (old, new) in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
+            page = event.va + number * self._mode.page_size
+            if old == new or page == folio:
+                continue
+            va = page + self._machine.struct_pages.layout.size - 8
+            inside = va & (self._mode.page_size - 1)
+            slot, shared = ((frame << self._mode.page_shift) + inside for frame in (old, new))
+            was, head = memory.read_word(slot), memory.read_word(shared)
+            self._probes.counts.stale_stores += 1
+            try:
+                self._cpu.store_word(va, _MARK)
+            except PageFault as fault:
+                seen = str(fault.fault)
+            else:
+                seen = "it lands there" if memory.read_word(slot) == _MARK else "it lands elsewhere"
+            landed = seen == "it lands there" and memory.read_word(shared) == head
+            self._probes.note(
+                landed, "a stale store before the flush", self._cpu, va, "it lands in the frame about to be freed", seen
+            )
+            self._probes.tell("store", "to a tail, before the flush", self._cpu, f"lands in PFN {old:#x}, to be freed")
+            memory.write_word(slot, was)
+            self.freed.append((va, old))
+
+    def check_flushed(self) -> None:
+        """Store to every tail again: no store reaches a frame that was freed any more."""
+        memory, shift = self._machine.memory, self._mode.page_shift
+        for va, frame in self.freed:
+            slot = (frame << shift) + (va & (self._mode.page_size - 1))
+            before = self._cpu.load_word(va)
+            try:
+                self._cpu.store_word(va, _MARK)
+            except PageFault:
+                word, reached = "faults", False
+            else:
+                word, reached = "lands in the shared frame", memory.read_word(slot) == _MARK
+                self._cpu.store_word(va, before)
+            self._probes.note(
+                not reached,
+                "a store after the flush",
+                self._cpu,
+                va,
+                "the freed frame is out of reach",
+                "it is reached",
+            )
+            self._probes.tell("store", "to a tail, after the flush", self._cpu, word)
