@@ -65,7 +65,7 @@ class Bare:
         block = cpu.vcpu.area.view(cpu.vcpu.area.block, 64)
         struct.pack_into("<8Q", block, 0, *arguments, *[0] * (8 - len(arguments)))
         self.uc.reg_write(x86_const.UC_X86_REG_R15, cpu.vcpu.area.block)
-        self.uc.emu_start(routine.begin, routine.end)
+        self.uc.emu_start(routine.begin, cpu.vcpu.exit)
 
 
 def main() -> None:

@@ -9,6 +9,9 @@ from hvolab.errors import DescriptionError
 
 #: Offset of the exception handler: where arm64 enters it from VBAR_EL1; the others take any.
 HANDLER = 0x200
+#: Offset at which every routine ends: apart from them, because the emulator forgets the code that it made of what
+#: stands before the place where it was told to stop.
+EXIT = 0x100
 _FIRST = 0x400
 _ALIGNMENT = 16
 
@@ -36,14 +39,14 @@ class Routine:
 
     sequence  its instructions
     begin     VA of its first instruction
-    end       VA at which it is done
+    size      bytes of it
     accesses  what it may fault with
     instructions  instructions in it
     """
 
     sequence: InstructionSequence
     begin: int
-    end: int
+    size: int
     accesses: tuple[Access, ...]
     instructions: int
 
@@ -72,7 +75,7 @@ def lay_out(part: EmulationPart, text_va: int, room: int) -> tuple[bytes, dict[s
         routines[sequence.step] = Routine(
             sequence,
             text_va + begin,
-            text_va + len(text),
+            len(text) - begin,
             _ACCESSES.get(sequence.step, _BOTH),
             length["enter"] + length[sequence.step],
         )

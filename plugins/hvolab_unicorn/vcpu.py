@@ -19,7 +19,7 @@ from hvolab_unicorn.families import family_of
 from hvolab_unicorn.families.family import Layout
 from hvolab_unicorn.faults import fault_of
 from hvolab_unicorn.guest_memory import GuestMemory
-from hvolab_unicorn.guest_text import Routine, lay_out
+from hvolab_unicorn.guest_text import EXIT, Routine, lay_out
 from hvolab_unicorn.library import address_of, constants, unicorn
 from hvolab_unicorn.reports import describe
 
@@ -61,6 +61,7 @@ class VirtualCpu:
 
     memory, tables, target  the machine's
     routines  the steps, by name
+    exit      VA at which each of them ends
     handler  whether faults are recorded by a handler in the guest, which the emulator enters as a CPU does; else they
              are read off the emulator's state
     """
@@ -92,6 +93,8 @@ class VirtualCpu:
         for va in (self.area.text_va, self.area.block):
             self._guest.provide_walk(va)
         self._block = self.area.view(self.area.block, BLOCK_BYTES)
+        self.exit = self.area.text_va + EXIT
+        self.area.put_word(self.area.block + RETURN, self.exit)
         self._set_up()
         self._add_hook()
         self._clean = self.uc.context_save()
@@ -210,7 +213,7 @@ class VirtualCpu:
             return
         routine = self.routines["jump"]
         if self.latch.number is not None and self.handler:  # it was stopped on its way through the handler
-            self.uc.emu_start(self.uc.reg_read(self._counter), routine.end, 0, _INSTRUCTIONS)
+            self.uc.emu_start(self.uc.reg_read(self._counter), self.exit, 0, _INSTRUCTIONS)
         self._not_done(routine)
         self.fetch(va)
 
@@ -220,10 +223,8 @@ class VirtualCpu:
         self._run(routine, routine.instructions)
 
     def _run(self, routine: Routine, instructions: int, seconds: int = 0) -> None:
-        if self.handler:
-            self.area.put_word(self.area.block + RETURN, routine.end)
         try:
-            self.uc.emu_start(routine.begin, routine.end, seconds * _MICROSECONDS, instructions)
+            self.uc.emu_start(routine.begin, self.exit, seconds * _MICROSECONDS, instructions)
         except self._failure as failed:
             if failed.errno not in self._unmapped:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed
@@ -246,7 +247,7 @@ class VirtualCpu:
         self.uc.ctl_flush_tb()
         handle = self._hook(self._library.UC_HOOK_MEM_UNMAPPED, hole)
         try:
-            self.uc.emu_start(routine.begin, routine.end, _SECONDS * _MICROSECONDS, 0)
+            self.uc.emu_start(routine.begin, self.exit, _SECONDS * _MICROSECONDS, 0)
         except self._failure as failed:
             if latch.hole is None:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed

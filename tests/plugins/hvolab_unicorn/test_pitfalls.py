@@ -38,7 +38,7 @@ def raw_fault(vcpu: VirtualCpu, va: int) -> int | None:
     vcpu.latch.clear()
     routine = vcpu.routines["load"]
     vcpu.area.put_word(vcpu.area.block, va)
-    vcpu.uc.emu_start(routine.begin, routine.end)
+    vcpu.uc.emu_start(routine.begin, vcpu.exit)
     return vcpu.latch.number
 
 
