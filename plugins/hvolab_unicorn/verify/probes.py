@@ -117,7 +117,7 @@ class Probes:
                 va = folio + page * page_size + self._word
                 others = [folio + other * page_size + self._word for other in range(pages) if other != page][:1]
                 before, other = cpu.load_word(va), [cpu.load_word(each) for each in others]
-                if self._allowed(cpu, "store", "a store to a restored page", va, before ^ _ALL_ONES):
+                if self._allowed(cpu, "store", "to a restored page", va, before ^ _ALL_ONES):
                     alone = [cpu.load_word(each) for each in others] == other
                     self.note(alone, "a store to a restored page", cpu, va, "its frame alone changes", "others do")
                     cpu.store_word(va, before)

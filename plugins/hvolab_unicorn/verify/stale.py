@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from hvolab.arch import PageFault
 from hvolab.machine import Cpu, Machine
+from hvolab.machine.structpage import WORD
 from hvolab.trace import EntriesStored, Event, FolioStep
 from hvolab_unicorn.verify.probes import Probes
 
 _MARK = 0x5354414C45204C44
+#: Tails at each end of a folio's vmemmap that are touched: no more than a small TLB keeps.
+_NEAR = 32
+_LANDS = "it lands in the frame about to be freed"
 
 
 class StaleCpu:
@@ -29,53 +33,47 @@ class StaleCpu:
         self._pages = pages
         self._mode = machine.target.mode
         self.freed: list[tuple[int, int]] = []
-        self._folio: int | None = None
+        self._touched: frozenset[int] = frozenset()
 
     def __call__(self, event: Event) -> None:
         """Hear one event."""
         if isinstance(event, FolioStep):
-            self._folio = None
+            self._touched = frozenset()
             if event.step == "optimize.begin":
-                self._folio = event.folio
                 self._touch(event.folio)
         elif isinstance(event, EntriesStored) and event.live and event.level == self._mode.last.name:
-            self._store(event)
+            frames = (self._machine.target.page_frames(raws).tolist() for raws in (event.before, event.after))
+            for number, (old, new) in enumerate(zip(*frames, strict=True)):
+                page = event.va + number * self._mode.page_size
+                if page in self._touched and old != new:
+                    self._store(page, old, new)
 
     def _touch(self, folio: int) -> None:
-        """Store to every page what is there: each is in the TLB then, as one that may be written to."""
-        for page in range(self._pages):
-            va = folio + page * self._mode.page_size
-            self._cpu.store_word(va, self._cpu.load_word(va))
+        """Store to tails what is there: they are in the TLB then, as pages that may be written to."""
+        tails = sorted({*range(1, min(self._pages, _NEAR + 1)), *range(max(1, self._pages - _NEAR), self._pages)})
+        self._touched = frozenset(folio + tail * self._mode.page_size for tail in tails)
+        for page in self._touched:
+            self._cpu.store_word(page, self._cpu.load_word(page))
 
-    def _store(self, event: EntriesStored) -> None:
-        """Store to each page whose entry was just replaced by one of another frame, and put back what was there."""
-        folio, memory = self._folio, self._machine.memory
-        if folio is None:
-            return
-        before = self._machine.target.page_frames(event.before)
-        after = self._machine.target.page_frames(event.after)
-        for number, (old, new) in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
-            page = event.va + number * self._mode.page_size
-            if old == new or page == folio:
-                continue
-            va = page + self._machine.struct_pages.layout.size - 8
-            inside = va & (self._mode.page_size - 1)
-            slot, shared = ((frame << self._mode.page_shift) + inside for frame in (old, new))
-            was, head = memory.read_word(slot), memory.read_word(shared)
-            self._probes.counts.stale_stores += 1
-            try:
-                self._cpu.store_word(va, _MARK)
-            except PageFault as fault:
-                seen = str(fault.fault)
-            else:
-                seen = "it lands there" if memory.read_word(slot) == _MARK else "it lands elsewhere"
-            landed = seen == "it lands there" and memory.read_word(shared) == head
-            self._probes.note(
-                landed, "a stale store before the flush", self._cpu, va, "it lands in the frame about to be freed", seen
-            )
-            self._probes.tell("store", "to a tail, before the flush", self._cpu, f"lands in PFN {old:#x}, to be freed")
-            memory.write_word(slot, was)
-            self.freed.append((va, old))
+    def _store(self, page: int, old: int, new: int) -> None:
+        """Store to a page whose entry was just replaced by one of another frame, and put back what was there."""
+        memory, shift = self._machine.memory, self._mode.page_shift
+        va = page + self._machine.struct_pages.layout.size - WORD
+        inside = va & (self._mode.page_size - 1)
+        freed, shared = (frame << shift | inside for frame in (old, new))
+        was, head = memory.read_word(freed), memory.read_word(shared)
+        self._probes.counts.stale_stores += 1
+        try:
+            self._cpu.store_word(va, _MARK)
+        except PageFault as fault:
+            seen = str(fault.fault)
+        else:
+            landed = memory.read_word(freed) == _MARK and memory.read_word(shared) == head
+            seen = _LANDS if landed else "it lands elsewhere"
+        self._probes.note(seen == _LANDS, "a stale store before the flush", self._cpu, va, _LANDS, seen)
+        self._probes.tell("store", "to a tail, before the flush", self._cpu, f"lands in PFN {old:#x}, to be freed")
+        memory.write_word(freed, was)
+        self.freed.append((va, old))
 
     def check_flushed(self) -> None:
         """Store to every tail again: no store reaches a frame that was freed any more."""
