@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from hvolab.plugin import hookimpl
 
 if TYPE_CHECKING:
+    import typer
+
     from hvolab.machine import Cpu, CpuMaker, Machine
     from hvolab_unicorn.emulated_cpu import EmulatedCpu
 
@@ -47,3 +49,11 @@ def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
     """Announce the kind of CPU that `--cpu emulated` takes."""
     return {"emulated": make_cpu}
+
+
+@hookimpl
+def hvolab_commands(app: typer.Typer) -> None:
+    """Add `hvolab verify`."""
+    from hvolab_unicorn.verify_command import verify  # noqa: PLC0415 - only who builds a command line needs typer
+
+    app.command("verify")(verify)

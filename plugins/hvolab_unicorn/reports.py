@@ -16,19 +16,25 @@ def describe(part: EmulationPart, routine: Routine, registers: Mapping[str, int]
     return f"{values}; {_instructions(part, routine, registers[part.convention.counter])}"
 
 
-def _instructions(part: EmulationPart, routine: Routine, counter: int) -> str:
-    code = {sequence.step: sequence.machine_code for sequence in part.sequences}
-    whole = code["enter"] + routine.sequence.machine_code + code["leave"]
+def disassembled(disassembler: tuple[str, str], code: bytes, at: int = 0) -> list[tuple[int, str]]:
+    """The instructions of ``code`` as (address, text), for code that stands at ``at``; none without a disassembler."""
     try:
         capstone = importlib.import_module("capstone")
     except ImportError:
-        return f"code {whole.hex()} at {routine.begin:#x} ({REMEDY} to see its text)"
+        return []
     architecture, mode = (
-        sum(getattr(capstone, constant) for constant in names.replace(" ", "").split("|"))
-        for names in part.disassembler
+        sum(getattr(capstone, constant) for constant in names.replace(" ", "").split("|")) for names in disassembler
     )
-    lines = (
-        f"{'-> ' if each.address == counter else ''}{each.address:#x} {each.mnemonic} {each.op_str}".rstrip()
-        for each in capstone.Cs(architecture, mode).disasm(whole, routine.begin)
-    )
-    return "; ".join(lines)
+    return [
+        (each.address, f"{each.mnemonic} {each.op_str}".rstrip())
+        for each in capstone.Cs(architecture, mode).disasm(code, at)
+    ]
+
+
+def _instructions(part: EmulationPart, routine: Routine, counter: int) -> str:
+    code = {sequence.step: sequence.machine_code for sequence in part.sequences}
+    whole = code["enter"] + routine.sequence.machine_code + code["leave"]
+    lines = disassembled(part.disassembler, whole, routine.begin)
+    if not lines:
+        return f"code {whole.hex()} at {routine.begin:#x} ({REMEDY} to see its text)"
+    return "; ".join(f"{'-> ' if address == counter else ''}{address:#x} {text}" for address, text in lines)

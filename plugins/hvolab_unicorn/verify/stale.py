@@ -10,7 +10,7 @@ from __future__ import annotations
 from hvolab.arch import PageFault
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.structpage import WORD
-from hvolab.trace import EntriesStored, Event, FolioStep
+from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep
 from hvolab_unicorn.verify.probes import Probes
 
 _MARK = 0x5354414C45204C44
@@ -41,7 +41,12 @@ class StaleCpu:
             self._touched = frozenset()
             if event.step == "optimize.begin":
                 self._touch(event.folio)
+        elif isinstance(event, AllFlushed):
+            for cpu in self._machine.cpus:
+                self._probes.tell("flush_all", "before and after the remap", cpu, "every translation is forgotten")
         elif isinstance(event, EntriesStored) and event.live and event.level == self._mode.last.name:
+            first = self._machine.cpus[event.cpu]
+            self._probes.tell("write_entry_rows", f"from VA {event.va:#x} on", first, _in_words(event))
             frames = (self._machine.target.page_frames(raws).tolist() for raws in (event.before, event.after))
             for number, (old, new) in enumerate(zip(*frames, strict=True)):
                 page = event.va + number * self._mode.page_size
@@ -97,3 +102,9 @@ class StaleCpu:
                 "it is reached",
             )
             self._probes.tell("store", "to a tail, after the flush", self._cpu, word)
+
+
+def _in_words(event: EntriesStored) -> str:
+    """The first and the last of a run of entries."""
+    first, last = int(event.after[0]), int(event.after[-1])
+    return f"{first:#x}" if event.after.size == 1 else f"{first:#x} … {last:#x}, {event.after.size} entries"
