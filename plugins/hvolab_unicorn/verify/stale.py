@@ -46,7 +46,7 @@ class StaleCpu:
                 self._probes.tell("flush_all", "before and after the remap", cpu, "every translation is forgotten")
         elif isinstance(event, EntriesStored) and event.live and event.level == self._mode.last.name:
             first = self._machine.cpus[event.cpu]
-            self._probes.tell("write_entry_rows", f"from VA {event.va:#x} on", first, _in_words(event))
+            self._probes.tell("write_entry_rows", "that map a folio, the first of them", first, _in_words(event))
             frames = (self._machine.target.page_frames(raws).tolist() for raws in (event.before, event.after))
             for number, (old, new) in enumerate(zip(*frames, strict=True)):
                 page = event.va + number * self._mode.page_size
