@@ -17,7 +17,7 @@ from hvolab_unicorn.calibration import calibrate
 from hvolab_unicorn.errors import EmulatorError, GuestStuckError
 from hvolab_unicorn.families import family_of
 from hvolab_unicorn.families.family import Layout
-from hvolab_unicorn.faults import fault_of
+from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.guest_memory import GuestMemory
 from hvolab_unicorn.guest_text import EXIT, Routine, lay_out
 from hvolab_unicorn.library import address_of, constants, unicorn
@@ -77,6 +77,7 @@ class VirtualCpu:
         self.tables = machine.tables
         self.target = machine.target
         self.part = part
+        self._records = FaultRecords(machine.tables, index)
         self.area: Area = area_of(machine, index)
         self.family = family_of(part.emulator[0])
         self.constants = constants(part.emulator[0])
@@ -272,7 +273,7 @@ class VirtualCpu:
         self._restore()
         va = self.family.address(syndrome)
         if not self._guest.provide_walk(va):
-            raise PageFault(fault_of(self.tables, self.index, routine.accesses, va, syndrome))
+            raise PageFault(self._records.of(routine.accesses, va, syndrome))
 
     # faults
 

@@ -12,6 +12,7 @@ from hvolab.machine.model_cpu import ModelCpu
 from hvolab.machine.structpage import V6_12, StructPageLayout
 from hvolab.machine.structpages import StructPages
 from hvolab.machine.tables import PageTables
+from hvolab.machine.verdicts import Verdict, Verdicts
 
 __all__ = [
     "SCRATCH_FRAMES",
@@ -27,6 +28,8 @@ __all__ = [
     "PhysicalMemory",
     "StructPageLayout",
     "StructPages",
+    "Verdict",
+    "Verdicts",
     "VmemmapBacking",
     "build_machine",
     "map_guest_text",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from operator import and_
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from hvolab.errors import AbsentMemoryError
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.model_runs import ModelRuns
 from hvolab.machine.tables import PageTables
+from hvolab.machine.verdicts import Verdicts
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
 _READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
@@ -67,10 +67,7 @@ class ModelCpu:
         self._pages = self._tlb[0][1]
         #: The largest first: the direct map is where most stores go.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
-        #: The bits of an entry at each depth that decide what is allowed: all but the address.
-        self._deciding = [_deciding_bits(self._target, level.name) for level in mode.levels]
-        #: What entries with the same deciding bits allow, and whether the walker has flags to set in them.
-        self._verdicts: dict[tuple[int, ...], tuple[FaultKind | int, bool]] = {}
+        self._verdicts = Verdicts(self._target)
         self._runs = ModelRuns(memory, tables, self._all_allow, self.translate)
 
     # translation
@@ -93,41 +90,23 @@ class ModelCpu:
             depth, index, raw = self._tables.descend(va, tables)
         except AbsentMemoryError as error:
             raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
-        key = (raw & self._deciding[depth], *map(and_, tables, self._deciding))
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            verdict = self._verdicts[key] = self._judge(depth, raw, tuple(tables)), self._unsettled(raw)
-        allowed, unsettled = verdict
+        verdict = self._verdicts.of(depth, raw, tables)
         if self._mmu.table_accessed is not None:
             self._mark_tables(va, tables, depth)
-        if isinstance(allowed, FaultKind):
-            raise self._fault(allowed, need, va, depth, raw)
-        if unsettled and self._must_be_accessed(raw):
-            raise self._fault(FaultKind.ACCESS_FLAG, need, va, depth, raw)  # before permissions are looked at
-        if allowed & need != need:
-            raise self._fault(FaultKind.PERMISSION, need, va, depth, raw)
-        if unsettled:
-            raw, allowed = self._update_flags(va, need, depth, index, raw, allowed)
+        allowed = verdict.allowed
+        if verdict.dirty_faults or allowed & need != need:
+            kind = verdict.fault(need)
+            if kind is not None:
+                raise self._fault(kind, need, va, depth, raw)
+        if not verdict.settled:
+            raw, allowed = self._update_flags(need, index, raw, allowed)
         form, shift, cached = self._leaves[depth]
-        assert form is not None  # noqa: S101 - _judge() would have told
+        assert form is not None  # noqa: S101 - the verdict would have told
         start: int = form.get_address(raw)
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
         return start | va & (1 << shift) - 1
-
-    def _judge(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | int:
-        """The accesses that a walk ending with ``raw`` allows, or why there is no translation."""
-        entry_format = self._target.mode.format
-        if not entry_format.is_valid(self._levels[depth].name, raw):
-            return FaultKind.TRANSLATION
-        form = self._leaf_forms[depth]
-        walk = zip(self._levels, (*tables, raw), strict=False)
-        if form is None or not form.matches(raw):
-            return FaultKind.RESERVED
-        if self._mmu.reserved_faults and any(entry_format.broken_rules(level.name, entry) for level, entry in walk):
-            return FaultKind.RESERVED
-        return int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
 
     def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:
         """Set the accessed flag of the table entries that a walk has used, up to one that has a reserved bit set."""
@@ -140,43 +119,27 @@ class ModelCpu:
                 return
             self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
 
-    def _unsettled(self, raw: int) -> bool:
-        """Whether an accessed or a dirty flag is not set yet."""
-        return any(flag is not None and not flag.accepts(raw) for flag in (self._mmu.accessed, self._mmu.dirty))
-
-    def _must_be_accessed(self, raw: int) -> bool:
-        """Whether the accessed flag is clear and software has to set it."""
-        mmu = self._mmu
-        return mmu.accessed_by is UpdateRule.SOFTWARE and mmu.accessed is not None and not mmu.accessed.accepts(raw)
-
     def _all_allow(self, depth: int, raws: npt.NDArray[np.uint64], tables: list[int], need: int) -> bool:
         """Whether every one of ``raws``, found below ``tables``, allows ``need`` with no flag left to set."""
-        decided = raws & np.uint64(self._deciding[depth])
+        decided = raws & np.uint64(self._verdicts.deciding[depth])
         alike = decided[0]
         several = set(decided.tolist()) if (decided != alike).any() else {int(alike)}
-        above = tuple(map(and_, tables, self._deciding))
         for bits in several:
-            verdict = self._verdicts.get((bits, *above))
-            if verdict is None:
-                verdict = self._judge(depth, bits, tuple(tables)), self._unsettled(bits)
-                self._verdicts[bits, *above] = verdict
-            allowed, unsettled = verdict
-            if isinstance(allowed, FaultKind) or allowed & need != need or unsettled:
+            verdict = self._verdicts.of(depth, bits, tables)
+            if verdict.allowed & need != need or not verdict.settled:
                 return False
         return True
 
-    def _update_flags(self, va: int, need: int, depth: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
-        """Set the accessed and dirty flags as the walker would, or fault where software has to."""
+    def _update_flags(self, need: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
+        """Set the accessed and dirty flags that the walker sets; the entry and what it allows as they are then."""
         mmu = self._mmu
         if mmu.accessed is not None and mmu.accessed_by is UpdateRule.WALKER and not mmu.accessed.accepts(raw):
             raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
-        if mmu.dirty is not None and not mmu.dirty.accepts(raw):
-            if need & _WRITE and mmu.dirty_by is UpdateRule.SOFTWARE:
-                raise self._fault(FaultKind.DIRTY_FLAG, need, va, depth, raw)
-            if need & _WRITE and mmu.dirty_by is UpdateRule.WALKER:
+        if mmu.dirty is not None and mmu.dirty_by is not UpdateRule.NOBODY and not mmu.dirty.accepts(raw):
+            if need & _WRITE:
                 raw = self._words[index] = raw & ~mmu.dirty.mask | mmu.dirty.value
-            elif mmu.dirty_by is UpdateRule.WALKER:
-                allowed &= ~_WRITE  # a later store walks again to set the flag
+            else:
+                allowed &= ~_WRITE  # a later store walks again, and sets the flag or faults
         return raw, allowed
 
     def _fault(self, kind: FaultKind, need: int, va: int, depth: int, raw: int) -> PageFault:
@@ -376,14 +339,3 @@ class ModelCpu:
             for page, (pa, _) in cached.items()
         ]
         return np.array(rows, dtype=np.uint64).reshape(-1, 3)
-
-
-def _deciding_bits(target: Target, level: str) -> int:
-    """The bits of an entry at ``level`` that are not address in every form, and those that a rule looks at."""
-    bits = 0
-    for form in target.mode.format.forms:
-        if level in form.levels:
-            bits |= ~form.address_mask
-            for rule in form.rules:
-                bits |= rule.broken_by.mask
-    return bits & ((1 << target.mode.format.entry_bits) - 1)

@@ -373,6 +373,13 @@ def test_where_software_keeps_a_flag_an_access_with_it_clear_faults(
     assert not box.machine.memory.read_word(box.slot(0)) & flag
 
 
+def test_where_software_keeps_the_dirty_flag_a_store_after_a_load_faults_too() -> None:
+    box = Box(replace(X86_64, mmu=replace(X86_64.mmu, dirty_by=UpdateRule.SOFTWARE)))
+    va = box.map(0, FRAMES[0], drop=DIRTY)
+    assert box.cpu.load_word(va) == FRAMES[0]
+    assert refused(box, va, Access.WRITE) is FaultKind.DIRTY_FLAG
+
+
 def test_where_nobody_keeps_a_flag_it_stays_clear() -> None:
     nobody = replace(X86_64.mmu, accessed_by=UpdateRule.NOBODY, dirty_by=UpdateRule.NOBODY)
     box = Box(replace(X86_64, mmu=nobody))

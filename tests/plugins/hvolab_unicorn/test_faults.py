@@ -104,6 +104,19 @@ def test_a_fault_is_the_one_that_the_model_predicts(pair: Twins, case: tuple[Act
     pair.assert_same()
 
 
+@pytest.mark.parametrize("mode", ["arm64-4K-48bit", "arm64-64K-48bit"])
+def test_a_clear_accessed_flag_is_told_before_the_permission_and_reserved_bits_are_not(mode: str) -> None:
+    both = twins(target_of(mode))
+    accessed, ignored = 1 << 10, 1 << 50
+
+    def read_only(machine: Machine, pfn: int) -> int:
+        return entry(PgprotRole.KERNEL_RO)(machine, pfn) & ~accessed | ignored
+
+    predicted, found = records(both, STORE, STORE, lambda machine: tail(machine, read_only) + 8)
+    assert found == predicted
+    assert found["kind"] is FaultKind.ACCESS_FLAG
+
+
 def test_a_failing_swap_of_a_read_only_page_faults_where_the_architecture_says_so(pair: Twins) -> None:
     needs_write = pair.model.target.traits.compare_and_swap_needs_write
     for machine in (pair.model, pair.emulated):
