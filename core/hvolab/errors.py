@@ -13,15 +13,25 @@ class HvolabError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", rule: str = "", remedy: str = "") -> None:
-        self.what = what
-        self.where = where
+        super().__init__(what)
+        self._what = what
+        self._where = where
         self.rule = rule
         self.remedy = remedy
-        parts = [what]
-        parts += [f"where: {where}"] if where else []
-        parts += [f"rule: {rule}"] if rule else []
-        parts += [f"what to do: {remedy}"] if remedy else []
-        super().__init__("; ".join(parts))
+
+    @property
+    def what(self) -> str:
+        """What was wrong."""
+        return self._what
+
+    @property
+    def where(self) -> str:
+        """Where it was found; empty where nothing is to be said."""
+        return self._where
+
+    def __str__(self) -> str:
+        titles = (("", self.what), ("where: ", self.where), ("rule: ", self.rule), ("what to do: ", self.remedy))
+        return "; ".join(title + text for title, text in titles if text)
 
     def as_dict(self) -> dict[str, str]:
         """The parts of the error by name, empty ones left out, for JSON output."""

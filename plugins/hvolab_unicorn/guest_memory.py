@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class GuestMemory:
     """
 
     def __init__(self, uc: Any, memory: PhysicalMemory, tables: PageTables) -> None:
-        self._uc = uc
+        self._uc = weakref.proxy(uc)  # whose hooks hold this
         self._memory = memory
         self._tables = tables
         self._mapped: npt.NDArray[np.bool_] | None = None
@@ -31,6 +32,11 @@ class GuestMemory:
             self._map(0, memory.frames)
         else:
             self._mapped = np.zeros(memory.frames, dtype=np.bool_)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether there is memory that may have to be mapped yet."""
+        return self._mapped is not None
 
     def _map(self, first: int, count: int) -> None:
         memory = self._memory

@@ -50,11 +50,6 @@ class Routine:
     accesses: tuple[Access, ...]
     instructions: int
 
-    @property
-    def loops(self) -> bool:
-        """Whether it takes as long as its arguments say."""
-        return "for " in self.sequence.effect
-
 
 def lay_out(part: EmulationPart, text_va: int, room: int) -> tuple[bytes, dict[str, Routine]]:
     """The bytes of the text at ``text_va``, and its routines by step; raises DescriptionError beyond ``room`` bytes."""

@@ -59,8 +59,22 @@ class Fault:
 
 
 class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals give it
-    """An access that faulted; ``fault`` is the record."""
+    """An access that faulted; ``fault`` is the record.
+
+    It is worded when somebody reads it: most faults are expected, and a test makes very many.
+    """
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(str(fault), where=f"CPU {fault.cpu}")
+        Exception.__init__(self, fault)
         self.fault = fault
+        self.rule = self.remedy = ""
+
+    @property
+    def what(self) -> str:
+        """The record in words."""
+        return str(self.fault)
+
+    @property
+    def where(self) -> str:
+        """The CPU."""
+        return f"CPU {self.fault.cpu}"

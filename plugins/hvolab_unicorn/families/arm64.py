@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hvolab.arch.fields import FieldValues, values
+from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
 from hvolab_unicorn.library import constants
 
@@ -28,11 +28,14 @@ class Arm64:
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """ESR_EL1 and FAR_EL1 as the CPU would have written them."""
         del uc, number
-        return values(esr=state["syndrome"], far=state["address"])
+        return (("esr", state["syndrome"]), ("far", state["address"]))
 
     def address(self, syndrome: FieldValues) -> int:
         """FAR_EL1."""
         return dict(syndrome)["far"]
+
+    def retry(self, uc: Any) -> None:
+        """The emulator does so."""
 
     def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
         """VBAR_EL1 and a stack."""

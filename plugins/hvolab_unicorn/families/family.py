@@ -74,6 +74,10 @@ class Family(Protocol):
         """The VA that faulted."""
         ...
 
+    def retry(self, uc: Any) -> None:
+        """Have the faulting instruction carried out again, from within the hook."""
+        ...
+
     def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
         """Make the handler ready to be entered."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hvolab.arch.fields import FieldValues, values
+from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
 from hvolab_unicorn.guest_text import HANDLER
 from hvolab_unicorn.library import constants
@@ -29,11 +29,16 @@ class Riscv:
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Scause, stval and sepc."""
         pc = uc.reg_read(constants("UC_ARCH_RISCV").UC_RISCV_REG_PC)
-        return values(scause=number, stval=state["badaddr"], sepc=pc - _BEYOND)
+        return (("scause", number), ("stval", state["badaddr"]), ("sepc", pc - _BEYOND))
 
     def address(self, syndrome: FieldValues) -> int:
         """Stval."""
         return dict(syndrome)["stval"]
+
+    def retry(self, uc: Any) -> None:
+        """Go back to it."""
+        pc = constants("UC_ARCH_RISCV").UC_RISCV_REG_PC
+        uc.reg_write(pc, uc.reg_read(pc) - _BEYOND)
 
     def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
         """Stvec and a stack."""

@@ -1,6 +1,7 @@
 """x86_64 in unicorn.
 
-CR2 is a register; error code and vector of the last exception are fields of the state. The emulator does not clear the
+CR2, error code and vector of the last exception are fields of the state, and the first is a register too, which takes
+longer to read. The emulator does not clear the
 vector, so that the second page fault is taken for a double fault and the third stops it without a word: whoever goes
 on after a fault restores a clean state first, or clears ``old_exception`` where the exception is delivered.
 """
@@ -11,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from hvolab.arch.fields import FieldValues, values
+from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
 from hvolab_unicorn.guest_text import HANDLER
 from hvolab_unicorn.library import constants
@@ -30,6 +31,7 @@ class X86:
     prefix = "UC_X86_REG_"
     fields: tuple[StateField, ...] = (
         StateField("error_code", 4, tells="error_code"),
+        StateField("cr2", 8, tells="cr2"),
         StateField("old_exception", 4, clean=_NO_EXCEPTION, faulted=_PAGE_FAULT),
     )
     page_faults = frozenset({_PAGE_FAULT})
@@ -37,12 +39,15 @@ class X86:
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Vector, error code and CR2."""
-        x86 = constants("UC_ARCH_X86")
-        return values(vector=number, error_code=state["error_code"], cr2=uc.reg_read(x86.UC_X86_REG_CR2))
+        del uc
+        return (("vector", number), ("error_code", state["error_code"]), ("cr2", state["cr2"]))
 
     def address(self, syndrome: FieldValues) -> int:
         """CR2."""
         return dict(syndrome)["cr2"]
+
+    def retry(self, uc: Any) -> None:
+        """The emulator does so."""
 
     def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
         """Segments, and an IDT whose gate 14 leads to the handler. Intel SDM 3A, sections 3.4 and 6.14."""

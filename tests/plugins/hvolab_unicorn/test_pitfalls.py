@@ -35,11 +35,11 @@ def unmapped(cpu: EmulatedCpu) -> int:
 
 def raw_fault(vcpu: VirtualCpu, va: int) -> int | None:
     """The number of the exception of a load at ``va``, with nothing restored afterwards; None where none is seen."""
-    vcpu.latch.clear()
+    vcpu.exceptions.clear()
     routine = vcpu.routines["load"]
     vcpu.area.put_word(vcpu.area.block, va)
     vcpu.uc.emu_start(routine.begin, vcpu.exit)
-    return vcpu.latch.number
+    return vcpu.exceptions.number
 
 
 def test_x86_takes_the_second_fault_for_a_double_fault_unless_a_clean_state_is_restored() -> None:

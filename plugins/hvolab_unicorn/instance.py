@@ -1,0 +1,41 @@
+"""An instance of unicorn that is a CPU of a machine: made, and its registers set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hvolab.arch import EmulationPart, RegisterSetting, Target
+from hvolab_unicorn.families import Family
+from hvolab_unicorn.library import constants, unicorn
+
+#: Translated code of a CPU: the emulator reserves 1 GiB of virtual memory for it unless told otherwise.
+_CODE_BUFFER = 8 << 20
+
+
+def make_instance(part: EmulationPart, target: Target, family: Family) -> Any:
+    """An instance for the target, with nothing mapped."""
+    library = unicorn()
+    architecture, mode = part.emulator
+    uc = library.Uc(getattr(library.unicorn_const, architecture), getattr(library.unicorn_const, mode))
+    if family.sets_page_size:  # before anything else, or pages of another size widen every flush
+        uc.ctl_set_page_size(target.mode.page_size)
+    if part.model:
+        uc.ctl_set_cpu_model(getattr(constants(architecture), part.model))
+    uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
+    return uc
+
+
+def register(part: EmulationPart, family: Family, name: str) -> int:
+    """Number of a register in the emulator's interface."""
+    number: int = getattr(constants(part.emulator[0]), family.prefix + name.upper())
+    return number
+
+
+def apply(uc: Any, setting: RegisterSetting, part: EmulationPart, family: Family) -> None:
+    """Set a register."""
+    if setting.name == "msr":
+        uc.msr_write(*setting.at, setting.value)
+    elif setting.name == "cp_reg":
+        uc.cpr_write(*setting.at, setting.value)
+    else:
+        uc.reg_write(register(part, family, setting.name), setting.value)
