@@ -19,6 +19,7 @@ class Runs:
 
     def __init__(self, vcpu: VirtualCpu) -> None:
         self._call = vcpu.call
+        self._stuck = vcpu.stuck
         self._routines = vcpu.routines
         self._words = vcpu.area.words
         self._octets = self._words.view(np.uint8)
@@ -69,12 +70,11 @@ class Runs:
     def load_words(self, vas: Words) -> Words:
         """The word at each VA."""
         found = np.empty(vas.size, dtype=np.uint64)
-        for first in range(0, vas.size, self._half):
-            part = vas[first : first + self._half]
+        for first in range(0, vas.size, self._words.size):
+            part = vas[first : first + self._words.size]
             self._words[: part.size] = part
-            # not in place: a loop that met memory which had to be mapped first is started again
-            self._call(self._routines["load_words"], self._buffer, self._second, part.size, work=part.size)
-            found[first : first + self._half] = self._words[self._half : self._half + part.size]
+            self._call(self._routines["load_words"], self._buffer, self._buffer, part.size, work=part.size)
+            found[first : first + part.size] = self._words[: part.size]
         return found
 
     def store_words(self, vas: Words, values: Words) -> None:
@@ -84,15 +84,20 @@ class Runs:
             self._call(self._routines["store_words"], self._buffer, self._second, count, work=count)
 
     def load_chain(self, va: int, end: int) -> Words:
-        """The links of a chain."""
-        parts, room = [], _FEW_LINKS
+        """The links of a chain; raises GuestStuckError for one that comes back to a link of its own."""
+        parts, room, routine = list[Words](), _FEW_LINKS, self._routines["load_chain"]
+        passed, look_out_until = va, 1
         while True:
-            count = self._call(self._routines["load_chain"], va, end, self._buffer, room, work=room)
+            count = self._call(routine, va, end, self._buffer, room, work=room)
             if count:
                 parts.append(self._words[:count].astype(np.uint64))
                 va = int(parts[-1][-1])
             if count < room:
                 break
+            if (parts[-1] == np.uint64(passed)).any():
+                raise self._stuck(routine, f"follows a chain that comes back to VA {passed:#x} and has no end")
+            if len(parts) == look_out_until:  # twice as long each time: longer than any circle in the end
+                passed, look_out_until = va, 2 * len(parts)
             room = self._words.size
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
 

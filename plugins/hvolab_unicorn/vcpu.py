@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import weakref
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from hvolab.arch import PageFault
 from hvolab.arch.fields import FieldValues
@@ -27,6 +27,7 @@ from hvolab_unicorn.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
 
 #: Instructions that a step may take when it is carried out first: so many, and so many for each word that it visits.
 _INSTRUCTIONS, _PER_WORD = 4096, 64
+_Error = TypeVar("_Error", bound=EmulatorError)
 _BLOCK = struct.Struct("<8Q")
 _OUTCOME = struct.Struct("<2Q")
 #: Routines of each text that were carried out in this process, by the VA of their first instruction.
@@ -110,30 +111,44 @@ class VirtualCpu:
         ones, which are several times as fast, are watched.
         Raises PageFault, AbsentMemoryError for memory that is not there, GuestStuckError, EmulatorError.
         """
+        watch, begin = self._watch, routine.begin
         _BLOCK.pack_into(self._block, 0, a, b, c, d, 0, 0, 0, 0)
-        self._watch.ticks = TICKS + work // WORDS_PER_TICK
-        if routine.begin in self._tried:
-            self._run(routine, routine.begin)
+        watch.ticks = TICKS + work // WORDS_PER_TICK
+        if begin not in self._tried:
+            self._try(routine, work)
         else:
-            self._run(routine, routine.begin, _INSTRUCTIONS + _PER_WORD * work)
+            self._run(routine, begin)
         result, done = _OUTCOME.unpack_from(self._block, RESULT)
-        if done != self._done:
-            result = self._not_done(routine)
+        if done == self._done and watch.stopped != watch.number - 1:
+            return int(result)
+        return self._not_done(routine)
+
+    def _try(self, routine: Routine, work: int) -> None:
+        """Carry out a routine for the first time."""
+        self._run(routine, routine.begin, _INSTRUCTIONS + _PER_WORD * work)
+        exceptions = self.exceptions
+        if exceptions.number is None and exceptions.hole is None and self.uc.reg_read(self._counter) != self.exit:
+            raise self.stuck(routine)
         self._tried.add(routine.begin)
-        return int(result)
 
     def _not_done(self, routine: Routine) -> int:
         """Tell why a routine did not come to its end; carry it to its end where it was stopped for another one."""
-        done, watch, exceptions = 0, self._watch, self.exceptions
-        while done != self._done:
+        watch, exceptions = self._watch, self.exceptions
+        while True:
             if exceptions.number is not None or exceptions.hole is not None:
-                self._tried.add(routine.begin)
                 self._fail(routine)
-            if routine.begin not in self._tried or watch.stopped == watch.number - 1:
-                raise self._report(GuestStuckError, f"{routine.sequence.step} does not come to its end", routine)
+            if watch.stopped == watch.number - 1:
+                raise self.stuck(routine)
             self._run(routine, self.uc.reg_read(self._counter))
             result, done = _OUTCOME.unpack_from(self._block, RESULT)
-        return int(result)
+            if done == self._done and watch.stopped != watch.number - 1:
+                return int(result)
+
+    def stuck(self, routine: Routine, why: str = "does not come to its end") -> GuestStuckError:
+        """The error that tells of a routine without an end, with its instructions and registers."""
+        error = self._report(GuestStuckError, f"{routine.sequence.step} {why}", routine)
+        self.area.put_word(self.area.block + RETURN, self.exit)  # a guest that runs wild may have changed it
+        return error
 
     def fetch(self, va: int) -> None:
         """Jump to ``va`` and stop before the first instruction there: raises PageFault where it cannot be fetched."""
@@ -237,7 +252,7 @@ class VirtualCpu:
         self.exceptions.clear()
         self.uc.context_restore(self._clean)
 
-    def _report(self, kind: type[EmulatorError], what: str, routine: Routine) -> EmulatorError:
+    def _report(self, kind: type[_Error], what: str, routine: Routine) -> _Error:
         convention = self.part.convention
         names = (convention.counter, *convention.arguments, convention.result, convention.block, convention.stack)
         registers = {name: self.uc.reg_read(self.register(name)) for name in names}

@@ -20,7 +20,8 @@ class Cpu(Protocol):
     """One CPU with a TLB of its own.
 
     A stale translation may survive until it is flushed, and never after. An access that the MMU refuses raises
-    :class:`hvolab.arch.PageFault`. VAs of page-table slots are those of the direct map.
+    :class:`hvolab.arch.PageFault`. Where an access of a run is refused, it is not said which of the others are made: a
+    CPU that carries them out one by one has made those before it. VAs of page-table slots are those of the direct map.
 
     index  number of the CPU in its machine
     """
@@ -50,7 +51,7 @@ class Cpu(Protocol):
     def load_chain(self, va: int, end: int) -> Words:
         """The links of a chain: the word at ``va``, the word where that points, and so on, up to one that is ``end``.
 
-        ``end`` itself is left out.
+        ``end`` itself is left out. Raises HvolabError for a chain that comes back to a link of its own instead.
         """
         ...
 

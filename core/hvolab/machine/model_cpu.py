@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
 from hvolab.arch.target import Target
-from hvolab.errors import AbsentMemoryError
+from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.model_runs import ModelRuns
 from hvolab.machine.tables import PageTables
@@ -199,11 +199,16 @@ class ModelCpu:
         return words
 
     def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
-        """The links of a chain from the word at ``va`` on, up to one that is ``end``."""
+        """The links of a chain; raises MachineError for one that comes back to a link of its own."""
         links = []
         link = self._words[self._word(va, _READ)]
+        passed, look_out_until = va, 1
         while link != end:
+            if link == passed:
+                raise MachineError(f"a chain comes back to VA {passed:#x} and has no end")
             links.append(link)
+            if len(links) == look_out_until:  # twice as long each time: longer than any circle in the end
+                passed, look_out_until = link, 2 * look_out_until
             link = self._words[self._word(link, _READ)]
         return np.array(links, dtype=np.uint64)
 

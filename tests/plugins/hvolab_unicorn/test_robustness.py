@@ -1,4 +1,4 @@
-"""What an emulated CPU stands: guests that loop, many instances, threads, forks, holes in memory, no unicorn."""
+"""What emulated CPUs stand: many instances, threads, forks, much memory, no unicorn."""
 
 from __future__ import annotations
 
@@ -7,78 +7,29 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from hvolab.arch import Architecture, PageFault
-from hvolab.errors import AbsentMemoryError, MachineError, UsageError
+from hvolab.arch import PageFault
+from hvolab.errors import MachineError, UsageError
 from hvolab.machine import Machine, MachineSpec, build_machine, use_cpus
-from hvolab.plugin import registry
 from hvolab_unicorn import emulate, make_cpu
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
-from hvolab_unicorn.errors import EmulatorError, GuestStuckError
 from hvolab_unicorn.vcpu import VirtualCpu
 from tests.made_up import MADE_UP
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, Lab, lab, pages, target_of
 
 MODES = {"x86_64": "x86_64-4-level", "arm64": "arm64-4K-48bit", "riscv": "riscv-Sv48"}
 SPEC = MachineSpec(memory=64 * MIB)
-#: An instruction that jumps to itself, and one that does not exist.
-ENDLESS = {"x86_64": "ebfe", "arm64": "00000014", "riscv": "6f000000"}
-UNDEFINED = {"x86_64": "0f0b", "arm64": "00000000", "riscv": "00000000"}
 
 
 def machine_of(architecture: str, spec: MachineSpec = SPEC) -> Machine:
     return build_machine(target_of(MODES[architecture]), spec)
 
 
-def broken(architecture: str, step: str, code: str) -> Machine:
-    """A machine of an architecture that declares other instructions for a step."""
-    whole = registry().architecture(architecture)
-    assert whole.emulation is not None
-    sequences = tuple(replace(s, code=code) if s.step == step else s for s in whole.emulation.sequences)
-    wrong: Architecture = replace(whole, emulation=replace(whole.emulation, sequences=sequences))
-    return build_machine(wrong.select(), SPEC)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_guest_that_loops_is_stopped_and_told_with_its_instructions(architecture: str) -> None:
-    cpu = emulate(broken(architecture, "store", ENDLESS[architecture]))[0]
-    for _ in range(2):
-        with pytest.raises(GuestStuckError, match=r"store does not come to its end; where: .*=0x.*-> 0x.* (j|b)"):
-            cpu.store_word(cpu.vcpu.area.block, 1)
-    assert cpu.load_word(cpu.vcpu.area.block) == cpu.vcpu.area.block
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_loop_that_stops_ending_is_stopped_where_the_text_was_changed(architecture: str) -> None:
-    machine, cpu = lab(architecture)
-    vcpu, memory = cpu.vcpu, machine.memory
-    a, b = pages(machine, 2)
-    cpu.copy_page(a, b)
-    guest, routine = machine.guest, vcpu.routines["copy_runs"]
-    assert guest is not None
-    code = bytes.fromhex(ENDLESS[architecture])
-    offset = routine.begin - vcpu.area.text_va
-    memory.view((guest.text[0] << memory.page_shift) + offset, len(code))[:] = list(code)
-    vcpu.uc.ctl_flush_tb()
-    with pytest.raises(GuestStuckError, match="copy_runs does not come to its end"):
-        cpu.copy_page(a, b)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_an_instruction_that_does_not_exist_is_an_error_of_the_emulation(architecture: str) -> None:
-    cpu = emulate(broken(architecture, "store", UNDEFINED[architecture]))[0]
-    with pytest.raises(EmulatorError, match="store"):
-        cpu.store_word(cpu.vcpu.area.block, 1)
-    assert cpu.load_word(cpu.vcpu.area.block) == cpu.vcpu.area.block
-
-
-def test_ten_thousand_cpus_come_and_go_without_growth() -> None:
+def test_five_hundred_cpus_come_and_go_without_growth() -> None:
     machine = machine_of("riscv")
     emulate(machine)
 
@@ -138,27 +89,6 @@ def test_a_child_of_a_fork_goes_on_with_its_own_copy() -> None:
         os._exit(0 if cpu.load_word(page) == 2 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert cpu.load_word(page) == 1
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_of_memory_with_holes_what_is_there_is_mapped_when_it_is_needed(architecture: str) -> None:
-    machine = machine_of(architecture)
-    memory = machine.memory
-    here, later, never = pages(machine, 3)
-    frames = [(page - machine.virt(0)) // 4096 - memory.first_pfn for page in (here, later, never)]
-    memory.present = np.ones(memory.frames, dtype=np.bool_)
-    memory.present[frames[1:]] = False
-    cpu = emulate(machine)[0]
-    word = cpu.load_word(here)
-    for page in (later, never):
-        for act in (cpu.load_word, lambda va: cpu.store_word(va, 1), lambda va: cpu.copy_page(here, va)):
-            with pytest.raises(AbsentMemoryError, match="is not in the core"):
-                act(page)
-    memory.present[frames[1]] = True
-    cpu.copy_page(later, here)
-    assert cpu.load_word(later) == word
-    with pytest.raises(AbsentMemoryError):
-        cpu.load_words(np.array([here, never], dtype=np.uint64))
 
 
 def test_a_machine_of_a_tebibyte_can_be_emulated() -> None:

@@ -1,0 +1,195 @@
+"""Guests that do not come to an end are stopped, and told with their instructions and registers; others are not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hvolab.arch import Architecture
+from hvolab.arch.steps import RETURN
+from hvolab.errors import HvolabError
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.plugin import registry
+from hvolab_unicorn import emulate, vcpu, watchdog
+from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.watchdog import WATCHDOG, Watchdog
+from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages
+
+#: An instruction that jumps to itself, and one that does not exist.
+ENDLESS = {"x86_64": "ebfe", "arm64": "00000014", "riscv": "6f000000"}
+UNDEFINED = {"x86_64": "0f0b", "arm64": "00000000", "riscv": "00000000"}
+EACH = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+def broken(architecture: str, step: str, code: str) -> Machine:
+    """A machine of an architecture that declares other instructions for a step."""
+    lab(architecture)  # a right one: where the emulator's state has what is found out by steps that work
+    whole = registry().architecture(architecture)
+    assert whole.emulation is not None
+    sequences = tuple(replace(s, code=code) if s.step == step else s for s in whole.emulation.sequences)
+    wrong: Architecture = replace(whole, emulation=replace(whole.emulation, sequences=sequences))
+    return build_machine(wrong.select(), MachineSpec(memory=64 * MIB))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watchdog that looks often and waits for three ticks."""
+    monkeypatch.setattr(watchdog, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(vcpu, "TICKS", 3)
+    WATCHDOG.pause()
+    WATCHDOG.resume()
+
+
+def works(cpu: EmulatedCpu) -> bool:
+    return cpu.load_word(cpu.vcpu.area.block) == cpu.vcpu.area.block
+
+
+@EACH
+def test_a_step_that_loops_is_stopped_and_told_with_its_instructions(architecture: str) -> None:
+    cpu = emulate(broken(architecture, "store", ENDLESS[architecture]))[0]
+    for _ in range(2):
+        with pytest.raises(GuestStuckError, match=r"store does not come to its end; where: .*=0x.*-> 0x.* (j|b)"):
+            cpu.store_word(cpu.vcpu.area.block, 1)
+    assert works(cpu)
+
+
+@EACH
+@pytest.mark.usefixtures("impatient")
+def test_a_step_that_has_ended_before_is_stopped_where_data_makes_it_endless(architecture: str) -> None:
+    """The guest overwrites the VA at which its step ends by that at which it begins."""
+    machine, cpu = lab(architecture)
+    (page,) = pages(machine, 1)
+    end = cpu.vcpu.area.block + RETURN
+    for _ in range(2):
+        cpu.store_word(page, 1)
+        with pytest.raises(GuestStuckError, match=r"store does not come to its end; where: .*=0x.*-> 0x"):
+            cpu.store_word(end, cpu.vcpu.routines["store"].begin)
+        cpu.store_words(np.array([page, page + 8], dtype=np.uint64), np.array([1, 2], dtype=np.uint64))
+        with pytest.raises(GuestStuckError, match=r"store_words does not come to its end; where: .*=0x.*-> 0x"):
+            cpu.store_words(
+                np.array([page, end], dtype=np.uint64),
+                np.array([1, cpu.vcpu.routines["store_words"].begin], dtype=np.uint64),
+            )
+    assert works(cpu)
+
+
+@EACH
+@pytest.mark.parametrize("length", [1, 2, 100, 5000])
+def test_a_chain_without_an_end_is_told_by_both_kinds_of_cpu(architecture: str, length: int) -> None:
+    machine, cpu = lab(architecture)
+    vas = np.uint64(pages(machine, 16)[0]) + np.arange(3 + length, dtype=np.uint64) * np.uint64(8)
+    nodes = vas.tolist()
+    links = [*nodes[1:], nodes[3]]
+    cpu.store_words(vas, np.array(links, dtype=np.uint64))
+    with pytest.raises(GuestStuckError, match=r"load_chain follows a chain that comes back to VA 0x.*; where: .*=0x"):
+        cpu.load_chain(nodes[0], 1)
+    assert cpu.load_chain(nodes[0], nodes[-1]).tolist() == links[:-2]
+    modelled = build_machine(machine.target, MachineSpec(memory=64 * MIB))
+    there = pages(modelled, 16)
+    assert there[0] == nodes[0]
+    modelled.cpus[0].store_words(vas, np.array(links, dtype=np.uint64))
+    with pytest.raises(HvolabError, match=r"a chain comes back to VA 0x.* and has no end"):
+        modelled.cpus[0].load_chain(nodes[0], 1)
+    assert works(cpu)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_work_that_takes_its_time_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, cpu = lab("riscv")
+    a = pages(machine, 2)[0]
+    cpu.copy_page(a, a + 4096)
+    monkeypatch.setattr(watchdog, "TICK_SECONDS", 0.0005)
+    monkeypatch.setattr(vcpu, "WORDS_PER_TICK", 256)  # as much more patience as there is more to do
+    WATCHDOG.pause()
+    WATCHDOG.resume()
+    vas = np.full(3000, a, dtype=np.uint64)
+    for _ in range(5):
+        cpu.copy_pages(vas, vas + np.uint64(4096))
+    assert cpu.load(a, 4096) == cpu.load(a + 4096, 4096)
+
+
+@EACH
+def test_a_call_that_is_stopped_for_another_one_goes_on(architecture: str) -> None:
+    """The watchdog may come too late for the call that it means."""
+    machine, cpu = lab(architecture)
+    a, b = pages(machine, 2)
+    vas = np.full(2000, a, dtype=np.uint64)
+    cpu.copy_pages(vas, vas + np.uint64(b - a))
+    ended = threading.Event()
+    stops = 0
+
+    def stop() -> None:
+        nonlocal stops
+        while not ended.is_set():
+            cpu.vcpu.uc.emu_stop()
+            stops += 1
+            time.sleep(0.0002)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        for number in range(20):
+            cpu.store_word(b + 8 * number, number)
+            cpu.copy_pages(vas, vas + np.uint64(b - a))
+            assert cpu.load_word(a + 8 * number) == number
+    finally:
+        ended.set()
+        thread.join()
+    assert stops
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_child_of_a_fork_is_watched_too() -> None:
+    cpu = lab("x86_64").cpu
+    assert works(cpu)
+    child = os.fork()
+    if child == 0:
+        try:
+            cpu.store_word(cpu.vcpu.area.block, 1)
+            cpu.store_word(cpu.vcpu.area.block + RETURN, cpu.vcpu.routines["store"].begin)
+        except GuestStuckError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert WATCHDOG._thread is not None
+    assert WATCHDOG._thread.is_alive()
+
+
+def test_the_watchdog_is_there_while_somebody_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "TICK_SECONDS", 0.001)
+
+    class Emulator:
+        def emu_stop(self) -> None:
+            raise AssertionError("nothing runs")
+
+    dog, emulator = Watchdog(), Emulator()
+    watch: Any = dog.watch(emulator)
+    thread = dog._thread
+    assert thread is not None
+    watch.ticks = 1
+    time.sleep(0.02)
+    assert thread.is_alive()
+    del watch
+    thread.join(5)
+    assert not thread.is_alive()
+    kept = dog.watch(emulator)
+    assert dog._thread is not thread
+    dog.pause()
+    del kept
+    dog.resume()
+    assert dog._thread is None
+
+
+@EACH
+def test_an_instruction_that_does_not_exist_is_an_error_of_the_emulation(architecture: str) -> None:
+    cpu = emulate(broken(architecture, "store", UNDEFINED[architecture]))[0]
+    with pytest.raises(EmulatorError, match="store"):
+        cpu.store_word(cpu.vcpu.area.block, 1)
+    assert works(cpu)
