@@ -9,8 +9,8 @@ from hvolab.errors import DescriptionError
 
 #: Offset of the exception handler: where arm64 enters it from VBAR_EL1; the others take any.
 HANDLER = 0x200
-#: Offset at which every routine ends: apart from them, because the emulator forgets the code that it made of what
-#: stands before the place where it was told to stop.
+#: Offset at which every routine ends, by waiting. To be stopped before an instruction costs the emulator more: it
+#: makes code for that place each time.
 EXIT = 0x100
 _FIRST = 0x400
 _ALIGNMENT = 16
@@ -56,12 +56,13 @@ def lay_out(part: EmulationPart, text_va: int, room: int) -> tuple[bytes, dict[s
     code = {sequence.step: sequence.machine_code for sequence in part.sequences}
     length = {sequence.step: len(sequence.text.split("; ")) for sequence in part.sequences}
     text = bytearray(HANDLER) + code["handler"]
+    text[EXIT : EXIT + len(code["wait"])] = code["wait"]
     if len(text) > _FIRST:
         raise DescriptionError(f"the handler has {len(code['handler'])} bytes", rule=f"at most {_FIRST - HANDLER}")
     text += bytes(_FIRST - len(text))
     routines = {}
     for sequence in part.sequences:
-        if sequence.step in {"enter", "leave", "handler"}:
+        if sequence.step in {"enter", "leave", "wait", "handler"}:
             continue
         begin = len(text)
         text += code["enter"] + code[sequence.step]

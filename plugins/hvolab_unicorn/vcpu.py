@@ -72,6 +72,10 @@ class VirtualCpu:
         self._block = self.area.view(self.area.block, BLOCK_BYTES)
         self._done = self.area.block
         self.exit = self.area.text_va + EXIT
+        wait = part.sequence("wait")
+        self._ended = self.exit + (0 if wait is None else len(wait.machine_code))
+        #: Where the emulator is told to stop, which it looks up after each run: a page of text without any code.
+        self._never = self.area.text_va + self.area.text_bytes - self.target.mode.page_size
         self.area.put_word(self.area.block + RETURN, self.exit)
         self._set_up()
         self._clean = self.uc.context_save()
@@ -127,7 +131,7 @@ class VirtualCpu:
         """Carry out a routine for the first time."""
         self._run(routine, routine.begin, _INSTRUCTIONS + _PER_WORD * work)
         exceptions = self.exceptions
-        if exceptions.number is None and exceptions.hole is None and self.uc.reg_read(self._counter) != self.exit:
+        if exceptions.number is None and exceptions.hole is None and self.uc.reg_read(self._counter) != self._ended:
             raise self.stuck(routine)
         self._tried.add(routine.begin)
 
@@ -156,8 +160,9 @@ class VirtualCpu:
         exceptions = self.exceptions
         if exceptions.number is None and exceptions.hole is None:
             return
-        if exceptions.number is not None and exceptions.handler:  # it was stopped on its way through the handler
-            self.uc.emu_start(self.uc.reg_read(self._counter), self.exit, 0, _INSTRUCTIONS)
+        counter = self.uc.reg_read(self._counter)
+        if exceptions.number is not None and exceptions.handler and counter != self._ended:
+            self.uc.emu_start(counter, self._never, 0, _INSTRUCTIONS)  # it was stopped on its way through the handler
         self._fail(self.routines["jump"])
 
     def _jump(self, va: int) -> None:
@@ -170,7 +175,7 @@ class VirtualCpu:
         watch = self._watch
         watch.number += 1
         try:
-            self.uc.emu_start(begin, self.exit, 0, instructions)
+            self.uc.emu_start(begin, self._never, 0, instructions)
         except self._failure as failed:
             if failed.errno not in self._unmapped:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed
@@ -190,7 +195,7 @@ class VirtualCpu:
         uc.ctl_flush_tb()
         handle = self._hook(self._library.UC_HOOK_MEM_UNMAPPED, self.exceptions.missing)
         try:
-            uc.emu_start(begin, self.exit, 0, instructions)
+            uc.emu_start(begin, self._never, 0, instructions)
         except self._failure as failed:
             if self.exceptions.hole is None:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed

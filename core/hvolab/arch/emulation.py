@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z]\w*")
 #: Words of the notation of effects that are no registers.
 _WORDS = frozenset(
-    {*["for", "until", "if", "byte", "tlb", "none", "order", "stores", "walks", "fetches", "pc", "i", "j"]}
+    {*["for", "until", "if", "byte", "tlb", "none", "order", "stores", "walks", "fetches", "pc", "wait", "i", "j"]}
 )
 
 

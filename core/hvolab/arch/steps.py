@@ -11,6 +11,7 @@ reads and a program checks:
     tlb(a) = none, tlb = none     this CPU has no translation of the page of ``a``; of no page at all
     order(x, y)    every earlier x takes effect before any later y: stores, walks, fetches
     pc = a         execution goes on at ``a``
+    wait           nothing more is executed until an interrupt comes; there is none
 
 Counts are 1 or more, and everything is of eight bytes where nothing else is said.
 """
@@ -64,6 +65,7 @@ STEPS: tuple[Step, ...] = (
         f"[block + {RESULT}] = result; [block + {DONE}] = block; pc = [block + {RETURN}]",
         "leaves the result in the block, and a sign that it is there; ends at the VA in the block",
     ),
+    Step("wait", (), (), "wait", "ends what an emulator was started for"),
     Step("load", ("va",), ("value",), "value = [va]", "loads a word"),
     Step("store", ("va", "value"), (), "[va] = value", "stores a word"),
     Step("touch", ("va",), (), "[va] = [va]", "needs permission to store to the word, and changes nothing"),

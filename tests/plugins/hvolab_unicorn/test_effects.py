@@ -40,7 +40,7 @@ GENERAL = {
     + [f"{kind}{number}" for kind, last in (("a", 8), ("t", 7), ("s", 12)) for number in range(last)],
 }
 #: Steps whose effect is on the TLB, on order, or on where execution goes on.
-ELSEWHERE = {"enter", "leave", "jump", "handler"}
+ELSEWHERE = {"enter", "leave", "wait", "jump", "handler"}
 
 
 def inputs(machine: Machine, step: str) -> Iterator[dict[str, int]]:
