@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from hvolab_unicorn.vcpu import VirtualCpu
 
 Words = npt.NDArray[np.uint64]
 _WORD = 8
+#: Arguments that a step has at most.
+_ARGUMENTS = 4
 _READABLE = 1  # UC_PROT_READ
 
 
@@ -208,6 +210,18 @@ class EmulatedCpu:
         self._call(routine)
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
+
+    def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
+        """Carry out the sequence of a step with these inputs; its outputs."""
+        routine = self.vcpu.routines[step]
+        held = {register: inputs[name] for name, register in routine.sequence.inputs}
+        arguments = [held.get(register, 0) for register in self.vcpu.part.convention.arguments]
+        result = self._call(routine, *arguments[:_ARGUMENTS])
+        return {name: result for name, _ in routine.sequence.outputs}
+
+    def registers(self) -> Mapping[str, int]:
+        """The general registers, as the last step left them."""
+        return {name: self.vcpu.uc.reg_read(self.vcpu.register(name)) for name in self.vcpu.family.general}
 
     def cached_translations(self) -> None:
         """``None``: the emulator does not tell what its TLB holds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.cpu import Cpu, CpuMaker, use_cpus
+from hvolab.machine.cpu import Cpu, CpuMaker, StepCpu, use_cpus
 from hvolab.machine.frames import FrameAllocator
 from hvolab.machine.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.machine import Machine
@@ -26,6 +26,7 @@ __all__ = [
     "ModelCpu",
     "PageTables",
     "PhysicalMemory",
+    "StepCpu",
     "StructPageLayout",
     "StructPages",
     "Verdict",

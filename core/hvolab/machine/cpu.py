@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +127,19 @@ class Cpu(Protocol):
 
         ``None`` where the CPU cannot tell.
         """
+        ...
+
+
+@runtime_checkable
+class StepCpu(Cpu, Protocol):
+    """A CPU that carries out an architecture's own instruction sequences, and can be looked at in between."""
+
+    def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
+        """Carry out the sequence of a step with these inputs; its outputs. Both by the names in the step's contract."""
+        ...
+
+    def registers(self) -> Mapping[str, int]:
+        """The general registers as they are, by the names that sequences have for them."""
         ...
 
 

@@ -24,6 +24,7 @@ class Arm64:
     fields: tuple[StateField, ...] = (StateField("syndrome", 4, tells="esr"), StateField("address", 8, tells="far"))
     page_faults = frozenset({_PREFETCH_ABORT, _DATA_ABORT})
     sets_page_size = True
+    general = (*(f"x{number}" for number in range(31)), "sp")
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """ESR_EL1 and FAR_EL1 as the CPU would have written them."""

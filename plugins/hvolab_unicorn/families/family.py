@@ -59,12 +59,14 @@ class Family(Protocol):
     fields         what is read from the state
     page_faults    numbers of interrupts that are faults of the MMU
     sets_page_size whether the emulator has to be told the base page
+    general        names of its general registers
     """
 
     prefix: str
     fields: tuple[StateField, ...]
     page_faults: frozenset[int]
     sets_page_size: bool
+    general: tuple[str, ...]
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """The registers that report the fault, as the architecture's syndrome names them."""

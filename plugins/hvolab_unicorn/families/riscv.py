@@ -25,6 +25,10 @@ class Riscv:
     fields: tuple[StateField, ...] = (StateField("badaddr", 8, tells="stval"),)
     page_faults = frozenset(_PAGE_FAULTS | _ACCESS_FAULTS)
     sets_page_size = False
+    general = (
+        *("ra", "sp", "gp", "tp"),
+        *(f"{kind}{number}" for kind, count in (("a", 8), ("t", 7), ("s", 12)) for number in range(count)),
+    )
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Scause, stval and sepc."""

@@ -36,6 +36,7 @@ class X86:
     )
     page_faults = frozenset({_PAGE_FAULT})
     sets_page_size = False
+    general = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
         """Vector, error code and CR2."""

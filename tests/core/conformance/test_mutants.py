@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import Architecture, PgprotRole
-from hvolab.conformance.capabilities import DISASSEMBLER
+from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
 from hvolab.conformance.check import Outcome, Verdict
 from hvolab.conformance.checks import CHECKS, scenario
 from hvolab.conformance.run import outcomes
-from tests.core.conformance.mutants import MUTANTS, RIGHT, X86, Mutant
+from tests.core.conformance.emulation_mutants import EMULATION, WALKED
+from tests.core.conformance.mutants import DESCRIPTIONS, RIGHT, X86, Mutant
 from tests.core.conformance.slips import in_pgprots
 
 #: Capabilities that are missing where something is not installed, whatever the description.
-_OF_THIS_PLACE = {DISASSEMBLER.name}
+_OF_THIS_PLACE = {DISASSEMBLER.name, EMULATED_CPU.name}
+MUTANTS = (*DESCRIPTIONS, *EMULATION)
 #: What a whole life of HVO costs is not needed to notice a slip in a description.
 FAST = tuple(check for check in CHECKS if check not in tuple(scenario.checks))
 
@@ -45,6 +47,13 @@ def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
     found = failed(mutant.architecture, *named)
     assert {outcome.check.name for outcome in found} == set(named)
     assert all(outcome.reason for outcome in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", WALKED, ids=lambda mutant: mutant.slip)
+def test_what_only_walking_tells_no_other_check_sees(mutant: Mutant) -> None:
+    failed(mutant.architecture, mutant.check)  # skips where nothing can be walked
+    assert {outcome.check.name for outcome in failed(mutant.architecture)} == {mutant.check, *mutant.also}
 
 
 def test_every_check_of_a_description_kills_a_mutant() -> None:

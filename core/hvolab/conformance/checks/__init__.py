@@ -9,6 +9,7 @@ from hvolab.conformance.checks import (
     behaviour,
     codec,
     description,
+    effects,
     emulation,
     entries,
     geometry,
@@ -32,5 +33,6 @@ CHECKS: tuple[Check, ...] = (
     *behaviour.checks,
     *scenario.checks,
     *emulation.checks,
+    *effects.checks,
     *accesses.checks,
 )

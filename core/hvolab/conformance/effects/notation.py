@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import ast
+import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+from hvolab.errors import DescriptionError
 
 _INNERMOST = re.compile(r"(byte )?\[([^\[\]]*)\]")
 _LOOP = re.compile(r"for (?P<counters>.*?)(?: until (?P<until>.*?))?: (?P<body>.*)")
 _BITS = (1 << 64) - 1
+_OPERATIONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Eq: operator.eq,
+}
 
 
 @dataclass
 class State:
-    """Registers by name, memory by VA, and what was forgotten or ordered.
+    """Registers by name, memory by VA, and what was forgotten.
 
-    load, store  access ``size`` bytes
+    registers    values by name; counters are put there too
+    load, store  access so many bytes at a VA
+    flushed      VAs whose translation was forgotten; ``None`` stands for all
     """
 
     registers: dict[str, int]
@@ -24,16 +37,29 @@ class State:
     flushed: list[int | None] = field(default_factory=list)
 
     def value(self, expression: str) -> int:
-        """An expression, brackets being loads."""
+        """An expression, brackets being loads; raises DescriptionError for one that the notation does not have."""
         while match := _INNERMOST.search(expression):
             at = self.value(match.group(2)) & _BITS
             found = self.load(at, 1 if match.group(1) else 8)
-            expression = expression[: match.start()] + f"({found})" + expression[match.end() :]
-        return int(eval(expression, {}, self.registers))
+            expression = f"{expression[: match.start()]}({found}){expression[match.end() :]}"
+        try:
+            return self._number(ast.parse(expression.strip(), mode="eval").body)
+        except (SyntaxError, KeyError) as error:
+            raise DescriptionError(f"{expression!r} is nothing that an effect can say") from error
+
+    def _number(self, node: ast.AST) -> int:
+        match node:
+            case ast.Constant(value=int(number)):
+                return number
+            case ast.Name(id=name):
+                return self.registers[name]
+            case ast.BinOp(left=left, op=sign, right=right) | ast.Compare(left=left, ops=[sign], comparators=[right]):
+                return int(_OPERATIONS[type(sign)](self._number(left), self._number(right)))
+        raise KeyError(node)
 
 
 def carry_out(effect: str, state: State) -> None:
-    """Carry out every part of ``effect``."""
+    """Carry out every part of ``effect``; raises DescriptionError where it is not in the notation."""
     loop = _LOOP.search(effect)
     for clause in filter(None, (effect if loop is None else effect[: loop.start()]).split("; ")):
         _clause(clause.rstrip("; "), state)

@@ -1,0 +1,72 @@
+"""Instruction sequences carried out by an emulated CPU: each does what its effect says."""
+
+from __future__ import annotations
+
+from hvolab.arch import EmulationPart
+from hvolab.conformance.capabilities import EMULATED, EMULATED_CPU, EMULATION, SOUND
+from hvolab.conformance.check import Checks, require
+from hvolab.conformance.effects import Place, compare_effect, forgets, trials
+from hvolab.conformance.effects.compare import Memory
+from hvolab.conformance.subject import Scope, Subject
+from hvolab.conformance.worlds import small_spec
+from hvolab.machine import Machine, StepCpu, build_machine
+from hvolab.plugin import registry
+
+checks = Checks()
+
+#: Steps that every trial of another one makes, that end somewhere else, or that only a fault begins.
+_AROUND = {"enter", "leave", "wait", "jump", "handler"}
+
+
+def _world(subject: Subject) -> tuple[Machine, StepCpu, EmulationPart] | None:
+    """A machine, its CPU and what is declared; ``None`` where a capability is missing, which has been asked for."""
+    make, part = registry().cpu(EMULATED), subject.architecture.emulation
+    if make is None or part is None:
+        return None
+    machine = build_machine(subject.target, small_spec(subject.target))
+    cpu = make(machine, 0)
+    if not isinstance(cpu, StepCpu):
+        return None
+    return machine, cpu, part
+
+
+@checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
+def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
+    """Each sequence, executed, changes memory and registers as its effect says, and nothing else.
+
+    Registers may change that are outputs, or named among what the sequence clobbers.
+    """
+    world = _world(subject)
+    if world is None:
+        return
+    machine, cpu, part = world
+    place = Place.of(machine)
+    for sequence in part.sequences:
+        if sequence.step in _AROUND:
+            continue
+        place.fill()
+        memory = Memory(machine)
+        for inputs in trials(place, sequence.step):
+            found = compare_effect(cpu, part, sequence, inputs, memory) or memory.elsewhere()
+            told = ", ".join(f"{name} = {value:#x}" for name, value in inputs.items())
+            require(
+                not found,
+                f"{sequence.step} with {told or 'no inputs'}: {found}",
+                where=f"{subject}: {sequence.text}",
+                remedy=f"correct the sequence, or what it declares; its effect is {sequence.effect}",
+            )
+
+
+@checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
+def every_flush_forgets_what_its_effect_says(subject: Subject) -> None:
+    """After each flush, executed, the translations that it should forget are looked up again."""
+    world = _world(subject)
+    if world is None:
+        return
+    machine, cpu, part = world
+    place = Place.of(machine)
+    for sequence in part.sequences:
+        if "tlb" not in sequence.effect:
+            continue
+        found = forgets(cpu, machine, sequence, place)
+        require(not found, f"{sequence.step}: {found}", where=f"{subject}: {sequence.text}")
