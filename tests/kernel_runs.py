@@ -17,7 +17,19 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.hvo import Hvo
-from hvolab.machine import V6_12, Machine, ModelCpu, PageTables, PhysicalMemory, StructPages, lists
+from hvolab.machine import (
+    SCRATCH_FRAMES,
+    V6_12,
+    CpuMaker,
+    Machine,
+    ModelCpu,
+    PageTables,
+    PhysicalMemory,
+    StructPages,
+    lists,
+    map_guest_text,
+    use_cpus,
+)
 from hvolab.machine.records import StructPageRecords
 from hvolab.trace import (
     AllFlushed,
@@ -36,6 +48,8 @@ from hvolab.trace import (
 TRACES = Path(__file__).parent / "kernel_traces"
 FIRST_FOLIO_OFFSET = 0x40000
 _RAM, _TABLES, _LISTS, _UNITS = 0x10000000, 0x8400000, 0xB800800, 16
+#: What emulated CPUs need lies beyond all that the kernel's code was given.
+_GUEST = 0xF000000
 _WORDS = 8
 
 Pfns = npt.NDArray[np.int64]
@@ -103,9 +117,21 @@ class MonotonicPool:
 
 
 class Laboratory:
-    """One machine as the kernel's code found it, with folios at given PFNs."""
+    """One machine as the kernel's code found it, with folios at given PFNs.
 
-    def __init__(self, target: Target, meta: dict[str, Any], folios: list[int], order: int, *, boot: bool) -> None:
+    cpu  what makes its CPU; ``None``: a modelled one
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        meta: dict[str, Any],
+        folios: list[int],
+        order: int,
+        *,
+        boot: bool,
+        cpu: CpuMaker | None = None,
+    ) -> None:
         mode = target.mode
         self.target, self.order, self.h = target, order, Order(order)
         self.ram = int(meta["ram_base"], 16)
@@ -123,6 +149,8 @@ class Laboratory:
         assert mode.vmemmap_base == int(meta["vmemmap"], 16)
         assert mode.direct_map_base == int(meta["direct_map"], 16)
         self._map_once(meta)
+        if cpu is not None:
+            self._take_cpus(cpu)
         self.hvo = Hvo(self.machine)
         self.cpu = self.machine.cpus[0]
         self.list_va = self.machine.virt(self.ram + _LISTS)
@@ -131,6 +159,13 @@ class Laboratory:
             self.fill(pfn, meta)
             if boot:
                 self.reserve_vmemmap(pfn)
+
+    def _take_cpus(self, make: CpuMaker) -> None:
+        """Replace the modelled CPU; guest text and its tables are no frame that the kernel's code has seen."""
+        base, first = self.target.mode.text_base, (self.ram + _GUEST) >> self.target.mode.page_shift
+        assert base is not None
+        self.machine.guest = map_guest_text(self.tables, (first, first + SCRATCH_FRAMES), base)
+        use_cpus(self.machine, make)
 
     def _new_table(self, *_: object) -> int:
         self._next_table += self.target.mode.page_size
