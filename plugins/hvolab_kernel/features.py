@@ -94,7 +94,7 @@ _QUESTIONS: Final = (
     _Question("optimises folios", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
     _Question("optimises head pages, one by one", ("hugetlb_vmemmap_optimize",)),
     _Question("batches", ("hugetlb_vmemmap_optimize_folios",)),
-    _Question("head moves to a new frame", called=("copy_page", "memcpy"), callers=_OPTIMISING),
+    _Question("head moves to a new frame", called=("copy_page", "memcpy", "__memcpy"), callers=_OPTIMISING),
     _Question("tails share one page per zone and order", members=(("zone", "vmemmap_tails"),)),
     _Question("flags in the walk", members=(("vmemmap_remap_walk", "flags"),)),
     _Question("waits for RCU", called=("synchronize_rcu",), callers=_OPTIMISING | _OTHERS),

@@ -120,7 +120,7 @@ def _names(content: bytes, tokens: Tokens) -> Names | None:
 def _starts(content: bytes, markers: NDArray[np.int64], markers_at: int) -> list[tuple[int, int, int]]:
     """Where the names may start, where their number then stands, and that number: it must fit the markers."""
     last = markers_at - int(markers[-1])
-    first = max(last - _LONGEST_GROUP - 64, 16) & ~3
+    first = max(last - _LONGEST_GROUP - 64, 8) & ~3
     if last <= first:
         return []
     words = np.frombuffer(content, "<u4", (last - first) // 4 + 3, first - 8)

@@ -24,7 +24,10 @@ _BANNER: Final = re.compile(rb"Linux version ([0-9]+\.[^\s\0]{1,80}) \(")
 _BANNER_SYMBOL: Final = b"linux_banner"
 #: arm64 and riscv images are linked at multiples of 2 MiB.
 _ALIGNMENT_BITS: Final = 21
+_MASK: Final = (1 << 64) - 1
 _SAMPLE: Final = 20_000
+#: Of the blocks that pointers point into, so many are taken for the image's own.
+_FREQUENT: Final = 16
 
 
 def banners(content: bytes) -> dict[int, str]:
@@ -108,14 +111,14 @@ def _by_pointers(
     sample = pointers[:: max(1, len(pointers) // _SAMPLE)]
     known = np.unique(relative)
     blocks, counts = np.unique(sample >> np.uint64(_ALIGNMENT_BITS), return_counts=True)
-    frequent = blocks[counts >= max(1, len(sample) // 200)]
-    reach = np.arange((memory_size >> _ALIGNMENT_BITS) + 1, dtype=np.uint64)
+    frequent = blocks[np.argsort(counts)[-_FREQUENT:]]
+    reach = np.arange((len(content) >> _ALIGNMENT_BITS) + 1, dtype=np.uint64)
     candidates = np.unique((frequent[:, None] - reach[None, :]).ravel())
     scores = []
     for block in candidates.tolist():
-        base = block << _ALIGNMENT_BITS
-        inside = sample[(sample >= np.uint64(base)) & (sample < np.uint64(base) + np.uint64(memory_size))]
-        offsets = inside - np.uint64(base)
+        base = block << _ALIGNMENT_BITS & _MASK
+        offsets = sample - np.uint64(base)  # what lies below the base wraps around
+        offsets = offsets[offsets < memory_size]
         indices = np.minimum(np.searchsorted(known, offsets), len(known) - 1)
         hits = int((known[indices] == offsets).sum())
         scores.append((hits, base))

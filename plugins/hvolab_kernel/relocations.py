@@ -73,7 +73,9 @@ def find_relocations(content: bytes | NDArray[np.uint8], machine: str) -> Reloca
 
 
 def check_within(relocations: Relocations, base: int, memory_size: int, where: str) -> None:
-    """Raise KernelImageError if a relocation is for a place outside the image."""
+    """Raise KernelImageError if the image does not fit where it is linked, or a relocation is for a place outside."""
+    if base < 0 or base + memory_size > 1 << 64:
+        raise damaged(f"the image takes {memory_size:#x} bytes and is linked at {base:#x}", where, "VAs have 64 bits")
     outside = (relocations.places < np.uint64(base)) | (relocations.places > np.uint64(base + memory_size - 8))
     if outside.any():
         first = int(relocations.places[np.argmax(outside)])
