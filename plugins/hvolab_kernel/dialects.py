@@ -22,7 +22,7 @@ class Dialect:
     exchanges     mnemonics of compare-and-swap and exchange
     calls         mnemonics of calls
     publishing    instructions that follow a store of an entry and nothing else, so that the walker sees it
-    ends          mnemonics behind which the next instruction is not reached
+    ends          mnemonics behind which the next instruction is not reached; behind a WARN it is
     """
 
     disassembler: tuple[str, tuple[str, ...]]
@@ -48,7 +48,7 @@ DIALECTS: Final = {
         frozenset({"xchg", "cmpxchg", "lock cmpxchg"}),
         frozenset({"call"}),
         (),
-        frozenset({"jmp", "ret", "ud2", "int3"}),
+        frozenset({"jmp", "ret", "int3"}),
     ),
     "EM_AARCH64": Dialect(
         ("CS_ARCH_ARM64", ("CS_MODE_ARM",)),
@@ -60,7 +60,7 @@ DIALECTS: Final = {
         frozenset({"cas", "casa", "casl", "casal", "swp", "swpa", "swpl", "swpal"}),
         frozenset({"bl", "blr"}),
         ("dsb ishst", "isb"),  # Kernel: __set_pte() in arch/arm64/include/asm/pgtable.h, v6.12.
-        frozenset({"b", "br", "ret", "brk"}),
+        frozenset({"b", "br", "ret"}),
     ),
     "EM_RISCV": Dialect(
         ("CS_ARCH_RISCV", ("CS_MODE_RISCV64", "CS_MODE_RISCVC")),
@@ -72,7 +72,7 @@ DIALECTS: Final = {
         frozenset({"amoswap.d", "amoswap.d.aq", "amoswap.d.rl", "amoswap.d.aqrl", "sc.d", "sc.d.rl"}),
         frozenset({"jal", "jalr", "c.jal", "c.jalr"}),
         (),
-        frozenset({"j", "c.j", "jr", "c.jr", "ret", "ebreak", "c.ebreak"}),
+        frozenset({"j", "c.j", "jr", "c.jr", "ret"}),
     ),
 }
 

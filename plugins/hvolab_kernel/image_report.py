@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,7 @@ from hvolab.cli.output import table
 from .features import HvoFeatures
 from .kernel import Kernel
 from .listing import architecture_of
+from .stand_ins import PlacedStandIn
 
 
 def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
@@ -48,6 +50,34 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         },
         "timings": {one.step: round(one.seconds, 6) for one in kernel.timings},
     }
+
+
+def stand_ins_data(placed: Sequence[PlacedStandIn], others: Sequence[str]) -> dict[str, Any]:
+    """The stand-ins of a kernel for JSON, and what else HVO calls."""
+    return {
+        "stand_ins": [
+            {
+                "function": one.stand_in.function,
+                "va": f"{one.va:#x}",
+                "answer": one.stand_in.answer.name.lower(),
+                "does": one.stand_in.answer.value,
+                "arguments": [argument.name for argument in one.stand_in.arguments],
+                "prototype": one.prototype,
+            }
+            for one in placed
+        ],
+        "runs_as_it_is": list(others),
+    }
+
+
+def stand_ins_view(placed: Sequence[PlacedStandIn], others: Sequence[str]) -> RenderableType:
+    """The stand-ins of a kernel for people, and what else HVO calls."""
+    answered = table("stand-in for", "which")
+    for one in placed:
+        arguments = ", ".join(argument.name for argument in one.stand_in.arguments)
+        answered.add_row(f"{one.stand_in.function}({arguments})", one.stand_in.answer.value)
+    rest = f"HVO also calls, and these run as they are: {', '.join(others)}" if others else "HVO calls nothing else"
+    return Group("", answered, "", rest)
 
 
 def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:

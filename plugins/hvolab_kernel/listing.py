@@ -85,12 +85,18 @@ def list_function(kernel: Kernel, name: str) -> Listing:
 
 
 def callees(kernel: Kernel, name: str) -> frozenset[str]:
-    """Names of the functions that a function calls directly, or ends with; raises as `function_named` does."""
+    """Names of the functions that a function calls, or jumps to at its end; raises as `function_named` does.
+
+    Conditional branches are left out: those that leave a function go to parts of it that the compiler moved away, or
+    stand in code that alternatives would be patched from.
+    """
     function = function_named(kernel, name)
+    leaving = function.dialect.calls | function.dialect.ends
     held = registers_before(function, {}, {}, {})
     targets = (
         one.target if one.target is not None else _through_register(one, registers)
         for one, registers in zip(function.instructions, held, strict=True)
+        if one.mnemonic in leaving
     )
     return frozenset(
         kernel.describe(target) for target in targets if target is not None and not function.va <= target < function.end

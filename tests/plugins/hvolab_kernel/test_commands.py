@@ -55,6 +55,15 @@ def test_image_prints_json_with_stable_keys(image: Path) -> None:
     assert "cache" not in as_json("image", image, "--no-cache")["timings"]
 
 
+def test_image_lists_what_the_machine_answers_for(image: Path) -> None:
+    result = hvolab("image", image, "--stand-ins")
+    assert "memmap_pages_add(delta)  adds to nr_memmap_pages" in result.stdout
+    assert "HVO also calls, and these run as they are: copy_page" in result.stdout
+    data = as_json("image", image, "--stand-ins")
+    assert [one["function"] for one in data["stand_ins"]] == ["synchronize_rcu", "memmap_pages_add"]
+    assert data["runs_as_it_is"] == ["copy_page"]
+
+
 def test_an_image_without_hvo_is_shown_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "Image"
     path.write_bytes(flat_image(MadeUp("EM_AARCH64", symbols=("copy_page",), btf=b"")))
