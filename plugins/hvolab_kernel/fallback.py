@@ -1,4 +1,7 @@
-"""Symbols by vmlinux-to-elf, for layouts of kallsyms that hvolab's own reader does not know. It takes 14 to 40 s."""
+"""Symbols by vmlinux-to-elf, for layouts of kallsyms that hvolab's own reader does not know; forty times as slow.
+
+It is an extra of its own, `kernel-fallback`, as it needs a C compiler to install.
+"""
 
 from __future__ import annotations
 

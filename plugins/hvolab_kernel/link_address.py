@@ -25,6 +25,7 @@ _BANNER_SYMBOL: Final = b"linux_banner"
 #: arm64 and riscv images are linked at multiples of 2 MiB.
 _ALIGNMENT_BITS: Final = 21
 _MASK: Final = (1 << 64) - 1
+_KERNEL_HALF: Final = 1 << 63
 _SAMPLE: Final = 20_000
 #: Of the blocks that pointers point into, so many are taken for the image's own.
 _FREQUENT: Final = 16
@@ -41,6 +42,13 @@ def release_of(content: bytes) -> str:
     return found[1].decode("latin-1") if found else ""
 
 
+def base_by_banner(content: bytes, banner: int) -> int | None:
+    """Link VA of a flat image's first byte, when `linux_banner` is at VA `banner`; None where no text is in place."""
+    starts = {banner - offset for offset in banners(content)}
+    fitting = [start for start in starts if start >= _KERNEL_HALF and start % (1 << _ALIGNMENT_BITS) == 0]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def link_base(
     content: bytes, memory_size: int, kallsyms: Kallsyms, relocations: Relocations, where: str
 ) -> tuple[int, NDArray[np.uint64]]:
@@ -49,15 +57,13 @@ def link_base(
     Raises KernelImageError where the image does not tell, or contradicts itself.
     """
     banner = _banner_index(kallsyms)
-    offsets = banners(content)
     if kallsyms.base is not None:
         base, addresses = _by_relative_base(kallsyms, relocations, where)
         if base is None:  # the file has the relative base itself: the banner tells where the image starts
-            starts = {int(addresses[banner]) - offset for offset in offsets}
-            aligned_starts = [start for start in starts if start % (1 << _ALIGNMENT_BITS) == 0]
-            if len(aligned_starts) != 1:
+            base = base_by_banner(content, int(addresses[banner]))
+            if base is None:
                 raise _contradiction(where)
-            return aligned_starts[0], addresses
+            return base, addresses
     else:
         relative = kallsyms.addresses(kallsyms.table_at)
         base = _by_pointers(content, memory_size, relative, relocations)
@@ -69,7 +75,7 @@ def link_base(
                 remedy="name the vmlinux of the same build: its ELF headers tell",
             )
         addresses = relative + np.uint64(base)
-    if int(addresses[banner]) - base not in offsets:
+    if int(addresses[banner]) - base not in banners(content):
         raise _contradiction(where)
     return base, addresses
 

@@ -22,7 +22,7 @@ from .fallback import symbols_by_vmlinux_to_elf
 from .image import KernelImage, Segment, read_only
 from .kallsyms import Kallsyms, find_kallsyms
 from .kernel import Kernel, Timing
-from .link_address import link_base, release_of
+from .link_address import base_by_banner, link_base, release_of
 from .relocations import Relocations, check_within, find_relocations
 from .symbols import SymbolTable
 
@@ -151,15 +151,15 @@ def _read_flat(unwrapped: Unwrapped, where: str, clock: _Clock) -> tuple[KernelI
 def _flat_by_fallback(content: bytes, where: str) -> tuple[int, SymbolTable]:
     symbols = symbols_by_vmlinux_to_elf(content)
     banner = symbols.find("linux_banner") if symbols is not None else None
-    offset = content.find(b"Linux version ")
-    if symbols is None or banner is None or offset < 0:
+    base = None if banner is None else base_by_banner(content, banner)
+    if symbols is None or base is None:
         raise KernelImageError(
             "the image has no symbols, and its header does not tell where it is linked",
             where=where,
             rule="a flat image is understood through its kallsyms, in a layout that hvolab or vmlinux-to-elf knows",
-            remedy="name the vmlinux of the same build: its ELF headers and symbol table tell",
+            remedy="name the vmlinux of the same build, which has a symbol table, or install hvolab[kernel-fallback]",
         )
-    return (banner - offset) & ~0xFFFF, symbols
+    return base, symbols
 
 
 def _table(found: Kallsyms, addresses: NDArray[np.uint64]) -> SymbolTable:

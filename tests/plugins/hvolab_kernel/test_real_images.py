@@ -6,10 +6,13 @@ import re
 
 import pytest
 
+from hvolab_kernel.containers import unwrap
+from hvolab_kernel.fallback import symbols_by_vmlinux_to_elf
 from hvolab_kernel.features import features_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.listing import list_function, paravirtual_target
 from hvolab_kernel.opening import open_kernel
+from hvolab_kernel.symbols import SymbolTable
 from tests.kernel_images import IMAGES, images_directory
 
 ALL = [image.name for image in IMAGES]
@@ -104,6 +107,20 @@ def test_calls_in_hvo_have_names(real_kernel: Kernel) -> None:
     assert any(
         re.fullmatch(r"__hugetlb_vmemmap_restore_folio|vmemmap_remap_range|static_key_slow_dec", one) for one in words
     )
+
+
+@pytest.mark.slow
+@of("x86_64-6.1", "x86_64-6.12", "riscv64-6.12", "arm64-6.12", "x86_64-7.x")
+def test_symbols_are_those_that_vmlinux_to_elf_finds(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
+    pytest.importorskip("vmlinux_to_elf", reason="pip install 'hvolab[kernel-fallback]'")
+    content = (images_directory() / f"{request.node.callspec.params['real_kernel']}.image").read_bytes()
+    other = symbols_by_vmlinux_to_elf(unwrap(content, "here").content)
+    assert other is not None
+
+    def listed(table: SymbolTable) -> list[tuple[int, str, int]]:
+        return sorted(zip(table.addresses.tolist(), table.names, table.letters.tolist(), strict=True))
+
+    assert listed(real_kernel.symbols) == listed(other)
 
 
 @pytest.mark.slow
