@@ -21,6 +21,16 @@ _NAMES = {"x86_64": "x86_64", "arm64": "arm64", "riscv": "riscv", "riscv64": "ri
 _PATH = re.compile(r"arches/hvolab_(\w+)/")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names kernel images."""
+    parser.getgroup("hvolab").addoption(
+        "--kernel-image",
+        action="append",
+        metavar="FILE",
+        help="a kernel image for the tests that take any; the option may be repeated",
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark a test of one architecture: by its folder, or by a parameter such as `riscv` or `riscv64-6.12-sv39`."""

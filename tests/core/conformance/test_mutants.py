@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import Architecture, PgprotRole
-from hvolab.conformance.capabilities import DISASSEMBLER
+from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
 from hvolab.conformance.check import Outcome, Verdict
 from hvolab.conformance.checks import CHECKS, scenario
 from hvolab.conformance.run import outcomes
@@ -13,7 +13,7 @@ from tests.core.conformance.mutants import MUTANTS, RIGHT, X86, Mutant
 from tests.core.conformance.slips import in_pgprots
 
 #: Capabilities that are missing where something is not installed, whatever the description.
-_OF_THIS_PLACE = {DISASSEMBLER.name}
+_OF_THIS_PLACE = {DISASSEMBLER.name, EMULATED_CPU.name}
 #: What a whole life of HVO costs is not needed to notice a slip in a description.
 FAST = tuple(check for check in CHECKS if check not in tuple(scenario.checks))
 
