@@ -422,7 +422,7 @@ BEHAVIOUR = (
         "accesses_come_out_as_the_description_foretells",
     ),
     Mutant(
-        "permissions looked at before the access flag",
+        "an access flag that nobody looks at",
         in_mmu(ARM, accessed_by=UpdateRule.NOBODY),
         "accesses_come_out_as_the_description_foretells",
     ),
