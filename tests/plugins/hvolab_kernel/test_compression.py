@@ -10,21 +10,21 @@ import struct
 import zlib
 from collections.abc import Callable
 
-import lz4.block
 import pytest
 import zstandard
-from lzallright import LZOCompressor
 
 from hvolab_kernel.compression import COMPRESSIONS, Compression, compression_of, unpacked
 from hvolab_kernel.errors import KernelImageError
 
+lz4_block = pytest.importorskip("lz4.block", reason="no LZ4: pip install 'hvolab[kernel]'")
+lzallright = pytest.importorskip("lzallright", reason="no LZO: pip install 'hvolab[kernel]'")
 CONTENT = b"".join(random.Random(1).randbytes(8) + bytes(56) for _ in range(3000))
 
 
 def lz4_packed(content: bytes) -> bytes:
     blocks = b""
     for start in range(0, len(content), 8 << 20):
-        block = lz4.block.compress(content[start : start + (8 << 20)], store_size=False)
+        block = lz4_block.compress(content[start : start + (8 << 20)], store_size=False)
         blocks += struct.pack("<I", len(block)) + block
     return b"\x02\x21\x4c\x18" + blocks + struct.pack("<I", len(content))
 
@@ -35,7 +35,7 @@ def lzo_packed(content: bytes) -> bytes:
     blocks = b""
     for start in range(0, len(content), 1 << 17):
         block = content[start : start + (1 << 17)]
-        packed = LZOCompressor().compress(block)
+        packed = lzallright.LZOCompressor().compress(block)
         kept = bytes(packed) if len(packed) < len(block) else block
         blocks += struct.pack(">III", len(block), len(kept), zlib.adler32(block)) + kept
     return header + blocks + bytes(4)
