@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 
@@ -19,6 +20,21 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 #: What names an architecture in a test's path or in what it is parametrized with, and the architecture.
 _NAMES = {"x86_64": "x86_64", "arm64": "arm64", "riscv": "riscv", "riscv64": "riscv"}
 _PATH = re.compile(r"arches/hvolab_(\w+)/")
+#: What the tests of a folder cannot do without, and what to install where it is missing.
+_NEEDED = {
+    "plugins/hvolab_unicorn/": (("unicorn", "capstone"), "pip install 'hvolab[emulation]'"),
+    "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright", "platformdirs"), "pip install 'hvolab[kernel]'"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names kernel images."""
+    parser.getgroup("hvolab").addoption(
+        "--kernel-image",
+        action="append",
+        metavar="FILE",
+        help="a kernel image for the tests that take any; the option may be repeated",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,3 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             found |= {_NAMES[first] for word in words if (first := word.partition("-")[0]) in _NAMES}
         if found:
             item.add_marker(pytest.mark.arch(*sorted(found)))
+        for folder, (needed, remedy) in _NEEDED.items():
+            missing = [name for name in needed if importlib.util.find_spec(name) is None]
+            if missing and folder in item.path.as_posix():
+                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} not installed: {remedy}"))

@@ -18,6 +18,7 @@ _USES = {
     PgprotRole.KERNEL_RO: "tails of an optimised folio",
     PgprotRole.KERNEL_LARGE: "a leaf above the last level",
     PgprotRole.TABLE: "an entry that points to a table",
+    PgprotRole.KERNEL_EXEC: "text of emulated CPUs",
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import capstone
 import pytest
 
 from hvolab.arch import STEP_BY_NAME, EmulationPart, InstructionSequence
 from hvolab.plugin import registry
 
+capstone = pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[emulation]'")
 PARTS = {
     name: architecture.emulation
     for name, architecture in registry().architectures().items()

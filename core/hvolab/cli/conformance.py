@@ -10,6 +10,8 @@ from hvolab.cli.options import JsonOption
 
 _NEEDED = ("pytest", "hypothesis")
 _EVERYTHING = "all"
+#: Processes at most that the checks are spread over.
+_PROCESSES = 8
 
 
 def conformance(
@@ -58,6 +60,7 @@ def _names(given: list[str]) -> str:
 
 def _command(names: str) -> list[str]:
     """The command that runs the kit; nothing of the place where it is called is read, and nothing written there."""
+    import importlib.util
     import sys
     from pathlib import Path
 
@@ -66,6 +69,8 @@ def _command(names: str) -> list[str]:
     # an ini file of the kit's own: the nearest one upwards, somebody else's, is not taken for it
     ini = Path(kit.__file__).with_name("pytest.ini")
     quiet = ["-q", "-c", str(ini), "-p", "no:cacheprovider"]
+    if importlib.util.find_spec("xdist") is not None:
+        quiet += ["-n", "auto", "--maxprocesses", str(_PROCESSES)]
     # a checkout that is on the path, but not installed, has no entry point: a plugin is loaded once either way
     plugin = ["-p", "hvolab.conformance.pytest_plugin"]
     return [sys.executable, "-m", "pytest", *quiet, *plugin, "--pyargs", "hvolab.conformance", "--arch", names]

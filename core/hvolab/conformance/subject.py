@@ -19,7 +19,7 @@ class Scope(enum.Enum):
     MODE = "for each paging mode"
     FORMAT = "for each paging mode, and with each feature singly"
     TARGET = "for each mode, profile and generation, and with each feature singly"
-    DISTINCT = "for each mode, and each choice of profile, generation or feature that makes another target of it"
+    DISTINCT = "for each mode, and each choice of profile, generation or feature that changes what entries allow or do"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def subjects(architecture: Architecture, scope: Scope) -> Iterator[Subject]:
 
 
 def _distinct(chosen: list[Subject]) -> Iterator[Subject]:
-    """Those that differ from each one before in what they resolve to; all that resolve to nothing."""
+    """Those that differ from each one before in more than bits that nothing looks at; all that resolve to nothing."""
     seen: list[object] = []
     for subject in chosen:
         try:
@@ -95,7 +95,7 @@ def _distinct(chosen: list[Subject]) -> Iterator[Subject]:
         except HvolabError:
             yield subject  # another check tells of it
             continue
-        resolved = (target.mode, target.pgprots, target.traits, target.mmu)
+        resolved = (target.mode, target.traits, target.mmu, target.tails_fault)
         if resolved not in seen:
             seen.append(resolved)
             yield subject

@@ -122,7 +122,7 @@ def _verdict(found: Verified) -> Text:
     mismatches = sum(len(one.mismatches) for one in found.verifications)
     findings = [finding for one in found.verifications for finding in one.findings]
     undeclared = sum(not finding.declared for finding in findings)
-    count = f"{len(found.verifications)} modes"
+    count = f"{len(found.verifications)} mode{'' if len(found.verifications) == 1 else 's'}"
     if mismatches or undeclared:
         return Text(f"{count}: {mismatches} mismatches, {undeclared} findings that are not declared", "bold red")
     return Text.assemble(

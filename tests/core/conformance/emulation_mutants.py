@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hvolab.arch import Architecture, CpuMode, EmulationPart, InstructionSequence, Match, Permission
+from hvolab.arch import Architecture, EmulationPart, InstructionSequence, Match, Permission
 from tests.core.conformance.mutants import ARM, SV39, X86, Mutant
 from tests.core.conformance.slips import in_mmu
 
@@ -32,16 +32,6 @@ def in_step(architecture: Architecture, step: str, **changes: Any) -> Architectu
 
     part = part_of(architecture)
     return replace(architecture, emulation=replace(part, sequences=tuple(map(changed, part.sequences))))
-
-
-def in_cpu_mode(architecture: Architecture, name: str, **changes: Any) -> Architecture:
-    """With attributes of one state of the CPU replaced."""
-
-    def changed(mode: CpuMode) -> CpuMode:
-        return replace(mode, **changes) if mode.name == name else mode
-
-    part = part_of(architecture)
-    return replace(architecture, emulation=replace(part, cpu_modes=tuple(map(changed, part.cpu_modes))))
 
 
 EXECUTED = (
@@ -74,14 +64,12 @@ WALKED = (
     Mutant(
         "NX of a table not looked at", in_mmu(X86, execute=Permission(Match(_NX, 0))), ACCESSES, also=(OTHER_MODES,)
     ),
-    Mutant("walks that leave tables as they are", in_mmu(X86, table_accessed=None), ACCESSES, also=(OTHER_MODES,)),
     Mutant(
         "code that EL0 can write to, executed by EL1",
         in_mmu(ARM, execute=Permission(Match(_PXN, 0), Match(_PXNTABLE, 0))),
         ACCESSES,
     ),
     Mutant("user pages that the kernel can read", in_mmu(SV39, read=Permission(Match(_READ_BIT, _READ_BIT))), ACCESSES),
-    Mutant("WP that is clear and taken for set", in_cpu_mode(X86, "wp=0", mmu=()), OTHER_MODES),
 )
 
 EMULATION = (*EXECUTED, *WALKED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hvolab.arch import (
     Access,
@@ -17,6 +18,7 @@ from hvolab.arch import (
     MmuRules,
     Permission,
     PgprotRole,
+    UpdateRule,
     values,
 )
 from hvolab_arm64.description import ARM64
@@ -119,6 +121,13 @@ def _sequence(step: str, *, code: str) -> Architecture:
     assert part is not None
     sequences = tuple(replace(each, code=code) if each.step == step else each for each in part.sequences)
     return replace(X86, emulation=replace(part, sequences=sequences))
+
+
+def _cpu_mode(name: str, **changes: Any) -> Architecture:
+    part = X86.emulation
+    assert part is not None
+    modes = tuple(replace(mode, **changes) if mode.name == name else mode for mode in part.cpu_modes)
+    return replace(X86, emulation=replace(part, cpu_modes=modes))
 
 
 def _without_step(step: str) -> Architecture:
@@ -401,6 +410,26 @@ BEHAVIOUR = (
         "guest text in the direct map",
         in_mode(X86, text_base=0xFFFF888081000000),
         "guest_text_lies_apart",
+    ),
+    Mutant(
+        "a walker that leaves the accessed flags of tables alone",
+        in_mmu(X86, table_accessed=None),
+        "accesses_come_out_as_the_description_foretells",
+    ),
+    Mutant(
+        "pages of user space that the supervisor may execute",
+        in_mmu(SV57, execute=Permission(Match(_X, _X))),
+        "accesses_come_out_as_the_description_foretells",
+    ),
+    Mutant(
+        "an access flag that nobody looks at",
+        in_mmu(ARM, accessed_by=UpdateRule.NOBODY),
+        "accesses_come_out_as_the_description_foretells",
+    ),
+    Mutant(
+        "stores that RW stops where CR0.WP is clear",
+        _cpu_mode("wp=0", mmu=()),
+        "accesses_come_out_as_foretold_in_other_cpu_modes",
     ),
     Mutant("no sequence for a full flush", _without_step("flush_all"), "every_step_has_a_sequence"),
     Mutant("a kit that does not exist yet", replace(X86, kit="9.0"), "the_kit_is_one_that_exists"),

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import unicorn
-from unicorn import arm64_const, riscv_const, x86_const
 
 from hvolab.arch import PageFault, PgprotRole
 from hvolab.arch.steps import RESULT
@@ -22,6 +20,10 @@ from hvolab_unicorn.families import family_of
 from hvolab_unicorn.vcpu import VirtualCpu
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages, target_of
 
+unicorn = pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+arm64_const, riscv_const, x86_const = (
+    pytest.importorskip(f"unicorn.{name}_const") for name in ("arm64", "riscv", "x86")
+)
 MODES = {"x86_64": "x86_64-4-level", "arm64": "arm64-4K-48bit", "riscv": "riscv-Sv48"}
 
 

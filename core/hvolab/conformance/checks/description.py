@@ -54,7 +54,7 @@ def every_feature_changes_something(subject: Subject) -> None:
     for feature in subject.architecture.features:
         changes = (*feature.adds, *feature.forms, *feature.sets, *feature.clears, *feature.huge_page_levels)
         require(
-            changes or feature.traits or feature.mmu,
+            changes or feature.geometry or feature.traits or feature.mmu,
             f"feature {feature.name!r} changes nothing",
             remedy="declare the fields that it adds, sets or clears, or leave it out",
         )

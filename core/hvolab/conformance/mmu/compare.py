@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
+from typing import NamedTuple
 
 from hvolab.arch import Access, PageFault, WalkLimit
 from hvolab.arch.fields import FieldValues
@@ -18,8 +19,7 @@ from hvolab.machine import Cpu, ModelCpu, PageTables
 _BEFORE, _STORED = 0x1122334455667788, 0x99AABBCCDDEEFF00
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an access.
 
     syndrome  what was reported; empty: there was no fault
@@ -122,17 +122,12 @@ def compare_walks(
 ) -> Comparison:
     """Make each access of each case on ``cpu`` and on the model.
 
-    limits  what the CPU is declared to do otherwise than the architecture: tried in turn, then all of them together
+    limits  what the CPU is declared to do otherwise than the architecture
     """
     page = lab.target.mode.page_size
     start = lab.va & -page
     subject = _Subject(lab, cpu, lambda: cpu.flush_range(start, start + page))
-    model = _model(lab, ())
-    limited = []
-    for number in range(1, len(limits) + 1):
-        for some in combinations(limits, number):
-            flags = _accessed_flags(lab) if any(limit.flags_on_fault for limit in some) else ()
-            limited.append(("; ".join(limit.reason for limit in some), _model(lab, some), flags))
+    model, explanations = _model(lab, ()), _Explanations(lab, limits)
     found = Comparison()
     for case in chosen:
         for access in accesses:
@@ -140,14 +135,44 @@ def compare_walks(
             seen, foretold = subject.outcome(case.entries, access), model.outcome(case.entries, access)
             if _alike(foretold, seen):
                 found.faults += bool(foretold.syndrome)
-                continue
-            for reason, other, flags in limited:
-                if _alike(other.outcome(case.entries, access), seen, flags):
-                    found.explained[reason] += 1
-                    break
+            elif reason := explanations.reason(case, access, seen):
+                found.explained[reason] += 1
             else:
                 found.mismatches.append(Mismatch(case, access, foretold, seen))
     return found
+
+
+class _Explanations:
+    """Which declared limits of a CPU explain what it did: the fewest of them that foretell it."""
+
+    def __init__(self, lab: Lab, limits: Sequence[WalkLimit]) -> None:
+        self._tried: list[tuple[str, _Subject, int]] = []
+        for number in range(1, len(limits) + 1):
+            for some in combinations(limits, number):
+                flags = _accessed_flags(lab) if any(limit.flags_on_fault for limit in some) else 0
+                self._tried.append(("; ".join(limit.reason for limit in some), _model(lab, some), flags))
+        #: What explained an access before, by level, access and the bits that limits look at: it is tried first.
+        self._known: dict[tuple[int, Access, int], int] = {}
+        self._mask = _accessed_flags(lab)
+        for limit in limits:
+            for _, mask in limit.ignored:
+                self._mask |= mask
+            for _, part in limit.widened:
+                self._mask |= part.mask
+        if lab.target.mmu.dirty is not None:
+            self._mask |= lab.target.mmu.dirty.mask
+
+    def reason(self, case: Case, access: Access, seen: Outcome) -> str:
+        """The reasons of the limits that explain the outcome; empty where none do."""
+        key = (case.depth, access, case.raw & self._mask)
+        known = self._known.get(key)
+        order = range(len(self._tried)) if known is None else (known, *range(len(self._tried)))
+        for number in order:
+            reason, model, flags = self._tried[number]
+            if _alike(model.outcome(case.entries, access), seen, flags):
+                self._known[key] = number
+                return reason
+        return ""
 
 
 def _model(lab: Lab, limits: Sequence[WalkLimit]) -> _Subject:
@@ -160,16 +185,16 @@ def _model(lab: Lab, limits: Sequence[WalkLimit]) -> _Subject:
     return _Subject(lab, cpu, cpu.flush_all, loads_first=any(limit.loads_first for limit in limits))
 
 
-def _accessed_flags(lab: Lab) -> tuple[int, ...]:
-    """The bits of the accessed flags of each level's entries."""
+def _accessed_flags(lab: Lab) -> int:
+    """The bits of the accessed flags of entries."""
     mmu = lab.target.mmu
     mask = 0
     for flag in (mmu.accessed, mmu.table_accessed):
         mask |= 0 if flag is None else flag.mask
-    return (mask,) * len(lab.slots)
+    return mask
 
 
-def _alike(foretold: Outcome, seen: Outcome, flags: tuple[int, ...] = ()) -> bool:
+def _alike(foretold: Outcome, seen: Outcome, flags: int = 0) -> bool:
     """Whether a CPU did what was foretold; it may report more registers than the description has.
 
     flags  bits that it may have set in entries through which an access was refused
@@ -180,7 +205,6 @@ def _alike(foretold: Outcome, seen: Outcome, flags: tuple[int, ...] = ()) -> boo
     if any(told.get(name) != value for name, value in foretold.syndrome):
         return False
     if flags and seen.syndrome:
-        before = tuple(raw | mask for raw, mask in zip(foretold.entries, flags, strict=True))
-        after = tuple(raw | mask for raw, mask in zip(seen.entries, flags, strict=True))
+        before, after = ([raw | flags for raw in outcome.entries] for outcome in (foretold, seen))
         return before == after and foretold.word == seen.word
-    return replace(foretold, syndrome=()) == replace(seen, syndrome=())
+    return foretold[1:] == seen[1:]

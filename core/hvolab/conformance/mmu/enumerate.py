@@ -33,8 +33,11 @@ class Case:
         return self.entries[self.depth]
 
 
-def cases(lab: Lab) -> Iterator[Case]:
-    """Every combination for the lab's target: entries of every level varied, those above and below it as usual."""
+def cases(lab: Lab, *, every_bit: bool = True) -> Iterator[Case]:
+    """Every combination for the lab's target: entries of every level varied, those above and below it as usual.
+
+    every_bit  whether each bit that does not decide is tried as well, set by itself
+    """
     target = lab.target
     there = [lab.machine.memory.read_word(slot) for slot in lab.slots]
     ways = [
@@ -46,7 +49,7 @@ def cases(lab: Lab) -> Iterator[Case]:
         if depth < lab.first:
             continue
         last = depth == len(target.mode.levels) - 1
-        for raw in _variants(lab, depth):
+        for raw in _variants(lab, depth, every_bit=every_bit):
             kind = target.mode.format.classify(level.name, raw)
             for end in ends if kind is EntryKind.TABLE and not last else ends[:1]:
                 below = () if last else (*ways[depth + 1 :], end)
@@ -62,7 +65,7 @@ def _usual_leaves(lab: Lab) -> tuple[int, ...]:
     return tuple(dict.fromkeys(address | target.bits(last, role) for role in roles))
 
 
-def _variants(lab: Lab, depth: int) -> Iterator[int]:
+def _variants(lab: Lab, depth: int, *, every_bit: bool) -> Iterator[int]:
     """The entries to try at one level."""
     target = lab.target
     level, every = target.mode.levels[depth], (1 << target.mode.format.entry_bits) - 1
@@ -75,7 +78,7 @@ def _variants(lab: Lab, depth: int) -> Iterator[int]:
         for chosen in _combinations(deciding):
             base = form | chosen | address
             yield base
-            for bit in _bits(others):
+            for bit in _bits(others) if every_bit else ():
                 yield base | 1 << bit
 
 

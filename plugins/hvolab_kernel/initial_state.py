@@ -1,0 +1,162 @@
+"""What boot would have written into a kernel's own data, for its code to run on a machine that was built, not booted.
+
+Values depend on where things were put; places on the image's symbols and types. What an image has already (as x86_64
+has the bases of 4-level paging) is written all the same, since it is what the code relies on.
+Kernel: setup_vm() in arch/riscv/mm/init.c, map_kernel() in arch/arm64/kernel/pi/map_kernel.c, check_la57_support() in
+arch/x86/boot/startup/map_kernel.c (arch/x86/kernel/head64.c in v6.12), v6.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import KernelImageError
+from .kernel import Kernel
+
+_PAGE_SHIFT: Final = 12
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a kernel finds things: PAs of RAM and of the image, VAs of direct map and vmemmap, levels of its tables.
+
+    direct_map  VA of the first byte of RAM on arm64 and riscv, of PA 0 on x86_64
+    vmemmap     VA of the struct page of the first frame of RAM on arm64 and riscv, of PFN 0 on x86_64
+    text        VA of the image
+    """
+
+    ram: int
+    image: int
+    direct_map: int
+    vmemmap: int
+    text: int
+    levels: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A variable that boot writes.
+
+    symbol    the variable
+    value     what it holds then
+    why       who reads it
+    struct    the struct that it is, and `member` the member that is meant; empty: the variable itself
+    size      bytes
+    required  whether a kernel without it is none that this is for
+    """
+
+    symbol: str
+    value: Callable[[Placement], int]
+    why: str
+    size: int = 8
+    struct: str = ""
+    member: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Word:
+    """Bytes to write: at `va`, the little-endian `value` of `size` bytes; and what that is, in words."""
+
+    va: int
+    size: int
+    value: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What else a kernel of a machine needs.
+
+    root      symbol of its top table
+    current   register that leads to the current task, which is init_task, by the machine's own name; empty: none
+    settings  what boot writes
+    """
+
+    root: str
+    current: str
+    settings: tuple[Setting, ...]
+
+
+_SWITCH: Final = Setting(
+    "vmemmap_optimize_enabled", lambda _: 1, "HVO itself; distributions leave it off", size=1, required=False
+)
+
+
+def _riscv_offset(member: str, value: Callable[[Placement], int]) -> Setting:
+    return Setting("kernel_map", value, "__va(), __pa() of the image", struct="kernel_mapping", member=member)
+
+
+SURROUNDINGS: Final = {
+    "EM_X86_64": Surroundings(
+        "init_top_pgt",
+        "",
+        (
+            _SWITCH,
+            Setting("page_offset_base", lambda at: at.direct_map, "__va()", required=False),
+            Setting("vmemmap_base", lambda at: at.vmemmap, "pfn_to_page()", required=False),
+            Setting("__pgtable_l5_enabled", lambda at: int(at.levels == 5), "pgtable_l5_enabled()", 4, required=False),
+            Setting("pgdir_shift", lambda at: 48 if at.levels == 5 else 39, "PGDIR_SHIFT", 4, required=False),
+            Setting("ptrs_per_p4d", lambda at: 512 if at.levels == 5 else 1, "PTRS_PER_P4D", 4, required=False),
+        ),
+    ),
+    "EM_AARCH64": Surroundings(
+        "swapper_pg_dir",
+        "sp_el0",
+        (
+            _SWITCH,
+            Setting("memstart_addr", lambda at: at.ram, "__va(), __pa()"),
+            Setting("kimage_voffset", lambda at: at.text - at.image, "__pa_symbol()"),
+            Setting("static_key_initialized", lambda _: 1, "static_key_slow_inc(), which warns without", 1),
+        ),
+    ),
+    "EM_RISCV": Surroundings(
+        "swapper_pg_dir",
+        "tp",
+        (
+            _SWITCH,
+            _riscv_offset("page_offset", lambda at: at.direct_map),
+            _riscv_offset("virt_addr", lambda at: at.text),
+            _riscv_offset("phys_addr", lambda at: at.image),
+            _riscv_offset("va_pa_offset", lambda at: at.direct_map - at.ram),
+            _riscv_offset("va_kernel_pa_offset", lambda at: at.text - at.image),
+            Setting("pgtable_l5_enabled", lambda at: int(at.levels >= 5), "pgd_offset() and sisters", 1),
+            Setting("pgtable_l4_enabled", lambda at: int(at.levels >= 4), "p4d_offset() and sisters", 1),
+            Setting("satp_mode", lambda at: (at.levels + 5) << 60, "who writes satp: Sv39 is 8, Sv48 9, Sv57 10"),
+            Setting("phys_ram_base", lambda at: at.ram, "the direct map", required=False),
+            Setting("vmemmap_start_pfn", lambda at: at.ram >> _PAGE_SHIFT, "pfn_to_page()", required=False),
+        ),
+    ),
+}
+
+
+def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
+    """Everything that boot would have written, for things being where `placement` says.
+
+    Raises KernelImageError for a machine that is not described or a variable that is not there, TypeInfoError for a
+    member that is not there.
+    """
+    surroundings = SURROUNDINGS.get(kernel.image.machine)
+    if surroundings is None:
+        raise KernelImageError(
+            f"what boot writes on {kernel.image.machine} is not described",
+            rule=f"hvolab knows {', '.join(SURROUNDINGS)}",
+        )
+    words = []
+    for one in surroundings.settings:
+        va = kernel.symbols.find(one.symbol)
+        if va is None and one.required:
+            raise KernelImageError(
+                f"the kernel has no {one.symbol}, which boot writes for {one.why}",
+                where=kernel.image.release,
+                remedy="this kernel's code cannot be run yet: its configuration differs from those that are known",
+            )
+        if va is None:
+            continue
+        if one.member:
+            va += kernel.types.offset(one.struct, one.member)
+        name = f"{one.symbol}.{one.member}" if one.member else one.symbol
+        words.append(Word(va, one.size, one.value(placement) % (1 << 8 * one.size), f"{name}, for {one.why}"))
+    return tuple(words)

@@ -1,0 +1,174 @@
+"""The kernel functions outside HVO that the machine answers for, when a kernel's own code runs on it.
+
+One table says which they are, what each is given, and what it does. A kernel has those of them that its symbols name:
+which kernel calls which is found in the image, never by version. Where the image has BTF, what it declares of a
+function is held against the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hvolab.errors import HvolabError
+
+from .errors import TypeInfoError
+from .features import hvo_functions
+from .kernel import Kernel
+from .listing import callees
+
+
+class Answer(enum.Enum):
+    """What a stand-in does. The value is what a reader is told."""
+
+    ALLOCATE = "allocates a block: its struct page, or null"
+    ALLOCATE_ADDRESS = "allocates a block: its VA, or 0"
+    ALLOCATE_ZEROED = "allocates a zeroed frame: its VA, or 0"
+    FREE = "gives a block back"
+    FREE_ADDRESS = "gives a block back, by its VA"
+    FREE_TABLE = "gives the frame of a page table back"
+    FREE_BOOT = "gives a frame of boot's back"
+    SPLIT = "makes single frames of a block"
+    COUNT_MANAGED = "is noted: the machine does not count these"
+    GRACE_PERIOD = "waits for a grace period"
+    KEY_UP = "raises the static key"
+    KEY_DOWN = "lowers the static key"
+    FLUSH_RANGE = "flushes a range of VAs on every CPU"
+    FLUSH_ALL = "flushes everything on every CPU"
+    COUNT_MEMMAP = "adds to nr_memmap_pages"
+    COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
+    COUNT_OTHER = "is noted: the machine does not count this"
+    NOTHING = "does nothing"
+    REPORT = "is reported: all is not well"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument: its name, its bytes, and whether it has a sign. What is above its bytes in a register is noise."""
+
+    name: str
+    size: int = 8
+    signed: bool = False
+
+    def value(self, register: int) -> int:
+        """What a register that holds the argument means."""
+        bits = 8 * self.size
+        low = register & ((1 << bits) - 1)
+        return low - (1 << bits) if self.signed and low >> (bits - 1) else low
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A function that the machine answers for: its name, what it does, and those of its arguments that count."""
+
+    function: str
+    answer: Answer
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlacedStandIn:
+    """A stand-in in one kernel: the VA of the function that it stands in for, and its prototype if BTF has it."""
+
+    stand_in: StandIn
+    va: int
+    prototype: str
+
+
+_GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
+_PAGE, _ADDRESS = Argument("page"), Argument("address")
+_DELTA, _COUNT = Argument("delta", signed=True), Argument("count", signed=True)
+_ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
+
+#: Names differ between kernels: `_noprof` since memory allocation profiling (6.10), `_frozen` since 6.14.
+STAND_INS: Final = (
+    *(
+        StandIn(name, Answer.ALLOCATE, (_GFP, _ORDER))
+        for name in ("alloc_pages", "alloc_pages_noprof", "alloc_frozen_pages_noprof")
+    ),
+    *(
+        StandIn(name, Answer.ALLOCATE, (_GFP, _ORDER, _NODE))
+        for name in ("__alloc_pages", "__alloc_pages_noprof", "__alloc_frozen_pages_noprof")
+    ),
+    StandIn("__get_free_pages", Answer.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
+    StandIn("get_free_pages_noprof", Answer.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
+    StandIn("get_zeroed_page", Answer.ALLOCATE_ZEROED, (_GFP,)),
+    StandIn("get_zeroed_page_noprof", Answer.ALLOCATE_ZEROED, (_GFP,)),
+    StandIn("__free_pages", Answer.FREE, (_PAGE, _ORDER)),
+    StandIn("free_pages", Answer.FREE_ADDRESS, (_ADDRESS, _ORDER)),
+    StandIn("pagetable_free_kernel", Answer.FREE_TABLE, (_PAGE,)),
+    StandIn("free_reserved_page", Answer.FREE_BOOT, (_PAGE,)),
+    StandIn("put_page_bootmem", Answer.FREE_BOOT, (_PAGE,)),
+    StandIn("adjust_managed_page_count", Answer.COUNT_MANAGED, (_PAGE, _COUNT)),
+    StandIn("split_page", Answer.SPLIT, (_PAGE, _ORDER)),
+    StandIn("synchronize_rcu", Answer.GRACE_PERIOD),
+    StandIn("static_key_slow_inc", Answer.KEY_UP, (Argument("key"),)),
+    StandIn("static_key_slow_dec", Answer.KEY_DOWN, (Argument("key"),)),
+    StandIn("flush_tlb_kernel_range", Answer.FLUSH_RANGE, (Argument("start"), Argument("end"))),
+    StandIn("flush_tlb_all", Answer.FLUSH_ALL),
+    StandIn("memmap_pages_add", Answer.COUNT_MEMMAP, (_DELTA,)),
+    StandIn("memmap_boot_pages_add", Answer.COUNT_BOOT_MEMMAP, (_DELTA,)),
+    StandIn("lruvec_stat_mod_folio", Answer.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE)),
+    StandIn("__mod_lruvec_page_state", Answer.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE)),
+    StandIn("mod_node_page_state", Answer.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA)),
+    StandIn("__cond_resched", Answer.NOTHING),
+    StandIn("__SCT__cond_resched", Answer.NOTHING),
+    StandIn("__SCT__might_resched", Answer.NOTHING),
+    StandIn("kmemleak_free_part_phys", Answer.NOTHING, (Argument("pa"), Argument("size"))),
+    StandIn("kmemleak_not_leak", Answer.NOTHING, (Argument("pointer"),)),
+    StandIn("_printk", Answer.REPORT, (Argument("format"),)),
+    StandIn("__warn_printk", Answer.REPORT, (Argument("format"),)),
+    StandIn("__stack_chk_fail", Answer.REPORT),
+)
+
+
+def stand_ins_of(kernel: Kernel) -> tuple[PlacedStandIn, ...]:
+    """The stand-ins of a kernel, in the table's order.
+
+    Raises TypeInfoError where the kernel declares one of the functions otherwise than the table, SymbolError where a
+    name is that of several.
+    """
+    placed = []
+    for one in STAND_INS:
+        va = kernel.symbols.find(one.function)
+        if va is not None:
+            placed.append(PlacedStandIn(one, va, _checked(kernel, one)))
+    return tuple(placed)
+
+
+def outside_calls(kernel: Kernel) -> tuple[str, ...]:
+    """The functions that HVO's code calls directly, and that are neither HVO's nor stood in for: these run as they are.
+
+    Functions that cannot be disassembled are left out.
+    """
+    own = set(hvo_functions(kernel))
+    called: set[str] = set()
+    for name in own:
+        try:
+            called |= callees(kernel, name)
+        except HvolabError:
+            continue
+    answered = {one.function for one in STAND_INS}
+    return tuple(sorted(name for name in called - own - answered if "+" not in name))
+
+
+def _checked(kernel: Kernel, one: StandIn) -> str:
+    """The function's prototype in words, after checking that its arguments are those of the table."""
+    prototype = None if kernel.btf is None else kernel.types.prototype(one.function)
+    if prototype is None:
+        return ""
+    declared = [(parameter.size, parameter.signed) for parameter in prototype.parameters]
+    if declared[: len(one.arguments)] != _shapes(one.arguments):
+        raise TypeInfoError(
+            f"the kernel declares {prototype}, which is not what hvolab stands in for",
+            where=f"{kernel.image.release}, {one.function}",
+            rule=f"bytes and signs of its arguments: {_shapes(one.arguments)}",
+            remedy="this kernel's code cannot be run yet: add its form of the function to the table of stand-ins",
+        )
+    return str(prototype)
+
+
+def _shapes(arguments: Sequence[Argument]) -> list[tuple[int, bool]]:
+    return [(one.size, one.signed) for one in arguments]

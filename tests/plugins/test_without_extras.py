@@ -1,0 +1,45 @@
+"""Without the libraries of an extra everything else works, and what needs them says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_MISSING = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from hvolab.cli.app import main; main()"
+
+
+def hvolab(missing: tuple[str, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What hvolab prints where these modules cannot be imported."""
+    command = [sys.executable, "-c", _MISSING.format(missing=missing), *arguments]
+    paths = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "COLUMNS": "200", "HVOLAB_STRICT": "1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, encoding="utf-8", env=paths)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--arch", "x86_64", "--memory", "256M", "--hugepages", "2M=1", "--cpu", "emulated"),
+        ("verify", "--arch", "x86_64", "--mode", "4-level"),
+    ],
+)
+def test_who_wants_an_emulated_cpu_is_told_what_to_install(arguments: tuple[str, ...]) -> None:
+    done = hvolab(("unicorn",), *arguments)
+    assert done.returncode == 2
+    assert "pip install 'hvolab[emulation]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_needs_no_extra_works_without_any() -> None:
+    missing = ("unicorn", "capstone", "lz4", "lzallright", "platformdirs")
+    for arguments in (("arches", "riscv"), ("run", "--arch", "riscv", "--memory", "256M", "--hugepages", "2M=1")):
+        done = hvolab(missing, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_kernel_image_is_not_read_without_its_extra() -> None:
+    done = hvolab(("capstone", "lz4", "lzallright", "platformdirs"), "image", __file__)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "pip install 'hvolab[kernel]'" in done.stderr
