@@ -12,10 +12,7 @@ from tests.core.conformance.slips import in_mmu
 _NX, _PXN, _PXNTABLE = 1 << 63, 1 << 53, 1 << 59
 _READ_BIT = 1 << 1
 EFFECT, FLUSH = "every_sequence_does_what_its_effect_says", "every_flush_forgets_what_its_effect_says"
-ACCESSES, OTHER_MODES = (
-    "accesses_come_out_as_the_description_foretells",
-    "accesses_come_out_as_foretold_in_other_cpu_modes",
-)
+ACCESSES = "accesses_come_out_as_the_description_foretells"
 
 
 def part_of(architecture: Architecture) -> EmulationPart:
@@ -61,9 +58,7 @@ EXECUTED = (
 
 #: What a description can say of the MMU without contradicting itself, and no CPU does: no other check sees it.
 WALKED = (
-    Mutant(
-        "NX of a table not looked at", in_mmu(X86, execute=Permission(Match(_NX, 0))), ACCESSES, also=(OTHER_MODES,)
-    ),
+    Mutant("NX of a table not looked at", in_mmu(X86, execute=Permission(Match(_NX, 0))), ACCESSES),
     Mutant(
         "code that EL0 can write to, executed by EL1",
         in_mmu(ARM, execute=Permission(Match(_PXN, 0), Match(_PXNTABLE, 0))),
