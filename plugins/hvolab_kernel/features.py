@@ -96,6 +96,7 @@ _QUESTIONS: Final = (
     _Question("batches", ("hugetlb_vmemmap_optimize_folios",)),
     _Question("head moves to a new frame", called=("copy_page", "memcpy", "__memcpy"), callers=_OPTIMISING),
     _Question("tails share one page per zone and order", members=(("zone", "vmemmap_tails"),)),
+    _Question("walk names head and tail page", members=(("vmemmap_remap_walk", "vmemmap_tail"),)),
     _Question("flags in the walk", members=(("vmemmap_remap_walk", "flags"),)),
     _Question("waits for RCU", called=("synchronize_rcu",), callers=_OPTIMISING | _OTHERS),
     _Question("static key", ("hugetlb_optimize_vmemmap_key",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
+from hvolab.hvo.forms import V6_12, V6_12_117, HvoForm
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
@@ -11,8 +12,11 @@ from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 __all__ = [
     "ENOMEM",
     "ENOTSUPP",
+    "V6_12",
+    "V6_12_117",
     "HasOrder",
     "Hvo",
+    "HvoForm",
     "RemapFlag",
     "Sysctl",
     "VmemmapPages",

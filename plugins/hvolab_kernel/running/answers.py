@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine
 from hvolab.machine.gfp import Gfp
-from hvolab_kernel.stand_ins import Answer, Argument, StandIn
+from hvolab_kernel.stand_ins import Answer, StandIn
+
+from hvolab_unicorn.library import Registers
 
 from .placing import PlacedKernel
 
@@ -38,15 +40,16 @@ class Caller(Protocol):
         ...
 
 
-#: An answer, ready: it is given the emulator, and gives what the function returns, or None where it returns nothing.
-Carried = Callable[[Any], int | None]
+#: An answer, ready: it gives what the function returns, or None where it returns nothing.
+Carried = Callable[[], int | None]
 
 
 class Answers:
     """Answers for one CPU through its machine, which tells its listeners as it does for the engine."""
 
-    def __init__(self, machine: Machine, caller: Caller) -> None:
+    def __init__(self, machine: Machine, caller: Caller, registers: Registers) -> None:
         self._machine = machine
+        self._read = registers.read
         self._caller_placed = caller.placed
         self._registers = caller.arguments
         self._flush = caller.flush
@@ -59,12 +62,11 @@ class Answers:
     def method(self, one: StandIn) -> Carried:
         """What carries out a stand-in."""
         act = _ACTS[one.answer]
-        readers = [_reader(register, kind) for register, kind in zip(self._registers, one.arguments, strict=False)]
-        if not readers:
-            return lambda _: act(self, one)
+        read = self._read
+        arguments = tuple(zip(self._registers, one.arguments, strict=False))
 
-        def carried(uc: Any) -> int | None:
-            return act(self, one, *(read(uc) for read in readers))
+        def carried() -> int | None:
+            return act(self, one, *[kind.value(read(register)) for register, kind in arguments])
 
         return carried
 
@@ -162,10 +164,3 @@ _ACTS: dict[Answer, Callable[..., int | None]] = {
     Answer.REPORT: Answers._report,
     Answer.STOP: Answers._stop,
 }
-
-
-def _reader(register: int, kind: Argument) -> Callable[[Any], int]:
-    """What reads an argument from the emulator's registers."""
-    if kind.size == 8 and not kind.signed:
-        return lambda uc: int(uc.reg_read(register))
-    return lambda uc: kind.value(int(uc.reg_read(register)))

@@ -15,9 +15,6 @@ from hvolab_kernel.kernel import Kernel
 from .kernel_cpu import KernelCpu
 from .outcome import Outcome
 
-#: The generation whose functions have the engine's interface.
-_GENERATION: Final = "6.12"
-_SWITCH: Final = "vmemmap_optimize_enabled"
 _INT_BITS: Final = 32
 _LONG_BITS: Final = 64
 
@@ -54,7 +51,6 @@ class KernelHvo:
         self._layout = layout
         self._sizes: dict[int, VmemmapSizes] = {}
         self._hstates: dict[int, int] = {}
-        self._switch = kernel.symbols.find(_SWITCH)
         self._order = kernel.types.offset("hstate", "order")
         self._hstate_size = -(-kernel.types.size("hstate") // 64) * 64
         self.last: Outcome | None = None
@@ -106,12 +102,15 @@ class KernelHvo:
         self._batch("restore.end")
         return _signed(result, _LONG_BITS)
 
+    def reset(self) -> None:
+        """Bring the kernel's own data back to what they were before its first call: locks, counters, caches."""
+        self.kernel_cpu.placed.reset()
+        self._hstates.clear()
+
     # helpers
 
     def _call(self, function: str, *arguments: int) -> int:
         """Call a function and give what it returns; raises KernelBug with a backtrace where it does not."""
-        if self._switch is not None:
-            self.kernel_cpu.placed.write(self._switch, 1, int(self.machine.optimize_enabled))
         self.last = self.kernel_cpu.call(function, *arguments)
         return self.last.required().result
 

@@ -10,7 +10,7 @@ from hvolab.machine import Machine
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
 from hvolab_unicorn.faults import fault_of
-from hvolab_unicorn.library import unicorn
+from hvolab_unicorn.library import Registers, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
 
 from .answers import Answers, CannotAnswer
@@ -22,6 +22,8 @@ from .placing import PlacedKernel
 #: Microseconds that a call may take before it is stopped. Restoring 1 GiB takes less than one second.
 _TIME_LIMIT: Final = 60_000_000
 _WORD: Final = 8
+#: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
+_SWITCH: Final = "vmemmap_optimize_enabled"
 _MASK: Final = (1 << 64) - 1
 _ACCESSES: Final = (Access.READ, Access.WRITE, Access.EXECUTE)
 #: The stack of a call begins so many bytes below the end of its room, and is aligned to 16 bytes there.
@@ -53,13 +55,17 @@ class KernelCpu:
         memory = self.placed.memory
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
         self._find_registers()
+        self._registers = Registers(uc)
         self._set_up()
-        self._answers = Answers(machine, self)
+        self._answers = Answers(machine, self, self._registers)
         self._problem: BaseException | None = None
         self.findings: list[str] = []
         self.stand_ins = stand_ins_of(kernel)
         for one in self.stand_ins:
             self._hook(one)
+        #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
+        self._switch = kernel.symbols.find(_SWITCH)
+        self._switched = True
         self._clean = uc.context_save()
 
     def _find_registers(self) -> None:
@@ -85,6 +91,8 @@ class KernelCpu:
         if convention.current:
             uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
         self._top = placed.stack.end - _HEADROOM
+        words = placed.memory.word_view(placed.stack.pa, placed.stack.size // _WORD)
+        self._stack_words = memoryview(words.data).cast("B").cast("Q")
         #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
         self._exit = placed.data.end - 2 * _WORD
         self.flush()
@@ -92,6 +100,12 @@ class KernelCpu:
     def flush(self) -> None:
         """Forget every translation of this CPU."""
         self._uc.ctl(*self._flush)
+
+    def switch(self) -> None:
+        """Put HVO's switch where the machine has it."""
+        self._switched = self.machine.optimize_enabled
+        if self._switch is not None:
+            self.placed.write(self._switch, 1, int(self._switched))
 
     # stand-ins
 
@@ -111,21 +125,23 @@ class KernelCpu:
 
     def _answer(self, answer: Any) -> None:
         """Carry an answer out and return from the function that it is for."""
-        uc = self._uc
+        registers = self._registers
         try:
-            result = answer(uc)
+            result = answer()
         except BaseException as problem:  # noqa: BLE001 - it is raised again where the call was made
             self._problem = problem
-            uc.emu_stop()
+            self._uc.emu_stop()
             return
+        if self.machine.optimize_enabled is not self._switched:
+            self.switch()
         if result is not None:
-            uc.reg_write(self._result, result)
+            registers.write(self._result, result)
         if self._link is not None:
-            uc.reg_write(self._counter, uc.reg_read(self._link))
+            registers.write(self._counter, registers.read(self._link))
             return
-        stack = uc.reg_read(self._stack)
-        uc.reg_write(self._counter, self.placed.read(stack, _WORD))
-        uc.reg_write(self._stack, stack + _WORD)
+        stack = registers.read(self._stack)
+        registers.write(self._counter, self._stack_words[(stack - self.placed.stack.va) // _WORD])
+        registers.write(self._stack, stack + _WORD)
 
     # calls
 
@@ -136,21 +152,22 @@ class KernelCpu:
         for something that it cannot give.
         """
         va = self.kernel.symbols.address(function)
-        uc = self._uc
+        uc, write = self._uc, self._registers.write
         self._latch.clear()
         self._problem = None
         self.findings = []
         uc.context_restore(self._clean)
         self.flush()
+        self.switch()
         top = self._top
         if self._link is None:
             top -= _WORD
             self.placed.write(top, _WORD, self._exit)
         else:
-            uc.reg_write(self._link, self._exit)
-        uc.reg_write(self._stack, top)
+            write(self._link, self._exit)
+        write(self._stack, top)
         for register, value in zip(self.arguments, arguments, strict=False):
-            uc.reg_write(register, value)
+            write(register, value)
         failure = ""
         try:
             uc.emu_start(va, self._exit, self.time, 0)

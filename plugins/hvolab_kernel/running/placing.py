@@ -16,7 +16,7 @@ from hvolab.arch import Level, LinearOrigin, PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import Placement, initial_words
+from hvolab_kernel.initial_state import Placement, Word, initial_words
 from hvolab_kernel.kernel import Kernel
 
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
@@ -79,8 +79,8 @@ class PlacedKernel:
         self.root = self._new_table(target.mode.levels[0])
         self.tables = PageTables(self.memory, target, self.root)
         self._map(machine)
-        self._fill()
-        self._write_initial_state(machine)
+        self._words = self._initial_state(machine)
+        self.reset()
 
     def _check(self, machine: Machine) -> None:
         """Raise UsageError where the kernel is for another machine."""
@@ -139,11 +139,14 @@ class PlacedKernel:
             raise KernelImageError("the kernel does not tell where its text is", where=self.kernel.image.release)
         return pages
 
-    def _fill(self) -> None:
-        """Put the image's bytes into memory, and a copy of the per-CPU template."""
+    def reset(self) -> None:
+        """Put the image's bytes into memory, a copy of the per-CPU template, and what boot would have written."""
+        self.memory.view(self.image.pa, self.data.pa + self.data.size - self.image.pa)[:] = 0
         for segment in self.kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
+        for word in self._words:
+            self.write(word.va, word.size, word.value)
 
     def pa(self, va: int) -> int:
         """PA of a VA of the image or behind it."""
@@ -169,9 +172,9 @@ class PlacedKernel:
 
     # what boot writes
 
-    def _write_initial_state(self, machine: Machine) -> None:
-        mode = self._target.mode
-        kernel = self.kernel
+    def _initial_state(self, machine: Machine) -> tuple[Word, ...]:
+        """What boot would have written into the kernel's data."""
+        mode, kernel = self._target.mode, self.kernel
         placement = Placement(
             ram=machine.memory.base if mode.origin is LinearOrigin.RAM else 0,
             image=self.image.pa,
@@ -180,11 +183,10 @@ class PlacedKernel:
             text=self.image.va,
             levels=len(mode.levels),
         )
-        for word in initial_words(kernel, placement):
-            self.write(word.va, word.size, word.value)
         # the kernel's code walks and changes the machine's tables, not those that it would have built in its image
         pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
-        self.write(pgd, 8, machine.virt(machine.tables.root))
+        root = machine.virt(machine.tables.root)
+        return (*initial_words(kernel, placement), Word(pgd, 8, root, "init_mm.pgd, for who walks the kernel's tables"))
 
 
 def _aligned(size: int) -> int:
