@@ -13,7 +13,7 @@ from hvolab.machine import VmemmapBacking
 from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab_kernel.kernel import Kernel
 
-from .bed import Bed, HugePage
+from .bed import Bed, Result
 from .differences import Difference, differing_calls, differing_counters, differing_memory
 from .forms import form_of
 from .scenarios import Scenario, Step
@@ -105,34 +105,28 @@ class Comparer:
     def run(self, case: Case) -> tuple[list[Difference], int, int]:
         """Carry a case out on both sides: what differs, allocation calls, outside calls."""
         scenario, bed = case.scenario, self.bed(case.scenario)
-        bed.reset()
-        h = HugePage(scenario.order)
-        pfns = [bed.pfn(place, scenario.order) for place in scenario.places]
-        folios = [[side.make_folio(pfn, scenario.order) for pfn in pfns] for side in bed.sides]
-        found: list[Difference] = []
-        made = 0
-        for step in scenario.prelude:
-            found += self._step(bed, step, h, folios[0])[0]
+        folios, told = bed.prepare(scenario)
+        found = [difference for step, ours, theirs in told for difference in _differing(bed, step, ours, theirs)]
         for side in bed.sides:
             side.failure = case.policy()
             side.flip = scenario.flip
+        made = 0
         for step in scenario.steps:
-            more, calls = self._step(bed, step, h, folios[0])
-            found += more
-            made += calls
+            ours, theirs = bed.carry_out(step, scenario.order, folios)
+            found += _differing(bed, step, ours, theirs)
+            made += len(theirs[1])
         asked = max(side.failure.calls for side in bed.sides)
-        found += differing_counters(bed)
-        found += differing_memory(bed)
-        return found, asked, made
+        return [*found, *differing_counters(bed), *differing_memory(bed)], asked, made
 
-    def _step(self, bed: Bed, step: Step, h: HugePage, folios: Sequence[int]) -> tuple[list[Difference], int]:
-        (ours, our_calls), (theirs, their_calls) = (side.carry_out(step, h, folios) for side in bed.sides)
-        found = []
-        if ours != theirs:
-            found.append(Difference(f"result of {step}", str(theirs), str(ours)))
-        found += differing_calls(their_calls, our_calls, str(step))
-        found += [Difference(f"finding in {step}", text, "") for text in bed.findings]
-        return found, len(their_calls)
+
+def _differing(bed: Bed, step: Step, ours: Result, theirs: Result) -> list[Difference]:
+    """What differs between what a step gave, the engine's side first."""
+    found = []
+    if ours[0] != theirs[0]:
+        found.append(Difference(f"result of {step}", str(theirs[0]), str(ours[0])))
+    found += differing_calls(theirs[1], ours[1], str(step))
+    found += [Difference(f"finding in {step}", text, "") for text in bed.findings]
+    return found
 
 
 def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[Case]:

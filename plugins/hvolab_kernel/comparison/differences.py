@@ -47,7 +47,9 @@ def differing_calls(kernel: Sequence[Call], engine: Sequence[Call], step: str) -
 
 def differing_counters(bed: Bed) -> list[Difference]:
     """Counters, the static key, grace periods, and frames that are free."""
-    kernel, engine = (_counters(side.machine) for side in (bed.kernel, bed.engine))
+    kernel, engine = (
+        _counters(side.machine) | {"free frames": side.frames.free_frames} for side in (bed.kernel, bed.engine)
+    )
     return [Difference(name, f"{kernel[name]}", f"{engine[name]}") for name in kernel if kernel[name] != engine[name]]
 
 
@@ -56,7 +58,6 @@ def _counters(machine: Machine) -> dict[str, int]:
         **asdict(machine.counters),
         "static key": machine.key,
         "grace periods": machine.grace_periods,
-        "free frames": machine.frames.free_frames if hasattr(machine.frames, "free_frames") else 0,
     }
 
 
@@ -85,10 +86,10 @@ def differing_memory(bed: Bed) -> list[Difference]:
 
 def _ranges(sides: Iterable[Side]) -> list[tuple[int, int]]:
     """Ranges of frames to look at: what was in use, and what was handed out since."""
-    ranges: list[tuple[int, int]] = []
+    ranges: tuple[tuple[int, int], ...] = ()
     since: set[int] = set()
     for side in sides:
-        ranges = side.used
+        ranges = side.state.used
         since |= {pfn - side.machine.memory.first_pfn for pfn in side.handed_out}
     return [*ranges, *((frame, frame + 1) for frame in sorted(since))]
 

@@ -16,7 +16,8 @@ from hvolab.units import format_short
 _ORDERS: Final = (6, 7, 8, 13)
 #: The largest huge page that is tried.
 _LARGEST: Final = 1 << 30
-_GIGANTIC: Final = 10
+#: Folios of higher orders need a machine of gigabytes.
+_GIGANTIC: Final = 13
 
 
 class Operation(enum.Enum):
@@ -73,7 +74,7 @@ class Scenario:
     @property
     def gigantic(self) -> bool:
         """Whether its folios need a large machine."""
-        return self.order > _GIGANTIC + 8
+        return self.order > _GIGANTIC
 
 
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE

@@ -120,6 +120,8 @@ class KernelHvo:
         if va is None:
             placed = self.kernel_cpu.placed
             va = placed.data.va + self._hstate_size * len(self._hstates)
+            if va + 2 * self._hstate_size > placed.data.end:
+                raise UsageError(f"no room for a struct hstate more: there are {len(self._hstates)}")
             placed.write(va + self._order, 4, h.order)
             self._hstates[h.order] = va
         return va

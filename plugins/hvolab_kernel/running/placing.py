@@ -20,7 +20,7 @@ from hvolab_kernel.initial_state import Placement, Word, initial_words
 from hvolab_kernel.kernel import Kernel
 
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
-_STACK, _DATA, _TABLES = 64 << 10, 64 << 10, 2 << 20
+_STACK, _DATA, _TABLES = 64 << 10, 256 << 10, 2 << 20
 #: What begins behind the image is aligned so.
 _ALIGNMENT = 2 << 20
 #: Where a kernel's code is that may run: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. What x86_64
