@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
 from hvolab.hvo.forms import V6_12, V6_12_117, HvoForm
+from hvolab.hvo.interface import EngineMaker, HvoEngine
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
@@ -14,8 +15,10 @@ __all__ = [
     "ENOTSUPP",
     "V6_12",
     "V6_12_117",
+    "EngineMaker",
     "HasOrder",
     "Hvo",
+    "HvoEngine",
     "HvoForm",
     "RemapFlag",
     "Sysctl",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .bed import Bed
+from .choosing import target_of
 from .comparing import Comparer, Comparison, compare
 from .differences import Difference
 from .scenarios import Operation, Scenario, Step, scenarios_of
 
-__all__ = ["Bed", "Comparer", "Comparison", "Difference", "Operation", "Scenario", "Step", "compare", "scenarios_of"]
+__all__ = ["Bed", "Comparer", "Comparison", "Difference", "Operation", "Scenario", "Step", "compare", "scenarios_of", "target_of"]

@@ -34,7 +34,7 @@ def form_of(kernel: Kernel) -> HvoForm:
         raise UsageError(
             f"the engine does not model this kernel's HVO: {features.summary}",
             where=kernel.image.release,
-            rule="; ".join(not_modelled(features)),
+            rule="; ".join(not_modelled(features)) if features.generation else "",
             remedy="compare a kernel of the generation 6.12",
         )
     return V6_12_117 if features.has(_NAMES_BOTH) else V6_12
