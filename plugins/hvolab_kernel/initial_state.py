@@ -171,5 +171,7 @@ def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
         if one.member:
             va += kernel.types.offset(one.struct, one.member)
         name = f"{one.symbol}.{one.member}" if one.member else one.symbol
-        words.append(Word(va + one.offset, one.size, one.value(placement) % (1 << 8 * one.size), f"{name}, for {one.why}"))
+        words.append(
+            Word(va + one.offset, one.size, one.value(placement) % (1 << 8 * one.size), f"{name}, for {one.why}")
+        )
     return tuple(words)

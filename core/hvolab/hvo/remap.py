@@ -250,7 +250,9 @@ class VmemmapRemap:
         if self.machine.trace.listeners:
             raws = raws.copy()  # events tell what was there
         frames = self._target.page_frames(raws)
-        if walk.reuse_pfn is None and (self.form.walks_head or walk.action is Action.REMAP):  # the first entry of all tells the page to reuse, and stays
+        if walk.reuse_pfn is None and (
+            self.form.walks_head or walk.action is Action.REMAP
+        ):  # the first entry of all tells the page to reuse, and stays
             walk.reuse_pfn = int(frames[0])
             walk.nr_walked += 1
             if count == 1:

@@ -8,4 +8,15 @@ from .comparing import Comparer, Comparison, compare
 from .differences import Difference
 from .scenarios import Operation, Scenario, Step, scenarios_of
 
-__all__ = ["Bed", "Comparer", "Comparison", "Difference", "Operation", "Scenario", "Step", "compare", "scenarios_of", "target_of"]
+__all__ = [
+    "Bed",
+    "Comparer",
+    "Comparison",
+    "Difference",
+    "Operation",
+    "Scenario",
+    "Step",
+    "compare",
+    "scenarios_of",
+    "target_of",
+]

@@ -223,9 +223,7 @@ class Bed:
     engine, kernel  the side of the engine, which follows ``form``, and that of the kernel's own code
     """
 
-    def __init__(
-        self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking
-    ) -> None:
+    def __init__(self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing)
         self.target = target
         # such a vmemmap lies where the first folio of what it describes would be
@@ -234,6 +232,7 @@ class Bed:
         self.engine = Side(machine, Hvo(machine, form=form))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
+        self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
         self.kernel = Side(machine, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []

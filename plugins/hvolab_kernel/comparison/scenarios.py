@@ -87,7 +87,8 @@ _APART: Final = (Place(), Place(1), Place(2))
 _BATCH: Final = (0, 1, 2)
 
 #: Name, places, prelude, steps, flip.
-_SINGLE: Final = (
+_Story = tuple[str, tuple[Place, ...], tuple[Step, ...], tuple[Step, ...], int]
+_SINGLE: Final[tuple[_Story, ...]] = (
     ("optimise", _ONE, (), (Step(_O),), 0),
     ("restore", _ONE, (Step(_O),), (Step(_R),), 0),
     ("restore what is not optimised", _ONE, (), (Step(_R),), 0),
@@ -97,7 +98,7 @@ _SINGLE: Final = (
     ("switched off once optimised", _ONE, (Step(_O), Step(_OFF, ())), (Step(_R), Step(_O)), 0),
     ("switched on again", _ONE, (Step(_OFF, ()), Step(_O), Step(_ON, ())), (Step(_O),), 0),
 )
-_NEIGHBOURS: Final = (
+_NEIGHBOURS: Final[tuple[_Story, ...]] = (
     ("optimise, its PMD split by a neighbour", _TWO, (Step(_O, (1,)),), (Step(_O),), 0),
     ("restore beside an optimised neighbour", _TWO, (Step(_O), Step(_O, (1,))), (Step(_R),), 0),
     ("batch below one PMD", _THREE, (), (Step(_OL, _BATCH),), 0),
@@ -115,7 +116,7 @@ _NEIGHBOURS: Final = (
     ("restore a list, none optimised", _THREE, (), (Step(_RL, _BATCH),), 0),
     ("restore a list, and optimise it again", _THREE, (Step(_OL, _BATCH),), (Step(_RL, _BATCH), Step(_OL, _BATCH)), 0),
 )
-_GIANT_LISTS: Final = (
+_GIANT_LISTS: Final[tuple[_Story, ...]] = (
     ("batch of one", _ONE, (), (Step(_OL, (0,)),), 0),
     ("restore a batch of one", _ONE, (Step(_OL, (0,)),), (Step(_RL, (0,)),), 0),
 )

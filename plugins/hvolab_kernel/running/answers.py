@@ -50,10 +50,9 @@ class Answers:
     def __init__(self, machine: Machine, caller: Caller, registers: Registers) -> None:
         self._machine = machine
         self._read = registers.read
-        self._caller_placed = caller.placed
+        self._caller = caller  # a weak one: the emulator holds what answers, and must not hold itself
+        self._placed = caller.placed
         self._registers = caller.arguments
-        self._flush = caller.flush
-        self._note = lambda text: caller.findings.append(text)
         pages = machine.struct_pages
         self._page, self._pfn = pages.va, pages.pfn
         self._linear = machine.virt(0)
@@ -72,95 +71,113 @@ class Answers:
 
     # allocating
 
-    def _allocate(self, _: StandIn, gfp: int, order: int, node: int | None = None) -> int:
+    def allocate(self, _: StandIn, gfp: int, order: int, node: int | None = None) -> int:
+        """A block: its struct page, or null."""
         pfn = self._machine.alloc_pages(gfp, order, node)
         return 0 if pfn is None else self._page(pfn)
 
-    def _allocate_address(self, _: StandIn, gfp: int, order: int) -> int:
+    def allocate_address(self, _: StandIn, gfp: int, order: int) -> int:
+        """A block: its VA, or 0."""
         pfn = self._machine.alloc_pages(gfp, order)
         return 0 if pfn is None else self._machine.page_to_virt(pfn)
 
-    def _allocate_zeroed(self, one: StandIn, gfp: int) -> int:
-        return self._allocate_address(one, gfp | _ZERO, 0)
+    def allocate_zeroed(self, one: StandIn, gfp: int) -> int:
+        """A zeroed frame: its VA, or 0."""
+        return self.allocate_address(one, gfp | _ZERO, 0)
 
     # freeing
 
-    def _free(self, _: StandIn, page: int, order: int) -> None:
+    def free(self, _: StandIn, page: int, order: int) -> None:
+        """Take a block back."""
         self._machine.free_pages(self._pfn(page), order)
 
-    def _free_address(self, _: StandIn, va: int, order: int) -> None:
+    def free_address(self, _: StandIn, va: int, order: int) -> None:
+        """Take a block back, by its VA."""
         self._machine.free_pages((va - self._linear) >> self._shift, order)
 
-    def _free_table(self, _: StandIn, page: int) -> None:
+    def free_table(self, _: StandIn, page: int) -> None:
+        """Take the frame of a page table back."""
         self._machine.free_pages(self._pfn(page), 0)
 
-    def _free_boot(self, _: StandIn, page: int) -> None:
+    def free_boot(self, _: StandIn, page: int) -> None:
+        """Take a frame of boot's back."""
         self._machine.free_bootmem_run(np.array([self._pfn(page)], dtype=np.int64))
 
-    def _split(self, _: StandIn, page: int, order: int) -> None:
+    def split(self, _: StandIn, page: int, order: int) -> None:
+        """Make single frames of a block."""
         self._machine.split_page(self._pfn(page), order)
 
     # the rest
 
-    def _grace_period(self, _: StandIn) -> None:
+    def grace_period(self, _: StandIn) -> None:
+        """Wait for a grace period."""
         self._machine.synchronize_rcu()
 
-    def _key_up(self, _: StandIn, key: int) -> int:
+    def key_up(self, _: StandIn, key: int) -> int:
+        """Raise the static key."""
         del key
         self._machine.change_key(1)
         return 1
 
-    def _key_down(self, _: StandIn, key: int) -> None:
+    def key_down(self, _: StandIn, key: int) -> None:
+        """Lower the static key."""
         del key
         self._machine.change_key(-1)
 
-    def _flush_range(self, _: StandIn, start: int, end: int) -> None:
+    def flush_range(self, _: StandIn, start: int, end: int) -> None:
+        """Flush a range of VAs on every CPU, this one included."""
         self._machine.flush_tlb_kernel_range(start, end)
-        self._flush()
+        self._caller.flush()
 
-    def _flush_all(self, _: StandIn) -> None:
+    def flush_all(self, _: StandIn) -> None:
+        """Flush everything on every CPU, this one included."""
         self._machine.flush_tlb_all()
-        self._flush()
+        self._caller.flush()
 
-    def _count_memmap(self, _: StandIn, delta: int) -> None:
+    def count_memmap(self, _: StandIn, delta: int) -> None:
+        """Add to nr_memmap_pages."""
         self._machine.memmap_pages_add(delta)
 
-    def _count_boot_memmap(self, _: StandIn, delta: int) -> None:
+    def count_boot_memmap(self, _: StandIn, delta: int) -> None:
+        """Add to nr_memmap_boot_pages."""
         self._machine.memmap_boot_pages_add(delta)
 
-    def _nothing(self, _: StandIn, *arguments: int) -> int:
+    def nothing(self, _: StandIn, *arguments: int) -> int:
+        """Do nothing."""
         del arguments
         return 0
 
-    def _report(self, one: StandIn, pointer: int = 0) -> int:
-        placed = self._caller_placed
+    def report(self, one: StandIn, pointer: int = 0) -> int:
+        """Note that it was called, and with which text."""
+        placed = self._placed
         text = placed.read_text(pointer) if pointer and placed.holds(pointer) else ""
-        self._note(f"{one.function}() was called" + (f": {text.strip()}" if text else ""))
+        self._caller.findings.append(f"{one.function}() was called" + (f": {text.strip()}" if text else ""))
         return 0
 
-    def _stop(self, one: StandIn) -> int:
+    def stop(self, one: StandIn) -> int:
+        """Raise CannotAnswer."""
         raise CannotAnswer(f"{one.function}() was called")
 
 
 _ACTS: dict[Answer, Callable[..., int | None]] = {
-    Answer.ALLOCATE: Answers._allocate,
-    Answer.ALLOCATE_ADDRESS: Answers._allocate_address,
-    Answer.ALLOCATE_ZEROED: Answers._allocate_zeroed,
-    Answer.FREE: Answers._free,
-    Answer.FREE_ADDRESS: Answers._free_address,
-    Answer.FREE_TABLE: Answers._free_table,
-    Answer.FREE_BOOT: Answers._free_boot,
-    Answer.SPLIT: Answers._split,
-    Answer.COUNT_MANAGED: Answers._nothing,
-    Answer.GRACE_PERIOD: Answers._grace_period,
-    Answer.KEY_UP: Answers._key_up,
-    Answer.KEY_DOWN: Answers._key_down,
-    Answer.FLUSH_RANGE: Answers._flush_range,
-    Answer.FLUSH_ALL: Answers._flush_all,
-    Answer.COUNT_MEMMAP: Answers._count_memmap,
-    Answer.COUNT_BOOT_MEMMAP: Answers._count_boot_memmap,
-    Answer.COUNT_OTHER: Answers._nothing,
-    Answer.NOTHING: Answers._nothing,
-    Answer.REPORT: Answers._report,
-    Answer.STOP: Answers._stop,
+    Answer.ALLOCATE: Answers.allocate,
+    Answer.ALLOCATE_ADDRESS: Answers.allocate_address,
+    Answer.ALLOCATE_ZEROED: Answers.allocate_zeroed,
+    Answer.FREE: Answers.free,
+    Answer.FREE_ADDRESS: Answers.free_address,
+    Answer.FREE_TABLE: Answers.free_table,
+    Answer.FREE_BOOT: Answers.free_boot,
+    Answer.SPLIT: Answers.split,
+    Answer.COUNT_MANAGED: Answers.nothing,
+    Answer.GRACE_PERIOD: Answers.grace_period,
+    Answer.KEY_UP: Answers.key_up,
+    Answer.KEY_DOWN: Answers.key_down,
+    Answer.FLUSH_RANGE: Answers.flush_range,
+    Answer.FLUSH_ALL: Answers.flush_all,
+    Answer.COUNT_MEMMAP: Answers.count_memmap,
+    Answer.COUNT_BOOT_MEMMAP: Answers.count_boot_memmap,
+    Answer.COUNT_OTHER: Answers.nothing,
+    Answer.NOTHING: Answers.nothing,
+    Answer.REPORT: Answers.report,
+    Answer.STOP: Answers.stop,
 }

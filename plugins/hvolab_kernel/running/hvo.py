@@ -7,14 +7,19 @@ from typing import Final
 from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
-from hvolab.trace import Batch, FolioStep
+from hvolab.trace import Batch
 from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.features import features_of
 from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.listing import returns_from
 
+from .following import COPY_FUNCTIONS, FOLIO_FUNCTIONS, Follower
 from .kernel_cpu import KernelCpu
 from .outcome import Outcome
 
+_CALLERS: Final = tuple(
+    f"hugetlb_vmemmap_{what}_folio{plural}" for what in ("optimize", "restore") for plural in ("", "s")
+)
 _INT_BITS: Final = 32
 _LONG_BITS: Final = 64
 
@@ -54,6 +59,7 @@ class KernelHvo:
         self._order = kernel.types.offset("hstate", "order")
         self._hstate_size = -(-kernel.types.size("hstate") // 64) * 64
         self.last: Outcome | None = None
+        self._follow()
         if layout.size != kernel.types.size("page"):
             raise UsageError(
                 f"the kernel's struct page has {kernel.types.size('page')} bytes, the machine's {layout.size}"
@@ -72,22 +78,34 @@ class KernelHvo:
         private = self.cpu.load_word(folio + self._layout.private)
         return bool(private >> self._layout.hpg_vmemmap_optimized & 1)
 
+    def _follow(self) -> None:
+        """Tell listeners of what happens to each folio, also within a batch, and of pages that are copied."""
+        cpu, symbols = self.kernel_cpu, self.kernel.symbols
+        follower = self._follower = Follower(self.machine, self.cpu)
+        for name, what in FOLIO_FUNCTIONS.items():
+            va = symbols.find(name)
+            if va is None:
+                continue
+            cpu.follow(va, lambda _, folio, what=what: follower.folio(what, folio), 2)
+            for caller in _CALLERS:
+                for back in returns_from(self.kernel, caller, va):
+                    cpu.follow(back, follower.done)
+        size = self.machine.target.mode.page_size
+        page, some = map(symbols.find, COPY_FUNCTIONS)
+        if page is not None:
+            cpu.follow(page, lambda to, source: follower.copied(to, source, size), 2)
+        if some is not None:
+            cpu.follow(some, follower.copied, 3)
+
     # the engine's methods
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Call hugetlb_vmemmap_optimize_folio() of the kernel."""
-        begun = self._begin("optimize", folio, optimized=False)
         self._call("hugetlb_vmemmap_optimize_folio", self._hstate(h), folio)
-        if begun:
-            self._end("optimize", folio, 0)
 
     def restore_folio(self, h: HasOrder, folio: int) -> int:
         """Call hugetlb_vmemmap_restore_folio() of the kernel: 0 or a negative errno."""
-        begun = self._begin("restore", folio, optimized=True)
-        result = _signed(self._call("hugetlb_vmemmap_restore_folio", self._hstate(h), folio), _INT_BITS)
-        if begun:
-            self._end("restore", folio, result)
-        return result
+        return _signed(self._call("hugetlb_vmemmap_restore_folio", self._hstate(h), folio), _INT_BITS)
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
@@ -112,6 +130,7 @@ class KernelHvo:
     def _call(self, function: str, *arguments: int) -> int:
         """Call a function and give what it returns; raises KernelBug with a backtrace where it does not."""
         self.last = self.kernel_cpu.call(function, *arguments)
+        self._follower.done()
         return self.last.required().result
 
     def _hstate(self, h: HasOrder) -> int:
@@ -125,17 +144,6 @@ class KernelHvo:
             placed.write(va + self._order, 4, h.order)
             self._hstates[h.order] = va
         return va
-
-    def _begin(self, what: str, folio: int, *, optimized: bool) -> bool:
-        """Tell listeners that a folio's turn begins, if something will be done with it."""
-        trace = self.machine.trace
-        if not trace.listeners or self.folio_optimized(folio) is not optimized:
-            return False
-        trace.emit(FolioStep(f"{what}.begin", folio))
-        return True
-
-    def _end(self, what: str, folio: int, result: int) -> None:
-        self.machine.trace.emit(FolioStep(f"{what}.end", folio, result))
 
     def _batch(self, step: str) -> None:
         if self.machine.trace.listeners:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 from hvolab.arch import Access, Fault
@@ -18,6 +19,7 @@ from .backtrace import return_addresses
 from .calling import convention_of
 from .outcome import Ending, Outcome
 from .placing import PlacedKernel
+from .watching import EntryWatch
 
 #: Microseconds that a call may take before it is stopped. Restoring 1 GiB takes less than one second.
 _TIME_LIMIT: Final = 60_000_000
@@ -57,7 +59,7 @@ class KernelCpu:
         self._find_registers()
         self._registers = Registers(uc)
         self._set_up()
-        self._answers = Answers(machine, self, self._registers)
+        self._answers = Answers(machine, weakref.proxy(self), self._registers)
         self._problem: BaseException | None = None
         self.findings: list[str] = []
         self.stand_ins = stand_ins_of(kernel)
@@ -66,6 +68,9 @@ class KernelCpu:
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         self._switched = True
+        #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
+        self.watching = True
+        self.watch = EntryWatch(machine, uc)
         self._clean = uc.context_save()
 
     def _find_registers(self) -> None:
@@ -117,13 +122,13 @@ class KernelCpu:
         def entered(_: Any, __: int, ___: int, ____: object) -> None:
             cpu = own()
             if cpu is not None:
-                cpu._answer(answer)
+                cpu.answer(answer)
 
         uc = self._uc
         kind = unicorn().unicorn_const.UC_HOOK_CODE
         type(uc).hook_add(weakref.proxy(uc), kind, entered, None, one.va, one.va)
 
-    def _answer(self, answer: Any) -> None:
+    def answer(self, answer: Any) -> None:
         """Carry an answer out and return from the function that it is for."""
         registers = self._registers
         try:
@@ -142,6 +147,20 @@ class KernelCpu:
         stack = registers.read(self._stack)
         registers.write(self._counter, self._stack_words[(stack - self.placed.stack.va) // _WORD])
         registers.write(self._stack, stack + _WORD)
+
+    def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
+        """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
+
+        To be done before the first call: code that is translated already is not looked at again.
+        """
+        registers, read = self.arguments[:arguments], self._registers.read
+
+        def reached(_: Any, __: int, ___: int, ____: object) -> None:
+            hear(*map(read, registers))
+
+        uc = self._uc
+        kind = unicorn().unicorn_const.UC_HOOK_CODE
+        type(uc).hook_add(weakref.proxy(uc), kind, reached, None, va, va)
 
     # calls
 
@@ -170,9 +189,12 @@ class KernelCpu:
             write(register, value)
         failure = ""
         try:
+            self.watch.begin(wanted=self.watching and bool(self.machine.trace.listeners))
             uc.emu_start(va, self._exit, self.time, 0)
         except self._failure as failed:
             failure = str(failed)
+        finally:
+            self.watch.end()
         if self._problem is None and not failure and self._latch.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
@@ -213,7 +235,7 @@ class KernelCpu:
             place=self.kernel.describe(at),
             what=what,
             fault=fault,
-            backtrace=(self.kernel.describe(at), *self._backtrace(at, stack)),
+            backtrace=(self.kernel.describe(at), *self._backtrace(stack)),
             findings=tuple(self.findings),
         )
 
@@ -225,12 +247,12 @@ class KernelCpu:
     def _bug(self, va: int) -> str:
         """What stands at the VA, if it is an instruction that BUG() is made of."""
         for code, name in self._convention.bugs:
-            if self.placed.image.va <= va < self.placed.image.end:
-                if self.placed.memory.view(self.placed.pa(va), len(code)).tobytes() == code:
-                    return name
+            inside = self.placed.image.va <= va < self.placed.image.end
+            if inside and self.placed.memory.view(self.placed.pa(va), len(code)).tobytes() == code:
+                return name
         return ""
 
-    def _backtrace(self, at: int, stack: int) -> tuple[str, ...]:
+    def _backtrace(self, stack: int) -> tuple[str, ...]:
         placed = self.placed
         if not placed.stack.va <= stack <= placed.stack.end:
             return ("the stack pointer is not in the stack",)
@@ -238,5 +260,4 @@ class KernelCpu:
         words = placed.memory.word_view(placed.pa(stack & -_WORD), max(0, size) // _WORD).tolist()
         if self._link is not None:
             words.insert(0, self._uc.reg_read(self._link))
-        del at
         return return_addresses(self.kernel, words)
