@@ -267,8 +267,7 @@ class Bed:
         for side in self.sides:
             side.rebuild()
             self._folios = [side.make_folio(pfn, scenario.order) for pfn in pfns]
-        for step in scenario.prelude:
-            told.append((step, *self.carry_out(step, scenario.order, self._folios)))
+        told += [(step, *self.carry_out(step, scenario.order, self._folios)) for step in scenario.prelude]
         for side in self.sides:
             side.remember()
         self._prepared = key

@@ -54,24 +54,24 @@ def calls_of(events: Iterable[Event]) -> list[Call]:
 
 def in_words(call: Call | None) -> str:
     """A call as a reader is told it."""
-    match call:
-        case None:
-            return "no further call"
-        case ("allocate", gfp, order, node, pfn):
-            where = "" if node is None else f", node {node}"
-            return f"allocate({describe(gfp)}, order {order}{where}) = {'null' if pfn is None else f'PFN {pfn:#x}'}"
-        case ("free", how, order, pfn):
-            return f"{how}(PFN {pfn:#x}, order {order})"
-        case ("split", pfn, order):
-            return f"split_page(PFN {pfn:#x}, order {order})"
-        case ("key", delta):
-            return f"static key {delta:+d}"
-        case ("rcu",):
-            return "synchronize_rcu()"
-        case ("count", counter, delta):
-            return f"{counter} {delta:+d}"
-        case ("flush range", start, end):
-            return f"flush_tlb_kernel_range({start:#x}, {end:#x})"
-        case ("flush all",):
-            return "flush_tlb_all()"
-    return " ".join(map(str, call))
+    if call is None:
+        return "no further call"
+    name, *arguments = call
+    return _WORDS[name](*arguments)
+
+
+def _allocation(gfp: int, order: int, node: int | None, pfn: int | None) -> str:
+    where = "" if node is None else f", node {node}"
+    return f"allocate({describe(gfp)}, order {order}{where}) = {'null' if pfn is None else f'PFN {pfn:#x}'}"
+
+
+_WORDS: Final[dict[str, Callable[..., str]]] = {
+    "allocate": _allocation,
+    "free": lambda how, order, pfn: f"{how}(PFN {pfn:#x}, order {order})",
+    "split": lambda pfn, order: f"split_page(PFN {pfn:#x}, order {order})",
+    "key": lambda delta: f"static key {delta:+d}",
+    "rcu": lambda: "synchronize_rcu()",
+    "count": lambda counter, delta: f"{counter} {delta:+d}",
+    "flush range": lambda start, end: f"flush_tlb_kernel_range({start:#x}, {end:#x})",
+    "flush all": lambda: "flush_tlb_all()",
+}

@@ -23,7 +23,7 @@ def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] |
 
 
 def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scenario, ...]:
-    """The scenarios whose names contain one of the texts, all of them where none is given.
+    """The scenarios whose names contain one of the texts, from the beginning of a word; all where none is given.
 
     Raises UsageError for a text that none contains.
     """
@@ -31,8 +31,13 @@ def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scen
     if not wanted:
         return known
     for text in wanted:
-        if not any(text in one.name for one in known):
+        if not any(_names(one, text) for one in known):
             raise UsageError(
                 f"no scenario's name contains {text!r}", remedy="hvolab kernel IMAGE --list shows their names"
             )
-    return tuple(one for one in known if any(text in one.name for text in wanted))
+    return tuple(one for one in known if any(_names(one, text) for text in wanted))
+
+
+def _names(scenario: Scenario, text: str) -> bool:
+    """Whether the scenario's name contains the text, and a word begins there: `2M` does not choose `32M`."""
+    return f" {text}" in f" {scenario.name}"

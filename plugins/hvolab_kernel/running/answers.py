@@ -11,7 +11,6 @@ from hvolab.errors import HvolabError
 from hvolab.machine import Machine
 from hvolab.machine.gfp import Gfp
 from hvolab_kernel.stand_ins import Answer, StandIn
-
 from hvolab_unicorn.library import Registers
 
 from .placing import PlacedKernel
