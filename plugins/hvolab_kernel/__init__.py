@@ -45,5 +45,5 @@ def hvolab_commands(app: typer.Typer) -> None:
     from .kernel_command import kernel  # noqa: PLC0415
 
     app.command("image")(image)
-    app.command("kernel")(kernel)
     app.command("disasm")(disasm)
+    app.command("kernel")(kernel)

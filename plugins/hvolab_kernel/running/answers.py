@@ -59,7 +59,7 @@ class Answers:
 
     def method(self, one: StandIn) -> Carried:
         """What carries out a stand-in."""
-        act = _ACTS[one.answer]
+        act = ACTS[one.answer]
         read = self._read
         arguments = tuple(zip(self._registers, one.arguments, strict=False))
 
@@ -158,7 +158,8 @@ class Answers:
         raise CannotAnswer(f"{one.function}() was called")
 
 
-_ACTS: dict[Answer, Callable[..., int | None]] = {
+#: What carries out each answer.
+ACTS: dict[Answer, Callable[..., int | None]] = {
     Answer.ALLOCATE: Answers.allocate,
     Answer.ALLOCATE_ADDRESS: Answers.allocate_address,
     Answer.ALLOCATE_ZEROED: Answers.allocate_zeroed,

@@ -15,6 +15,7 @@ class CallingConvention:
     result     that of the result
     counter    the program counter
     stack      the stack pointer
+    back       the instruction that returns, little-endian
     link       the register with the return address; empty: it is on the stack
     per_cpu    the register that per-CPU data is reached through; empty: none that has to be set
     current    the register that holds the current task; empty: none
@@ -25,6 +26,7 @@ class CallingConvention:
     result: str
     counter: str
     stack: str
+    back: bytes
     link: str = ""
     per_cpu: str = ""
     current: str = ""
@@ -39,6 +41,7 @@ CONVENTIONS = {
         "RAX",
         "RIP",
         "RSP",
+        b"\xc3",
         per_cpu="GS_BASE",
         bugs=((b"\x0f\x0b", "ud2"), (b"\xcc", "int3")),
     ),
@@ -47,6 +50,7 @@ CONVENTIONS = {
         "A0",
         "PC",
         "SP",
+        b"\x82\x80",
         link="RA",
         current="TP",
         bugs=((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak")),

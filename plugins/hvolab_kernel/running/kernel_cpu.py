@@ -14,7 +14,7 @@ from hvolab_unicorn.faults import fault_of
 from hvolab_unicorn.library import Registers, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
 
-from .answers import Answers, CannotAnswer
+from .answers import Answers, CannotAnswer, Carried
 from .backtrace import return_addresses
 from .calling import convention_of
 from .outcome import Ending, Outcome
@@ -96,8 +96,6 @@ class KernelCpu:
         if convention.current:
             uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
         self._top = placed.stack.end - _HEADROOM
-        words = placed.memory.word_view(placed.stack.pa, placed.stack.size // _WORD)
-        self._stack_words = memoryview(words.data).cast("B").cast("Q")
         #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
         self._exit = placed.data.end - 2 * _WORD
         self.flush()
@@ -115,7 +113,11 @@ class KernelCpu:
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
-        """Answer for a function at its entry; through weak references, or the emulator would hold itself."""
+        """Answer for a function at its entry, where an instruction that returns stands in for its code.
+
+        Through weak references, or the emulator would hold itself.
+        """
+        self.placed.replace(one.va, self._convention.back)
         own = weakref.ref(self)
         answer = self._answers.method(one.stand_in)
 
@@ -124,13 +126,14 @@ class KernelCpu:
             if cpu is not None:
                 cpu.answer(answer)
 
-        uc = self._uc
-        kind = unicorn().unicorn_const.UC_HOOK_CODE
-        type(uc).hook_add(weakref.proxy(uc), kind, entered, None, one.va, one.va)
+        self._add_hook(entered, one.va)
 
-    def answer(self, answer: Any) -> None:
-        """Carry an answer out and return from the function that it is for."""
-        registers = self._registers
+    def _add_hook(self, hear: Callable[[Any, int, int, object], None], va: int) -> None:
+        kind = unicorn().unicorn_const.UC_HOOK_CODE
+        type(self._uc).hook_add(weakref.proxy(self._uc), kind, hear, None, va, va)
+
+    def answer(self, answer: Carried) -> None:
+        """Carry an answer out, before the CPU returns from the function that it is for."""
         try:
             result = answer()
         except BaseException as problem:  # noqa: BLE001 - it is raised again where the call was made
@@ -140,27 +143,22 @@ class KernelCpu:
         if self.machine.optimize_enabled is not self._switched:
             self.switch()
         if result is not None:
-            registers.write(self._result, result)
-        if self._link is not None:
-            registers.write(self._counter, registers.read(self._link))
-            return
-        stack = registers.read(self._stack)
-        registers.write(self._counter, self._stack_words[(stack - self.placed.stack.va) // _WORD])
-        registers.write(self._stack, stack + _WORD)
+            self._registers.write(self._result, result)
 
     def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
         """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
 
+        Only where somebody listens to the machine, to whom it could be told.
         To be done before the first call: code that is translated already is not looked at again.
         """
         registers, read = self.arguments[:arguments], self._registers.read
+        listeners = self.machine.trace.listeners
 
         def reached(_: Any, __: int, ___: int, ____: object) -> None:
-            hear(*map(read, registers))
+            if listeners:
+                hear(*map(read, registers))
 
-        uc = self._uc
-        kind = unicorn().unicorn_const.UC_HOOK_CODE
-        type(uc).hook_add(weakref.proxy(uc), kind, reached, None, va, va)
+        self._add_hook(reached, va)
 
     # calls
 

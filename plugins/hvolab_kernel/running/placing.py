@@ -148,6 +148,12 @@ class PlacedKernel:
         for word in self._words:
             self.write(word.va, word.size, word.value)
 
+    def replace(self, va: int, code: bytes) -> None:
+        """Put other instructions where a function begins that is never to run as it is."""
+        word = Word(va, len(code), int.from_bytes(code, "little"), "a function that is stood in for")
+        self._words = (*self._words, word)
+        self.write(word.va, word.size, word.value)
+
     def pa(self, va: int) -> int:
         """PA of a VA of the image or behind it."""
         return va - self.image.va + self.image.pa
