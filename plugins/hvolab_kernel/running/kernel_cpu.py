@@ -10,7 +10,8 @@ from hvolab.arch import Access, Fault
 from hvolab.machine import Machine
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
-from hvolab_unicorn.faults import fault_of
+from hvolab_unicorn import instance
+from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.library import Registers, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
 
@@ -49,7 +50,7 @@ class KernelCpu:
         self._convention = convention_of(kernel.image.machine)
         self.placed = PlacedKernel(machine, kernel)
         self._vcpu = VirtualCpu(machine, 0)
-        self._latch, self._family = self._vcpu.latch, self._vcpu.family
+        self._exceptions, self._family = self._vcpu.exceptions, self._vcpu.family
         uc = self._uc = self._vcpu.uc
         library = unicorn()
         self._failure = library.UcError
@@ -85,12 +86,7 @@ class KernelCpu:
         """Set the registers: translation through the kernel's own top table, per-CPU data, the current task."""
         vcpu, uc, placed, convention = self._vcpu, self._uc, self.placed, self._convention
         for setting in vcpu.part.settings(vcpu.target, placed.root):
-            if setting.name == "msr":
-                uc.msr_write(*setting.at, setting.value)
-            elif setting.name == "cp_reg":
-                uc.cpr_write(*setting.at, setting.value)
-            else:
-                uc.reg_write(vcpu.register(setting.name), setting.value)
+            instance.apply(uc, setting, vcpu.part, vcpu.family)
         if convention.per_cpu and placed.per_cpu.size:
             uc.reg_write(vcpu.register(convention.per_cpu), placed.per_cpu.va)
         if convention.current:
@@ -170,7 +166,7 @@ class KernelCpu:
         """
         va = self.kernel.symbols.address(function)
         uc, write = self._uc, self._registers.write
-        self._latch.clear()
+        self._exceptions.clear()
         self._problem = None
         self.findings = []
         uc.context_restore(self._clean)
@@ -193,7 +189,7 @@ class KernelCpu:
             failure = str(failed)
         finally:
             self.watch.end()
-        if self._problem is None and not failure and self._latch.number is None:
+        if self._problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
                 result = uc.reg_read(self._result)
@@ -204,17 +200,18 @@ class KernelCpu:
 
     def _ended(self, function: str, failure: str) -> Outcome:
         """Tell how a call ended that did not return."""
-        uc, latch = self._uc, self._latch
+        uc, exceptions = self._uc, self._exceptions
         at, stack = uc.reg_read(self._counter), uc.reg_read(self._stack)
-        number, problem = latch.number, self._problem
-        latch.clear()
+        number, problem = exceptions.number, self._problem
+        syndrome = exceptions.syndrome
+        exceptions.clear()
         if problem is not None and not isinstance(problem, CannotAnswer):
             raise problem
         fault = None
         if isinstance(problem, CannotAnswer):
             ending, what = Ending.STOPPED, str(problem)
         elif number in self._family.page_faults:
-            fault = self._fault(latch.syndrome)
+            fault = self._fault(syndrome)
             ending, what = Ending.FAULT, ""
         else:
             if number is not None and self._link is not None and self._vcpu.part.emulator[0] == "UC_ARCH_RISCV":
@@ -240,7 +237,7 @@ class KernelCpu:
     def _fault(self, syndrome: Any) -> Fault:
         va = self._family.address(syndrome)
         tables = self.placed.tables if self.placed.holds(va) else self.machine.tables
-        return fault_of(tables, 0, _ACCESSES, va, syndrome)
+        return FaultRecords(tables, 0).of(_ACCESSES, va, syndrome)
 
     def _bug(self, va: int) -> str:
         """What stands at the VA, if it is an instruction that BUG() is made of."""
