@@ -1,21 +1,49 @@
-"""Kernel images: their segments, symbols and types, what they have of HVO, and their code, disassembled."""
+"""Kernel images: what is in them, their code, disassembled, and their own HVO, run beside the engine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hvolab.errors import UsageError
 from hvolab.plugin import hookimpl
 
 if TYPE_CHECKING:
     import typer
 
+    from hvolab.hvo import EngineMaker, HvoEngine
+    from hvolab.machine import Machine
+
+
+def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
+    """HVO of the kernel image at a path, on a machine.
+
+    Raises UsageError where no image is named, and what opening and placing one raises.
+    """
+    # who only looks for plugins needs neither numpy nor an emulator
+    from .opening import open_kernel  # noqa: PLC0415
+    from .running import KernelHvo  # noqa: PLC0415
+
+    if image is None:
+        raise UsageError("a kernel's own engine needs a kernel", remedy="name its image: --image FILE")
+    return KernelHvo(machine, open_kernel(image))
+
+
+@hookimpl
+def hvolab_engines() -> Mapping[str, EngineMaker]:
+    """Announce the kind of engine that `--engine kernel` takes."""
+    return {"kernel": make_engine}
+
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab image` and `hvolab disasm`."""
+    """Add `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
     # only who builds a command line needs typer
     from .disasm_command import disasm  # noqa: PLC0415
     from .image_command import image  # noqa: PLC0415
+    from .kernel_command import kernel  # noqa: PLC0415
 
     app.command("image")(image)
     app.command("disasm")(disasm)
+    app.command("kernel")(kernel)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from hvolab.errors import HvolabError
 
@@ -96,6 +97,7 @@ _QUESTIONS: Final = (
     _Question("batches", ("hugetlb_vmemmap_optimize_folios",)),
     _Question("head moves to a new frame", called=("copy_page", "memcpy", "__memcpy"), callers=_OPTIMISING),
     _Question("tails share one page per zone and order", members=(("zone", "vmemmap_tails"),)),
+    _Question("walk names head and tail page", members=(("vmemmap_remap_walk", "vmemmap_tail"),)),
     _Question("flags in the walk", members=(("vmemmap_remap_walk", "flags"),)),
     _Question("waits for RCU", called=("synchronize_rcu",), callers=_OPTIMISING | _OTHERS),
     _Question("static key", ("hugetlb_optimize_vmemmap_key",)),
@@ -115,8 +117,19 @@ _GENERATIONS: Final = (
 )
 
 
+#: What was found of each kernel: it takes a search of all symbols, and is asked for by everybody.
+_FOUND: Final[WeakKeyDictionary[Kernel, HvoFeatures]] = WeakKeyDictionary()
+
+
 def features_of(kernel: Kernel) -> HvoFeatures:
     """What the kernel has of HVO. One without symbols cannot tell; that is said, not raised."""
+    found = _FOUND.get(kernel)
+    if found is None:
+        found = _FOUND[kernel] = _features_of(kernel)
+    return found
+
+
+def _features_of(kernel: Kernel) -> HvoFeatures:
     if kernel.table is None:
         return HvoFeatures(None, f"whether it has HVO cannot be told: {kernel.lacks[0]}", ())
     features = tuple(_answer(kernel, question) for question in _QUESTIONS)

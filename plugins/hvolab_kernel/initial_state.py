@@ -16,6 +16,8 @@ from .errors import KernelImageError
 from .kernel import Kernel
 
 _PAGE_SHIFT: Final = 12
+#: Kernel: X86_FEATURE_LA57 in arch/x86/include/asm/cpufeatures.h, v6.12: a bit of an array of 32-bit words.
+_LA57: Final = 16 * 32 + 16
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Setting:
     struct    the struct that it is, and `member` the member that is meant; empty: the variable itself
     size      bytes
     required  whether a kernel without it is none that this is for
+    offset    bytes further on, in an array
     """
 
     symbol: str
@@ -54,6 +57,7 @@ class Setting:
     struct: str = ""
     member: str = ""
     required: bool = True
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,15 @@ SURROUNDINGS: Final = {
             Setting("page_offset_base", lambda at: at.direct_map, "__va()", required=False),
             Setting("vmemmap_base", lambda at: at.vmemmap, "pfn_to_page()", required=False),
             Setting("__pgtable_l5_enabled", lambda at: int(at.levels == 5), "pgtable_l5_enabled()", 4, required=False),
+            Setting(
+                "boot_cpu_data",
+                lambda at: int(at.levels == 5) << _LA57 % 32,
+                "pgtable_l5_enabled(), before alternatives are patched",
+                4,
+                "cpuinfo_x86",
+                "x86_capability",
+                offset=4 * (_LA57 // 32),
+            ),
             Setting("pgdir_shift", lambda at: 48 if at.levels == 5 else 39, "PGDIR_SHIFT", 4, required=False),
             Setting("ptrs_per_p4d", lambda at: 512 if at.levels == 5 else 1, "PTRS_PER_P4D", 4, required=False),
         ),
@@ -158,5 +171,7 @@ def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
         if one.member:
             va += kernel.types.offset(one.struct, one.member)
         name = f"{one.symbol}.{one.member}" if one.member else one.symbol
-        words.append(Word(va, one.size, one.value(placement) % (1 << 8 * one.size), f"{name}, for {one.why}"))
+        words.append(
+            Word(va + one.offset, one.size, one.value(placement) % (1 << 8 * one.size), f"{name}, for {one.why}")
+        )
     return tuple(words)

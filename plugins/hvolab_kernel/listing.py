@@ -103,6 +103,20 @@ def callees(kernel: Kernel, name: str) -> frozenset[str]:
     )
 
 
+def returns_from(kernel: Kernel, name: str, target: int) -> tuple[int, ...]:
+    """VAs in a function at which it goes on after it has called the function at ``target``.
+
+    Raises as `function_named` does.
+    """
+    function = function_named(kernel, name)
+    held = registers_before(function, {}, {}, {})
+    return tuple(
+        one.end
+        for one, registers in zip(function.instructions, held, strict=True)
+        if one.mnemonic in function.dialect.calls and target in (one.target, _through_register(one, registers))
+    )
+
+
 def architecture_of(kernel: Kernel) -> Architecture | None:
     """The description of the kernel's architecture, or None where no plugin has one."""
     known = registry().architectures().values()

@@ -42,6 +42,7 @@ class Answer(enum.Enum):
     COUNT_OTHER = "is noted: the machine does not count this"
     NOTHING = "does nothing"
     REPORT = "is reported: all is not well"
+    STOP = "cannot be answered: the call is stopped"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,13 @@ STAND_INS: Final = (
     StandIn("kmemleak_not_leak", Answer.NOTHING, (Argument("pointer"),)),
     StandIn("_printk", Answer.REPORT, (Argument("format"),)),
     StandIn("__warn_printk", Answer.REPORT, (Argument("format"),)),
-    StandIn("__stack_chk_fail", Answer.REPORT),
+    *(
+        StandIn(name, Answer.STOP)
+        for name in (
+            *("__stack_chk_fail", "panic", "schedule", "schedule_timeout"),
+            *("rwsem_down_read_slowpath", "queued_spin_lock_slowpath", "native_queued_spin_lock_slowpath"),
+        )
+    ),
 )
 
 

@@ -55,3 +55,28 @@ def address_of(context: Any) -> int:
     if address is None:
         raise EmulatorError("a saved context is nowhere")
     return address
+
+
+class Registers:
+    """Integer registers of up to 64 bits, read and written without the Python interface's look at what each one is.
+
+    That look takes several times as long as the access, and who is called back hundreds of times for a folio feels it.
+    """
+
+    def __init__(self, uc: Any) -> None:
+        library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
+        self._handle = uc._uch  # noqa: SLF001 - as above
+        self._read, self._write = library.uc_reg_read, library.uc_reg_write
+        self._value = ctypes.c_uint64()
+        self._at = ctypes.byref(self._value)
+
+    def read(self, register: int) -> int:
+        """The register's value."""
+        self._value.value = 0
+        self._read(self._handle, register, self._at)
+        return self._value.value
+
+    def write(self, register: int, value: int) -> None:
+        """Store a value in the register."""
+        self._value.value = value
+        self._write(self._handle, register, self._at)

@@ -81,7 +81,7 @@ def test_every_check_is_listed_with_what_it_proves() -> None:
 def test_every_command_and_exit_code_is_listed() -> None:
     text = commands.commands()
     assert re.findall(r"^## hvolab (.+)$", text, re.MULTILINE) == [
-        *("run", "arches", "pte", "conformance", "image", "disasm", "verify", "inspect", "replay", "new arch")
+        *("run", "arches", "pte", "conformance", "image", "disasm", "kernel", "verify", "inspect", "replay", "new arch")
     ]
     assert "| `--memory SIZE` | Memory of the machine, as 512M or 4G.  \\[default: 4G\\] |".replace("  ", " ") in text
     assert all(f"| {code.value} | " in commands.exit_codes() for code in ExitCode)

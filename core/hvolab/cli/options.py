@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +57,22 @@ CpuOption = Annotated[
         autocompletion=_cpu_names,
     ),
 ]
+
+
+def _engine_names(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    return [name for name in registry().engines() if name.startswith(incomplete)]
+
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND",
+        help="model: hvolab's own engine. kernel: a kernel's own compiled code, of the image that --image names.",
+        autocompletion=_engine_names,
+    ),
+]
+ImageOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Kernel image for --engine kernel.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

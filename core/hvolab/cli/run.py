@@ -9,13 +9,16 @@ import typer
 from hvolab.cli.options import (
     ArchOption,
     CpuOption,
+    EngineOption,
     FeatureOption,
     GenerationOption,
+    ImageOption,
     JsonOption,
     ModeOption,
     ProfileOption,
     select_target,
 )
+from hvolab.errors import UsageError
 from hvolab.units import parse_hugepages, parse_size
 
 
@@ -40,6 +43,8 @@ def run(
         typer.Option(metavar="N", min=1, help="Make the N-th allocation call fail, counted from the pools' first."),
     ] = None,
     cpu: CpuOption = "model",
+    engine: EngineOption = "model",
+    image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
     """Build a machine, fill its pools, optimise, check, store to tails, restore, check again: show what happened."""
@@ -49,6 +54,8 @@ def run(
     from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, run_scenario
 
+    if image is not None and registry().engine(engine) is None:
+        raise UsageError("an image is of no use to hvolab's own engine", remedy="add --engine kernel")
     spec = ScenarioSpec(
         select_target(arch, mode, profile, generation, feature),
         memory=parse_size(memory),
@@ -56,6 +63,8 @@ def run(
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
         cpu=registry().cpu(cpu),
+        engine=registry().engine(engine),
+        image=image,
     )
     result = run_scenario(spec)
     if json:

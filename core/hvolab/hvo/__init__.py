@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
+from hvolab.hvo.forms import V6_12, V6_12_117, HvoForm
+from hvolab.hvo.interface import EngineMaker, HvoEngine
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
@@ -11,8 +13,13 @@ from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 __all__ = [
     "ENOMEM",
     "ENOTSUPP",
+    "V6_12",
+    "V6_12_117",
+    "EngineMaker",
     "HasOrder",
     "Hvo",
+    "HvoEngine",
+    "HvoForm",
     "RemapFlag",
     "Sysctl",
     "VmemmapPages",

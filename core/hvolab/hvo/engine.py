@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.hvo.forms import V6_12, HvoForm
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
 from hvolab.hvo.runs import FolioRuns
@@ -26,13 +27,16 @@ class Hvo:
 
     machine  the machine
     cpu      the CPU that carries everything out (default: the first)
+    form     which kernel's code is followed where it differs between releases
     """
 
-    def __init__(self, machine: Machine, cpu: Cpu | None = None) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu | None = None, form: HvoForm = V6_12) -> None:
         self.machine = machine
         self.cpu = machine.cpus[0] if cpu is None else cpu
-        self.remap = VmemmapRemap(machine, self.cpu)
-        self._runs = FolioRuns(machine, self.cpu, can_fail=self.remap.can_fail)
+        self.form = form
+        self.remap = VmemmapRemap(machine, self.cpu, form)
+        # runs do at once what the code of v6.12 does step by step
+        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.can_fail or form is not V6_12)
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole
 from hvolab.errors import KernelBug, MachineError
+from hvolab.hvo.forms import V6_12, HvoForm
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.update import EntryUpdate, entry_update
 from hvolab.machine.cpu import Cpu
-from hvolab.machine.gfp import GFP_PGTABLE_KERNEL, GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
+from hvolab.machine.gfp import GFP_PGTABLE_KERNEL, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
@@ -63,10 +64,11 @@ class RemapWalk:
 
 
 class VmemmapRemap:
-    """Walks ranges of vmemmap on one CPU of a machine."""
+    """Walks ranges of vmemmap on one CPU of a machine, as one form of the kernel's code does."""
 
-    def __init__(self, machine: Machine, cpu: Cpu) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, form: HvoForm = V6_12) -> None:
         self.machine = machine
+        self.form = form
         self.cpu = cpu
         target = machine.target
         mode = target.mode
@@ -104,7 +106,9 @@ class VmemmapRemap:
         machine = self.machine
         walk = RemapWalk(Action.REMAP, flags, reuse, pages)
         node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
-        walk.reuse_pfn = machine.alloc_pages(GFP_VMEMMAP_HEAD, 0, node)
+        walk.reuse_pfn = machine.alloc_pages(self.form.head_gfp, 0, node)
+        if walk.reuse_pfn is None and self.form.head_required:
+            return -ENOMEM
         if walk.reuse_pfn is not None:
             self.cpu.copy_page(machine.page_to_virt(walk.reuse_pfn), reuse)
             pages.add(walk.reuse_pfn)
@@ -112,16 +116,21 @@ class VmemmapRemap:
         result = self._walk(reuse, end, walk)
         if result and walk.nr_walked:
             end = reuse + walk.nr_walked * self._page_size
-            if self._walk(reuse, end, RemapWalk(Action.RESTORE, 0, reuse, pages)):
+            back = RemapWalk(Action.RESTORE, 0, reuse, pages)
+            if not self.form.walks_head:  # the head is one of those that are mapped to the new page
+                back.reuse_pfn = walk.reuse_pfn
+            if self._walk(reuse, end, back):
                 return INCOMPLETE
         return result
 
     def alloc(self, reuse: int, end: int, flags: int) -> int:
         """Give every tail page of ``[reuse, end)`` a page of its own again. Kernel: vmemmap_remap_alloc()."""
         pages = VmemmapPages()
-        if not self._alloc_page_list(reuse + self._page_size, end, pages):
+        first_tail = reuse + self._page_size
+        if not self._alloc_page_list(first_tail, end, pages):
             return -ENOMEM
-        result = self._walk(reuse, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
+        start = reuse if self.form.walks_head else first_tail
+        result = self._walk(start, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
         if len(pages) and self._update.can_fail:  # pages of their own were left, or an entry was lost
             self.free_page_list(pages)
         return result
@@ -241,7 +250,9 @@ class VmemmapRemap:
         if self.machine.trace.listeners:
             raws = raws.copy()  # events tell what was there
         frames = self._target.page_frames(raws)
-        if walk.reuse_pfn is None:  # the first entry of all tells the page to reuse, and stays
+        if walk.reuse_pfn is None and (
+            self.form.walks_head or walk.action is Action.REMAP
+        ):  # the first entry of all tells the page to reuse, and stays
             walk.reuse_pfn = int(frames[0])
             walk.nr_walked += 1
             if count == 1:
@@ -293,6 +304,8 @@ class VmemmapRemap:
         Kernel: vmemmap_restore_pte(), reset_struct_pages().
         """
         slot = self.machine.memory.base + (index << _WORD_SHIFT)
+        if self.form.copies_mapped:
+            return self._restore_copies(va, slot, raws, frames, walk)
         if frames.tolist().count(walk.reuse_pfn) < frames.size:
             if self._update.can_fail:
                 return self._restore_partly(va, slot, raws, frames, walk)
@@ -324,6 +337,33 @@ class VmemmapRemap:
                 if done < stop - start:
                     return start + done
         return raws.size
+
+    def _restore_copies(
+        self,
+        va: int,
+        slot: int,
+        raws: npt.NDArray[np.uint64],
+        frames: npt.NDArray[np.int64],
+        walk: RemapWalk,
+    ) -> int:
+        """Give each page of a run a copy of the page that it is mapped to; a rollback leaves other pages alone.
+
+        Kernel: vmemmap_restore_pte(), Debian's 6.12.117.
+        """
+        machine, cpu = self.machine, self.cpu
+        for position, frame in enumerate(frames.tolist()):
+            if walk.reuse_pfn is not None and frame != walk.reuse_pfn:
+                continue
+            pfn = walk.pages.pop()
+            cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(frame))
+            cpu.barrier("smp_wmb")
+            entry = self._target.page_entries(np.array([pfn], dtype=np.int64), PgprotRole.KERNEL)
+            at = slot + position * self._last.entry_bytes
+            here = va + position * self._page_size
+            if not self._update.replace(at, here, raws[position : position + 1], entry):
+                walk.pages.add(pfn)
+                return position
+        return int(raws.size)
 
     def _restore_run(self, va: int, slot: int, raws: npt.NDArray[np.uint64], walk: RemapWalk) -> int:
         """Give each page of a run a page of its own, all at once where nobody watches and none can be lost."""

@@ -46,10 +46,10 @@ class _Run(NamedTuple):
 class FolioRuns:
     """Optimises and restores runs of folios on one CPU of a machine."""
 
-    def __init__(self, machine: Machine, cpu: Cpu, *, can_fail: bool) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, *, stepwise: bool) -> None:
         self._machine = machine
         self._cpu = cpu
-        self._can_fail = can_fail
+        self._stepwise = stepwise
         self._target = machine.target
         mode = machine.target.mode
         self._last = mode.last
@@ -128,7 +128,7 @@ class FolioRuns:
     def _look(self, folios: list[int], sizes: VmemmapSizes) -> _Run | None:
         """What a run's folios are; ``None`` where they are not alike, or somebody wants to see each step."""
         machine = self._machine
-        if len(folios) < 2 or machine.trace.listeners or self._can_fail or not sizes.optimizable:
+        if len(folios) < 2 or machine.trace.listeners or self._stepwise or not sizes.optimizable:
             return None
         depth, index, _ = machine.tables.descend(folios[0])
         if depth != self._last_depth:

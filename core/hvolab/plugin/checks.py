@@ -6,7 +6,7 @@ import difflib
 import inspect
 import types
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import CpuMaker
+    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker
     from hvolab.plugin.report import PluginOrigin
 
 #: Functions that run nothing when called; a wrapper hook is one, too.
@@ -107,7 +107,7 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
     return tuple(found)
 
 
-#: The kind of CPU that every machine has from the start.
+#: The kind of CPU, and the kind of engine, that there is without any plugin.
 MODEL: Final = "model"
 
 
@@ -116,20 +116,29 @@ def cpus_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> Mapping[str,
 
     Raises PluginError if the hook raises or returns anything but a mapping of names to functions.
     """
-    caller = manager.hook.hvolab_cpus
-    with blaming(origin, "hvolab_cpus() raises"):
+    return _makers(origin, manager.hook.hvolab_cpus, "hvolab_cpus()")
+
+
+def engines_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> Mapping[str, EngineMaker]:
+    """The same for its kinds of engine."""
+    return _makers(origin, manager.hook.hvolab_engines, "hvolab_engines()")
+
+
+def _makers(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
+    """What a hook returns that names makers."""
+    with blaming(origin, f"{hook} raises"):
         results = caller()
     if len(results) < len(caller.get_hookimpls()):
-        raise PluginError("hvolab_cpus() returns None, not a mapping of names to functions")
-    found: dict[str, CpuMaker] = {}
+        raise PluginError(f"{hook} returns None, not a mapping of names to functions")
+    found: dict[str, Any] = {}
     for result in results:
         if not isinstance(result, Mapping):
-            raise PluginError(f"hvolab_cpus() returns {_shown(result)}, not a mapping of names to functions")
-        with blaming(origin, "what hvolab_cpus() returns cannot be read"):
+            raise PluginError(f"{hook} returns {_shown(result)}, not a mapping of names to functions")
+        with blaming(origin, f"what {hook} returns cannot be read"):
             found.update(result)
     for name, make in found.items():
         if not isinstance(name, str) or not name or not callable(make):
-            raise PluginError(f"hvolab_cpus() returns {name!r}: {make!r}, not a name and a function")
+            raise PluginError(f"{hook} returns {name!r}: {make!r}, not a name and a function")
     return found
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     #: `hvolab.machine.CpuMaker`; machines stand on a floor above this one.
     CpuMaker = Callable[[Any, int], Any]
+    #: `hvolab.hvo.EngineMaker`, from above as well.
+    EngineMaker = Callable[[Any, Any], Any]
 
 #: The name that pluggy ties markers, hooks and managers together by.
 PROJECT: Final = "hvolab"
@@ -59,6 +61,17 @@ def hvolab_cpus() -> Mapping[str, CpuMaker]:
     library or for the machine's target, it raises UsageError and says what to do. Called once, when the plugin is
     loaded: import what is large when a CPU is made. Checked: that the result is a mapping of names to functions, and
     that no name is `model` or one that a plugin loaded earlier has taken.
+    """
+    return {}  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_engines() -> Mapping[str, EngineMaker]:
+    """Return kinds of engine beside hvolab's own model: a mapping of names to what makes one.
+
+    A maker takes a machine, and the path of a kernel image or None, and gives a `hvolab.hvo.HvoEngine`; where it
+    cannot, it raises UsageError or another HvolabError and says what to do. Called once, when the plugin is loaded:
+    import what is large when an engine is made. Checked as `hvolab_cpus` is: `model` is taken.
     """
     return {}  # never called: pluggy reads the signature
 

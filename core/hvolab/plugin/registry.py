@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from hvolab.errors import PluginError, UsageError
-from hvolab.plugin.checks import MODEL, architectures_of, cpus_of, managed, names_of
+from hvolab.plugin.checks import MODEL, architectures_of, cpus_of, engines_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
 from hvolab.plugin.report import PluginOrigin, PluginProblem, blaming, package_of, strict_error
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import CpuMaker
+    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker
 
 #: The environment variable that turns a plugin that would be left out into an error, and what switches it on.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
@@ -39,6 +39,7 @@ class _Plugin:
     manager: pluggy.PluginManager
     architectures: tuple[Architecture, ...]
     cpus: Mapping[str, CpuMaker]
+    engines: Mapping[str, EngineMaker]
 
 
 class PluginRegistry:
@@ -118,6 +119,20 @@ class PluginRegistry:
             raise UsageError(f"no kind of CPU is called {name!r}", remedy=f"there are: {', '.join(known)}")
         return known[name]
 
+    def engines(self) -> Mapping[str, EngineMaker | None]:
+        """Every kind of engine by its name; hvolab's own model has no maker."""
+        found: dict[str, EngineMaker | None] = {MODEL: None}
+        for plugin in self._plugins:
+            found.update(plugin.engines)
+        return MappingProxyType(found)
+
+    def engine(self, name: str) -> EngineMaker | None:
+        """What makes engines of this kind, None for the model; UsageError, with what there is, if there is none."""
+        known = self.engines()
+        if name not in known:
+            raise UsageError(f"no kind of engine is called {name!r}", remedy=f"there are: {', '.join(known)}")
+        return known[name]
+
     def add_commands(self, app: typer.Typer) -> None:
         """Let every plugin add its commands to `app`; call it once for a command line, after its own are in place.
 
@@ -162,7 +177,10 @@ class PluginRegistry:
         cpus = cpus_of(origin, manager)
         if taken := [name for name in cpus if name in self.cpus()]:
             raise PluginError(f"it declares kinds of CPU that there are already: {', '.join(map(repr, taken))}")
-        return _Plugin(origin, module, manager, architectures, cpus)
+        engines = engines_of(origin, manager)
+        if taken := [name for name in engines if name in self.engines()]:
+            raise PluginError(f"it declares kinds of engine that there are already: {', '.join(map(repr, taken))}")
+        return _Plugin(origin, module, manager, architectures, cpus, engines)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
         owners = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hvolab.hvo import HasOrder, Hvo
+from hvolab.hvo import HasOrder, HvoEngine
 from hvolab.machine import lists
 from hvolab.scenario.views import VmemmapView, view_vmemmap
 
@@ -24,7 +24,7 @@ class Observer:
     sights  what was seen, by order
     """
 
-    def __init__(self, hvo: Hvo) -> None:
+    def __init__(self, hvo: HvoEngine) -> None:
         self.hvo = hvo
         self.sights: dict[int, Sight] = {}
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from hvolab.arch import HugePageSize
 from hvolab.errors import MachineError
 from hvolab.hugetlb import Pool, hstates
-from hvolab.hvo import Hvo
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, use_cpus
 from hvolab.machine.failure import FailCalls, NeverFail
@@ -49,7 +49,7 @@ class _Scenario:
         self.spec = spec
         self.machine = machine
         self.frames: FrameAllocator = machine.frames
-        self.hvo = Hvo(machine)
+        self.hvo: HvoEngine = Hvo(machine) if spec.engine is None else spec.engine(machine, spec.image)
         self.observer = Observer(self.hvo)
         self.asked = {huge.size: count for huge, count in asked}
         pools = [Pool(machine, h, self.observer) for h in hstates(machine)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hvolab.arch import HugePageSize, Target
 from hvolab.errors import UsageError
+from hvolab.hvo import EngineMaker
 from hvolab.machine import V6_12, CpuMaker
 from hvolab.units import format_short, format_size
 
@@ -27,6 +29,8 @@ class ScenarioSpec:
     nodes            NUMA nodes
     hugepages        pages of each size in bytes; empty: what default_hugepages() gives
     cpu              what makes the machine's CPUs; ``None``: modelled ones
+    engine           what makes who optimises; ``None``: hvolab's own engine
+    image            the kernel image that it is made of
     fail_allocation  number of the allocation call that is made to fail, 1 being the first of the pools; ``None``: none
     """
 
@@ -36,6 +40,8 @@ class ScenarioSpec:
     hugepages: Mapping[int, int] = field(default_factory=dict)
     fail_allocation: int | None = None
     cpu: CpuMaker | None = None
+    engine: EngineMaker | None = None
+    image: Path | None = None
 
     def resolved(self) -> tuple[tuple[HugePageSize, int], ...]:
         """The sizes with the pages asked for, ascending.

@@ -31,10 +31,10 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_hook_adds_both_commands_to_any_command_line() -> None:
+def test_the_hook_adds_its_commands_to_any_command_line() -> None:
     app = typer.Typer()
     hvolab_kernel.hvolab_commands(app)
-    assert [command.name for command in app.registered_commands] == ["image", "disasm"]
+    assert [command.name for command in app.registered_commands] == ["image", "disasm", "kernel"]
 
 
 def test_image_shows_what_is_in_an_image(image: Path) -> None:

@@ -1,0 +1,289 @@
+"""Two machines with the same bytes, one for the engine and one for a kernel's own code; and their way back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Target
+from hvolab.errors import KernelBug, MachineError
+from hvolab.hugetlb import VmemmapOptimizer
+from hvolab.hugetlb.folio import FolioPages
+from hvolab.hvo import Hvo, HvoForm
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine, lists
+from hvolab.machine.failure import FailurePolicy
+from hvolab.machine.frame_source import Owner
+from hvolab.machine.machine import Counters
+from hvolab.trace import Event, PagesAllocated, PagesFreed
+from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.running import KernelHvo
+
+from .calls import Call, calls_of
+from .scenarios import Operation, Place, Scenario, Step
+
+#: What a step gave: its result, or how it broke; and the calls that it made outside.
+Result = tuple[int | str, list[Call]]
+#: A step, and what it gave on the engine's side and on the kernel's.
+Outcomes = tuple[Step, Result, Result]
+
+
+class HugePage:
+    """An hstate, as far as HVO looks at one: its order."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state of a machine to go back to.
+
+    frames     who owns which frame
+    used       ranges of frames that were in use, counted from the first of memory; what huge pages hold is left out
+    contents   what they held
+    counters, key, optimize_enabled  the machine's
+    """
+
+    frames: FrameAllocator
+    used: tuple[tuple[int, int], ...]
+    contents: tuple[npt.NDArray[np.uint64], ...]
+    counters: Counters
+    key: int
+    optimize_enabled: bool
+
+
+class Side:
+    """One machine, who optimises on it, and the state that it goes back to.
+
+    machine     the machine
+    hvo         the engine, or a kernel's own code
+    state       the last state that was taken
+    handed_out  frames that were handed out since
+    listed      frames that the kernel may have linked through their struct pages
+    flip        the outside call at which the switch is thrown, 1 being the next; 0: none
+    """
+
+    def __init__(self, machine: Machine, hvo: VmemmapOptimizer) -> None:
+        if not isinstance(machine.frames, FrameAllocator):
+            raise MachineError("only a machine that allocates its own frames can be compared")
+        self.machine = machine
+        self.frames = machine.frames
+        self.hvo = hvo
+        self.cpu = machine.cpus[0]
+        self.list, self.other_list = (machine.kernel_data(lists.SIZE) for _ in range(2))
+        self._lru = machine.struct_pages.layout.lru_next
+        self.handed_out: set[int] = set()
+        self.listed: set[int] = set()
+        self.flip = 0
+        self._folios: list[tuple[int, int]] = []
+        self._built = self.state = self._snapshot()
+
+    # the way back
+
+    def _snapshot(self) -> Snapshot:
+        machine = self.machine
+        first = machine.memory.first_pfn
+        everything = np.arange(first, first + machine.memory.frames)
+        in_use = self.frames.owner(everything) != Owner.FREE
+        # what an emulated CPU keeps for itself is no part of what is compared, nor is what huge pages hold
+        for start, stop in (machine.scratch_pfns, *self._folios):
+            in_use[start - first : stop - first] = False
+        used = np.flatnonzero(in_use)
+        breaks = np.flatnonzero(np.diff(used) != 1) + 1
+        ranges = tuple((int(part[0]), int(part[-1]) + 1) for part in np.split(used, breaks))
+        return Snapshot(
+            copy.deepcopy(self.frames),
+            ranges,
+            tuple(machine.memory.pages[start:stop].copy() for start, stop in ranges),
+            copy.copy(machine.counters),
+            machine.key,
+            machine.optimize_enabled,
+        )
+
+    def remember(self) -> None:
+        """Take the state as it is for the one to go back to."""
+        self.state = self._snapshot()
+        self.handed_out.clear()
+
+    def rebuild(self) -> None:
+        """Go back to the state that the machine was built in, and take that for the one to go back to."""
+        self.reset()
+        self.state = self._built
+        self._folios.clear()
+        self.listed.clear()
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the state that was taken last."""
+        machine, state = self.machine, self.state
+        for pfn in self.handed_out:
+            machine.memory.zero(pfn, 1)
+        for (start, stop), content in zip(state.used, state.contents, strict=True):
+            machine.memory.pages[start:stop] = content
+        self.frames = machine.frames = copy.deepcopy(state.frames)
+        machine.counters = copy.copy(state.counters)
+        machine.key, machine.optimize_enabled = state.key, state.optimize_enabled
+        machine.grace_periods = 0
+        self.handed_out.clear()
+        self.flip = 0
+        machine.flush_tlb_all()
+
+    @property
+    def failure(self) -> FailurePolicy:
+        """Which allocation calls are made to fail."""
+        return self.frames.failure
+
+    @failure.setter
+    def failure(self, policy: FailurePolicy) -> None:
+        self.frames.failure = policy
+
+    # what is done
+
+    def make_folio(self, pfn: int, order: int) -> int:
+        """Make a free hugetlb folio of free frames; gives the VA of its head struct page."""
+        machine = self.machine
+        self._folios.append((pfn, pfn + (1 << order)))
+        self.frames.adopt(np.array([pfn], dtype=np.int64), order)
+        folio = machine.struct_pages.va(pfn)
+        pages = FolioPages(machine, self.cpu)
+        pages.prep_compound(folio, order)
+        pages.set_refcount(folio, 0)
+        pages.set_private(folio, 0)
+        pages.init_hugetlb(folio)
+        return folio
+
+    def link(self, folios: Sequence[int]) -> None:
+        """Make the two lists of a batch: these folios on the first, none on the second."""
+        for head in (self.list, self.other_list):
+            lists.init(self.cpu, head)
+        for folio in folios:
+            lists.add_tail(self.cpu, folio + self._lru, self.list)
+
+    def carry_out(self, step: Step, h: HugePage, folios: Sequence[int]) -> Result:
+        """Do one step; gives its result, or how it broke, and the calls that it made outside."""
+        chosen = [folios[position] for position in step.folios]
+        for folio in chosen:
+            self._note_vmemmap(folio, h.order)
+        events: list[Event] = []
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, PagesAllocated | PagesFreed):
+                self._note(event)
+            if self.flip and calls_of([event]):
+                self.flip -= 1
+                if not self.flip:
+                    self.machine.optimize_enabled = not self.machine.optimize_enabled
+
+        with self.machine.trace.listen(hear, single_steps=True):
+            try:
+                result: int | str = self._do(step.operation, h, chosen)
+            except KernelBug as bug:
+                result = str(bug)
+        for folio in chosen:
+            self._note_vmemmap(folio, h.order)
+        return result, calls_of(events)
+
+    def _note(self, event: PagesAllocated | PagesFreed) -> None:
+        frames = (event.pfns[:, None] + np.arange(1 << event.order)).ravel().tolist()
+        self.listed.update(frames)
+        if isinstance(event, PagesAllocated):
+            self.handed_out.update(frames)
+
+    def _note_vmemmap(self, folio: int, order: int) -> None:
+        """Note the frames behind a folio: the kernel may link them through their struct pages."""
+        machine = self.machine
+        pages = max(1, (machine.struct_pages.layout.size << order) >> machine.target.mode.page_shift)
+        self.listed.update(machine.tables.frames(folio & -machine.target.mode.page_size, pages).tolist())
+
+    def _do(self, operation: Operation, h: HugePage, folios: Sequence[int]) -> int:
+        match operation:
+            case Operation.OPTIMIZE:
+                self.hvo.optimize_folio(h, folios[0])
+            case Operation.RESTORE:
+                return self.hvo.restore_folio(h, folios[0])
+            case Operation.OPTIMIZE_LIST:
+                self.link(folios)
+                self.hvo.optimize_folios(h, self.list)
+            case Operation.RESTORE_LIST:
+                self.link(folios)
+                return self.hvo.restore_folios(h, self.list, self.other_list)
+            case Operation.SWITCH_ON | Operation.SWITCH_OFF:
+                self.machine.optimize_enabled = operation is Operation.SWITCH_ON
+        return 0
+
+
+class Bed:
+    """Two machines that are built alike.
+
+    engine, kernel  the side of the engine, which follows ``form``, and that of the kernel's own code
+    """
+
+    def __init__(self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking) -> None:
+        spec = MachineSpec(memory=memory, vmemmap=backing)
+        self.target = target
+        # such a vmemmap lies where the first folio of what it describes would be
+        self._first = 1 if backing is VmemmapBacking.SELF_HOSTED else 0
+        machine = build_machine(target, spec)
+        self.engine = Side(machine, Hvo(machine, form=form))
+        machine = build_machine(target, spec)
+        self._kernel_hvo = KernelHvo(machine, kernel)
+        self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
+        self.kernel = Side(machine, self._kernel_hvo)
+        self._prepared: tuple[object, ...] | None = None
+        self._folios: list[int] = []
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """The engine's, then the kernel's."""
+        return self.engine, self.kernel
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the kernel's code did in its last call that it should not."""
+        last = self._kernel_hvo.last
+        return () if last is None else last.findings
+
+    def prepare(self, scenario: Scenario) -> tuple[list[int], list[Outcomes]]:
+        """Bring both sides to where the scenario's steps begin: its folios made, its prelude carried out.
+
+        Gives the folios, and what each step of the prelude gave on both sides: nothing where that state was at hand.
+        """
+        last = self._kernel_hvo.last
+        if last is not None and not last.returned:
+            self._kernel_hvo.reset()  # locks that it held, a warning that it gives only once
+        key = (scenario.order, scenario.places, scenario.prelude)
+        told: list[Outcomes] = []
+        if key == self._prepared:
+            for side in self.sides:
+                side.reset()
+            return self._folios, told
+        self._prepared = None
+        pfns = [self.pfn(place, scenario.order) for place in scenario.places]
+        for side in self.sides:
+            side.rebuild()
+            self._folios = [side.make_folio(pfn, scenario.order) for pfn in pfns]
+        told += [(step, *self.carry_out(step, scenario.order, self._folios)) for step in scenario.prelude]
+        for side in self.sides:
+            side.remember()
+        self._prepared = key
+        return self._folios, told
+
+    def carry_out(self, step: Step, order: int, folios: Sequence[int]) -> tuple[Result, Result]:
+        """Do one step on the engine's side, then on the kernel's; what each gave."""
+        h = HugePage(order)
+        return self.engine.carry_out(step, h, folios), self.kernel.carry_out(step, h, folios)
+
+    def pfn(self, place: Place, order: int) -> int:
+        """The head PFN of a folio at a place; raises MachineError where the machine has none."""
+        memory, mode = self.engine.machine.memory, self.target.mode
+        per_unit = mode.level(mode.vmemmap_level).size // self.engine.machine.struct_pages.layout.size
+        unit = max(per_unit, 1 << order)
+        pfn = memory.first_pfn + memory.frames - unit * (place.unit + 1) + (place.position + self._first << order)
+        if pfn < memory.first_pfn + per_unit or pfn % (1 << order):
+            raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
+        return pfn

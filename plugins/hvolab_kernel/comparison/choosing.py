@@ -1,0 +1,43 @@
+"""What a comparison is made for: the target that a kernel image is for, and which scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hvolab.arch import Target
+from hvolab.errors import UsageError
+from hvolab.plugin import registry
+from hvolab_kernel.kernel import Kernel
+
+from .scenarios import Scenario, scenarios_of
+
+#: The architecture of each machine that an ELF file can name, by a name or alias of it.
+_ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV": "riscv64"}
+
+
+def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] | None = None) -> Target:
+    """The target that a kernel runs on, in a paging mode; raises UsageError for what is not declared."""
+    architecture = registry().architecture(_ARCHITECTURES[kernel.image.machine])
+    chosen = tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
+    return architecture.select(mode, features=chosen)
+
+
+def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scenario, ...]:
+    """The scenarios whose names contain one of the texts, from the beginning of a word; all where none is given.
+
+    Raises UsageError for a text that none contains.
+    """
+    known = scenarios_of(target)
+    if not wanted:
+        return known
+    for text in wanted:
+        if not any(_names(one, text) for one in known):
+            raise UsageError(
+                f"no scenario's name contains {text!r}", remedy="hvolab kernel IMAGE --list shows their names"
+            )
+    return tuple(one for one in known if any(_names(one, text) for text in wanted))
+
+
+def _names(scenario: Scenario, text: str) -> bool:
+    """Whether the scenario's name contains the text, and a word begins there: `2M` does not choose `32M`."""
+    return f" {text}" in f" {scenario.name}"

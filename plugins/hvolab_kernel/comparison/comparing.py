@@ -1,0 +1,179 @@
+"""Carries scenarios out on both sides, with each allocation failing in turn, and collects what differs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hvolab.arch import Target
+from hvolab.machine import VmemmapBacking
+from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab_kernel.kernel import Kernel
+
+from .bed import Bed, Result
+from .differences import Difference, differing_calls, differing_counters, differing_memory
+from .forms import form_of
+from .scenarios import Scenario, Step
+
+#: Pairs of failing allocations are tried where there are fewer.
+_PAIRS: Final = 2000
+#: Beyond so many allocations only a few are made to fail, unless every one is asked for.
+_MANY: Final = 64
+_SMALL_MEMORY, _LARGE_MEMORY = 512 << 20, 2 << 30
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with allocations that fail.
+
+    failing  their numbers, 1 being the first of the steps that are compared
+    onwards  whether every later one fails too
+    """
+
+    scenario: Scenario
+    failing: tuple[int, ...] = ()
+    onwards: bool = False
+
+    def policy(self) -> FailurePolicy:
+        """What makes them fail."""
+        if not self.failing:
+            return NeverFail()
+        return FailFrom(self.failing[0]) if self.onwards else FailCalls(frozenset(self.failing))
+
+    def __str__(self) -> str:
+        if not self.failing:
+            return self.scenario.name
+        more = " and all later ones" if self.onwards else ""
+        return f"{self.scenario.name}; allocation {', '.join(map(str, self.failing))}{more} fails"
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A case, and what differs in it."""
+
+    case: Case
+    differences: tuple[Difference, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The disagreement for JSON."""
+        return {
+            "scenario": self.case.scenario.name,
+            "failing": list(self.case.failing),
+            "onwards": self.case.onwards,
+            "steps": [str(step) for step in (*self.case.scenario.prelude, *self.case.scenario.steps)],
+            "differences": [one.as_dict() for one in self.differences],
+        }
+
+
+@dataclass
+class Comparison:
+    """What was compared.
+
+    cases, calls   how many cases, and outside calls in them
+    seconds        what the cases took
+    disagreements  those in which something differs
+    per_scenario   cases of each scenario, by name
+    """
+
+    cases: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    disagreements: list[Disagreement] = field(default_factory=list)
+    per_scenario: dict[str, int] = field(default_factory=dict)
+
+
+class Comparer:
+    """Compares on beds that are made when they are first needed."""
+
+    def __init__(self, target: Target, kernel: Kernel) -> None:
+        self._target = target
+        self._kernel = kernel
+        self.form = form_of(kernel)
+        self._beds: dict[tuple[bool, VmemmapBacking], Bed] = {}
+
+    def bed(self, scenario: Scenario) -> Bed:
+        """The machines for a scenario."""
+        key = (scenario.gigantic, scenario.backing)
+        if key not in self._beds:
+            memory = _LARGE_MEMORY if scenario.gigantic else _SMALL_MEMORY
+            self._beds[key] = Bed(self._target, self._kernel, self.form, memory=memory, backing=scenario.backing)
+        return self._beds[key]
+
+    def run(self, case: Case) -> tuple[list[Difference], int, int]:
+        """Carry a case out on both sides: what differs, allocation calls, outside calls."""
+        scenario, bed = case.scenario, self.bed(case.scenario)
+        folios, told = bed.prepare(scenario)
+        found = [difference for step, ours, theirs in told for difference in _differing(bed, step, ours, theirs)]
+        for side in bed.sides:
+            side.failure = case.policy()
+            side.flip = scenario.flip
+        made = 0
+        for step in scenario.steps:
+            ours, theirs = bed.carry_out(step, scenario.order, folios)
+            found += _differing(bed, step, ours, theirs)
+            made += len(theirs[1])
+        asked = max(side.failure.calls for side in bed.sides)
+        return [*found, *differing_counters(bed), *differing_memory(bed)], asked, made
+
+
+def _differing(bed: Bed, step: Step, ours: Result, theirs: Result) -> list[Difference]:
+    """What differs between what a step gave, the engine's side first."""
+    found = []
+    if ours[0] != theirs[0]:
+        found.append(Difference(f"result of {step}", str(theirs[0]), str(ours[0])))
+    found += differing_calls(theirs[1], ours[1], str(step))
+    found += [Difference(f"finding in {step}", text, "") for text in bed.findings]
+    return found
+
+
+def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[Case]:
+    """The cases of a scenario in which allocations fail; ``allocations``: calls where none does.
+
+    every  each of them, however many there are; else, of many, the first two, the middle and the last
+    """
+    numbers: Iterable[int] = range(1, allocations + 1)
+    if allocations > _MANY and not every:
+        numbers = sorted({1, 2, allocations // 2, allocations - 1, allocations})
+    for number in numbers:
+        yield Case(scenario, (number,))
+        yield Case(scenario, (number,), onwards=True)
+    # a retry makes calls beyond those that are made where nothing fails
+    pairs = itertools.combinations(range(1, allocations + 2), 2)
+    if (allocations + 1) * allocations // 2 < _PAIRS:
+        for pair in pairs:
+            yield Case(scenario, pair)
+
+
+def compare(
+    comparer: Comparer,
+    scenarios: Sequence[Scenario],
+    *,
+    every: bool = False,
+    told: Callable[[Case], None] = lambda _: None,
+) -> Comparison:
+    """Compare in every scenario, with allocations failing; ``told`` hears of each case before it is run."""
+    result = Comparison()
+    begun = time.perf_counter()
+    for scenario in scenarios:
+        first = Case(scenario)
+        told(first)
+        found, allocations, calls = comparer.run(first)
+        _note(result, first, found, calls)
+        for case in cases_of(scenario, allocations, every=every):
+            told(case)
+            found, _, calls = comparer.run(case)
+            _note(result, case, found, calls)
+    result.seconds = time.perf_counter() - begun
+    return result
+
+
+def _note(result: Comparison, case: Case, found: Sequence[Difference], calls: int) -> None:
+    result.cases += 1
+    result.calls += calls
+    name = case.scenario.name
+    result.per_scenario[name] = result.per_scenario.get(name, 0) + 1
+    if found:
+        result.disagreements.append(Disagreement(case, tuple(found)))

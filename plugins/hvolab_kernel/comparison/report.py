@@ -1,0 +1,158 @@
+"""What `hvolab kernel` shows: tables for people, data for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from hvolab.arch import Target
+from hvolab.cli.options import target_as_dict, target_in_words
+from hvolab.cli.output import table
+from hvolab.hvo import HvoForm
+from hvolab_kernel.features import HvoFeatures
+from hvolab_kernel.kernel import Kernel
+
+from .comparing import Case, Comparison, Disagreement
+from .forms import not_modelled
+from .scenarios import Scenario
+
+#: Disagreements that are told in full.
+_TOLD: Final = 10
+_LEFT_OUT: Final = "left out: the lru words of vmemmap pages that were allocated, freed or remapped"
+
+
+class Progress:
+    """A bar on a terminal, of the scenarios that are done; nothing elsewhere."""
+
+    def __init__(self, console: Console, scenarios: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=scenarios)
+        self._scenario: Scenario | None = None
+        self._done = -1
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, case: Case) -> None:
+        """Hear of a case that is run next."""
+        if case.scenario is not self._scenario:
+            self._scenario = case.scenario
+            self._done += 1
+            self._bar.update(self._task, description=case.scenario.name, completed=self._done)
+
+
+def comparison_view(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> RenderableType:
+    """The whole report."""
+    heading = Text.assemble((kernel.image.release, "bold"), f" on {target_in_words(target)}; engine as {form.name}")
+    parts: list[RenderableType] = [heading, Text(), _scenarios(result), Text()]
+    for one in result.disagreements[:_TOLD]:
+        parts += [_disagreement(one), Text()]
+    if len(result.disagreements) > _TOLD:
+        parts += [Text(f"{len(result.disagreements) - _TOLD} more disagreements: --json has all", "yellow"), Text()]
+    return Group(*parts, Text(_LEFT_OUT, "dim"), _verdict(result))
+
+
+def _scenarios(result: Comparison) -> Table:
+    rows = table("scenario", "cases", "disagree", right=("cases", "disagree"))
+    wrong = Counter(one.case.scenario.name for one in result.disagreements)
+    for name, cases in result.per_scenario.items():
+        bad = wrong[name]
+        rows.add_row(name, f"{cases}", Text(f"{bad}", "bold red" if bad else "green"))
+    return rows
+
+
+def _disagreement(one: Disagreement) -> Group:
+    rows = table("what", "kernel", "engine")
+    for column in rows.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    for difference in one.differences:
+        rows.add_row(Text(difference.what), Text(difference.kernel), Text(difference.engine))
+    return Group(Text(str(one.case), "bold red"), rows)
+
+
+def _verdict(result: Comparison) -> Text:
+    per_minute = 60 * result.cases / result.seconds if result.seconds else 0
+    done = f"{result.cases} cases of {len(result.per_scenario)} scenarios, {result.calls} outside calls"
+    rate = f", {result.seconds:.1f} s ({per_minute:.0f} cases a minute)"
+    if result.disagreements:
+        return Text.assemble((f"{len(result.disagreements)} disagreements", "bold red"), f" in {done}{rate}")
+    return Text.assemble(("No disagreement", "bold green"), f" in {done}{rate}")
+
+
+def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> dict[str, Any]:
+    """The comparison for JSON."""
+    return {
+        "release": kernel.image.release,
+        "digest": kernel.image.digest,
+        **target_as_dict(target),
+        "form": form.name,
+        "modelled": True,
+        "cases": result.cases,
+        "outside_calls": result.calls,
+        "seconds": round(result.seconds, 3),
+        "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
+        "left_out": [_LEFT_OUT],
+        "disagreements": [one.as_dict() for one in result.disagreements],
+    }
+
+
+def other_generation_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
+    """What is told of a kernel whose generation the engine does not model."""
+    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}")
+    sentences = [Text(f"  {sentence}", "yellow") for sentence in not_modelled(features)]
+    return Group(heading, *sentences, Text("No scenario was run: differences of generation, not of the engine."))
+
+
+def other_generation_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
+    """The same for JSON."""
+    return {
+        "release": kernel.image.release,
+        "digest": kernel.image.digest,
+        "generation": features.generation,
+        "modelled": False,
+        "not_modelled": list(not_modelled(features)),
+        "cases": 0,
+        "disagreements": [],
+    }
+
+
+def scenarios_view(scenarios: Sequence[Scenario]) -> RenderableType:
+    """The scenarios, and what is done in each."""
+    rows = table("scenario", "before", "compared")
+    for one in scenarios:
+        rows.add_row(one.name, _steps(one.prelude), _steps(one.steps))
+    return rows
+
+
+def scenarios_data(scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
+    """The scenarios for JSON."""
+    return [
+        {
+            "name": one.name,
+            "order": one.order,
+            "vmemmap": one.backing.value,
+            "prelude": [str(step) for step in one.prelude],
+            "steps": [str(step) for step in one.steps],
+            "flip": one.flip,
+        }
+        for one in scenarios
+    ]
+
+
+def _steps(steps: Sequence[object]) -> str:
+    return ", ".join(map(str, steps))

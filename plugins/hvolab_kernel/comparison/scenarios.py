@@ -1,0 +1,146 @@
+"""The scenarios in which a kernel's HVO and the engine are compared, as data."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from hvolab.arch import Target
+from hvolab.hvo import VmemmapSizes
+from hvolab.machine import V6_12, VmemmapBacking
+from hvolab.units import format_short
+
+#: Orders that are tried beside those of the mode's huge pages: the largest that HVO leaves alone, the smallest ones
+#: that it does not, and one whose vmemmap is a part of a table. HVO asks of an hstate nothing but its order.
+_ORDERS: Final = (6, 7, 8, 13)
+#: The largest huge page that is tried.
+_LARGEST: Final = 1 << 30
+#: Folios of higher orders need a machine of gigabytes.
+_GIGANTIC: Final = 13
+
+
+class Operation(enum.Enum):
+    """What a step does. The value is the kernel's function, or the switch."""
+
+    OPTIMIZE = "hugetlb_vmemmap_optimize_folio"
+    RESTORE = "hugetlb_vmemmap_restore_folio"
+    OPTIMIZE_LIST = "hugetlb_vmemmap_optimize_folios"
+    RESTORE_LIST = "hugetlb_vmemmap_restore_folios"
+    SWITCH_ON = "vm.hugetlb_optimize_vmemmap = 1"
+    SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on some of the scenario's folios, by their positions."""
+
+    operation: Operation
+    folios: tuple[int, ...] = (0,)
+
+    def __str__(self) -> str:
+        return f"{self.operation.name.lower()}({', '.join(map(str, self.folios))})"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a folio is: the leaf of the vmemmap that describes it, from the last one down, and its position there."""
+
+    unit: int = 0
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Steps on folios of one order.
+
+    name      as ``2M boot restore``
+    order     of the folios
+    backing   whose frames the vmemmap lies in
+    places    where the folios are
+    prelude   steps that make the state from which it starts; no allocation fails in them
+    steps     what is compared, with failing allocations too
+    flip      the outside call of the steps at which the switch is thrown to the other side, 1 being the first; 0: none
+    """
+
+    name: str
+    order: int
+    backing: VmemmapBacking
+    places: tuple[Place, ...]
+    prelude: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    flip: int = 0
+
+    @property
+    def gigantic(self) -> bool:
+        """Whether its folios need a large machine."""
+        return self.order > _GIGANTIC
+
+
+_O, _R = Operation.OPTIMIZE, Operation.RESTORE
+_OL, _RL = Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST
+_ON, _OFF = Operation.SWITCH_ON, Operation.SWITCH_OFF
+_ONE: Final = (Place(),)
+_TWO: Final = (Place(), Place(0, 1))
+_THREE: Final = (Place(), Place(0, 1), Place(0, 2))
+_APART: Final = (Place(), Place(1), Place(2))
+_BATCH: Final = (0, 1, 2)
+
+#: Name, places, prelude, steps, flip.
+_Story = tuple[str, tuple[Place, ...], tuple[Step, ...], tuple[Step, ...], int]
+_SINGLE: Final[tuple[_Story, ...]] = (
+    ("optimise", _ONE, (), (Step(_O),), 0),
+    ("restore", _ONE, (Step(_O),), (Step(_R),), 0),
+    ("restore what is not optimised", _ONE, (), (Step(_R),), 0),
+    ("optimise twice", _ONE, (Step(_O),), (Step(_O),), 0),
+    ("optimise again, its PMD split", _ONE, (Step(_O), Step(_R)), (Step(_O),), 0),
+    ("switched off", _ONE, (Step(_OFF, ()),), (Step(_O),), 0),
+    ("switched off once optimised", _ONE, (Step(_O), Step(_OFF, ())), (Step(_R), Step(_O)), 0),
+    ("switched on again", _ONE, (Step(_OFF, ()), Step(_O), Step(_ON, ())), (Step(_O),), 0),
+)
+_NEIGHBOURS: Final[tuple[_Story, ...]] = (
+    ("optimise, its PMD split by a neighbour", _TWO, (Step(_O, (1,)),), (Step(_O),), 0),
+    ("restore beside an optimised neighbour", _TWO, (Step(_O), Step(_O, (1,))), (Step(_R),), 0),
+    ("batch below one PMD", _THREE, (), (Step(_OL, _BATCH),), 0),
+    ("batch below three PMDs", _APART, (), (Step(_OL, _BATCH),), 0),
+    ("batch, one optimised already", _THREE, (Step(_O, (1,)),), (Step(_OL, _BATCH),), 0),
+    ("batch, the first optimised already", _THREE, (Step(_O, (0,)),), (Step(_OL, _BATCH),), 0),
+    ("batch switched off", _THREE, (Step(_OFF, ()),), (Step(_OL, _BATCH),), 0),
+    ("batch switched off at its third call", _APART, (), (Step(_OL, _BATCH),), 3),
+    ("batch switched off at its sixth call", _APART, (), (Step(_OL, _BATCH),), 6),
+    ("batch switched on at its first call", _APART, (Step(_OFF, ()),), (Step(_OL, _BATCH),), 1),
+    ("batch of none", _ONE, (), (Step(_OL, ()), Step(_RL, ())), 0),
+    ("restore a batch below one PMD", _THREE, (Step(_OL, _BATCH),), (Step(_RL, _BATCH),), 0),
+    ("restore a batch below three PMDs", _APART, (Step(_OL, _BATCH),), (Step(_RL, _BATCH),), 0),
+    ("restore a mixed list", _THREE, (Step(_OL, (0, 2)),), (Step(_RL, _BATCH),), 0),
+    ("restore a list, none optimised", _THREE, (), (Step(_RL, _BATCH),), 0),
+    ("restore a list, and optimise it again", _THREE, (Step(_OL, _BATCH),), (Step(_RL, _BATCH), Step(_OL, _BATCH)), 0),
+)
+_GIANT_LISTS: Final[tuple[_Story, ...]] = (
+    ("batch of one", _ONE, (), (Step(_OL, (0,)),), 0),
+    ("restore a batch of one", _ONE, (Step(_OL, (0,)),), (Step(_RL, (0,)),), 0),
+)
+_SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBOURS) if one[0] in {"optimise", "batch below one PMD"})
+
+
+def scenarios_of(target: Target) -> tuple[Scenario, ...]:
+    """Every scenario for a target: each order, each backing of the vmemmap, each story."""
+    mode = target.mode
+    middle = mode.levels[-2].shift - mode.page_shift
+    orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages if huge.size <= _LARGEST}
+    made = []
+    for order in sorted(orders | set(_ORDERS)):
+        name = format_short(1 << order << mode.page_shift)
+        stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBOURS)
+        if 1 << order << mode.page_shift == _LARGEST:
+            stories = (*_SINGLE, *_GIANT_LISTS)
+        if not VmemmapSizes(order, mode.page_size, V6_12.size).optimizable:
+            stories = _SINGLE[:1]
+        for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
+            hosted = backing is VmemmapBacking.SELF_HOSTED
+            if hosted and order != middle:
+                continue
+            for title, places, prelude, steps, flip in _SELF_HOSTED if hosted else stories:
+                words = f"{name} {backing.value}: {title}"
+                made.append(Scenario(words, order, backing, places, prelude, steps, flip))
+    return tuple(made)

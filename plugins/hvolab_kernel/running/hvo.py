@@ -1,0 +1,156 @@
+"""A kernel's own HVO, with the methods of the engine: pools and scenarios work with either."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hvolab.errors import UsageError
+from hvolab.hvo import HasOrder, VmemmapSizes
+from hvolab.machine import Cpu, Machine
+from hvolab.trace import Batch
+from hvolab_kernel.errors import KernelImageError
+from hvolab_kernel.features import features_of
+from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.listing import returns_from
+
+from .following import COPY_FUNCTIONS, FOLIO_FUNCTIONS, Follower
+from .kernel_cpu import KernelCpu
+from .outcome import Outcome
+
+_CALLERS: Final = tuple(
+    f"hugetlb_vmemmap_{what}_folio{plural}" for what in ("optimize", "restore") for plural in ("", "s")
+)
+_INT_BITS: Final = 32
+_LONG_BITS: Final = 64
+
+
+class KernelHvo:
+    """HVO as a kernel image has it, on one machine. A folio is the VA of its head struct page, as in the kernel.
+
+    machine  the machine
+    cpu      the CPU through which folios are looked at (default: the machine's first); the kernel's code runs on one
+             of its own
+    kernel_cpu  that one
+    last     how the last call of a kernel's function ended
+
+    Raises KernelImageError for a kernel without HVO or of a generation that has other functions, UsageError for one
+    that is not for this machine.
+    """
+
+    def __init__(self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None) -> None:
+        features = features_of(kernel)
+        if features.generation is None:
+            raise KernelImageError(f"this kernel's HVO cannot be run: {features.summary}", where=kernel.image.release)
+        if not features.has("batches"):
+            raise KernelImageError(
+                "this kernel's HVO cannot be run beside the engine: its functions take head pages, one by one",
+                where=f"{kernel.image.release}, generation {features.generation}",
+                rule="the engine's interface is that of kernels that optimise folios, one and in batch",
+            )
+        self.machine = machine
+        self.kernel = kernel
+        self.generation = features.generation
+        self.cpu = machine.cpus[0] if cpu is None else cpu
+        self.kernel_cpu = KernelCpu(machine, kernel)
+        layout = machine.struct_pages.layout
+        self._layout = layout
+        self._sizes: dict[int, VmemmapSizes] = {}
+        self._hstates: dict[int, int] = {}
+        self._order = kernel.types.offset("hstate", "order")
+        self._hstate_size = -(-kernel.types.size("hstate") // 64) * 64
+        self.last: Outcome | None = None
+        self._follow()
+        if layout.size != kernel.types.size("page"):
+            raise UsageError(
+                f"the kernel's struct page has {kernel.types.size('page')} bytes, the machine's {layout.size}"
+            )
+
+    def sizes(self, h: HasOrder) -> VmemmapSizes:
+        """The sizes of the vmemmap of ``h``'s folios."""
+        known = self._sizes.get(h.order)
+        if known is None:
+            page_size = self.machine.target.mode.page_size
+            known = self._sizes[h.order] = VmemmapSizes(h.order, page_size, self._layout.size)
+        return known
+
+    def folio_optimized(self, folio: int) -> bool:
+        """Whether the kernel has set its flag for it. Kernel: folio_test_hugetlb_vmemmap_optimized()."""
+        private = self.cpu.load_word(folio + self._layout.private)
+        return bool(private >> self._layout.hpg_vmemmap_optimized & 1)
+
+    def _follow(self) -> None:
+        """Tell listeners of what happens to each folio, also within a batch, and of pages that are copied."""
+        cpu, symbols = self.kernel_cpu, self.kernel.symbols
+        follower = self._follower = Follower(self.machine, self.cpu)
+        for name, what in FOLIO_FUNCTIONS.items():
+            va = symbols.find(name)
+            if va is None:
+                continue
+            cpu.follow(va, lambda _, folio, what=what: follower.folio(what, folio), 2)
+            for caller in _CALLERS:
+                for back in returns_from(self.kernel, caller, va):
+                    cpu.follow(back, follower.done)
+        size = self.machine.target.mode.page_size
+        page, some = map(symbols.find, COPY_FUNCTIONS)
+        if page is not None:
+            cpu.follow(page, lambda to, source: follower.copied(to, source, size), 2)
+        if some is not None:
+            cpu.follow(some, follower.copied, 3)
+
+    # the engine's methods
+
+    def optimize_folio(self, h: HasOrder, folio: int) -> None:
+        """Call hugetlb_vmemmap_optimize_folio() of the kernel."""
+        self._call("hugetlb_vmemmap_optimize_folio", self._hstate(h), folio)
+
+    def restore_folio(self, h: HasOrder, folio: int) -> int:
+        """Call hugetlb_vmemmap_restore_folio() of the kernel: 0 or a negative errno."""
+        return _signed(self._call("hugetlb_vmemmap_restore_folio", self._hstate(h), folio), _INT_BITS)
+
+    def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
+        """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
+        self._batch("optimize.begin")
+        self._call("hugetlb_vmemmap_optimize_folios", self._hstate(h), folio_list)
+        self._batch("optimize.end")
+
+    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
+        """Call hugetlb_vmemmap_restore_folios() of the kernel: the number restored, or a negative errno."""
+        self._batch("restore.begin")
+        result = self._call("hugetlb_vmemmap_restore_folios", self._hstate(h), folio_list, non_hvo_folios)
+        self._batch("restore.end")
+        return _signed(result, _LONG_BITS)
+
+    def reset(self) -> None:
+        """Bring the kernel's own data back to what they were before its first call: locks, counters, caches."""
+        self.kernel_cpu.placed.reset()
+        self._hstates.clear()
+
+    # helpers
+
+    def _call(self, function: str, *arguments: int) -> int:
+        """Call a function and give what it returns; raises KernelBug with a backtrace where it does not."""
+        self.last = self.kernel_cpu.call(function, *arguments)
+        self._follower.done()
+        return self.last.required().result
+
+    def _hstate(self, h: HasOrder) -> int:
+        """VA of a struct hstate of that order: HVO reads nothing else of it. Kernel: struct hstate, v6.12."""
+        va = self._hstates.get(h.order)
+        if va is None:
+            placed = self.kernel_cpu.placed
+            va = placed.data.va + self._hstate_size * len(self._hstates)
+            if va + 2 * self._hstate_size > placed.data.end:
+                raise UsageError(f"no room for a struct hstate more: there are {len(self._hstates)}")
+            placed.write(va + self._order, 4, h.order)
+            self._hstates[h.order] = va
+        return va
+
+    def _batch(self, step: str) -> None:
+        if self.machine.trace.listeners:
+            self.machine.trace.emit(Batch(step))
+
+
+def _signed(value: int, bits: int) -> int:
+    """The low ``bits`` of a register as a signed number."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value

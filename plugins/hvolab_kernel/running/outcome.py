@@ -1,0 +1,76 @@
+"""How a call of a kernel's function ended."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from hvolab.arch import Fault
+from hvolab.errors import KernelBug
+
+
+class Ending(enum.Enum):
+    """How a call ended. The value is what a reader is told."""
+
+    RETURNED = "returned"
+    FAULT = "faulted"
+    BUG = "ran into a BUG()"
+    STUCK = "did not come to its end"
+    STOPPED = "called a function that nobody can answer for"
+    EXCEPTION = "raised an exception"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended, and what was noticed on the way.
+
+    function   what was called
+    ending     how it ended
+    result     what stood in the register for results, if it returned; else 0
+    place      symbol and offset of the instruction that it ended at, empty if it returned
+    what       more of that in words: the exception, the function that nobody answers for, the bound
+    fault      the architecture's record of a page fault
+    backtrace  the functions that were under way, innermost first: return addresses found on the stack
+    findings   what should not have happened although the call went on: warnings, messages
+    """
+
+    function: str
+    ending: Ending
+    result: int = 0
+    place: str = ""
+    what: str = ""
+    fault: Fault | None = None
+    backtrace: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def returned(self) -> bool:
+        """Whether it returned."""
+        return self.ending is Ending.RETURNED
+
+    def __str__(self) -> str:
+        if self.returned:
+            return f"{self.function} returned {self.result:#x}"
+        more = f": {self.what}" if self.what else ""
+        fault = f": {self.fault}" if self.fault is not None else ""
+        return f"{self.function} {self.ending.value} at {self.place}{more}{fault}"
+
+    def required(self) -> Outcome:
+        """Itself; raises KernelBug with the backtrace where the call did not return."""
+        if self.returned:
+            return self
+        raise KernelBug(str(self), where=" < ".join(self.backtrace))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome for JSON."""
+        return {
+            "function": self.function,
+            "ending": self.ending.name.lower(),
+            "result": f"{self.result:#x}" if self.returned else None,
+            "place": self.place,
+            "what": self.what,
+            "fault": None if self.fault is None else str(self.fault),
+            "backtrace": list(self.backtrace),
+            "findings": list(self.findings),
+        }

@@ -1,0 +1,199 @@
+"""Puts a kernel image beside a machine: in memory of its own above RAM, mapped at its link address.
+
+A machine's bytes stay as they are. The CPU that runs the kernel's code has a top table of its own, in that memory too:
+its entries are the machine's, so direct map and vmemmap are the machine's own, but for the one that leads to the
+image. So do Linux's processes share the kernel's tables below their own top table. What the kernel's code walks and
+changes, through init_mm, is the machine's top table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hvolab.arch import Level, LinearOrigin, PgprotRole
+from hvolab.errors import UsageError
+from hvolab.machine import Machine, PageTables, PhysicalMemory
+from hvolab_kernel.errors import KernelImageError
+from hvolab_kernel.initial_state import Placement, Word, initial_words
+from hvolab_kernel.kernel import Kernel
+
+#: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
+_STACK, _DATA, _TABLES = 64 << 10, 256 << 10, 2 << 20
+#: What begins behind the image is aligned so.
+_ALIGNMENT = 2 << 20
+#: Where a kernel's code is that may run: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. What x86_64
+#: has between init text and the end of init data are the long forms of static_cpu_has().
+_TEXT = {
+    "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__init_end")),
+    "EM_RISCV": (("_start", "_etext"),),
+}
+#: Architecture of unicorn for the machine that an ELF file names.
+_EMULATORS = {"EM_X86_64": "UC_ARCH_X86", "EM_AARCH64": "UC_ARCH_ARM64", "EM_RISCV": "UC_ARCH_RISCV"}
+
+
+@dataclass(frozen=True)
+class Room:
+    """A range of the memory beside the machine: its first VA and PA, and its bytes."""
+
+    va: int
+    pa: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """First VA behind it."""
+        return self.va + self.size
+
+
+class PlacedKernel:
+    """A kernel image beside a machine, ready to run.
+
+    kernel   what was placed
+    machine  beside which machine
+    memory   the memory that holds it, above the machine's RAM
+    root     PA of the top table through which its code runs
+    image, per_cpu, stack, data  where things are
+    """
+
+    def __init__(self, machine: Machine, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._check(machine)
+        target, image = machine.target, kernel.image
+        template = next((one for one in image.segments if one.per_cpu), None)
+        per_cpu = 0 if template is None else _aligned(template.memory_size)
+        sizes = (_aligned(image.memory_size), per_cpu, _STACK, _DATA)
+        base = _aligned(machine.memory.base + machine.memory.size)
+        self.memory = PhysicalMemory(
+            base,
+            sum(sizes) + _TABLES,
+            page_shift=target.mode.page_shift,
+            byte_order=target.architecture.byte_order,
+        )
+        starts = [sum(sizes[:position]) for position in range(len(sizes))]
+        rooms = [Room(image.base + at, base + at, size) for at, size in zip(starts, sizes, strict=True)]
+        self.image, self.per_cpu, self.stack, self.data = rooms
+        self._next_table = base + sum(sizes)
+        self._target = target
+        self.root = self._new_table(target.mode.levels[0])
+        self.tables = PageTables(self.memory, target, self.root)
+        self._map(machine)
+        self._words = self._initial_state(machine)
+        self.reset()
+
+    def _check(self, machine: Machine) -> None:
+        """Raise UsageError where the kernel is for another machine."""
+        emulation = machine.target.architecture.emulation
+        wanted = _EMULATORS.get(self.kernel.image.machine)
+        if emulation is None or emulation.emulator[0] != wanted:
+            raise UsageError(
+                f"a kernel for {self.kernel.image.machine} does not run on {machine.target.architecture.name}",
+                where=self.kernel.image.release,
+                remedy="name an image of the machine's architecture",
+            )
+
+    # memory
+
+    def _new_table(self, level: Level) -> int:
+        """PA of an empty table."""
+        self._next_table += level.table_bytes
+        if self._next_table > self.memory.base + self.memory.size:
+            raise KernelImageError(
+                f"the image has {self.kernel.image.memory_size} bytes, more than can be mapped",
+                where=self.kernel.image.release,
+                rule=f"there is room for {_TABLES} bytes of page tables",
+            )
+        return self._next_table - level.table_bytes
+
+    def _map(self, machine: Machine) -> None:
+        """Map the image and what is behind it, by single pages: text can be executed only, all else only accessed."""
+        mode, memory, tables = self._target.mode, self.memory, self.tables
+        top, last = mode.levels[0], mode.last
+        there = machine.memory.word_view(machine.tables.root, top.entries)
+        memory.word_view(self.root, top.entries)[:] = there
+        # the machine's guest text is below the same entry: the kernel's code has no use for it
+        memory.write_word(self.root + top.index(self.image.va) * top.entry_bytes, mode.format.empty(top.name))
+        step = mode.levels[-2].size
+        executable = self._text_pages()
+        for va in range(self.image.va, self.data.end, step):
+            count = min(last.entries, (self.data.end - va) >> mode.page_shift)
+            first = memory.first_pfn + ((va - self.image.va) >> mode.page_shift)
+            tables.map_leaf(va, first, last.name, PgprotRole.KERNEL, self._new_table)
+            pfns = np.arange(first, first + count, dtype=np.int64)
+            entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
+            text = executable[first - memory.first_pfn : first - memory.first_pfn + count]
+            entries[text] = self._target.page_entries(pfns[text], PgprotRole.KERNEL_EXEC)
+            memory.word_view(tables.find(va).slot, count)[:] = entries
+
+    def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which pages from the image's base on are text."""
+        shift = self._target.mode.page_shift
+        pages = np.zeros((self.data.end - self.image.va) >> shift, dtype=np.bool_)
+        pages[-1] = True  # where calls return to
+        for start, stop in _TEXT[self.kernel.image.machine]:
+            first, last = self.kernel.symbols.find(start), self.kernel.symbols.find(stop)
+            if first is not None and last is not None and first < last:
+                pages[(first - self.image.va) >> shift : (last - self.image.va + (1 << shift) - 1) >> shift] = True
+        if not pages[:-1].any():
+            raise KernelImageError("the kernel does not tell where its text is", where=self.kernel.image.release)
+        return pages
+
+    def reset(self) -> None:
+        """Put the image's bytes into memory, a copy of the per-CPU template, and what boot would have written."""
+        self.memory.view(self.image.pa, self.data.pa + self.data.size - self.image.pa)[:] = 0
+        for segment in self.kernel.image.segments:
+            pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
+            self.memory.view(pa, segment.content.size)[:] = segment.content
+        for word in self._words:
+            self.write(word.va, word.size, word.value)
+
+    def replace(self, va: int, code: bytes) -> None:
+        """Put other instructions where a function begins that is never to run as it is."""
+        word = Word(va, len(code), int.from_bytes(code, "little"), "a function that is stood in for")
+        self._words = (*self._words, word)
+        self.write(word.va, word.size, word.value)
+
+    def pa(self, va: int) -> int:
+        """PA of a VA of the image or behind it."""
+        return va - self.image.va + self.image.pa
+
+    def holds(self, va: int, size: int = 1) -> bool:
+        """Whether the VA is the image's, or of what is behind it."""
+        return self.image.va <= va and va + size <= self.data.end
+
+    def read(self, va: int, size: int) -> int:
+        """The little-endian number at a VA of the image or behind it."""
+        return int.from_bytes(self.memory.view(self.pa(va), size).tobytes(), "little")
+
+    def write(self, va: int, size: int, value: int) -> None:
+        """Store a little-endian number there."""
+        self.memory.view(self.pa(va), size)[:] = np.frombuffer(value.to_bytes(size, "little"), dtype=np.uint8)
+
+    def read_text(self, va: int, limit: int = 256) -> str:
+        """The text up to its NUL at a VA of the image."""
+        size = min(limit, self.data.end - va)
+        raw = self.memory.view(self.pa(va), size).tobytes()
+        return raw.partition(b"\0")[0].decode("ascii", "replace")
+
+    # what boot writes
+
+    def _initial_state(self, machine: Machine) -> tuple[Word, ...]:
+        """What boot would have written into the kernel's data."""
+        mode, kernel = self._target.mode, self.kernel
+        placement = Placement(
+            ram=machine.memory.base if mode.origin is LinearOrigin.RAM else 0,
+            image=self.image.pa,
+            direct_map=mode.direct_map_base,
+            vmemmap=mode.vmemmap_base,
+            text=self.image.va,
+            levels=len(mode.levels),
+        )
+        # the kernel's code walks and changes the machine's tables, not those that it would have built in its image
+        pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
+        root = machine.virt(machine.tables.root)
+        return (*initial_words(kernel, placement), Word(pgd, 8, root, "init_mm.pgd, for who walks the kernel's tables"))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

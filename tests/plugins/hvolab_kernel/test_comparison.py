@@ -1,0 +1,202 @@
+"""A kernel's own code and the engine do the same, down to every byte; and where they do not, that is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from hvolab.cli.app import build_app
+from hvolab.errors import UsageError
+from hvolab.hvo import V6_12, V6_12_117
+from hvolab.machine import VmemmapBacking
+from hvolab.plugin import registry
+from hvolab_kernel.comparison import Comparer, Operation, Scenario, Step, compare, scenarios_of, target_of
+from hvolab_kernel.comparison.calls import in_words
+from hvolab_kernel.comparison.choosing import chosen_scenarios
+from hvolab_kernel.comparison.comparing import Case, cases_of
+from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.comparison.scenarios import Place
+from hvolab_kernel.kernel import Kernel
+from tests.kernel_images import images_directory
+
+pytest.importorskip("unicorn")
+
+MODES = [("x86_64-6.12", "4-level"), ("x86_64-6.12", "5-level")] + [
+    ("riscv64-6.12", mode) for mode in ("Sv39", "Sv48", "Sv57")
+]
+EACH_MODE = pytest.mark.parametrize(("real_kernel", "mode"), MODES, indirect=["real_kernel"])
+X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+#: Stories that between them take every path of HVO's code, and a few seconds.
+QUICK = ("2M boot: optimise", "2M buddy: batch", "2M buddy: restore beside", "32M boot: optimise", "2M self-hosted")
+FOLIOS = (Place(), Place(0, 1), Place(0, 2), Place(1), Place(2, 5))
+
+
+def test_every_scenario_has_a_name_of_its_own_and_names_folios_that_it_has() -> None:
+    for name in ("x86_64", "riscv", "arm64"):
+        scenarios = scenarios_of(registry().architecture(name).select())
+        assert len({one.name for one in scenarios}) == len(scenarios)
+        for one in scenarios:
+            assert all(at < len(one.places) for step in (*one.prelude, *one.steps) for at in step.folios)
+
+
+def test_allocations_fail_one_by_one_from_each_on_and_in_pairs() -> None:
+    scenario = scenarios_of(registry().architecture("x86_64").select())[0]
+    few = list(cases_of(scenario, 3, every=False))
+    assert [case.failing for case in few] == [(1,), (1,), (2,), (2,), (3,), (3,)] + [
+        (first, second) for first in range(1, 5) for second in range(first + 1, 5)
+    ]
+    many = list(cases_of(scenario, 4095, every=False))
+    assert {case.failing for case in many} == {(1,), (2,), (2047,), (4094,), (4095,)}
+    assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
+
+
+@EACH_MODE
+def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None:
+    target = target_of(real_kernel, mode)
+    result = compare(Comparer(target, real_kernel), chosen_scenarios(target, QUICK))
+    assert result.cases > 100
+    assert [one.as_dict() for one in result.disagreements] == []
+
+
+@pytest.mark.slow
+@EACH_MODE
+def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, mode: str) -> None:
+    target = target_of(real_kernel, mode)
+    result = compare(Comparer(target, real_kernel), [one for one in scenarios_of(target) if not one.gigantic])
+    assert [one.as_dict() for one in result.disagreements] == []
+
+
+@pytest.mark.slow
+@X86
+def test_they_agree_on_a_folio_whose_vmemmap_is_eight_tables(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    comparer = Comparer(target, real_kernel)
+    scenario = next(one for one in scenarios_of(target) if one.name == "1G boot: optimise")
+    for failing in ((), (1,), (2,), (5,), (9,)):
+        assert comparer.run(Case(scenario, failing))[0] == []
+
+
+@X86
+def test_an_engine_of_another_form_is_found_out_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    comparer = Comparer(target, real_kernel)
+    comparer.form = V6_12 if comparer.form is V6_12_117 else V6_12_117
+    result = compare(comparer, chosen_scenarios(target, ["2M boot: restore a batch below one PMD"]))
+    assert len(result.disagreements) > 100  # all in which something is restored
+    told = [difference for one in result.disagreements for difference in one.differences]
+    assert any("allocate(GFP_KERNEL" in one.kernel and "NORETRY" in one.kernel + one.engine for one in told)
+    assert any(one.what.startswith("struct page of PFN") for one in told)
+
+
+AT = st.integers(0, len(FOLIOS) - 1)
+SINGLE, LISTS = [Operation.OPTIMIZE, Operation.RESTORE], [Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST]
+SWITCHES = [Operation.SWITCH_ON, Operation.SWITCH_OFF]
+STEPS = st.one_of(
+    st.builds(Step, st.sampled_from(SINGLE), st.tuples(AT)),
+    st.builds(Step, st.sampled_from(LISTS), st.lists(AT, unique=True).map(tuple)),
+    st.builds(Step, st.sampled_from(SWITCHES), st.just(())),
+)
+
+
+@pytest.fixture(scope="module")
+def comparers() -> dict[str, Comparer]:
+    return {}
+
+
+@pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(STEPS, min_size=1, max_size=8),
+    failing=st.sets(st.integers(1, 40), max_size=3),
+    backing=st.sampled_from([VmemmapBacking.BOOT, VmemmapBacking.BUDDY]),
+    flip=st.integers(0, 12),
+)
+def test_they_agree_on_any_sequence(
+    real_kernel: Kernel,
+    comparers: dict[str, Comparer],
+    steps: Sequence[Step],
+    failing: set[int],
+    backing: VmemmapBacking,
+    flip: int,
+) -> None:
+    digest = real_kernel.image.digest
+    if digest not in comparers:
+        comparers[digest] = Comparer(target_of(real_kernel), real_kernel)
+    scenario = Scenario("any", 9, backing, FOLIOS, (), tuple(steps), flip)
+    assert comparers[digest].run(Case(scenario, tuple(sorted(failing))))[0] == []
+
+
+def test_calls_are_told_as_the_kernel_names_them() -> None:
+    assert in_words(("allocate", 0xCC0, 0, 0, None)) == "allocate(GFP_KERNEL, order 0, node 0) = null"
+    assert in_words(("free", "put_page_bootmem", 0, 16)) == "put_page_bootmem(PFN 0x10, order 0)"
+    assert in_words(None) == "no further call"
+
+
+def image_of(kernel: Kernel) -> str:
+    """The path of a kernel that was fetched."""
+    return next(
+        str(path)
+        for path in images_directory().glob("*.image")
+        if sha256(path.read_bytes()).hexdigest() == kernel.image.digest
+    )
+
+
+def hvolab(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(), arguments)
+
+
+@X86
+def test_the_command_prints_a_verdict_and_json_with_stable_keys(real_kernel: Kernel) -> None:
+    image = image_of(real_kernel)
+    done = hvolab("kernel", image, "--scenario", "2M boot: optimise twice")
+    assert done.exit_code == 0
+    assert "No disagreement in 1 cases of 1 scenarios" in done.stdout
+    assert "lru words" in done.stdout
+    data = json.loads(hvolab("kernel", image, "--scenario", "2M boot: optimise twice", "--json").stdout)
+    assert data["disagreements"] == []
+    assert (data["architecture"], data["mode"], data["cases"], data["modelled"]) == ("x86_64", "4-level", 1, True)
+
+
+@X86
+def test_a_disagreement_is_told_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = V6_12 if form_of(real_kernel) is V6_12_117 else V6_12_117
+    monkeypatch.setattr("hvolab_kernel.comparison.comparing.form_of", lambda _: other)
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimise again, its PMD split")
+    assert done.exit_code == 1
+    for text in ("4 disagreements", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("real_kernel", "sentence"),
+    [("x86_64-6.1", "does not have “batches”"), ("x86_64-7.x", "“tails share one page per zone and order”")],
+    indirect=["real_kernel"],
+)
+def test_what_another_generation_has_is_told_as_not_modelled(real_kernel: Kernel, sentence: str) -> None:
+    data = json.loads(hvolab("kernel", image_of(real_kernel), "--json").stdout)
+    assert data["modelled"] is False
+    assert any(one.startswith("not modelled: ") and sentence in one for one in data["not_modelled"])
+
+
+@X86
+def test_run_takes_the_kernels_own_engine_and_shows_what_the_model_shows(real_kernel: Kernel) -> None:
+    asked = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=5", "--json")
+    ours = json.loads(hvolab(*asked).stdout)
+    done = hvolab(*asked, "--engine", "kernel", "--image", image_of(real_kernel))
+    assert done.exit_code == 0
+    theirs = json.loads(done.stdout)
+    for key in ("work", "counters", "hugepages", "invariants", "findings"):
+        assert theirs[key] == ours[key]
+
+
+def test_scenarios_are_listed_and_a_name_that_none_has_is_refused() -> None:
+    target = registry().architecture("x86_64").select()
+    with pytest.raises(UsageError, match="no scenario's name contains 'nothing'"):
+        chosen_scenarios(target, ["nothing"])
+    assert len(chosen_scenarios(target, None)) == len(scenarios_of(target))
