@@ -167,6 +167,7 @@ def test_the_command_prints_a_verdict_and_json_with_stable_keys(real_kernel: Ker
 def test_a_disagreement_is_told_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     other = V6_12 if form_of(real_kernel) is V6_12_117 else V6_12_117
     monkeypatch.setattr("hvolab_kernel.comparison.comparing.form_of", lambda _: other)
+    monkeypatch.setenv("COLUMNS", "200")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimise again, its PMD split")
     assert done.exit_code == 1
     for text in ("4 disagreements", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
