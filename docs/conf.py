@@ -34,7 +34,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # other projects' names: their inventories would have to be fetched
     (r"py:.*", r"(collections|contextlib|enum|npt|np|numpy|pathlib|pluggy|_pytest|pytest|typer|typing)\..*"),
-    (r"py:class", r"EntryPoint"),
+    (r"py:class", r"EntryPoint|Path|Mapping\[int"),
     # names of array types, which say what they are
     (r"py:class", r"NDArray|u?int64|uint8|bool_|Pfns|hvolab\.arch\.fields\.Raw"),
 ]

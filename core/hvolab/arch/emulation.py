@@ -27,7 +27,7 @@ _WORDS = frozenset(
 class InstructionSequence:
     """One step as machine code.
 
-    step      what it does, a name in :data:`hvolab.arch.steps.STEPS`
+    step      what it does, a name in :data:`hvolab.arch.STEPS`
     text      instructions separated by ``; ``, as a disassembler prints them for code at address 0
     code      the bytes, in hex
     inputs    (name, register) of what it finds in registers
