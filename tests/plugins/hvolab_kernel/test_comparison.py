@@ -64,6 +64,7 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
     assert [one.as_dict() for one in result.disagreements] == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @EACH_MODE
 def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, mode: str) -> None:

@@ -79,6 +79,7 @@ def lived(pair: Twins, *, listen: bool = False, **failing: Any) -> list[Any]:
     return seen[0][0]
 
 
+@pytest.mark.slow
 @EACH_MODE
 @pytest.mark.parametrize("listen", [False, True], ids=["in runs", "step by step"])
 def test_pools_that_grow_and_shrink(mode: str, profile: str, listen: bool) -> None:  # noqa: FBT001
@@ -90,6 +91,7 @@ def test_pools_that_grow_and_shrink(mode: str, profile: str, listen: bool) -> No
     assert not any(note["findings"] for note in notes)
 
 
+@pytest.mark.slow
 @EACH_MODE
 def test_pages_that_the_allocator_gave_and_two_nodes(mode: str, profile: str) -> None:
     spec = MachineSpec(memory=2 * memory_of(mode), nodes=2, vmemmap=VmemmapBacking.BUDDY, cpus=2)
@@ -106,6 +108,7 @@ def _calls(mode: str) -> int:
     return life.frames.failure.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 8, 13, 21])
 @pytest.mark.parametrize("mode", FEW)
 def test_an_allocation_that_fails(mode: str, number: int) -> None:
@@ -113,6 +116,7 @@ def test_an_allocation_that_fails(mode: str, number: int) -> None:
     lived(pair, policy=lambda: FailCalls(frozenset({number})))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("listen", [False, True], ids=["in runs", "step by step"])
 @pytest.mark.parametrize("mode", FEW)
