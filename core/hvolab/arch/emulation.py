@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hvolab.arch.entry import EntryForm, EntryKind
-from hvolab.arch.fields import AddressPart, Match, Rule
+from hvolab.arch.fields import AddressPart, Match, Rule, set_bits
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
@@ -179,11 +179,7 @@ class CpuMode:
     def applied(self, target: Target) -> Target:
         """The target in this state."""
         rule = Rule(Match(self.reserves, 0), f"bits {self.reserves:#x} are reserved: {self.summary}", self.source)
-        broken = tuple(
-            replace(rule, broken_by=Match(1 << bit, 1 << bit))
-            for bit in range(self.reserves.bit_length())
-            if self.reserves >> bit & 1
-        )
+        broken = tuple(replace(rule, broken_by=Match(1 << bit, 1 << bit)) for bit in set_bits(self.reserves))
         forms = tuple(replace(form, rules=(*form.rules, *broken)) for form in target.mode.format.forms)
         pgprots = tuple(
             (role, replace(pgprot, fields=tuple(pair for pair in pgprot.fields if pair[0] not in self.clears)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Raw, Rule
+from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Raw, Rule, set_bits
 from hvolab.errors import DescriptionError, EncodingError
 
 
@@ -149,7 +149,7 @@ class EntryForm:
         """This form with these bits free for anything where it reserves them, and no rule that looks at them alone."""
         return replace(
             self,
-            fields=(*self.fields, *(Field(f"IGNORED_{bit}", bit) for bit in _bits(mask & self.reserved_mask(64)))),
+            fields=(*self.fields, *(Field(f"IGNORED_{bit}", bit) for bit in set_bits(mask & self.reserved_mask(64)))),
             rules=tuple(rule for rule in self.rules if rule.broken_by.mask & ~mask),
         )
 
@@ -296,10 +296,6 @@ class EntryFormat:
 
     def _sources(self) -> str:
         return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
-
-
-def _bits(mask: int) -> Iterator[int]:
-    return (bit for bit in range(mask.bit_length()) if mask >> bit & 1)
 
 
 def _union(masks: Iterator[int]) -> int:

@@ -20,6 +20,11 @@ def values(*set_bits: str, **others: int) -> FieldValues:
     return tuple((name, 1) for name in set_bits) + tuple(others.items())
 
 
+def set_bits(mask: int) -> tuple[int, ...]:
+    """Numbers of the bits that are set, ascending."""
+    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
 @dataclass(frozen=True)
 class Field:
     """A named run of bits.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hvolab.arch import Access, EntryKind, Match, PgprotRole, Target
+from hvolab.arch.fields import set_bits
 from hvolab.conformance.mmu.lab import Lab
 
 ACCESSES = (Access.READ, Access.WRITE, Access.EXECUTE, Access.ATOMIC)
@@ -78,7 +79,7 @@ def _variants(lab: Lab, depth: int, *, every_bit: bool) -> Iterator[int]:
         for chosen in _combinations(deciding):
             base = form | chosen | address
             yield base
-            for bit in _bits(others) if every_bit else ():
+            for bit in set_bits(others) if every_bit else ():
                 yield base | 1 << bit
 
 
@@ -142,7 +143,3 @@ def _union(patterns: Iterable[Match | None]) -> int:
     for pattern in patterns:
         mask |= 0 if pattern is None else pattern.mask
     return mask
-
-
-def _bits(mask: int) -> list[int]:
-    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
