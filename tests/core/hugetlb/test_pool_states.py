@@ -69,6 +69,7 @@ class PoolMachine(RuleBasedStateMachine):
         by_size = {pool.h.size: pool for pool in self.lab.pools}
         self.small: Pool = by_size[2 * MIB]
         self.gigantic: Pool = by_size[GIB]
+        self.of_demoted = next(pool for pool in self.lab.pools if pool.h.order == self.gigantic.h.demote_order)
         self.held = []
         self.monitor = Monitor(self.lab.machine)
         self.lab.machine.trace.listeners.append(self.monitor)
@@ -107,7 +108,7 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.gigantic.h.free)
     @rule()
     def demote(self) -> None:
-        demote_pool_huge_page(self.gigantic, self.small, 1)
+        demote_pool_huge_page(self.gigantic, self.of_demoted, 1)
 
     @rule(policy=_policies)
     def change_failures(self, policy: FailurePolicy) -> None:
