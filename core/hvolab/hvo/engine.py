@@ -144,7 +144,7 @@ class Hvo:
             if self.split_folio(h, run[0]) == -ENOMEM:
                 break
         machine.flush_tlb_all()
-        pages = VmemmapPages(machine.memory.first_pfn + machine.memory.frames)
+        pages = VmemmapPages()
         flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
         for run in self._runs.neighbours(folios, span):
             if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Pfns = npt.NDArray[np.int64]
-_FIRST_CAPACITY = 64
 
 
 class VmemmapPages:
     """PFNs in the order of the kernel's list: what is added comes first, and leaves first.
 
     Kernel: the ``vmemmap_pages`` list of struct vmemmap_remap_walk, linked through the pages' ``lru`` words; here
-    it is an array, and those words stay as they are.
-
-    last_pfn  the highest PFN that will be added, if it is known: a batch may hold millions, in half the bytes
+    it stands beside the memory, and those words stay as they are. A batch's list holds millions of pages, nearly all
+    of them neighbours, so what follows each other upwards is kept as a range.
     """
 
-    def __init__(self, last_pfn: int | None = None) -> None:
-        narrow = last_pfn is not None and last_pfn <= np.iinfo(np.uint32).max
-        self._buffer: npt.NDArray[Any] = np.empty(0, dtype=np.uint32 if narrow else np.int64)
+    def __init__(self) -> None:
+        self._pieces: list[range | Pfns] = []  # the last element of the last piece is the first of the list
         self._count = 0
 
     def __len__(self) -> int:
@@ -31,39 +27,50 @@ class VmemmapPages:
 
     def add(self, pfn: int) -> None:
         """Kernel: list_add()."""
-        if self._count == self._buffer.size:
-            self._reserve(1)
-        self._buffer[self._count] = pfn
-        self._count += 1
+        self._add_range(pfn, pfn + 1)
 
     def add_run(self, pfns: Pfns) -> None:
         """Add pages one after the other: the last of them comes first."""
-        count = pfns.size
-        if self._count + count > self._buffer.size:
-            self._reserve(count)
-        self._buffer[self._count : self._count + count] = pfns
-        self._count += count
+        if not pfns.size:
+            return
+        first, last = int(pfns[0]), int(pfns[-1])
+        if last - first == pfns.size - 1 and (pfns[1:] > pfns[:-1]).all():
+            self._add_range(first, last + 1)
+        else:
+            self._pieces.append(pfns.astype(np.int64))
+            self._count += pfns.size
 
     def pop(self) -> int:
         """Take the first page. Kernel: list_first_entry() and list_del()."""
+        piece = self._pieces.pop()
+        if len(piece) > 1:
+            self._pieces.append(piece[:-1])
         self._count -= 1
-        return int(self._buffer[self._count])
+        return int(piece[-1])
 
     def pop_run(self, count: int) -> Pfns:
         """Take the first ``count`` pages, in this order."""
+        taken = []
         self._count -= count
-        return self._buffer[self._count : self._count + count][::-1].astype(np.int64)
+        while count:
+            piece = self._pieces.pop()
+            kept = max(0, len(piece) - count)
+            if kept:
+                self._pieces.append(piece[:kept])
+            part = piece[kept:]
+            count -= len(part)
+            taken.append((np.arange(part.start, part.stop) if isinstance(part, range) else part)[::-1])
+        return np.concatenate(taken) if taken else np.empty(0, dtype=np.int64)
 
     def take_chunks(self, size: int) -> Iterator[Pfns]:
         """Take every page from first to last, ``size`` at once."""
         while self._count:
             yield self.pop_run(min(size, self._count))
 
-    def pfns(self) -> Pfns:
-        """Every page from first to last, as a copy."""
-        return self._buffer[: self._count][::-1].astype(np.int64)
-
-    def _reserve(self, count: int) -> None:
-        # in place and by an eighth: a batch may hold millions, and a copy beside them would be felt
-        size = max(_FIRST_CAPACITY, self._buffer.size + self._buffer.size // 8, self._count + count)
-        self._buffer.resize(size, refcheck=False)
+    def _add_range(self, start: int, stop: int) -> None:
+        before = self._pieces[-1] if self._pieces else None
+        if isinstance(before, range) and before.stop == start:
+            self._pieces[-1] = range(before.start, stop)
+        else:
+            self._pieces.append(range(start, stop))
+        self._count += stop - start

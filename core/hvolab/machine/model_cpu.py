@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -200,7 +201,7 @@ class ModelCpu:
 
     def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
         """The links of a chain; raises MachineError for one that comes back to a link of its own."""
-        links = []
+        links = array("Q")  # half a million of ints would stay in the heap
         link = self._words[self._word(va, _READ)]
         passed, look_out_until = va, 1
         while link != end:
