@@ -22,7 +22,7 @@ from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
 
-from .calls import Call, calls_of
+from .calls import Call, as_inlined, calls_of
 from .scenarios import Operation, Place, Scenario, Step
 
 #: What a step gave: its result, or how it broke; and the calls that it made outside.
@@ -276,7 +276,10 @@ class Bed:
     def carry_out(self, step: Step, order: int, folios: Sequence[int]) -> tuple[Result, Result]:
         """Do one step on the engine's side, then on the kernel's; what each gave."""
         h = HugePage(order)
-        return self.engine.carry_out(step, h, folios), self.kernel.carry_out(step, h, folios)
+        result, calls = self.engine.carry_out(step, h, folios)
+        ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
+        ours = result, calls if ceiling is None else as_inlined(calls, ceiling)
+        return ours, self.kernel.carry_out(step, h, folios)
 
     def pfn(self, place: Place, order: int) -> int:
         """The head PFN of a folio at a place; raises MachineError where the machine has none."""

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from hvolab.arch import Access, Fault
 from hvolab.machine import Machine
+from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
+from hvolab_kernel.stand_ins import Answer, PlacedStandIn, stand_ins_of
 from hvolab_unicorn import instance
 from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.library import Registers, unicorn
@@ -66,6 +67,14 @@ class KernelCpu:
         self.stand_ins = stand_ins_of(kernel)
         for one in self.stand_ins:
             self._hook(one)
+        self.inline = inline_of(kernel)
+        for instruction in self.inline:
+            registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
+            self._answer_at(instruction.va, self._answers.method(instruction.stand_in, registers))
+        flushes = any(instruction.stand_in.answer is Answer.FLUSHES_DONE for instruction in self.inline)
+        mode = machine.target.mode
+        #: Bytes of the longest range that code flushes page by page whose flushes are inline; None: they are not.
+        self.inline_ceiling = self._vcpu.part.ceiling(mode) * mode.page_size if flushes else None
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         self._switched = True
@@ -109,20 +118,23 @@ class KernelCpu:
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
-        """Answer for a function at its entry, where an instruction that returns stands in for its code.
+        """Answer for a function at its entry, where an instruction that returns stands in for its code."""
+        self.placed.replace(one.va, self._convention.back)
+        self._answer_at(one.va, self._answers.method(one.stand_in))
+
+    def _answer_at(self, va: int, answer: Carried) -> None:
+        """Answer before the instruction at ``va`` is carried out.
 
         Through weak references, or the emulator would hold itself.
         """
-        self.placed.replace(one.va, self._convention.back)
         own = weakref.ref(self)
-        answer = self._answers.method(one.stand_in)
 
         def entered(_: Any, __: int, ___: int, ____: object) -> None:
             cpu = own()
             if cpu is not None:
                 cpu.answer(answer)
 
-        self._add_hook(entered, one.va)
+        self._add_hook(entered, va)
 
     def _add_hook(self, hear: Callable[[Any, int, int, object], None], va: int) -> None:
         kind = unicorn().unicorn_const.UC_HOOK_CODE
@@ -169,6 +181,7 @@ class KernelCpu:
         self._exceptions.clear()
         self._problem = None
         self.findings = []
+        self._answers.begun.clear()
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
@@ -192,6 +205,8 @@ class KernelCpu:
         if self._problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
+                if self._answers.begun:
+                    self.findings.append("TLB flushes were begun, and no barrier completed them")
                 result = uc.reg_read(self._result)
                 return Outcome(function, Ending.RETURNED, result, findings=tuple(self.findings))
         return self._ended(function, failure)

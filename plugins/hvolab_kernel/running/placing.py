@@ -16,7 +16,7 @@ from hvolab.arch import Level, LinearOrigin, PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import Placement, Word, initial_words
+from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of
 from hvolab_kernel.kernel import Kernel
 
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
@@ -27,6 +27,7 @@ _ALIGNMENT = 2 << 20
 #: has between init text and the end of init data are the long forms of static_cpu_has().
 _TEXT = {
     "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__init_end")),
+    "EM_AARCH64": (("_text", "_etext"),),
     "EM_RISCV": (("_start", "_etext"),),
 }
 #: Architecture of unicorn for the machine that an ELF file names.
@@ -92,19 +93,28 @@ class PlacedKernel:
                 where=self.kernel.image.release,
                 remedy="name an image of the machine's architecture",
             )
+        modes = modes_of(self.kernel, machine.target.architecture.modes)
+        if machine.target.mode.name not in {mode.name for mode in modes}:
+            raise UsageError(
+                f"this kernel does not run in the mode {machine.target.mode.name}",
+                where=self.kernel.image.release,
+                rule="it is built for one base page and one width of VA",
+                remedy=f"choose --mode {modes[0].name}" if modes else "hvolab declares no mode that it would run in",
+            )
 
     # memory
 
     def _new_table(self, level: Level) -> int:
         """PA of an empty table."""
-        self._next_table += level.table_bytes
+        pa = -(-self._next_table // level.table_bytes) * level.table_bytes
+        self._next_table = pa + level.table_bytes
         if self._next_table > self.memory.base + self.memory.size:
             raise KernelImageError(
                 f"the image has {self.kernel.image.memory_size} bytes, more than can be mapped",
                 where=self.kernel.image.release,
                 rule=f"there is room for {_TABLES} bytes of page tables",
             )
-        return self._next_table - level.table_bytes
+        return pa
 
     def _map(self, machine: Machine) -> None:
         """Map the image and what is behind it, by single pages: text can be executed only, all else only accessed."""
