@@ -87,7 +87,7 @@ IMAGES: Final = (
     ),
     BuiltImage(
         "arm64-6.12-hvo-16K",
-        (("ARM64_4K_PAGES", "n"), ("ARM64_16K_PAGES", "y"), ("ARM64_VA_BITS_48", "n"), ("ARM64_VA_BITS_47", "y")),
+        (("ARM64_4K_PAGES", "n"), ("ARM64_16K_PAGES", "y")),
         "16K pages, whose vmemmap is mapped by pages",
     ),
     BuiltImage(

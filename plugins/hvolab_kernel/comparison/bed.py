@@ -263,7 +263,7 @@ class Bed:
                 side.reset()
             return self._folios, told
         self._prepared = None
-        pfns = [self.pfn(place, scenario.order) for place in scenario.places]
+        pfns = [self.pfn(scenario, place) for place in scenario.places]
         for side in self.sides:
             side.rebuild()
             self._folios = [side.make_folio(pfn, scenario.order) for pfn in pfns]
@@ -281,12 +281,12 @@ class Bed:
         ours = result, calls if ceiling is None else as_inlined(calls, ceiling)
         return ours, self.kernel.carry_out(step, h, folios)
 
-    def pfn(self, place: Place, order: int) -> int:
-        """The head PFN of a folio at a place; raises MachineError where the machine has none."""
-        memory, mode = self.engine.machine.memory, self.target.mode
+    def pfn(self, scenario: Scenario, place: Place) -> int:
+        """The head PFN of a scenario's folio at a place; raises MachineError where the machine has none."""
+        memory, mode, order = self.engine.machine.memory, self.target.mode, scenario.order
         per_unit = mode.level(mode.vmemmap_level).size // self.engine.machine.struct_pages.layout.size
-        unit = max(per_unit, 1 << order)
-        pfn = memory.first_pfn + memory.frames - unit * (place.unit + 1) + (place.position + self._first << order)
-        if pfn < memory.first_pfn + per_unit or pfn % (1 << order):
+        last = memory.first_pfn + memory.frames
+        pfn = last - scenario.unit(mode) * (place.unit + 1) + (place.position + self._first << order)
+        if pfn < memory.first_pfn + per_unit or pfn % (1 << order) or pfn + (1 << order) > last:
             raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
         return pfn

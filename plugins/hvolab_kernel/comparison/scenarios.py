@@ -6,18 +6,20 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.arch import Target
+from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import V6_12, VmemmapBacking
 from hvolab.units import format_short
 
-#: Orders that are tried beside those of the mode's huge pages: the largest that HVO leaves alone, the smallest ones
-#: that it does not, and one whose vmemmap is a part of a table. HVO asks of an hstate nothing but its order.
-_ORDERS: Final = (6, 7, 8, 13)
+#: Pages of vmemmap, as powers of two, whose folios are tried beside the mode's huge pages: the largest that HVO leaves
+#: alone, the smallest ones that it does not, and a part of a table. HVO asks of an hstate nothing but its order.
+_VMEMMAP_ORDERS: Final = (0, 1, 2, 7)
 #: The largest huge page that is tried.
 _LARGEST: Final = 1 << 30
-#: Folios of higher orders need a machine of gigabytes.
+#: Of higher orders one folio is tried; of others there is room for so many in a unit.
 _GIGANTIC: Final = 13
+_BESIDE: Final = 4
+_SMALLEST_MEMORY: Final = 512 << 20
 
 
 class Operation(enum.Enum):
@@ -73,8 +75,18 @@ class Scenario:
 
     @property
     def gigantic(self) -> bool:
-        """Whether its folios need a large machine."""
+        """Whether its folios are so large that there is only one of them."""
         return self.order > _GIGANTIC
+
+    def unit(self, mode: PagingMode) -> int:
+        """Frames from one unit of its places to the next: what a leaf of the vmemmap describes, and folios enough."""
+        described = mode.level(mode.vmemmap_level).size // V6_12.size
+        return max(described, (1 if self.gigantic else _BESIDE) << self.order)
+
+    def memory(self, mode: PagingMode) -> int:
+        """Bytes of a machine that has room for its folios."""
+        units = max(place.unit for place in self.places) + 2
+        return max(_SMALLEST_MEMORY, units * self.unit(mode) << mode.page_shift)
 
 
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE
@@ -127,9 +139,10 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
     """Every scenario for a target: each order, each backing of the vmemmap, each story."""
     mode = target.mode
     middle = mode.levels[-2].shift - mode.page_shift
-    orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages if huge.size <= _LARGEST}
+    orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages}
+    orders |= {(mode.page_size // V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
     made = []
-    for order in sorted(orders | set(_ORDERS)):
+    for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
         name = format_short(1 << order << mode.page_shift)
         stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBOURS)
         if 1 << order << mode.page_shift == _LARGEST:

@@ -119,12 +119,8 @@ class PlacedKernel:
     def _map(self, machine: Machine) -> None:
         """Map the image and what is behind it, by single pages: text can be executed only, all else only accessed."""
         mode, memory, tables = self._target.mode, self.memory, self.tables
-        top, last = mode.levels[0], mode.last
-        there = machine.memory.word_view(machine.tables.root, top.entries)
-        memory.word_view(self.root, top.entries)[:] = there
-        # the machine's guest text is below the same entry: the kernel's code has no use for it
-        memory.write_word(self.root + top.index(self.image.va) * top.entry_bytes, mode.format.empty(top.name))
-        step = mode.levels[-2].size
+        self._share(machine)
+        last, step = mode.last, mode.levels[-2].size
         executable = self._text_pages()
         for va in range(self.image.va, self.data.end, step):
             count = min(last.entries, (self.data.end - va) >> mode.page_shift)
@@ -135,6 +131,30 @@ class PlacedKernel:
             text = executable[first - memory.first_pfn : first - memory.first_pfn + count]
             entries[text] = self._target.page_entries(pfns[text], PgprotRole.KERNEL_EXEC)
             memory.word_view(tables.find(va).slot, count)[:] = entries
+
+    def _share(self, machine: Machine) -> None:
+        """Take the machine's tables, but for those on the way to the image, down to where nothing else is below.
+
+        What the machine has there is its guest text, for which the kernel's code has no use.
+        """
+        mode, memory, va = self._target.mode, self.memory, self.image.va
+        pages, described = machine.struct_pages, machine.vmemmap
+        ranges = (
+            (mode.direct_map_base, mode.direct_map_base + machine.memory.size),
+            (pages.va(described[0][0]), pages.va(described[-1][1])),
+        )
+        ours = self.root
+        for depth, step in enumerate(machine.tables.walk(va)):
+            level, index = step.level, step.level.index(va)
+            theirs = machine.memory.word_view(step.slot - index * level.entry_bytes, level.entries)
+            memory.word_view(ours, level.entries)[:] = theirs
+            slot = ours + index * level.entry_bytes
+            prefix = va >> level.shift
+            if not any(first >> level.shift <= prefix <= (end - 1) >> level.shift for first, end in ranges):
+                memory.write_word(slot, mode.format.empty(level.name))
+                return
+            ours = self._new_table(mode.levels[depth + 1])
+            memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
 
     def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which pages from the image's base on are text."""
