@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 
-import numpy as np
 import pytest
 
 from hvolab.arch import PageFault
@@ -42,6 +41,16 @@ def huge_pages(machine: Machine) -> Hstate:
     return size_to_hstate(hstates(machine), SIZE)
 
 
+def unoptimised(machine: Machine) -> tuple[Hstate, int]:
+    """A free huge page that is not optimised, of a machine whose switch is on."""
+    pool = Pool(machine, huge_pages(machine), Hvo(machine))
+    machine.optimize_enabled = False
+    pool.set_max_huge_pages(1)
+    machine.optimize_enabled = True
+    (folio,) = pool.free_folios()
+    return pool.h, folio
+
+
 @EACH
 def test_a_pool_grows_and_shrinks_on_the_kernels_code_and_leaves_the_engines_bytes(real_kernel: Kernel) -> None:
     left = []
@@ -54,12 +63,13 @@ def test_a_pool_grows_and_shrinks_on_the_kernels_code_and_leaves_the_engines_byt
             assert machine.key == 70
             assert not check(machine, [pool])
             pool.set_max_huge_pages(0)
-        assert not monitor.findings
+        broken = {finding.rule for finding in monitor.findings}  # on arm64 live entries are replaced, as declared
+        assert all(finding.declared for finding in monitor.findings)
         assert not check(machine, [pool])
         assert isinstance(machine.frames, FrameAllocator)
-        left.append((machine.counters, machine.frames.free_frames, machine.tables.frames(machine.struct_pages.base, 9)))
-    assert left[0][:2] == left[1][:2]
-    assert np.array_equal(left[0][2], left[1][2])
+        mapped = machine.tables.frames(machine.struct_pages.base, 9).tolist()
+        left.append((machine.counters, machine.frames.free_frames, mapped, broken))
+    assert left[0] == left[1]
 
 
 @EACH
@@ -168,23 +178,19 @@ def test_what_6_12_117_restores_is_no_tail_where_a_page_of_vmemmap_begins(real_k
 @ARM64
 def test_flushes_by_instructions_reach_every_cpu_and_are_told_as_the_functions_are(real_kernel: Kernel) -> None:
     machine = build_machine(target_of(real_kernel), MachineSpec(memory=512 << 20, cpus=2))
-    pool = Pool(machine, huge_pages(machine), Hvo(machine))
-    machine.optimize_enabled = False
-    pool.set_max_huge_pages(1)
-    (folio,) = pool.free_folios()
-    machine.optimize_enabled = True
+    h, folio = unoptimised(machine)
     tail = folio + machine.target.mode.page_size
     for cpu in machine.cpus:
         cpu.store_word(tail, cpu.load_word(tail))  # each holds a translation that can be written through
     hvo = KernelHvo(machine, real_kernel)
     told: list[Event] = []
     with machine.trace.listen(told.append):
-        hvo.optimize_folio(pool.h, folio)
+        hvo.optimize_folio(h, folio)
     assert hvo.folio_optimized(folio)
     size, leaf = machine.target.mode.page_size, machine.target.mode.levels[-2].size
     flushed = [(one.start, one.end) for one in told if isinstance(one, RangeFlushed)]
     block = folio // leaf * leaf
-    assert flushed == [(block, block + leaf), (folio, folio + hvo.sizes(pool.h).pages * size)]
+    assert flushed == [(block, block + leaf), (folio, folio + hvo.sizes(h).pages * size)]
     assert [one.delta for one in told if isinstance(one, KeyChanged)] == [1]
     assert hvo.last is not None
     assert hvo.last.findings == ()
@@ -199,6 +205,6 @@ def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, mo
     monkeypatch.setattr("hvolab_kernel.running.kernel_cpu.inline_of", lambda _: without)
     machine = machine_for(real_kernel)
     hvo = KernelHvo(machine, real_kernel)
-    Pool(machine, huge_pages(machine), hvo).set_max_huge_pages(1)
+    hvo.optimize_folio(*unoptimised(machine))
     assert hvo.last is not None
-    assert any("no barrier completed them" in finding for finding in hvo.last.findings)
+    assert hvo.last.findings == ("TLB flushes were begun, and no barrier completed them",)
