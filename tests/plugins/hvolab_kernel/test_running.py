@@ -22,6 +22,7 @@ from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import Ending, KernelCpu, KernelHvo
 from hvolab_kernel.stand_ins import Answer
+from hvolab_unicorn.library import translate
 
 pytest.importorskip("unicorn")
 
@@ -31,6 +32,7 @@ EACH = pytest.mark.parametrize(
 ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True)
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
 SIZE = 2 << 20
+NOP = bytes.fromhex("1f2003d5")
 
 
 def machine_for(kernel: Kernel, mode: str | None = None) -> Machine:
@@ -197,6 +199,26 @@ def test_flushes_by_instructions_reach_every_cpu_and_are_told_as_the_functions_a
     for cpu in machine.cpus:
         with pytest.raises(PageFault):
             cpu.store_word(tail, 0)
+
+
+@ARM64
+@pytest.mark.parametrize("carried_out", [True, False], ids=["carried out", "left out"])
+def test_the_cpu_that_runs_the_code_flushes_by_the_instructions_themselves(
+    real_kernel: Kernel, *, carried_out: bool
+) -> None:
+    machine = machine_for(real_kernel)
+    h, folio = unoptimised(machine)
+    before = machine.tables.frame_of(folio)
+    hvo = KernelHvo(machine, real_kernel)
+    for one in hvo.kernel_cpu.inline:
+        if not carried_out and one.stand_in.function.startswith("tlbi"):
+            hvo.kernel_cpu.placed.replace(one.va, NOP)
+    hvo.optimize_folio(h, folio)
+    after = machine.tables.frame_of(folio)
+    assert after != before
+    pa = translate(hvo.kernel_cpu._uc, folio, protection=1)  # it has read the head before that moved
+    assert pa is not None
+    assert pa >> machine.target.mode.page_shift == (after if carried_out else before)
 
 
 @ARM64
