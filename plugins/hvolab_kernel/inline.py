@@ -56,7 +56,17 @@ class PlacedInstruction:
     registers: tuple[str | None, ...]
 
 
-_VA: Final = (Argument("operand"),)
+@dataclass(frozen=True)
+class PageOperand(Argument):
+    """What names a page to a TLBI: bits 43:0 are bits 55:12 of its VA, whatever the base page is. Arm ARM C5.5."""
+
+    def value(self, register: int) -> int:
+        """The VA; above bit 55 it has what bit 55 has."""
+        va = (register & (1 << 44) - 1) << 12
+        return va | 0xFF << 56 if va >> 55 else va
+
+
+_VA: Final = (PageOperand("va"),)
 _STORE: Final = (Argument("address"), Argument("value", 4, signed=True))
 
 #: Source: Arm ARM C5.5 (TLBI), C6.2 (DSB, STXR).
@@ -101,5 +111,5 @@ def _found(known: InlineCode, va: int, code: bytes) -> Iterator[PlacedInstructio
 
 
 def _register(known: InlineCode, number: int) -> str | None:
-    """The emulator's name of a register; number 31 is the one that always holds 0."""
+    """The emulator's name of a register; number 31 holds 0, or is the stack pointer, where no static key is."""
     return None if number == _FIELD else known.register.format(number)

@@ -233,6 +233,7 @@ class Bed:
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
+        self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
         self.kernel = Side(machine, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []
@@ -277,8 +278,7 @@ class Bed:
         """Do one step on the engine's side, then on the kernel's; what each gave."""
         h = HugePage(order)
         result, calls = self.engine.carry_out(step, h, folios)
-        ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
-        ours = result, calls if ceiling is None else as_inlined(calls, ceiling)
+        ours = result, calls if self._ceiling is None else as_inlined(calls, self._ceiling)
         return ours, self.kernel.carry_out(step, h, folios)
 
     def pfn(self, scenario: Scenario, place: Place) -> int:

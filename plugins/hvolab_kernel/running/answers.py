@@ -18,9 +18,6 @@ from .placing import PlacedKernel
 _ZERO = int(Gfp.ZERO)
 #: Kernel: the static key that counts optimised folios, v6.12.
 _KEY = "hugetlb_optimize_vmemmap_key"
-#: The operand of arm64's TLBI by VA: Arm ARM C5.5, TLBI VAALE1IS.
-_OPERAND_VA, _OPERAND_SHIFT, _OPERAND_TOP = (1 << 44) - 1, 12, 55
-_SIGN = 0xFF << 56
 
 
 class CannotAnswer(HvolabError):  # noqa: N818 - it says what the machine does, as KernelBug does
@@ -146,10 +143,8 @@ class Answers:
         self._machine.flush_tlb_all()
         self._caller.flush()
 
-    def flush_page_begun(self, _: StandIn, operand: int) -> None:
-        """Note a page that this CPU forgets by itself: bits 43:0 of the operand are bits 55:12 of its VA."""
-        va = (operand & _OPERAND_VA) << _OPERAND_SHIFT
-        va |= _SIGN if va >> _OPERAND_TOP & 1 else 0
+    def flush_page_begun(self, _: StandIn, va: int) -> None:
+        """Note a page that this CPU forgets by itself; with the one noted last it is a range where it is the next."""
         last = self.begun[-1] if self.begun else None
         if last is not None and last[1] == va:
             self.begun[-1] = (last[0], va + (1 << self._shift))

@@ -41,6 +41,7 @@ class KernelCpu:
     what lies outside HVO is answered by the machine, as the table of stand-ins says.
 
     placed    the kernel in its memory
+    inline    instructions of its HVO that the machine hears of
     time      microseconds after which a call is stopped
     """
 
@@ -71,10 +72,6 @@ class KernelCpu:
         for instruction in self.inline:
             registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
             self._answer_at(instruction.va, self._answers.method(instruction.stand_in, registers))
-        flushes = any(instruction.stand_in.answer is Answer.FLUSHES_DONE for instruction in self.inline)
-        mode = machine.target.mode
-        #: Bytes of the longest range that code flushes page by page whose flushes are inline; None: they are not.
-        self.inline_ceiling = self._vcpu.part.ceiling(mode) * mode.page_size if flushes else None
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         self._switched = True
@@ -108,6 +105,14 @@ class KernelCpu:
     def flush(self) -> None:
         """Forget every translation of this CPU."""
         self._uc.ctl(*self._flush)
+
+    @property
+    def inline_ceiling(self) -> int | None:
+        """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
+        if not any(one.stand_in.answer is Answer.FLUSHES_DONE for one in self.inline):
+            return None
+        mode = self.machine.target.mode
+        return self._vcpu.part.ceiling(mode) * mode.page_size
 
     def switch(self) -> None:
         """Put HVO's switch where the machine has it."""

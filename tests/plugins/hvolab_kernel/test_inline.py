@@ -8,7 +8,7 @@ import pytest
 
 from hvolab_kernel.dialects import DIALECTS
 from hvolab_kernel.features import hvo_functions
-from hvolab_kernel.inline import INLINE, inline_of
+from hvolab_kernel.inline import INLINE, PageOperand, inline_of
 from hvolab_kernel.instructions import disassembled
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.reading import read_kernel
@@ -49,6 +49,18 @@ def test_they_are_found_in_hvos_code_with_the_registers_that_they_take_and_nowhe
         (6, Answer.KEY_STORED, ("X10", "X8")),
         (7, Answer.KEY_STORED, (None, "X12")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("register", "va"),
+    [
+        (0x000DFFC0000, 0x00000DFFC0000000),
+        (0xFFFDFFC0000, 0xFFFFFDFFC0000000),
+        (0x1234 << 48 | 0xB << 44 | 0xFFFDFFC0010, 0xFFFFFDFFC0010000),  # ASID and TTL are no part of it
+    ],
+)
+def test_the_operand_of_a_flush_is_the_va_of_a_page(register: int, va: int) -> None:
+    assert PageOperand("va").value(register) == va
 
 
 def test_other_machines_kernels_have_functions_for_all_that() -> None:
