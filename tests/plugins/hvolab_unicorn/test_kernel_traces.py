@@ -18,6 +18,7 @@ def test_some_runs_of_a_kernel(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", TRACES)
 def test_every_run_of_a_kernel(name: str) -> None:
     departures = departures_of(name, make_cpu)
