@@ -79,6 +79,7 @@ def quick(target: Target) -> list[Scenario]:
     return list(chosen_scenarios(target, wanted))
 
 
+@pytest.mark.slow
 @EACH_MODE
 def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None:
     target = target_of(real_kernel)
