@@ -226,8 +226,6 @@ class Bed:
     def __init__(self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing)
         self.target = target
-        # such a vmemmap lies where the first folio of what it describes would be
-        self._first = 1 if backing is VmemmapBacking.SELF_HOSTED else 0
         machine = build_machine(target, spec)
         self.engine = Side(machine, Hvo(machine, form=form))
         machine = build_machine(target, spec)
@@ -286,7 +284,7 @@ class Bed:
         memory, mode, order = self.engine.machine.memory, self.target.mode, scenario.order
         per_unit = mode.level(mode.vmemmap_level).size // self.engine.machine.struct_pages.layout.size
         last = memory.first_pfn + memory.frames
-        pfn = last - scenario.unit(mode) * (place.unit + 1) + (place.position + self._first << order)
+        pfn = last - scenario.unit(mode) * (place.unit + 1) + (scenario.first + place.position << order)
         if pfn < memory.first_pfn + per_unit or pfn % (1 << order) or pfn + (1 << order) > last:
             raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
         return pfn

@@ -16,9 +16,8 @@ from hvolab.units import format_short
 _VMEMMAP_ORDERS: Final = (0, 1, 2, 7)
 #: The largest huge page that is tried.
 _LARGEST: Final = 1 << 30
-#: Of higher orders one folio is tried; of others there is room for so many in a unit.
+#: Folios of higher orders need a machine of gigabytes.
 _GIGANTIC: Final = 13
-_BESIDE: Final = 4
 _SMALLEST_MEMORY: Final = 512 << 20
 
 
@@ -75,18 +74,29 @@ class Scenario:
 
     @property
     def gigantic(self) -> bool:
-        """Whether its folios are so large that there is only one of them."""
+        """Whether its folios need a large machine."""
         return self.order > _GIGANTIC
 
+    @property
+    def first(self) -> int:
+        """The position of the first folio in a unit: a self-hosted vmemmap lies where that would be."""
+        return 1 if self.backing is VmemmapBacking.SELF_HOSTED else 0
+
     def unit(self, mode: PagingMode) -> int:
-        """Frames from one unit of its places to the next: what a leaf of the vmemmap describes, and folios enough."""
-        described = mode.level(mode.vmemmap_level).size // V6_12.size
-        return max(described, (1 if self.gigantic else _BESIDE) << self.order)
+        """Frames of a unit of its places: what a leaf of the vmemmap describes, or more where its folios need more."""
+        positions = self.first + max(place.position for place in self.places) + 1
+        return max(_described(mode), positions << self.order)
 
     def memory(self, mode: PagingMode) -> int:
-        """Bytes of a machine that has room for its folios."""
-        units = max(place.unit for place in self.places) + 2
-        return max(_SMALLEST_MEMORY, units * self.unit(mode) << mode.page_shift)
+        """Bytes of a machine that has room for its folios, and for all else below them."""
+        units = max(place.unit for place in self.places) + 1
+        frames = units * self.unit(mode) + max(_described(mode), 1 << self.order)
+        return max(_SMALLEST_MEMORY, frames << mode.page_shift)
+
+
+def _described(mode: PagingMode) -> int:
+    """Frames that the struct pages in one leaf of the vmemmap describe."""
+    return mode.level(mode.vmemmap_level).size // V6_12.size
 
 
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE
@@ -151,7 +161,8 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
             stories = _SINGLE[:1]
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED
-            if hosted and order != middle:
+            # where pages map the vmemmap, a machine's self-hosted pages lie within what would be the folio
+            if hosted and (order != middle or 2 << order > _described(mode)):
                 continue
             for title, places, prelude, steps, flip in _SELF_HOSTED if hosted else stories:
                 words = f"{name} {backing.value}: {title}"
