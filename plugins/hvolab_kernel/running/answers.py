@@ -58,7 +58,10 @@ class Answers:
         self._page, self._pfn = pages.va, pages.pfn
         self._linear = machine.virt(0)
         self._shift = machine.target.mode.page_shift
-        self._key = self._placed.kernel.symbols.find(_KEY)
+        kernel = self._placed.kernel
+        key = kernel.symbols.find(_KEY)
+        #: VA of what counts in the static key, in the kernel's own memory; None: it has no such key.
+        self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
         #: What flushes were begun and not completed: first VA and the VA behind, or nothing for everything.
         self.begun: list[tuple[int, int] | None] = []
 
@@ -166,7 +169,7 @@ class Answers:
 
     def key_stored(self, _: StandIn, address: int, value: int) -> None:
         """Change the static key by what is about to be stored there."""
-        if address == self._key:
+        if address == self.key:
             old = self._placed.read(address, 4)
             self._machine.change_key(value - (old - (old >> 31 << 32)))
 

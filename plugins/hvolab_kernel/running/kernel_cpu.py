@@ -26,6 +26,8 @@ from .watching import EntryWatch
 #: Microseconds that a call may take before it is stopped. Restoring 1 GiB takes less than one second.
 _TIME_LIMIT: Final = 60_000_000
 _WORD: Final = 8
+#: Kernel: static_key.enabled, an atomic_t, v6.12.
+_KEY_SIZE: Final = 4
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
 _SWITCH: Final = "vmemmap_optimize_enabled"
 _MASK: Final = (1 << 64) - 1
@@ -120,6 +122,11 @@ class KernelCpu:
         if self._switch is not None:
             self.placed.write(self._switch, 1, int(self._switched))
 
+    def _count_key(self) -> None:
+        """Let the kernel's static key count what the machine's does: where it is inline it is raised from 0 up only."""
+        if self._answers.key is not None:
+            self.placed.write(self._answers.key, _KEY_SIZE, self.machine.key % (1 << 8 * _KEY_SIZE))
+
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
@@ -190,6 +197,7 @@ class KernelCpu:
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
+        self._count_key()
         top = self._top
         if self._link is None:
             top -= _WORD

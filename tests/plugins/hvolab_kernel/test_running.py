@@ -221,6 +221,18 @@ def test_the_cpu_that_runs_the_code_flushes_by_the_instructions_themselves(
     assert pa >> machine.target.mode.page_shift == (after if carried_out else before)
 
 
+@EACH
+def test_the_kernels_static_key_counts_from_where_the_machines_is(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    h, folio = unoptimised(machine)
+    hvo = KernelHvo(machine, real_kernel)
+    Hvo(machine, form=form_of(real_kernel)).optimize_folio(h, folio)  # of which the kernel's own key knows nothing
+    assert hvo.restore_folio(h, folio) == 0
+    assert machine.key == 0
+    hvo.optimize_folio(h, folio)
+    assert machine.key == 1
+
+
 @ARM64
 def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     without = tuple(one for one in inline_of(real_kernel) if one.stand_in.answer is not Answer.FLUSHES_DONE)
