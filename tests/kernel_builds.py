@@ -23,6 +23,7 @@ class BuiltImage:
     """A kernel image that is built: our name for it, Debian's suite and source package, options, and a remark.
 
     options  of the configuration, beside those of OPTIONS, which they replace
+    version  of the source package; empty: the newest
     """
 
     name: str
@@ -30,6 +31,7 @@ class BuiltImage:
     remark: str = ""
     suite: str = "trixie"
     source: str = "linux-source-6.12"
+    version: str = ""
     architecture: str = "arm64"
     by_default: bool = False
 
@@ -78,6 +80,7 @@ OPTIONS: Final = {
     "DEBUG_INFO_DWARF5": "y",
     "DEBUG_INFO_BTF": "y",
 }
+_PLAIN: Final = (("JUMP_LABEL", "n"), ("ARM64_LSE_ATOMICS", "n"), ("ARM64_USE_LSE_ATOMICS", "n"))
 IMAGES: Final = (
     BuiltImage("arm64-6.12-hvo", remark="4K pages; built, since Debian's arm64 kernels leave HVO out"),
     BuiltImage(
@@ -92,8 +95,14 @@ IMAGES: Final = (
     ),
     BuiltImage(
         "arm64-6.12-hvo-plain",
-        (("JUMP_LABEL", "n"), ("ARM64_LSE_ATOMICS", "n"), ("ARM64_USE_LSE_ATOMICS", "n")),
+        _PLAIN,
         "4K pages, static keys and atomics inline",
+    ),
+    BuiltImage(
+        "arm64-6.12.107-hvo",
+        _PLAIN,
+        "HVO as v6.12 has it: the source, and as far as HVO goes the options, of the kernel of tests/kernel_traces",
+        version="6.12.107-1",
     ),
 )
 _CROSS: Final = "aarch64-linux-gnu-"
@@ -131,11 +140,11 @@ def build(wanted: Sequence[BuiltImage], directory: Path) -> dict[str, Path]:
     _require_tools()
     directory.mkdir(parents=True, exist_ok=True)
     built = {}
-    for suite, source in dict.fromkeys((image.suite, image.source) for image in wanted):
+    for origin in dict.fromkeys((image.suite, image.source, image.version) for image in wanted):
         with tempfile.TemporaryDirectory(prefix="build-", dir=directory) as scratch:
-            tree = _source_tree(Path(scratch), suite, source)
+            tree = _source_tree(Path(scratch), *origin)
             for image in wanted:
-                if (image.suite, image.source) == (suite, source):
+                if (image.suite, image.source, image.version) == origin:
                     built[image.name] = _build_one(tree, image, directory / f"{image.name}.image")
     return built
 
@@ -153,11 +162,11 @@ def _require_tools() -> None:
         )
 
 
-def _source_tree(scratch: Path, suite: str, package: str) -> Path:
+def _source_tree(scratch: Path, suite: str, package: str, version: str) -> Path:
     """Fetch the source and unpack it, with HVO selected for arm64."""
     state = scratch / "apt"
     state.mkdir()
-    archive = Apt(state, suite, ["arm64"]).download(package)
+    archive = Apt(state, suite, ["arm64"]).download(f"{package}={version}" if version else package)
     tree = scratch / "linux"
     tree.mkdir()
     inner = f"./usr/src/{package}.tar.xz"

@@ -46,8 +46,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
 
     def fetched(_apt: Apt, package: str) -> Path:
-        path = tmp_path / f"{package}.deb"
-        path.write_bytes(source_package(package, KCONFIG))
+        name = package.partition("=")[0]
+        path = tmp_path / f"{name}.deb"
+        path.write_bytes(source_package(name, KCONFIG))
+        with (tmp_path / "fetched").open("a") as told:
+            told.write(f"{package}\n")
         return path
 
     monkeypatch.setattr(Apt, "__init__", lambda *_: None)
@@ -94,6 +97,12 @@ def test_hvo_is_selected_in_the_source_and_nothing_stays_but_the_image(
     selected = "config ARM64\n\tdef_bool y\n\tselect ARCH_WANT_OPTIMIZE_HUGETLB_VMEMMAP\n\tselect ACPI\n"
     assert trees == [selected, selected]
     assert [path.read_bytes() for path in sorted(images.iterdir())] == [b"kernel", b"kernel"]
+
+
+def test_each_source_is_fetched_once(tools: Path, tmp_path: Path) -> None:
+    assert tools
+    assert len(build(IMAGES, tmp_path / "images")) == len(IMAGES)
+    assert (tmp_path / "fetched").read_text().split() == ["linux-source-6.12", "linux-source-6.12=6.12.107-1"]
 
 
 def test_an_option_that_the_source_does_not_take_is_told(

@@ -38,6 +38,7 @@ MODES = [("x86_64-6.12", "4-level"), ("x86_64-6.12", "5-level")] + [
 MODES += [
     ("arm64-6.12-hvo", "4K-48bit"),
     ("arm64-6.12-hvo-plain", "4K-48bit"),
+    ("arm64-6.12.107-hvo", "4K-48bit"),
     ("arm64-6.12-hvo-16K", "16K-48bit"),
     ("arm64-6.12-hvo-64K", "64K-48bit"),
 ]
