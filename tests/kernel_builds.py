@@ -123,7 +123,7 @@ _NEEDED: Final = (
 #: The line of arch/arm64/Kconfig behind which HVO is selected.
 _BEHIND: Final = "config ARM64\n\tdef_bool y\n"
 _SELECT: Final = "\tselect ARCH_WANT_OPTIMIZE_HUGETLB_VMEMMAP\n"
-#: The same bytes whoever builds an image, and when, with the same tools.
+#: Who builds an image, and when, is no part of it.
 _REPRODUCIBLE: Final = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
     "KBUILD_BUILD_USER": "hvolab",
