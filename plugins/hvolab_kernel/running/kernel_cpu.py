@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from hvolab.arch import Access, Fault
 from hvolab.machine import Machine
+from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
+from hvolab_kernel.stand_ins import Answer, PlacedStandIn, stand_ins_of
 from hvolab_unicorn import instance
 from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.library import Registers, unicorn
@@ -25,6 +26,8 @@ from .watching import EntryWatch
 #: Microseconds that a call may take before it is stopped. Restoring 1 GiB takes less than one second.
 _TIME_LIMIT: Final = 60_000_000
 _WORD: Final = 8
+#: Kernel: static_key.enabled, an atomic_t, v6.12.
+_KEY_SIZE: Final = 4
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
 _SWITCH: Final = "vmemmap_optimize_enabled"
 _MASK: Final = (1 << 64) - 1
@@ -40,6 +43,7 @@ class KernelCpu:
     what lies outside HVO is answered by the machine, as the table of stand-ins says.
 
     placed    the kernel in its memory
+    inline    instructions of its HVO that the machine hears of
     time      microseconds after which a call is stopped
     """
 
@@ -66,6 +70,10 @@ class KernelCpu:
         self.stand_ins = stand_ins_of(kernel)
         for one in self.stand_ins:
             self._hook(one)
+        self.inline = inline_of(kernel)
+        for instruction in self.inline:
+            registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
+            self._answer_at(instruction.va, self._answers.method(instruction.stand_in, registers))
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         self._switched = True
@@ -100,29 +108,45 @@ class KernelCpu:
         """Forget every translation of this CPU."""
         self._uc.ctl(*self._flush)
 
+    @property
+    def inline_ceiling(self) -> int | None:
+        """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
+        if not any(one.stand_in.answer is Answer.FLUSHES_DONE for one in self.inline):
+            return None
+        mode = self.machine.target.mode
+        return self._vcpu.part.ceiling(mode) * mode.page_size
+
     def switch(self) -> None:
         """Put HVO's switch where the machine has it."""
         self._switched = self.machine.optimize_enabled
         if self._switch is not None:
             self.placed.write(self._switch, 1, int(self._switched))
 
+    def _count_key(self) -> None:
+        """Let the kernel's static key count what the machine's does: where it is inline it is raised from 0 up only."""
+        if self._answers.key is not None:
+            self.placed.write(self._answers.key, _KEY_SIZE, self.machine.key % (1 << 8 * _KEY_SIZE))
+
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
-        """Answer for a function at its entry, where an instruction that returns stands in for its code.
+        """Answer for a function at its entry, where an instruction that returns stands in for its code."""
+        self.placed.replace(one.va, self._convention.back)
+        self._answer_at(one.va, self._answers.method(one.stand_in))
+
+    def _answer_at(self, va: int, answer: Carried) -> None:
+        """Answer before the instruction at ``va`` is carried out.
 
         Through weak references, or the emulator would hold itself.
         """
-        self.placed.replace(one.va, self._convention.back)
         own = weakref.ref(self)
-        answer = self._answers.method(one.stand_in)
 
         def entered(_: Any, __: int, ___: int, ____: object) -> None:
             cpu = own()
             if cpu is not None:
                 cpu.answer(answer)
 
-        self._add_hook(entered, one.va)
+        self._add_hook(entered, va)
 
     def _add_hook(self, hear: Callable[[Any, int, int, object], None], va: int) -> None:
         kind = unicorn().unicorn_const.UC_HOOK_CODE
@@ -169,9 +193,11 @@ class KernelCpu:
         self._exceptions.clear()
         self._problem = None
         self.findings = []
+        self._answers.begun.clear()
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
+        self._count_key()
         top = self._top
         if self._link is None:
             top -= _WORD
@@ -192,6 +218,8 @@ class KernelCpu:
         if self._problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
+                if self._answers.begun:
+                    self.findings.append("TLB flushes were begun, and no barrier completed them")
                 result = uc.reg_read(self._result)
                 return Outcome(function, Ending.RETURNED, result, findings=tuple(self.findings))
         return self._ended(function, failure)
