@@ -235,6 +235,8 @@ class Bed:
         self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
         self.kernel = Side(machine, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
+        #: Whether the kernel's own data are no longer what calls leave that go well.
+        self._spoilt = False
         self._folios: list[int] = []
 
     @property
@@ -253,9 +255,9 @@ class Bed:
 
         Gives the folios, and what each step of the prelude gave on both sides: nothing where that state was at hand.
         """
-        last = self._kernel_hvo.last
-        if last is not None and not last.returned:
+        if self._spoilt:
             self._kernel_hvo.reset()  # locks that it held, a warning that it gives only once
+            self._spoilt = False
         key = (scenario.order, scenario.places, scenario.prelude)
         told: list[Outcomes] = []
         if key == self._prepared:
@@ -276,7 +278,10 @@ class Bed:
     def carry_out(self, step: Step, order: int, folios: Sequence[int]) -> tuple[Result, Result]:
         """Do one step on the engine's side, then on the kernel's; what each gave."""
         h = HugePage(order)
-        return self.engine.carry_out(step, h, folios), self.kernel.carry_out(step, h, folios)
+        results = self.engine.carry_out(step, h, folios), self.kernel.carry_out(step, h, folios)
+        last = self._kernel_hvo.last
+        self._spoilt |= last is not None and (not last.returned or bool(last.findings))
+        return results
 
     def pfn(self, place: Place, order: int) -> int:
         """The head PFN of a folio at a place; raises MachineError where the machine has none."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 from hvolab.arch import Access, Fault
 from hvolab.machine import Machine
+from hvolab_kernel.bug_table import bug_table_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
 from hvolab_unicorn import instance
@@ -18,12 +20,16 @@ from hvolab_unicorn.vcpu import VirtualCpu
 from .answers import Answers, CannotAnswer, Carried
 from .backtrace import return_addresses
 from .calling import convention_of
+from .disassembly import around
 from .outcome import Ending, Outcome
 from .placing import PlacedKernel
 from .watching import EntryWatch
 
-#: Microseconds that a call may take before it is stopped. Restoring 1 GiB takes less than one second.
-_TIME_LIMIT: Final = 60_000_000
+#: Instructions that a call may take before it is stopped: so many, and so many for each page of the machine's vmemmap.
+#: A list of all folios that there can be visits each of those pages, and restoring one takes some two thousand.
+_INSTRUCTIONS, _PER_PAGE = 1 << 24, 1 << 14
+#: Warnings of one call before it is taken for a loop: so many for each page of the vmemmap, and some.
+_WARNINGS, _WARNINGS_PER_PAGE = 64, 4
 _WORD: Final = 8
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
 _SWITCH: Final = "vmemmap_optimize_enabled"
@@ -39,14 +45,16 @@ class KernelCpu:
     The CPU has a TLB of its own. What a call reaches through the direct map and the vmemmap is the machine's memory;
     what lies outside HVO is answered by the machine, as the table of stand-ins says.
 
-    placed    the kernel in its memory
-    time      microseconds after which a call is stopped
+    placed        the kernel in its memory
+    instructions  number of them after which a call is stopped (default: far more than any that comes to its end)
     """
 
-    def __init__(self, machine: Machine, kernel: Kernel, *, time: int = _TIME_LIMIT) -> None:
+    def __init__(self, machine: Machine, kernel: Kernel, *, instructions: int | None = None) -> None:
         self.machine = machine
         self.kernel = kernel
-        self.time = time
+        pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
+        self.instructions = _INSTRUCTIONS + _PER_PAGE * pages if instructions is None else instructions
+        self._most_warnings = _WARNINGS + _WARNINGS_PER_PAGE * pages
         self._convention = convention_of(kernel.image.machine)
         self.placed = PlacedKernel(machine, kernel)
         self._vcpu = VirtualCpu(machine, 0)
@@ -63,6 +71,7 @@ class KernelCpu:
         self._answers = Answers(machine, weakref.proxy(self), self._registers)
         self._problem: BaseException | None = None
         self.findings: list[str] = []
+        self._warned: Counter[str] = Counter()
         self.stand_ins = stand_ins_of(kernel)
         for one in self.stand_ins:
             self._hook(one)
@@ -125,7 +134,12 @@ class KernelCpu:
         self._add_hook(entered, one.va)
 
     def _add_hook(self, hear: Callable[[Any, int, int, object], None], va: int) -> None:
-        kind = unicorn().unicorn_const.UC_HOOK_CODE
+        """Have the emulator call back where it comes to ``va``, which a block of instructions begins at.
+
+        Not with a hook for instructions: as long as there is no other than the one by which the emulator counts them,
+        counting costs a third of a call's time; with others, each is looked at for each instruction.
+        """
+        kind = unicorn().unicorn_const.UC_HOOK_BLOCK
         type(self._uc).hook_add(weakref.proxy(self._uc), kind, hear, None, va, va)
 
     def answer(self, answer: Carried) -> None:
@@ -144,6 +158,7 @@ class KernelCpu:
     def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
         """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
 
+        A function begins there, or goes on after a call: it is where a block of instructions begins.
         Only where somebody listens to the machine, to whom it could be told.
         To be done before the first call: code that is translated already is not looked at again.
         """
@@ -169,6 +184,7 @@ class KernelCpu:
         self._exceptions.clear()
         self._problem = None
         self.findings = []
+        self._warned.clear()
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
@@ -181,27 +197,68 @@ class KernelCpu:
         write(self._stack, top)
         for register, value in zip(self.arguments, arguments, strict=False):
             write(register, value)
-        failure = ""
-        try:
-            self.watch.begin(wanted=self.watching and bool(self.machine.trace.listeners))
-            uc.emu_start(va, self._exit, self.time, 0)
-        except self._failure as failed:
-            failure = str(failed)
-        finally:
-            self.watch.end()
+        failure = self._run(va)
         if self._problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
                 result = uc.reg_read(self._result)
-                return Outcome(function, Ending.RETURNED, result, findings=tuple(self.findings))
+                return Outcome(function, Ending.RETURNED, result, findings=self._found())
         return self._ended(function, failure)
+
+    def _run(self, va: int) -> str:
+        """Run from ``va`` on, also beyond instructions that only warn; what the emulator says where it gives up."""
+        begin: int | None = va
+        failure = ""
+        try:
+            self.watch.begin(wanted=self.watching and bool(self.machine.trace.listeners))
+            while begin is not None:
+                failure = self._start(begin)
+                begin = self._behind_warning(failure)
+        finally:
+            self.watch.end()
+        return failure
+
+    def _start(self, va: int) -> str:
+        try:
+            # counted each time: code that was translated while nobody counted would not be counted later
+            self._uc.emu_start(va, self._exit, 0, self.instructions)
+        except self._failure as failed:
+            return str(failed)
+        return ""
+
+    def _behind_warning(self, failure: str) -> int | None:
+        """Where the CPU goes on behind a WARN() that it stands at, which is noted; None where it stands at none.
+
+        Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, v6.12.
+        """
+        number = self._exceptions.number
+        if self._problem is not None or number in self._family.page_faults or (number is None and not failure):
+            return None
+        at = self._stopped_at()
+        entry = bug_table_of(self.kernel).at(at)
+        code = self._trap(at)[0]
+        if entry is None or not entry.warning or not code or self._warned.total() == self._most_warnings:
+            return None
+        backtrace = self._backtrace(self._uc.reg_read(self._stack))
+        source = f" ({entry.source})" if entry.source else ""
+        warning = " < ".join((f"WARN at {self.kernel.describe(at)}{source}", *backtrace))
+        if warning not in self._warned:
+            self.findings.append(warning)
+        self._warned[warning] += 1
+        self._exceptions.clear()
+        return at + len(code)
+
+    def _found(self) -> tuple[str, ...]:
+        """The findings of a call; what was found more than once is told once, with how often."""
+        warned = self._warned
+        return tuple(f"{one}, {warned[one]} times" if warned[one] > 1 else one for one in self.findings)
 
     # what went wrong
 
     def _ended(self, function: str, failure: str) -> Outcome:
         """Tell how a call ended that did not return."""
         uc, exceptions = self._uc, self._exceptions
-        at, stack = uc.reg_read(self._counter), uc.reg_read(self._stack)
+        at, stack = self._stopped_at(), uc.reg_read(self._stack)
         number, problem = exceptions.number, self._problem
         syndrome = exceptions.syndrome
         exceptions.clear()
@@ -213,15 +270,10 @@ class KernelCpu:
         elif number in self._family.page_faults:
             fault = self._fault(syndrome)
             ending, what = Ending.FAULT, ""
+        elif number is not None or failure:
+            ending, what = self._trapped(at, failure or f"exception {number}")
         else:
-            if number is not None and self._link is not None and self._vcpu.part.emulator[0] == "UC_ARCH_RISCV":
-                at -= 4  # the emulator's counter stands so far behind an exception
-            if bug := self._bug(at):
-                ending, what = Ending.BUG, bug
-            elif number is not None or failure:
-                ending, what = Ending.EXCEPTION, failure or f"exception {number}"
-            else:
-                ending, what = Ending.STUCK, f"it was stopped after {self.time // 1_000_000} s"
+            ending, what = Ending.STUCK, f"it was stopped after {self.instructions:,} instructions"
         if fault is not None:
             at = dict(fault.syndrome).get("sepc", at)
         return Outcome(
@@ -231,7 +283,8 @@ class KernelCpu:
             what=what,
             fault=fault,
             backtrace=(self.kernel.describe(at), *self._backtrace(stack)),
-            findings=tuple(self.findings),
+            disassembly=around(self.kernel, at),
+            findings=self._found(),
         )
 
     def _fault(self, syndrome: Any) -> Fault:
@@ -239,13 +292,33 @@ class KernelCpu:
         tables = self.placed.tables if self.placed.holds(va) else self.machine.tables
         return FaultRecords(tables, 0).of(_ACCESSES, va, syndrome)
 
-    def _bug(self, va: int) -> str:
-        """What stands at the VA, if it is an instruction that BUG() is made of."""
+    def _stopped_at(self) -> int:
+        """VA of the instruction that the CPU stands at."""
+        at: int = self._uc.reg_read(self._counter)
+        if self._exceptions.number is not None and self._vcpu.part.emulator[0] == "UC_ARCH_RISCV":
+            at -= 4  # the emulator's counter stands so far behind an exception
+        return at
+
+    def _trap(self, va: int) -> tuple[bytes, str]:
+        """The instruction at the VA and its name, if it is one that BUG() and WARN() are made of; else empty."""
         for code, name in self._convention.bugs:
             inside = self.placed.image.va <= va < self.placed.image.end
             if inside and self.placed.memory.view(self.placed.pa(va), len(code)).tobytes() == code:
-                return name
-        return ""
+                return code, name
+        return b"", ""
+
+    def _trapped(self, va: int, raised: str) -> tuple[Ending, str]:
+        """What an exception at the VA is. Without the kernel's table of bugs any trap is taken for a BUG()."""
+        name = self._trap(va)[1]
+        if not name:
+            return Ending.EXCEPTION, raised
+        table = bug_table_of(self.kernel)
+        entry = table.at(va)
+        if entry is None:
+            return (Ending.EXCEPTION, f"{name}, which is no BUG()") if table.known else (Ending.BUG, name)
+        if entry.warning:
+            return Ending.STUCK, f"it was stopped after {self._most_warnings:,} warnings"
+        return Ending.BUG, f"{name}, {entry.source}" if entry.source else name
 
     def _backtrace(self, stack: int) -> tuple[str, ...]:
         placed = self.placed
