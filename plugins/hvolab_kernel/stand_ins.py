@@ -19,6 +19,9 @@ from .features import hvo_functions
 from .kernel import Kernel
 from .listing import callees
 
+#: Bytes of a register.
+_REGISTER: Final = 8
+
 
 class Answer(enum.Enum):
     """What a stand-in does. The value is what a reader is told."""
@@ -52,6 +55,11 @@ class Argument:
     name: str
     size: int = 8
     signed: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is what the register holds, as it is."""
+        return self.size == _REGISTER and not self.signed
 
     def value(self, register: int) -> int:
         """What a register that holds the argument means."""

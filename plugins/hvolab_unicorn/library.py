@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -55,6 +56,34 @@ def address_of(context: Any) -> int:
     if address is None:
         raise EmulatorError("a saved context is nowhere")
     return address
+
+
+#: uc_cb_hookcode_t: emulator, address, size of the block, user data.
+_BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+
+
+def call_at(uc: Any, va: int, hear: Callable[[int | None, int, int, int | None], None]) -> object:
+    """Have ``hear`` called whenever the emulator comes to a block of instructions that begins at ``va``.
+
+    It has to catch whatever it raises. The emulator does not hold what is given here: its owner must, as long as it
+    runs. Through the Python interface a call passes two functions more, which take as long as a short answer.
+    Raises EmulatorError where the emulator refuses.
+    """
+    library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
+    callback = _BLOCK_CALLBACK(hear)
+    handle = ctypes.c_size_t()
+    status = library.uc_hook_add(
+        uc._uch,  # noqa: SLF001 - as above
+        ctypes.cast(ctypes.byref(handle), library.uc_hook_add.argtypes[1]),
+        unicorn().unicorn_const.UC_HOOK_BLOCK,
+        ctypes.cast(callback, ctypes.c_void_p),
+        None,
+        ctypes.c_uint64(va),
+        ctypes.c_uint64(va),
+    )
+    if status:
+        raise EmulatorError(f"the emulator takes no hook at VA {va:#x}: error {status}")
+    return callback
 
 
 class Registers:

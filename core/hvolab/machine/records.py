@@ -77,6 +77,9 @@ class StructPageRecords:
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Which frames carry the type of a section's vmemmap in ``index``."""
+        if pfns.size == 1:
+            kind = self._pages.word(pfns.item(), self._layout.index)
+            return np.array([kind in self._layout.bootmem_types])
         kinds = self._pages.words(pfns, self._layout.index)
         registered = np.zeros(pfns.shape, dtype=np.bool_)
         for kind in self._layout.bootmem_types:  # not np.isin, which takes longer for one frame than freeing it
@@ -101,6 +104,6 @@ class StructPageRecords:
     def freed(self, pfns: Pfns) -> None:
         """Take PG_reserved and the last reference away."""
         # a single frame by index and not by an array of one: single steps free thousands
-        where = self._pages.locate_one(int(pfns[0])) if pfns.size == 1 else self._pages.locate(pfns)
+        where = self._pages.locate_one(pfns.item()) if pfns.size == 1 else self._pages.locate(pfns)
         self._words[(where + self._layout.flags) >> 3] &= ~self._reserved
         self._halves[(where + self._layout.refcount) >> 2] = 0

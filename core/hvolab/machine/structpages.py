@@ -137,6 +137,10 @@ class StructPages:
         """The word at ``offset`` in each struct page of ``pfns``."""
         return self._memory.words[(self.locate(pfns) + offset) // WORD]
 
+    def word(self, pfn: int, offset: int) -> int:
+        """The word at ``offset`` in one struct page."""
+        return self._memory.scalar[(self.locate_one(pfn) + offset) // WORD]
+
     def set_words(self, pfns: Pfns, offset: int, value: int) -> None:
         """Store a word in each struct page of ``pfns``."""
         self._memory.words[(self.locate(pfns) + offset) // WORD] = value

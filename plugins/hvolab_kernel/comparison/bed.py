@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,27 +169,35 @@ class Side:
         for folio in chosen:
             self._note_vmemmap(folio, h.order)
         events: list[Event] = []
-
-        def hear(event: Event) -> None:
-            events.append(event)
-            if isinstance(event, PagesAllocated | PagesFreed):
-                self._note(event)
-            if self.flip and calls_of([event]):
-                self.flip -= 1
-                if not self.flip:
-                    self.machine.optimize_enabled = not self.machine.optimize_enabled
-
+        hear = self._flipping(events) if self.flip else events.append
         with self.machine.trace.listen(hear, single_steps=True):
             try:
                 result: int | str = self._do(step.operation, h, chosen)
             except KernelBug as bug:
                 result = str(bug)
+        for event in events:
+            if isinstance(event, PagesAllocated | PagesFreed):
+                self._note(event)
         for folio in chosen:
             self._note_vmemmap(folio, h.order)
         return result, calls_of(events)
 
+    def _flipping(self, events: list[Event]) -> Callable[[Event], None]:
+        """A listener that collects events, and throws the switch at the outside call at which that is due."""
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            if self.flip and calls_of([event]):
+                self.flip -= 1
+                if not self.flip:
+                    self.machine.optimize_enabled = not self.machine.optimize_enabled
+
+        return hear
+
     def _note(self, event: PagesAllocated | PagesFreed) -> None:
-        frames = (event.pfns[:, None] + np.arange(1 << event.order)).ravel().tolist()
+        frames = event.pfns.tolist()
+        if event.order:
+            frames = [pfn + at for pfn in frames for at in range(1 << event.order)]
         self.listed.update(frames)
         if isinstance(event, PagesAllocated):
             self.handed_out.update(frames)

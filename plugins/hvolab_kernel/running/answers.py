@@ -59,14 +59,12 @@ class Answers:
 
     def method(self, one: StandIn) -> Carried:
         """What carries out a stand-in."""
-        act = ACTS[one.answer]
-        read = self._read
+        act, read = ACTS[one.answer].__get__(self), self._read
         arguments = tuple(zip(self._registers, one.arguments, strict=False))
-
-        def carried() -> int | None:
-            return act(self, one, *[kind.value(read(register)) for register, kind in arguments])
-
-        return carried
+        if all(kind.whole for _, kind in arguments):
+            registers = tuple(register for register, _ in arguments)
+            return lambda: act(one, *map(read, registers))
+        return lambda: act(one, *[kind.value(read(register)) for register, kind in arguments])
 
     # allocating
 

@@ -14,10 +14,10 @@ from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
 from hvolab_unicorn import instance
 from hvolab_unicorn.faults import FaultRecords
-from hvolab_unicorn.library import Registers, unicorn
+from hvolab_unicorn.library import Registers, call_at, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
 
-from .answers import Answers, CannotAnswer, Carried
+from .answers import Answers, CannotAnswer
 from .backtrace import return_addresses
 from .calling import convention_of
 from .disassembly import around
@@ -37,6 +37,20 @@ _MASK: Final = (1 << 64) - 1
 _ACCESSES: Final = (Access.READ, Access.WRITE, Access.EXECUTE)
 #: The stack of a call begins so many bytes below the end of its room, and is aligned to 16 bytes there.
 _HEADROOM: Final = 0x100
+
+
+class _State:
+    """What a call back leaves for whoever made the call.
+
+    problem   what it raised
+    switched  whether HVO's switch is on as the kernel sees it
+    """
+
+    __slots__ = ("problem", "switched")
+
+    def __init__(self) -> None:
+        self.problem: BaseException | None = None
+        self.switched = True
 
 
 class KernelCpu:
@@ -69,7 +83,9 @@ class KernelCpu:
         self._registers = Registers(uc)
         self._set_up()
         self._answers = Answers(machine, weakref.proxy(self), self._registers)
-        self._problem: BaseException | None = None
+        self._state = _State()
+        #: What the emulator calls back, which it does not hold.
+        self._callbacks: list[object] = []
         self.findings: list[str] = []
         self._warned: Counter[str] = Counter()
         self.stand_ins = stand_ins_of(kernel)
@@ -77,7 +93,6 @@ class KernelCpu:
             self._hook(one)
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
-        self._switched = True
         #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
         self.watching = True
         self.watch = EntryWatch(machine, uc)
@@ -111,49 +126,31 @@ class KernelCpu:
 
     def switch(self) -> None:
         """Put HVO's switch where the machine has it."""
-        self._switched = self.machine.optimize_enabled
+        self._state.switched = self.machine.optimize_enabled
         if self._switch is not None:
-            self.placed.write(self._switch, 1, int(self._switched))
+            self.placed.write(self._switch, 1, int(self._state.switched))
 
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
-        """Answer for a function at its entry, where an instruction that returns stands in for its code.
-
-        Through weak references, or the emulator would hold itself.
-        """
+        """Answer for a function at its entry, where an instruction that returns stands in for its code."""
         self.placed.replace(one.va, self._convention.back)
-        own = weakref.ref(self)
-        answer = self._answers.method(one.stand_in)
+        answer, state, machine = self._answers.method(one.stand_in), self._state, self.machine
+        write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
+        switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
 
-        def entered(_: Any, __: int, ___: int, ____: object) -> None:
-            cpu = own()
-            if cpu is not None:
-                cpu.answer(answer)
+        def entered(_: int | None, __: int, ___: int, ____: int | None) -> None:
+            try:
+                result = answer()
+                if machine.optimize_enabled is not state.switched and (thrown := switch()) is not None:
+                    thrown()
+                if result is not None:
+                    write(result_register, result)
+            except BaseException as problem:  # noqa: BLE001 - it is raised again where the call was made
+                state.problem = problem
+                stop()
 
-        self._add_hook(entered, one.va)
-
-    def _add_hook(self, hear: Callable[[Any, int, int, object], None], va: int) -> None:
-        """Have the emulator call back where it comes to ``va``, which a block of instructions begins at.
-
-        Not with a hook for instructions: as long as there is no other than the one by which the emulator counts them,
-        counting costs a third of a call's time; with others, each is looked at for each instruction.
-        """
-        kind = unicorn().unicorn_const.UC_HOOK_BLOCK
-        type(self._uc).hook_add(weakref.proxy(self._uc), kind, hear, None, va, va)
-
-    def answer(self, answer: Carried) -> None:
-        """Carry an answer out, before the CPU returns from the function that it is for."""
-        try:
-            result = answer()
-        except BaseException as problem:  # noqa: BLE001 - it is raised again where the call was made
-            self._problem = problem
-            self._uc.emu_stop()
-            return
-        if self.machine.optimize_enabled is not self._switched:
-            self.switch()
-        if result is not None:
-            self._registers.write(self._result, result)
+        self._callbacks.append(call_at(self._uc, one.va, entered))
 
     def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
         """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
@@ -163,13 +160,17 @@ class KernelCpu:
         To be done before the first call: code that is translated already is not looked at again.
         """
         registers, read = self.arguments[:arguments], self._registers.read
-        listeners = self.machine.trace.listeners
+        listeners, state, stop = self.machine.trace.listeners, self._state, self._uc.emu_stop
 
-        def reached(_: Any, __: int, ___: int, ____: object) -> None:
+        def reached(_: int | None, __: int, ___: int, ____: int | None) -> None:
             if listeners:
-                hear(*map(read, registers))
+                try:
+                    hear(*map(read, registers))
+                except BaseException as problem:  # noqa: BLE001 - as above
+                    state.problem = problem
+                    stop()
 
-        self._add_hook(reached, va)
+        self._callbacks.append(call_at(self._uc, va, reached))
 
     # calls
 
@@ -182,7 +183,7 @@ class KernelCpu:
         va = self.kernel.symbols.address(function)
         uc, write = self._uc, self._registers.write
         self._exceptions.clear()
-        self._problem = None
+        self._state.problem = None
         self.findings = []
         self._warned.clear()
         uc.context_restore(self._clean)
@@ -198,7 +199,7 @@ class KernelCpu:
         for register, value in zip(self.arguments, arguments, strict=False):
             write(register, value)
         failure = self._run(va)
-        if self._problem is None and not failure and self._exceptions.number is None:
+        if self._state.problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
                 result = uc.reg_read(self._result)
@@ -232,7 +233,7 @@ class KernelCpu:
         Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, v6.12.
         """
         number = self._exceptions.number
-        if self._problem is not None or number in self._family.page_faults or (number is None and not failure):
+        if self._state.problem is not None or number in self._family.page_faults or (number is None and not failure):
             return None
         at = self._stopped_at()
         entry = bug_table_of(self.kernel).at(at)
@@ -259,7 +260,7 @@ class KernelCpu:
         """Tell how a call ended that did not return."""
         uc, exceptions = self._uc, self._exceptions
         at, stack = self._stopped_at(), uc.reg_read(self._stack)
-        number, problem = exceptions.number, self._problem
+        number, problem = exceptions.number, self._state.problem
         syndrome = exceptions.syndrome
         exceptions.clear()
         if problem is not None and not isinstance(problem, CannotAnswer):
