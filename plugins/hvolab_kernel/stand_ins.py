@@ -57,15 +57,10 @@ class Argument:
     signed: bool = False
 
     @property
-    def whole(self) -> bool:
-        """Whether it is what the register holds, as it is."""
-        return self.size == _REGISTER and not self.signed
-
-    def value(self, register: int) -> int:
-        """What a register that holds the argument means."""
-        bits = 8 * self.size
-        low = register & ((1 << bits) - 1)
-        return low - (1 << bits) if self.signed and low >> (bits - 1) else low
+    def form(self) -> str:
+        """How the eight bytes of a register that holds it are to be taken, in the notation of `struct`."""
+        letter = {4: "I", 8: "Q"}[self.size]
+        return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
 
 
 @dataclass(frozen=True)

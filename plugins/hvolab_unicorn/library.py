@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -58,11 +59,12 @@ def address_of(context: Any) -> int:
     return address
 
 
-#: uc_cb_hookcode_t: emulator, address, size of the block, user data.
-_BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+#: uc_cb_hookcode_t without its arguments (emulator, address, size of the block, user data): they come in registers,
+#: which the caller looks after, so that a function may leave them alone; making objects of them takes half of a call.
+_BLOCK_CALLBACK = ctypes.CFUNCTYPE(None)
 
 
-def call_at(uc: Any, va: int, hear: Callable[[int | None, int, int, int | None], None]) -> object:
+def call_at(uc: Any, va: int, hear: Callable[[], None]) -> object:
     """Have ``hear`` called whenever the emulator comes to a block of instructions that begins at ``va``.
 
     It has to catch whatever it raises. The emulator does not hold what is given here: its owner must, as long as it
@@ -95,17 +97,37 @@ class Registers:
     def __init__(self, uc: Any) -> None:
         library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
         self._handle = uc._uch  # noqa: SLF001 - as above
-        self._read, self._write = library.uc_reg_read, library.uc_reg_write
+        # by index, functions are without prototypes, which would convert each argument anew
+        self._read, self._write = library["uc_reg_read_batch"], library["uc_reg_write"]
+        self._write.restype = self._read.restype = None
+        self._numbers: dict[int, ctypes.c_int] = {}
         self._value = ctypes.c_uint64()
         self._at = ctypes.byref(self._value)
 
-    def read(self, register: int) -> int:
-        """The register's value."""
-        self._value.value = 0
-        self._read(self._handle, register, self._at)
-        return self._value.value
-
     def write(self, register: int, value: int) -> None:
         """Store a value in the register."""
+        number = self._numbers.get(register)
+        if number is None:
+            number = self._numbers[register] = ctypes.c_int(register)
         self._value.value = value
-        self._write(self._handle, register, self._at)
+        self._write(self._handle, number, self._at)
+
+    def reader(self, registers: Sequence[int], form: str = "") -> Callable[[], tuple[int, ...]]:
+        """What reads these registers, all at once.
+
+        form  how each eight bytes are to be taken, in the notation of `struct`; empty: as unsigned numbers
+        """
+        count = len(registers)
+        if not count:
+            return tuple
+        held = (ctypes.c_uint64 * count)()
+        numbers = (ctypes.c_int * count)(*registers)
+        places = (ctypes.c_void_p * count)(*(ctypes.addressof(held) + 8 * index for index in range(count)))
+        given = (self._handle, ctypes.byref(numbers), ctypes.byref(places), ctypes.c_int(count))
+        read, unpack = self._read, struct.Struct(f"<{form or 'Q' * count}").unpack_from
+
+        def values() -> tuple[int, ...]:
+            read(*given)
+            return unpack(held)
+
+        return values

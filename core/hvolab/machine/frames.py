@@ -126,7 +126,7 @@ class FrameAllocator:
 
         Kernel: __free_pages() in mm/page_alloc.c, v6.12.
         """
-        if not order and 0 <= pfn < len(self._marks) and self._marks[pfn] == ALLOCATED:
+        if not order and 0 <= pfn < len(self._marks) and self._marks.item(pfn) == ALLOCATED:
             self._marks[pfn] = FREE
             self._allocated -= 1
             self._free.list_at(pfn).add(pfn)
@@ -270,7 +270,7 @@ class FrameAllocator:
         frames = np.asarray(pfns, np.int64)
         if frames.size == 1:  # single steps free thousands one by one
             pfn = frames.item()
-            if 0 <= pfn < len(self._marks) and self._marks[pfn] == mark:
+            if 0 <= pfn < len(self._marks) and self._marks.item(pfn) == mark:
                 self._marks[pfn] = FREE
                 self._free.list_at(pfn).add(pfn)
                 return 1

@@ -48,7 +48,7 @@ class Answers:
 
     def __init__(self, machine: Machine, caller: Caller, registers: Registers) -> None:
         self._machine = machine
-        self._read = registers.read
+        self._reader = registers.reader
         self._caller = caller  # a weak one: the emulator holds what answers, and must not hold itself
         self._placed = caller.placed
         self._registers = caller.arguments
@@ -59,12 +59,11 @@ class Answers:
 
     def method(self, one: StandIn) -> Carried:
         """What carries out a stand-in."""
-        act, read = ACTS[one.answer].__get__(self), self._read
-        arguments = tuple(zip(self._registers, one.arguments, strict=False))
-        if all(kind.whole for _, kind in arguments):
-            registers = tuple(register for register, _ in arguments)
-            return lambda: act(one, *map(read, registers))
-        return lambda: act(one, *[kind.value(read(register)) for register, kind in arguments])
+        act = ACTS[one.answer].__get__(self)
+        count = min(len(one.arguments), len(self._registers))
+        form = "".join(kind.form for kind in one.arguments[:count])
+        values = self._reader(self._registers[:count], form)
+        return lambda: act(one, *values())
 
     # allocating
 

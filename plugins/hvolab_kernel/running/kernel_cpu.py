@@ -139,7 +139,7 @@ class KernelCpu:
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
 
-        def entered(_: int | None, __: int, ___: int, ____: int | None) -> None:
+        def entered() -> None:
             try:
                 result = answer()
                 if machine.optimize_enabled is not state.switched and (thrown := switch()) is not None:
@@ -159,13 +159,13 @@ class KernelCpu:
         Only where somebody listens to the machine, to whom it could be told.
         To be done before the first call: code that is translated already is not looked at again.
         """
-        registers, read = self.arguments[:arguments], self._registers.read
+        values = self._registers.reader(self.arguments[:arguments])
         listeners, state, stop = self.machine.trace.listeners, self._state, self._uc.emu_stop
 
-        def reached(_: int | None, __: int, ___: int, ____: int | None) -> None:
+        def reached() -> None:
             if listeners:
                 try:
-                    hear(*map(read, registers))
+                    hear(*values())
                 except BaseException as problem:  # noqa: BLE001 - as above
                     state.problem = problem
                     stop()
