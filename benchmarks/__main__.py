@@ -25,6 +25,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "core-walk": ("core_walk", {}),
     "invariants": ("invariants", {}),
     "emulated": ("emulated", {}),
+    "kernel-code": ("kernel_code", {}),
 }
 
 

@@ -197,4 +197,4 @@ def hvo_functions(kernel: Kernel, wanted: AbstractSet[str] = _OPTIMISING | _OTHE
 
 def _named(kernel: Kernel) -> set[str]:
     """Names of symbols that may be of HVO, those that mark padding before a function left out."""
-    return {name for name in kernel.symbols.names if "vmemmap_" in name and not name.startswith("__pfx_")}
+    return {name for name in kernel.symbols.containing("vmemmap_") if not name.startswith("__pfx_")}

@@ -19,6 +19,9 @@ from .features import hvo_functions
 from .kernel import Kernel
 from .listing import callees
 
+#: Bytes of a register.
+_REGISTER: Final = 8
+
 
 class Answer(enum.Enum):
     """What a stand-in does. The value is what a reader is told."""
@@ -57,11 +60,15 @@ class Argument:
     size: int = 8
     signed: bool = False
 
+    @property
+    def form(self) -> str:
+        """How the eight bytes of a register that holds it are to be taken, in the notation of `struct`."""
+        letter = {4: "I", 8: "Q"}[self.size]
+        return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
+
     def value(self, register: int) -> int:
-        """What a register that holds the argument means."""
-        bits = 8 * self.size
-        low = register & ((1 << bits) - 1)
-        return low - (1 << bits) if self.signed and low >> (bits - 1) else low
+        """What a register means whose bytes were taken so."""
+        return register
 
 
 @dataclass(frozen=True)

@@ -101,16 +101,25 @@ class SymbolTable:
         first = self._first.get(name)
         if first is None:
             return ()
-        if name not in self._repeated:
+        if self._last[name] == first:
             return (int(self.addresses[first]),)
         indices = [index for index, other in enumerate(self.names) if other == name]
         return tuple(sorted({int(self.addresses[index]) for index in indices}))
 
     @functools.cached_property
-    def _repeated(self) -> frozenset[str]:
-        """The names that are there more than once."""
-        seen = self._first
-        return frozenset(name for index, name in enumerate(self.names) if seen[name] != index)
+    def _last(self) -> dict[str, int]:
+        return dict(zip(self.names, range(len(self.names)), strict=True))
+
+    def containing(self, part: str) -> tuple[str, ...]:
+        """The names that have this text in them, in the order of the addresses: a search of bytes, not of each name."""
+        text, wanted = self.text, part.encode("latin-1", "replace")
+        found = []
+        at = text.find(wanted)
+        while at >= 0:
+            end = text.find(b"\0", at)
+            found.append(text[text.rfind(b"\0", 0, at) + 1 : end].decode("latin-1"))
+            at = text.find(wanted, end)
+        return tuple(name for name in found if part in name)
 
     def variants(self, name: str) -> tuple[str, ...]:
         """The names under which a compiler may have left a function: itself, and with suffixes such as `.isra.0`.
@@ -123,7 +132,7 @@ class SymbolTable:
         return tuple(
             sorted(
                 one
-                for one in self._first
+                for one in set(self.containing(prefix))
                 if one.startswith(prefix) and _SUFFIX.sub("", one) == name and ".cold" not in one
             )
         )

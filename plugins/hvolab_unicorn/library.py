@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import struct
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -57,6 +59,37 @@ def address_of(context: Any) -> int:
     return address
 
 
+#: uc_cb_hookcode_t without its arguments (emulator, address, size of the block, user data): they come in registers,
+#: which the caller looks after, so that a function may leave them alone; making objects of them takes half of a call.
+_BLOCK_CALLBACK = ctypes.CFUNCTYPE(None)
+
+
+def call_at(uc: Any, va: int, hear: Callable[[], None], *, inside: bool = False) -> object:
+    """Have ``hear`` called whenever the emulator comes to a block of instructions that begins at ``va``.
+
+    inside  also where the instruction at ``va`` stands within a block
+
+    It has to catch whatever it raises. The emulator does not hold what is given here: its owner must, as long as it
+    runs. Through the Python interface a call passes two functions more, which take as long as a short answer.
+    Raises EmulatorError where the emulator refuses.
+    """
+    library, kinds = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib, unicorn().unicorn_const
+    callback = _BLOCK_CALLBACK(hear)
+    handle = ctypes.c_size_t()
+    status = library.uc_hook_add(
+        uc._uch,  # noqa: SLF001 - as above
+        ctypes.cast(ctypes.byref(handle), library.uc_hook_add.argtypes[1]),
+        kinds.UC_HOOK_CODE if inside else kinds.UC_HOOK_BLOCK,
+        ctypes.cast(callback, ctypes.c_void_p),
+        None,
+        ctypes.c_uint64(va),
+        ctypes.c_uint64(va),
+    )
+    if status:
+        raise EmulatorError(f"the emulator takes no hook at VA {va:#x}: error {status}")
+    return callback
+
+
 class Registers:
     """Integer registers of up to 64 bits, read and written without the Python interface's look at what each one is.
 
@@ -66,17 +99,37 @@ class Registers:
     def __init__(self, uc: Any) -> None:
         library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
         self._handle = uc._uch  # noqa: SLF001 - as above
-        self._read, self._write = library.uc_reg_read, library.uc_reg_write
+        # by index, functions are without prototypes, which would convert each argument anew
+        self._read, self._write = library["uc_reg_read_batch"], library["uc_reg_write"]
+        self._write.restype = self._read.restype = None
+        self._numbers: dict[int, ctypes.c_int] = {}
         self._value = ctypes.c_uint64()
         self._at = ctypes.byref(self._value)
 
-    def read(self, register: int) -> int:
-        """The register's value."""
-        self._value.value = 0
-        self._read(self._handle, register, self._at)
-        return self._value.value
-
     def write(self, register: int, value: int) -> None:
         """Store a value in the register."""
+        number = self._numbers.get(register)
+        if number is None:
+            number = self._numbers[register] = ctypes.c_int(register)
         self._value.value = value
-        self._write(self._handle, register, self._at)
+        self._write(self._handle, number, self._at)
+
+    def reader(self, registers: Sequence[int], form: str = "") -> Callable[[], tuple[int, ...]]:
+        """What reads these registers, all at once.
+
+        form  how each eight bytes are to be taken, in the notation of `struct`; empty: as unsigned numbers
+        """
+        count = len(registers)
+        if not count:
+            return tuple
+        held = (ctypes.c_uint64 * count)()
+        numbers = (ctypes.c_int * count)(*registers)
+        places = (ctypes.c_void_p * count)(*(ctypes.addressof(held) + 8 * index for index in range(count)))
+        given = (self._handle, ctypes.byref(numbers), ctypes.byref(places), ctypes.c_int(count))
+        read, unpack = self._read, struct.Struct(f"<{form or 'Q' * count}").unpack_from
+
+        def values() -> tuple[int, ...]:
+            read(*given)
+            return unpack(held)
+
+        return values

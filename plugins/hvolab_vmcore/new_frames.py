@@ -137,3 +137,6 @@ class CoreRecords:
 
     def freed(self, pfns: Pfns) -> None:
         """Nothing is written: what freeing does to struct pages is not HVO's."""
+
+    def freed_one(self, pfn: int) -> None:
+        """Nothing is written, as for :meth:`freed`."""

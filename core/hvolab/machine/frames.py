@@ -126,7 +126,7 @@ class FrameAllocator:
 
         Kernel: __free_pages() in mm/page_alloc.c, v6.12.
         """
-        if not order and 0 <= pfn < len(self._marks) and self._marks[pfn] == ALLOCATED:
+        if not order and 0 <= pfn < len(self._marks) and self._marks.item(pfn) == ALLOCATED:
             self._marks[pfn] = FREE
             self._allocated -= 1
             self._free.list_at(pfn).add(pfn)
@@ -268,6 +268,12 @@ class FrameAllocator:
     def _release(self, pfns: Pfns, mark: int, doing: str) -> int:
         """Turn frames of this mark into free ones; how many."""
         frames = np.asarray(pfns, np.int64)
+        if frames.size == 1:  # single steps free thousands one by one
+            pfn = frames.item()
+            if 0 <= pfn < len(self._marks) and self._marks.item(pfn) == mark:
+                self._marks[pfn] = FREE
+                self._free.list_at(pfn).add(pfn)
+                return 1
         self._states.require_each(frames, mark, doing)
         self._marks[frames] = FREE
         self._free.add_run(frames)

@@ -159,7 +159,10 @@ class Machine:
     def free_pages(self, pfn: int, order: int) -> None:
         """Give a block back. Kernel: __free_pages()."""
         self.frames.free(pfn, order)
-        self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
+        if order or self.release_freed:
+            self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
+        else:
+            self.records.freed_one(pfn)
         if self.trace.listeners:
             self.trace.emit(PagesFreed(np.array([pfn], dtype=np.int64), order, "free_pages"))
 

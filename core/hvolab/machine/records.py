@@ -46,6 +46,10 @@ class PageRecords(Protocol):
         """These frames went back to the allocator."""
         ...
 
+    def freed_one(self, pfn: int) -> None:
+        """This frame did: single steps free thousands, and without arrays that takes a tenth."""
+        ...
+
 
 class StructPageRecords:
     """Records in the struct pages of the machine."""
@@ -56,6 +60,9 @@ class StructPageRecords:
         self._halves = halves
         self._words = halves.view(halves.dtype.str[0] + "u8")
         self._reserved = np.uint64(1 << self._layout.pg_reserved)
+        self._scalar = pages.memory.scalar
+        self._flags, self._refcount = self._layout.flags, self._layout.refcount
+        self._not_reserved = ~(1 << self._layout.pg_reserved) & (1 << 64) - 1
 
     def reserved(self, pfns: Pfns) -> Flags:
         """Which frames have PG_reserved set."""
@@ -77,6 +84,9 @@ class StructPageRecords:
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Which frames carry the type of a section's vmemmap in ``index``."""
+        if pfns.size == 1:
+            kind = self._pages.word(pfns.item(), self._layout.index)
+            return np.array([kind in self._layout.bootmem_types])
         kinds = self._pages.words(pfns, self._layout.index)
         registered = np.zeros(pfns.shape, dtype=np.bool_)
         for kind in self._layout.bootmem_types:  # not np.isin, which takes longer for one frame than freeing it
@@ -100,7 +110,15 @@ class StructPageRecords:
 
     def freed(self, pfns: Pfns) -> None:
         """Take PG_reserved and the last reference away."""
-        # a single frame by index and not by an array of one: single steps free thousands
-        where = self._pages.locate_one(int(pfns[0])) if pfns.size == 1 else self._pages.locate(pfns)
+        if pfns.size == 1:
+            self.freed_one(pfns.item())
+            return
+        where = self._pages.locate(pfns)
         self._words[(where + self._layout.flags) >> 3] &= ~self._reserved
         self._halves[(where + self._layout.refcount) >> 2] = 0
+
+    def freed_one(self, pfn: int) -> None:
+        """Take PG_reserved and the last reference away."""
+        where = self._pages.locate_one(pfn)
+        self._scalar[(where + self._flags) >> 3] &= self._not_reserved
+        self._halves[(where + self._refcount) >> 2] = 0

@@ -21,6 +21,7 @@ class StructPages:
     layout     what a struct page looks like
     base       VA of the first struct page
     first_pfn  the PFN that it describes
+    memory     the memory that holds them
     """
 
     def __init__(self, tables: PageTables, layout: StructPageLayout) -> None:
@@ -29,7 +30,7 @@ class StructPages:
         self.base = mode.vmemmap_base
         self.first_pfn = tables.memory.first_pfn if mode.origin is LinearOrigin.RAM else 0
         self._tables = tables
-        self._memory = tables.memory
+        self.memory = tables.memory
         self._size = layout.size
         self._page_shift = mode.page_shift
         self._last = mode.last
@@ -40,6 +41,9 @@ class StructPages:
         self._is_valid = mode.format.is_valid
         self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
         self._skew = self.base & (mode.levels[-2].size - 1)
+        #: Of units that one leaf maps: the words that lead there and what was in them, and where struct pages are from
+        #: their offsets in the vmemmap. Single steps ask for the same few units thousands of times.
+        self._leaves: dict[int, tuple[tuple[tuple[int, int], ...], int]] = {}
 
     def va(self, pfn: int) -> int:
         """VA of the struct page of ``pfn``. Kernel: pfn_to_page()."""
@@ -51,7 +55,30 @@ class StructPages:
 
     def locate_one(self, pfn: int) -> int:
         """As :meth:`locate`, for one struct page: single steps need it often, and runs need more."""
-        return self._walk_to(pfn)[0]
+        offset = (pfn - self.first_pfn) * self._size
+        unit = (offset + self._skew) >> self._unit_shift
+        known = self._leaves.get(unit)
+        if known is not None and self.memory.present is None:
+            words = self.memory.scalar
+            for index, raw in known[0]:
+                if words[index] != raw:
+                    del self._leaves[unit]
+                    break
+            else:
+                return offset + known[1]
+        where, depth = self._walk_to(pfn)
+        if self._levels[depth] is not self._last:
+            self._remember(unit, offset, where)
+        return where
+
+    def _remember(self, unit: int, offset: int, where: int) -> None:
+        """Note the walk to a unit that one leaf maps, if all of it is in memory."""
+        memory, size = self.memory, 1 << self._unit_shift
+        start = where - ((offset + self._skew) & (size - 1))
+        if memory.present is None and start >= 0 and start + size <= memory.size:
+            walk = self._tables.walk(self.base + offset)
+            path = tuple(((step.slot - memory.base) // WORD, step.raw) for step in walk)
+            self._leaves[unit] = (path, where - offset)
 
     def _walk_to(self, pfn: int) -> tuple[int, int]:
         """Byte offset of one struct page, and the depth of the leaf that maps it."""
@@ -61,9 +88,9 @@ class StructPages:
         if form is None or not form.matches(raw) or not self._is_valid(self._levels[depth].name, raw):
             raise _absent(pfn, _NOT_MAPPED)
         pa: int = form.get_address(raw) + (va & self._inside[depth])
-        if not self._memory.holds(pa):
+        if not self.memory.holds(pa):
             raise _absent(pfn, _NO_FRAME)
-        return pa - self._memory.base, depth
+        return pa - self.memory.base, depth
 
     def locate_few(self, pfns: list[int]) -> list[int]:
         """As :meth:`locate`, for so few struct pages that arrays would not pay: one walk for each leaf."""
@@ -99,11 +126,11 @@ class StructPages:
         """``where``, if every frame there is in memory."""
         if not where.size:
             return where
-        if where.min() < 0 or where.max() >= self._memory.size:
-            outside = (where < 0) | (where >= self._memory.size)
+        if where.min() < 0 or where.max() >= self.memory.size:
+            outside = (where < 0) | (where >= self.memory.size)
             raise _absent(int(pfns[outside][0]), _NO_FRAME)
-        if self._memory.present is not None:
-            missing = ~self._memory.present[where >> self._page_shift]
+        if self.memory.present is not None:
+            missing = ~self.memory.present[where >> self._page_shift]
             if missing.any():
                 raise _absent(int(pfns[missing][0]), _NO_FRAME)
         return where
@@ -111,7 +138,7 @@ class StructPages:
     def _locate_unit(self, offsets: Pfns) -> Pfns:
         """As :meth:`locate`, for offsets within the vmemmap that one entry above the last level covers."""
         where: Pfns
-        memory = self._memory
+        memory = self.memory
         first = self.base + int(offsets[0])
         step = self._tables.find(first)
         if step.level is self._last:
@@ -135,11 +162,15 @@ class StructPages:
 
     def words(self, pfns: Pfns, offset: int) -> npt.NDArray[np.uint64]:
         """The word at ``offset`` in each struct page of ``pfns``."""
-        return self._memory.words[(self.locate(pfns) + offset) // WORD]
+        return self.memory.words[(self.locate(pfns) + offset) // WORD]
+
+    def word(self, pfn: int, offset: int) -> int:
+        """The word at ``offset`` in one struct page."""
+        return self.memory.scalar[(self.locate_one(pfn) + offset) // WORD]
 
     def set_words(self, pfns: Pfns, offset: int, value: int) -> None:
         """Store a word in each struct page of ``pfns``."""
-        self._memory.words[(self.locate(pfns) + offset) // WORD] = value
+        self.memory.words[(self.locate(pfns) + offset) // WORD] = value
 
     def initialise(
         self, start: int, count: int, *, node: int, zone: int, refcount: int = 0, reserved: bool = False
@@ -159,9 +190,9 @@ class StructPages:
             first = int(where[0])
             if part > 1 and not (np.diff(where) == self._size).all():
                 rows = where[:, None] // WORD + np.arange(layout.words)
-                self._memory.words[rows] = self._fresh(pfn, part, flags, refcount)
+                self.memory.words[rows] = self._fresh(pfn, part, flags, refcount)
             else:
-                view = self._memory.words[first // WORD : first // WORD + part * layout.words]
+                view = self.memory.words[first // WORD : first // WORD + part * layout.words]
                 view.reshape(part, layout.words)[:] = self._fresh(pfn, part, flags, refcount)
             done += part
 
@@ -169,12 +200,12 @@ class StructPages:
         """The words of ``count`` struct pages just initialised."""
         layout = self.layout
         octets = np.zeros((count, layout.size), dtype=np.uint8)
-        words = octets.view(self._memory.words.dtype)
+        words = octets.view(self.memory.words.dtype)
         words[:, layout.flags // WORD] = flags
         lru = self.va(pfn) + layout.lru_next + np.arange(count, dtype=np.uint64) * np.uint64(layout.size)
         words[:, layout.lru_next // WORD] = lru
         words[:, layout.lru_prev // WORD] = lru
-        halves = octets.view(self._memory.halves.dtype)
+        halves = octets.view(self.memory.halves.dtype)
         halves[:, layout.page_type // 4] = layout.page_type_none
         halves[:, layout.refcount // 4] = refcount
         return words

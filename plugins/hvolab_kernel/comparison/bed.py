@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,27 +169,35 @@ class Side:
         for folio in chosen:
             self._note_vmemmap(folio, h.order)
         events: list[Event] = []
-
-        def hear(event: Event) -> None:
-            events.append(event)
-            if isinstance(event, PagesAllocated | PagesFreed):
-                self._note(event)
-            if self.flip and calls_of([event]):
-                self.flip -= 1
-                if not self.flip:
-                    self.machine.optimize_enabled = not self.machine.optimize_enabled
-
+        hear = self._flipping(events) if self.flip else events.append
         with self.machine.trace.listen(hear, single_steps=True):
             try:
                 result: int | str = self._do(step.operation, h, chosen)
             except KernelBug as bug:
                 result = str(bug)
+        for event in events:
+            if isinstance(event, PagesAllocated | PagesFreed):
+                self._note(event)
         for folio in chosen:
             self._note_vmemmap(folio, h.order)
         return result, calls_of(events)
 
+    def _flipping(self, events: list[Event]) -> Callable[[Event], None]:
+        """A listener that collects events, and throws the switch at the outside call at which that is due."""
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            if self.flip and calls_of([event]):
+                self.flip -= 1
+                if not self.flip:
+                    self.machine.optimize_enabled = not self.machine.optimize_enabled
+
+        return hear
+
     def _note(self, event: PagesAllocated | PagesFreed) -> None:
-        frames = (event.pfns[:, None] + np.arange(1 << event.order)).ravel().tolist()
+        frames = event.pfns.tolist()
+        if event.order:
+            frames = [pfn + at for pfn in frames for at in range(1 << event.order)]
         self.listed.update(frames)
         if isinstance(event, PagesAllocated):
             self.handed_out.update(frames)
@@ -234,6 +242,8 @@ class Bed:
         self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
         self.kernel = Side(machine, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
+        #: Whether the kernel's own data are no longer what calls leave that go well.
+        self._spoilt = False
         self._folios: list[int] = []
 
     @property
@@ -252,9 +262,9 @@ class Bed:
 
         Gives the folios, and what each step of the prelude gave on both sides: nothing where that state was at hand.
         """
-        last = self._kernel_hvo.last
-        if last is not None and not last.returned:
+        if self._spoilt:
             self._kernel_hvo.reset()  # locks that it held, a warning that it gives only once
+            self._spoilt = False
         key = (scenario.order, scenario.places, scenario.prelude)
         told: list[Outcomes] = []
         if key == self._prepared:
@@ -277,7 +287,10 @@ class Bed:
         h = HugePage(order)
         result, calls = self.engine.carry_out(step, h, folios)
         ours = result, calls if self._ceiling is None else as_inlined(calls, self._ceiling)
-        return ours, self.kernel.carry_out(step, h, folios)
+        kernels = self.kernel.carry_out(step, h, folios)
+        last = self._kernel_hvo.last
+        self._spoilt |= last is not None and (not last.returned or bool(last.findings))
+        return ours, kernels
 
     def pfn(self, scenario: Scenario, place: Place) -> int:
         """The head PFN of a scenario's folio at a place; raises MachineError where the machine has none."""

@@ -10,7 +10,7 @@ import numpy as np
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine
 from hvolab.machine.gfp import Gfp
-from hvolab_kernel.stand_ins import Answer, StandIn
+from hvolab_kernel.stand_ins import Answer, Argument, StandIn
 from hvolab_unicorn.library import Registers
 
 from .placing import PlacedKernel
@@ -50,7 +50,7 @@ class Answers:
 
     def __init__(self, machine: Machine, caller: Caller, registers: Registers) -> None:
         self._machine = machine
-        self._read = registers.read
+        self._reader = registers.reader
         self._caller = caller  # a weak one: the emulator holds what answers, and must not hold itself
         self._placed = caller.placed
         self._registers = caller.arguments
@@ -65,21 +65,30 @@ class Answers:
         #: What flushes were begun and not completed: first VA and the VA behind, or nothing for everything.
         self.begun: list[tuple[int, int] | None] = []
 
-    def method(self, one: StandIn, registers: Sequence[int | None] | None = None) -> Carried:
-        """What carries out a stand-in, with its arguments in these registers; by default in those of a function's.
+    def method(self, one: StandIn) -> Carried:
+        """What carries out a stand-in for a function."""
+        act: Callable[..., int | None] = ACTS[one.answer].__get__(self)
+        count = min(len(one.arguments), len(self._registers))
+        values = self._values(self._registers[:count], one.arguments)
+        return lambda: act(one, *values())
 
-        An argument that is in no register is 0.
-        """
-        act = ACTS[one.answer]
-        read = self._read
-        arguments = tuple(zip(self._registers if registers is None else registers, one.arguments, strict=False))
+    def inline(self, one: StandIn, registers: Sequence[int | None]) -> Carried:
+        """What carries out a stand-in for an instruction, with its arguments in these registers; None: it is 0."""
+        act: Callable[..., int | None] = ACTS[one.answer].__get__(self)
+        held = [
+            (register, kind) for register, kind in zip(registers, one.arguments, strict=True) if register is not None
+        ]
+        values = self._values([register for register, _ in held], [kind for _, kind in held])
 
         def carried() -> int | None:
-            return act(
-                self, one, *[0 if register is None else kind.value(read(register)) for register, kind in arguments]
-            )
+            read = iter(values())
+            arguments = zip(registers, one.arguments, strict=True)
+            return act(one, *[0 if register is None else kind.value(next(read)) for register, kind in arguments])
 
         return carried
+
+    def _values(self, registers: Sequence[int], kinds: Sequence[Argument]) -> Callable[[], tuple[int, ...]]:
+        return self._reader(registers, "".join(kind.form for kind in kinds[: len(registers)]))
 
     # allocating
 

@@ -7,7 +7,7 @@ from typing import Final
 from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
-from hvolab.trace import Batch
+from hvolab.trace import Batch, Warned
 from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.features import features_of
 from hvolab_kernel.kernel import Kernel
@@ -128,9 +128,14 @@ class KernelHvo:
     # helpers
 
     def _call(self, function: str, *arguments: int) -> int:
-        """Call a function and give what it returns; raises KernelBug with a backtrace where it does not."""
+        """Call a function and give what it returns; raises KernelBug with a backtrace where it does not.
+
+        What it found amiss on the way, listeners are told of: no folio is named, VA 0 stands for it.
+        """
         self.last = self.kernel_cpu.call(function, *arguments)
         self._follower.done()
+        for text in self.last.findings:
+            self.machine.trace.emit(Warned(text, 0))
         return self.last.required().result
 
     def _hstate(self, h: HasOrder) -> int:

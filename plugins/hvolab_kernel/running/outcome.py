@@ -25,14 +25,15 @@ class Ending(enum.Enum):
 class Outcome:
     """How a call ended, and what was noticed on the way.
 
-    function   what was called
-    ending     how it ended
-    result     what stood in the register for results, if it returned; else 0
-    place      symbol and offset of the instruction that it ended at, empty if it returned
-    what       more of that in words: the exception, the function that nobody answers for, the bound
-    fault      the architecture's record of a page fault
-    backtrace  the functions that were under way, innermost first: return addresses found on the stack
-    findings   what should not have happened although the call went on: warnings, messages
+    function     what was called
+    ending       how it ended
+    result       what stood in the register for results, if it returned; else 0
+    place        symbol and offset of the instruction that it ended at, empty if it returned
+    what         more of that in words: the exception, the function that nobody answers for, the bound
+    fault        the architecture's record of a page fault
+    backtrace    the functions that were under way, innermost first: return addresses found on the stack
+    disassembly  the instructions around the place, the one that it ended at marked by an arrow
+    findings     what should not have happened although the call went on: messages, and warnings with their backtrace
     """
 
     function: str
@@ -42,6 +43,7 @@ class Outcome:
     what: str = ""
     fault: Fault | None = None
     backtrace: tuple[str, ...] = ()
+    disassembly: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
     @property
@@ -60,7 +62,8 @@ class Outcome:
         """Itself; raises KernelBug with the backtrace where the call did not return."""
         if self.returned:
             return self
-        raise KernelBug(str(self), where=" < ".join(self.backtrace))
+        code = f"; {'; '.join(self.disassembly)}" if self.disassembly else ""
+        raise KernelBug(str(self), where=" < ".join(self.backtrace) + code)
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome for JSON."""
@@ -72,5 +75,6 @@ class Outcome:
             "what": self.what,
             "fault": None if self.fault is None else str(self.fault),
             "backtrace": list(self.backtrace),
+            "disassembly": list(self.disassembly),
             "findings": list(self.findings),
         }

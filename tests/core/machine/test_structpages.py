@@ -67,6 +67,21 @@ def test_one_struct_page_is_found_as_in_a_run(patchwork: Machine) -> None:
     assert [pages.locate_one(int(pfn)) for pfn in pfns] == pages.locate(pfns).tolist()
 
 
+def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_last() -> None:
+    machine = a_machine()
+    folio, pages = new_folio(machine, PMD_ORDER), machine.struct_pages
+    pfns = np.arange(pages.pfn(folio), pages.pfn(folio) + (1 << PMD_ORDER), 61, dtype=np.int64)
+    before = [pages.locate_one(int(pfn)) for pfn in pfns]
+    assert before == [pages.locate_one(int(pfn)) for pfn in pfns]  # as it remembers
+    hvo = Hvo(machine)
+    hvo.optimize_folio(H, folio)
+    optimised = [pages.locate_one(int(pfn)) for pfn in pfns]
+    assert optimised != before
+    assert optimised == pages.locate(pfns).tolist()
+    assert hvo.restore_folio(H, folio) == 0
+    assert [pages.locate_one(int(pfn)) for pfn in pfns] == pages.locate(pfns).tolist()
+
+
 def test_no_struct_pages_are_nowhere(patchwork: Machine) -> None:
     assert patchwork.struct_pages.locate(np.array([], dtype=np.int64)).size == 0
 

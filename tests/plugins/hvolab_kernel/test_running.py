@@ -14,7 +14,7 @@ from hvolab.hvo import V6_12_117, Hvo
 from hvolab.invariants import Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, lists
 from hvolab.plugin import registry
-from hvolab.trace import Event, KeyChanged, RangeFlushed
+from hvolab.trace import Event, KeyChanged, RangeFlushed, Warned
 from hvolab_kernel import make_engine
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.forms import form_of
@@ -30,6 +30,8 @@ EACH = pytest.mark.parametrize(
     "real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True
 )
 ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True)
+#: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
+DEBIANS = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
 SIZE = 2 << 20
 NOP = bytes.fromhex("1f2003d5")
@@ -89,7 +91,7 @@ def test_a_fault_is_the_architectures_with_the_function_and_those_that_called_it
         outcome.required()
 
 
-@EACH
+@DEBIANS
 def test_a_corrupt_list_ends_at_the_kernels_own_bug(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     hvo = KernelHvo(machine, real_kernel)
@@ -110,19 +112,118 @@ def test_a_corrupt_list_ends_at_the_kernels_own_bug(real_kernel: Kernel) -> None
 
 
 @EACH
-def test_a_loop_that_does_not_end_is_stopped(real_kernel: Kernel) -> None:
+def test_a_loop_that_does_not_end_is_stopped_by_count_at_the_same_instruction_each_time(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     machine.optimize_enabled = False
-    cpu = KernelCpu(machine, real_kernel, time=300_000)
-    head, node = (machine.kernel_data(lists.SIZE) for _ in range(2))
+    head = machine.kernel_data(lists.SIZE)
     folio = machine.struct_pages.va(machine.memory.first_pfn + 1024)
     lru = machine.struct_pages.layout.lru_next
     machine.cpus[0].store_word(head, folio + lru)
     machine.cpus[0].store_word(folio + lru, folio + lru)  # it leads to itself
-    outcome = cpu.call("hugetlb_vmemmap_optimize_folios", cpu.placed.data.va, head)
+    ended = []
+    for instructions in (300_000, 300_000, 300_001):
+        cpu = KernelCpu(machine, real_kernel, instructions=instructions)
+        outcomes = [cpu.call("hugetlb_vmemmap_optimize_folios", cpu.placed.data.va, head) for _ in range(2)]
+        assert outcomes[0] == outcomes[1]
+        ended.append(outcomes[0])
+    assert ended[0] == ended[1]
+    assert ended[0].place != ended[2].place  # one instruction further
+    for outcome in ended:
+        assert outcome.ending is Ending.STUCK
+        assert any(frame.startswith("hugetlb_vmemmap_optimize_folios+") for frame in outcome.backtrace)
+        assert sum(line.startswith("-> ") for line in outcome.disassembly) == 1
+    with pytest.raises(KernelBug, match=r"was stopped after 300,000 instructions.*-> "):
+        ended[0].required()
+
+
+@EACH
+def test_a_call_that_ends_is_not_stopped_short_of_its_last_instruction(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    few, most = 1, 1 << 16  # how many a folio that is not to be optimised takes, closer and closer
+    machine.optimize_enabled = False
+    folio = machine.struct_pages.va(machine.memory.first_pfn + 1024)
+    cpu = KernelCpu(machine, real_kernel)
+    assert cpu.instructions > most
+    while most - few > 1:
+        cpu.instructions = (few + most) // 2
+        if cpu.call("hugetlb_vmemmap_optimize_folio", cpu.placed.data.va, folio).returned:
+            most = cpu.instructions
+        else:
+            few = cpu.instructions
+    assert 10 < most < 200
+    cpu.instructions = most - 1
+    assert cpu.call("hugetlb_vmemmap_optimize_folio", cpu.placed.data.va, folio).ending is Ending.STUCK
+
+
+#: Kernel: REFCOUNT_SUB_UAF in include/linux/refcount.h, v6.12.
+SUB_UAF = 3
+
+
+@EACH
+def test_a_warning_is_noted_with_its_line_and_the_call_goes_on(real_kernel: Kernel) -> None:
+    cpu = KernelCpu(machine_for(real_kernel), real_kernel)
+    count = cpu.placed.data.va
+    cpu.placed.write(count, 4, 0x1234)
+    outcome = cpu.call("refcount_warn_saturate", count, SUB_UAF)
+    assert outcome.returned
+    assert cpu.placed.read(count, 4) == 0xC0000000  # REFCOUNT_SATURATED: it went on behind the instruction that warns
+    printed, warned = outcome.findings
+    assert "refcount_t: underflow; use-after-free." in printed
+    assert warned.startswith("WARN at refcount_warn_saturate+")
+    verbose = real_kernel.types.has_member("bug_entry", "line")
+    assert ("(lib/refcount.c:" in warned) is verbose
+    assert warned.count("refcount_warn_saturate+") == 1
+    assert cpu.call("refcount_warn_saturate", count, SUB_UAF).findings == ()  # the kernel's own "once"
+    cpu.placed.reset()
+    assert cpu.call("refcount_warn_saturate", count, SUB_UAF).findings == outcome.findings
+
+
+@EACH
+def test_warnings_without_end_are_a_loop(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    count = cpu.placed.data.va
+    warned = cpu.call("refcount_warn_saturate", count, SUB_UAF).findings[-1]
+    offset = int(warned.split("+")[1].split()[0], 16)
+    machine = build_machine(machine.target, MachineSpec(memory=64 << 20))  # on which fewer warnings can be right
+    cpu = KernelCpu(machine, real_kernel)  # which has translated nothing yet
+    code, jump = {
+        "EM_X86_64": (b"\x0f\x0b", b"\xeb\xfc"),
+        "EM_RISCV": (b"\x02\x90", b"\xfd\xbf"),
+        "EM_AARCH64": (b"\x00\x00\x21\xd4", b"\xff\xff\xff\x17"),
+    }[real_kernel.image.machine]
+    place = real_kernel.symbols.address("refcount_warn_saturate") + offset
+    assert cpu.placed.read(place, len(code)) == int.from_bytes(code, "little")
+    cpu.placed.replace(place + len(code), jump)  # back to the instruction that warns
+    outcome = cpu.call("refcount_warn_saturate", count, SUB_UAF)
     assert outcome.ending is Ending.STUCK
-    assert outcome.place
-    assert node
+    assert "warnings" in outcome.what
+    assert outcome.place == f"refcount_warn_saturate+{offset:#x}"
+    assert outcome.findings[-1].startswith(warned)
+    assert outcome.findings[-1].endswith(" times")
+
+
+@X86
+def test_a_warning_of_hvos_is_told_with_those_that_called(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    hvo = KernelHvo(machine, real_kernel)
+    pool = Pool(machine, huge_pages(machine), hvo)
+    pool.set_max_huge_pages(1)
+    (folio,) = pool.free_folios()
+    # an entry that is dirty and cannot be written to is one of a shadow stack, of which the kernel warns
+    placed, mask = hvo.kernel_cpu.placed, real_kernel.symbols.address("__default_kernel_pte_mask")
+    placed.write(mask, 8, placed.read(mask, 8) & ~(1 << 1))
+    heard: list[Event] = []
+    with machine.trace.listen(heard.append):
+        assert hvo.restore_folio(pool.h, folio) == 0
+    assert hvo.last is not None
+    (warned,) = hvo.last.findings
+    assert warned.startswith("WARN at vmemmap_restore_pte+")
+    assert "(mm/hugetlb_vmemmap.c:" in warned
+    assert " < __hugetlb_vmemmap_restore_folio+" in warned
+    assert warned.endswith(", 7 times")  # once for each tail, whatever the kernel keeps to itself of them
+    assert [event.text for event in heard if isinstance(event, Warned)] == [warned]
+    assert not hvo.folio_optimized(folio)
 
 
 @EACH

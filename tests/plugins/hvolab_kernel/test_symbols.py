@@ -46,6 +46,13 @@ def test_an_address_is_so_far_behind_a_symbol() -> None:
     assert TABLE.end(0xFFFFFFFF813E5270) is None
 
 
+def test_names_that_contain_a_text_are_found_each_once() -> None:
+    assert TABLE.containing("first") == ("__pfx_first", "also_first", "first")
+    assert TABLE.containing("e") == tuple(name for name in TABLE.names if "e" in name)
+    assert TABLE.containing("fixed_percpu_data") == ("fixed_percpu_data",)
+    assert TABLE.containing("folio\u20ac") == ()
+
+
 def test_before_the_first_symbol_there_is_none() -> None:
     table = SymbolTable(np.array([16], np.uint64), np.array([84], np.uint8), b"only\0")
     assert table.at(15) is None

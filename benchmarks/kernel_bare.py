@@ -1,0 +1,100 @@
+"""Bare unicorn that carries out a kernel's functions: the yardstick of hvolab's own way to do so.
+
+The image lies beside the machine and is mapped as hvolab does it. All else is the shortest way by unicorn's Python
+interface: one hook for each function that is stood in for, frames from a stack of them, nothing counted, kept or told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import unicorn
+
+from hvolab.machine import Machine
+from hvolab.machine.gfp import GFP_KERNEL
+from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.running.calling import convention_of
+from hvolab_kernel.running.placing import PlacedKernel
+from hvolab_kernel.stand_ins import Answer, StandIn, stand_ins_of
+from hvolab_unicorn import instance
+from hvolab_unicorn.families import family_of
+
+_ALLOCATING = {Answer.ALLOCATE, Answer.ALLOCATE_ADDRESS, Answer.ALLOCATE_ZEROED}
+_FREEING = {Answer.FREE, Answer.FREE_TABLE, Answer.FREE_BOOT}
+_FLUSHING = {Answer.FLUSH_RANGE, Answer.FLUSH_ALL}
+_FLUSH = (unicorn.unicorn_const.UC_CTL_TLB_FLUSH, unicorn.unicorn_const.UC_CTL_IO_WRITE)
+
+
+class BareKernel:
+    """A kernel on bare unicorn, beside a machine, with so many frames to hand out."""
+
+    def __init__(self, machine: Machine, kernel: Kernel, frames: int) -> None:
+        part = machine.target.architecture.emulation
+        assert part is not None  # noqa: S101 - a kernel that runs is of an architecture that has one
+        family, convention = family_of(part.emulator[0]), convention_of(kernel.image.machine)
+        self._kernel = kernel
+        self.placed = placed = PlacedKernel(machine, kernel)
+        uc = self._uc = instance.make_instance(part, machine.target, family)
+        for memory in (machine.memory, placed.memory):
+            uc.mem_map_ptr(memory.base, memory.size, unicorn.UC_PROT_ALL, memory.octets.ctypes.data)
+        for setting in part.settings(machine.target, placed.root):
+            instance.apply(uc, setting, part, family)
+
+        def register(name: str) -> int:
+            return instance.register(part, family, name)
+
+        if convention.per_cpu:
+            uc.reg_write(register(convention.per_cpu), placed.per_cpu.va)
+        if convention.current:
+            uc.reg_write(register(convention.current), kernel.symbols.address("init_task"))
+        self._arguments = tuple(map(register, convention.arguments))
+        self._result, self._stack = register(convention.result), register(convention.stack)
+        self._link = register(convention.link) if convention.link else None
+        self._machine = machine
+        free = [machine.alloc_pages(GFP_KERNEL, 0) for _ in range(frames)]
+        self._frames = [machine.struct_pages.va(pfn) for pfn in free if pfn is not None]
+        for one in stand_ins_of(kernel):
+            placed.replace(one.va, convention.back)
+            uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stand_in), None, one.va, one.va)
+
+    def _stub(self, one: StandIn) -> Callable[[Any, int, int, object], None]:
+        """What stands in for a function."""
+        frames, first, result, zero = self._frames, self._arguments[0], self._result, self._machine.memory.zero
+        pfn = self._machine.struct_pages.pfn
+
+        def allocate(uc: Any, _: int, __: int, ___: object) -> None:
+            page = frames.pop()
+            zero(pfn(page), 1)
+            uc.reg_write(result, page)
+
+        def free(uc: Any, _: int, __: int, ___: object) -> None:
+            frames.append(uc.reg_read(first))
+
+        def flush(uc: Any, _: int, __: int, ___: object) -> None:
+            uc.ctl(*_FLUSH)
+
+        def nothing(uc: Any, _: int, __: int, ___: object) -> None:
+            uc.reg_write(result, 0)
+
+        if one.answer in _ALLOCATING:
+            return allocate
+        if one.answer in _FREEING:
+            return free
+        return flush if one.answer in _FLUSHING else nothing
+
+    def call(self, function: str, *arguments: int) -> None:
+        """Call a function of the kernel."""
+        uc, placed = self._uc, self.placed
+        end, top = placed.data.end - 16, placed.stack.end - 0x100
+        if self._link is None:
+            top -= 8
+            placed.memory.view(placed.pa(top), 8)[:] = np.frombuffer(end.to_bytes(8, "little"), np.uint8)
+        else:
+            uc.reg_write(self._link, end)
+        uc.reg_write(self._stack, top)
+        for register, value in zip(self._arguments, arguments, strict=False):
+            uc.reg_write(register, value)
+        uc.ctl(*_FLUSH)
+        uc.emu_start(self._kernel.symbols.address(function), end)

@@ -1,0 +1,64 @@
+"""Registers and calls back without the library's Python interface between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hvolab_unicorn.library import Registers, call_at
+
+unicorn = pytest.importorskip("unicorn")
+
+CODE = 0x1000
+#: mov rax, rdi; jmp to the next, which is a block: dec ecx; jnz back to it.
+LOOP = bytes.fromhex("4889f8eb00ffc975fc")
+
+
+@pytest.fixture
+def uc() -> Any:
+    made = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+    made.mem_map(CODE, 0x1000)
+    made.mem_write(CODE, LOOP)
+    return made
+
+
+def test_what_is_written_is_read_in_the_form_asked_for(uc: Any) -> None:
+    x86 = unicorn.x86_const
+    registers = Registers(uc)
+    registers.write(x86.UC_X86_REG_RDI, 0xDEAD_FFFFFFFF)
+    registers.write(x86.UC_X86_REG_RSI, (1 << 64) - 7)
+    both = (x86.UC_X86_REG_RDI, x86.UC_X86_REG_RSI)
+    assert registers.reader(both)() == (0xDEAD_FFFFFFFF, (1 << 64) - 7)
+    assert registers.reader(both, "i4xq")() == (-1, -7)
+    assert registers.reader(both[:1], "I4x")() == (0xFFFFFFFF,)
+    assert registers.reader(())() == ()
+    assert uc.reg_read(x86.UC_X86_REG_RDI) == 0xDEAD_FFFFFFFF
+
+
+def test_a_block_is_heard_of_each_time_it_begins_and_may_change_registers(uc: Any) -> None:
+    x86 = unicorn.x86_const
+    registers = Registers(uc)
+    values = registers.reader((x86.UC_X86_REG_RCX,))
+    heard: list[int] = []
+
+    def hear() -> None:
+        heard.extend(values())
+        registers.write(x86.UC_X86_REG_RAX, len(heard))
+
+    held = call_at(uc, CODE + 5, hear)
+    registers.write(x86.UC_X86_REG_RCX, 3)
+    uc.emu_start(CODE, CODE + len(LOOP), 0, 1 << 20)
+    assert heard == [3, 2, 1]
+    assert uc.reg_read(x86.UC_X86_REG_RAX) == 3
+    assert held is not None
+
+
+def test_a_count_of_instructions_stops_at_the_same_one_beside_calls_back(uc: Any) -> None:
+    x86 = unicorn.x86_const
+    held = call_at(uc, CODE + 5, lambda: None)
+    for _ in range(2):
+        uc.reg_write(x86.UC_X86_REG_RCX, 1 << 30)
+        uc.emu_start(CODE, CODE + len(LOOP), 0, 1001)
+        assert uc.reg_read(x86.UC_X86_REG_ECX) == (1 << 30) - 500  # two to begin with, then two a turn
+    assert held is not None
