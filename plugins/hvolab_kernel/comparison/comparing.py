@@ -11,11 +11,11 @@ from typing import Any, Final
 from hvolab.arch import Target
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 
 from .bed import Bed, Result
 from .differences import Difference, differing_calls, differing_counters, differing_memory
-from .forms import form_of
 from .scenarios import Scenario, Step
 
 #: Pairs of failing allocations are tried where there are fewer.

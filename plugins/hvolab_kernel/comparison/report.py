@@ -18,10 +18,10 @@ from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import table
 from hvolab.hvo import HvoForm
 from hvolab_kernel.features import HvoFeatures
+from hvolab_kernel.forms import not_modelled
 from hvolab_kernel.kernel import Kernel
 
 from .comparing import Case, Comparison, Disagreement
-from .forms import not_modelled
 from .scenarios import Scenario
 
 #: Disagreements that are told in full.

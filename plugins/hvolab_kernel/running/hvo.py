@@ -10,6 +10,7 @@ from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch
 from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.features import features_of
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.listing import returns_from
 
@@ -31,6 +32,7 @@ class KernelHvo:
     cpu      the CPU through which folios are looked at (default: the machine's first); the kernel's code runs on one
              of its own
     kernel_cpu  that one
+    form     which form of HVO the engine has to have to do the same
     last     how the last call of a kernel's function ended
 
     Raises KernelImageError for a kernel without HVO or of a generation that has other functions, UsageError for one
@@ -50,6 +52,7 @@ class KernelHvo:
         self.machine = machine
         self.kernel = kernel
         self.generation = features.generation
+        self.form = form_of(kernel)
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
         layout = machine.struct_pages.layout

@@ -55,6 +55,8 @@ class KernelCpu:
         library = unicorn()
         self._failure = library.UcError
         self._flush = (library.unicorn_const.UC_CTL_TLB_FLUSH, library.unicorn_const.UC_CTL_IO_WRITE)
+        if machine.memory.present is not None:  # of a core: what is there is mapped as it is needed
+            self._vcpu.provide_as_needed()
         memory = self.placed.memory
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
         self._find_registers()
@@ -203,8 +205,10 @@ class KernelCpu:
         uc, exceptions = self._uc, self._exceptions
         at, stack = uc.reg_read(self._counter), uc.reg_read(self._stack)
         number, problem = exceptions.number, self._problem
-        syndrome = exceptions.syndrome
+        syndrome, hole = exceptions.syndrome, exceptions.hole
         exceptions.clear()
+        if hole is not None:
+            self.machine.memory.offset(hole)  # raises: it is not there
         if problem is not None and not isinstance(problem, CannotAnswer):
             raise problem
         fault = None

@@ -20,8 +20,8 @@ from hvolab_kernel.comparison import Comparer, Operation, Scenario, Step, compar
 from hvolab_kernel.comparison.calls import in_words
 from hvolab_kernel.comparison.choosing import chosen_scenarios
 from hvolab_kernel.comparison.comparing import Case, cases_of
-from hvolab_kernel.comparison.forms import form_of
 from hvolab_kernel.comparison.scenarios import Place
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from tests.kernel_images import images_directory
 

@@ -15,7 +15,7 @@ from hvolab.invariants import Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, lists
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
-from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import Ending, KernelCpu, KernelHvo
 
