@@ -6,6 +6,7 @@ The key is tests/kernel_traces/README.md.
 from __future__ import annotations
 
 import json
+import lzma
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole, Target
-from hvolab.hvo import Hvo
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import (
     SCRATCH_FRAMES,
     V6_12,
@@ -59,8 +60,9 @@ _MAPPED: dict[tuple[str, str, int], bytes] = {}
 
 
 def load(name: str) -> Any:
-    """The trace file of that name."""
-    return json.loads((TRACES / f"{name}.json").read_text())
+    """The trace file of that name, which may be compressed."""
+    path = TRACES / f"{name}.json"
+    return json.loads(path.read_text() if path.exists() else lzma.decompress(path.with_suffix(".json.xz").read_bytes()))
 
 
 @dataclass
@@ -119,7 +121,8 @@ class MonotonicPool:
 class Laboratory:
     """One machine as the kernel's code found it, with folios at given PFNs.
 
-    cpu  what makes its CPU; ``None``: a modelled one
+    cpu     what makes its CPU; ``None``: a modelled one
+    engine  what makes who optimises
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class Laboratory:
         *,
         boot: bool,
         cpu: CpuMaker | None = None,
+        engine: Callable[[Machine], HvoEngine] = Hvo,
     ) -> None:
         mode = target.mode
         self.target, self.order, self.h = target, order, Order(order)
@@ -149,9 +153,10 @@ class Laboratory:
         assert mode.vmemmap_base == int(meta["vmemmap"], 16)
         assert mode.direct_map_base == int(meta["direct_map"], 16)
         self._map_once(meta)
+        self._map_guest()
         if cpu is not None:
-            self._take_cpus(cpu)
-        self.hvo = Hvo(self.machine)
+            use_cpus(self.machine, cpu)
+        self.hvo = engine(self.machine)
         self.cpu = self.machine.cpus[0]
         self.list_va = self.machine.virt(self.ram + _LISTS)
         self.other_list_va = self.list_va + 0x20
@@ -160,12 +165,11 @@ class Laboratory:
             if boot:
                 self.reserve_vmemmap(pfn)
 
-    def _take_cpus(self, make: CpuMaker) -> None:
-        """Replace the modelled CPU; guest text and its tables are no frame that the kernel's code has seen."""
+    def _map_guest(self) -> None:
+        """Make room for guest text: it and its tables are no frames that the kernel's code has seen."""
         base, first = self.target.mode.text_base, (self.ram + _GUEST) >> self.target.mode.page_shift
         assert base is not None
         self.machine.guest = map_guest_text(self.tables, (first, first + SCRATCH_FRAMES), base)
-        use_cpus(self.machine, make)
 
     def _new_table(self, *_: object) -> int:
         self._next_table += self.target.mode.page_size
