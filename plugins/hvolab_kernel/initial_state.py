@@ -158,6 +158,28 @@ SURROUNDINGS: Final = {
 }
 
 
+def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
+    """What leads from a struct page to its zone and node, for kernels whose HVO goes there: one node, at ``va``.
+
+    Raises KernelImageError where that takes more than ``size`` bytes.
+    Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
+    """
+    types, nodes = kernel.types, kernel.symbols.find("node_data")
+    if nodes is None or not types.has_member("zone", "vmemmap_tails"):
+        return ()
+    zones, zone = types.offset("pglist_data", "node_zones"), types.size("zone")
+    if types.size("pglist_data") > size:
+        raise KernelImageError(f"there is no room for a node of {types.size('pglist_data')} bytes: {size}")
+    words = [Word(nodes, 8, va, "node_data[0], for page_zone()")]
+    for number in range((types.offset("pglist_data", "node_zonelists") - zones) // zone):
+        at = va + zones + number * zone
+        words += [
+            Word(at + types.offset("zone", "zone_pgdat"), 8, va, "zone_pgdat, for who allocates on a zone's node"),
+            Word(at + types.offset("zone", "node"), 4, 0, "node, for zone_to_nid()"),
+        ]
+    return tuple(words)
+
+
 def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
     """Everything that boot would have written, for things being where `placement` says.
 

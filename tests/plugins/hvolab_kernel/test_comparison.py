@@ -175,17 +175,6 @@ def test_a_disagreement_is_told_and_ends_in_exit_code_1(real_kernel: Kernel, mon
         assert text in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("real_kernel", "sentence"),
-    [("x86_64-6.1", "does not have “batches”"), ("x86_64-7.x", "“tails share one page per zone and order”")],
-    indirect=["real_kernel"],
-)
-def test_what_another_generation_has_is_told_as_not_modelled(real_kernel: Kernel, sentence: str) -> None:
-    data = json.loads(hvolab("kernel", image_of(real_kernel), "--json").stdout)
-    assert data["modelled"] is False
-    assert any(one.startswith("not modelled: ") and sentence in one for one in data["not_modelled"])
-
-
 @X86
 def test_run_takes_the_kernels_own_engine_and_shows_what_the_model_shows(real_kernel: Kernel) -> None:
     asked = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=5", "--json")
