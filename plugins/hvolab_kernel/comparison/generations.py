@@ -171,7 +171,9 @@ def _plain(call: Call, base: int) -> Call:
 def _words(call: Call | None) -> str:
     if call is None:
         return "not called"
-    return f"{call[2] - call[1]:#x} bytes are flushed" if call[0] == "flush range" else in_words(call)
+    if call[0] == "flush range":
+        return f"{call[2] - call[1]:#x} bytes are flushed"
+    return in_words(call).replace(" = PFN 0x0", "").replace("PFN 0x0, ", "")  # whose number is left out
 
 
 # how a folio's vmemmap is mapped
@@ -196,7 +198,8 @@ def _folio(bed: Bed, folio: int, order: int, heads: Mapping[Side, int]) -> Itera
     step = layout.size // 8
     for pages, name in ((slice(0, 1), "head page"), (slice(1, None), "tail pages")):
         for offset in range(step):
-            if not np.array_equal(*(side[pages, offset::step] for side in words)):
+            kernels, engines = (side[pages, offset::step] for side in words)
+            if not np.array_equal(kernels, engines):
                 yield Seen("struct pages", f"{name}, byte {offset * 8}", "otherwise", "as in v6.12")
 
 

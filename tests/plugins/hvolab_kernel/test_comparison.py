@@ -61,6 +61,7 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
     target = target_of(real_kernel, mode)
     result = compare(Comparer(target, real_kernel), chosen_scenarios(target, QUICK))
     assert result.cases > 100
+    assert result.pairs > 50
     assert [one.as_dict() for one in result.disagreements] == []
 
 
@@ -70,6 +71,7 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
 def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, mode: str) -> None:
     target = target_of(real_kernel, mode)
     result = compare(Comparer(target, real_kernel), [one for one in scenarios_of(target) if not one.gigantic])
+    assert result.pairs > 1000
     assert [one.as_dict() for one in result.disagreements] == []
 
 
