@@ -55,6 +55,7 @@ class InstructionSequence:
         names = {register: name for name, register in (*self.inputs, *self.outputs)}
 
         def named(found: re.Match[str]) -> str:
+            """What the contract calls a word of the effect."""
             word = found.group()
             if word in names:
                 return names[word]

@@ -147,9 +147,10 @@ class EntryForm:
 
     def ignoring(self, mask: int) -> EntryForm:
         """This form with these bits free for anything where it reserves them, and no rule that looks at them alone."""
+        freed = set_bits(mask & self.reserved_mask(mask.bit_length()))
         return replace(
             self,
-            fields=(*self.fields, *(Field(f"IGNORED_{bit}", bit) for bit in set_bits(mask & self.reserved_mask(64)))),
+            fields=(*self.fields, *(Field(f"IGNORED_{bit}", bit) for bit in freed)),
             rules=tuple(rule for rule in self.rules if rule.broken_by.mask & ~mask),
         )
 

@@ -77,6 +77,15 @@ class Target:
         form = self.mode.format.form(level, EntryKind.LEAF)
         return self._entry(form, level, pfn, role)
 
+    def leaves(self, level: str, pfns: npt.NDArray[np.int64], role: PgprotRole) -> npt.NDArray[np.uint64]:
+        """The leaves for a run of PFNs, all with the protection of ``role``; raises EncodingError."""
+        form = self.mode.format.form(level, EntryKind.LEAF)
+        pas = pfns.astype(np.uint64) << np.uint64(self.mode.page_shift)
+        raws: npt.NDArray[np.uint64] = form.put_address(pas) | np.uint64(self.bits(level, role))
+        wrong = form.get_address(raws) != pas
+        self.leaf(level, int(pfns[int(wrong.argmax())]), role)  # raises for the first that cannot stand there
+        return raws
+
     def table(self, level: str, pfn: int) -> int:
         """An entry at ``level`` that points to the table in frame ``pfn``; raises EncodingError."""
         form = self.mode.format.form(level, EntryKind.TABLE)

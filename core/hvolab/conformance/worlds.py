@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hvolab.arch import Target
-from hvolab.errors import MachineError
+from hvolab.arch import Architecture, EmulationPart, Target
+from hvolab.conformance.capabilities import EMULATED
+from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
-from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, StepCpu, build_machine
+from hvolab.plugin import registry
 from hvolab.scenario import memory_needed
 
 
@@ -22,6 +24,22 @@ def memory_for(target: Target, hugepages: Mapping[int, int]) -> int:
 def small_spec(target: Target, hugepages: Mapping[int, int] | None = None) -> MachineSpec:
     """A machine for these pages (default: none), whose free memory has no struct pages yet."""
     return MachineSpec(memory=memory_for(target, hugepages or {}), deferred_struct_pages=True)
+
+
+def emulated_cpu(architecture: Architecture, machine: Machine) -> tuple[StepCpu, EmulationPart]:
+    """A CPU that executes the description's own instructions, and what is declared of them.
+
+    For checks that need EMULATED_CPU. Raises UsageError where CPUs of that kind cannot make single steps.
+    """
+    part, make = architecture.emulation, registry().cpu(EMULATED)
+    cpu = None if make is None else make(machine, 0)
+    if part is None or not isinstance(cpu, StepCpu):
+        raise UsageError(
+            f"CPUs of the kind {EMULATED!r} execute no single sequence of {architecture.name}",
+            rule="checks of instruction sequences run each by itself",
+            remedy="leave out the plugin that gives this kind of CPU; hvolab's own does",
+        )
+    return cpu, part
 
 
 class World:

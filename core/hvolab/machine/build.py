@@ -192,8 +192,11 @@ class _Builder:
             va = self.mode.direct_map_base + pa - origin
             level = next(level for level in levels if not (pa | va) & (level.size - 1) and pa + level.size <= end)
             role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
-            self.tables.map_leaf(va, pa >> self.shift, level.name, role, self._new_table)
-            pa += level.size
+            larger = None if level is levels[0] else levels[levels.index(level) - 1]
+            stop = end if larger is None else min(end, pa + larger.size - va % larger.size)
+            count = (stop - pa) // level.size
+            self.tables.map_leaves(va, pa >> self.shift, count, level.name, role, self._new_table)
+            pa += count * level.size
 
     def _map_guest(self, scratch: tuple[int, int]) -> GuestArea | None:
         """Map what an emulated CPU needs, where there can be one."""

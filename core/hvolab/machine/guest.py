@@ -42,6 +42,7 @@ def map_guest_text(tables: PageTables, scratch: tuple[int, int], text_va: int) -
     free = first + _TEXT_FRAMES
 
     def new_table(level: Level) -> int:
+        """PA of a table whose entries are all none, from the frames that are set aside."""
         nonlocal free
         count = max(1, level.table_bytes >> mode.page_shift)
         pfn = -(-free // count) * count

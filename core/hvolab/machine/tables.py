@@ -191,13 +191,30 @@ class PageTables:
 
     def map_leaf(self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: Callable[[Level], int]) -> None:
         """Map ``va`` by one leaf at ``level_name``; ``new_table`` gives the PA of a zeroed table for a level."""
+        slot = self._slot(va, level_name, new_table)
+        self.memory.write_word(slot, self.target.leaf(level_name, pfn, role))
+
+    def map_leaves(
+        self, va: int, pfn: int, count: int, level_name: str, role: PgprotRole, new_table: Callable[[Level], int]
+    ) -> None:
+        """Map ``count`` leaves side by side, from ``va`` on, to frames side by side from ``pfn`` on."""
+        level = self.target.mode.level(level_name)
+        frames = level.size >> self.target.mode.page_shift
+        while count:
+            here = min(count, level.entries - level.index(va))
+            pfns = np.arange(pfn, pfn + here * frames, frames, dtype=np.int64)
+            slot = self._slot(va, level_name, new_table)
+            self.memory.word_view(slot, here)[:] = self.target.leaves(level_name, pfns, role)
+            va, pfn, count = va + here * level.size, pfn + here * frames, count - here
+
+    def _slot(self, va: int, level_name: str, new_table: Callable[[Level], int]) -> int:
+        """PA of the entry for ``va`` at a level; tables that are missing above it are made."""
         table = self.root
         entry_format = self.target.mode.format
         for depth, level in enumerate(self._levels):
             slot = table + level.index(va) * level.entry_bytes
             if level.name == level_name:
-                self.memory.write_word(slot, self.target.leaf(level_name, pfn, role))
-                return
+                break
             raw = self.memory.read_word(slot)
             kind = entry_format.classify(level.name, raw)
             if kind is EntryKind.NONE:
@@ -210,6 +227,7 @@ class PageTables:
                     where=f"level {level.name}, entry {self.target.describe(level.name, raw)}",
                 )
             table = entry_format.form(level.name, EntryKind.TABLE).get_address(raw)
+        return slot
 
     def describe(self, va: int) -> str:
         """The walk for ``va`` in one line, for messages."""

@@ -112,15 +112,15 @@ class Probes:
     def after_restore(self, folio: int, pages: int) -> None:
         """Store to every page of a restored folio: each has a frame of its own again."""
         page_size = self.machine.target.mode.page_size
+        vas = range(folio + self._word, folio + self._word + pages * page_size, page_size)
         for cpu in self.machine.cpus:
-            for page in range(pages):
-                va = folio + page * page_size + self._word
-                others = [folio + other * page_size + self._word for other in range(pages) if other != page][:1]
-                before, other = cpu.load_word(va), [cpu.load_word(each) for each in others]
-                if self._allowed(cpu, "store", "to a restored page", va, before ^ _ALL_ONES):
-                    alone = [cpu.load_word(each) for each in others] == other
-                    self.note(alone, "a store to a restored page", cpu, va, "its frame alone changes", "others do")
-                    cpu.store_word(va, before)
+            before = {va: cpu.load_word(va) for va in vas}
+            stored = [va for va in vas if self._allowed(cpu, "store", "to a restored page", va, va)]
+            for va in stored:  # each took another value: whoever shares a frame lost one
+                found = cpu.load_word(va)
+                self.note(found == va, "a store to a restored page", cpu, va, f"it keeps {va:#x}", f"it has {found:#x}")
+            for va in stored:
+                cpu.store_word(va, before[va])
 
     @property
     def _word(self) -> int:

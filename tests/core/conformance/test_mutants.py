@@ -36,11 +36,13 @@ def test_there_are_more_than_thirty_mutants_and_each_is_another() -> None:
     assert not any(mutant.architecture in RIGHT for mutant in MUTANTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", RIGHT, ids=lambda right: f"{right.name}-{right.modes[0].name}")
 def test_what_the_mutants_were_made_of_is_right(architecture: Architecture) -> None:
     assert [(outcome.check.name, outcome.reason) for outcome in failed(architecture)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.slip)
 def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
     named = (mutant.check, *mutant.also)

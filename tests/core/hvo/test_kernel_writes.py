@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hvolab.machine import CpuMaker
 from hvolab.trace import EntriesStored
 from tests.core.hvo.test_kernel_traces import TRACES, target_of
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, Log, inlined, load, worded
@@ -62,12 +63,12 @@ def renamed(log: Log, pool: int) -> Log:
     return out
 
 
-def begin(name: str, run: dict[str, Any], meta: dict[str, Any]) -> tuple[Laboratory, list[int]]:
+def begin(name: str, run: dict[str, Any], meta: dict[str, Any], cpu: CpuMaker | None) -> tuple[Laboratory, list[int]]:
     """Fresh memory with the folios of a run, linked where it is a batch."""
     target, (_, order, count) = target_of(name), _RUNS[run["scenario"]]
     first = (int(meta["ram_base"], 16) >> target.mode.page_shift) + FIRST_FOLIO_OFFSET
     folios = [first + position * 512 for position in range(count)]
-    lab = Laboratory(target, meta, folios, order, boot=False)
+    lab = Laboratory(target, meta, folios, order, boot=False, cpu=cpu)
     lab.link(folios)
     if run["scenario"] == "restore_folios":
         lab.carry_out("optimize_folios", folios)
@@ -75,16 +76,17 @@ def begin(name: str, run: dict[str, Any], meta: dict[str, Any]) -> tuple[Laborat
     return lab, folios
 
 
-@pytest.mark.parametrize("name", TRACES)
-def test_the_engine_writes_what_the_compiled_kernel_wrote_and_when(name: str) -> None:
+def departures_of(name: str, cpu: CpuMaker | None = None) -> list[str]:
+    """Where the engine, on CPUs that ``cpu`` makes, departs from what a kernel wrote."""
     trace, runs = load(name), load(f"{name}-writes")
     meta, flushes_inline = trace["meta"], "key_after" in trace["scenarios"][0]
     pool = int(meta["pool_first"], 16)
+    assert {run["scenario"] for run in runs} == set(_RUNS)
     departures = []
-    lab, folios = begin(name, runs[0], meta)
+    lab, folios = begin(name, runs[0], meta, cpu)
     for run in runs:
         if run["scenario"] != "restore":  # which goes on from the optimise before it
-            lab, folios = begin(name, run, meta)
+            lab, folios = begin(name, run, meta, cpu)
         _, events = lab.call(_RUNS[run["scenario"]][0], folios, run["fail"])
         kernel = renamed(single_writes(run["log"]), pool)
         log = inlined(worded(events)) if flushes_inline else worded(events)
@@ -92,5 +94,10 @@ def test_the_engine_writes_what_the_compiled_kernel_wrote_and_when(name: str) ->
         if engine != kernel:
             at = next((at for at, pair in enumerate(zip(engine, kernel, strict=False)) if pair[0] != pair[1]), -1)
             departures.append(f"{run['scenario']} fail={run['fail']}: {engine[at]} != {kernel[at]} at {at}")
+    return departures
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_the_engine_writes_what_the_compiled_kernel_wrote_and_when(name: str) -> None:
+    departures = departures_of(name)
     assert not departures, "\n".join(departures)
-    assert {run["scenario"] for run in runs} == set(_RUNS)

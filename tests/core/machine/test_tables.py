@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hvolab.arch import EntryKind, Level, PgprotRole, Target
-from hvolab.errors import AbsentMemoryError, MachineError
+from hvolab.errors import AbsentMemoryError, EncodingError, MachineError
 from hvolab.machine import PageTables, PhysicalMemory
 from hvolab_x86_64.description import X86_64
 from tests.made_up import MADE_UP
@@ -177,3 +177,22 @@ def test_tables_of_three_sizes_and_a_split_address_are_walked_alike() -> None:
     high = 1 << 29  # a PFN whose bits stand in the upper part
     made.tables.map_leaf(va + (1 << 30), high | 1, "last", KERNEL, made.new_table)
     assert made.tables.frame_of(va + (1 << 30)) == high | 1
+
+
+@pytest.mark.parametrize("made_up", [False, True], ids=["x86_64", "made up"])
+def test_leaves_side_by_side_are_as_mapped_one_by_one(made_up: bool) -> None:  # noqa: FBT001
+    target = MADE_UP.select() if made_up else X86_64.select()
+    together, singly = Tables(target), Tables(target)
+    last, va, pfn = target.mode.last, target.mode.direct_map_base, 0x90000
+    start, count = va + (last.entries - 3) * last.size, 2 * last.entries  # three tables
+    together.tables.map_leaves(start, pfn, count, last.name, KERNEL, together.new_table)
+    for page in range(count):
+        singly.tables.map_leaf(start + page * last.size, pfn + page, last.name, KERNEL, singly.new_table)
+    assert np.array_equal(together.memory.words, singly.memory.words)
+    assert together.next == singly.next
+
+
+def test_leaves_whose_frames_cannot_stand_in_an_entry_are_refused() -> None:
+    made = Tables()
+    with pytest.raises(EncodingError, match="PFN 0x10000000000 cannot stand in"):
+        made.tables.map_leaves(VA, (1 << 40) - 2, 4, "pte", KERNEL, made.new_table)

@@ -56,6 +56,7 @@ def test_allocations_fail_one_by_one_from_each_on_and_in_pairs() -> None:
     assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
 
 
+@pytest.mark.slow
 @EACH_MODE
 def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None:
     target = target_of(real_kernel, mode)

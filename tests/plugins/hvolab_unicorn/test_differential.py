@@ -99,6 +99,17 @@ def test_pages_that_the_allocator_gave_and_two_nodes(mode: str, profile: str) ->
     assert lived(pair)[0]["key"] > 0
 
 
+@pytest.mark.parametrize("mode", FEW)
+def test_a_byte_that_differs_anywhere_would_be_found(mode: str) -> None:
+    pair = twins(target_of(mode), MachineSpec(memory=memory_of(mode)))
+    assert pair.different().size == 0
+    for offset in (pair.model.memory.size - 1, pair.model.memory.size // 2):
+        pair.emulated.memory.octets[offset] ^= 1
+        assert pair.different().tolist() == [pair.model.memory.base + offset]
+        pair.model.memory.octets[offset] ^= 1
+        assert pair.different().size == 0
+
+
 def _calls(mode: str) -> int:
     """Allocation calls of a whole life."""
     pair = twins(target_of(mode), MachineSpec(memory=memory_of(mode)))

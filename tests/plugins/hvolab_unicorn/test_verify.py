@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from hvolab.arch import Access, FaultKind, FieldValues, Target, values
 from hvolab.cli.app import build_app
+from hvolab.hvo import Hvo
+from hvolab.hvo.sizes import HasOrder
 from hvolab.plugin import registry
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.verify import Verification, verify
@@ -100,6 +102,25 @@ def test_a_cpu_that_keeps_no_stale_translation_is_told_of(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(EmulatedCpu, "store_word", eager)
     assert told(verify(few())) == {"a stale store before the flush"}
+
+
+@pytest.mark.arch("arm64")
+def test_restored_pages_that_share_a_frame_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    restore = Hvo.restore_folio
+
+    def two_on_one_frame(self: Hvo, h: HasOrder, folio: int) -> int:
+        result = restore(self, h, folio)
+        machine, size = self.machine, self.machine.target.mode.page_size
+        (_, kept, raw), (_, lost, _) = (machine.tables.descend(folio + page * size) for page in (2, 3))
+        assert kept != lost
+        machine.memory.words[lost] = raw
+        machine.flush_tlb_all()
+        return result
+
+    monkeypatch.setattr(Hvo, "restore_folio", two_on_one_frame)
+    found = verify(few())
+    assert told(found) == {"a store to a restored page"}
+    assert len(found.mismatches) == 2 * found.counts.huge_pages  # on each of two CPUs
 
 
 @pytest.mark.arch("arm64")

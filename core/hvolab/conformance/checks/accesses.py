@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hvolab.arch import CpuMode
-from hvolab.conformance.capabilities import EMULATED, EMULATED_CPU, EMULATION, SOUND
+from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.mmu import cases, compare_walks
 from hvolab.conformance.mmu.lab import lay_out
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.plugin import registry
+from hvolab.conformance.worlds import emulated_cpu
 
 checks = Checks()
 
@@ -33,12 +33,9 @@ def accesses_come_out_as_foretold_in_other_cpu_modes(subject: Subject) -> None:
 
 def _compare(subject: Subject, cpu_mode: CpuMode | None) -> None:
     target = subject.target if cpu_mode is None else cpu_mode.applied(subject.target)
-    make, part = registry().cpu(EMULATED), subject.architecture.emulation
-    if make is None or part is None:
-        return  # the capabilities have asked
     lab = lay_out(target)
-    chosen = cases(lab, every_bit=cpu_mode is None)
-    found = compare_walks(lab, make(lab.machine, 0), chosen, part.walk_limits(target))
+    cpu, part = emulated_cpu(subject.architecture, lab.machine)
+    found = compare_walks(lab, cpu, cases(lab, every_bit=cpu_mode is None), part.walk_limits(target))
     require(
         not found.mismatches,
         f"{len(found.mismatches)} of {found.cases} accesses come out otherwise, the first: "

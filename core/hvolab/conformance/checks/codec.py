@@ -66,7 +66,7 @@ def _each_address_bit(subject: Subject, target: Target, level: Level, form: Entr
 
 @checks.add(Scope.FORMAT, SOUND)
 def encoding_undoes_decoding(subject: Subject) -> None:
-    """Any 64 bits are none, refused, or decode to what encodes to the same bits."""
+    """Any bits are none, refused, or decode to what encodes to the same bits."""
     target = subject.target
     entry_format, shift = target.mode.format, target.mode.page_shift
     names = [level.name for level in target.mode.levels]
@@ -74,6 +74,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
     @always_alike
     @given(st.sampled_from(names), st.integers(0, (1 << entry_format.entry_bits) - 1), st.booleans(), st.data())
     def any_bits(name: str, noise: int, thin: bool, data: st.DataObject) -> None:  # noqa: FBT001 - drawn
+        """Draw bits of an entry at a level, ``thin``: with nothing outside of what a form knows."""
         level = target.mode.level(name)
         forms = [form for form in entry_format.forms if name in form.levels]
         form = data.draw(st.sampled_from(forms))

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from hvolab.arch import EmulationPart
-from hvolab.conformance.capabilities import EMULATED, EMULATED_CPU, EMULATION, SOUND
+from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.effects import Place, compare_effect, forgets, trials
 from hvolab.conformance.effects.compare import Memory
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.conformance.worlds import small_spec
-from hvolab.machine import Machine, StepCpu, build_machine
-from hvolab.plugin import registry
+from hvolab.conformance.worlds import emulated_cpu, small_spec
+from hvolab.machine import build_machine
 
 checks = Checks()
 
 #: Steps that every trial of another one makes, that end somewhere else, or that only a fault begins.
 _AROUND = {"enter", "leave", "wait", "jump", "handler"}
-
-
-def _world(subject: Subject) -> tuple[Machine, StepCpu, EmulationPart] | None:
-    """A machine, its CPU and what is declared; ``None`` where a capability is missing, which has been asked for."""
-    make, part = registry().cpu(EMULATED), subject.architecture.emulation
-    if make is None or part is None:
-        return None
-    machine = build_machine(subject.target, small_spec(subject.target))
-    cpu = make(machine, 0)
-    if not isinstance(cpu, StepCpu):
-        return None
-    return machine, cpu, part
 
 
 @checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
@@ -36,10 +22,8 @@ def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
 
     Registers may change that are outputs, or named among what the sequence clobbers.
     """
-    world = _world(subject)
-    if world is None:
-        return
-    machine, cpu, part = world
+    machine = build_machine(subject.target, small_spec(subject.target))
+    cpu, part = emulated_cpu(subject.architecture, machine)
     place = Place.of(machine)
     for sequence in part.sequences:
         if sequence.step in _AROUND:
@@ -60,10 +44,8 @@ def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
 @checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
 def every_flush_forgets_what_its_effect_says(subject: Subject) -> None:
     """After each flush, executed, the translations that it should forget are looked up again."""
-    world = _world(subject)
-    if world is None:
-        return
-    machine, cpu, part = world
+    machine = build_machine(subject.target, small_spec(subject.target))
+    cpu, part = emulated_cpu(subject.architecture, machine)
     place = Place.of(machine)
     for sequence in part.sequences:
         if "tlb" not in sequence.effect:
