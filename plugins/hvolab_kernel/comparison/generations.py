@@ -2,7 +2,7 @@
 
 The engine follows v6.12. Frames are not compared by number, since a generation that allocates otherwise has others:
 what is compared are outside calls in order, results, counters, and for each folio how its vmemmap is mapped and what
-it says. No allocation fails: the n-th of one side is not the n-th of the other.
+it says. No allocation fails, and no switch is thrown meanwhile: the n-th call of one side is not that of the other.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def _seen(bed: Bed, scenario: Scenario) -> Iterator[tuple[Seen | None, int]]:
     """Everything that differs in a scenario; with None, how many outside calls the kernel made."""
     folios, done = bed.begin(scenario)
     before = [{side: _frames(side, folio, scenario.order)[0] for side in bed.sides} for folio in folios]
-    done += [(step, *bed.carry_out(step, scenario.order, folios)) for step in scenario.steps]
+    for step in scenario.steps:
+        done.append((step, *bed.carry_out(step, scenario.order, folios)))
+        yield from ((Seen("finding", step.operation.name.lower(), text, ""), 0) for text in bed.findings)
     for outcomes in done:
         yield None, len(outcomes[2][1])
         yield from ((one, 0) for one in _steps(outcomes, bed.kernel.machine.struct_pages.base))

@@ -27,7 +27,9 @@ from .scenarios import Scenario
 
 #: Disagreements that are told in full.
 _TOLD: Final = 10
-_NOT_COMPARED: Final = "not compared: numbers of frames, failing allocations, gigantic folios"
+_NOT_COMPARED: Final = (
+    "not compared: numbers of frames, failing allocations, a switch thrown meanwhile, gigantic folios"
+)
 _LEFT_OUT: Final = "left out: the lru words of vmemmap pages that were allocated, freed or remapped"
 
 
