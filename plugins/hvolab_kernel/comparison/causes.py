@@ -122,6 +122,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         lambda seen: (
             any(_only("kernel", what)(seen) for what in ("key", "flush range", "free"))
             or (seen.what == "optimize" and "BUG" in seen.kernel)
+            or (seen.kind == "finding" and "list_add double add" in seen.kernel)
             or (seen.kind, seen.what, seen.kernel) == ("counter", "static key", "+1")
         ),
     ),
