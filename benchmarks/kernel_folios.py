@@ -18,7 +18,7 @@ from hvolab.hugetlb.hstate import size_to_hstate
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine, lists
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.opening import open_kernel
 from hvolab_kernel.running import KernelHvo

@@ -6,6 +6,7 @@ The key is tests/kernel_traces/README.md.
 from __future__ import annotations
 
 import json
+import lzma
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -59,8 +60,9 @@ _MAPPED: dict[tuple[str, str, int], bytes] = {}
 
 
 def load(name: str) -> Any:
-    """The trace file of that name."""
-    return json.loads((TRACES / f"{name}.json").read_text())
+    """The trace file of that name, which may be compressed."""
+    path = TRACES / f"{name}.json"
+    return json.loads(path.read_text() if path.exists() else lzma.decompress(path.with_suffix(".json.xz").read_bytes()))
 
 
 @dataclass
@@ -151,8 +153,9 @@ class Laboratory:
         assert mode.vmemmap_base == int(meta["vmemmap"], 16)
         assert mode.direct_map_base == int(meta["direct_map"], 16)
         self._map_once(meta)
+        self._map_guest()
         if cpu is not None:
-            self._take_cpus(cpu)
+            use_cpus(self.machine, cpu)
         self.hvo = engine(self.machine)
         self.cpu = self.machine.cpus[0]
         self.list_va = self.machine.virt(self.ram + _LISTS)
@@ -162,12 +165,11 @@ class Laboratory:
             if boot:
                 self.reserve_vmemmap(pfn)
 
-    def _take_cpus(self, make: CpuMaker) -> None:
-        """Replace the modelled CPU; guest text and its tables are no frame that the kernel's code has seen."""
+    def _map_guest(self) -> None:
+        """Make room for guest text: it and its tables are no frames that the kernel's code has seen."""
         base, first = self.target.mode.text_base, (self.ram + _GUEST) >> self.target.mode.page_shift
         assert base is not None
         self.machine.guest = map_guest_text(self.tables, (first, first + SCRATCH_FRAMES), base)
-        use_cpus(self.machine, make)
 
     def _new_table(self, *_: object) -> int:
         self._next_table += self.target.mode.page_size

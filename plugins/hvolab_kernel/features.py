@@ -103,6 +103,9 @@ _QUESTIONS: Final = (
     _Question("static key", ("hugetlb_optimize_vmemmap_key",)),
     _Question("memmap counters", ("memmap_pages_add", "memmap_boot_pages_add")),
     _Question("boot memmap is registered", ("put_page_bootmem",)),
+    _Question(
+        "batches of boot folios", ("hugetlb_vmemmap_optimize_bootmem_folios", "__hugetlb_vmemmap_optimize_folios")
+    ),
     _Question("switch", ("vmemmap_optimize_enabled",)),
 )
 _HVO: Final = ("optimises folios", "optimises head pages, one by one")

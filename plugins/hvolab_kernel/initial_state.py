@@ -18,6 +18,7 @@ from .errors import KernelImageError
 from .kernel import Kernel
 
 _PAGE_SHIFT: Final = 12
+_STRUCT_PAGE_SHIFT: Final = 6
 #: Kernel: X86_FEATURE_LA57 in arch/x86/include/asm/cpufeatures.h, v6.12: a bit of an array of 32-bit words.
 _LA57: Final = 16 * 32 + 16
 
@@ -99,6 +100,18 @@ def _riscv_offset(member: str, value: Callable[[Placement], int]) -> Setting:
     return Setting("kernel_map", value, "__va(), __pa() of the image", struct="kernel_mapping", member=member)
 
 
+def _riscv_start_pfn(at: Placement) -> int:
+    """The PFN whose struct page is where the kernel takes the vmemmap to start, counted from its direct map.
+
+    On a machine that was built it is that of the first frame of RAM, as boot has it; on one made from a core the direct
+    map is elsewhere, and the vmemmap is not.
+    Kernel: VMEMMAP_START and vmemmap in arch/riscv/include/asm/pgtable.h, v6.12.
+    """
+    bits = 12 + 9 * at.levels
+    start = at.direct_map - (1 << bits - 2 >> 1) - (1 << bits - _PAGE_SHIFT - 1 + _STRUCT_PAGE_SHIFT)
+    return (at.ram >> _PAGE_SHIFT) + (start - at.vmemmap >> _STRUCT_PAGE_SHIFT)
+
+
 SURROUNDINGS: Final = {
     "EM_X86_64": Surroundings(
         "init_top_pgt",
@@ -147,7 +160,7 @@ SURROUNDINGS: Final = {
             Setting("pgtable_l4_enabled", lambda at: int(at.levels >= 4), "p4d_offset() and sisters", 1),
             Setting("satp_mode", lambda at: (at.levels + 5) << 60, "who writes satp: Sv39 is 8, Sv48 9, Sv57 10"),
             Setting("phys_ram_base", lambda at: at.ram, "the direct map", required=False),
-            Setting("vmemmap_start_pfn", lambda at: at.ram >> _PAGE_SHIFT, "pfn_to_page()", required=False),
+            Setting("vmemmap_start_pfn", _riscv_start_pfn, "pfn_to_page()", required=False),
         ),
     ),
 }
@@ -171,6 +184,28 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
         for mode in modes
         if mode.page_size == second - first and mode.text_base == kernel.image.base and (mode.va_bits > bits) is wide
     )
+
+
+def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
+    """What leads from a struct page to its zone and node, for kernels whose HVO goes there: one node, at ``va``.
+
+    Raises KernelImageError where that takes more than ``size`` bytes.
+    Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
+    """
+    types, nodes = kernel.types, kernel.symbols.find("node_data")
+    if nodes is None or not types.has_member("zone", "vmemmap_tails"):
+        return ()
+    zones, zone = types.offset("pglist_data", "node_zones"), types.size("zone")
+    if types.size("pglist_data") > size:
+        raise KernelImageError(f"there is no room for a node of {types.size('pglist_data')} bytes: {size}")
+    words = [Word(nodes, 8, va, "node_data[0], for page_zone()")]
+    for number in range((types.offset("pglist_data", "node_zonelists") - zones) // zone):
+        at = va + zones + number * zone
+        words += [
+            Word(at + types.offset("zone", "zone_pgdat"), 8, va, "zone_pgdat, for who allocates on a zone's node"),
+            Word(at + types.offset("zone", "node"), 4, 0, "node, for zone_to_nid()"),
+        ]
+    return tuple(words)
 
 
 def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:

@@ -35,7 +35,10 @@ def kernel(
     results, every outside call with its arguments, in order, every page-table entry, every byte of every struct page,
     counters and lists. Left out are the lru words of vmemmap pages on their way, through which the kernel links them.
 
-    Exit code 0: no difference, or a generation that is not modelled; 1: a difference; 2: wrong use or unreadable input.
+    A kernel of another generation than 6.12 is run beside the engine too, with no allocation failing, and each
+    difference is laid to what that generation has or lacks; frames are not compared by number then.
+
+    Exit code 0: no difference, or only those of its generation; 1: another one; 2: wrong use or unreadable input.
     """
     # what runs kernels waits until one is to be run
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
@@ -43,6 +46,8 @@ def kernel(
 
     from .comparison import Comparer, compare, target_of  # noqa: PLC0415
     from .comparison.choosing import chosen_scenarios  # noqa: PLC0415
+    from .comparison.comparing import Case  # noqa: PLC0415
+    from .comparison.generations import compare_generation  # noqa: PLC0415
     from .comparison.report import (  # noqa: PLC0415
         Progress,
         comparison_data,
@@ -66,10 +71,14 @@ def kernel(
         return
     features = features_of(opened)
     if features.generation not in {"6.12", None}:
+        with Progress(console(error=True), len(chosen)) as progress:
+            other = compare_generation(target, opened, chosen, lambda one: progress(Case(one)))
         if json:
-            print_json(other_generation_data(opened, features))
+            print_json(other_generation_data(opened, features, other))
         else:
-            show(other_generation_view(opened, features))
+            show(other_generation_view(opened, features, other))
+        if other.unexplained:
+            raise typer.Exit(ExitCode.FINDING)
         return
     comparer = Comparer(target, opened)
     with Progress(console(error=True), len(chosen)) as progress:

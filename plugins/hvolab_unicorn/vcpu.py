@@ -104,6 +104,13 @@ class VirtualCpu:
         handle: int = type(self.uc).hook_add(weakref.proxy(self.uc), kind, callback)
         return handle
 
+    def provide_as_needed(self) -> None:
+        """Map memory of a core whenever something is met that is not mapped: for who runs other code than steps.
+
+        It makes every access slow.
+        """
+        self._hook(self._library.UC_HOOK_MEM_UNMAPPED, self.exceptions.missing)
+
     # steps
 
     def call(self, routine: Routine, a: int = 0, b: int = 0, c: int = 0, d: int = 0, *, work: int = 1) -> int:

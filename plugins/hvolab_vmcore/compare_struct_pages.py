@@ -180,6 +180,15 @@ class StructPageComparison:
         self.result.add(Difference(f"struct-page.{kind}", text, va, f"{ours:#018x}", f"{theirs:#018x}"))
 
 
+def contents(scan: Scan, numbers: Ints) -> npt.NDArray[np.uint64]:
+    """The words of vmemmap pages by their numbers, shape (pages, words of a page); zeros where they are not there."""
+    frames = scan.pages.frames_of(numbers)
+    held = _held(scan, frames)
+    words = np.zeros((numbers.size, scan.snapshot.target.mode.page_size // _WORD), dtype=np.uint64)
+    words[held] = _pages(scan.snapshot.memory, frames[held])
+    return words
+
+
 def _held(scan: Scan, frames: Ints) -> Flags:
     """Which frames the scan's memory has."""
     memory = scan.snapshot.memory

@@ -17,6 +17,7 @@ class Difference:
     va      VA that the entry maps, or of the word in the struct page
     engine  the engine's entry or word, in hex and decoded
     kernel  the kernel's
+    form    the form of HVO that makes it, where the engine is of another form than the kernel; empty: nothing does
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Difference:
     va: int
     engine: str
     kernel: str
+    form: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """The difference for JSON: the VA in hex."""
@@ -33,6 +35,7 @@ class Difference:
             "va": hex(self.va),
             "engine": self.engine,
             "kernel": self.kernel,
+            "form": self.form,
         }
 
 

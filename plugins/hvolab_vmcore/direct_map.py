@@ -32,24 +32,21 @@ def map_directly(snapshot: Snapshot, new: NewFrames) -> tuple[Snapshot, int]:
     base = _free_window(snapshot, window + leaf.size)
     mapped = with_direct_map(snapshot, base + origin - below)
 
-    def new_table(level: Level) -> int:
-        frames = max(1, level.table_bytes >> mode.page_shift)
-        pfn = new.allocate_contiguous(frames, 0, 0, frames)
-        memory.zero(pfn, frames)
-        return pfn << mode.page_shift
-
     first = memory.base // leaf.size
     for unit in range(first, -(-(memory.base + memory.size) // leaf.size)):
         va = base + unit * leaf.size - below
         role = PgprotRole.KERNEL if leaf is mode.last else PgprotRole.KERNEL_LARGE
-        mapped.tables.map_leaf(va, unit * leaf.size >> mode.page_shift, leaf.name, role, new_table)
+        mapped.tables.map_leaf(va, unit * leaf.size >> mode.page_shift, leaf.name, role, new.table)
     return mapped, base + window
 
 
 def _free_window(snapshot: Snapshot, size: int) -> int:
-    """VA of a range of ``size`` bytes, outside of the vmemmap, in which nothing is mapped: as high up as there is one.
+    """VA of a range of ``size`` bytes, outside of the vmemmap, in which nothing is mapped.
 
-    Looked for in the root table first, then in the tables below it, as far as the core holds them.
+    Entries that lead to tables which the core does not hold map nothing either, and are cleared. It is the first one
+    from where the kernel's own direct map begins, so that a kernel's code takes VAs there for those of a direct map;
+    where there is none, the highest one. Looked for in the root table first, then in the tables below it, as far as the
+    core holds them.
     """
     mode, memory = snapshot.target.mode, snapshot.memory
     root = mode.levels[0]
@@ -64,14 +61,17 @@ def _free_window(snapshot: Snapshot, size: int) -> int:
         level = mode.levels[depth]
         raws = memory.word_view(pa, level.entries)
         vas = [table_va + (slot << level.shift) for slot in range(level.entries)]
-        used = np.asarray(form.is_valid(level.name, raws)) | np.array(
-            [not mode.canonical(va) or (va < end and va + level.size > start) for va in vas]
-        )
+        kept = np.array([not mode.canonical(va) or (va < end and va + level.size > start) for va in vas])
+        lost = np.array([_leads_nowhere(snapshot, level, int(raw)) for raw in raws]) & ~kept
+        used = np.asarray(form.is_valid(level.name, raws)) & ~lost | kept
         need = -(-size // level.size)
         free = np.concatenate(([0], np.cumsum(~used)))
         fits = np.flatnonzero(free[need:] - free[:-need] == need) if need <= level.entries else np.empty(0, np.int64)
         if fits.size:
-            return vas[int(fits[-1])]
+            above = [slot for slot in fits.tolist() if vas[slot] >= mode.direct_map_base]
+            slot = above[0] if above else int(fits[-1])
+            raws[slot : slot + need][lost[slot : slot + need]] = form.empty(level.name)
+            return vas[slot]
         if depth < lowest:
             for slot in np.flatnonzero(used).tolist():
                 child = _table_below(snapshot, level, int(raws[slot]))
@@ -83,6 +83,12 @@ def _free_window(snapshot: Snapshot, size: int) -> int:
         where=f"root table at PA {snapshot.tables.root:#x}",
         remedy="use a core of a machine with less memory",
     )
+
+
+def _leads_nowhere(snapshot: Snapshot, level: Level, raw: int) -> bool:
+    """Whether an entry points to a table that the core does not hold."""
+    is_table = snapshot.target.mode.format.classify(level.name, raw) is EntryKind.TABLE
+    return is_table and _table_below(snapshot, level, raw) is None
 
 
 def _table_below(snapshot: Snapshot, level: Level, raw: int) -> int | None:

@@ -23,11 +23,13 @@ class CoreMachine:
     machine   the machine, with one CPU
     snapshot  the same memory and tables, to scan again
     records   what was taken for granted about frames that the core does not hold
+    new       where its new frames come from
     """
 
     machine: Machine
     snapshot: Snapshot
     records: CoreRecords
+    new: NewFrames
 
 
 def machine_from(scan: Scan) -> CoreMachine:
@@ -64,4 +66,4 @@ def machine_from(scan: Scan) -> CoreMachine:
     machine._data = (machine.page_to_virt(data), mode.page_size)  # noqa: SLF001 - part of building
     machine.key = sum(int(huge.optimised.sum()) for huge in scan.huge_pages)
     machine.cpus = [ModelCpu(0, memory, mapped.tables, trace)]
-    return CoreMachine(machine, mapped, records)
+    return CoreMachine(machine, mapped, records, new)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.arch import Level
 from hvolab.errors import MachineError
 from hvolab.machine import Cpu, PhysicalMemory, StructPageLayout
 
@@ -59,6 +62,14 @@ class NewFrames:
         self._next = first + frames
         return first
 
+    def table(self, level: Level) -> int:
+        """PA of a zeroed table for a level; raises MachineError as for a range of its size."""
+        shift = self._memory.page_shift
+        frames = max(1, level.table_bytes >> shift)
+        pfn = self.allocate_contiguous(frames, 0, 0, frames)
+        self._memory.zero(pfn, frames)
+        return pfn << shift
+
     def certain(self, count: int, gfp: int, node: int) -> bool:
         """Never: the frames that a core does not hold may run out, and folio by folio tells where."""
         del count, gfp, node
@@ -83,6 +94,7 @@ class CoreRecords:
     pages, memory  where struct pages are, as the core's own tables map them
     new            where new frames begin: those are the page allocator's
     assumed        PFNs for which something was asked and assumed
+    provide        makes struct pages of frames that are handed out, for who needs them; None: nobody does
     """
 
     def __init__(self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new: NewFrames) -> None:
@@ -92,6 +104,7 @@ class CoreRecords:
         # kept as it was: frames behind the vmemmap are described by parts of it that HVO leaves alone
         self._struct_pages = pages
         self.assumed: set[int] = set()
+        self.provide: Callable[[Pfns], None] | None = None
 
     def _flags(self, pfns: Pfns) -> tuple[npt.NDArray[np.uint64], Flags]:
         """The flags word of each frame's struct page, and whether the core holds it."""
@@ -104,6 +117,10 @@ class CoreRecords:
         inside = (where & ((1 << shift) - 1)) // _WORD
         flags = np.where(there, memory.pages[np.where(there, frames, 0), inside], 0).astype(np.uint64)
         return flags, there
+
+    def known(self, pfns: Pfns) -> Flags:
+        """Of which frames the core holds the struct page."""
+        return self._flags(pfns)[1]
 
     def reserved(self, pfns: Pfns) -> Flags:
         """Which frames have PG_reserved set; those whose struct page is not in the core are taken for boot memory."""
@@ -131,9 +148,13 @@ class CoreRecords:
 
     def allocated(self, first: int, count: int) -> None:
         """Nothing is written: the struct pages of new frames are not in the core."""
+        if self.provide is not None:
+            self.provide(np.arange(first, first + count, dtype=np.int64))
 
     def allocated_run(self, pfns: Pfns) -> None:
         """Nothing is written, as for :meth:`allocated`."""
+        if self.provide is not None:
+            self.provide(pfns)
 
     def freed(self, pfns: Pfns) -> None:
         """Nothing is written: what freeing does to struct pages is not HVO's."""

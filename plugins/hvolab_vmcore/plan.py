@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hvolab.hvo import Hvo
-from hvolab.machine import Machine, lists
+from hvolab.hvo import HvoEngine
+from hvolab.machine import lists
 
 from .machine import CoreMachine
 from .prepare import prepare_folio
@@ -44,12 +44,12 @@ def plan_of(start: Scan, end: Scan) -> Plan:
     )
 
 
-def carry_out(machine: Machine, plan: Plan) -> None:
+def carry_out(hvo: HvoEngine, plan: Plan) -> None:
     """Restore and optimise as hugetlb would: in batches of one size, by ascending PFN.
 
     Folios are restored first: memory that changes its size is freed before it is taken again.
     """
-    hvo = Hvo(machine)
+    machine = hvo.machine
     layout, cpu = machine.struct_pages.layout, machine.cpus[0]
     folio_list, non_hvo = machine.kernel_data(lists.SIZE), machine.kernel_data(lists.SIZE)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from hvolab.errors import CoreFileError, UsageError
-from hvolab.machine import CpuMaker, use_cpus
+from hvolab.hvo import V6_12, Hvo, HvoEngine, HvoForm
+from hvolab.machine import CpuMaker, Machine, use_cpus
 
 from .compare_entries import compare_entries
-from .compare_struct_pages import StructPageComparison
+from .compare_struct_pages import StructPageComparison, contents
 from .differences import Difference, LeftOut
 from .machine import CoreMachine, machine_from
 from .options import SnapshotOptions
@@ -18,6 +22,10 @@ from .owners import shared_frames
 from .plan import Plan, carry_out, make_up_heads, plan_of
 from .scan import Scan, scan
 from .snapshot import Snapshot, open_snapshot
+from .stand_in_pages import StandInStructPages
+
+#: Makes who does HVO's work on a machine.
+_Maker = Callable[[Machine], HvoEngine]
 
 
 @dataclass(frozen=True)
@@ -26,19 +34,23 @@ class Replay:
 
     scan                    the core before
     plan                    what was done again
+    form                    of HVO that did it
     entries_compared        entries of all levels that either side uses
     struct_pages_compared   struct pages, each as often as the vmemmap shows it
     differences             the first differences
     differences_found       how many there are
+    differences_of_form     how many of them a model of that form makes too, and one of v6.12 does not
     left_out                what was not compared
     """
 
     scan: Scan
     plan: Plan
+    form: HvoForm
     entries_compared: int
     struct_pages_compared: int
     differences: tuple[Difference, ...]
     differences_found: int
+    differences_of_form: int
     left_out: tuple[LeftOut, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,6 +70,8 @@ class Replay:
             "struct_pages_compared": self.struct_pages_compared,
             "differences": [difference.as_dict() for difference in self.differences],
             "differences_found": self.differences_found,
+            "form": self.form.name,
+            "differences_of_form": self.differences_of_form,
             "left_out": [one.as_dict() for one in self.left_out],
         }
 
@@ -68,29 +82,98 @@ def replay(
     options: SnapshotOptions | None = None,
     *,
     cpu: CpuMaker | None = None,
+    engine: _Maker | None = None,
 ) -> Replay:
     """Replay what the kernel did between the cores ``before`` and ``after``.
 
-    ``cpu`` makes the machine's CPUs; ``None``: modelled ones.
+    ``cpu`` makes the machine's CPUs; ``None``: modelled ones. ``engine`` makes who does the work, as a kernel's own
+    code; ``None``: hvolab's engine.
     Raises UsageError for cores that are not of one boot of one kernel, and what reading and scanning them raises.
     """
     first, last = open_snapshot(before, options), open_snapshot(after, options)
     _refuse_strangers(first, last)
-    start, end = scan(first), scan(last)
+    end = scan(last)
+    done = _do_again(first, end, cpu, engine)
+    outcome = _outcome(done, end)
+    if not outcome.differences_found or done.form is V6_12:
+        return outcome
+
+    def model(form: HvoForm) -> _Done:
+        return _do_again(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, form=form))
+
+    return _explained(outcome, done, model(done.form), _outcome(model(V6_12), end))
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was done again: from which core, what, by HVO of which form, and what that left."""
+
+    start: Scan
+    core: CoreMachine
+    plan: Plan
+    made_up: frozenset[tuple[int, int]]
+    form: HvoForm
+    left: Scan
+
+
+def _do_again(first: Snapshot, end: Scan, cpu: CpuMaker | None, engine: _Maker | None) -> _Done:
+    start = scan(first)
     _refuse_shared_frames(start)
     plan = plan_of(start, end)
     core = machine_from(start)
     if cpu is not None:
         use_cpus(core.machine, cpu)
     made_up = make_up_heads(core, start, plan)
-    carry_out(core.machine, plan)
-    done = scan(core.snapshot)
-    entries = compare_entries(start, done, end)
-    pages = StructPageComparison(done, end, plan.restored, made_up).compare()
-    left_out = [*entries.left_out, *pages.left_out, *_assumed(core, len(made_up))]
+    if engine is None:
+        form = V6_12
+        carry_out(Hvo(core.machine), plan)
+    else:
+        with StandInStructPages(core, start, plan):
+            hvo = engine(core.machine)
+            form = hvo.form
+            carry_out(hvo, plan)
+    return _Done(start, core, plan, made_up, form, scan(core.snapshot))
+
+
+def _outcome(done: _Done, end: Scan) -> Replay:
+    entries = compare_entries(done.start, done.left, end)
+    pages = StructPageComparison(done.left, end, done.plan.restored, done.made_up).compare()
+    left_out = [*entries.left_out, *pages.left_out, *_assumed(done.core, len(done.made_up))]
     differences = (*entries.differences, *pages.differences)
     found = entries.found + pages.found
-    return Replay(start, plan, entries.compared, pages.compared, differences, found, tuple(left_out))
+    return Replay(
+        done.start, done.plan, done.form, entries.compared, pages.compared, differences, found, 0, tuple(left_out)
+    )
+
+
+def _explained(outcome: Replay, done: _Done, model: _Done, usual: Replay) -> Replay:
+    """The outcome with the differences named that are its form's, and not the engine's.
+
+    A model of that form must leave what was left, page by page, or none of them is; and what v6.12 leaves otherwise
+    than the core too is no difference of form.
+    """
+    if not _alike(done, model) or usual.differences_found > len(usual.differences):
+        return outcome
+    known = {(one.kind, one.va, one.kernel) for one in usual.differences}
+    differences = tuple(
+        one if (one.kind, one.va, one.kernel) in known else replace(one, form=done.form.name)
+        for one in outcome.differences
+    )
+    told_all = outcome.differences_found == len(differences)
+    others = sum(not one.form for one in differences) if told_all else len(known)
+    return replace(outcome, differences=differences, differences_of_form=outcome.differences_found - others)
+
+
+def _alike(ours: _Done, other: _Done) -> bool:
+    """Whether both left the same entries, up to a renaming of frames, and the same bytes of every folio's vmemmap."""
+    if compare_entries(ours.start, ours.left, other.left).found:
+        return False
+    size, shift = ours.core.machine.struct_pages.layout.size, ours.left.pages.shift
+    for pfn, order in (*ours.plan.restored, *ours.plan.optimised):
+        numbers = (pfn * size >> shift) + np.arange(max(1, size << order >> shift), dtype=np.int64)
+        if not np.array_equal(contents(ours.left, numbers), contents(other.left, numbers)):
+            return False
+    return True
 
 
 def _refuse_strangers(first: Snapshot, last: Snapshot) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvolab.cli.options import CpuOption, JsonOption
+from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, engine_of
 
 from .core_options import (
     ArchOption,
@@ -38,12 +38,15 @@ def replay(
     profile: ProfileOption = None,
     generation: GenerationOption = None,
     cpu: CpuOption = "model",
+    engine: EngineOption = "model",
+    image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
     """Do again what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
 
-    Frames are compared up to a renaming. Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the
-    two are not of one boot.
+    Frames are compared up to a renaming. With another kernel's code, what its form of HVO leaves otherwise than v6.12
+    is shown as a difference of that form. Exit code 0: no difference but those; 1: differences; 2: a core cannot be
+    read, or the two are not of one boot.
     """
     # what reads cores waits until a core is to be read
     from hvolab.cli.output import print_json  # noqa: PLC0415
@@ -52,12 +55,19 @@ def replay(
     from .replay import replay as replay_cores  # noqa: PLC0415
 
     options = options_of(arch, mode, root, vmemmap, feature, profile, generation)
-    outcome = replay_cores(before, after, options, cpu=registry().cpu(cpu))
+    maker = engine_of(engine, image)
+    outcome = replay_cores(
+        before,
+        after,
+        options,
+        cpu=registry().cpu(cpu),
+        engine=None if maker is None else lambda machine: maker(machine, image),
+    )
     if json:
         print_json(outcome.as_dict())
     else:
         _print(outcome)
-    if outcome.differences_found:
+    if outcome.differences_found > outcome.differences_of_form:
         raise typer.Exit(1)
 
 
@@ -81,8 +91,13 @@ def _print(outcome: Replay) -> None:
     for one in outcome.left_out:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
     show(f"differences: {outcome.differences_found or 'none'}")
+    if outcome.differences_of_form:
+        show(f"{outcome.differences_of_form} of them are of HVO's form {outcome.form.name}, which differs from v6.12:")
+        for sentence in outcome.form.departures:
+            show(f"  {sentence}")
     for difference in outcome.differences:
-        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}")
+        of_form = f" (of the form {difference.form})" if difference.form else ""
+        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{of_form}")
         show(f"  engine {difference.engine}")
         show(f"  kernel {difference.kernel}")
     if outcome.differences_found > len(outcome.differences):

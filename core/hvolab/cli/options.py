@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hvolab.arch import Architecture, Target
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
+
+if TYPE_CHECKING:
+    from hvolab.hvo import EngineMaker
 
 
 def _architecture_names(incomplete: str) -> list[str]:
@@ -74,6 +77,17 @@ EngineOption = Annotated[
 ]
 ImageOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Kernel image for --engine kernel.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def engine_of(name: str, image: Path | None) -> EngineMaker | None:
+    """What makes the engine that the options choose, None for the model.
+
+    Raises UsageError for a kind that there is not, and for an image that the model has no use for.
+    """
+    maker = registry().engine(name)
+    if maker is None and image is not None:
+        raise UsageError("an image is of no use to hvolab's own engine", remedy="add --engine kernel")
+    return maker
 
 
 def host_architecture() -> Architecture:

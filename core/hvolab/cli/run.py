@@ -16,9 +16,9 @@ from hvolab.cli.options import (
     JsonOption,
     ModeOption,
     ProfileOption,
+    engine_of,
     select_target,
 )
-from hvolab.errors import UsageError
 from hvolab.units import parse_hugepages, parse_size
 
 
@@ -54,8 +54,6 @@ def run(
     from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, run_scenario
 
-    if image is not None and registry().engine(engine) is None:
-        raise UsageError("an image is of no use to hvolab's own engine", remedy="add --engine kernel")
     spec = ScenarioSpec(
         select_target(arch, mode, profile, generation, feature),
         memory=parse_size(memory),
@@ -63,7 +61,7 @@ def run(
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
         cpu=registry().cpu(cpu),
-        engine=registry().engine(engine),
+        engine=engine_of(engine, image),
         image=image,
     )
     result = run_scenario(spec)

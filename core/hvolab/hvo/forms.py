@@ -27,6 +27,23 @@ class HvoForm:
     copies_mapped: bool
     walks_head: bool
 
+    @property
+    def departures(self) -> tuple[str, ...]:
+        """What is otherwise than in v6.12, in a sentence each."""
+        return tuple(
+            f"{name}: {sentence}"
+            for name, sentence in _DEPARTURES.items()
+            if getattr(self, name) != getattr(V6_12, name)
+        )
+
+
+#: What each difference to v6.12 is, as a reader is told it.
+_DEPARTURES: Final = {
+    "head_gfp": "the new head page is asked for with other flags",
+    "head_required": "without a new head page a folio is not optimised",
+    "copies_mapped": "restored pages are copies of what their entries map, and their first struct pages are not reset",
+    "walks_head": "restoring begins with the first tail, and a rollback gives the head another page",
+}
 
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
 V6_12: Final = HvoForm("6.12", GFP_VMEMMAP_HEAD, head_required=False, copies_mapped=False, walks_head=True)

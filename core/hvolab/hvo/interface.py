@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from hvolab.hvo.forms import HvoForm
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 
@@ -15,10 +16,12 @@ class HvoEngine(Protocol):
 
     machine  the machine
     cpu      the CPU through which folios are looked at
+    form     which kernel's code it is, where that differs between releases
     """
 
     machine: Machine
     cpu: Cpu
+    form: HvoForm
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """The sizes of the vmemmap of ``h``'s folios."""

@@ -21,6 +21,7 @@ from hvolab.machine.machine import Counters
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
+from hvolab_kernel.struct_pages import struct_page_layout
 
 from .calls import Call, as_inlined, calls_of
 from .scenarios import Operation, Place, Scenario, Step
@@ -232,7 +233,7 @@ class Bed:
     """
 
     def __init__(self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking) -> None:
-        spec = MachineSpec(memory=memory, vmemmap=backing)
+        spec = MachineSpec(memory=memory, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
         machine = build_machine(target, spec)
         self.engine = Side(machine, Hvo(machine, form=form))
@@ -281,6 +282,17 @@ class Bed:
             side.remember()
         self._prepared = key
         return self._folios, told
+
+    @property
+    def batches(self) -> bool:
+        """Whether the kernel has functions for lists of folios."""
+        return self._kernel_hvo.batches
+
+    def begin(self, scenario: Scenario) -> tuple[list[int], list[Outcomes]]:
+        """As :meth:`prepare`, from the beginning: for a kernel that keeps pages of its own between calls."""
+        self._kernel_hvo.reset()
+        self._prepared = None
+        return self.prepare(scenario)
 
     def carry_out(self, step: Step, order: int, folios: Sequence[int]) -> tuple[Result, Result]:
         """Do one step on the engine's side, then on the kernel's; what each gave."""

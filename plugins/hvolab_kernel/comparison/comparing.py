@@ -11,11 +11,11 @@ from typing import Any, Final
 from hvolab.arch import Target
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 
 from .bed import Bed, Result
 from .differences import Difference, differing_calls, differing_counters, differing_memory
-from .forms import form_of
 from .scenarios import Scenario, Step
 
 #: Pairs of failing allocations are tried where there are fewer.
@@ -72,6 +72,7 @@ class Comparison:
     """What was compared.
 
     cases, calls   how many cases, and outside calls in them
+    pairs          cases in which two allocations fail
     seconds        what the cases took
     disagreements  those in which something differs
     per_scenario   cases of each scenario, by name
@@ -79,6 +80,7 @@ class Comparison:
 
     cases: int = 0
     calls: int = 0
+    pairs: int = 0
     seconds: float = 0.0
     disagreements: list[Disagreement] = field(default_factory=list)
     per_scenario: dict[str, int] = field(default_factory=dict)
@@ -172,6 +174,7 @@ def compare(
 def _note(result: Comparison, case: Case, found: Sequence[Difference], calls: int) -> None:
     result.cases += 1
     result.calls += calls
+    result.pairs += len(case.failing) == 2
     name = case.scenario.name
     result.per_scenario[name] = result.per_scenario.get(name, 0) + 1
     if found:

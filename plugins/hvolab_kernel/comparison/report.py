@@ -18,14 +18,18 @@ from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import table
 from hvolab.hvo import HvoForm
 from hvolab_kernel.features import HvoFeatures
+from hvolab_kernel.forms import not_modelled
 from hvolab_kernel.kernel import Kernel
 
 from .comparing import Case, Comparison, Disagreement
-from .forms import not_modelled
+from .generations import GenerationComparison
 from .scenarios import Scenario
 
 #: Disagreements that are told in full.
 _TOLD: Final = 10
+_NOT_COMPARED: Final = (
+    "not compared: numbers of frames, failing allocations, a switch thrown meanwhile, gigantic folios"
+)
 _LEFT_OUT: Final = "left out: the lru words of vmemmap pages that were allocated, freed or remapped"
 
 
@@ -38,6 +42,7 @@ class Progress:
         self._task = self._bar.add_task("", total=scenarios)
         self._scenario: Scenario | None = None
         self._done = -1
+        self._cases = 0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -53,7 +58,10 @@ class Progress:
         if case.scenario is not self._scenario:
             self._scenario = case.scenario
             self._done += 1
-            self._bar.update(self._task, description=case.scenario.name, completed=self._done)
+            self._cases = 0
+        self._cases += 1
+        words = f"{case.scenario.name}, case {self._cases}"
+        self._bar.update(self._task, description=words, completed=self._done)
 
 
 def comparison_view(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> RenderableType:
@@ -88,6 +96,7 @@ def _disagreement(one: Disagreement) -> Group:
 def _verdict(result: Comparison) -> Text:
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
     done = f"{result.cases} cases of {len(result.per_scenario)} scenarios, {result.calls} outside calls"
+    done += f", {result.pairs} pairs of failures" if result.pairs else ""
     rate = f", {result.seconds:.1f} s ({per_minute:.0f} cases a minute)"
     if result.disagreements:
         return Text.assemble((f"{len(result.disagreements)} disagreements", "bold red"), f" in {done}{rate}")
@@ -103,6 +112,7 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
         "form": form.name,
         "modelled": True,
         "cases": result.cases,
+        "pairs": result.pairs,
         "outside_calls": result.calls,
         "seconds": round(result.seconds, 3),
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
@@ -111,23 +121,41 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
     }
 
 
-def other_generation_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
+def other_generation_view(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> RenderableType:
     """What is told of a kernel whose generation the engine does not model."""
-    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}")
+    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; the engine follows v6.12")
     sentences = [Text(f"  {sentence}", "yellow") for sentence in not_modelled(features)]
-    return Group(heading, *sentences, Text("No scenario was run: differences of generation, not of the engine."))
+    rows = table("times", "differs", "kernel", "engine", "because", right=("times",))
+    for column in rows.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    for one, count in sorted(result.differences.items(), key=lambda item: (item[0].feature, item[0].seen.kind)):
+        seen = one.seen
+        because = Text(f"{one.feature}: {one.because}") if one.feature else Text("not explained", "bold red")
+        rows.add_row(f"{count}", Text(f"{seen.kind}: {seen.what}"), Text(seen.kernel), Text(seen.engine), because)
+    done = f"{len(result.scenarios)} scenarios, {result.calls} outside calls, {result.seconds:.1f} s"
+    total = sum(result.differences.values())
+    verdict = Text(f"{total} differences, {result.unexplained} of them not of its generation, in {done}")
+    verdict.stylize("bold red" if result.unexplained else "bold green")
+    return Group(heading, *sentences, Text(), rows, Text(), Text(_NOT_COMPARED, "dim"), verdict)
 
 
-def other_generation_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
+def other_generation_data(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> dict[str, Any]:
     """The same for JSON."""
+    told = [
+        {**one.as_dict(), "count": count, "first_in": result.where[one]} for one, count in result.differences.items()
+    ]
     return {
         "release": kernel.image.release,
         "digest": kernel.image.digest,
         "generation": features.generation,
         "modelled": False,
         "not_modelled": list(not_modelled(features)),
-        "cases": 0,
-        "disagreements": [],
+        "cases": len(result.scenarios),
+        "outside_calls": result.calls,
+        "seconds": round(result.seconds, 3),
+        "left_out": [_NOT_COMPARED],
+        "differences": [one for one in told if one["feature"]],
+        "disagreements": [one for one in told if not one["feature"]],
     }
 
 

@@ -10,6 +10,7 @@ from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch, Warned
 from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.features import features_of
+from hvolab_kernel.forms import nearest_form
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.listing import returns_from
 
@@ -24,6 +25,16 @@ _INT_BITS: Final = 32
 _LONG_BITS: Final = 64
 
 
+#: The kernel's function for each of the engine's methods, by what it takes: folios, or head pages one by one.
+_FOLIOS: Final = {
+    "optimize": "hugetlb_vmemmap_optimize_folio",
+    "restore": "hugetlb_vmemmap_restore_folio",
+    "optimize list": "hugetlb_vmemmap_optimize_folios",
+    "restore list": "hugetlb_vmemmap_restore_folios",
+}
+_HEADS: Final = {"optimize": "hugetlb_vmemmap_optimize", "restore": "hugetlb_vmemmap_restore"}
+
+
 class KernelHvo:
     """HVO as a kernel image has it, on one machine. A folio is the VA of its head struct page, as in the kernel.
 
@@ -31,6 +42,7 @@ class KernelHvo:
     cpu      the CPU through which folios are looked at (default: the machine's first); the kernel's code runs on one
              of its own
     kernel_cpu  that one
+    form     which form of HVO the engine has to have to do the same
     last     how the last call of a kernel's function ended
 
     Raises KernelImageError for a kernel without HVO or of a generation that has other functions, UsageError for one
@@ -41,15 +53,11 @@ class KernelHvo:
         features = features_of(kernel)
         if features.generation is None:
             raise KernelImageError(f"this kernel's HVO cannot be run: {features.summary}", where=kernel.image.release)
-        if not features.has("batches"):
-            raise KernelImageError(
-                "this kernel's HVO cannot be run beside the engine: its functions take head pages, one by one",
-                where=f"{kernel.image.release}, generation {features.generation}",
-                rule="the engine's interface is that of kernels that optimise folios, one and in batch",
-            )
         self.machine = machine
         self.kernel = kernel
         self.generation = features.generation
+        self.form = nearest_form(kernel)
+        self._functions = _FOLIOS if features.has("batches") else _HEADS
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
         layout = machine.struct_pages.layout
@@ -99,24 +107,29 @@ class KernelHvo:
 
     # the engine's methods
 
+    @property
+    def batches(self) -> bool:
+        """Whether the kernel has functions that take lists of folios."""
+        return self._functions is _FOLIOS
+
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
-        """Call hugetlb_vmemmap_optimize_folio() of the kernel."""
-        self._call("hugetlb_vmemmap_optimize_folio", self._hstate(h), folio)
+        """Call hugetlb_vmemmap_optimize_folio() of the kernel, or what was before it."""
+        self._call("optimize", self._hstate(h), folio)
 
     def restore_folio(self, h: HasOrder, folio: int) -> int:
-        """Call hugetlb_vmemmap_restore_folio() of the kernel: 0 or a negative errno."""
-        return _signed(self._call("hugetlb_vmemmap_restore_folio", self._hstate(h), folio), _INT_BITS)
+        """Call hugetlb_vmemmap_restore_folio() of the kernel, or what was before it: 0 or a negative errno."""
+        return _signed(self._call("restore", self._hstate(h), folio), _INT_BITS)
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
         self._batch("optimize.begin")
-        self._call("hugetlb_vmemmap_optimize_folios", self._hstate(h), folio_list)
+        self._call("optimize list", self._hstate(h), folio_list)
         self._batch("optimize.end")
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Call hugetlb_vmemmap_restore_folios() of the kernel: the number restored, or a negative errno."""
         self._batch("restore.begin")
-        result = self._call("hugetlb_vmemmap_restore_folios", self._hstate(h), folio_list, non_hvo_folios)
+        result = self._call("restore list", self._hstate(h), folio_list, non_hvo_folios)
         self._batch("restore.end")
         return _signed(result, _LONG_BITS)
 
@@ -127,11 +140,19 @@ class KernelHvo:
 
     # helpers
 
-    def _call(self, function: str, *arguments: int) -> int:
+    def _call(self, method: str, *arguments: int) -> int:
         """Call a function and give what it returns; raises KernelBug with a backtrace where it does not.
 
         What it found amiss on the way, listeners are told of: no folio is named, VA 0 stands for it.
+        Raises KernelImageError for a method that the kernel has no function for.
         """
+        function = self._functions.get(method)
+        if function is None:
+            raise KernelImageError(
+                "this kernel's HVO takes no lists of folios: its functions take head pages, one by one",
+                where=f"{self.kernel.image.release}, generation {self.generation}",
+                rule="batches came with the generation 6.12",
+            )
         self.last = self.kernel_cpu.call(function, *arguments)
         self._follower.done()
         for text in self.last.findings:

@@ -81,6 +81,8 @@ class KernelCpu:
         library = unicorn()
         self._failure = library.UcError
         self._flush = (library.unicorn_const.UC_CTL_TLB_FLUSH, library.unicorn_const.UC_CTL_IO_WRITE)
+        if machine.memory.present is not None:  # of a core: what is there is mapped as it is needed
+            self._vcpu.provide_as_needed()
         memory = self.placed.memory
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
         self._find_registers()
@@ -126,7 +128,7 @@ class KernelCpu:
             uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
         self._top = placed.stack.end - _HEADROOM
         #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
-        self._exit = placed.data.end - 2 * _WORD
+        self._exit = placed.node.end - 2 * _WORD
         self.flush()
 
     def flush(self) -> None:
@@ -291,8 +293,10 @@ class KernelCpu:
         uc, exceptions = self._uc, self._exceptions
         at, stack = self._stopped_at(), uc.reg_read(self._stack)
         number, problem = exceptions.number, self._state.problem
-        syndrome = exceptions.syndrome
+        syndrome, hole = exceptions.syndrome, exceptions.hole
         exceptions.clear()
+        if hole is not None:
+            self.machine.memory.offset(hole)  # raises: it is not there
         if problem is not None and not isinstance(problem, CannotAnswer):
             raise problem
         fault = None

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hvolab.arch import Level, LinearOrigin, PgprotRole
+from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of
+from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of, node_words
 from hvolab_kernel.kernel import Kernel
 
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
-_STACK, _DATA, _TABLES = 64 << 10, 256 << 10, 2 << 20
+_STACK, _DATA, _TABLES = 64 << 10, 512 << 10, 2 << 20
 #: What begins behind the image is aligned so.
 _ALIGNMENT = 2 << 20
 #: Where a kernel's code is that may run: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. What x86_64
-#: has between init text and the end of init data are the long forms of static_cpu_has().
+#: has right behind init text are the long forms of static_cpu_has().
 _TEXT = {
-    "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__init_end")),
+    "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__x86_cpu_dev_start")),
     "EM_AARCH64": (("_text", "_etext"),),
     "EM_RISCV": (("_start", "_etext"),),
 }
@@ -74,7 +74,11 @@ class PlacedKernel:
         )
         starts = [sum(sizes[:position]) for position in range(len(sizes))]
         rooms = [Room(image.base + at, base + at, size) for at, size in zip(starts, sizes, strict=True)]
-        self.image, self.per_cpu, self.stack, self.data = rooms
+        self.image, self.per_cpu, self.stack, data = rooms
+        half = data.size // 2
+        self.data = Room(data.va, data.pa, half)
+        #: Room for the kernel's structs of a node; calls return to its end.
+        self.node = Room(data.va + half, data.pa + half, half)
         self._next_table = base + sum(sizes)
         self._target = target
         self.root = self._new_table(target.mode.levels[0])
@@ -122,8 +126,8 @@ class PlacedKernel:
         self._share(machine)
         last, step = mode.last, mode.levels[-2].size
         executable = self._text_pages()
-        for va in range(self.image.va, self.data.end, step):
-            count = min(last.entries, (self.data.end - va) >> mode.page_shift)
+        for va in range(self.image.va, self.node.end, step):
+            count = min(last.entries, (self.node.end - va) >> mode.page_shift)
             first = memory.first_pfn + ((va - self.image.va) >> mode.page_shift)
             tables.map_leaf(va, first, last.name, PgprotRole.KERNEL, self._new_table)
             pfns = np.arange(first, first + count, dtype=np.int64)
@@ -138,28 +142,32 @@ class PlacedKernel:
         What the machine has there is its guest text, for which the kernel's code has no use.
         """
         mode, memory, va = self._target.mode, self.memory, self.image.va
-        pages, described = machine.struct_pages, machine.vmemmap
+        pages, first = machine.struct_pages, machine.memory.first_pfn
         ranges = (
             (mode.direct_map_base, mode.direct_map_base + machine.memory.size),
-            (pages.va(described[0][0]), pages.va(described[-1][1])),
+            (pages.va(first), pages.va(first + machine.memory.frames)),
         )
-        ours = self.root
-        for depth, step in enumerate(machine.tables.walk(va)):
-            level, index = step.level, step.level.index(va)
-            theirs = machine.memory.word_view(step.slot - index * level.entry_bytes, level.entries)
+        ours, table = self.root, machine.tables.root
+        for depth, level in enumerate(mode.levels):
+            index = level.index(va)
+            theirs = machine.memory.word_view(table, level.entries)
             memory.word_view(ours, level.entries)[:] = theirs
             slot = ours + index * level.entry_bytes
             prefix = va >> level.shift
             if not any(first >> level.shift <= prefix <= (end - 1) >> level.shift for first, end in ranges):
                 memory.write_word(slot, mode.format.empty(level.name))
                 return
+            raw = int(theirs[index])
+            if mode.format.classify(level.name, raw) is not EntryKind.TABLE:
+                return
+            table = mode.format.form(level.name, EntryKind.TABLE).get_address(raw)
             ours = self._new_table(mode.levels[depth + 1])
             memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
 
     def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which pages from the image's base on are text."""
         shift = self._target.mode.page_shift
-        pages = np.zeros((self.data.end - self.image.va) >> shift, dtype=np.bool_)
+        pages = np.zeros((self.node.end - self.image.va) >> shift, dtype=np.bool_)
         pages[-1] = True  # where calls return to
         for start, stop in _TEXT[self.kernel.image.machine]:
             first, last = self.kernel.symbols.find(start), self.kernel.symbols.find(stop)
@@ -171,7 +179,7 @@ class PlacedKernel:
 
     def reset(self) -> None:
         """Put the image's bytes into memory, a copy of the per-CPU template, and what boot would have written."""
-        self.memory.view(self.image.pa, self.data.pa + self.data.size - self.image.pa)[:] = 0
+        self.memory.view(self.image.pa, self.node.pa + self.node.size - self.image.pa)[:] = 0
         for segment in self.kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
@@ -190,7 +198,7 @@ class PlacedKernel:
 
     def holds(self, va: int, size: int = 1) -> bool:
         """Whether the VA is the image's, or of what is behind it."""
-        return self.image.va <= va and va + size <= self.data.end
+        return self.image.va <= va and va + size <= self.node.end
 
     def read(self, va: int, size: int) -> int:
         """The little-endian number at a VA of the image or behind it."""
@@ -202,7 +210,7 @@ class PlacedKernel:
 
     def read_text(self, va: int, limit: int = 256) -> str:
         """The text up to its NUL at a VA of the image."""
-        size = min(limit, self.data.end - va)
+        size = min(limit, self.node.end - va)
         raw = self.memory.view(self.pa(va), size).tobytes()
         return raw.partition(b"\0")[0].decode("ascii", "replace")
 
@@ -222,7 +230,11 @@ class PlacedKernel:
         # the kernel's code walks and changes the machine's tables, not those that it would have built in its image
         pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
         root = machine.virt(machine.tables.root)
-        return (*initial_words(kernel, placement), Word(pgd, 8, root, "init_mm.pgd, for who walks the kernel's tables"))
+        return (
+            *initial_words(kernel, placement),
+            Word(pgd, 8, root, "init_mm.pgd, for who walks the kernel's tables"),
+            *node_words(kernel, self.node.va, self.node.size),
+        )
 
 
 def _aligned(size: int) -> int:

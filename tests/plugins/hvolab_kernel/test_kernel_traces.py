@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.machine import Machine, ModelCpu
-from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
 from tests.core.hvo.test_kernel_traces import departures_of, told

@@ -17,9 +17,10 @@ from hvolab.plugin import registry
 from hvolab.trace import Event, KeyChanged, RangeFlushed, Warned
 from hvolab_kernel import make_engine
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.listing import callees
 from hvolab_kernel.running import Ending, KernelCpu, KernelHvo
 from hvolab_kernel.stand_ins import Answer
 from hvolab_unicorn.library import translate
@@ -343,3 +344,36 @@ def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, mo
     hvo.optimize_folio(*unoptimised(machine))
     assert hvo.last is not None
     assert hvo.last.findings == ("TLB flushes were begun, and no barrier completed them",)
+
+
+@DEBIANS
+def test_freeing_repairs_of_them_what_makes_a_tail_but_not_type_and_flags_of_hugetlb(real_kernel: Kernel) -> None:
+    if form_of(real_kernel) is not V6_12_117:
+        pytest.skip("this kernel resets the struct pages that it restores")
+    machine = machine_for(real_kernel)
+    hvo = KernelHvo(machine, real_kernel)
+    pool = Pool(machine, huge_pages(machine), hvo)
+    pool.set_max_huge_pages(1)
+    (folio,) = pool.free_folios()
+    assert hvo.restore_folio(pool.h, folio) == 0
+    layout, load = machine.struct_pages.layout, machine.cpus[0].load_word
+    copies = range(folio + 4096, folio + (layout.size << pool.h.order), 4096)
+    hugetlb = layout.page_type_hugetlb << 24
+
+    def words(offset: int) -> set[int]:
+        return {load(page + offset) for page in copies}
+
+    def types() -> set[int]:
+        return {word & 0xFFFFFFFF for word in words(layout.page_type)}
+
+    assert words(layout.flags) == {load(folio + layout.flags)}
+    assert types() == {hugetlb}
+    # what __update_and_free_hugetlb_folio() calls behind hugetlb_vmemmap_restore_folio() ends in the page allocator
+    called = callees(real_kernel, "__update_and_free_hugetlb_folio")
+    assert {"hugetlb_vmemmap_restore_folio", "__folio_put"} <= called
+    assert not [name for name in called if "init" in name or "prep" in name or "reset" in name]
+    assert hvo.kernel_cpu.call("free_pages_prepare", folio, pool.h.order).required().result & 0xFF == 1
+    assert not any(word >> layout.pg_head & 1 for word in words(layout.flags))
+    assert words(layout.compound_head) == words(layout.mapping) == {0}
+    assert types() == {hugetlb}
+    assert all(word >> layout.hpg_vmemmap_optimized & 1 for word in words(layout.private))

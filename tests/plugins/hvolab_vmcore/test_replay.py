@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hvolab.errors import CoreFileError, UsageError
+from hvolab.hvo import V6_12_117, HasOrder, Hvo
+from hvolab.machine import Machine
 from hvolab_vmcore.replay import Replay, replay
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
@@ -197,3 +199,49 @@ def test_a_head_page_that_the_core_before_does_not_hold_is_made_up_and_told(tmp_
 
 def _walk(core: Path, va: int) -> Any:
     return scanned(core).snapshot.tables.walk(va)
+
+
+def other_form(machine: Machine) -> Hvo:
+    return Hvo(machine, form=V6_12_117)
+
+
+class Careless(Hvo):
+    """An engine that says that it is of a form, and writes where that form does not."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine, form=V6_12_117)
+
+    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
+        result = super().restore_folios(h, folio_list, non_hvo_folios)
+        self.cpu.store_word(va_of(FIRST_FOLIO, 1) + 40 * 64, 7)
+        return result
+
+
+def test_what_another_form_of_hvo_leaves_otherwise_is_told_as_a_difference_of_that_form(tmp_path: Path) -> None:
+    assert replay(BOOT, OPTIMISED_2M, engine=other_form).differences == ()
+    outcome = replay(OPTIMISED_1G, RESTORED, engine=other_form)
+    assert outcome.differences_of_form == outcome.differences_found > 1000
+    assert {one.form for one in outcome.differences} == {"6.12.117"}
+    raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[1]
+    after = changed(RESTORED, {slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[0]: raw & ~RW}, tmp_path / "changed.core")
+    other = replay(OPTIMISED_1G, after, engine=other_form)
+    assert (other.differences_of_form, other.differences_found) == (
+        outcome.differences_of_form,
+        outcome.differences_found + 1,
+    )
+
+
+def test_an_engine_that_leaves_more_than_its_form_does_has_no_difference_explained() -> None:
+    outcome = replay(OPTIMISED_1G, RESTORED, engine=Careless)
+    assert outcome.differences_of_form == 0 < outcome.differences_found
+    assert {one.form for one in outcome.differences} == {""}
+
+
+def test_struct_pages_that_stand_in_for_a_kernels_code_are_gone_afterwards() -> None:
+    usual, other = (replay(BOOT, OPTIMISED_2M, engine=engine) for engine in (None, Hvo))
+    assert (other.differences, other.entries_compared) == ((), usual.entries_compared)
+    assert other.struct_pages_compared == usual.struct_pages_compared
+    # all that a leaf maps is taken for boot memory, not only what HVO's model asks about
+    assert [one.count for one in usual.left_out][:1] == [65]
+    assert [one.count for one in other.left_out][:1] == [512]
+    assert other.left_out[1:] == usual.left_out[1:]

@@ -13,7 +13,7 @@ from hvolab_kernel.kernel import Kernel
 _MODELLED: Final = "6.12"
 _NAMES_BOTH: Final = "walk names head and tail page"
 #: What a kernel of that generation has, and whether; of others every difference is told.
-_EXPECTED: Final = {
+EXPECTED: Final = {
     "optimises folios": True,
     "optimises head pages, one by one": False,
     "batches": True,
@@ -37,14 +37,19 @@ def form_of(kernel: Kernel) -> HvoForm:
             rule="; ".join(not_modelled(features)) if features.generation else "",
             remedy="compare a kernel of the generation 6.12",
         )
-    return V6_12_117 if features.has(_NAMES_BOTH) else V6_12
+    return nearest_form(kernel)
+
+
+def nearest_form(kernel: Kernel) -> HvoForm:
+    """The form that a kernel of any generation comes nearest to."""
+    return V6_12_117 if features_of(kernel).has(_NAMES_BOTH) else V6_12
 
 
 def not_modelled(features: HvoFeatures) -> tuple[str, ...]:
     """What such a kernel has and the engine does not, or the other way about: a sentence each."""
     sentences = []
     for one in features.features:
-        expected = _EXPECTED.get(one.name)
+        expected = EXPECTED.get(one.name)
         if expected is None or one.present is None or one.present is expected:
             continue
         verb = "has" if one.present else "does not have"

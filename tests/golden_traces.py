@@ -1,0 +1,238 @@
+"""Records what Debian's kernels do, for the engine to be held to without them: `python -m tests.golden_traces [NAME]`.
+
+Each kernel's compiled code is run in the laboratory of the other traces, in every scenario of theirs: with no
+allocation failing, each, each pair, and all from each on. What is kept are facts: outside calls with their arguments,
+results, entries in runs, checksums of bytes. The key is tests/kernel_traces/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import lzma
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hvolab.hvo import HvoEngine
+from hvolab.machine import Machine
+from hvolab_kernel.forms import form_of
+from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.opening import open_kernel
+from hvolab_kernel.running import KernelHvo
+from tests.core.hvo.test_kernel_traces import CONTINUES, prepare, target_of
+from tests.kernel_images import command_for, images_directory
+from tests.kernel_runs import TRACES, Laboratory, Log, calls, load, unfolded
+
+#: Name of a trace, with the image that it is recorded from, and the trace whose laboratory it is recorded in.
+RECORDED: Final = {
+    "x86_64-6.12.117": ("x86_64-6.12", "x86_64-6.12"),
+    "riscv64-6.12.117-sv39": ("riscv64-6.12", "riscv64-6.12-sv39"),
+}
+#: What of a laboratory's meta is not told by the image.
+_LAID_OUT: Final = (
+    *("mode", "ram_base", "vmemmap", "direct_map", "alloc", "pool_first", "vmemmap_backing_first", "folio_fill"),
+    *("leaf_prot_initial", "final_runs"),
+)
+_OFFSETS: Final = ("PG_head", "PG_reserved", "PG_vmemmap_self_hosted", "HPG_vmemmap_optimized")
+#: Beyond so many allocations only a few are made to fail; pairs where there are no more than so many.
+_MANY, _FEW = 64, 10
+_FUNCTION: Final = "hugetlb_vmemmap_"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Runs in one place: their name, the order of the folios, how far apart they are, and what is called in turn."""
+
+    name: str
+    order: int
+    steps: tuple[str, ...]
+    folios: int = 1
+    apart: int = 0
+
+
+_OPTIMIZE: Final = ("optimize",)
+_BOTH: Final = ("optimize", "restore", "restore-retry", "restore", "optimize-again", "optimize-twice")
+_LISTS: Final = ("optimize_folios", "restore_folios")
+_MIXED: Final = (*_LISTS, "restore_folios-mixed")
+STORIES: Final = (
+    *(Story(f"single-o{order}", order, _BOTH) for order in (7, 8, 9)),
+    Story("single-o6-not-optimizable", 6, _OPTIMIZE),
+    *(Story(name, 9, _OPTIMIZE) for name in ("single-presplit", "disabled", "selfhosted")),
+    Story("boot-o9", 9, _BOTH),
+    Story("batch3-1pmd", 9, _MIXED, 3, 1 << 9),
+    Story("batch3-3pmd", 9, _MIXED, 3, 1 << 15),
+    Story("batch2-boot", 9, _LISTS, 2, 1 << 15),
+    Story("batch0", 9, _LISTS),
+    Story("single-o18", 18, _BOTH),
+    Story("batch1-o18", 18, _LISTS),
+)
+
+
+def record(kernel: Kernel, name: str) -> dict[str, Any]:
+    """The trace of a kernel, in the laboratory of the trace that ``name`` is recorded after."""
+    recorder = Recorder(kernel, name)
+    return {"meta": recorder.meta, "scenarios": [run for story in STORIES for run in recorder.runs(story)]}
+
+
+def text_of(trace: dict[str, Any]) -> str:
+    """A trace as it is kept, before it is compressed: one run to a line."""
+    runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in trace["scenarios"])
+    return f'{{"meta":{json.dumps(trace["meta"])},\n"scenarios":[\n{runs}\n]}}\n'
+
+
+class Recorder:
+    """Records the runs of one kernel.
+
+    meta  the trace's
+    """
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self._kernel = kernel
+        self._target = target_of(name)
+        meta = load(RECORDED[name][1])["meta"]
+        self.meta = {"kernel": kernel.image.release, "form": form_of(kernel).name}
+        self.meta |= {key: meta[key] for key in _LAID_OUT} | {"off": {key: meta["off"][key] for key in _OFFSETS}}
+
+    def _engine(self, machine: Machine) -> HvoEngine:
+        engine = KernelHvo(machine, self._kernel)
+        engine.kernel_cpu.watching = False  # entries are told as they are in the end
+        return engine
+
+    def runs(self, story: Story) -> Iterator[dict[str, Any]]:
+        """Every run of a story."""
+        for number, step in enumerate(story.steps):
+            yield from self._swept(story, step, last=step not in story.steps[number + 1 :])
+
+    def _swept(self, story: Story, step: str, *, last: bool) -> Iterator[dict[str, Any]]:
+        """A step with nothing failing, then with failures; a step that comes again is swept the first time."""
+        run = self._run(story, step)
+        if step in {one.strip("/") for one in CONTINUES} or (last and story.steps.count(step) > 1):
+            yield self._carried_out(run)
+            return
+        yield (first := self._carried_out(run))
+        for failing in failures(first["nr_alloc_calls"]):
+            yield self._carried_out({**run, "fail": failing})
+
+    def _run(self, story: Story, step: str) -> dict[str, Any]:
+        first = (int(self.meta["ram_base"], 16) >> self._target.mode.page_shift) + 0x40000
+        single = "_folios" not in step
+        function = step.partition("-")[0] + ("_folio" if single else "")
+        return {
+            "scenario": story.name if story.order == 6 else f"{story.name}/{step}",
+            "fn": _FUNCTION + function,
+            "order": story.order,
+            "folios": [hex(first + position * story.apart) for position in range(story.folios)],
+            "fail": [],
+        }
+
+    def _carried_out(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run, with what it did."""
+        if not run["scenario"].endswith(CONTINUES):
+            self._lab = prepare(self._target, self.meta, run, engine=self._engine)
+        return {**run, **observed(self._lab, run)}
+
+
+def observed(lab: Laboratory, run: dict[str, Any]) -> dict[str, Any]:
+    """What a run does, as traces word it."""
+    machine, pfns = lab.machine, [int(pfn, 16) for pfn in run["folios"]]
+    counters = machine.counters
+    before = (machine.key, counters.nr_memmap_pages, counters.nr_memmap_boot_pages)
+    result, events = lab.call(run["fn"], pfns, run["fail"])
+    log = calls(events)
+    short = folded(log)
+    assert unfolded(short) == log
+    seen: dict[str, Any] = {
+        "ret": result & 0xFFFFFFFF,
+        "nr_alloc_calls": lab.pool.calls,
+        "log": short,
+        "final": {hex(pfn): lab.final(pfn) for pfn in pfns},
+        "key_net": machine.key - before[0],
+        "memmap_net": counters.nr_memmap_pages - before[1],
+        "memmap_boot_net": counters.nr_memmap_boot_pages - before[2],
+    }
+    if run["fn"].endswith("_folios"):
+        seen["lists"] = {"list": lab.list_of(lab.list_va)}
+        if "restore" in run["fn"]:
+            seen["lists"]["non_hvo"] = lab.list_of(lab.other_list_va)
+    return seen
+
+
+def failures(allocations: int) -> Iterator[list[int]]:
+    """Which allocations fail: each, of many a few; each pair of few; all from each of a few on."""
+    each: Sequence[int] = range(1, allocations + 1)
+    if allocations > _MANY:
+        each = (1, 2, allocations // 2, allocations)
+    yield from ([one] for one in each)
+    if allocations <= _FEW:
+        yield from (list(pair) for pair in itertools.combinations(range(1, allocations + 2), 2))
+        yield from (list(range(one, 61)) for one in range(1, allocations + 1))
+
+
+def folded(log: Log) -> Log:
+    """A log with repeats folded, as `unfolded` takes them apart: up to three calls, whose frame moves by one stride."""
+    short: Log = []
+    at = 0
+    while at < len(log):
+        size, count, stride = max((_repeats(log, at, size) for size in (1, 2, 3)), key=lambda one: one[0] * one[1])
+        if count > 2:
+            short.append(["run", count, stride, log[at : at + size]])
+            at += size * count
+        else:
+            short.append(log[at])
+            at += 1
+    return short
+
+
+def _repeats(log: Log, at: int, size: int) -> tuple[int, int, int]:
+    """How often the next ``size`` calls repeat themselves, and by how much their frame moves: size, count, stride."""
+    group, count, stride = log[at : at + size], 1, 0
+    if any(one[-1] == "FAIL" for one in group):  # which has no frame to move
+        return size, 1, 0
+    while len(following := log[at + count * size : at + (count + 1) * size]) == size:
+        if count == 1:
+            moved = [_frame(two) - _frame(one) for one, two in zip(group, following, strict=True) if _frame(one) >= 0]
+            stride = moved[0] if moved else 0
+        if following != [_moved(one, stride * count) for one in group]:
+            break
+        count += 1
+    return size, count, stride
+
+
+def _place(call: list[Any]) -> int:
+    """Where in a call the frame stands that it is about, 0 for none."""
+    if call[0] == "alloc":
+        return len(call) - 1
+    return 1 if call[0] in {"free", "free_reserved", "put_page_bootmem"} else 0
+
+
+def _frame(call: list[Any]) -> int:
+    place = _place(call)
+    return call[place] if place and isinstance(call[place], int) else -1
+
+
+def _moved(call: list[Any], by: int) -> list[Any]:
+    place = _place(call)
+    return [*call[:place], call[place] + by, *call[place + 1 :]] if place else call
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.golden_traces", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[[], *RECORDED], help=f"of {', '.join(RECORDED)}; by default all")
+    for name in parser.parse_args(arguments).name or RECORDED:
+        image = images_directory() / f"{RECORDED[name][0]}.image"
+        if not image.exists():
+            print(f"error: there is no image: {command_for(RECORDED[name][0])}", file=sys.stderr)
+            return 1
+        trace = record(open_kernel(image), name)
+        path = TRACES / f"{name}.json.xz"
+        path.write_bytes(lzma.compress(text_of(trace).encode(), preset=9))
+        print(f"{path.name}: {len(trace['scenarios'])} runs of {trace['meta']['kernel']}, {path.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

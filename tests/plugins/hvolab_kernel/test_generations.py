@@ -1,0 +1,144 @@
+"""Kernels of other generations beside the engine: every difference is laid to what they have or lack, or told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab.machine import V6_12, MachineSpec, build_machine
+from hvolab.plugin import registry
+from hvolab_kernel import make_engine
+from hvolab_kernel.comparison import scenarios_of, target_of
+from hvolab_kernel.comparison.causes import CAUSES, Seen
+from hvolab_kernel.comparison.choosing import chosen_scenarios
+from hvolab_kernel.comparison.generations import GenerationComparison, compare_generation, runnable
+from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.struct_pages import struct_page_layout
+from tests.plugins.hvolab_kernel.test_comparison import hvolab, image_of
+
+pytest.importorskip("unicorn")
+
+#: Where causes are looked up.
+WHERE = "hvolab_kernel.comparison.generations.CAUSES"
+OTHERS = ["x86_64-6.1", "x86_64-7.x", "riscv64-7.x"]
+EACH = pytest.mark.parametrize("real_kernel", OTHERS, indirect=True)
+X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
+#: For each image, differences that must be there, with the feature that makes them: kind, what, kernel.
+KNOWN = {
+    "x86_64-6.1": {
+        ("mapping", "head's frame", "as before"): "head moves to a new frame",
+        ("mapping", "tails' flags", "pte 0x8000000000000161"): "optimises head pages, one by one",
+        ("call in optimize", "rcu", "not called"): "waits for RCU",
+        ("counter", "nr_memmap_pages", "-1"): "memmap counters",
+        ("call in optimize", "flush range", "0x7000 bytes are flushed"): "head moves to a new frame",
+        ("result", "optimize", "hugetlb_vmemmap_optimize ran into a BUG()"): "optimises head pages, one by one",
+    },
+    "x86_64-7.x": {
+        ("mapping", "tails' frame", "one that is not the head's"): "tails share one page per zone and order",
+        ("call in optimize", "key", "not called"): "static key",
+        ("call in optimize", "rcu", "not called"): "waits for RCU",
+        ("call in restore", "flush range", "0x7000 bytes are flushed"): "walk names head and tail page",
+        ("call in optimize_list", "flush all", "not called"): "batches of boot folios",
+    },
+}
+KNOWN["riscv64-7.x"] = KNOWN["x86_64-7.x"]
+
+
+@pytest.mark.slow
+@EACH
+def test_every_difference_is_laid_to_a_feature_of_the_generation(
+    real_kernel: Kernel, request: pytest.FixtureRequest
+) -> None:
+    target = target_of(real_kernel)
+    result = compare_generation(target, real_kernel, scenarios_of(target))
+    assert [one.as_dict() for one in result.differences if not one.feature] == []
+    assert len(result.scenarios) > 70
+    found = {(one.seen.kind, one.seen.what, one.seen.kernel): one.feature for one in result.differences}
+    known = KNOWN[request.node.callspec.params["real_kernel"]]
+    assert {key: found.get(key) for key in known} == known
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+def test_a_kernel_of_the_engines_generation_has_no_difference_but_its_form(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    result = compare_generation(
+        target, real_kernel, chosen_scenarios(target, ["2M boot: optimise", "2M boot: restore"])
+    )
+    features = {one.feature for one in result.differences}
+    assert features <= {"walk names head and tail page", ""}
+    # restored tails are whole copies here, which is no difference of generation
+    assert {one.seen.kind for one in result.differences if not one.feature} <= {"struct pages"}
+
+
+@X86_6_1
+def test_without_a_cause_a_difference_is_not_explained(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    causes = tuple(one for one in CAUSES if one.feature != "waits for RCU")
+    monkeypatch.setattr(WHERE, causes)
+    target = target_of(real_kernel)
+    result = compare_generation(target, real_kernel, chosen_scenarios(target, ["1M boot: optimise twice"]))
+    (one,) = (one for one in result.differences if not one.feature)
+    assert one.seen == Seen("call in optimize", "rcu", "not called", "synchronize_rcu()")
+    assert result.unexplained == result.differences[one] == 1
+
+
+@EACH
+def test_the_command_names_the_generation_and_its_differences(real_kernel: Kernel) -> None:
+    data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise", "--json").stdout)
+    assert data["modelled"] is False
+    assert data["generation"] in {"6.1", "7.x"}
+    assert all(one.startswith("not modelled: ") for one in data["not_modelled"])
+    assert data["disagreements"] == []
+    assert {"kind", "what", "kernel", "engine", "feature", "because", "count", "first_in"} == set(
+        data["differences"][0]
+    )
+
+
+@X86_6_1
+def test_a_report_for_people_ends_with_what_is_not_of_the_generation(
+    real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise")
+    assert done.exit_code == 0
+    assert "it has HVO as 6.1 has it; the engine follows v6.12" in done.stdout
+    assert "waits for RCU: no grace period is waited for" in done.stdout
+    assert ", 0 of them not of its generation, in " in done.stdout
+    monkeypatch.setattr(WHERE, ())
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise")
+    assert done.exit_code == 1
+    assert "not explained" in done.stdout
+
+
+@X86_6_1
+def test_lists_are_left_out_where_a_kernel_takes_none_and_run_refuses_it(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    assert not [one for one in runnable(scenarios_of(target), batches=False) if "batch" in one.name]
+    assert [one for one in runnable(scenarios_of(target), batches=True) if "batch" in one.name]
+    machine = build_machine(registry().architecture("x86_64").select(), MachineSpec(memory=256 << 20))
+    with pytest.raises(UsageError, match="the engine does not model this kernel's HVO"):
+        make_engine(machine, Path(image_of(real_kernel)))
+
+
+@pytest.mark.parametrize("real_kernel", ["x86_64-6.12", *OTHERS], indirect=True)
+def test_struct_pages_are_laid_out_as_the_kernel_has_them(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
+    layout = struct_page_layout(real_kernel)
+    found = (layout.pg_head, layout.pg_reserved, layout.index, layout.bootmem_types)
+    assert (
+        found
+        == {
+            "x86_64-6.12": (6, 13, 32, (12, 13)),
+            "x86_64-6.1": (16, 12, 32, (12, 13)),
+            "x86_64-7.x": (6, 13, 40, (1, 2)),
+            "riscv64-7.x": (6, 13, 32, (12, 13)),
+        }[request.node.callspec.params["real_kernel"]]
+    )
+    if found == (6, 13, 32, (12, 13)):
+        assert layout == V6_12
+
+
+def test_nothing_compared_is_nothing_unexplained() -> None:
+    assert GenerationComparison().unexplained == 0
