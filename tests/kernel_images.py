@@ -2,7 +2,8 @@
 
 Packages come from the Debian source that this system's apt is configured with, or that HVOLAB_DEBIAN_SOURCE names, and
 are checked by apt as always. apt works in a folder of its own: nothing of the system's state is changed. Of a package
-only the image is kept, under the user's cache directory.
+only the image is kept, under the user's cache directory. Images that Debian does not have are built from its source,
+where they are asked for by name: that takes minutes, a cross compiler, and two gigabytes for the time.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: The URI of a Debian mirror, for systems whose apt has none.
-SOURCE_VARIABLE: Final = "HVOLAB_DEBIAN_SOURCE"
-_KEYRINGS: Final = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+from tests.kernel_apt import Apt, FetchError, require_apt
+from tests.kernel_builds import IMAGES as BUILT
+from tests.kernel_builds import BuiltImage, build
+
 _IMAGE: Final = re.compile(r"\./(boot/vmlinu[xz]-[^/]+|usr/lib/modules/[^/]+/vmlinuz)")
 
 
@@ -50,10 +52,6 @@ IMAGES: Final = (
 )
 
 
-class FetchError(Exception):
-    """Why an image cannot be fetched, in a sentence."""
-
-
 def images_directory() -> Path:
     """Where fetched images are kept: in HVOLAB_CACHE_DIR, or hvolab's folder in the user's cache directory."""
     chosen = os.environ.get("HVOLAB_CACHE_DIR")
@@ -63,94 +61,25 @@ def images_directory() -> Path:
 
 
 def command_for(name: str) -> str:
-    """The command that fetches the image of that name."""
+    """The command that fetches or builds the image of that name."""
     return f"python -m tests.kernel_images {name}"
 
 
 def fetch(wanted: Sequence[DebianImage], directory: Path) -> dict[str, Path]:
     """Fetch images into `directory`; returns the path of each by name. Raises FetchError."""
-    for tool in ("apt-get", "apt-cache", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise FetchError(f"{tool} is not here: images can be fetched on Debian and its descendants")
+    require_apt()
     directory.mkdir(parents=True, exist_ok=True)
     found = {}
     for suite in dict.fromkeys(image.suite for image in wanted):
         images = [image for image in wanted if image.suite == suite]
         with tempfile.TemporaryDirectory(prefix="apt-", dir=directory) as state:
-            apt = _Apt(Path(state), suite, [image.architecture for image in images])
+            apt = Apt(Path(state), suite, [image.architecture for image in images])
             for image in images:
                 found[image.name] = _fetch_one(apt, image, directory)
     return found
 
 
-class _Apt:
-    """apt with a state of its own, for one suite."""
-
-    def __init__(self, state: Path, suite: str, architectures: Sequence[str]) -> None:
-        self.state = state
-        for folder in ("lists/partial", "archives/partial", "sources", "download"):
-            (state / folder).mkdir(parents=True)
-        (state / "status").touch()
-        uri, keyring = _source()
-        signed = f"[signed-by={keyring}] " if keyring else ""
-        (state / "sources.list").write_text(f"deb {signed}{uri} {suite} main\n")
-        wanted = "".join(f' "{one}";' for one in dict.fromkeys(architectures))
-        (state / "apt.conf").write_text(
-            f'Dir::State "{state}"; Dir::State::status "{state}/status"; Dir::Cache "{state}";\n'
-            f'Dir::Etc::sourcelist "{state}/sources.list"; Dir::Etc::sourceparts "{state}/sources";\n'
-            f'APT::Architecture "{architectures[0]}"; APT::Architectures {{{wanted} }};\n'
-            'Acquire::Languages "none"; Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";\n'
-            f'APT::Sandbox::User "{"root" if os.geteuid() == 0 else ""}";\n'
-        )
-        self.run("apt-get", "-qq", "update")
-
-    def run(self, *command: str) -> str:
-        """What the command prints; FetchError if it fails."""
-        environment = {**os.environ, "APT_CONFIG": str(self.state / "apt.conf"), "LC_ALL": "C"}
-        done = subprocess.run(
-            command, env=environment, cwd=self.state / "download", capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise FetchError(f"{' '.join(command)} failed: {last[0]}")
-        return done.stdout
-
-    def dependency(self, package: str, pattern: str) -> str | None:
-        """The first package that `package` depends on and whose name matches."""
-        for line in self.run("apt-cache", "depends", "--important", package).splitlines():
-            found = re.search(rf"Depends: ({pattern})", line)
-            if found:
-                return found[1]
-        return None
-
-    def download(self, package: str) -> Path:
-        """The package's file."""
-        self.run("apt-get", "-qq", "download", package)
-        (path,) = (self.state / "download").glob("*.deb")
-        return path
-
-
-def _source() -> tuple[str, str]:
-    """URI of a Debian mirror, and the keyring that its index is signed with."""
-    keyring = next((path for path in _KEYRINGS if Path(path).exists()), "")
-    chosen = os.environ.get(SOURCE_VARIABLE)
-    if chosen:
-        return chosen, keyring
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)\t$(SIGNED_BY)"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    for line in listed.splitlines():
-        uri, _, signed_by = line.partition("\t")
-        if uri.rstrip("/").endswith("/debian"):
-            # apt leaves the word as it is where a source names no keyring
-            return uri, signed_by if signed_by.startswith("/") else keyring
-    raise FetchError(f"apt has no Debian source here: name the URI of a mirror in {SOURCE_VARIABLE}")
-
-
-def _fetch_one(apt: _Apt, image: DebianImage, directory: Path) -> Path:
+def _fetch_one(apt: Apt, image: DebianImage, directory: Path) -> Path:
     meta = f"linux-image-{image.architecture}:{image.architecture}"
     package = apt.dependency(meta, r"linux-image-\d\S*")
     if package is None or not package.startswith(f"linux-image-{image.release}"):
@@ -188,20 +117,20 @@ def _unpack(archive: Path, path: Path) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.kernel_images", description=__doc__)
-    names = [image.name for image in IMAGES]
-    default = [image.name for image in IMAGES if image.by_default]
-    parser.add_argument("name", nargs="*", help=f"of {', '.join(names)}; by default {' and '.join(default)}")
-    parser.add_argument("--again", action="store_true", help="fetch what is there already, too")
+    known = {image.name: image for image in (*IMAGES, *BUILT)}
+    default = [image.name for image in known.values() if image.by_default]
+    parser.add_argument("name", nargs="*", help=f"of {', '.join(known)}; by default {' and '.join(default)}")
+    parser.add_argument("--again", action="store_true", help="fetch or build what is there already, too")
     chosen = parser.parse_args(arguments)
-    unknown = set(chosen.name) - set(names)
+    unknown = set(chosen.name) - set(known)
     if unknown:
-        parser.error(f"there is no image {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    wanted = [image for image in IMAGES if image.name in (chosen.name or default)]
+        parser.error(f"there is no image {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    wanted = [image for name, image in known.items() if name in (chosen.name or default)]
     directory = images_directory()
     missing = [image for image in wanted if chosen.again or not (directory / f"{image.name}.image").exists()]
     begun = time.monotonic()
     try:
-        fetch(missing, directory)
+        _get(missing, directory)
     except (FetchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -209,10 +138,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = directory / f"{image.name}.image"
         remark = f" ({image.remark})" if image.remark else ""
         print(f"{image.name}: {path}, {path.stat().st_size} bytes{remark}")
-    print(f"{len(missing)} fetched in {time.monotonic() - begun:.0f} s")
+    print(f"{len(missing)} fetched or built in {time.monotonic() - begun:.0f} s")
     if not any(image.architecture == "arm64" for image in wanted):
-        print("arm64: Debian's kernels leave HVO out; give pytest one that has it with --kernel-image FILE")
+        print(f"arm64: Debian's kernels leave HVO out; building one takes minutes: {command_for(BUILT[0].name)}")
     return 0
+
+
+def _get(missing: Sequence[DebianImage | BuiltImage], directory: Path) -> None:
+    """Fetch and build what is missing."""
+    if to_fetch := [image for image in missing if isinstance(image, DebianImage)]:
+        fetch(to_fetch, directory)
+    if to_build := [image for image in missing if isinstance(image, BuiltImage)]:
+        build(to_build, directory)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole, Target
-from hvolab.hvo import Hvo
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import (
     SCRATCH_FRAMES,
     V6_12,
@@ -119,7 +119,8 @@ class MonotonicPool:
 class Laboratory:
     """One machine as the kernel's code found it, with folios at given PFNs.
 
-    cpu  what makes its CPU; ``None``: a modelled one
+    cpu     what makes its CPU; ``None``: a modelled one
+    engine  makes what optimises on it
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Laboratory:
         *,
         boot: bool,
         cpu: CpuMaker | None = None,
+        engine: Callable[[Machine], HvoEngine] = Hvo,
     ) -> None:
         mode = target.mode
         self.target, self.order, self.h = target, order, Order(order)
@@ -151,7 +153,7 @@ class Laboratory:
         self._map_once(meta)
         if cpu is not None:
             self._take_cpus(cpu)
-        self.hvo = Hvo(self.machine)
+        self.hvo = engine(self.machine)
         self.cpu = self.machine.cpus[0]
         self.list_va = self.machine.virt(self.ram + _LISTS)
         self.other_list_va = self.list_va + 0x20

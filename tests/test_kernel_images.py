@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import kernel_images
-from tests.kernel_images import IMAGES, DebianImage, FetchError, command_for, fetch, images_directory, main
+from tests.kernel_apt import FetchError
+from tests.kernel_images import IMAGES, DebianImage, command_for, fetch, images_directory, main
 
 
 def test_images_are_kept_in_the_users_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ _OLD = "unicorn's core is that of QEMU 5.0"
 EMULATION = load_emulation_part(
     "hvolab_arm64",
     registers=_registers,
-    flush_ceiling=512,
+    flush_ceiling=0,  # MAX_DVM_OPS is PTRS_PER_PTE
     limits=(
         EmulatorLimit(f"{_OLD}, which has no LPA2", modes=("4K-52bit", "16K-52bit")),
         EmulatorLimit(f"{_OLD}, which has no 52-bit VA", modes=("64K-52bit",)),

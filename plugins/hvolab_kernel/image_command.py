@@ -29,14 +29,12 @@ def image(
     from .features import features_of  # noqa: PLC0415
     from .image_report import image_data, image_view, stand_ins_data, stand_ins_view  # noqa: PLC0415
     from .opening import open_kernel  # noqa: PLC0415
-    from .stand_ins import outside_calls, stand_ins_of  # noqa: PLC0415
 
     kernel = open_kernel(image, use_cache=cache)
     features = features_of(kernel)
-    answered = (stand_ins_of(kernel), outside_calls(kernel)) if stand_ins else None
     if json:
-        print_json(image_data(kernel, features) | ({} if answered is None else stand_ins_data(*answered)))
+        print_json(image_data(kernel, features) | (stand_ins_data(kernel) if stand_ins else {}))
         return
     show(image_view(kernel, features))
-    if answered is not None:
-        show(stand_ins_view(*answered))
+    if stand_ins:
+        show(stand_ins_view(kernel))

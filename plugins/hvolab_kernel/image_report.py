@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,9 +12,10 @@ from rich.text import Text
 from hvolab.cli.output import table
 
 from .features import HvoFeatures
+from .inline import inline_of
 from .kernel import Kernel
 from .listing import architecture_of
-from .stand_ins import PlacedStandIn
+from .stand_ins import outside_calls, stand_ins_of
 
 
 def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
     }
 
 
-def stand_ins_data(placed: Sequence[PlacedStandIn], others: Sequence[str]) -> dict[str, Any]:
+def stand_ins_data(kernel: Kernel) -> dict[str, Any]:
     """The stand-ins of a kernel for JSON, and what else HVO calls."""
     return {
         "stand_ins": [
@@ -64,18 +65,31 @@ def stand_ins_data(placed: Sequence[PlacedStandIn], others: Sequence[str]) -> di
                 "arguments": [argument.name for argument in one.stand_in.arguments],
                 "prototype": one.prototype,
             }
-            for one in placed
+            for one in stand_ins_of(kernel)
         ],
-        "runs_as_it_is": list(others),
+        "instructions": [
+            {
+                "instruction": one.stand_in.function,
+                "va": f"{one.va:#x}",
+                "place": kernel.describe(one.va),
+                "answer": one.stand_in.answer.name.lower(),
+                "does": one.stand_in.answer.value,
+            }
+            for one in inline_of(kernel)
+        ],
+        "runs_as_it_is": list(outside_calls(kernel)),
     }
 
 
-def stand_ins_view(placed: Sequence[PlacedStandIn], others: Sequence[str]) -> RenderableType:
+def stand_ins_view(kernel: Kernel) -> RenderableType:
     """The stand-ins of a kernel for people, and what else HVO calls."""
     answered = table("stand-in for", "which")
-    for one in placed:
+    for one in stand_ins_of(kernel):
         arguments = ", ".join(argument.name for argument in one.stand_in.arguments)
         answered.add_row(f"{one.stand_in.function}({arguments})", one.stand_in.answer.value)
+    for stand_in, times in Counter(one.stand_in for one in inline_of(kernel)).items():
+        answered.add_row(f"{stand_in.function}, {times} times in HVO's code", stand_in.answer.value)
+    others = outside_calls(kernel)
     rest = f"HVO also calls, and these run as they are: {', '.join(others)}" if others else "HVO calls nothing else"
     return Group("", answered, "", rest)
 

@@ -8,9 +8,11 @@ arch/x86/boot/startup/map_kernel.c (arch/x86/kernel/head64.c in v6.12), v6.12.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from hvolab.arch import PagingMode
 
 from .errors import KernelImageError
 from .kernel import Kernel
@@ -77,11 +79,15 @@ class Surroundings:
     root      symbol of its top table
     current   register that leads to the current task, which is init_task, by the machine's own name; empty: none
     settings  what boot writes
+    page      two symbols that are one base page apart, where kernels are built for one of several; empty: there is one
+    wide      a variable that only kernels have whose VAs are wider than so many bits; empty: it makes no difference
     """
 
     root: str
     current: str
     settings: tuple[Setting, ...]
+    page: tuple[str, str] | None = None
+    wide: tuple[str, int] | None = None
 
 
 _SWITCH: Final = Setting(
@@ -124,6 +130,8 @@ SURROUNDINGS: Final = {
             Setting("kimage_voffset", lambda at: at.text - at.image, "__pa_symbol()"),
             Setting("static_key_initialized", lambda _: 1, "static_key_slow_inc(), which warns without", 1),
         ),
+        page=("reserved_pg_dir", "swapper_pg_dir"),
+        wide=("vabits_actual", 48),
     ),
     "EM_RISCV": Surroundings(
         "swapper_pg_dir",
@@ -143,6 +151,26 @@ SURROUNDINGS: Final = {
         ),
     ),
 }
+
+
+def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, ...]:
+    """Those of the modes that a kernel runs in: all, where its machine's kernels find out at boot which one it is.
+
+    Kernel: arch/arm64/kernel/vmlinux.lds.S; KIMAGE_VADDR and vabits_actual in arch/arm64/include/asm/memory.h, v6.12.
+    """
+    surroundings = SURROUNDINGS.get(kernel.image.machine)
+    if surroundings is None or surroundings.page is None or surroundings.wide is None:
+        return tuple(modes)
+    first, second = map(kernel.symbols.find, surroundings.page)
+    if first is None or second is None:
+        return ()
+    variable, bits = surroundings.wide
+    wide = kernel.symbols.find(variable) is not None
+    return tuple(
+        mode
+        for mode in modes
+        if mode.page_size == second - first and mode.text_base == kernel.image.base and (mode.va_bits > bits) is wide
+    )
 
 
 def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:

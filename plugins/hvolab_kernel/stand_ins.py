@@ -40,6 +40,10 @@ class Answer(enum.Enum):
     KEY_DOWN = "lowers the static key"
     FLUSH_RANGE = "flushes a range of VAs on every CPU"
     FLUSH_ALL = "flushes everything on every CPU"
+    FLUSH_PAGE_BEGUN = "flushes a page on every CPU, which a barrier completes"
+    FLUSH_ALL_BEGUN = "flushes everything on every CPU, which a barrier completes"
+    FLUSHES_DONE = "completes the flushes before it"
+    KEY_STORED = "changes the static key, where it stores there"
     COUNT_MEMMAP = "adds to nr_memmap_pages"
     COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
     COUNT_OTHER = "is noted: the machine does not count this"
@@ -61,6 +65,10 @@ class Argument:
         """How the eight bytes of a register that holds it are to be taken, in the notation of `struct`."""
         letter = {4: "I", 8: "Q"}[self.size]
         return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
+
+    def value(self, register: int) -> int:
+        """What a register means whose bytes were taken so."""
+        return register
 
 
 @dataclass(frozen=True)

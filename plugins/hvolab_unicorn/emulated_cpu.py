@@ -45,7 +45,7 @@ class EmulatedCpu:
         self._page_words = self._page_size // _WORD
         self._native = machine.memory.words.dtype
         self._runs = Runs(self.vcpu)
-        self._ceiling = self.vcpu.part.flush_ceiling
+        self._ceiling = self.vcpu.part.ceiling(self._mode)
         self._call = self.vcpu.call
         routines = self.vcpu.routines
         self._load, self._store, self._write_entry = (routines[name] for name in ("load", "store", "write_entry"))

@@ -64,9 +64,10 @@ def address_of(context: Any) -> int:
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None)
 
 
-def call_at(uc: Any, va: int, hear: Callable[[], None]) -> object:
+def call_at(uc: Any, va: int, hear: Callable[[], None], *, block: bool = True) -> object:
     """Have ``hear`` called whenever the emulator comes to a block of instructions that begins at ``va``.
 
+    block  whether it is one that begins there; else any instruction is heard of, which is slower for all of them
     It has to catch whatever it raises. The emulator does not hold what is given here: its owner must, as long as it
     runs. Through the Python interface a call passes two functions more, which take as long as a short answer.
     Raises EmulatorError where the emulator refuses.
@@ -77,7 +78,7 @@ def call_at(uc: Any, va: int, hear: Callable[[], None]) -> object:
     status = library.uc_hook_add(
         uc._uch,  # noqa: SLF001 - as above
         ctypes.cast(ctypes.byref(handle), library.uc_hook_add.argtypes[1]),
-        unicorn().unicorn_const.UC_HOOK_BLOCK,
+        unicorn().unicorn_const.UC_HOOK_BLOCK if block else unicorn().unicorn_const.UC_HOOK_CODE,
         ctypes.cast(callback, ctypes.c_void_p),
         None,
         ctypes.c_uint64(va),

@@ -264,7 +264,8 @@ class EmulationPart:
     sequences      one for each step
     registers      switches the MMU on
     model          name of unicorn's constant for the CPU model; empty: the default one
-    flush_ceiling  pages from which on a range is flushed with everything else, as the kernel does
+    flush_ceiling  most pages of a range that are flushed one by one, as the kernel does, and not with everything else;
+                   0: as many as a table of the last level has entries
     limits         what the emulator cannot do
     walks          what its walks do otherwise
     cpu_modes      states of the CPU in which its walks can be tried beside the kernel's
@@ -286,6 +287,10 @@ class EmulationPart:
     def sequence(self, step: str) -> InstructionSequence | None:
         """The sequence of that step, if it is declared."""
         return next((sequence for sequence in self.sequences if sequence.step == step), None)
+
+    def ceiling(self, mode: PagingMode) -> int:
+        """Most pages that are flushed one by one in a mode."""
+        return self.flush_ceiling or mode.last.entries
 
     def settings(self, target: Target, root: int) -> tuple[RegisterSetting, ...]:
         """Every register to set, in order: those that switch the MMU on, and those of the target's CPU mode."""

@@ -22,7 +22,7 @@ from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
 
-from .calls import Call, calls_of
+from .calls import Call, as_inlined, calls_of
 from .scenarios import Operation, Place, Scenario, Step
 
 #: What a step gave: its result, or how it broke; and the calls that it made outside.
@@ -234,13 +234,12 @@ class Bed:
     def __init__(self, target: Target, kernel: Kernel, form: HvoForm, *, memory: int, backing: VmemmapBacking) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing)
         self.target = target
-        # such a vmemmap lies where the first folio of what it describes would be
-        self._first = 1 if backing is VmemmapBacking.SELF_HOSTED else 0
         machine = build_machine(target, spec)
         self.engine = Side(machine, Hvo(machine, form=form))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
+        self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
         self.kernel = Side(machine, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
         #: Whether the kernel's own data are no longer what calls leave that go well.
@@ -273,7 +272,7 @@ class Bed:
                 side.reset()
             return self._folios, told
         self._prepared = None
-        pfns = [self.pfn(place, scenario.order) for place in scenario.places]
+        pfns = [self.pfn(scenario, place) for place in scenario.places]
         for side in self.sides:
             side.rebuild()
             self._folios = [side.make_folio(pfn, scenario.order) for pfn in pfns]
@@ -286,17 +285,19 @@ class Bed:
     def carry_out(self, step: Step, order: int, folios: Sequence[int]) -> tuple[Result, Result]:
         """Do one step on the engine's side, then on the kernel's; what each gave."""
         h = HugePage(order)
-        results = self.engine.carry_out(step, h, folios), self.kernel.carry_out(step, h, folios)
+        result, calls = self.engine.carry_out(step, h, folios)
+        ours = result, calls if self._ceiling is None else as_inlined(calls, self._ceiling)
+        theirs = self.kernel.carry_out(step, h, folios)
         last = self._kernel_hvo.last
         self._spoilt |= last is not None and (not last.returned or bool(last.findings))
-        return results
+        return ours, theirs
 
-    def pfn(self, place: Place, order: int) -> int:
-        """The head PFN of a folio at a place; raises MachineError where the machine has none."""
-        memory, mode = self.engine.machine.memory, self.target.mode
+    def pfn(self, scenario: Scenario, place: Place) -> int:
+        """The head PFN of a scenario's folio at a place; raises MachineError where the machine has none."""
+        memory, mode, order = self.engine.machine.memory, self.target.mode, scenario.order
         per_unit = mode.level(mode.vmemmap_level).size // self.engine.machine.struct_pages.layout.size
-        unit = max(per_unit, 1 << order)
-        pfn = memory.first_pfn + memory.frames - unit * (place.unit + 1) + (place.position + self._first << order)
-        if pfn < memory.first_pfn + per_unit or pfn % (1 << order):
+        last = memory.first_pfn + memory.frames
+        pfn = last - scenario.unit(mode) * (place.unit + 1) + (scenario.first + place.position << order)
+        if pfn < memory.first_pfn + per_unit or pfn % (1 << order) or pfn + (1 << order) > last:
             raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
         return pfn

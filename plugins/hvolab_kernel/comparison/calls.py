@@ -52,6 +52,11 @@ def calls_of(events: Iterable[Event]) -> list[Call]:
     return calls
 
 
+def as_inlined(calls: Iterable[Call], ceiling: int) -> list[Call]:
+    """The calls as code shows them whose flushes are inline: those of more than ``ceiling`` bytes flush everything."""
+    return [("flush all",) if call[0] == "flush range" and call[2] - call[1] > ceiling else call for call in calls]
+
+
 def in_words(call: Call | None) -> str:
     """A call as a reader is told it."""
     if call is None:

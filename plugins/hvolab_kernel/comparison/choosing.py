@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
+from hvolab_kernel.initial_state import modes_of
 from hvolab_kernel.kernel import Kernel
 
 from .scenarios import Scenario, scenarios_of
@@ -16,9 +17,15 @@ _ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV": "ris
 
 
 def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] | None = None) -> Target:
-    """The target that a kernel runs on, in a paging mode; raises UsageError for what is not declared."""
+    """The target that a kernel runs on, in a paging mode; by default the first of those that it is built for.
+
+    Raises UsageError for what is not declared.
+    """
     architecture = registry().architecture(_ARCHITECTURES[kernel.image.machine])
     chosen = tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
+    built_for = modes_of(kernel, architecture.modes)
+    if mode is None and built_for:
+        mode = built_for[0].name
     return architecture.select(mode, features=chosen)
 
 

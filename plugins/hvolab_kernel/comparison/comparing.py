@@ -22,7 +22,6 @@ from .scenarios import Scenario, Step
 _PAIRS: Final = 2000
 #: Beyond so many allocations only a few are made to fail, unless every one is asked for.
 _MANY: Final = 64
-_SMALL_MEMORY, _LARGE_MEMORY = 512 << 20, 2 << 30
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,13 @@ class Comparer:
         self._target = target
         self._kernel = kernel
         self.form = form_of(kernel)
-        self._beds: dict[tuple[bool, VmemmapBacking], Bed] = {}
+        self._beds: dict[tuple[int, VmemmapBacking], Bed] = {}
 
     def bed(self, scenario: Scenario) -> Bed:
         """The machines for a scenario."""
-        key = (scenario.gigantic, scenario.backing)
+        memory = scenario.memory(self._target.mode)
+        key = (memory, scenario.backing)
         if key not in self._beds:
-            memory = _LARGE_MEMORY if scenario.gigantic else _SMALL_MEMORY
             self._beds[key] = Bed(self._target, self._kernel, self.form, memory=memory, backing=scenario.backing)
         return self._beds[key]
 

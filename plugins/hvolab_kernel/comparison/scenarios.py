@@ -6,18 +6,19 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.arch import Target
+from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import V6_12, VmemmapBacking
 from hvolab.units import format_short
 
-#: Orders that are tried beside those of the mode's huge pages: the largest that HVO leaves alone, the smallest ones
-#: that it does not, and one whose vmemmap is a part of a table. HVO asks of an hstate nothing but its order.
-_ORDERS: Final = (6, 7, 8, 13)
+#: Pages of vmemmap, as powers of two, whose folios are tried beside the mode's huge pages: the largest that HVO leaves
+#: alone, the smallest ones that it does not, and a part of a table. HVO asks of an hstate nothing but its order.
+_VMEMMAP_ORDERS: Final = (0, 1, 2, 7)
 #: The largest huge page that is tried.
 _LARGEST: Final = 1 << 30
 #: Folios of higher orders need a machine of gigabytes.
 _GIGANTIC: Final = 13
+_SMALLEST_MEMORY: Final = 512 << 20
 
 
 class Operation(enum.Enum):
@@ -76,6 +77,27 @@ class Scenario:
         """Whether its folios need a large machine."""
         return self.order > _GIGANTIC
 
+    @property
+    def first(self) -> int:
+        """The position of the first folio in a unit: a self-hosted vmemmap lies where that would be."""
+        return 1 if self.backing is VmemmapBacking.SELF_HOSTED else 0
+
+    def unit(self, mode: PagingMode) -> int:
+        """Frames of a unit of its places: what a leaf of the vmemmap describes, or more where its folios need more."""
+        positions = self.first + max(place.position for place in self.places) + 1
+        return max(_described(mode), positions << self.order)
+
+    def memory(self, mode: PagingMode) -> int:
+        """Bytes of a machine that has room for its folios, and for all else below them."""
+        units = max(place.unit for place in self.places) + 1
+        frames = units * self.unit(mode) + max(_described(mode), 1 << self.order)
+        return max(_SMALLEST_MEMORY, frames << mode.page_shift)
+
+
+def _described(mode: PagingMode) -> int:
+    """Frames that the struct pages in one leaf of the vmemmap describe."""
+    return mode.level(mode.vmemmap_level).size // V6_12.size
+
 
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE
 _OL, _RL = Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST
@@ -127,9 +149,10 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
     """Every scenario for a target: each order, each backing of the vmemmap, each story."""
     mode = target.mode
     middle = mode.levels[-2].shift - mode.page_shift
-    orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages if huge.size <= _LARGEST}
+    orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages}
+    orders |= {(mode.page_size // V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
     made = []
-    for order in sorted(orders | set(_ORDERS)):
+    for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
         name = format_short(1 << order << mode.page_shift)
         stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBOURS)
         if 1 << order << mode.page_shift == _LARGEST:
@@ -138,7 +161,8 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
             stories = _SINGLE[:1]
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED
-            if hosted and order != middle:
+            # where pages map the vmemmap, a machine's self-hosted pages lie within what would be the folio
+            if hosted and (order != middle or 2 << order > _described(mode)):
                 continue
             for title, places, prelude, steps, flip in _SELF_HOSTED if hosted else stories:
                 words = f"{name} {backing.value}: {title}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,12 +10,14 @@ import numpy as np
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine
 from hvolab.machine.gfp import Gfp
-from hvolab_kernel.stand_ins import Answer, StandIn
+from hvolab_kernel.stand_ins import Answer, Argument, StandIn
 from hvolab_unicorn.library import Registers
 
 from .placing import PlacedKernel
 
 _ZERO = int(Gfp.ZERO)
+#: Kernel: the static key that counts optimised folios, v6.12.
+_KEY = "hugetlb_optimize_vmemmap_key"
 
 
 class CannotAnswer(HvolabError):  # noqa: N818 - it says what the machine does, as KernelBug does
@@ -56,14 +58,31 @@ class Answers:
         self._page, self._pfn = pages.va, pages.pfn
         self._linear = machine.virt(0)
         self._shift = machine.target.mode.page_shift
+        kernel = self._placed.kernel
+        key = kernel.symbols.find(_KEY)
+        #: VA of what counts in the static key, in the kernel's own memory; None: it has no such key.
+        self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
+        #: What flushes were begun and not completed: first VA and the VA behind, or nothing for everything.
+        self.begun: list[tuple[int, int] | None] = []
 
-    def method(self, one: StandIn) -> Carried:
-        """What carries out a stand-in."""
-        act = ACTS[one.answer].__get__(self)
-        count = min(len(one.arguments), len(self._registers))
-        form = "".join(kind.form for kind in one.arguments[:count])
-        values = self._reader(self._registers[:count], form)
-        return lambda: act(one, *values())
+    def method(self, one: StandIn, registers: Sequence[int | None] | None = None) -> Carried:
+        """What carries out a stand-in, with its arguments in these registers; by default in those of a function's.
+
+        An argument that is in no register is 0.
+        """
+        act: Callable[..., int | None] = ACTS[one.answer].__get__(self)
+        pairs = tuple(zip(self._registers if registers is None else registers, one.arguments, strict=False))
+        form = "".join(kind.form for register, kind in pairs if register is not None)
+        values = self._reader([register for register, _ in pairs if register is not None], form)
+        if all(register is not None and type(kind) is Argument for register, kind in pairs):
+            return lambda: act(one, *values())
+        meant = [None if register is None else kind.value for register, kind in pairs]
+
+        def carried() -> int | None:
+            found = iter(values())
+            return act(one, *[0 if value is None else value(next(found)) for value in meant])
+
+        return carried
 
     # allocating
 
@@ -130,6 +149,33 @@ class Answers:
         self._machine.flush_tlb_all()
         self._caller.flush()
 
+    def flush_page_begun(self, _: StandIn, va: int) -> None:
+        """Note a page that this CPU forgets by itself; with the one noted last it is a range where it is the next."""
+        last = self.begun[-1] if self.begun else None
+        if last is not None and last[1] == va:
+            self.begun[-1] = (last[0], va + (1 << self._shift))
+        else:
+            self.begun.append((va, va + (1 << self._shift)))
+
+    def flush_all_begun(self, _: StandIn) -> None:
+        """Note that this CPU forgets everything by itself."""
+        self.begun.append(None)
+
+    def flushes_done(self, _: StandIn) -> None:
+        """Let every other CPU forget what this one was told to forget."""
+        begun, self.begun = self.begun, []
+        for pages in begun:
+            if pages is None:
+                self._machine.flush_tlb_all()
+            else:
+                self._machine.flush_tlb_kernel_range(*pages)
+
+    def key_stored(self, _: StandIn, address: int, value: int) -> None:
+        """Change the static key by what is about to be stored there."""
+        if address == self.key:
+            old = self._placed.read(address, 4)
+            self._machine.change_key(value - (old - (old >> 31 << 32)))
+
     def count_memmap(self, _: StandIn, delta: int) -> None:
         """Add to nr_memmap_pages."""
         self._machine.memmap_pages_add(delta)
@@ -171,6 +217,10 @@ ACTS: dict[Answer, Callable[..., int | None]] = {
     Answer.KEY_DOWN: Answers.key_down,
     Answer.FLUSH_RANGE: Answers.flush_range,
     Answer.FLUSH_ALL: Answers.flush_all,
+    Answer.FLUSH_PAGE_BEGUN: Answers.flush_page_begun,
+    Answer.FLUSH_ALL_BEGUN: Answers.flush_all_begun,
+    Answer.FLUSHES_DONE: Answers.flushes_done,
+    Answer.KEY_STORED: Answers.key_stored,
     Answer.COUNT_MEMMAP: Answers.count_memmap,
     Answer.COUNT_BOOT_MEMMAP: Answers.count_boot_memmap,
     Answer.COUNT_OTHER: Answers.nothing,

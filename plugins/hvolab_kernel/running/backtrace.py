@@ -24,8 +24,15 @@ def _after_riscv_call(code: bytes) -> bool:
     return whole & 0xFFF in {0x0EF, 0x0E7} or (half & 0xF07F == 0x9002 and half & 0xF80 != 0)
 
 
+def _after_arm64_call(code: bytes) -> bool:
+    """Whether the last of these bytes are a BL or BLR. Arm ARM C6.2."""
+    whole = int.from_bytes(code[-4:], "little")
+    return whole >> 26 == 0x25 or whole & 0xFFFFFC1F == 0xD63F0000
+
+
 _AFTER_CALL: Final[dict[str, Callable[[bytes], bool]]] = {
     "EM_X86_64": _after_x86_call,
+    "EM_AARCH64": _after_arm64_call,
     "EM_RISCV": _after_riscv_call,
 }
 _LOOKED_AT: Final = 8

@@ -34,7 +34,8 @@ class CallingConvention:
 
 
 #: System V ABI for x86-64, section 3.2; RISC-V calling convention; AAPCS64, section 6.
-#: Kernel: ASM_UD2 in arch/x86/include/asm/bug.h, __BUG_INSN in arch/riscv/include/asm/bug.h, BUG_BRK_IMM, v6.12.
+#: Kernel: ASM_UD2 in arch/x86/include/asm/bug.h, __BUG_INSN in arch/riscv/include/asm/bug.h, BUG_BRK_IMM in
+#: arch/arm64/include/asm/brk-imm.h, get_current() in arch/arm64/include/asm/current.h, v6.12.
 CONVENTIONS = {
     "EM_X86_64": CallingConvention(
         ("RDI", "RSI", "RDX", "RCX"),
@@ -44,6 +45,16 @@ CONVENTIONS = {
         b"\xc3",
         per_cpu="GS_BASE",
         bugs=((b"\x0f\x0b", "ud2"), (b"\xcc", "int3")),
+    ),
+    "EM_AARCH64": CallingConvention(
+        ("X0", "X1", "X2", "X3"),
+        "X0",
+        "PC",
+        "SP",
+        b"\xc0\x03\x5f\xd6",
+        link="X30",
+        current="SP_EL0",
+        bugs=((b"\x00\x00\x21\xd4", "brk #0x800"),),
     ),
     "EM_RISCV": CallingConvention(
         ("A0", "A1", "A2", "A3"),
@@ -64,7 +75,7 @@ def convention_of(machine: str) -> CallingConvention:
     if found is None:
         raise KernelImageError(
             f"the code of {machine} kernels cannot be run yet",
-            rule=f"hvolab runs {', '.join(CONVENTIONS)}: an {machine} kernel with HVO was not at hand to try it with",
+            rule=f"hvolab runs {', '.join(CONVENTIONS)}",
             remedy="its image can be read: hvolab image, hvolab disasm",
         )
     return found

@@ -10,14 +10,15 @@ from typing import Any, Final
 from hvolab.arch import Access, Fault
 from hvolab.machine import Machine
 from hvolab_kernel.bug_table import bug_table_of
+from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.stand_ins import PlacedStandIn, stand_ins_of
+from hvolab_kernel.stand_ins import Answer, PlacedStandIn, stand_ins_of
 from hvolab_unicorn import instance
 from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.library import Registers, call_at, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
 
-from .answers import Answers, CannotAnswer
+from .answers import Answers, CannotAnswer, Carried
 from .backtrace import return_addresses
 from .calling import convention_of
 from .disassembly import around
@@ -31,6 +32,8 @@ _INSTRUCTIONS, _PER_PAGE = 1 << 24, 1 << 14
 #: Warnings of one call before it is taken for a loop: so many for each page of the vmemmap, and some.
 _WARNINGS, _WARNINGS_PER_PAGE = 64, 4
 _WORD: Final = 8
+#: Kernel: static_key.enabled, an atomic_t, v6.12.
+_KEY_SIZE: Final = 4
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
 _SWITCH: Final = "vmemmap_optimize_enabled"
 _MASK: Final = (1 << 64) - 1
@@ -60,6 +63,7 @@ class KernelCpu:
     what lies outside HVO is answered by the machine, as the table of stand-ins says.
 
     placed        the kernel in its memory
+    inline        instructions of its HVO that the machine hears of
     instructions  number of them after which a call is stopped (default: far more than any that comes to its end)
     """
 
@@ -91,6 +95,10 @@ class KernelCpu:
         self.stand_ins = stand_ins_of(kernel)
         for one in self.stand_ins:
             self._hook(one)
+        self.inline = inline_of(kernel)
+        for instruction in self.inline:
+            registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
+            self._answer_at(instruction.va, self._answers.method(instruction.stand_in, registers), begins=False)
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
@@ -124,18 +132,39 @@ class KernelCpu:
         """Forget every translation of this CPU."""
         self._uc.ctl(*self._flush)
 
+    @property
+    def inline_ceiling(self) -> int | None:
+        """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
+        if not any(one.stand_in.answer is Answer.FLUSHES_DONE for one in self.inline):
+            return None
+        mode = self.machine.target.mode
+        return self._vcpu.part.ceiling(mode) * mode.page_size
+
     def switch(self) -> None:
         """Put HVO's switch where the machine has it."""
         self._state.switched = self.machine.optimize_enabled
         if self._switch is not None:
             self.placed.write(self._switch, 1, int(self._state.switched))
 
+    def _count_key(self) -> None:
+        """Let the kernel's static key count what the machine's does: where it is inline it is raised from 0 up only."""
+        if self._answers.key is not None:
+            self.placed.write(self._answers.key, _KEY_SIZE, self.machine.key % (1 << 8 * _KEY_SIZE))
+
     # stand-ins
 
     def _hook(self, one: PlacedStandIn) -> None:
         """Answer for a function at its entry, where an instruction that returns stands in for its code."""
         self.placed.replace(one.va, self._convention.back)
-        answer, state, machine = self._answers.method(one.stand_in), self._state, self.machine
+        self._answer_at(one.va, self._answers.method(one.stand_in), begins=True)
+
+    def _answer_at(self, va: int, answer: Carried, *, begins: bool) -> None:
+        """Answer before the instruction at ``va`` is carried out.
+
+        begins  whether a block of instructions begins there, as where a function does: hooks for blocks leave the
+                counting of instructions cheap, while each hook for an instruction is looked at for all of them
+        """
+        state, machine = self._state, self.machine
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
 
@@ -150,7 +179,7 @@ class KernelCpu:
                 state.problem = problem
                 stop()
 
-        self._callbacks.append(call_at(self._uc, one.va, entered))
+        self._callbacks.append(call_at(self._uc, va, entered, block=begins))
 
     def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
         """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
@@ -186,9 +215,11 @@ class KernelCpu:
         self._state.problem = None
         self.findings = []
         self._warned.clear()
+        self._answers.begun.clear()
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
+        self._count_key()
         top = self._top
         if self._link is None:
             top -= _WORD
@@ -202,6 +233,8 @@ class KernelCpu:
         if self._state.problem is None and not failure and self._exceptions.number is None:
             at = uc.reg_read(self._counter)
             if at == self._exit:
+                if self._answers.begun:
+                    self.findings.append("TLB flushes were begun, and no barrier completed them")
                 result = uc.reg_read(self._result)
                 return Outcome(function, Ending.RETURNED, result, findings=self._found())
         return self._ended(function, failure)
@@ -230,7 +263,8 @@ class KernelCpu:
     def _behind_warning(self, failure: str) -> int | None:
         """Where the CPU goes on behind a WARN() that it stands at, which is noted; None where it stands at none.
 
-        Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, v6.12.
+        Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, bug_brk_handler()
+        in arch/arm64/kernel/traps.c, v6.12.
         """
         number = self._exceptions.number
         if self._state.problem is not None or number in self._family.page_faults or (number is None and not failure):

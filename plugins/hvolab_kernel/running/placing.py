@@ -16,7 +16,7 @@ from hvolab.arch import Level, LinearOrigin, PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import Placement, Word, initial_words
+from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of
 from hvolab_kernel.kernel import Kernel
 
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
@@ -27,6 +27,7 @@ _ALIGNMENT = 2 << 20
 #: has between init text and the end of init data are the long forms of static_cpu_has().
 _TEXT = {
     "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__init_end")),
+    "EM_AARCH64": (("_text", "_etext"),),
     "EM_RISCV": (("_start", "_etext"),),
 }
 #: Architecture of unicorn for the machine that an ELF file names.
@@ -92,29 +93,34 @@ class PlacedKernel:
                 where=self.kernel.image.release,
                 remedy="name an image of the machine's architecture",
             )
+        modes = modes_of(self.kernel, machine.target.architecture.modes)
+        if machine.target.mode.name not in {mode.name for mode in modes}:
+            raise UsageError(
+                f"this kernel does not run in the mode {machine.target.mode.name}",
+                where=self.kernel.image.release,
+                rule="it is built for one base page and one width of VA",
+                remedy=f"choose --mode {modes[0].name}" if modes else "hvolab declares no mode that it would run in",
+            )
 
     # memory
 
     def _new_table(self, level: Level) -> int:
         """PA of an empty table."""
-        self._next_table += level.table_bytes
+        pa = -(-self._next_table // level.table_bytes) * level.table_bytes
+        self._next_table = pa + level.table_bytes
         if self._next_table > self.memory.base + self.memory.size:
             raise KernelImageError(
                 f"the image has {self.kernel.image.memory_size} bytes, more than can be mapped",
                 where=self.kernel.image.release,
                 rule=f"there is room for {_TABLES} bytes of page tables",
             )
-        return self._next_table - level.table_bytes
+        return pa
 
     def _map(self, machine: Machine) -> None:
         """Map the image and what is behind it, by single pages: text can be executed only, all else only accessed."""
         mode, memory, tables = self._target.mode, self.memory, self.tables
-        top, last = mode.levels[0], mode.last
-        there = machine.memory.word_view(machine.tables.root, top.entries)
-        memory.word_view(self.root, top.entries)[:] = there
-        # the machine's guest text is below the same entry: the kernel's code has no use for it
-        memory.write_word(self.root + top.index(self.image.va) * top.entry_bytes, mode.format.empty(top.name))
-        step = mode.levels[-2].size
+        self._share(machine)
+        last, step = mode.last, mode.levels[-2].size
         executable = self._text_pages()
         for va in range(self.image.va, self.data.end, step):
             count = min(last.entries, (self.data.end - va) >> mode.page_shift)
@@ -125,6 +131,30 @@ class PlacedKernel:
             text = executable[first - memory.first_pfn : first - memory.first_pfn + count]
             entries[text] = self._target.page_entries(pfns[text], PgprotRole.KERNEL_EXEC)
             memory.word_view(tables.find(va).slot, count)[:] = entries
+
+    def _share(self, machine: Machine) -> None:
+        """Take the machine's tables, but for those on the way to the image, down to where nothing else is below.
+
+        What the machine has there is its guest text, for which the kernel's code has no use.
+        """
+        mode, memory, va = self._target.mode, self.memory, self.image.va
+        pages, described = machine.struct_pages, machine.vmemmap
+        ranges = (
+            (mode.direct_map_base, mode.direct_map_base + machine.memory.size),
+            (pages.va(described[0][0]), pages.va(described[-1][1])),
+        )
+        ours = self.root
+        for depth, step in enumerate(machine.tables.walk(va)):
+            level, index = step.level, step.level.index(va)
+            theirs = machine.memory.word_view(step.slot - index * level.entry_bytes, level.entries)
+            memory.word_view(ours, level.entries)[:] = theirs
+            slot = ours + index * level.entry_bytes
+            prefix = va >> level.shift
+            if not any(first >> level.shift <= prefix <= (end - 1) >> level.shift for first, end in ranges):
+                memory.write_word(slot, mode.format.empty(level.name))
+                return
+            ours = self._new_table(mode.levels[depth + 1])
+            memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
 
     def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which pages from the image's base on are text."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hvolab.arch import Target
-from hvolab.machine import CpuMaker
+from hvolab.hvo import Hvo, HvoEngine
+from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
@@ -24,11 +26,17 @@ def target_of(name: str) -> Target:
     return registry().architecture(architecture).select(mode)
 
 
-def prepare(target: Target, meta: dict[str, Any], run: dict[str, Any], cpu: CpuMaker | None = None) -> Laboratory:
-    """The memory that a run starts from, when it does not go on from the run before; ``cpu`` makes CPUs for it."""
+def prepare(
+    target: Target,
+    meta: dict[str, Any],
+    run: dict[str, Any],
+    cpu: CpuMaker | None = None,
+    engine: Callable[[Machine], HvoEngine] = Hvo,
+) -> Laboratory:
+    """The memory that a run starts from, when it does not go on from the run before; with what CPUs and engine."""
     name, pfns = run["scenario"], [int(pfn, 16) for pfn in run["folios"]]
     first = (int(meta["ram_base"], 16) >> target.mode.page_shift) + FIRST_FOLIO_OFFSET
-    lab = Laboratory(target, meta, pfns, run["order"], boot="boot" in name, cpu=cpu)
+    lab = Laboratory(target, meta, pfns, run["order"], boot="boot" in name, cpu=cpu, engine=engine)
     machine = lab.machine
     if name.startswith("single-presplit"):
         lab.fill(first + 512, meta)
@@ -83,7 +91,9 @@ def check(lab: Laboratory, run: dict[str, Any]) -> list[str]:
     return [f"{where}: {key}: {seen[key]} != {expected[key]}" for key in expected if seen[key] != expected[key]]
 
 
-def departures_of(name: str, cpu: CpuMaker | None = None, every: int = 1) -> list[str]:
+def departures_of(
+    name: str, cpu: CpuMaker | None = None, every: int = 1, *, engine: Callable[[Machine], HvoEngine] = Hvo
+) -> list[str]:
     """Where the engine departs from a kernel in its runs, or in one of so many and those that go on from it."""
     trace, target = load(name), target_of(name)
     assert len(trace["scenarios"]) == 272
@@ -92,7 +102,7 @@ def departures_of(name: str, cpu: CpuMaker | None = None, every: int = 1) -> lis
     for run in trace["scenarios"]:
         if not run["scenario"].endswith(_CONTINUES):
             number += 1
-            lab = None if number % every else prepare(target, trace["meta"], run, cpu)
+            lab = None if number % every else prepare(target, trace["meta"], run, cpu, engine)
         departures += [] if lab is None else check(lab, run)
     return departures
 

@@ -11,17 +11,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from hvolab.arch import Target
 from hvolab.cli.app import build_app
 from hvolab.errors import UsageError
 from hvolab.hvo import V6_12, V6_12_117
 from hvolab.machine import VmemmapBacking
 from hvolab.plugin import registry
+from hvolab.units import format_short
 from hvolab_kernel.comparison import Comparer, Operation, Scenario, Step, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.calls import in_words
 from hvolab_kernel.comparison.choosing import chosen_scenarios
 from hvolab_kernel.comparison.comparing import Case, cases_of
 from hvolab_kernel.comparison.forms import form_of
 from hvolab_kernel.comparison.scenarios import Place
+from hvolab_kernel.features import features_of
+from hvolab_kernel.initial_state import modes_of
 from hvolab_kernel.kernel import Kernel
 from tests.kernel_images import images_directory
 
@@ -30,17 +34,29 @@ pytest.importorskip("unicorn")
 MODES = [("x86_64-6.12", "4-level"), ("x86_64-6.12", "5-level")] + [
     ("riscv64-6.12", mode) for mode in ("Sv39", "Sv48", "Sv57")
 ]
+#: An arm64 image runs in the one mode that it is built for.
+MODES += [
+    ("arm64-6.12-hvo", "4K-48bit"),
+    ("arm64-6.12-hvo-plain", "4K-48bit"),
+    ("arm64-6.12.107-hvo", "4K-48bit"),
+    ("arm64-6.12-hvo-16K", "16K-48bit"),
+    ("arm64-6.12-hvo-64K", "64K-48bit"),
+]
 EACH_MODE = pytest.mark.parametrize(("real_kernel", "mode"), MODES, indirect=["real_kernel"])
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
-#: Stories that between them take every path of HVO's code, and a few seconds.
-QUICK = ("2M boot: optimise", "2M buddy: batch", "2M buddy: restore beside", "32M boot: optimise", "2M self-hosted")
+#: Stories of a leaf's huge page that between them take every path of HVO's code, and a few seconds.
+QUICK = ("boot: optimise", "buddy: batch", "buddy: restore beside", "self-hosted")
+#: The same is tried with a huge page of so many leaves.
+CONTIGUOUS = 16
 FOLIOS = (Place(), Place(0, 1), Place(0, 2), Place(1), Place(2, 5))
 
 
 def test_every_scenario_has_a_name_of_its_own_and_names_folios_that_it_has() -> None:
-    for name in ("x86_64", "riscv", "arm64"):
-        scenarios = scenarios_of(registry().architecture(name).select())
+    targets = [registry().architecture(name).select() for name in ("x86_64", "riscv", "arm64")]
+    for target in (*targets, *(registry().architecture("arm64").select(mode) for mode in ("16K-48bit", "64K-48bit"))):
+        scenarios = scenarios_of(target)
         assert len({one.name for one in scenarios}) == len(scenarios)
+        assert any("batch" in one.name for one in scenarios)
         for one in scenarios:
             assert all(at < len(one.places) for step in (*one.prelude, *one.steps) for at in step.folios)
 
@@ -56,11 +72,20 @@ def test_allocations_fail_one_by_one_from_each_on_and_in_pairs() -> None:
     assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
 
 
+def quick(target: Target) -> list[Scenario]:
+    """The quick stories, and optimising a larger page: those of them that a mode has."""
+    leaf = target.mode.levels[-2].size
+    wanted = (*(f"{format_short(leaf)} {story}" for story in QUICK), f"{format_short(CONTIGUOUS * leaf)} {QUICK[0]}")
+    return [one for one in scenarios_of(target) if one.name.startswith(wanted)]
+
+
 @pytest.mark.slow
 @EACH_MODE
 def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None:
+    target = target_of(real_kernel)
+    assert mode in {one.name for one in modes_of(real_kernel, target.architecture.modes)}
     target = target_of(real_kernel, mode)
-    result = compare(Comparer(target, real_kernel), chosen_scenarios(target, QUICK))
+    result = compare(Comparer(target, real_kernel), quick(target))
     assert result.cases > 100
     assert [one.as_dict() for one in result.disagreements] == []
 
@@ -72,6 +97,24 @@ def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, 
     target = target_of(real_kernel, mode)
     result = compare(Comparer(target, real_kernel), [one for one in scenarios_of(target) if not one.gigantic])
     assert [one.as_dict() for one in result.disagreements] == []
+
+
+@pytest.mark.slow
+def test_an_image_that_the_caller_gives_agrees(given_kernel: Kernel) -> None:
+    features = features_of(given_kernel)
+    if features.generation != "6.12":
+        pytest.skip(f"{given_kernel.image.release}: {features.summary}")
+    target = target_of(given_kernel)
+    result = compare(Comparer(target, given_kernel), quick(target))
+    assert [one.as_dict() for one in result.disagreements] == []
+
+
+@pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo-64K"], indirect=True)
+def test_an_arm64_kernel_runs_in_no_mode_but_its_own(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel, "4K-48bit")
+    with pytest.raises(UsageError, match="does not run in the mode 4K-48bit") as told:
+        Comparer(target, real_kernel).run(Case(scenarios_of(target)[0]))
+    assert told.value.remedy == "choose --mode 64K-48bit"
 
 
 @pytest.mark.slow
@@ -111,7 +154,7 @@ def comparers() -> dict[str, Comparer]:
     return {}
 
 
-@pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
+@pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo"], indirect=True)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(STEPS, min_size=1, max_size=8),

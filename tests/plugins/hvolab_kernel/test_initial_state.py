@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab.plugin import registry
+from hvolab_kernel.comparison import target_of
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import SURROUNDINGS, Placement, initial_words
+from hvolab_kernel.initial_state import SURROUNDINGS, Placement, initial_words, modes_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.reading import read_kernel
 from tests.plugins.hvolab_kernel.made_up_kernels import HVO_6_12, MadeUp, addresses, flat_image
@@ -32,6 +34,34 @@ def test_a_variable_that_is_needed_and_not_there_is_refused() -> None:
     kernel = read_kernel(flat_image(MadeUp("EM_AARCH64")), "here")
     with pytest.raises(KernelImageError, match="the kernel has no memstart_addr, which boot writes for"):
         initial_words(kernel, FOUR_LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("page_size", "more", "modes"),
+    [
+        (0x1000, (), ["4K-48bit"]),
+        (0x1000, ("vabits_actual",), ["4K-52bit"]),
+        (0x4000, (), ["16K-48bit"]),
+        (0x10000, (), ["64K-48bit"]),
+        (0x2000, (), []),
+    ],
+)
+def test_an_arm64_kernel_runs_in_the_mode_that_it_is_built_for(
+    page_size: int, more: tuple[str, ...], modes: list[str]
+) -> None:
+    between = tuple(f"between_{number}" for number in range(page_size // 64 - 1))
+    symbols = (*HVO_6_12, "reserved_pg_dir", *between, "swapper_pg_dir", *more)
+    kernel = read_kernel(flat_image(MadeUp("EM_AARCH64", symbols=symbols)), "here")
+    arm64 = registry().architecture("arm64")
+    assert [mode.name for mode in modes_of(kernel, arm64.modes)] == modes
+    assert target_of(kernel).mode.name == (modes or [arm64.modes[0].name])[0]
+
+
+def test_kernels_that_find_their_mode_at_boot_run_in_all() -> None:
+    kernel = read_kernel(flat_image(MadeUp("EM_RISCV")), "here")
+    riscv = registry().architecture("riscv")
+    assert modes_of(kernel, riscv.modes) == riscv.modes
+    assert modes_of(read_kernel(flat_image(MadeUp("EM_AARCH64")), "here"), riscv.modes) == ()
 
 
 @pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x"], indirect=True)

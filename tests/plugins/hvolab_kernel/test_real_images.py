@@ -52,6 +52,8 @@ def test_an_old_x86_kernel_has_its_per_cpu_data_at_zero(real_kernel: Kernel) -> 
         ("x86_64-6.1", "6.1"),
         ("x86_64-6.12", "6.12"),
         ("riscv64-6.12", "6.12"),
+        ("arm64-6.12-hvo", "6.12"),
+        ("arm64-6.12-hvo-plain", "6.12"),
         ("x86_64-7.x", "7.x"),
         ("riscv64-7.x", "7.x"),
         ("arm64-6.12", None),
@@ -65,7 +67,7 @@ def test_features_name_the_generation(real_kernel: Kernel, generation: str | Non
     assert found.summary.startswith("it has no HVO" if generation is None else f"it has HVO as {generation} has it")
 
 
-@of("arm64-6.12", "arm64-7.x", "riscv64-6.12", "riscv64-7.x", "x86_64-6.12")
+@of("arm64-6.12", "arm64-6.12-hvo", "arm64-7.x", "riscv64-6.12", "riscv64-7.x", "x86_64-6.12")
 def test_pointers_in_the_image_point_at_what_the_kernel_means(real_kernel: Kernel) -> None:
     kernel = real_kernel
     pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
@@ -96,6 +98,13 @@ def test_riscv_stores_entries_where_it_was_told_to(real_kernel: Kernel) -> None:
 def test_arm64_publishes_an_entry_that_it_stores(real_kernel: Kernel) -> None:
     stores = list_function(real_kernel, "vmemmap_pte_populate").stores
     assert any("dsb ishst; isb follows" in line.stores_entry for line in stores)
+
+
+@of("arm64-6.12-hvo", "arm64-6.12-hvo-plain", "arm64-6.12-hvo-16K", "arm64-6.12-hvo-64K")
+def test_arm64_stores_entries_where_it_was_told_to(real_kernel: Kernel) -> None:
+    for name in ("vmemmap_remap_pte", "vmemmap_restore_pte"):
+        stores = list_function(real_kernel, name).stores
+        assert any("where the parameter pte_t *pte points" in line.stores_entry for line in stores)
 
 
 @of(*WITH_HVO)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import weakref
 
-import numpy as np
 import pytest
 
+from hvolab.arch import PageFault
 from hvolab.errors import HvolabError, KernelBug, UsageError
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hugetlb.hstate import size_to_hstate
@@ -14,30 +14,48 @@ from hvolab.hvo import V6_12_117, Hvo
 from hvolab.invariants import Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, lists
 from hvolab.plugin import registry
-from hvolab.trace import Event, Warned
+from hvolab.trace import Event, KeyChanged, RangeFlushed, Warned
 from hvolab_kernel import make_engine
+from hvolab_kernel.bug_table import bug_table_of
+from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.forms import form_of
+from hvolab_kernel.inline import inline_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import Ending, KernelCpu, KernelHvo
+from hvolab_kernel.stand_ins import Answer
+from hvolab_unicorn.library import translate
 
 pytest.importorskip("unicorn")
 
+EACH = pytest.mark.parametrize(
+    "real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True
+)
 BOTH = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
+ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True)
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
-ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_RISCV": "riscv"}
 SIZE = 2 << 20
+NOP = bytes.fromhex("1f2003d5")
 
 
 def machine_for(kernel: Kernel, mode: str | None = None) -> Machine:
-    target = registry().architecture(ARCHITECTURES[kernel.image.machine]).select(mode)
-    return build_machine(target, MachineSpec(memory=512 << 20))
+    return build_machine(target_of(kernel, mode), MachineSpec(memory=512 << 20))
 
 
 def huge_pages(machine: Machine) -> Hstate:
     return size_to_hstate(hstates(machine), SIZE)
 
 
-@BOTH
+def unoptimised(machine: Machine) -> tuple[Hstate, int]:
+    """A free huge page that is not optimised, of a machine whose switch is on."""
+    pool = Pool(machine, huge_pages(machine), Hvo(machine))
+    machine.optimize_enabled = False
+    pool.set_max_huge_pages(1)
+    machine.optimize_enabled = True
+    (folio,) = pool.free_folios()
+    return pool.h, folio
+
+
+@EACH
 def test_a_pool_grows_and_shrinks_on_the_kernels_code_and_leaves_the_engines_bytes(real_kernel: Kernel) -> None:
     left = []
     for make in (lambda m: Hvo(m, form=form_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
@@ -49,15 +67,16 @@ def test_a_pool_grows_and_shrinks_on_the_kernels_code_and_leaves_the_engines_byt
             assert machine.key == 70
             assert not check(machine, [pool])
             pool.set_max_huge_pages(0)
-        assert not monitor.findings
+        broken = {finding.rule for finding in monitor.findings}  # on arm64 live entries are replaced, as declared
+        assert all(finding.declared for finding in monitor.findings)
         assert not check(machine, [pool])
         assert isinstance(machine.frames, FrameAllocator)
-        left.append((machine.counters, machine.frames.free_frames, machine.tables.frames(machine.struct_pages.base, 9)))
-    assert left[0][:2] == left[1][:2]
-    assert np.array_equal(left[0][2], left[1][2])
+        mapped = machine.tables.frames(machine.struct_pages.base, 9).tolist()
+        left.append((machine.counters, machine.frames.free_frames, mapped, broken))
+    assert left[0] == left[1]
 
 
-@BOTH
+@EACH
 def test_a_fault_is_the_architectures_with_the_function_and_those_that_called_it(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     cpu = KernelHvo(machine, real_kernel).kernel_cpu
@@ -72,7 +91,7 @@ def test_a_fault_is_the_architectures_with_the_function_and_those_that_called_it
         outcome.required()
 
 
-@BOTH
+@EACH
 def test_a_corrupt_list_ends_at_the_kernels_own_bug(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     hvo = KernelHvo(machine, real_kernel)
@@ -85,14 +104,17 @@ def test_a_corrupt_list_ends_at_the_kernels_own_bug(real_kernel: Kernel) -> None
     lists.init(machine.cpus[0], head)
     machine.cpus[0].store_word(head, second + lru)  # but nothing leads back
     machine.cpus[0].store_word(second + lru, first + lru)
-    with pytest.raises(KernelBug, match=r"ran into a BUG\(\) at .*: (ud2|c?\.?ebreak)"):
+    # the kernels of arm64 are built without BUG_ON_DATA_CORRUPTION: they warn, again and again, as this list has no end
+    warns = real_kernel.image.machine == "EM_AARCH64" and bug_table_of(real_kernel).known
+    ending = r"after [\d,]+ warnings" if warns else r"ran into a BUG\(\) at .*: (ud2|c?\.?ebreak|brk #0x800)"
+    with pytest.raises(KernelBug, match=ending):
         hvo.restore_folios(pool.h, head, pool.new_list(1))
     assert hvo.last is not None
-    assert hvo.last.ending is Ending.BUG
+    assert hvo.last.ending is (Ending.STUCK if warns else Ending.BUG)
     assert any("hugetlb_vmemmap_restore_folios" in frame for frame in hvo.last.backtrace)
 
 
-@BOTH
+@EACH
 def test_a_loop_that_does_not_end_is_stopped_by_count_at_the_same_instruction_each_time(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     machine.optimize_enabled = False
@@ -203,7 +225,7 @@ def test_a_warning_of_hvos_is_told_with_those_that_called(real_kernel: Kernel) -
     assert not hvo.folio_optimized(folio)
 
 
-@BOTH
+@EACH
 def test_what_nobody_can_answer_for_stops_the_call_and_what_is_printed_is_noted(real_kernel: Kernel) -> None:
     cpu = KernelCpu(machine_for(real_kernel), real_kernel)
     outcome = cpu.call("panic")
@@ -238,7 +260,7 @@ def test_the_kind_of_engine_asks_for_an_image() -> None:
         registry().engine("none")
 
 
-@BOTH
+@EACH
 def test_what_6_12_117_restores_is_no_tail_where_a_page_of_vmemmap_begins(real_kernel: Kernel) -> None:
     if form_of(real_kernel) is not V6_12_117:
         pytest.skip("this kernel resets the struct pages that it restores")
@@ -253,3 +275,70 @@ def test_what_6_12_117_restores_is_no_tail_where_a_page_of_vmemmap_begins(real_k
     pages = machine.target.mode.page_size // machine.struct_pages.layout.size
     for tail in range(pages, 1 << pool.h.order, pages):
         assert any(what.startswith(f"tail {tail} of folio") and "does not point to its head" in what for what in broken)
+
+
+@ARM64
+def test_flushes_by_instructions_reach_every_cpu_and_are_told_as_the_functions_are(real_kernel: Kernel) -> None:
+    machine = build_machine(target_of(real_kernel), MachineSpec(memory=512 << 20, cpus=2))
+    h, folio = unoptimised(machine)
+    tail = folio + machine.target.mode.page_size
+    for cpu in machine.cpus:
+        cpu.store_word(tail, cpu.load_word(tail))  # each holds a translation that can be written through
+    hvo = KernelHvo(machine, real_kernel)
+    told: list[Event] = []
+    with machine.trace.listen(told.append):
+        hvo.optimize_folio(h, folio)
+    assert hvo.folio_optimized(folio)
+    size, leaf = machine.target.mode.page_size, machine.target.mode.levels[-2].size
+    flushed = [(one.start, one.end) for one in told if isinstance(one, RangeFlushed)]
+    block = folio // leaf * leaf
+    assert flushed == [(block, block + leaf), (folio, folio + hvo.sizes(h).pages * size)]
+    assert [one.delta for one in told if isinstance(one, KeyChanged)] == [1]
+    assert hvo.last is not None
+    assert hvo.last.findings == ()
+    for cpu in machine.cpus:
+        with pytest.raises(PageFault):
+            cpu.store_word(tail, 0)
+
+
+@ARM64
+@pytest.mark.parametrize("carried_out", [True, False], ids=["carried out", "left out"])
+def test_the_cpu_that_runs_the_code_flushes_by_the_instructions_themselves(
+    real_kernel: Kernel, *, carried_out: bool
+) -> None:
+    machine = machine_for(real_kernel)
+    h, folio = unoptimised(machine)
+    before = machine.tables.frame_of(folio)
+    hvo = KernelHvo(machine, real_kernel)
+    for one in hvo.kernel_cpu.inline:
+        if not carried_out and one.stand_in.function.startswith("tlbi"):
+            hvo.kernel_cpu.placed.replace(one.va, NOP)
+    hvo.optimize_folio(h, folio)
+    after = machine.tables.frame_of(folio)
+    assert after != before
+    pa = translate(hvo.kernel_cpu._uc, folio, protection=1)  # it has read the head before that moved
+    assert pa is not None
+    assert pa >> machine.target.mode.page_shift == (after if carried_out else before)
+
+
+@EACH
+def test_the_kernels_static_key_counts_from_where_the_machines_is(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    h, folio = unoptimised(machine)
+    hvo = KernelHvo(machine, real_kernel)
+    Hvo(machine, form=form_of(real_kernel)).optimize_folio(h, folio)  # of which the kernel's own key knows nothing
+    assert hvo.restore_folio(h, folio) == 0
+    assert machine.key == 0
+    hvo.optimize_folio(h, folio)
+    assert machine.key == 1
+
+
+@ARM64
+def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = tuple(one for one in inline_of(real_kernel) if one.stand_in.answer is not Answer.FLUSHES_DONE)
+    monkeypatch.setattr("hvolab_kernel.running.kernel_cpu.inline_of", lambda _: without)
+    machine = machine_for(real_kernel)
+    hvo = KernelHvo(machine, real_kernel)
+    hvo.optimize_folio(*unoptimised(machine))
+    assert hvo.last is not None
+    assert hvo.last.findings == ("TLB flushes were begun, and no barrier completed them",)
