@@ -64,21 +64,22 @@ def address_of(context: Any) -> int:
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None)
 
 
-def call_at(uc: Any, va: int, hear: Callable[[], None], *, block: bool = True) -> object:
+def call_at(uc: Any, va: int, hear: Callable[[], None], *, inside: bool = False) -> object:
     """Have ``hear`` called whenever the emulator comes to a block of instructions that begins at ``va``.
 
-    block  whether it is one that begins there; else any instruction is heard of, which is slower for all of them
+    inside  also where the instruction at ``va`` stands within a block
+
     It has to catch whatever it raises. The emulator does not hold what is given here: its owner must, as long as it
     runs. Through the Python interface a call passes two functions more, which take as long as a short answer.
     Raises EmulatorError where the emulator refuses.
     """
-    library = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib
+    library, kinds = importlib.import_module("unicorn.unicorn_py3.unicorn").uclib, unicorn().unicorn_const
     callback = _BLOCK_CALLBACK(hear)
     handle = ctypes.c_size_t()
     status = library.uc_hook_add(
         uc._uch,  # noqa: SLF001 - as above
         ctypes.cast(ctypes.byref(handle), library.uc_hook_add.argtypes[1]),
-        unicorn().unicorn_const.UC_HOOK_BLOCK if block else unicorn().unicorn_const.UC_HOOK_CODE,
+        kinds.UC_HOOK_CODE if inside else kinds.UC_HOOK_BLOCK,
         ctypes.cast(callback, ctypes.c_void_p),
         None,
         ctypes.c_uint64(va),

@@ -287,10 +287,10 @@ class Bed:
         h = HugePage(order)
         result, calls = self.engine.carry_out(step, h, folios)
         ours = result, calls if self._ceiling is None else as_inlined(calls, self._ceiling)
-        theirs = self.kernel.carry_out(step, h, folios)
+        kernels = self.kernel.carry_out(step, h, folios)
         last = self._kernel_hvo.last
         self._spoilt |= last is not None and (not last.returned or bool(last.findings))
-        return ours, theirs
+        return ours, kernels
 
     def pfn(self, scenario: Scenario, place: Place) -> int:
         """The head PFN of a scenario's folio at a place; raises MachineError where the machine has none."""

@@ -65,24 +65,30 @@ class Answers:
         #: What flushes were begun and not completed: first VA and the VA behind, or nothing for everything.
         self.begun: list[tuple[int, int] | None] = []
 
-    def method(self, one: StandIn, registers: Sequence[int | None] | None = None) -> Carried:
-        """What carries out a stand-in, with its arguments in these registers; by default in those of a function's.
-
-        An argument that is in no register is 0.
-        """
+    def method(self, one: StandIn) -> Carried:
+        """What carries out a stand-in for a function."""
         act: Callable[..., int | None] = ACTS[one.answer].__get__(self)
-        pairs = tuple(zip(self._registers if registers is None else registers, one.arguments, strict=False))
-        form = "".join(kind.form for register, kind in pairs if register is not None)
-        values = self._reader([register for register, _ in pairs if register is not None], form)
-        if all(register is not None and type(kind) is Argument for register, kind in pairs):
-            return lambda: act(one, *values())
-        meant = [None if register is None else kind.value for register, kind in pairs]
+        count = min(len(one.arguments), len(self._registers))
+        values = self._values(self._registers[:count], one.arguments)
+        return lambda: act(one, *values())
+
+    def inline(self, one: StandIn, registers: Sequence[int | None]) -> Carried:
+        """What carries out a stand-in for an instruction, with its arguments in these registers; None: it is 0."""
+        act: Callable[..., int | None] = ACTS[one.answer].__get__(self)
+        held = [
+            (register, kind) for register, kind in zip(registers, one.arguments, strict=True) if register is not None
+        ]
+        values = self._values([register for register, _ in held], [kind for _, kind in held])
 
         def carried() -> int | None:
-            found = iter(values())
-            return act(one, *[0 if value is None else value(next(found)) for value in meant])
+            read = iter(values())
+            arguments = zip(registers, one.arguments, strict=True)
+            return act(one, *[0 if register is None else kind.value(next(read)) for register, kind in arguments])
 
         return carried
+
+    def _values(self, registers: Sequence[int], kinds: Sequence[Argument]) -> Callable[[], tuple[int, ...]]:
+        return self._reader(registers, "".join(kind.form for kind in kinds[: len(registers)]))
 
     # allocating
 

@@ -98,7 +98,8 @@ class KernelCpu:
         self.inline = inline_of(kernel)
         for instruction in self.inline:
             registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
-            self._answer_at(instruction.va, self._answers.method(instruction.stand_in, registers), begins=False)
+            answer = self._answers.inline(instruction.stand_in, registers)
+            self._answer_at(instruction.va, answer, inside=True)
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
@@ -156,14 +157,10 @@ class KernelCpu:
     def _hook(self, one: PlacedStandIn) -> None:
         """Answer for a function at its entry, where an instruction that returns stands in for its code."""
         self.placed.replace(one.va, self._convention.back)
-        self._answer_at(one.va, self._answers.method(one.stand_in), begins=True)
+        self._answer_at(one.va, self._answers.method(one.stand_in))
 
-    def _answer_at(self, va: int, answer: Carried, *, begins: bool) -> None:
-        """Answer before the instruction at ``va`` is carried out.
-
-        begins  whether a block of instructions begins there, as where a function does: hooks for blocks leave the
-                counting of instructions cheap, while each hook for an instruction is looked at for all of them
-        """
+    def _answer_at(self, va: int, answer: Carried, *, inside: bool = False) -> None:
+        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins."""
         state, machine = self._state, self.machine
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
@@ -179,7 +176,7 @@ class KernelCpu:
                 state.problem = problem
                 stop()
 
-        self._callbacks.append(call_at(self._uc, va, entered, block=begins))
+        self._callbacks.append(call_at(self._uc, va, entered, inside=inside))
 
     def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
         """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
@@ -214,8 +211,8 @@ class KernelCpu:
         self._exceptions.clear()
         self._state.problem = None
         self.findings = []
-        self._warned.clear()
         self._answers.begun.clear()
+        self._warned.clear()
         uc.context_restore(self._clean)
         self.flush()
         self.switch()
@@ -274,7 +271,7 @@ class KernelCpu:
         code = self._trap(at)[0]
         if entry is None or not entry.warning or not code or self._warned.total() == self._most_warnings:
             return None
-        backtrace = self._backtrace(self._uc.reg_read(self._stack))
+        backtrace = self._backtrace(at, self._uc.reg_read(self._stack))
         source = f" ({entry.source})" if entry.source else ""
         warning = " < ".join((f"WARN at {self.kernel.describe(at)}{source}", *backtrace))
         if warning not in self._warned:
@@ -317,7 +314,7 @@ class KernelCpu:
             place=self.kernel.describe(at),
             what=what,
             fault=fault,
-            backtrace=(self.kernel.describe(at), *self._backtrace(stack)),
+            backtrace=(self.kernel.describe(at), *self._backtrace(at, stack)),
             disassembly=around(self.kernel, at),
             findings=self._found(),
         )
@@ -355,12 +352,17 @@ class KernelCpu:
             return Ending.STUCK, f"it was stopped after {self._most_warnings:,} warnings"
         return Ending.BUG, f"{name}, {entry.source}" if entry.source else name
 
-    def _backtrace(self, stack: int) -> tuple[str, ...]:
+    def _backtrace(self, at: int, stack: int) -> tuple[str, ...]:
         placed = self.placed
         if not placed.stack.va <= stack <= placed.stack.end:
             return ("the stack pointer is not in the stack",)
         size = self._top - stack
         words = placed.memory.word_view(placed.pa(stack & -_WORD), max(0, size) // _WORD).tolist()
         if self._link is not None:
-            words.insert(0, self._uc.reg_read(self._link))
+            link = self._uc.reg_read(self._link)
+            if self._function(link) != self._function(at):  # else it is behind a call of this function that has ended
+                words.insert(0, link)
         return return_addresses(self.kernel, words)
+
+    def _function(self, va: int) -> str:
+        return self.kernel.describe(va).partition("+")[0]
