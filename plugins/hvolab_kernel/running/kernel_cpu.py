@@ -160,7 +160,10 @@ class KernelCpu:
         self._answer_at(one.va, self._answers.method(one.stand_in))
 
     def _answer_at(self, va: int, answer: Carried, *, inside: bool = False) -> None:
-        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins."""
+        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins.
+
+        Blocks where it can be: each hook for an instruction is looked at for all that are counted.
+        """
         state, machine = self._state, self.machine
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
