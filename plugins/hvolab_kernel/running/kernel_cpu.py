@@ -162,7 +162,10 @@ class KernelCpu:
         self._answer_at(one.va, self._answers.method(one.stand_in))
 
     def _answer_at(self, va: int, answer: Carried, *, inside: bool = False) -> None:
-        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins."""
+        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins.
+
+        Blocks where it can be: each hook for an instruction is looked at for all that are counted.
+        """
         state, machine = self._state, self.machine
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
@@ -262,7 +265,8 @@ class KernelCpu:
     def _behind_warning(self, failure: str) -> int | None:
         """Where the CPU goes on behind a WARN() that it stands at, which is noted; None where it stands at none.
 
-        Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, v6.12.
+        Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, bug_brk_handler()
+        in arch/arm64/kernel/traps.c, v6.12.
         """
         number = self._exceptions.number
         if self._state.problem is not None or number in self._family.page_faults or (number is None and not failure):
