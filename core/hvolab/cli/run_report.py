@@ -140,6 +140,8 @@ def _facts(result: ScenarioResult) -> Table:
     grid.add_row("invariants", invariants)
     for finding in result.findings:
         grid.add_row(*_finding_row(finding))
+    for warning in result.warnings:
+        grid.add_row(Text("warning", "bold red"), Text(warning))
     return grid
 
 
@@ -174,7 +176,11 @@ def _finding_row(counted: CountedFinding) -> tuple[Text, Text]:
 def _verdict(result: ScenarioResult) -> Text:
     if not result.as_declared:
         undeclared = sum(not counted.finding.declared for counted in result.findings)
-        return Text(f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description.", "bold red")
+        found = f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description"
+        warned = len(result.warnings)
+        warnings = f"{warned} warning{'s' * (warned != 1)} of the engine"
+        told = [sentence for sentence, count in ((found, undeclared), (warnings, warned)) if count]
+        return Text(f"{', '.join(told)}.", "bold red")
     size = format_size(result.frames_saved * result.target.mode.page_size)
     made = result.fill.tables_made
     tables = f"; {made} page table{' was' if made == 1 else 's were'} made" if made else ""

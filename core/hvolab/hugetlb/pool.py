@@ -254,7 +254,8 @@ class Pool:
         Kernel: __update_and_free_hugetlb_folio().
         """
         optimized = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
-        if self.hvo.restore_folio(self.h, folio):
+        # what is not optimised is no hugetlb folio any more, and restoring takes no other
+        if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
         if optimized:

@@ -23,6 +23,7 @@ class ScenarioResult:
     fill, drain            what optimising and restoring took
     failed                 the allocation call that was made to fail, if one was
     findings               everything that was found, at rest and on the way
+    warnings               what the engine warned of, each text once, with how often where that was more
     """
 
     target: Target
@@ -36,11 +37,12 @@ class ScenarioResult:
     drain: Work
     failed: FailedCall | None
     findings: tuple[CountedFinding, ...]
+    warnings: tuple[str, ...]
 
     @property
     def as_declared(self) -> bool:
-        """Whether everything found is what the description says."""
-        return all(counted.finding.declared for counted in self.findings)
+        """Whether everything found is what the description says, and nothing was warned of."""
+        return not self.warnings and all(counted.finding.declared for counted in self.findings)
 
     @property
     def frames_saved(self) -> int:
@@ -81,5 +83,6 @@ class ScenarioResult:
             "failed_allocation": self.failed and self.failed.as_dict(),
             "invariants": {stage.name: not stage.findings for stage in self.stages},
             "findings": [counted.as_dict() for counted in self.findings],
+            "warnings": list(self.warnings),
             "as_declared": self.as_declared,
         }

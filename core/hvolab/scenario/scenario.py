@@ -18,7 +18,7 @@ from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.spec import ScenarioSpec, does_not_fit, memory_needed
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import view_vmemmap
-from hvolab.scenario.work import FailureWatch, Work, WorkCounter
+from hvolab.scenario.work import FailureWatch, WarningNotes, Work, WorkCounter
 
 #: Above this much memory, struct pages of free memory stay uninitialised, as on kernels that defer that.
 _DEFER_ABOVE = 16 << 30
@@ -56,6 +56,7 @@ class _Scenario:
         self.pools = [pool for pool in pools if pool.h.size in self.asked]
         self.monitor = Monitor(machine)
         self.work = WorkCounter(machine)
+        self.warnings = WarningNotes()
         self.failures: FailureWatch | None = None
 
     def run(self) -> ScenarioResult:
@@ -88,6 +89,7 @@ class _Scenario:
             drain=drain,
             failed=failed,
             findings=counted(findings),
+            warnings=self.warnings.texts(),
         )
 
     def _report(self, pool: Pool, filled: tuple[tuple[int, ...], int]) -> PoolReport:
@@ -123,6 +125,7 @@ class _Scenario:
         with ExitStack() as stack:
             stack.enter_context(self.monitor.watch())
             stack.enter_context(self.machine.trace.listen(self.work))
+            stack.enter_context(self.machine.trace.listen(self.warnings))
             if self.failures is not None:
                 self.failures.phase = phase
                 stack.enter_context(self.machine.trace.listen(self.failures))

@@ -21,6 +21,7 @@ from hvolab.trace import (
     PagesFreed,
     PageSplit,
     RangeFlushed,
+    Warned,
 )
 
 
@@ -140,3 +141,19 @@ class FailureWatch:
     def seen(self) -> FailedCall:
         """What became of the call."""
         return FailedCall(self._number, bool(self._what), self._policy.calls, self._what, self._when)
+
+
+class WarningNotes:
+    """A listener that notes what the engine warns of."""
+
+    def __init__(self) -> None:
+        self._counted: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, Warned):
+            self._counted[event.text] += 1
+
+    def texts(self) -> tuple[str, ...]:
+        """The warnings in the order in which they were first given, each once."""
+        return tuple(f"{text} ({count} times)" if count > 1 else text for text, count in self._counted.items())

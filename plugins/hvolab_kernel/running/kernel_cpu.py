@@ -171,6 +171,7 @@ class KernelCpu:
         switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
 
         def entered() -> None:
+            """Hear that the CPU has come there."""
             try:
                 result = answer()
                 if machine.optimize_enabled is not state.switched and (thrown := switch()) is not None:

@@ -9,8 +9,10 @@ import pytest
 
 from hvolab.arch import LiveEntryRule, PgprotRole, Target, values
 from hvolab.errors import UsageError
+from hvolab.hvo import HasOrder, Hvo
 from hvolab.plugin import registry
 from hvolab.scenario import ScenarioResult, ScenarioSpec, default_hugepages, memory_needed, run_scenario
+from hvolab.trace import Warned
 from hvolab.units import format_short
 from hvolab_x86_64.description import X86_64
 from tests.machines import GIB, MIB, x86_64
@@ -139,3 +141,23 @@ def test_pages_that_do_not_fit_are_refused_with_the_memory_that_they_need() -> N
     with pytest.raises(UsageError) as refused:
         run_scenario(ScenarioSpec(x86_64(), memory=GIB, hugepages={GIB: 1}))
     assert f"--memory {format_short(memory_needed(x86_64(), 1, {GIB: 1}))}" in refused.value.remedy
+
+
+def test_what_the_engine_warns_of_is_told_once_and_is_not_as_declared() -> None:
+    class Worried(Hvo):
+        def optimize_folio(self, h: HasOrder, folio: int) -> None:
+            self.machine.trace.emit(Warned("something is amiss", folio))
+            super().optimize_folio(h, folio)
+
+        def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
+            self.machine.trace.emit(Warned("something is amiss", folio_list))
+            self.machine.trace.emit(Warned("and something else", folio_list))
+            super().optimize_folios(h, folio_list)
+            self.machine.trace.emit(Warned("something is amiss", folio_list))
+
+    result = run(engine=lambda machine, _: Worried(machine))
+    assert result.findings == ()
+    assert result.warnings == ("something is amiss (2 times)", "and something else")
+    assert result.as_dict()["warnings"] == list(result.warnings)
+    assert not result.as_declared
+    assert run().warnings == ()
