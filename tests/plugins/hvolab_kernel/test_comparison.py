@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 from hvolab.arch import Target
-from hvolab.cli.app import build_app
 from hvolab.errors import UsageError
 from hvolab.hvo import V6_12, V6_12_117
 from hvolab.machine import VmemmapBacking
@@ -27,9 +24,9 @@ from hvolab_kernel.features import features_of
 from hvolab_kernel.forms import form_of
 from hvolab_kernel.initial_state import modes_of
 from hvolab_kernel.kernel import Kernel
-from tests.kernel_images import images_directory
+from tests.plugins.hvolab_kernel.asking import hvolab, image_of
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 MODES = [("x86_64-6.12", "4-level"), ("x86_64-6.12", "5-level")] + [
     ("riscv64-6.12", mode) for mode in ("Sv39", "Sv48", "Sv57")
@@ -183,19 +180,6 @@ def test_calls_are_told_as_the_kernel_names_them() -> None:
     assert in_words(("allocate", 0xCC0, 0, 0, None)) == "allocate(GFP_KERNEL, order 0, node 0) = null"
     assert in_words(("free", "put_page_bootmem", 0, 16)) == "put_page_bootmem(PFN 0x10, order 0)"
     assert in_words(None) == "no further call"
-
-
-def image_of(kernel: Kernel) -> str:
-    """The path of a kernel that was fetched."""
-    return next(
-        str(path)
-        for path in images_directory().glob("*.image")
-        if sha256(path.read_bytes()).hexdigest() == kernel.image.digest
-    )
-
-
-def hvolab(*arguments: str) -> Result:
-    return CliRunner().invoke(build_app(), arguments)
 
 
 @X86

@@ -17,9 +17,9 @@ from hvolab_kernel.comparison.choosing import chosen_scenarios
 from hvolab_kernel.comparison.generations import GenerationComparison, compare_generation, runnable
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.struct_pages import struct_page_layout
-from tests.plugins.hvolab_kernel.test_comparison import hvolab, image_of
+from tests.plugins.hvolab_kernel.asking import hvolab, image_of
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 #: Where causes are looked up.
 WHERE = "hvolab_kernel.comparison.generations.CAUSES"

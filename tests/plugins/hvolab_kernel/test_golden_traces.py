@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hvolab_kernel.kernel import Kernel
 from tests.kernel_runs import TRACES, load, unfolded
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 from tests.golden_traces import RECORDED, STORIES, Recorder, folded, record, text_of
 

@@ -10,7 +10,7 @@ from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
 from tests.core.hvo.test_kernel_traces import departures_of, told
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 #: Bytes of RAM that the vmemmap of a trace describes; there is less of it.
 DESCRIBED = 2 << 30

@@ -13,7 +13,7 @@ from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay import Replay, replay
-from tests.plugins.hvolab_kernel.test_comparison import hvolab, image_of
+from tests.plugins.hvolab_kernel.asking import hvolab, image_of
 from tests.plugins.hvolab_vmcore.changed_cores import (
     CAPTURES,
     OPTIMISED_1G,
@@ -25,7 +25,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 )
 from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO as FOLIO
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 EACH = pytest.mark.parametrize(

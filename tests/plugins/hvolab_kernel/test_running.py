@@ -25,7 +25,7 @@ from hvolab_kernel.running import Ending, KernelCpu, KernelHvo
 from hvolab_kernel.stand_ins import Answer
 from hvolab_unicorn.library import translate
 
-pytest.importorskip("unicorn")
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 EACH = pytest.mark.parametrize(
     "real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True

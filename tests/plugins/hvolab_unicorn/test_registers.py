@@ -8,7 +8,7 @@ import pytest
 
 from hvolab_unicorn.library import Registers, call_at
 
-unicorn = pytest.importorskip("unicorn")
+unicorn = pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 CODE = 0x1000
 #: mov rax, rdi; jmp to the next, which is a block: dec ecx; jnz back to it.

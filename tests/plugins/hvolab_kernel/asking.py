@@ -1,0 +1,25 @@
+"""The command line, asked about kernels that were fetched."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from typer.testing import CliRunner, Result
+
+from hvolab.cli.app import build_app
+from hvolab_kernel.kernel import Kernel
+from tests.kernel_images import images_directory
+
+
+def image_of(kernel: Kernel) -> str:
+    """The path of a kernel that was fetched."""
+    return next(
+        str(path)
+        for path in images_directory().glob("*.image")
+        if sha256(path.read_bytes()).hexdigest() == kernel.image.digest
+    )
+
+
+def hvolab(*arguments: str) -> Result:
+    """Do what the command line does with these arguments."""
+    return CliRunner().invoke(build_app(), arguments)
