@@ -87,7 +87,7 @@ class BareKernel:
     def call(self, function: str, *arguments: int) -> None:
         """Call a function of the kernel."""
         uc, placed = self._uc, self.placed
-        end, top = placed.data.end - 16, placed.stack.end - 0x100
+        end, top = placed.exit, placed.stack.end - 0x100
         if self._link is None:
             top -= 8
             placed.memory.view(placed.pa(top), 8)[:] = np.frombuffer(end.to_bytes(8, "little"), np.uint8)

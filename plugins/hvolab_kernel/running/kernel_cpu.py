@@ -127,8 +127,7 @@ class KernelCpu:
         if convention.current:
             uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
         self._top = placed.stack.end - _HEADROOM
-        #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
-        self._exit = placed.node.end - 2 * _WORD
+        self._exit = placed.exit
         self.flush()
 
     def flush(self) -> None:

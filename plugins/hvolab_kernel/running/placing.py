@@ -19,6 +19,7 @@ from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of, node_words
 from hvolab_kernel.kernel import Kernel
 
+_WORD = 8
 #: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
 _STACK, _DATA, _TABLES = 64 << 10, 512 << 10, 2 << 20
 #: What begins behind the image is aligned so.
@@ -79,6 +80,8 @@ class PlacedKernel:
         self.data = Room(data.va, data.pa, half)
         #: Room for the kernel's structs of a node; calls return to its end.
         self.node = Room(data.va + half, data.pa + half, half)
+        #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
+        self.exit = self.node.end - 2 * _WORD
         self._next_table = base + sum(sizes)
         self._target = target
         self.root = self._new_table(target.mode.levels[0])
