@@ -14,6 +14,11 @@ Pfns = npt.NDArray[np.int64]
 _NOT_MAPPED = "its vmemmap is not mapped"
 _NO_FRAME = "the frame that holds it is not in memory"
 
+#: How many pages of the vmemmap are remembered by themselves.
+_MOST_NEAR = 4096
+#: Words that a walk goes through, by index and with what was in them; what leads from an offset in the vmemmap to memory.
+_Known = tuple[tuple[tuple[int, int], ...], int]
+
 
 class StructPages:
     """Struct pages at the vmemmap's VAs, in the memory that the tables map them to.
@@ -43,7 +48,9 @@ class StructPages:
         self._skew = self.base & (mode.levels[-2].size - 1)
         #: Of units that one leaf maps: the words that lead there and what was in them, and where struct pages are from
         #: their offsets in the vmemmap. Single steps ask for the same few units thousands of times.
-        self._leaves: dict[int, tuple[tuple[tuple[int, int], ...], int]] = {}
+        self._leaves: dict[int, _Known] = {}
+        #: The same of pages, where pages map the vmemmap.
+        self._near: dict[int, _Known] = {}
 
     def va(self, pfn: int) -> int:
         """VA of the struct page of ``pfn``. Kernel: pfn_to_page()."""
@@ -57,28 +64,35 @@ class StructPages:
         """As :meth:`locate`, for one struct page: single steps need it often, and runs need more."""
         offset = (pfn - self.first_pfn) * self._size
         unit = (offset + self._skew) >> self._unit_shift
-        known = self._leaves.get(unit)
+        page = (offset + self._skew) >> self._page_shift
+        known = self._leaves.get(unit) or self._near.get(page)
         if known is not None and self.memory.present is None:
             words = self.memory.scalar
             for index, raw in known[0]:
                 if words[index] != raw:
-                    del self._leaves[unit]
+                    self._leaves.pop(unit, None)
+                    self._near.pop(page, None)
                     break
             else:
                 return offset + known[1]
         where, depth = self._walk_to(pfn)
-        if self._levels[depth] is not self._last:
-            self._remember(unit, offset, where)
+        if self.memory.present is None:
+            self._remember(unit, page, offset, where, last=self._levels[depth] is self._last)
         return where
 
-    def _remember(self, unit: int, offset: int, where: int) -> None:
-        """Note the walk to a unit that one leaf maps, if all of it is in memory."""
+    def _remember(self, unit: int, page: int, offset: int, where: int, *, last: bool) -> None:
+        """Note the walk to a unit that one leaf maps, if all of it is in memory, or to a page."""
         memory, size = self.memory, 1 << self._unit_shift
         start = where - ((offset + self._skew) & (size - 1))
-        if memory.present is None and start >= 0 and start + size <= memory.size:
+        if last or (start >= 0 and start + size <= memory.size):
             walk = self._tables.walk(self.base + offset)
-            path = tuple(((step.slot - memory.base) // WORD, step.raw) for step in walk)
-            self._leaves[unit] = (path, where - offset)
+            known = tuple(((step.slot - memory.base) // WORD, step.raw) for step in walk), where - offset
+            if last:
+                if len(self._near) == _MOST_NEAR:
+                    self._near.clear()
+                self._near[page] = known
+            else:
+                self._leaves[unit] = known
 
     def _walk_to(self, pfn: int) -> tuple[int, int]:
         """Byte offset of one struct page, and the depth of the leaf that maps it."""

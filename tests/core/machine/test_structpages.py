@@ -67,7 +67,11 @@ def test_one_struct_page_is_found_as_in_a_run(patchwork: Machine) -> None:
     assert [pages.locate_one(int(pfn)) for pfn in pfns] == pages.locate(pfns).tolist()
 
 
-def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_last() -> None:
+@pytest.mark.parametrize("remembered", [1, 4096])
+def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_last(
+    remembered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hvolab.machine.structpages._MOST_NEAR", remembered)
     machine = a_machine()
     folio, pages = new_folio(machine, PMD_ORDER), machine.struct_pages
     pfns = np.arange(pages.pfn(folio), pages.pfn(folio) + (1 << PMD_ORDER), 61, dtype=np.int64)
@@ -78,6 +82,7 @@ def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_l
     optimised = [pages.locate_one(int(pfn)) for pfn in pfns]
     assert optimised != before
     assert optimised == pages.locate(pfns).tolist()
+    assert optimised == [pages.locate_one(int(pfn)) for pfn in pfns]
     assert hvo.restore_folio(H, folio) == 0
     assert [pages.locate_one(int(pfn)) for pfn in pfns] == pages.locate(pfns).tolist()
 
