@@ -16,7 +16,7 @@ _NO_FRAME = "the frame that holds it is not in memory"
 
 #: How many pages of the vmemmap are remembered by themselves.
 _MOST_NEAR = 4096
-#: Words that a walk goes through, by index and with what was in them; what leads from an offset in the vmemmap to memory.
+#: Words that a walk goes through, by index, with what was in them; what leads from an offset in the vmemmap to memory.
 _Known = tuple[tuple[tuple[int, int], ...], int]
 
 
