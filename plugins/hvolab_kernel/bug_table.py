@@ -10,12 +10,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import Kernel
+from .kernel import Kernel, kept
 
 _ENTRY: Final = "bug_entry"
 _BOUNDS: Final = ("__start___bug_table", "__stop___bug_table")
@@ -122,12 +121,7 @@ def _entries(kernel: Kernel, start: int, form: _Form | None) -> NDArray[np.uint8
     return np.frombuffer(kernel.image.read(start, count * form.size), np.uint8).reshape(count, form.size)
 
 
-_TABLES: Final[WeakKeyDictionary[Kernel, BugTable]] = WeakKeyDictionary()
-
-
+@kept
 def bug_table_of(kernel: Kernel) -> BugTable:
     """The kernel's table, indexed when it is first asked."""
-    found = _TABLES.get(kernel)
-    if found is None:
-        found = _TABLES[kernel] = BugTable(kernel)
-    return found
+    return BugTable(kernel)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from hvolab.errors import HvolabError
 
 from .errors import KernelImageError, SymbolError
-from .kernel import Kernel
+from .kernel import Kernel, kept
 from .listing import callees
 
 
@@ -120,19 +119,9 @@ _GENERATIONS: Final = (
 )
 
 
-#: What was found of each kernel: it takes a search of all symbols, and is asked for by everybody.
-_FOUND: Final[WeakKeyDictionary[Kernel, HvoFeatures]] = WeakKeyDictionary()
-
-
+@kept  # it takes a search of all symbols, and is asked for by everybody
 def features_of(kernel: Kernel) -> HvoFeatures:
     """What the kernel has of HVO. One without symbols cannot tell; that is said, not raised."""
-    found = _FOUND.get(kernel)
-    if found is None:
-        found = _FOUND[kernel] = _features_of(kernel)
-    return found
-
-
-def _features_of(kernel: Kernel) -> HvoFeatures:
     if kernel.table is None:
         return HvoFeatures(None, f"whether it has HVO cannot be told: {kernel.lacks[0]}", ())
     features = tuple(_answer(kernel, question) for question in _QUESTIONS)

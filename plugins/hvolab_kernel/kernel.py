@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,8 @@ from .btf import Types
 from .errors import KernelImageError
 from .image import KernelImage
 from .symbols import Place, SymbolTable
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,17 @@ class Kernel:
             rule="; ".join(self.lacks),
             remedy=remedy,
         )
+
+
+def kept(find: Callable[[Kernel], _Found]) -> Callable[[Kernel], _Found]:
+    """Have a function find once what it finds of a kernel, for as long as that kernel is in use."""
+    known: WeakKeyDictionary[Kernel, _Found] = WeakKeyDictionary()
+
+    @functools.wraps(find)
+    def found(kernel: Kernel) -> _Found:
+        """What was found before, or is found now."""
+        if kernel not in known:
+            known[kernel] = find(kernel)
+        return known[kernel]
+
+    return found

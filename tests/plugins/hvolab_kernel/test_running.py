@@ -262,15 +262,21 @@ def test_the_kind_of_engine_asks_for_an_image() -> None:
         registry().engine("none")
 
 
-@EACH
-def test_what_6_12_117_restores_is_no_tail_where_a_page_of_vmemmap_begins(real_kernel: Kernel) -> None:
-    if form_of(real_kernel) is not V6_12_117:
-        pytest.skip("this kernel resets the struct pages that it restores")
-    machine = machine_for(real_kernel)
-    hvo = KernelHvo(machine, real_kernel)
+def one_that_restores_copies(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
+    """A machine, a kernel of form 6.12.117, its pool, and the VA of the only folio, which it has optimised."""
+    if form_of(kernel) is not V6_12_117:
+        pytest.skip("this kernel resets the struct pages that it restores; Debian's 6.12.117 does not")
+    machine = machine_for(kernel)
+    hvo = KernelHvo(machine, kernel)
     pool = Pool(machine, huge_pages(machine), hvo)
     pool.set_max_huge_pages(1)
     (folio,) = pool.free_folios()
+    return machine, hvo, pool, folio
+
+
+@EACH
+def test_what_6_12_117_restores_is_no_tail_where_a_page_of_vmemmap_begins(real_kernel: Kernel) -> None:
+    machine, hvo, pool, folio = one_that_restores_copies(real_kernel)
     assert not check(machine, [pool])
     assert hvo.restore_folio(pool.h, folio) == 0
     broken = [finding.what for finding in check(machine, [pool])]
@@ -348,13 +354,7 @@ def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, mo
 
 @DEBIANS
 def test_freeing_repairs_of_them_what_makes_a_tail_but_not_type_and_flags_of_hugetlb(real_kernel: Kernel) -> None:
-    if form_of(real_kernel) is not V6_12_117:
-        pytest.skip("this kernel resets the struct pages that it restores")
-    machine = machine_for(real_kernel)
-    hvo = KernelHvo(machine, real_kernel)
-    pool = Pool(machine, huge_pages(machine), hvo)
-    pool.set_max_huge_pages(1)
-    (folio,) = pool.free_folios()
+    machine, hvo, pool, folio = one_that_restores_copies(real_kernel)
     assert hvo.restore_folio(pool.h, folio) == 0
     layout, load = machine.struct_pages.layout, machine.cpus[0].load_word
     copies = range(folio + 4096, folio + (layout.size << pool.h.order), 4096)
