@@ -36,6 +36,11 @@ class Case:
     failing: tuple[int, ...] = ()
     onwards: bool = False
 
+    @property
+    def besides(self) -> int:
+        """The first allocation that fails besides the one that fails first; 0: only one does."""
+        return self.failing[0] + 1 if self.onwards else (*self.failing, 0, 0)[1]
+
     def policy(self) -> FailurePolicy:
         """What makes them fail."""
         if not self.failing:
@@ -73,6 +78,8 @@ class Comparison:
 
     cases, calls   how many cases, and outside calls in them
     pairs          cases in which two allocations fail
+    alike          cases that were not run: as far as they come they are another one, since what fails besides in them
+                   is never asked for
     seconds        what the cases took
     disagreements  those in which something differs
     per_scenario   cases of each scenario, by name
@@ -81,6 +88,7 @@ class Comparison:
     cases: int = 0
     calls: int = 0
     pairs: int = 0
+    alike: int = 0
     seconds: float = 0.0
     disagreements: list[Disagreement] = field(default_factory=list)
     per_scenario: dict[str, int] = field(default_factory=dict)
@@ -133,6 +141,8 @@ def _differing(bed: Bed, step: Step, ours: Result, theirs: Result) -> list[Diffe
 def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[Case]:
     """The cases of a scenario in which allocations fail; ``allocations``: calls where none does.
 
+    Of those that begin with the same failing allocation, that in which no other one fails is the first.
+
     every  each of them, however many there are; else, of many, the first two, the middle and the last
     """
     numbers: Iterable[int] = range(1, allocations + 1)
@@ -163,9 +173,14 @@ def compare(
         told(first)
         found, allocations, calls = comparer.run(first)
         _note(result, first, found, calls)
+        asked: dict[int, int] = {}
         for case in cases_of(scenario, allocations, every=every):
+            if case.besides > asked.get(case.failing[0], case.besides):
+                result.alike += 1
+                continue
             told(case)
-            found, _, calls = comparer.run(case)
+            found, made, calls = comparer.run(case)
+            asked.setdefault(case.failing[0], made)
             _note(result, case, found, calls)
     result.seconds = time.perf_counter() - begun
     return result

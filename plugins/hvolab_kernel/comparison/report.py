@@ -97,6 +97,7 @@ def _verdict(result: Comparison) -> Text:
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
     done = f"{result.cases} cases of {len(result.per_scenario)} scenarios, {result.calls} outside calls"
     done += f", {result.pairs} pairs of failures" if result.pairs else ""
+    done += f"; {result.alike} more were not run, each is one of these again" if result.alike else ""
     rate = f", {result.seconds:.1f} s ({per_minute:.0f} cases a minute)"
     if result.disagreements:
         return Text.assemble((f"{len(result.disagreements)} disagreements", "bold red"), f" in {done}{rate}")
@@ -113,6 +114,7 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
         "modelled": True,
         "cases": result.cases,
         "pairs": result.pairs,
+        "alike": result.alike,
         "outside_calls": result.calls,
         "seconds": round(result.seconds, 3),
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],

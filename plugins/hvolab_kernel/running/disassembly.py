@@ -15,7 +15,7 @@ _AROUND: Final = 4
 def around(kernel: Kernel, va: int) -> tuple[str, ...]:
     """The instructions of a function around ``va``, each with its offset, the one there marked by an arrow.
 
-    None where no code of the image is there, or no disassembler is installed.
+    Nothing where no code of the image is there, or no disassembler is installed.
     """
     try:
         function = function_named(kernel, f"{va:#x}")

@@ -69,6 +69,23 @@ def test_allocations_fail_one_by_one_from_each_on_and_in_pairs() -> None:
     assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
 
 
+@X86
+def test_cases_that_are_left_out_make_the_calls_of_the_one_that_they_are_like(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    comparer = Comparer(target, real_kernel)
+    chosen = chosen_scenarios(target, ["2M buddy: optimise", "2M buddy: restore", "2M buddy: batch below one PMD"])
+    for scenario in chosen:
+        run: set[Case] = set()
+        result = compare(comparer, [scenario], told=run.add)
+        assert result.cases == len(run)
+        allocations = comparer.run(Case(scenario))[1]
+        left_out = [case for case in cases_of(scenario, allocations, every=False) if case not in run]
+        assert result.alike == len(left_out)
+        for case in left_out:
+            assert comparer.run(case) == comparer.run(Case(scenario, case.failing[:1]))
+    assert any(case.onwards for case in run)  # a batch asks again once it has no page for a table
+
+
 def quick(target: Target) -> list[Scenario]:
     """The quick stories, and optimising a larger page: those of them that a mode has."""
     leaf = target.mode.levels[-2].size
@@ -94,7 +111,7 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
 def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, mode: str) -> None:
     target = target_of(real_kernel, mode)
     result = compare(Comparer(target, real_kernel), [one for one in scenarios_of(target) if not one.gigantic])
-    assert result.pairs > 1000
+    assert result.pairs > 100
     assert [one.as_dict() for one in result.disagreements] == []
 
 
@@ -132,7 +149,7 @@ def test_an_engine_of_another_form_is_found_out_and_both_sides_are_decoded(real_
     comparer = Comparer(target, real_kernel)
     comparer.form = V6_12 if comparer.form is V6_12_117 else V6_12_117
     result = compare(comparer, chosen_scenarios(target, ["2M boot: restore a batch below one PMD"]))
-    assert len(result.disagreements) > 100  # all in which something is restored
+    assert len(result.disagreements) > 10  # all in which something is restored
     told = [difference for one in result.disagreements for difference in one.differences]
     assert any("allocate(GFP_KERNEL" in one.kernel and "NORETRY" in one.kernel + one.engine for one in told)
     assert any(one.what.startswith("struct page of PFN") for one in told)
@@ -201,7 +218,7 @@ def test_a_disagreement_is_told_and_ends_in_exit_code_1(real_kernel: Kernel, mon
     monkeypatch.setenv("COLUMNS", "200")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimise again, its PMD split")
     assert done.exit_code == 1
-    for text in ("4 disagreements", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
+    for text in ("2 disagreements", "2 more were not run", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
         assert text in done.stdout
 
 
