@@ -10,7 +10,7 @@ from hvolab_kernel.features import HvoFeatures, features_of
 from hvolab_kernel.kernel import Kernel
 
 #: The generation that the engine models.
-_MODELLED: Final = "6.12"
+MODELLED: Final = "6.12"
 _NAMES_BOTH: Final = "walk names head and tail page"
 #: What a kernel of that generation has, and whether; of others every difference is told.
 EXPECTED: Final = {
@@ -30,7 +30,7 @@ EXPECTED: Final = {
 def form_of(kernel: Kernel) -> HvoForm:
     """The form that the engine has to follow; raises UsageError for a kernel whose generation is not modelled."""
     features = features_of(kernel)
-    if features.generation != _MODELLED:
+    if features.generation != MODELLED:
         raise UsageError(
             f"the engine does not model this kernel's HVO: {features.summary}",
             where=kernel.image.release,

@@ -42,50 +42,15 @@ def kernel(
     """
     # what runs kernels waits until one is to be run
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab.cli.output import console, print_json, show  # noqa: PLC0415
 
-    from .comparison import Comparer, compare, target_of  # noqa: PLC0415
-    from .comparison.choosing import chosen_scenarios  # noqa: PLC0415
-    from .comparison.comparing import Case  # noqa: PLC0415
-    from .comparison.generations import compare_generation  # noqa: PLC0415
-    from .comparison.report import (  # noqa: PLC0415
-        Progress,
-        comparison_data,
-        comparison_view,
-        other_generation_data,
-        other_generation_view,
-        scenarios_data,
-        scenarios_view,
-    )
-    from .features import features_of  # noqa: PLC0415
+    from .comparison.choosing import chosen_scenarios, target_of  # noqa: PLC0415
+    from .comparison.showing import show_comparison, show_scenarios  # noqa: PLC0415
     from .opening import open_kernel  # noqa: PLC0415
 
     opened = open_kernel(image, use_cache=cache)
     target = target_of(opened, mode, feature)
     chosen = chosen_scenarios(target, scenario)
     if listed:
-        if json:
-            print_json(scenarios_data(chosen))
-        else:
-            show(scenarios_view(chosen))
-        return
-    features = features_of(opened)
-    if features.generation not in {"6.12", None}:
-        with Progress(console(error=True), len(chosen)) as progress:
-            other = compare_generation(target, opened, chosen, lambda one: progress(Case(one)))
-        if json:
-            print_json(other_generation_data(opened, features, other))
-        else:
-            show(other_generation_view(opened, features, other))
-        if other.unexplained:
-            raise typer.Exit(ExitCode.FINDING)
-        return
-    comparer = Comparer(target, opened)
-    with Progress(console(error=True), len(chosen)) as progress:
-        result = compare(comparer, chosen, every=every, told=progress)
-    if json:
-        print_json(comparison_data(opened, target, comparer.form, result))
-    else:
-        show(comparison_view(opened, target, comparer.form, result))
-    if result.disagreements:
+        show_scenarios(chosen, json=json)
+    elif not show_comparison(opened, target, chosen, every=every, json=json):
         raise typer.Exit(ExitCode.FINDING)

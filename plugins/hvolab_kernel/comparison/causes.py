@@ -44,8 +44,7 @@ _BOOT_BATCHES: Final = "batches of boot folios"
 _HEAD_GFP: Final = "GFP_KERNEL|__GFP_NORETRY|__GFP_NOWARN,"
 _ALONE_GFP: Final = "GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY,"
 _RESTORE_GFP: Final = "GFP_KERNEL|__GFP_RETRY_MAYFAIL,"
-_DIRTY: Final = 0x40
-_PAGE: Final = 0x1000
+_DIRTY: Final = "D"
 
 
 def _only(side: str, what: str, words: str = "") -> Callable[[Seen], bool]:
@@ -73,8 +72,8 @@ def _without_head(seen: Seen) -> bool:
     """A flush that leaves one page out."""
     if seen.what != "flush range" or _NOT in {seen.kernel, seen.engine}:
         return False
-    kernel, engine = (int(words.split()[0], 16) for words in (seen.kernel, seen.engine))
-    return engine - kernel == _PAGE
+    kernel, engine = (float(words.split()[0]) for words in (seen.kernel, seen.engine))
+    return engine - kernel == 1
 
 
 def _of(kind: str, *what: str) -> Callable[[Seen], bool]:
@@ -83,11 +82,14 @@ def _of(kind: str, *what: str) -> Callable[[Seen], bool]:
 
 
 def _has_dirty(seen: Seen) -> bool:
-    """Read-only entries that have bit 6 besides."""
+    """Read-only entries that have Dirty besides."""
     if (seen.kind, seen.what) != ("mapping", "tails' flags"):
         return False
-    words = [one.split() for one in (seen.kernel, seen.engine)]
-    return all(len(one) == 2 for one in words) and int(words[0][1], 16) ^ int(words[1][1], 16) == _DIRTY
+    words = [one.split() for one in (seen.kernel, seen.engine)]  # level, bits, their names
+    if any(len(one) != 3 for one in words):
+        return False
+    kernel, engine = (set(names.split("|")) for *_, names in words)
+    return kernel == engine | {_DIRTY} != engine
 
 
 #: The first that fits is taken. Kernel: mm/hugetlb_vmemmap.c, v6.1, v7.2.

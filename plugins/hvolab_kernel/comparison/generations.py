@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Target
+from hvolab.errors import EncodingError
 from hvolab.hvo import V6_12, VmemmapSizes
-from hvolab.machine import VmemmapBacking
+from hvolab.machine import Machine, VmemmapBacking
 from hvolab_kernel.features import HvoFeatures, features_of
 from hvolab_kernel.forms import EXPECTED
 from hvolab_kernel.kernel import Kernel
@@ -119,7 +120,7 @@ def _seen(bed: Bed, scenario: Scenario) -> Iterator[tuple[Seen | None, int]]:
         yield from ((Seen("finding", step.operation.name.lower(), text, ""), 0) for text in bed.findings)
     for outcomes in done:
         yield None, len(outcomes[2][1])
-        yield from ((one, 0) for one in _steps(outcomes, bed.kernel.machine.struct_pages.base))
+        yield from ((one, 0) for one in _steps(outcomes, bed.kernel.machine))
     ours, theirs = bed.engine.machine, bed.kernel.machine
     for name, kernel, engine in (
         ("static key", theirs.key, ours.key),
@@ -132,12 +133,12 @@ def _seen(bed: Bed, scenario: Scenario) -> Iterator[tuple[Seen | None, int]]:
         yield from ((one, 0) for one in _folio(bed, folio, scenario.order, heads))
 
 
-def _steps(outcomes: Outcomes, base: int) -> Iterator[Seen]:
+def _steps(outcomes: Outcomes, machine: Machine) -> Iterator[Seen]:
     step, ours, theirs = outcomes
     name = step.operation.name.lower()
     if ours[0] != theirs[0]:
         yield Seen("result", name, _result(theirs), _result(ours))
-    kernel, engine = ([_plain(call, base) for call in side[1]] for side in (theirs, ours))
+    kernel, engine = ([_plain(call, machine) for call in side[1]] for side in (theirs, ours))
     alone: Counter[tuple[str, bool]] = Counter()
     matcher = SequenceMatcher(None, [one[0] for one in kernel], [one[0] for one in engine], autojunk=False)
     for tag, first, last, start, stop in matcher.get_opcodes():
@@ -158,15 +159,18 @@ def _result(result: Result) -> str:
     return str(result[0]).partition(" at ")[0]
 
 
-def _plain(call: Call, base: int) -> Call:
-    """A call without what is another one's frame: which frames are handed out differs from the first difference on."""
+def _plain(call: Call, machine: Machine) -> Call:
+    """A call without what is another one's frame: which frames are handed out differs from the first difference on.
+
+    VAs of the vmemmap become pages, counted from its first one.
+    """
     match call[0]:
         case "allocate":
             return (*call[:-1], 0 if call[-1] is not None else None)
         case "free":
             return (*call[:-1], 0)
         case "flush range":
-            return (call[0], call[1] - base, call[2] - base)
+            return (call[0], *((va - machine.struct_pages.base) / machine.target.mode.page_size for va in call[1:]))
     return call
 
 
@@ -174,7 +178,8 @@ def _words(call: Call | None) -> str:
     if call is None:
         return "not called"
     if call[0] == "flush range":
-        return f"{call[2] - call[1]:#x} bytes are flushed"
+        pages = call[2] - call[1]
+        return f"{pages:g} page{'s are' if pages != 1 else ' is'} flushed"
     return in_words(call).replace(" = PFN 0x0", "").replace("PFN 0x0, ", "")  # whose number is left out
 
 
@@ -210,8 +215,7 @@ def _mapping(side: Side, folio: int, order: int, head: int) -> dict[str, str]:
     frames = _frames(side, folio, order)
     page = machine.target.mode.page_size
     raws = [machine.tables.find((folio & -page) + number * page) for number in range(frames.size)]
-    form = machine.target.page_form
-    flags = [f"{step.level.name} {step.raw & ~form.address_mask:#x}" for step in raws]
+    flags = [_flags(machine.target, step.level.name, step.raw) for step in raws]
     tails = frames[1:]
     if not tails.size:
         shared = "there are none"
@@ -227,3 +231,13 @@ def _mapping(side: Side, folio: int, order: int, head: int) -> dict[str, str]:
         "tails' frame": shared,
         "tails' flags": ", ".join(sorted(set(flags[1:]))),
     }
+
+
+def _flags(target: Target, level: str, raw: int) -> str:
+    """An entry without its address: the level, the bits in hex, and their names where they have some."""
+    raw &= ~target.page_form.address_mask
+    try:
+        names = str(target.decode(level, raw)).rpartition(" ")[2]
+    except EncodingError as error:
+        names = f"({error.what})"
+    return f"{level} {raw:#x} {names}"

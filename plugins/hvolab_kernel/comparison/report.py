@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -21,6 +22,7 @@ from hvolab_kernel.features import HvoFeatures
 from hvolab_kernel.forms import not_modelled
 from hvolab_kernel.kernel import Kernel
 
+from .causes import Seen
 from .comparing import Case, Comparison, Disagreement
 from .generations import GenerationComparison
 from .scenarios import Scenario
@@ -126,19 +128,33 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
 def other_generation_view(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> RenderableType:
     """What is told of a kernel whose generation the engine does not model."""
     heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; the engine follows v6.12")
-    sentences = [Text(f"  {sentence}", "yellow") for sentence in not_modelled(features)]
-    rows = table("times", "differs", "kernel", "engine", "because", right=("times",))
+    sentences = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in not_modelled(features)]
+    rows = table("because", "times", "differs", "kernel", "engine", right=("times",))
     for column in rows.columns:
-        column.no_wrap, column.overflow = False, "fold"
-    for one, count in sorted(result.differences.items(), key=lambda item: (item[0].feature, item[0].seen.kind)):
-        seen = one.seen
-        because = Text(f"{one.feature}: {one.because}") if one.feature else Text("not explained", "bold red")
-        rows.add_row(f"{count}", Text(f"{seen.kind}: {seen.what}"), Text(seen.kernel), Text(seen.engine), because)
+        column.no_wrap, column.overflow = column.header == "times", "fold"
+    for feature, because, alike in _by_cause(result):
+        (first, _), more = alike[0], len(alike) - 1
+        words = Text(f"{feature}: {because}") if feature else Text("not explained", "bold red")
+        what = f"{first.kind}: {first.what}" + (f", and {more} more like it" if more else "")
+        rows.add_row(words, f"{sum(times for _, times in alike)}", what, Text(first.kernel), Text(first.engine))
+    dim = Text(f"{_NOT_COMPARED}; --json has every difference by itself", "dim")
     done = f"{len(result.scenarios)} scenarios, {result.calls} outside calls, {result.seconds:.1f} s"
     total = sum(result.differences.values())
     verdict = Text(f"{total} differences, {result.unexplained} of them not of its generation, in {done}")
     verdict.stylize("bold red" if result.unexplained else "bold green")
-    return Group(heading, *sentences, Text(), rows, Text(), Text(_NOT_COMPARED, "dim"), verdict)
+    return Group(heading, *sentences, Text(), rows, Text(), dim, verdict)
+
+
+def _by_cause(result: GenerationComparison) -> Iterator[tuple[str, str, list[tuple[Seen, int]]]]:
+    """The differences of each cause, the most frequent first; what none explains is by itself, and comes first."""
+    causes: dict[tuple[str, str], list[tuple[Seen, int]]] = {}
+    for one, times in result.differences.most_common():
+        if one.feature:
+            causes.setdefault((one.feature, one.because), []).append((one.seen, times))
+        else:
+            yield "", "", [(one.seen, times)]
+    for feature, because in sorted(causes):
+        yield feature, because, causes[feature, because]
 
 
 def other_generation_data(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> dict[str, Any]:

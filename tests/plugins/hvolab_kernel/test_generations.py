@@ -30,17 +30,17 @@ X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
 KNOWN = {
     "x86_64-6.1": {
         ("mapping", "head's frame", "as before"): "head moves to a new frame",
-        ("mapping", "tails' flags", "pte 0x8000000000000161"): "optimises head pages, one by one",
+        ("mapping", "tails' flags", "pte 0x8000000000000161 P|A|D|G|NX"): "optimises head pages, one by one",
         ("call in optimize", "rcu", "not called"): "waits for RCU",
         ("counter", "nr_memmap_pages", "-1"): "memmap counters",
-        ("call in optimize", "flush range", "0x7000 bytes are flushed"): "head moves to a new frame",
+        ("call in optimize", "flush range", "7 pages are flushed"): "head moves to a new frame",
         ("result", "optimize", "hugetlb_vmemmap_optimize ran into a BUG()"): "optimises head pages, one by one",
     },
     "x86_64-7.x": {
         ("mapping", "tails' frame", "one that is not the head's"): "tails share one page per zone and order",
         ("call in optimize", "key", "not called"): "static key",
         ("call in optimize", "rcu", "not called"): "waits for RCU",
-        ("call in restore", "flush range", "0x7000 bytes are flushed"): "walk names head and tail page",
+        ("call in restore", "flush range", "7 pages are flushed"): "walk names head and tail page",
         ("call in optimize_list", "flush all", "not called"): "batches of boot folios",
     },
 }
