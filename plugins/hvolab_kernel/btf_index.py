@@ -7,6 +7,7 @@ Source: Documentation/bpf/btf.rst, v6.12.
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -79,9 +80,13 @@ class TypeIndex:
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """The numbers of all types of that name, ascending."""
-        names = self.words[self.starts[1:]]
-        found = [np.flatnonzero(names == offset) + 1 for offset in self.string_offsets(name)]
+        found = [np.flatnonzero(self._names == offset) + 1 for offset in self.string_offsets(name)]
         return tuple(np.sort(np.concatenate(found)).tolist()) if found else ()
+
+    @functools.cached_property
+    def _names(self) -> NDArray[np.uint32]:
+        """Where the name of each type but void stands in the string section."""
+        return self.words[self.starts[1:]]
 
     def string_offsets(self, name: str) -> list[int]:
         """Where the string stands in the string section; a linker may have left it more than once."""

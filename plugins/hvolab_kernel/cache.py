@@ -26,7 +26,7 @@ from .kernel import Kernel
 from .symbols import SymbolTable
 
 #: Raised whenever what is kept, or how it is read from an image, changes.
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 #: Names the folder of the cache, instead of the user's own.
 CACHE_VARIABLE: Final = "HVOLAB_CACHE_DIR"
 
@@ -101,6 +101,7 @@ def _encoded(kernel: Kernel) -> list[bytes]:
     ]
     if kernel.table is not None:
         arrays += [("addresses", kernel.table.addresses), ("letters", kernel.table.letters)]
+        arrays.append(("by_name", kernel.table.by_name))
         arrays.append(("text", np.frombuffer(kernel.table.text, np.uint8)))
     if kernel.btf is not None and kernel.btf_starts is not None:
         arrays += [("btf", np.frombuffer(kernel.btf, np.uint8)), ("btf_starts", kernel.btf_starts)]
@@ -164,7 +165,7 @@ def _decoded(content: mmap.mmap, digest: str) -> Kernel:
     )
     table = btf = starts = None
     if "addresses" in data["arrays"]:
-        table = SymbolTable(array("addresses"), array("letters"), array("text").tobytes())
+        table = SymbolTable(array("addresses"), array("letters"), array("text").tobytes(), array("by_name"))
     if "btf" in data["arrays"]:
         btf, starts = array("btf").tobytes(), array("btf_starts")
     return Kernel(image, table, btf, starts, tuple(data["lacks"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -37,11 +39,13 @@ class SymbolTable:
     letters    the kind of each as nm names it: T text, D data, B zeroed data, R read-only, A absolute, W weak; small
                letters are local
     text       their names in the same order, each with a NUL behind it
+    sorted     positions of the symbols in the order of their names, if they are known already; see by_name
     """
 
     addresses: NDArray[np.uint64]
     letters: NDArray[np.uint8]
     text: bytes
+    sorted: NDArray[np.uint32] | None = None
 
     @classmethod
     def sorted_by_address(cls, addresses: NDArray[np.uint64], letters: NDArray[np.uint8], text: bytes) -> SymbolTable:
@@ -60,22 +64,47 @@ class SymbolTable:
         return tuple(self.text.decode("latin-1").split("\0")[:-1])
 
     @functools.cached_property
-    def _first(self) -> dict[str, int]:
-        names = self.names
-        return dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
+    def by_name(self) -> NDArray[np.uint32]:
+        """Positions of the symbols in the order of their names' bytes; those of one name stay in that of addresses.
+
+        It finds a name by bisection, so that nothing has to be made of all names when a few are asked for.
+        """
+        if self.sorted is not None:
+            return self.sorted
+        names = self.text.split(b"\0")
+        return np.array(sorted(range(len(self)), key=names.__getitem__), dtype=np.uint32)
+
+    @functools.cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Where in the text the NUL behind each name is."""
+        return np.flatnonzero(np.frombuffer(self.text, np.uint8) == 0)
+
+    def _name(self, index: int) -> bytes:
+        start = int(self._ends[index - 1]) + 1 if index else 0
+        return self.text[start : self._ends[index]]
+
+    def _indices(self, name: str) -> list[int]:
+        """The symbols of that name."""
+        wanted, order = name.encode("latin-1", "replace"), self.by_name
+
+        def key(place: int) -> bytes:
+            return self._name(int(order[place]))
+
+        first = bisect.bisect_left(range(len(self)), wanted, key=key)
+        found = itertools.takewhile(lambda index: self._name(index) == wanted, map(int, order[first:]))
+        return list(found)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._first
+        return isinstance(name, str) and bool(self._indices(name))
 
     def find(self, name: str) -> int | None:
         """Address of the symbol of that name; None if there is none.
 
         Raises SymbolError where several have it, at several addresses.
         """
-        index = self._first.get(name)
-        if index is None:
-            return None
         found = self.all(name)
+        if not found:
+            return None
         if len(found) > 1:
             raise SymbolError(
                 f"{len(found)} symbols are called {name!r}",
@@ -98,17 +127,7 @@ class SymbolTable:
 
     def all(self, name: str) -> tuple[int, ...]:
         """Every address that has a symbol of that name, ascending."""
-        first = self._first.get(name)
-        if first is None:
-            return ()
-        if self._last[name] == first:
-            return (int(self.addresses[first]),)
-        indices = [index for index, other in enumerate(self.names) if other == name]
-        return tuple(sorted({int(self.addresses[index]) for index in indices}))
-
-    @functools.cached_property
-    def _last(self) -> dict[str, int]:
-        return dict(zip(self.names, range(len(self.names)), strict=True))
+        return tuple(sorted({int(self.addresses[index]) for index in self._indices(name)}))
 
     def containing(self, part: str) -> tuple[str, ...]:
         """The names that have this text in them, in the order of the addresses: a search of bytes, not of each name."""
@@ -147,7 +166,7 @@ class SymbolTable:
             return None
         start = self.addresses[index]
         first = int(np.searchsorted(self.addresses, start, side="left"))
-        names = [self.names[one] for one in range(first, index + 1)]
+        names = [self._name(one).decode("latin-1") for one in range(first, index + 1)]
         chosen = next((name for name in names if not name.startswith(_MARKERS)), names[0])
         return Place(chosen, address - int(start))
 
@@ -161,7 +180,9 @@ class SymbolTable:
         if variants:
             return f"the compiler left {', '.join(variants)}"
         bare = name.strip("_").lower()
-        close = [one for one in self._first if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)]
+        close = [
+            one for one in set(self.names) if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)
+        ]
         if close:
             return f"similar: {', '.join(sorted(close, key=len)[:5])}"
         return "check the spelling; the compiler may have inlined it, or this kernel does not have it"
