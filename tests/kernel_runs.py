@@ -9,7 +9,7 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,9 @@ class Laboratory:
         self._next_table = self.ram + _TABLES
         self.tables = PageTables(memory, target, self._new_table())
         self.pool = MonotonicPool(int(meta["pool_first"], 16))
-        pages = StructPages(self.tables, V6_12)
+        # a trace says what its kernel's struct pages have otherwise than those of v6.12
+        self.layout = layout = replace(V6_12, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()})
+        pages = StructPages(self.tables, layout)
         trace = Trace()
         self.machine = Machine(
             target, memory, self.tables, pages, StructPageRecords(pages, memory.halves), self.pool, trace
@@ -215,7 +217,7 @@ class Laboratory:
     def reserve_vmemmap(self, pfn: int) -> None:
         """Mark the frames behind the folio's vmemmap as boot memory."""
         frames = self.tables.frames(self.machine.struct_pages.va(pfn), self.pages)
-        machine, layout = self.machine, V6_12
+        machine, layout = self.machine, self.layout
         machine.struct_pages.set_words(frames, layout.flags, 1 << layout.pg_reserved)
         machine.struct_pages.set_words(frames, layout.index, layout.bootmem_types[0])
 
@@ -228,11 +230,11 @@ class Laboratory:
         for head in (self.list_va, self.other_list_va):
             lists.init(self.cpu, head)
         for pfn in folios:
-            lists.add_tail(self.cpu, self.machine.struct_pages.va(pfn) + V6_12.lru_next, self.list_va)
+            lists.add_tail(self.cpu, self.machine.struct_pages.va(pfn) + self.layout.lru_next, self.list_va)
 
     def list_of(self, head: int) -> list[str]:
         """The PFNs on a list."""
-        return [hex(self.machine.struct_pages.pfn(node - V6_12.lru_next)) for node in lists.nodes(self.cpu, head)]
+        return [hex(self.machine.struct_pages.pfn(node - self.layout.lru_next)) for node in lists.nodes(self.cpu, head)]
 
     def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
         """Call the engine's method for one of the kernel's functions; give its result and what it told of itself."""
@@ -289,9 +291,14 @@ class Laboratory:
         return {
             "runs": _folded(rows),
             "content_crc": crcs if len(crcs) <= 8 else whole,
-            "private": word(va + V6_12.private),
-            "lru": [hex(word(va + V6_12.lru_next)), hex(word(va + V6_12.lru_prev))],
+            "private": word(va + self.layout.private),
+            "lru": [hex(word(va + self.layout.lru_next)), hex(word(va + self.layout.lru_prev))],
         }
+
+
+def _tupled(value: Any) -> Any:
+    """What JSON has made a list of, as a layout has it."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _folded(rows: list[tuple[int, int, int]]) -> list[list[Any]]:

@@ -22,14 +22,14 @@ def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
     Raises UsageError where no image is named, and what opening and placing one raises.
     """
     # who only looks for plugins needs neither numpy nor an emulator
-    from .forms import form_of  # noqa: PLC0415
+    from .forms import form_for_pools  # noqa: PLC0415
     from .opening import open_kernel  # noqa: PLC0415
     from .running import KernelHvo  # noqa: PLC0415
 
     if image is None:
         raise UsageError("a kernel's own engine needs a kernel", remedy="name its image: --image FILE")
     kernel = open_kernel(image)
-    form_of(kernel)  # raises for a generation whose state hvolab's invariants do not describe
+    form_for_pools(kernel)  # raises for other generations
     return KernelHvo(machine, kernel)
 
 

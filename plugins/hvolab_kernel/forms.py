@@ -1,18 +1,20 @@
-"""Which form of HVO's code a kernel has, told by its features, and what hvolab does not model of it."""
+"""Which form of HVO's code a kernel has, told by its features, and what it has otherwise than v6.12."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from hvolab.errors import UsageError
-from hvolab.hvo import V6_12, V6_12_117, HvoForm
+from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, HvoForm
 from hvolab_kernel.features import HvoFeatures, features_of
 from hvolab_kernel.kernel import Kernel
 
-#: The generation that the engine models.
-MODELLED: Final = "6.12"
+#: The generation that the engine follows if nothing else is said, and whose state pools and invariants describe.
+USUAL: Final = "6.12"
 _NAMES_BOTH: Final = "walk names head and tail page"
-#: What a kernel of that generation has, and whether; of others every difference is told.
+#: The form of each generation, as its first release has it.
+_FORMS: Final = {"6.1": V6_1, USUAL: V6_12, "7.x": V7_2}
+#: What a kernel of that generation has, and whether.
 EXPECTED: Final = {
     "optimises folios": True,
     "optimises head pages, one by one": False,
@@ -28,30 +30,39 @@ EXPECTED: Final = {
 
 
 def form_of(kernel: Kernel) -> HvoForm:
-    """The form that the engine has to follow; raises UsageError for a kernel whose generation is not modelled."""
+    """The form that the engine has to follow; raises UsageError for a kernel whose HVO is of no generation known."""
     features = features_of(kernel)
-    if features.generation != MODELLED:
+    if features.generation is None:
         raise UsageError(
             f"the engine does not model this kernel's HVO: {features.summary}",
             where=kernel.image.release,
-            rule="; ".join(not_modelled(features)) if features.generation else "",
-            remedy="compare a kernel of the generation 6.12",
+            rule="what a kernel has is told by features of its image, not by its release",
+            remedy="compare a kernel whose HVO is as that of 6.1, 6.12 or 7.x",
         )
-    return nearest_form(kernel)
+    if features.generation == USUAL and features.has(_NAMES_BOTH):
+        return V6_12_117
+    return _FORMS[features.generation]
 
 
-def nearest_form(kernel: Kernel) -> HvoForm:
-    """The form that a kernel of any generation comes nearest to."""
-    return V6_12_117 if features_of(kernel).has(_NAMES_BOTH) else V6_12
+def form_for_pools(kernel: Kernel) -> HvoForm:
+    """As :func:`form_of`; raises UsageError also for a generation whose state pools and invariants do not describe."""
+    form, features = form_of(kernel), features_of(kernel)
+    if features.generation != USUAL:
+        raise UsageError(
+            f"pools and invariants do not know what this kernel's HVO leaves: {features.summary}",
+            where=kernel.image.release,
+            rule="; ".join(departures(features)),
+            remedy="compare it with the engine, which has its form as well: hvolab kernel IMAGE",
+        )
+    return form
 
 
-def not_modelled(features: HvoFeatures) -> tuple[str, ...]:
-    """What such a kernel has and the engine does not, or the other way about: a sentence each."""
+def departures(features: HvoFeatures) -> tuple[str, ...]:
+    """What such a kernel has and v6.12 does not, or the other way about: a sentence each."""
     sentences = []
     for one in features.features:
         expected = EXPECTED.get(one.name)
         if expected is None or one.present is None or one.present is expected:
             continue
-        verb = "has" if one.present else "does not have"
-        sentences.append(f"not modelled: this kernel {verb} “{one.name}” ({one.found})")
+        sentences.append(f"{'it has' if one.present else 'it lacks'} “{one.name}” ({one.found})")
     return tuple(sentences)

@@ -186,15 +186,20 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
     )
 
 
+def keeps_pages(kernel: Kernel) -> bool:
+    """Whether the kernel's HVO keeps pages in its zones, which it goes to from struct pages."""
+    return kernel.symbols.find("node_data") is not None and kernel.types.has_member("zone", "vmemmap_tails")
+
+
 def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
     """What leads from a struct page to its zone and node, for kernels whose HVO goes there: one node, at ``va``.
 
     Raises KernelImageError where that takes more than ``size`` bytes.
     Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
     """
-    types, nodes = kernel.types, kernel.symbols.find("node_data")
-    if nodes is None or not types.has_member("zone", "vmemmap_tails"):
+    if not keeps_pages(kernel):
         return ()
+    types, nodes = kernel.types, kernel.symbols.address("node_data")
     zones, zone = types.offset("pglist_data", "node_zones"), types.size("zone")
     if types.size("pglist_data") > size:
         raise KernelImageError(f"there is no room for a node of {types.size('pglist_data')} bytes: {size}")

@@ -35,10 +35,11 @@ def kernel(
     results, every outside call with its arguments, in order, every page-table entry, every byte of every struct page,
     counters and lists. Left out are the lru words of vmemmap pages on their way, through which the kernel links them.
 
-    A kernel of another generation than 6.12 is run beside the engine too, with no allocation failing, and each
-    difference is laid to what that generation has or lacks; frames are not compared by number then.
+    The engine takes the form that the kernel has, told by features of its image. A kernel of another generation than
+    6.12 is first run beside the engine as v6.12, and each difference is laid to what that generation has or lacks; no
+    allocation fails then, and frames are not compared by number.
 
-    Exit code 0: no difference, or only those of its generation; 1: another one; 2: wrong use or unreadable input.
+    Exit code 0: no difference but those of its generation; 1: another one; 2: wrong use or unreadable input.
     """
     # what runs kernels waits until one is to be run
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415

@@ -53,8 +53,8 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
         folio = machine.struct_pages.va(pfn)
         zone = frames.zone_of(pfn)
         links[folio] = layout.links(zone.node, int(zone.kind))
-        pool.folio.init_vmemmap(folio, 0, 1, links[folio])
-        pool.folio.init_vmemmap(folio, 1, early, links[folio])
+        pool.folio.init_vmemmap(folio, 0, 1, links[folio], h.order)
+        pool.folio.init_vmemmap(folio, 1, early, links[folio], h.order)
         pool.folio.prep_head(folio, h.order)
         _own(frames, pfn, h.order)
         pool.adopt(folio)
@@ -63,7 +63,7 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
     for entry in lists.nodes(pool.cpu, head):
         folio = entry - lru
         if not pool.folio.flag(folio, layout.hpg_vmemmap_optimized):
-            pool.folio.init_vmemmap(folio, early, 1 << h.order, links[folio])
+            pool.folio.init_vmemmap(folio, early, 1 << h.order, links[folio], h.order)
         pool.account(folio)
     h.max_huge_pages = h.persistent
 

@@ -48,21 +48,15 @@ class FolioPages:
 
     def prep_compound(self, folio: int, order: int) -> None:
         """Make a compound page. Kernel: prep_compound_page(), prep_compound_head(), v6.12."""
-        self.edit(folio + self.layout.size, (1 << order) - 1, lambda words, _: self._tails(words, folio))
+        self.edit(
+            folio + self.layout.size, (1 << order) - 1, lambda words, _: self.pages.make_tails(words, folio, order)
+        )
         self.prep_head(folio, order)
 
     def prep_head(self, folio: int, order: int) -> None:
         """Mark the head, and fill in the folio's own fields. Kernel: __SetPageHead(), prep_compound_head()."""
         self._or_flags(folio, 1 << self.layout.pg_head)
         self._order(folio, order)
-
-    def _tails(self, words: Words, folio: int) -> None:
-        """Kernel: prep_compound_tail()."""
-        layout = self.layout
-        words[:, layout.mapping // WORD] = layout.tail_mapping
-        words[:, layout.compound_head // WORD] = folio | 1
-        words[:, layout.private // WORD] = 0
-        words[:, layout.page_type // WORD] = self._join(layout.page_type_none, 0)
 
     def _order(self, folio: int, order: int) -> None:
         """The folio's fields in its first tail page: order, number of pages, mapcounts of -1."""
@@ -96,7 +90,7 @@ class FolioPages:
         for offset in (layout.lru_prev, layout.mapping, layout.index):
             self.cpu.store_word(second + offset, 0)
 
-    def init_vmemmap(self, folio: int, first: int, last: int, links: int) -> None:
+    def init_vmemmap(self, folio: int, first: int, last: int, links: int, order: int) -> None:
         """Initialise the tails [first, last) of a boot folio. Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12."""
         layout = self.layout
 
@@ -110,7 +104,7 @@ class FolioPages:
             words[:, layout.lru_prev // WORD] = lru
             words[:, layout.page_type // WORD] = self._join(layout.page_type_none, 0)
             if first:
-                self._tails(words, folio)
+                self.pages.make_tails(words, folio, order)
 
         self.edit(folio + first * layout.size, last - first, fresh)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
-from hvolab.hvo.forms import V6_12, V6_12_117, HvoForm
+from hvolab.hvo.forms import V6_1, V6_12, V6_12_117, V7_2, HvoForm
 from hvolab.hvo.interface import EngineMaker, HvoEngine
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPages
@@ -13,8 +13,10 @@ from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 __all__ = [
     "ENOMEM",
     "ENOTSUPP",
+    "V6_1",
     "V6_12",
     "V6_12_117",
+    "V7_2",
     "EngineMaker",
     "HasOrder",
     "Hvo",

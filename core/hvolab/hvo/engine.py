@@ -40,6 +40,7 @@ class Hvo:
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private
+        self._rcu = _SYNCHRONIZE_RCU if form.waits_for_rcu else 0
         self._optimized = 1 << layout.hpg_vmemmap_optimized
         self._sizes: dict[int, VmemmapSizes] = {}
         self._spans: dict[int, int] = {}
@@ -65,21 +66,22 @@ class Hvo:
 
     def should_optimize_folio(self, h: HasOrder, folio: int) -> bool:
         """Kernel: vmemmap_should_optimize_folio()."""
-        if self.folio_optimized(folio) or not self.machine.optimize_enabled:
+        form = self.form
+        if (form.refuses_optimized and self.folio_optimized(folio)) or not self.machine.optimize_enabled:
             return False
-        return self._span(h) > 0
+        return self._span(h) > 0 and not (form.looks_first and self.remap.self_hosted(folio))
 
     # one folio
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Optimise one folio; one that cannot be stays as it is. Kernel: hugetlb_vmemmap_optimize_folio()."""
-        pages = VmemmapPages()
-        self._optimize(h, folio, pages, _SYNCHRONIZE_RCU)
+        pages = self.remap.no_pages()
+        self._optimize(h, folio, pages, self._rcu)
         self.remap.free_page_list(pages)
 
     def restore_folio(self, h: HasOrder, folio: int) -> int:
         """Give a folio its vmemmap back: 0 or -ENOMEM. Kernel: hugetlb_vmemmap_restore_folio()."""
-        return self._restore(h, folio, _SYNCHRONIZE_RCU)
+        return self._restore(h, folio, self._rcu)
 
     def split_folio(self, h: HasOrder, folio: int) -> int:
         """Split the PMDs of a folio's vmemmap. Kernel: hugetlb_vmemmap_split_folio()."""
@@ -96,17 +98,28 @@ class Hvo:
         listening = bool(machine.trace.listeners)
         if listening:
             machine.trace.emit(FolioStep("optimize.begin", folio))
-        machine.change_key(1)
+        result = self._remap(h, folio, pages, flags)
+        if listening:
+            machine.trace.emit(FolioStep("optimize.end", folio, result))
+        return result
+
+    def _remap(self, h: HasOrder, folio: int, pages: VmemmapPages, flags: int) -> int:
+        """What remains of __hugetlb_vmemmap_optimize_folio() once it is known that the folio is to be optimised."""
+        machine, form = self.machine, self.form
+        tail = self.remap.tail_page(folio, h.order) if form.shares_tail_page else None
+        if form.shares_tail_page and tail is None:
+            return -ENOMEM
+        if form.counts_folios:
+            machine.change_key(1)
         if flags & _SYNCHRONIZE_RCU:
             machine.synchronize_rcu()
         # before the copy: a store to the head after it could reach the old head page through a stale TLB entry
         self._set_optimized(folio, optimized=True)
-        result = self.remap.free(folio, folio + self._span(h), pages, flags)
+        result = self.remap.free(folio, folio + self._span(h), pages, flags, tail)
         if result < 0:  # INCOMPLETE keeps both: some tails still share the head's page
-            machine.change_key(-1)
+            if form.counts_folios:
+                machine.change_key(-1)
             self._set_optimized(folio, optimized=False)
-        if listening:
-            machine.trace.emit(FolioStep("optimize.end", folio, result))
         return result
 
     def _restore(self, h: HasOrder, folio: int, flags: int) -> int:
@@ -123,7 +136,8 @@ class Hvo:
         result = self.remap.alloc(folio, folio + self.sizes(h).size, flags)
         if not result:
             self._set_optimized(folio, optimized=False)
-            machine.change_key(-1)
+            if self.form.counts_folios:
+                machine.change_key(-1)
         if listening:
             machine.trace.emit(FolioStep("restore.end", folio, result))
         return result
@@ -143,9 +157,10 @@ class Hvo:
             # the rest can still be split when it is remapped, with memory that the first ones give back
             if self.split_folio(h, run[0]) == -ENOMEM:
                 break
-        machine.flush_tlb_all()
-        pages = VmemmapPages()
-        flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
+        if folios.size or self.form.flushes_for_none:
+            machine.flush_tlb_all()
+        pages = self.remap.no_pages()
+        flags = _REMAP_NO_TLB_FLUSH | self._rcu
         for run in self._runs.neighbours(folios, span):
             if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 self._optimize_each(h, run, pages, flags)
@@ -171,7 +186,7 @@ class Hvo:
         Kernel: hugetlb_vmemmap_restore_folios().
         """
         lru = self._layout.lru_next
-        flags = _REMAP_NO_TLB_FLUSH | _SYNCHRONIZE_RCU
+        flags = _REMAP_NO_TLB_FLUSH | self._rcu
         restored = result = 0
         self._batch("restore.begin")
         folios = self._on_list(folio_list)

@@ -16,9 +16,12 @@ class VmemmapPages:
     Kernel: the ``vmemmap_pages`` list of struct vmemmap_remap_walk, linked through the pages' ``lru`` words; here
     it stands beside the memory, and those words stay as they are. A batch's list holds millions of pages, nearly all
     of them neighbours, so what follows each other upwards is kept as a range.
+
+    first_in_first_out  what is added comes last instead, by list_add_tail(), as in v6.1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_in_first_out: bool = False) -> None:
+        self._at_end = first_in_first_out
         self._pieces: list[range | Pfns] = []  # the last element of the last piece is the first of the list
         self._count = 0
 
@@ -27,11 +30,18 @@ class VmemmapPages:
 
     def add(self, pfn: int) -> None:
         """Kernel: list_add()."""
-        self._add_range(pfn, pfn + 1)
+        if self._at_end:
+            self.add_run(np.array([pfn], dtype=np.int64))
+        else:
+            self._add_range(pfn, pfn + 1)
 
     def add_run(self, pfns: Pfns) -> None:
         """Add pages one after the other: the last of them comes first."""
         if not pfns.size:
+            return
+        if self._at_end:
+            self._pieces.insert(0, pfns[::-1].astype(np.int64))
+            self._count += pfns.size
             return
         first, last = int(pfns[0]), int(pfns[-1])
         if last - first == pfns.size - 1 and (pfns[1:] > pfns[:-1]).all():

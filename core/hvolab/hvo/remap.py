@@ -15,7 +15,7 @@ from hvolab.hvo.forms import V6_12, HvoForm
 from hvolab.hvo.pages import VmemmapPages
 from hvolab.hvo.update import EntryUpdate, entry_update
 from hvolab.machine.cpu import Cpu
-from hvolab.machine.gfp import GFP_PGTABLE_KERNEL, GFP_VMEMMAP_RESTORE
+from hvolab.machine.gfp import GFP_VMEMMAP_TAIL
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
@@ -26,6 +26,8 @@ INCOMPLETE = 1
 #: The kernel's own number, which user space never sees.
 ENOTSUPP = 524
 _WORD_SHIFT = 3
+_HALF = 4
+_TYPE_SHIFT = 24
 #: Frames freed at once: bounds what the bookkeeping of a large batch needs beside the list itself.
 _FREE_CHUNK = 1 << 14
 
@@ -60,6 +62,7 @@ class RemapWalk:
     reuse_va: int
     pages: VmemmapPages
     reuse_pfn: int | None = None
+    tail_pfn: int | None = None
     nr_walked: int = 0
 
 
@@ -91,41 +94,72 @@ class VmemmapRemap:
         """Whether the replacement of an entry can be lost to somebody else."""
         return self._update.can_fail
 
+    def no_pages(self) -> VmemmapPages:
+        """An empty list of pages, which is filled as the form has it."""
+        return VmemmapPages(first_in_first_out=self.form.first_in_first_out)
+
+    def self_hosted(self, folio: int) -> bool:
+        """Whether the page with the head's struct page is marked. Kernel: vmemmap_should_optimize(), v6.1."""
+        page = folio & -self._page_size
+        return self.machine.records.self_hosted(self.cpu, int(self.machine.tables.frames(page, 1)[0]))
+
+    def tail_page(self, folio: int, order: int) -> int | None:
+        """The page that the tails of optimised folios of an order share in the folio's zone; None: no memory for it.
+
+        It is made with the first of them. Kernel: vmemmap_get_tail(), init_compound_tail(), v7.2.
+        """
+        machine, layout = self.machine, self._layout
+        flags = self.cpu.load_word(folio + layout.flags)
+        node, zone = layout.node(flags), layout.zone(flags)
+        known = machine.vmemmap_tails.get((node, zone, order))
+        if known is not None:
+            return known
+        pfn = machine.alloc_pages(GFP_VMEMMAP_TAIL, 0, node)
+        if pfn is not None:
+            tails = np.zeros((self._page_size // layout.size, layout.words), dtype=machine.memory.words.dtype)
+            tails[:, layout.flags >> _WORD_SHIFT] = node << layout.node_shift | zone << layout.zone_shift
+            machine.struct_pages.make_tails(tails, 0, order)
+            self.cpu.store(machine.page_to_virt(pfn), tails.tobytes())
+            machine.vmemmap_tails[node, zone, order] = pfn
+        return pfn
+
     # ranges
 
     def split(self, start: int, end: int) -> int:
         """Split the PMDs that map the range, without flushing. Kernel: vmemmap_remap_split()."""
         return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, _SPLIT_NO_TLB_FLUSH, start, VmemmapPages()))
 
-    def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int) -> int:
+    def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int, tail: int | None = None) -> int:
         """Remap ``[reuse, end)`` to one page, put the pages that fall free on ``pages``; roll back on error.
 
+        tail  the page that tails are mapped to; None: the head's
         Gives 0, a negative errno, or INCOMPLETE where the rollback could not be completed either.
         Kernel: vmemmap_remap_free().
         """
-        machine = self.machine
-        walk = RemapWalk(Action.REMAP, flags, reuse, pages)
-        node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
-        walk.reuse_pfn = machine.alloc_pages(self.form.head_gfp, 0, node)
-        if walk.reuse_pfn is None and self.form.head_required:
+        machine, form = self.machine, self.form
+        walk = RemapWalk(Action.REMAP, flags, reuse, pages, tail_pfn=tail)
+        if form.head_gfp is not None:
+            node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
+            walk.reuse_pfn = machine.alloc_pages(form.head_gfp, 0, node)
+        if walk.reuse_pfn is None and form.head_required:
             return -ENOMEM
         if walk.reuse_pfn is not None:
             self.cpu.copy_page(machine.page_to_virt(walk.reuse_pfn), reuse)
             pages.add(walk.reuse_pfn)
-            machine.memmap_pages_add(1)
+            self._count(1)
         result = self._walk(reuse, end, walk)
         if result and walk.nr_walked:
             end = reuse + walk.nr_walked * self._page_size
             back = RemapWalk(Action.RESTORE, 0, reuse, pages)
-            if not self.form.walks_head:  # the head is one of those that are mapped to the new page
-                back.reuse_pfn = walk.reuse_pfn
+            if not form.walks_head:  # the head is one of those that are mapped to the new page, if tails are too
+                back.reuse_pfn = walk.reuse_pfn if tail is None else tail
             if self._walk(reuse, end, back):
                 return INCOMPLETE
         return result
 
     def alloc(self, reuse: int, end: int, flags: int) -> int:
         """Give every tail page of ``[reuse, end)`` a page of its own again. Kernel: vmemmap_remap_alloc()."""
-        pages = VmemmapPages()
+        pages = self.no_pages()
         first_tail = reuse + self._page_size
         if not self._alloc_page_list(first_tail, end, pages):
             return -ENOMEM
@@ -140,11 +174,11 @@ class VmemmapRemap:
         machine = self.machine
         count = (end - start) >> self._page_shift
         node = self._layout.node(self.cpu.load_word(start + self._layout.flags))
-        pages.add_run(machine.alloc_pages_run(count, GFP_VMEMMAP_RESTORE, node))
+        pages.add_run(machine.alloc_pages_run(count, self.form.restore_gfp, node))
         if len(pages) < count:
             machine.free_page_run(pages.pop_run(len(pages)))
             return False
-        machine.memmap_pages_add(count)
+        self._count(count)
         return True
 
     def free_page_list(self, pages: VmemmapPages) -> None:
@@ -155,11 +189,16 @@ class VmemmapRemap:
             reserved = machine.records.reserved(pfns)
             for start, stop in _runs(reserved, limit):
                 if reserved[start]:
-                    machine.memmap_boot_pages_add(start - stop)
+                    self._count(start - stop, boot=True)
                     machine.free_bootmem_run(pfns[start:stop])
                 else:
-                    machine.memmap_pages_add(start - stop)
+                    self._count(start - stop)
                     machine.free_page_run(pfns[start:stop])
+
+    def _count(self, pages: int, *, boot: bool = False) -> None:
+        """Count pages of vmemmap, if this form's kernel does. Kernel: memmap_pages_add(), memmap_boot_pages_add()."""
+        if self.form.counts_memmap:
+            (self.machine.memmap_boot_pages_add if boot else self.machine.memmap_pages_add)(pages)
 
     # the walk
 
@@ -180,7 +219,7 @@ class VmemmapRemap:
                     return result
             va = following
         if walk.action is not Action.SPLIT_ONLY and not walk.flags & _REMAP_NO_TLB_FLUSH:
-            self.machine.flush_tlb_kernel_range(start, end)
+            self.machine.flush_tlb_kernel_range(start if self.form.flushes_head else start + self._page_size, end)
         return 0
 
     def _pmd_entry(self, va: int, walk: RemapWalk) -> tuple[int, int]:
@@ -217,9 +256,11 @@ class VmemmapRemap:
     def _split_pmd(self, va: int, head: int, index: int, walk: RemapWalk) -> int:
         """Replace the PMD leaf in word ``index``, which maps ``head``, by a table. Kernel: vmemmap_split_pmd()."""
         machine = self.machine
-        table = machine.alloc_pages(GFP_PGTABLE_KERNEL, 0)
+        table = machine.alloc_pages(self.form.table_gfp, 0)
         if table is None:
             return -ENOMEM
+        if self.form.marks_tables:
+            self._mark_table(table)
         pfns = np.arange(head, head + self._last.entries, dtype=np.int64)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
         slot = table << self._page_shift
@@ -240,6 +281,14 @@ class VmemmapRemap:
         if not walk.flags & _SPLIT_NO_TLB_FLUSH:
             machine.flush_tlb_kernel_range(va, va + self._middle.size)
         return 0
+
+    def _mark_table(self, pfn: int) -> None:
+        """Mark a frame as a page table of the kernel's own. Kernel: pte_alloc_one_kernel(), pagetable_ctor(), v7.2."""
+        layout, cpu, page = self._layout, self.cpu, self.machine.struct_pages.va(pfn)
+        cpu.store_word(page + layout.flags, cpu.load_word(page + layout.flags) | 1 << layout.pt_kernel)
+        kind = layout.page_type_table << _TYPE_SHIFT
+        little = self._target.architecture.byte_order == "little"
+        cpu.store(page + layout.page_type, kind.to_bytes(_HALF, "little" if little else "big"))
 
     def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> int:
         """Remap or restore ``count`` entries of one table, from word ``index`` on; 0 or -EAGAIN.
@@ -276,11 +325,11 @@ class VmemmapRemap:
         Kernel: vmemmap_remap_pte().
         """
         assert walk.reuse_pfn is not None  # noqa: S101 - the first entry has set it
-        address = self._target.page_form.put_address(walk.reuse_pfn << self._page_shift)
+        put, shift = self._target.page_form.put_address, self._page_shift
         entries = np.empty(raws.size, dtype=np.uint64)
-        entries.fill(address | self._kernel_ro)
+        entries.fill(put((walk.reuse_pfn if walk.tail_pfn is None else walk.tail_pfn) << shift) | self._kernel_ro)
         if va == walk.reuse_va:
-            entries[0] = address | self._kernel
+            entries[0] = put(walk.reuse_pfn << shift) | self._kernel
             taken = walk.pages.pop()
             if taken != walk.reuse_pfn:
                 raise KernelBug(f"the new head page {walk.reuse_pfn:#x} is not first on the list, {taken:#x} is")

@@ -32,14 +32,12 @@ def check_content(survey: Survey, folios: Folios) -> Iterator[Finding]:
             chosen = pfns if page == 0 else pfns[~flagged]
             if not chosen.size:
                 break
-            yield from _check_page(survey, chosen, page, per_page, layout)
+            yield from _check_page(survey, chosen, page, per_page, folios.order)
 
 
-def _check_page(
-    survey: Survey, pfns: npt.NDArray[np.int64], page: int, per_page: int, layout: StructPageLayout
-) -> Iterator[Finding]:
+def _check_page(survey: Survey, pfns: npt.NDArray[np.int64], page: int, per_page: int, order: int) -> Iterator[Finding]:
     """The tails in vmemmap page ``page`` of each folio, all folios at once."""
-    machine = survey.machine
+    machine, layout = survey.machine, survey.machine.struct_pages.layout
     first = page * per_page
     skip = 1 if page == 0 else 0
     frames = survey.frames[survey.positions(pfns) + page]
@@ -48,7 +46,7 @@ def _check_page(
         starts = (pfns - machine.struct_pages.first_pfn) % words.shape[1]
         words = words[np.arange(pfns.size)[:, None], starts[:, None] + np.arange(per_page)]
     rows = words[:, skip:per_page]
-    expected = np.array([machine.struct_pages.va(int(pfn)) | 1 for pfn in pfns], dtype=np.uint64)
+    expected = np.array([layout.tail_link(machine.struct_pages.va(int(pfn)), order) for pfn in pfns], dtype=np.uint64)
     wrong = rows[:, :, layout.compound_head // WORD] != expected[:, None]
     for row, slot in np.argwhere(wrong)[:8].tolist():
         yield Finding(

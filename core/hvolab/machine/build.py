@@ -252,12 +252,13 @@ class _Builder:
         )
 
     def _initialise_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
+        layout = self.spec.layout
         if not self.spec.deferred_struct_pages:
             for extent in self.ranges:
                 for zone in self._zones(self.ranges.index(extent), extent):
                     for part in zone.extents:
-                        pages.initialise(part.start, part.frames, node=zone.node, zone=_zone_number(zone))
-        layout = self.spec.layout
+                        number = layout.zone_number(zone.kind.name)
+                        pages.initialise(part.start, part.frames, node=zone.node, zone=number)
         for owner, extent in backing:
             boot = owner is VmemmapBacking.BOOT
             zone = self.frames.zone_of(extent.start)
@@ -266,7 +267,7 @@ class _Builder:
                 extent.start,
                 extent.frames,
                 node=zone.node,
-                zone=_zone_number(zone),
+                zone=layout.zone_number(zone.kind.name),
                 refcount=layout.bootmem_refcount if registered else 1,
                 reserved=boot,
             )
@@ -276,11 +277,6 @@ class _Builder:
             if owner is VmemmapBacking.SELF_HOSTED:
                 where = (pages.locate(frames) + layout.flags) // 8
                 self.memory.words[where] |= np.uint64(1 << layout.pg_vmemmap_self_hosted)
-
-
-def _zone_number(zone: ZoneSpec) -> int:
-    """The number that a struct page's flags carry for the zone. Kernel: enum zone_type."""
-    return int(zone.kind)
 
 
 def _check(spec: MachineSpec) -> None:

@@ -53,6 +53,11 @@ GFP_PGTABLE_KERNEL = GFP_KERNEL | int(Gfp.ZERO | Gfp.COMP)
 GFP_VMEMMAP_HEAD = GFP_KERNEL | int(Gfp.NORETRY | Gfp.NOWARN)
 #: What alloc_vmemmap_page_list() asks for the pages of a restored folio: try hard, but not for ever.
 GFP_VMEMMAP_RESTORE = GFP_KERNEL | int(Gfp.RETRY_MAYFAIL)
+#: What page tables and the pages of restored folios are asked for with in v6.1: the latter on their node, or given up.
+GFP_PGTABLE_KERNEL_6_1 = GFP_KERNEL | int(Gfp.ZERO)
+GFP_VMEMMAP_RESTORE_6_1 = GFP_KERNEL | int(Gfp.THISNODE | Gfp.NORETRY)
+#: What vmemmap_get_tail() asks for the page that tails share, in v7.2.
+GFP_VMEMMAP_TAIL = GFP_KERNEL | int(Gfp.ZERO)
 
 #: The bits that choose the zone.
 GFP_ZONE_BITS = int(Gfp.DMA | Gfp.HIGHMEM | Gfp.DMA32 | Gfp.MOVABLE)

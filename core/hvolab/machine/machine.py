@@ -62,6 +62,7 @@ class Machine:
     vmemmap         PFN ranges whose struct pages exist, as pairs of first and one past the last
     counters        vmemmap pages
     key             the static key: number of optimised folios
+    vmemmap_tails   of kernels that have one: the page that optimised tails share, by node, zone and order
     grace_periods   how often one was waited for
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
     entry_updates   which replacements of an entry are made to be lost to somebody else, where that can happen
@@ -84,6 +85,7 @@ class Machine:
     vmemmap: tuple[tuple[int, int], ...] = ()
     counters: Counters = field(default_factory=Counters)
     key: int = 0
+    vmemmap_tails: dict[tuple[int, int, int], int] = field(default_factory=dict)
     grace_periods: int = 0
     optimize_enabled: bool = True
     entry_updates: FailurePolicy = field(default_factory=NeverFail)

@@ -36,6 +36,7 @@ class StructPageLayout:
     folio_large_mapcount: int = 64 + 16
     folio_nr_pages: int = 64 + 32
     pg_head: int = 6
+    pg_referenced: int = 2
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
     hpg_migratable: int = 1
@@ -53,12 +54,18 @@ class StructPageLayout:
     tail_mapping: int = 0xDEAD000000000400
     #: top byte of page_type for a hugetlb folio: PGTY_hugetlb
     page_type_hugetlb: int = 0xF4
+    #: top byte of page_type for a page table: PGTY_table
+    page_type_table: int = 0xF2
     #: page_type where no type is set and nothing is mapped: _mapcount of -1
     page_type_none: int = 0xFFFFFFFF
     #: values of ``index`` by which a boot page is recognised: SECTION_INFO, MIX_SECTION_INFO
     bootmem_types: tuple[int, ...] = (12, 13)
     #: refcount of a boot page that is registered in bootmem_info
     bootmem_refcount: int = 2
+    #: the zones that the kernel has, by their numbers. Kernel: enum zone_type
+    zones: tuple[str, ...] = ("DMA", "DMA32", "NORMAL", "MOVABLE", "DEVICE")
+    #: whether a tail names no head, but what to mask its own VA with to come there, as from v7.1 on
+    masks_compound: bool = False
     words: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +81,11 @@ class StructPageLayout:
         """Bit of a vmemmap page that lies in the memory that it describes."""
         return self.pg_owner_priv_1
 
+    @property
+    def pt_kernel(self) -> int:
+        """Bit of a page table that is the kernel's own. Kernel: enum pt_flags in include/linux/mm.h, v7.2."""
+        return self.pg_referenced
+
     def node(self, flags: int) -> int:
         """NUMA node in a flags word. Kernel: page_to_nid()."""
         return (flags >> self.node_shift) & ((1 << self.node_bits) - 1)
@@ -81,6 +93,19 @@ class StructPageLayout:
     def zone(self, flags: int) -> int:
         """Zone number in a flags word. Kernel: page_zonenum()."""
         return (flags >> self.zone_shift) & ((1 << self.zone_bits) - 1)
+
+    def zone_number(self, name: str) -> int:
+        """The number of a zone; memory of a zone that the kernel does not have is in ZONE_NORMAL."""
+        return self.zones.index(name if name in self.zones else "NORMAL")
+
+    def tail_link(self, head: int, order: int) -> int:
+        """What ``compound_head`` of a tail says; ``head`` is the VA of the head, ``order`` that of the compound page.
+
+        Kernel: set_compound_head() in include/linux/page-flags.h, v6.12 and v7.2.
+        """
+        if self.masks_compound:
+            return ((1 << 64) - (self.size << order)) | 1
+        return head | 1
 
     def links(self, node: int, zone: int) -> int:
         """The flags of a page just initialised: node, zone, no last CPU. Kernel: set_page_links()."""

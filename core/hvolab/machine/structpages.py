@@ -186,6 +186,19 @@ class StructPages:
         """Store a word in each struct page of ``pfns``."""
         self.memory.words[(self.locate(pfns) + offset) // WORD] = value
 
+    def make_tails(self, words: npt.NDArray[np.uint64], head: int, order: int) -> None:
+        """Make tails of the compound page at VA ``head`` of struct pages, given by rows of words.
+
+        Kernel: prep_compound_tail() in mm/internal.h, v6.12, on pages without references.
+        """
+        layout = self.layout
+        words[:, layout.mapping // WORD] = layout.tail_mapping
+        words[:, layout.compound_head // WORD] = layout.tail_link(head, order)
+        words[:, layout.private // WORD] = 0
+        halves = words.view(self.memory.halves.dtype)
+        halves[:, layout.page_type // 4] = layout.page_type_none
+        halves[:, layout.refcount // 4] = 0
+
     def initialise(
         self, start: int, count: int, *, node: int, zone: int, refcount: int = 0, reserved: bool = False
     ) -> None:

@@ -46,7 +46,8 @@ class Snapshot:
     frames     who owns which frame
     used       ranges of frames that were in use, counted from the first of memory; what huge pages hold is left out
     contents   what they held
-    counters, key, optimize_enabled  the machine's
+    counters, key, optimize_enabled, vmemmap_tails  the machine's
+    own        the memory of the kernel's own that outlives its calls
     """
 
     frames: FrameAllocator
@@ -55,6 +56,8 @@ class Snapshot:
     counters: Counters
     key: int
     optimize_enabled: bool
+    vmemmap_tails: dict[tuple[int, int, int], int]
+    own: npt.NDArray[np.uint8]
 
 
 class Side:
@@ -66,9 +69,11 @@ class Side:
     handed_out  frames that were handed out since
     listed      frames that the kernel may have linked through their struct pages
     flip        the outside call at which the switch is thrown, 1 being the next; 0: none
+
+    ``own`` is memory outside the machine's that outlives calls: where a kernel has its zones.
     """
 
-    def __init__(self, machine: Machine, hvo: VmemmapOptimizer) -> None:
+    def __init__(self, machine: Machine, hvo: VmemmapOptimizer, own: npt.NDArray[np.uint8] | None = None) -> None:
         if not isinstance(machine.frames, FrameAllocator):
             raise MachineError("only a machine that allocates its own frames can be compared")
         self.machine = machine
@@ -80,6 +85,7 @@ class Side:
         self.handed_out: set[int] = set()
         self.listed: set[int] = set()
         self.flip = 0
+        self._own = np.empty(0, dtype=np.uint8) if own is None else own
         self._folios: list[tuple[int, int]] = []
         self._built = self.state = self._snapshot()
 
@@ -103,6 +109,8 @@ class Side:
             copy.copy(machine.counters),
             machine.key,
             machine.optimize_enabled,
+            machine.vmemmap_tails.copy(),
+            self._own.copy(),
         )
 
     def remember(self) -> None:
@@ -128,6 +136,8 @@ class Side:
         self.frames = machine.frames = copy.deepcopy(state.frames)
         machine.counters = copy.copy(state.counters)
         machine.key, machine.optimize_enabled = state.key, state.optimize_enabled
+        machine.vmemmap_tails = state.vmemmap_tails.copy()
+        self._own[:] = state.own
         machine.grace_periods = 0
         self.handed_out.clear()
         self.flip = 0
@@ -241,7 +251,7 @@ class Bed:
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
         self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
-        self.kernel = Side(machine, self._kernel_hvo)
+        self.kernel = Side(machine, self._kernel_hvo, self._kernel_hvo.kernel_cpu.placed.zones)
         self._prepared: tuple[object, ...] | None = None
         #: Whether the kernel's own data are no longer what calls leave that go well.
         self._spoilt = False

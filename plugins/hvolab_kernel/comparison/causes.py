@@ -142,5 +142,5 @@ CAUSES: Final[tuple[Cause, ...]] = (
         _changed("allocate", "allocate(GFP_KERNEL,", f"allocate({_HEAD_GFP}"),
     ),
     Cause(_NAMES_BOTH, "restoring begins with the first tail, and flushes no more", _without_head),
-    Cause(_BOOT_BATCHES, "a list of none is left alone", _only("engine", "flush all")),
+    Cause(_BOOT_BATCHES, "a list of none is flushed for once", _only("engine", "flush all")),
 )

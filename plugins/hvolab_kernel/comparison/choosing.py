@@ -29,6 +29,16 @@ def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] |
     return architecture.select(mode, features=chosen)
 
 
+def target_of_generation(target: Target, generation: str | None) -> Target:
+    """The target with the bits of a kernel generation, where the architecture declares that they differ."""
+    architecture = target.architecture
+    if generation not in architecture.generations:
+        return target
+    return architecture.select(
+        target.mode.name, profile=target.profile, generation=generation, features=target.features
+    )
+
+
 def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scenario, ...]:
     """The scenarios whose names contain one of the texts, from the beginning of a word; all where none is given.
 

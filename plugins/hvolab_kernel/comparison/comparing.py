@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hvolab.arch import Target
+from hvolab.hvo import HvoForm
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab_kernel.forms import form_of
@@ -16,7 +17,7 @@ from hvolab_kernel.kernel import Kernel
 
 from .bed import Bed, Result
 from .differences import Difference, differing_calls, differing_counters, differing_memory
-from .scenarios import Scenario, Step
+from .scenarios import LISTS, Operation, Scenario, Step
 
 #: Pairs of failing allocations are tried where there are fewer.
 _PAIRS: Final = 2000
@@ -98,17 +99,17 @@ class Comparer:
     """Compares on beds that are made when they are first needed."""
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
-        self._target = target
+        self.target = target
         self._kernel = kernel
         self.form = form_of(kernel)
         self._beds: dict[tuple[int, VmemmapBacking], Bed] = {}
 
     def bed(self, scenario: Scenario) -> Bed:
         """The machines for a scenario."""
-        memory = scenario.memory(self._target.mode)
+        memory = scenario.memory(self.target.mode)
         key = (memory, scenario.backing)
         if key not in self._beds:
-            self._beds[key] = Bed(self._target, self._kernel, self.form, memory=memory, backing=scenario.backing)
+            self._beds[key] = Bed(self.target, self._kernel, self.form, memory=memory, backing=scenario.backing)
         return self._beds[key]
 
     def run(self, case: Case) -> tuple[list[Difference], int, int]:
@@ -136,6 +137,30 @@ def _differing(bed: Bed, step: Step, ours: Result, theirs: Result) -> list[Diffe
     found += differing_calls(theirs[1], ours[1], str(step))
     found += [Difference(f"finding in {step}", text, "") for text in bed.findings]
     return found
+
+
+def comparable(scenarios: Sequence[Scenario], form: HvoForm, *, batches: bool) -> tuple[Scenario, ...]:
+    """Those of the scenarios that a kernel can be asked for.
+
+    batches  whether its HVO takes lists of folios
+
+    Left out as well is optimising what is optimised already, where the kernel leaves that to its callers to avoid.
+    """
+
+    def wanted(one: Scenario) -> bool:
+        optimised: set[int] = set()
+        for step in (*one.prelude, *one.steps):
+            if step.operation in LISTS and not batches:
+                return False
+            if step.operation is Operation.OPTIMIZE and not form.refuses_optimized and optimised & set(step.folios):
+                return False
+            if step.operation is Operation.OPTIMIZE:
+                optimised |= set(step.folios)
+            elif step.operation is Operation.RESTORE:
+                optimised -= set(step.folios)
+        return True
+
+    return tuple(one for one in scenarios if wanted(one))
 
 
 def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[Case]:

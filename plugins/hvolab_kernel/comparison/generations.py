@@ -29,12 +29,11 @@ from hvolab_kernel.kernel import Kernel
 from .bed import Bed, Outcomes, Result, Side
 from .calls import Call, in_words
 from .causes import CAUSES, Seen
-from .scenarios import Operation, Scenario
+from .scenarios import LISTS, Scenario
 
 _MEMORY: Final = 512 << 20
 #: Calls that a feature adds or takes away once for a folio at most.
 _ONCE: Final = {"allocate", "free", "rcu", "flush range"}
-_LISTS: Final = {Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def runnable(scenarios: Sequence[Scenario], *, batches: bool) -> list[Scenario]:
     """Those of the scenarios that are compared: no gigantic folios, lists only where the kernel takes them."""
 
     def wanted(one: Scenario) -> bool:
-        lists = any(step.operation in _LISTS for step in (*one.prelude, *one.steps))
+        lists = any(step.operation in LISTS for step in (*one.prelude, *one.steps))
         return not one.gigantic and not one.flip and (batches or not lists)
 
     return [one for one in scenarios if wanted(one)]

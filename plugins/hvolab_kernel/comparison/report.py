@@ -19,7 +19,7 @@ from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import table
 from hvolab.hvo import HvoForm
 from hvolab_kernel.features import HvoFeatures
-from hvolab_kernel.forms import not_modelled
+from hvolab_kernel.forms import departures
 from hvolab_kernel.kernel import Kernel
 
 from .causes import Seen
@@ -113,7 +113,6 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
         "digest": kernel.image.digest,
         **target_as_dict(target),
         "form": form.name,
-        "modelled": True,
         "cases": result.cases,
         "pairs": result.pairs,
         "alike": result.alike,
@@ -126,9 +125,9 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
 
 
 def other_generation_view(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> RenderableType:
-    """What is told of a kernel whose generation the engine does not model."""
-    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; the engine follows v6.12")
-    sentences = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in not_modelled(features)]
+    """What a kernel of another generation does otherwise than v6.12."""
+    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; beside the engine as v6.12")
+    sentences = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in departures(features)]
     rows = table("because", "times", "differs", "kernel", "engine", right=("times",))
     for column in rows.columns:
         column.no_wrap, column.overflow = column.header == "times", "fold"
@@ -157,23 +156,20 @@ def _by_cause(result: GenerationComparison) -> Iterator[tuple[str, str, list[tup
         yield feature, because, causes[feature, because]
 
 
-def other_generation_data(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> dict[str, Any]:
+def other_generation_data(features: HvoFeatures, result: GenerationComparison) -> dict[str, Any]:
     """The same for JSON."""
     told = [
         {**one.as_dict(), "count": count, "first_in": result.where[one]} for one, count in result.differences.items()
     ]
     return {
-        "release": kernel.image.release,
-        "digest": kernel.image.digest,
         "generation": features.generation,
-        "modelled": False,
-        "not_modelled": list(not_modelled(features)),
-        "cases": len(result.scenarios),
+        "because": list(departures(features)),
+        "scenarios": len(result.scenarios),
         "outside_calls": result.calls,
         "seconds": round(result.seconds, 3),
         "left_out": [_NOT_COMPARED],
         "differences": [one for one in told if one["feature"]],
-        "disagreements": [one for one in told if not one["feature"]],
+        "unexplained": [one for one in told if not one["feature"]],
     }
 
 

@@ -32,6 +32,10 @@ class Operation(enum.Enum):
     SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
 
 
+#: Those that take lists of folios.
+LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
+
+
 @dataclass(frozen=True)
 class Step:
     """One operation on some of the scenario's folios, by their positions."""

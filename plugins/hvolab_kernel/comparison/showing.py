@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from hvolab.arch import Target
 from hvolab.cli.output import console, print_json, show
 from hvolab_kernel.features import features_of
-from hvolab_kernel.forms import MODELLED
+from hvolab_kernel.forms import USUAL
 from hvolab_kernel.kernel import Kernel
 
-from .comparing import Case, Comparer, compare
+from .choosing import target_of_generation
+from .comparing import Case, Comparer, comparable, compare
 from .generations import compare_generation
 from .report import (
     Progress,
@@ -33,24 +34,26 @@ def show_scenarios(chosen: Sequence[Scenario], *, json: bool) -> None:
 
 
 def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], *, every: bool, json: bool) -> bool:
-    """Compare, by what the kernel has of HVO, and print the report; whether both sides agree.
+    """Compare the kernel with the engine in its form, and print the report; whether all is as it should be.
 
     every  make each allocation fail, however many there are
+
+    One of another generation than 6.12 is first run beside the engine as v6.12, to show what it does otherwise.
     """
     features = features_of(kernel)
-    if features.generation not in {MODELLED, None}:  # None: who needs a form refuses it, with a sentence
+    comparer = Comparer(target_of_generation(target, features.generation), kernel)
+    other = None
+    if features.generation != USUAL:
         with Progress(console(error=True), len(chosen)) as progress:
             other = compare_generation(target, kernel, chosen, lambda one: progress(Case(one)))
-        if json:
-            print_json(other_generation_data(kernel, features, other))
-        else:
-            show(other_generation_view(kernel, features, other))
-        return not other.unexplained
-    comparer = Comparer(target, kernel)
-    with Progress(console(error=True), len(chosen)) as progress:
-        result = compare(comparer, chosen, every=every, told=progress)
+    wanted = comparable(chosen, comparer.form, batches=features.has("batches"))
+    with Progress(console(error=True), len(wanted)) as progress:
+        result = compare(comparer, wanted, every=every, told=progress)
     if json:
-        print_json(comparison_data(kernel, target, comparer.form, result))
+        data = comparison_data(kernel, comparer.target, comparer.form, result)
+        print_json(data if other is None else data | {"beside_v6_12": other_generation_data(features, other)})
     else:
-        show(comparison_view(kernel, target, comparer.form, result))
-    return not result.disagreements
+        if other is not None:
+            show(other_generation_view(kernel, features, other))
+        show(comparison_view(kernel, comparer.target, comparer.form, result))
+    return not result.disagreements and (other is None or not other.unexplained)

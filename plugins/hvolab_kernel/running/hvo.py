@@ -10,7 +10,7 @@ from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch, Warned
 from hvolab_kernel.errors import KernelImageError
 from hvolab_kernel.features import features_of
-from hvolab_kernel.forms import nearest_form
+from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.listing import returns_from
 
@@ -56,7 +56,7 @@ class KernelHvo:
         self.machine = machine
         self.kernel = kernel
         self.generation = features.generation
-        self.form = nearest_form(kernel)
+        self.form = form_of(kernel)
         self._functions = _FOLIOS if features.has("batches") else _HEADS
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)

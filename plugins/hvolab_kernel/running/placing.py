@@ -16,7 +16,7 @@ from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.initial_state import Placement, Word, initial_words, modes_of, node_words
+from hvolab_kernel.initial_state import Placement, Word, initial_words, keeps_pages, modes_of, node_words
 from hvolab_kernel.kernel import Kernel
 
 _WORD = 8
@@ -80,6 +80,9 @@ class PlacedKernel:
         self.data = Room(data.va, data.pa, half)
         #: Room for the kernel's structs of a node; calls return to its end.
         self.node = Room(data.va + half, data.pa + half, half)
+        #: The bytes of the kernel's zones, for kernels whose HVO goes there and leaves pages there; else none.
+        zones = self.node.size if keeps_pages(kernel) else 0
+        self.zones = self.memory.view(self.node.pa, zones)
         #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
         self.exit = self.node.end - 2 * _WORD
         self._next_table = base + sum(sizes)
