@@ -148,6 +148,7 @@ def comparable(scenarios: Sequence[Scenario], form: HvoForm, *, batches: bool) -
     """
 
     def wanted(one: Scenario) -> bool:
+        """Whether no step of it is one that the kernel cannot be asked for."""
         optimised: set[int] = set()
         for step in (*one.prelude, *one.steps):
             if step.operation in LISTS and not batches:

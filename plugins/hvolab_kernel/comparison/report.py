@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import Target
-from hvolab.cli.options import target_as_dict, target_in_words
+from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import table
 from hvolab.hvo import HvoForm
-from hvolab_kernel.features import HvoFeatures
+from hvolab_kernel.features import HvoFeatures, features_of
 from hvolab_kernel.forms import departures
 from hvolab_kernel.kernel import Kernel
 
@@ -68,7 +68,8 @@ class Progress:
 
 def comparison_view(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> RenderableType:
     """The whole report."""
-    heading = Text.assemble((kernel.image.release, "bold"), f" on {target_in_words(target)}; engine as {form.name}")
+    where = f" on {target.architecture.name} {target.mode.name}; beside the engine as {form.name}"
+    heading = Text.assemble((kernel.image.release, "bold"), where)
     parts: list[RenderableType] = [heading, Text(), _scenarios(result), Text()]
     for one in result.disagreements[:_TOLD]:
         parts += [_disagreement(one), Text()]
@@ -112,6 +113,7 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
         "release": kernel.image.release,
         "digest": kernel.image.digest,
         **target_as_dict(target),
+        "hvo": features_of(kernel).generation,
         "form": form.name,
         "cases": result.cases,
         "pairs": result.pairs,

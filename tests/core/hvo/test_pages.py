@@ -49,6 +49,23 @@ def test_it_is_a_stack_however_its_pages_lie(steps: list[tuple[str, object]]) ->
         assert len(pages) == len(stack)
 
 
+@given(st.lists(st.one_of(st.integers(0, 60), _runs, st.none()), max_size=20))
+def test_in_the_form_of_6_1_it_is_a_queue(steps: list[int | list[int] | None]) -> None:
+    pages, queue = VmemmapPages(first_in_first_out=True), list[int]()
+    for step in steps:
+        if step is None:
+            if queue:
+                assert pages.pop() == queue.pop(0)
+            continue
+        if isinstance(step, int):
+            pages.add(step)
+        else:
+            pages.add_run(np.array(step, dtype=np.int64))
+        queue += [step] if isinstance(step, int) else step
+        assert len(pages) == len(queue)
+    assert pages.pop_run(len(pages)).tolist() == queue
+
+
 def test_what_was_handed_in_may_change_afterwards() -> None:
     pages, pfns = VmemmapPages(), np.array([5, 3, 4], dtype=np.int64)
     pages.add_run(pfns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from hvolab.errors import AbsentMemoryError
 from hvolab.hvo import Hvo
-from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine import V6_12, Machine, MachineSpec, build_machine
 from hvolab.machine.structpage import WORD
 from hvolab_x86_64.description import X86_64
 from tests.folios import Hstate, new_folio
@@ -181,3 +183,15 @@ def test_a_word_is_stored_in_each_struct_page_named_and_no_other() -> None:
     pages.set_words(np.array([3, 0x9000]), 56, 0xABC)
     assert pages.words(np.array([2, 3, 4, 0x9000, 0x9001]), 56).tolist() == [0, 0xABC, 0, 0xABC, 0]
     assert machine.memory.words[pages.locate_one(3) // WORD + 7] == 0xABC
+
+
+def test_a_zone_that_a_kernel_does_not_have_is_its_normal_zone() -> None:
+    riscv = replace(V6_12, zones=("DMA32", "NORMAL", "MOVABLE"))
+    assert [riscv.zone_number(name) for name in ("DMA32", "NORMAL", "MOVABLE", "DMA")] == [0, 1, 2, 1]
+    assert [V6_12.zone_number(name) for name in ("DMA", "DMA32", "NORMAL")] == [0, 1, 2]
+
+
+def test_a_tail_names_its_head_or_what_to_mask_its_own_address_with() -> None:
+    assert V6_12.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFEA0000008001
+    masked = replace(V6_12, masks_compound=True)
+    assert masked.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFFFFFFFFF8001

@@ -1,8 +1,9 @@
-"""Kernels of other generations beside the engine: every difference is laid to what they have or lack, or told."""
+"""Kernels of other generations: what they do otherwise than v6.12 is laid to a feature; in their form all agrees."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from hvolab.errors import UsageError
 from hvolab.machine import V6_12, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
-from hvolab_kernel.comparison import scenarios_of, target_of
+from hvolab_kernel.comparison import Comparer, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.causes import CAUSES, Seen
-from hvolab_kernel.comparison.choosing import chosen_scenarios
+from hvolab_kernel.comparison.choosing import chosen_scenarios, target_of_generation
+from hvolab_kernel.comparison.comparing import comparable
 from hvolab_kernel.comparison.generations import GenerationComparison, compare_generation, runnable
+from hvolab_kernel.features import features_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.struct_pages import struct_page_layout
 from tests.plugins.hvolab_kernel.asking import hvolab, image_of
@@ -88,12 +91,14 @@ def test_without_a_cause_a_difference_is_not_explained(real_kernel: Kernel, monk
 @EACH
 def test_the_command_names_the_generation_and_its_differences(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise", "--json").stdout)
-    assert data["modelled"] is False
-    assert data["generation"] in {"6.1", "7.x"}
-    assert all(one.startswith("not modelled: ") for one in data["not_modelled"])
+    assert (data["hvo"], data["form"]) in {("6.1", "6.1"), ("7.x", "7.2")}
     assert data["disagreements"] == []
+    other = data["beside_v6_12"]
+    assert other["generation"] == data["hvo"]
+    assert all(one.startswith(("it has “", "it lacks “")) for one in other["because"])
+    assert other["unexplained"] == []
     assert {"kind", "what", "kernel", "engine", "feature", "because", "count", "first_in"} == set(
-        data["differences"][0]
+        other["differences"][0]
     )
 
 
@@ -104,9 +109,11 @@ def test_a_report_for_people_ends_with_what_is_not_of_the_generation(
     monkeypatch.setenv("COLUMNS", "200")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise")
     assert done.exit_code == 0
-    assert "it has HVO as 6.1 has it; the engine follows v6.12" in done.stdout
+    assert "it has HVO as 6.1 has it; beside the engine as v6.12" in done.stdout
     assert "waits for RCU: no grace period is waited for" in done.stdout
     assert ", 0 of them not of its generation, in " in done.stdout
+    assert "beside the engine as 6.1" in done.stdout
+    assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
     monkeypatch.setattr(WHERE, ())
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise")
     assert done.exit_code == 1
@@ -119,25 +126,58 @@ def test_lists_are_left_out_where_a_kernel_takes_none_and_run_refuses_it(real_ke
     assert not [one for one in runnable(scenarios_of(target), batches=False) if "batch" in one.name]
     assert [one for one in runnable(scenarios_of(target), batches=True) if "batch" in one.name]
     machine = build_machine(registry().architecture("x86_64").select(), MachineSpec(memory=256 << 20))
-    with pytest.raises(UsageError, match="the engine does not model this kernel's HVO"):
+    with pytest.raises(UsageError, match="pools and invariants do not know"):
         make_engine(machine, Path(image_of(real_kernel)))
 
 
 @pytest.mark.parametrize("real_kernel", ["x86_64-6.12", *OTHERS], indirect=True)
 def test_struct_pages_are_laid_out_as_the_kernel_has_them(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     layout = struct_page_layout(real_kernel)
-    found = (layout.pg_head, layout.pg_reserved, layout.index, layout.bootmem_types)
-    assert (
-        found
-        == {
-            "x86_64-6.12": (6, 13, 32, (12, 13)),
-            "x86_64-6.1": (16, 12, 32, (12, 13)),
-            "x86_64-7.x": (6, 13, 40, (1, 2)),
-            "riscv64-7.x": (6, 13, 32, (12, 13)),
-        }[request.node.callspec.params["real_kernel"]]
-    )
-    if found == (6, 13, 32, (12, 13)):
-        assert layout == V6_12
+    changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
+    assert {name: value for name, value in changed.items() if value != getattr(V6_12, name)} == {
+        "x86_64-6.12": {},
+        "x86_64-6.1": {"pg_head": 16, "pg_referenced": 1, "pg_reserved": 12},
+        "x86_64-7.x": {"index": 40, "bootmem_types": (1, 2), "masks_compound": True},
+        # three zones and four nodes at most; what a page's last CPU was follows below
+        "riscv64-7.x": {
+            "zones": ("DMA32", "NORMAL", "MOVABLE", "DEVICE"),
+            "zone_bits": 2,
+            "zone_shift": 60,
+            "node_bits": 2,
+            "node_shift": 62,
+            "last_cpupid_bits": 16,
+            "last_cpupid_shift": 44,
+            "masks_compound": True,
+        },
+    }[request.node.callspec.params["real_kernel"]]
+
+
+@pytest.mark.slow
+@EACH
+def test_the_engine_in_the_form_of_the_generation_agrees(real_kernel: Kernel) -> None:
+    assert disagreements(real_kernel, None) == []
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("real_kernel", "mode"),
+    [("x86_64-6.1", "5-level"), ("x86_64-7.x", "5-level"), ("riscv64-7.x", "Sv39"), ("riscv64-7.x", "Sv57")],
+    indirect=["real_kernel"],
+)
+def test_it_agrees_in_other_modes(real_kernel: Kernel, mode: str) -> None:
+    assert disagreements(real_kernel, mode) == []
+
+
+def disagreements(kernel: Kernel, mode: str | None) -> list[object]:
+    """Where kernel and engine, in the kernel's form, do not do the same; gigantic folios are left out."""
+    features = features_of(kernel)
+    target = target_of_generation(target_of(kernel, mode), features.generation)
+    comparer = Comparer(target, kernel)
+    chosen = [one for one in scenarios_of(target) if not one.gigantic]
+    result = compare(comparer, comparable(chosen, comparer.form, batches=features.has("batches")))
+    assert result.cases > (700 if features.has("batches") else 130)
+    return [one.as_dict() for one in result.disagreements]
 
 
 def test_nothing_compared_is_nothing_unexplained() -> None:
