@@ -52,7 +52,7 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
     for pfn in reserved:
         folio = machine.struct_pages.va(pfn)
         zone = frames.zone_of(pfn)
-        links[folio] = layout.links(zone.node, int(zone.kind))
+        links[folio] = layout.links(zone.node, layout.zone_number(zone.kind.name))
         pool.folio.init_vmemmap(folio, 0, 1, links[folio], h.order)
         pool.folio.init_vmemmap(folio, 1, early, links[folio], h.order)
         pool.folio.prep_head(folio, h.order)

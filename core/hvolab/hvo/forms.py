@@ -25,7 +25,8 @@ class HvoForm:
     copies_mapped      a restored page is a copy of the page that its entry maps, through the direct map, and stays one;
                        else of the head page, through the vmemmap, and its first struct pages are reset
     walks_head         restoring walks the head page's entry too, which tells the page that all tails must be mapped to;
-                       else it begins with the first tail, and flushes no more
+                       else it begins with the first tail, and flushes no more; and a rollback gives every page that is
+                       mapped as tails are another one, the head's too where they share that
     flushes_head       the head page is in the range that is flushed, where it is walked
     shares_tail_page   the tails of all folios of an order in a zone are mapped to one page, which is asked for with the
                        first of them and kept; else to their head's
@@ -74,7 +75,7 @@ _DEPARTURES: Final = {
     "head_gfp": "the new head page is asked for with other flags, or the head keeps its page",
     "head_required": "without a new head page a folio is not optimised",
     "copies_mapped": "restored pages are copies of what their entries map, and their first struct pages are not reset",
-    "walks_head": "restoring begins with the first tail, and a rollback gives the head another page",
+    "walks_head": "restoring begins with the first tail, and a rollback gives the head another page if tails share its",
     "flushes_head": "the head page is not flushed",
     "shares_tail_page": "the tails of all folios of an order in a zone share one page",
     "counts_folios": "there is no static key",

@@ -13,6 +13,7 @@ from hvolab_kernel.features import features_of
 from hvolab_kernel.forms import form_of
 from hvolab_kernel.kernel import Kernel
 from hvolab_kernel.listing import returns_from
+from hvolab_kernel.struct_pages import struct_page_layout
 
 from .following import COPY_FUNCTIONS, FOLIO_FUNCTIONS, Follower
 from .kernel_cpu import KernelCpu
@@ -71,6 +72,19 @@ class KernelHvo:
         if layout.size != kernel.types.size("page"):
             raise UsageError(
                 f"the kernel's struct page has {kernel.types.size('page')} bytes, the machine's {layout.size}"
+            )
+        self._check_nodes()
+
+    def _check_nodes(self) -> None:
+        """Raise UsageError where the kernel would not see which node a page is on."""
+        theirs, ours = struct_page_layout(self.kernel), self._layout
+        if self.machine.nodes > 1 and (theirs.node_shift, theirs.node_bits) != (ours.node_shift, ours.node_bits):
+            raise UsageError(
+                f"the kernel has a page's node in {theirs.node_bits} bits of its flags from bit {theirs.node_shift} "
+                f"on, the machine in {ours.node_bits} from bit {ours.node_shift} on",
+                where=self.kernel.image.release,
+                rule="CONFIG_NODES_SHIFT",
+                remedy="give the machine one node, or build it with the kernel's layout: struct_page_layout(kernel)",
             )
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:

@@ -233,6 +233,14 @@ def test_run_takes_the_kernels_own_engine_and_shows_what_the_model_shows(real_ke
         assert theirs[key] == ours[key]
 
 
+@pytest.mark.parametrize("real_kernel", ["riscv64-6.12"], indirect=True)
+def test_a_kernel_that_would_look_for_a_pages_node_elsewhere_is_refused(real_kernel: Kernel) -> None:
+    asked = ("run", "-a", "riscv", "--memory", "1G", "--hugepages", "2M=2", "--engine", "kernel")
+    done = hvolab(*asked, "--image", image_of(real_kernel), "--nodes", "2")
+    assert done.exit_code == 2
+    assert "the kernel has a page's node in 2 bits of its flags from bit 62 on" in " ".join(done.stderr.split())
+
+
 def test_scenarios_are_listed_and_a_name_that_none_has_is_refused() -> None:
     target = registry().architecture("x86_64").select()
     with pytest.raises(UsageError, match="no scenario's name contains 'nothing'"):
