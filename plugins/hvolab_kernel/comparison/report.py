@@ -97,6 +97,8 @@ def _disagreement(one: Disagreement) -> Group:
 
 
 def _verdict(result: Comparison) -> Text:
+    if not result.cases:
+        return Text("Nothing was compared: this kernel cannot be asked for these scenarios", "yellow")
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
     done = f"{result.cases} cases of {len(result.per_scenario)} scenarios, {result.calls} outside calls"
     done += f", {result.pairs} pairs of failures" if result.pairs else ""

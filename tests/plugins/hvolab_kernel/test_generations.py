@@ -121,6 +121,13 @@ def test_a_report_for_people_ends_with_what_is_not_of_the_generation(
 
 
 @X86_6_1
+def test_what_a_kernel_cannot_be_asked_for_is_no_agreement(real_kernel: Kernel) -> None:
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimise twice")
+    assert done.exit_code == 0
+    assert "Nothing was compared: this kernel cannot be asked for these scenarios" in done.stdout
+
+
+@X86_6_1
 def test_lists_are_left_out_where_a_kernel_takes_none_and_run_refuses_it(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     assert not [one for one in runnable(scenarios_of(target), batches=False) if "batch" in one.name]
