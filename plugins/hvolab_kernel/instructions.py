@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from .dialects import Dialect, dialect_of, whole
 from .errors import KernelImageError, SymbolError, missing_library
-from .kernel import Kernel
+from .kernel import Kernel, kept
 
 #: No function of a kernel is longer than this many bytes.
 LONGEST_FUNCTION: Final = 1 << 18
@@ -89,8 +89,18 @@ def function_named(kernel: Kernel, name: str) -> Function:
             rule="a function ends where the next symbol begins",
             remedy="name a function; absolute symbols and zeroed data have no code",
         )
-    dialect = dialect_of(kernel.image.machine)
-    return Function(name, va, end, disassembled(kernel.image.read(va, end - va), va, dialect), dialect)
+    known = _disassembled_of(kernel)
+    if va not in known:
+        dialect = dialect_of(kernel.image.machine)
+        known[va] = Function(name, va, end, disassembled(kernel.image.read(va, end - va), va, dialect), dialect)
+    return known[va] if known[va].name == name else replace(known[va], name=name)
+
+
+@kept  # who looks for calls goes through the same few functions again and again
+def _disassembled_of(kernel: Kernel) -> dict[int, Function]:
+    """The functions of a kernel that were disassembled already, by VA."""
+    del kernel
+    return {}
 
 
 def disassembled(code: bytes, va: int, dialect: Dialect) -> tuple[Instruction, ...]:

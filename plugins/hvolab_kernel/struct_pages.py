@@ -8,7 +8,7 @@ from typing import Any, Final
 from hvolab.machine import V6_12, StructPageLayout
 
 from .btf import Types
-from .kernel import Kernel
+from .kernel import Kernel, kept
 
 #: Bit of the layout, by the enumerator that a kernel has for it.
 _BITS: Final = {
@@ -26,6 +26,7 @@ _PID_BITS: Final = 8
 _BOOTMEM: Final = ("SECTION_INFO", "MIX_SECTION_INFO")
 
 
+@kept  # every bed asks for it
 def struct_page_layout(kernel: Kernel) -> StructPageLayout:
     """The layout of v6.12 with the bits, tail links and marks of boot memory that this kernel has instead.
 

@@ -69,14 +69,15 @@ def differing_memory(bed: Bed) -> list[Difference]:
     Left out are the lru words of the struct pages of vmemmap pages that were taken or given back, or may have been:
     the kernel links them there, the engine keeps a list of its own.
     """
-    left_out = _lru_words(bed)
+    # a set, since numpy imports its masked arrays for isin(), which takes longer than a comparison
+    left_out = set(_lru_words(bed).tolist())
     differing: list[int] = []
     ours, theirs = (side.machine.memory.pages for side in bed.sides)
     size = ours.shape[1]
     for start, stop in _ranges(bed.sides):
         if not np.array_equal(ours[start:stop], theirs[start:stop]):
             words = np.flatnonzero(ours[start:stop].ravel() != theirs[start:stop].ravel()) + start * size
-            differing += words[~np.isin(words, left_out)].tolist()
+            differing += [word for word in words.tolist() if word not in left_out]
     if not differing:
         return []
     decoder = _Decoder(bed)

@@ -91,7 +91,7 @@ class PlacedKernel:
         self.tables = PageTables(self.memory, target, self.root)
         self._map(machine)
         self._words = self._initial_state(machine)
-        self.reset()
+        self._fill()
 
     def _check(self, machine: Machine) -> None:
         """Raise UsageError where the kernel is for another machine."""
@@ -186,6 +186,10 @@ class PlacedKernel:
     def reset(self) -> None:
         """Put the image's bytes into memory, a copy of the per-CPU template, and what boot would have written."""
         self.memory.view(self.image.pa, self.node.pa + self.node.size - self.image.pa)[:] = 0
+        self._fill()
+
+    def _fill(self) -> None:
+        """Do so in memory that is zeroed, as it is at first."""
         for segment in self.kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
