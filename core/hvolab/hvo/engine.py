@@ -106,19 +106,19 @@ class Hvo:
     def _remap(self, h: HasOrder, folio: int, pages: VmemmapPages, flags: int) -> int:
         """What remains of __hugetlb_vmemmap_optimize_folio() once it is known that the folio is to be optimised."""
         machine, form = self.machine, self.form
-        tail = self.remap.tail_page(folio, h.order) if form.shares_tail_page else None
-        if form.shares_tail_page and tail is None:
-            return -ENOMEM
-        if form.counts_folios:
-            machine.change_key(1)
+        tail = None
+        if form.shares_tail_page:
+            tail = self.remap.tail_page(folio, h.order)
+            if tail is None:
+                return -ENOMEM
+        self._count_folio(1)
         if flags & _SYNCHRONIZE_RCU:
             machine.synchronize_rcu()
         # before the copy: a store to the head after it could reach the old head page through a stale TLB entry
         self._set_optimized(folio, optimized=True)
         result = self.remap.free(folio, folio + self._span(h), pages, flags, tail)
         if result < 0:  # INCOMPLETE keeps both: some tails still share the head's page
-            if form.counts_folios:
-                machine.change_key(-1)
+            self._count_folio(-1)
             self._set_optimized(folio, optimized=False)
         return result
 
@@ -136,8 +136,7 @@ class Hvo:
         result = self.remap.alloc(folio, folio + self.sizes(h).size, flags)
         if not result:
             self._set_optimized(folio, optimized=False)
-            if self.form.counts_folios:
-                machine.change_key(-1)
+            self._count_folio(-1)
         if listening:
             machine.trace.emit(FolioStep("restore.end", folio, result))
         return result
@@ -216,6 +215,11 @@ class Hvo:
     def _on_list(self, folio_list: int) -> npt.NDArray[np.uint64]:
         """The folios of a list, in order."""
         return lists.walk(self.cpu, folio_list) - np.uint64(self._layout.lru_next)
+
+    def _count_folio(self, delta: int) -> None:
+        """Count in the static key, if this form's kernel has one. Kernel: static_branch_inc(), static_branch_dec()."""
+        if self.form.counts_folios:
+            self.machine.change_key(delta)
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
         """Kernel: folio_set_hugetlb_vmemmap_optimized(), folio_clear_hugetlb_vmemmap_optimized()."""

@@ -17,7 +17,7 @@ from hvolab_kernel.kernel import Kernel
 
 from .bed import Bed, Result
 from .differences import Difference, differing_calls, differing_counters, differing_memory
-from .scenarios import LISTS, Operation, Scenario, Step
+from .scenarios import Operation, Scenario, Step
 
 #: Pairs of failing allocations are tried where there are fewer.
 _PAIRS: Final = 2000
@@ -149,10 +149,10 @@ def comparable(scenarios: Sequence[Scenario], form: HvoForm, *, batches: bool) -
 
     def wanted(one: Scenario) -> bool:
         """Whether no step of it is one that the kernel cannot be asked for."""
+        if one.takes_lists and not batches:
+            return False
         optimised: set[int] = set()
         for step in (*one.prelude, *one.steps):
-            if step.operation in LISTS and not batches:
-                return False
             if step.operation is Operation.OPTIMIZE and not form.refuses_optimized and optimised & set(step.folios):
                 return False
             if step.operation is Operation.OPTIMIZE:

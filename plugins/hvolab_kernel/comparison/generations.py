@@ -29,7 +29,7 @@ from hvolab_kernel.kernel import Kernel
 from .bed import Bed, Outcomes, Result, Side
 from .calls import Call, in_words
 from .causes import CAUSES, Seen
-from .scenarios import LISTS, Scenario
+from .scenarios import Scenario
 
 _MEMORY: Final = 512 << 20
 #: Calls that a feature adds or takes away once for a folio at most.
@@ -69,8 +69,7 @@ def runnable(scenarios: Sequence[Scenario], *, batches: bool) -> list[Scenario]:
     """Those of the scenarios that are compared: no gigantic folios, lists only where the kernel takes them."""
 
     def wanted(one: Scenario) -> bool:
-        lists = any(step.operation in LISTS for step in (*one.prelude, *one.steps))
-        return not one.gigantic and not one.flip and (batches or not lists)
+        return not one.gigantic and not one.flip and (batches or not one.takes_lists)
 
     return [one for one in scenarios if wanted(one)]
 

@@ -33,7 +33,7 @@ class Operation(enum.Enum):
 
 
 #: Those that take lists of folios.
-LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
+_LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ class Scenario:
     def gigantic(self) -> bool:
         """Whether its folios need a large machine."""
         return self.order > _GIGANTIC
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether some step takes a list of folios."""
+        return any(step.operation in _LISTS for step in (*self.prelude, *self.steps))
 
     @property
     def first(self) -> int:
