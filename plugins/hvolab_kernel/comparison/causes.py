@@ -113,9 +113,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         _ONE_BY_ONE,
         "restored pages are asked for on their node alone, and given up early",
-        _changed(
-            "allocate", "allocate(GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY,", "allocate(GFP_KERNEL|__GFP_RETRY_MAYFAIL,"
-        ),
+        _changed("allocate", f"allocate({_ALONE_GFP}", f"allocate({_RESTORE_GFP}"),
     ),
     Cause(_ONE_BY_ONE, "PAGE_KERNEL_RO has Dirty on x86_64", _has_dirty),
     Cause(
