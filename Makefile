@@ -1,5 +1,5 @@
 # Needs a Python >= 3.11 with venv, and make; everything else goes into .venv and .tox here.
-#   make demo    the main job: build a machine, fill a pool, optimise, check, restore, show
+#   make demo    the main job: build a machine, fill a pool, optimize, check, restore, show
 #   make test    tests on every interpreter present, lint, types, docs
 #   make bench   benchmarks
 #   make clean   remove what the above installed and cached

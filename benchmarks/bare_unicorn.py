@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.bare_unicorn FOLIOS     prints figures, one line of JSON
 
-Optimise, per 2 MiB folio of x86_64: copy the head's vmemmap page to a new frame, store its eight entries, and an eighth
+Optimize, per 2 MiB folio of x86_64: copy the head's vmemmap page to a new frame, store its eight entries, and an eighth
 of the entries of a table; all of it in three loops in the guest, started once each, MMU on, over the same memory as
 hvolab's. A fresh CPU, and a fault that is read off the emulator's state, are timed for both; a fault that a handler in
 the guest records is timed by itself.
@@ -26,7 +26,7 @@ from unicorn import x86_const
 from benchmarks import huge_machine
 from hvolab.arch import PageFault
 from hvolab.machine import Machine
-from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab_unicorn import emulate
 from hvolab_unicorn.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.guest_text import Routine
@@ -78,11 +78,11 @@ def main() -> None:
     machine = made.machine
     cpu = emulate(machine)[0]
     bare = Bare(machine)
-    optimise, used = (seconds / folios * 1e6 for seconds in _optimise(made, cpu, bare))
-    print(json.dumps({"optimise_us": optimise, "optimise_cpu_us": used, **_others(machine, cpu, bare)}))
+    optimize, used = (seconds / folios * 1e6 for seconds in _optimize(made, cpu, bare))
+    print(json.dumps({"optimize_us": optimize, "optimize_cpu_us": used, **_others(machine, cpu, bare)}))
 
 
-def _optimise(made: huge_machine.HugeMachine, cpu: EmulatedCpu, bare: Bare) -> tuple[float, float]:
+def _optimize(made: huge_machine.HugeMachine, cpu: EmulatedCpu, bare: Bare) -> tuple[float, float]:
     """Seconds that the three loops take, by the clock and of CPU time."""
     machine, folios = made.machine, made.heads.size
     tables = -(-folios * _TAILS // _TABLE)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import Bar, BenchmarkError, Result, Series
-from hvolab_vmcore.snapshot import open_snapshot
+from hvolab_vmcore.core.snapshot import open_snapshot
 
 _CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "x86_64-6.12-4level"
 _CORE, _STAGE = "2-optimised-1G.core.xz", 2
@@ -66,7 +66,7 @@ def run(*, quick: bool) -> Result:
         tuple(series.values()),
         (Bar("pages a second, hvolab / drgn", rate, _AT_LEAST, at_least=True),),
         (
-            f"{pages:,} pages of vmemmap of {len(ranges.ranges)} optimised huge pages, Debian's 6.12, x86_64.",
+            f"{pages:,} pages of vmemmap of {len(ranges.ranges)} optimized huge pages, Debian's 6.12, x86_64.",
             "hvolab: PageTables.frames() of each huge page's range, PFNs as arrays; opening the core is not timed.",
             "drgn: its C page-table iterator through the function behind follow_phys(), page by page from Python.",
             "drgn offers no range, and its public helper needs debugging symbols, which the core does not come with.",

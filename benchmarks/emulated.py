@@ -15,7 +15,7 @@ _FAULT_US, _FRESH_MS = 60.0, 20.0
 
 
 def run(*, quick: bool) -> Result:
-    """Measure bare unicorn, the emulated CPU and the modelled one in turn."""
+    """Measure bare unicorn, the emulated CPU and the modeled one in turn."""
     batch = ["-m", "benchmarks.scale_run", str(_FOLIOS), "--restore", "64"]
     commands = {
         "bare unicorn": ["-m", "benchmarks.bare_unicorn", str(_FOLIOS)],
@@ -24,8 +24,8 @@ def run(*, quick: bool) -> Result:
     }
     runs = in_turn(commands, _QUICK_REPETITIONS if quick else _REPETITIONS, mebibytes=_FOLIOS >> 7)
     bare = runs["bare unicorn"]
-    found = [series(f"optimise, {who}", "µs/folio", runs[who], "optimise_us") for who in commands]
-    found += [series(f"optimise, CPU time, {who}", "µs/folio", runs[who], "optimise_cpu_us") for who in commands]
+    found = [series(f"optimize, {who}", "µs/folio", runs[who], "optimize_us") for who in commands]
+    found += [series(f"optimize, CPU time, {who}", "µs/folio", runs[who], "optimize_cpu_us") for who in commands]
     for figure, unit in (("fault", "us"), ("fresh", "ms")):
         title = {"fault": "a fault", "fresh": "a fresh CPU"}[figure]
         shown = {"us": "µs", "ms": "ms"}[unit]
@@ -34,12 +34,12 @@ def run(*, quick: bool) -> Result:
     found.append(series("a fault, by a handler in the guest", "µs", bare, "handled_us"))
     medians = {each.name: each.median for each in found}
     for other in ("bare unicorn", "model"):
-        ratios = _each(runs["emulated"], runs[other], "optimise_cpu_us")
-        found.append(Series(f"optimise, CPU time, emulated / {other}", "ratio", ratios))
+        ratios = _each(runs["emulated"], runs[other], "optimize_cpu_us")
+        found.append(Series(f"optimize, CPU time, emulated / {other}", "ratio", ratios))
     bars = (
         Bar(
-            "optimise, CPU time, emulated / bare unicorn",
-            statistics.median(_each(runs["emulated"], runs["bare unicorn"], "optimise_cpu_us")),
+            "optimize, CPU time, emulated / bare unicorn",
+            statistics.median(_each(runs["emulated"], runs["bare unicorn"], "optimize_cpu_us")),
             _BATCH,
         ),
         Bar("a fault, emulated / bare", _ratio(bare, "fault_us"), _OTHERS),

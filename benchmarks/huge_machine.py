@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Target
-from hvolab.machine import Machine, MachineSpec, build_machine, lists
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine.struct_pages import lists
 from hvolab.plugin import registry
 
 ORDER = 9

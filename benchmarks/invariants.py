@@ -1,4 +1,4 @@
-"""All invariants that are states, over a machine of 1 TiB whose 524,288 folios are optimised."""
+"""All invariants that are states, over a machine of 1 TiB whose 524,288 folios are optimized."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def run(*, quick: bool) -> Result:
     runs = [measure(["-m", "benchmarks.invariants_run", str(folios)]) for _ in range(_REPETITIONS)]
     check = series("check", "s", runs, "check_s")
     peak = series("peak", "MB", runs, "peak_mb")
-    note = f"{folios:,} folios; building and optimising are not timed. A broken entry is found afterwards."
+    note = f"{folios:,} folios; building and optimizing are not timed. A broken entry is found afterwards."
     return Result("invariants", (check, peak), (Bar(f"{folios:,} folios, seconds", check.median, _SECONDS),), (note,))

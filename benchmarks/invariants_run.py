@@ -1,4 +1,4 @@
-"""One check of every invariant that is a state, in a process of its own, over a machine whose folios are optimised.
+"""One check of every invariant that is a state, in a process of its own, over a machine whose folios are optimized.
 
 usage: python -m benchmarks.invariants_run FOLIOS     prints figures, one line of JSON
 """
@@ -17,7 +17,7 @@ from hvolab.invariants import Folios, check
 
 
 def main() -> None:
-    """Optimise, check, then break one entry and see that it is found."""
+    """Optimize, check, then break one entry and see that it is found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folios", type=int)
     made = huge_machine.build(parser.parse_args().folios)

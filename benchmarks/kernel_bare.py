@@ -13,17 +13,17 @@ import numpy as np
 import unicorn
 
 from hvolab.machine import Machine
-from hvolab.machine.gfp import GFP_KERNEL
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.running.calling import convention_of
-from hvolab_kernel.running.placing import PlacedKernel
-from hvolab_kernel.stand_ins import Answer, StandIn, stand_ins_of
+from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab_kernel.code.stubs import Stub, StubAction, stand_ins_of
+from hvolab_kernel.running.abi import convention_of
+from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn import instance
 from hvolab_unicorn.families import family_of
+from hvolab_vmlinux.kernel import Kernel
 
-_ALLOCATING = {Answer.ALLOCATE, Answer.ALLOCATE_ADDRESS, Answer.ALLOCATE_ZEROED}
-_FREEING = {Answer.FREE, Answer.FREE_TABLE, Answer.FREE_BOOT}
-_FLUSHING = {Answer.FLUSH_RANGE, Answer.FLUSH_ALL}
+_ALLOCATING = {StubAction.ALLOCATE, StubAction.ALLOCATE_ADDRESS, StubAction.ALLOCATE_ZEROED}
+_FREEING = {StubAction.FREE, StubAction.FREE_TABLE, StubAction.FREE_BOOT}
+_FLUSHING = {StubAction.FLUSH_RANGE, StubAction.FLUSH_ALL}
 _FLUSH = (unicorn.unicorn_const.UC_CTL_TLB_FLUSH, unicorn.unicorn_const.UC_CTL_IO_WRITE)
 
 
@@ -35,7 +35,7 @@ class BareKernel:
         assert part is not None  # noqa: S101 - a kernel that runs is of an architecture that has one
         family, convention = family_of(part.emulator[0]), convention_of(kernel.image.machine)
         self._kernel = kernel
-        self.placed = placed = PlacedKernel(machine, kernel)
+        self.placed = placed = LoadedKernel(machine, kernel)
         uc = self._uc = instance.make_instance(part, machine.target, family)
         for memory in (machine.memory, placed.memory):
             uc.mem_map_ptr(memory.base, memory.size, unicorn.UC_PROT_ALL, memory.octets.ctypes.data)
@@ -59,7 +59,7 @@ class BareKernel:
             placed.replace(one.va, convention.back)
             uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stand_in), None, one.va, one.va)
 
-    def _stub(self, one: StandIn) -> Callable[[Any, int, int, object], None]:
+    def _stub(self, one: Stub) -> Callable[[Any, int, int, object], None]:
         """What stands in for a function."""
         frames, first, result, zero = self._frames, self._arguments[0], self._result, self._machine.memory.zero
         pfn = self._machine.struct_pages.pfn

@@ -23,7 +23,7 @@ _NAMES = ("x86_64-6.12", "riscv64-6.12")
 _RUNS, _QUICK_RUNS = 5, 2
 #: Of bare unicorn's rate; folios a second; seconds to the first answer, and to a later one.
 _RATIO, _FOLIOS, _NEW, _CACHED = 1.5, 2500.0, 3.0, 1.0
-_SCENARIO = "2M boot: optimise twice"
+_SCENARIO = "2M boot: optimize twice"
 
 
 def run(*, quick: bool) -> Result:
@@ -41,7 +41,7 @@ def run(*, quick: bool) -> Result:
             bars += limits
     note = (
         "CPU time. Bare unicorn has the same image, memory and tables, block hooks by its Python interface that hand"
-        " out frames from a stack, and counts no instructions; both optimise a list of 256 folios of 2 MiB, in turn."
+        " out frames from a stack, and counts no instructions; both optimize a list of 256 folios of 2 MiB, in turn."
         f" First answers are those of `hvolab kernel IMAGE --scenario '{_SCENARIO}'`, by the CPU time of the process."
     )
     return Result("kernel-code", tuple(series), tuple(bars), (note,))
@@ -52,18 +52,18 @@ def _folios(name: str, path: Path, runs: int) -> tuple[list[Series], list[Bar]]:
     figures: dict[str, Any] = measure(["-m", "benchmarks.kernel_folios", str(path), "--rounds", str(2 * runs + 1)])
     ours, bare = tuple(figures["ours"]), tuple(figures["bare"])
     ratios = Series(f"{name}, bare / hvolab", "ratio", tuple(b / a for a, b in zip(ours, bare, strict=True)))
-    rate = Series(f"{name}, optimise", "folios/s", ours)
+    rate = Series(f"{name}, optimize", "folios/s", ours)
     bars = [
         Bar(rate.name, rate.median, _FOLIOS, at_least=True),
         Bar(ratios.name, ratios.median, _RATIO),
     ]
-    return [rate, Series(f"{name}, optimise, bare unicorn", "folios/s", bare), ratios], bars
+    return [rate, Series(f"{name}, optimize, bare unicorn", "folios/s", bare), ratios], bars
 
 
 def _answers(name: str, path: Path, runs: int) -> tuple[list[Series], list[Bar]]:
     """Seconds to the first answer with nothing kept of the image, with everything kept, and to unpack it alone."""
     command = ["-m", "hvolab", "kernel", str(path), "--scenario", _SCENARIO, "--json"]
-    program = "import sys; from hvolab_kernel.containers import unwrap; unwrap(open(sys.argv[1], 'rb').read(), '')"
+    program = "import sys; from hvolab_vmlinux.containers import unwrap; unwrap(open(sys.argv[1], 'rb').read(), '')"
     unpack = ["-c", program, str(path)]
     new, later, unpacked = [], [], []
     for _ in range(runs):

@@ -1,8 +1,8 @@
-"""How fast a kernel's own code optimises folios on hvolab's machine, and on bare unicorn, in turn.
+"""How fast a kernel's own code optimizes folios on hvolab's machine, and on bare unicorn, in turn.
 
 usage: python -m benchmarks.kernel_folios IMAGE [--rounds N]     prints figures, one line of JSON
 
-A list of 256 folios of 2 MiB is optimised by hugetlb_vmemmap_optimize_folios() on both, and restored, which is not
+A list of 256 folios of 2 MiB is optimized by hugetlb_vmemmap_optimize_folios() on both, and restored, which is not
 timed. Their PMDs are split already, so each folio takes a new page for its head, and gives seven back.
 """
 
@@ -16,12 +16,13 @@ from benchmarks.kernel_bare import BareKernel
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hugetlb.hstate import size_to_hstate
 from hvolab.hvo import Hvo
-from hvolab.machine import Machine, MachineSpec, build_machine, lists
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine.struct_pages import lists
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.forms import form_of
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.opening import open_kernel
+from hvolab_kernel.identify.variants import form_of
 from hvolab_kernel.running import KernelHvo
+from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.open import open_kernel
 
 _FOLIOS, _SIZE, _MEMORY = 256, 2 << 20, 1 << 30
 
@@ -57,7 +58,7 @@ class Ours(_Batch):
         self._hvo.restore_folios(self.pool.h, self.head, self.other)
 
     def optimize(self) -> None:
-        """Optimise them again."""
+        """Optimize them again."""
         self._hvo.optimize_folios(self.pool.h, self.other)
         self.head, self.other = self.other, self.head
 
@@ -78,7 +79,7 @@ class Bare(_Batch):
         self._bare.call("hugetlb_vmemmap_restore_folios", self._hstate, self.head, self.other)
 
     def optimize(self) -> None:
-        """Optimise them again."""
+        """Optimize them again."""
         self._bare.call("hugetlb_vmemmap_optimize_folios", self._hstate, self.other)
         self.head, self.other = self.other, self.head
 

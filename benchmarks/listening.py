@@ -16,7 +16,7 @@ def run(*, quick: bool) -> Result:
     commands = {"as it is": command, "without trace points": [*command, "--without-trace"]}
     runs = in_turn(commands, _QUICK_REPETITIONS if quick else _REPETITIONS)
     found, bars = [], []
-    for name in ("optimise", "restore"):
+    for name in ("optimize", "restore"):
         whole, cut = (series(f"{name}, {who}", "µs/folio", runs[who], f"{name}_us") for who in commands)
         found += [whole, cut]
         difference = whole.median - cut.median

@@ -12,11 +12,11 @@ from benchmarks.report import Bar, Result, Series
 _SIZES = {"128 GiB": (65_536, 65_536), "1 TiB": (524_288, 32_768)}
 _QUICK_SIZES = {"16 GiB": (8_192, 8_192), "64 GiB": (32_768, 8_192)}
 _REPETITIONS, _QUICK_REPETITIONS = 5, 3
-_LIMITS = {"optimise": 4.0, "restore": 2.0, "peak": 1.5}
+_LIMITS = {"optimize": 4.0, "restore": 2.0, "peak": 1.5}
 _GROWTH = 1.2
 _UNITS = {
-    "optimise": ("optimise_us", "µs/folio"),
-    "optimise, CPU time": ("optimise_cpu_us", "µs/folio"),
+    "optimize": ("optimize_us", "µs/folio"),
+    "optimize, CPU time": ("optimize_cpu_us", "µs/folio"),
     "restore": ("restore_us", "µs/folio"),
     "restore, CPU time": ("restore_cpu_us", "µs/folio"),
     "peak": ("peak_mb", "MB"),
@@ -49,7 +49,7 @@ def run(*, quick: bool, architecture: str = "x86_64") -> Result:
             medians[large, name] / medians[small, name],
             _GROWTH,
         )
-        for name in ("optimise", "restore")
+        for name in ("optimize", "restore")
     ]
     return Result(
         f"scale, {architecture}", tuple(found), tuple(bars), (_note(sizes), "Bars are ratios of medians over the runs.")

@@ -1,4 +1,4 @@
-"""One measurement of the scale benchmark, in a process of its own: optimise all folios in one batch, restore a slice.
+"""One measurement of the scale benchmark, in a process of its own: optimize all folios in one batch, restore a slice.
 
 usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--arch NAME] [--cpu KIND] [--without-trace]
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def run(folios: int, restored: int, architecture: str = "x86_64", kind: str = "model") -> dict[str, float]:
-    """Microseconds for each folio, and peak memory in MB; raises BenchmarkError where nothing was optimised."""
+    """Microseconds for each folio, and peak memory in MB; raises BenchmarkError where nothing was optimized."""
     from benchmarks import huge_machine  # noqa: PLC0415 - hvolab is imported when its trace points are in or out
     from hvolab.hvo import Hvo  # noqa: PLC0415
     from hvolab.machine import use_cpus  # noqa: PLC0415
@@ -61,14 +61,14 @@ def run(folios: int, restored: int, architecture: str = "x86_64", kind: str = "m
     with host_memory.lent(_mebibytes(folios), folios * _SECONDS_PER_FOLIO):
         cpu, start = time.process_time(), time.perf_counter()
         hvo.optimize_folios(made, made.folios)
-        optimise, optimise_cpu = time.perf_counter() - start, time.process_time() - cpu
+        optimize, optimize_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     saved = folios * hvo.sizes(made).saved_pages
-    _require(machine.key == folios, f"the key is {machine.key} after {folios} folios were optimised")
+    _require(machine.key == folios, f"the key is {machine.key} after {folios} folios were optimized")
     _require(before - machine.counters.total == saved, f"{before - machine.counters.total} frames saved, not {saved}")
     sample = made.heads[:: max(1, folios // _SAMPLES)]
     for head in sample.tolist():
-        _check_optimised(made, head)
+        _check_optimized(made, head)
 
     made.link(made.heads[:restored])
     with host_memory.lent(_mebibytes(restored * hvo.sizes(made).saved_pages)):
@@ -81,8 +81,8 @@ def run(folios: int, restored: int, architecture: str = "x86_64", kind: str = "m
     for head in made.heads[: restored : max(1, restored // _SAMPLES)].tolist():
         _check_restored(made, head)
     return {
-        "optimise_us": optimise / folios * 1e6,
-        "optimise_cpu_us": optimise_cpu / folios * 1e6,
+        "optimize_us": optimize / folios * 1e6,
+        "optimize_cpu_us": optimize_cpu / folios * 1e6,
         "restore_us": restore / restored * 1e6,
         "restore_cpu_us": restore_cpu / restored * 1e6,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -102,7 +102,7 @@ def _entries(made: HugeMachine, head: int) -> np.ndarray[tuple[int], np.dtype[np
     return np.concatenate([run.raws for run in machine.tables.runs(va, va + size)])
 
 
-def _check_optimised(made: HugeMachine, head: int) -> None:
+def _check_optimized(made: HugeMachine, head: int) -> None:
     """Every tail is mapped to the head's new frame, read-only, and the head to the same, writable."""
     from hvolab.arch import PgprotRole  # noqa: PLC0415 - see run()
 
@@ -110,7 +110,7 @@ def _check_optimised(made: HugeMachine, head: int) -> None:
     frames = target.page_frames(raws)
     expected = target.page_entries(frames[:1].repeat(raws.size), PgprotRole.KERNEL_RO)
     expected[0] = target.page_entries(frames[:1], PgprotRole.KERNEL)[0]
-    _require(np.array_equal(raws, expected), f"the folio at PFN {head:#x} is not optimised: {raws}")
+    _require(np.array_equal(raws, expected), f"the folio at PFN {head:#x} is not optimized: {raws}")
     _require(frames[0] < made.heads[0], f"the frame of a huge page, PFN {frames[0]:#x}, was handed out")
     fields = made.machine.memory.frame(int(frames[0]))
     kind = int(fields[made.machine.struct_pages.layout.page_type // 8]) & 0xFFFFFFFF

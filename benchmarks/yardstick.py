@@ -2,11 +2,11 @@
 
 usage: yardstick.py FOLIOS [--restore N]     prints microseconds per folio and peak memory, one line of JSON
 
-Optimise, per 2 MiB folio on 4 KiB pages: copy the head's vmemmap page to a new frame, write one RW and seven RO
+Optimize, per 2 MiB folio on 4 KiB pages: copy the head's vmemmap page to a new frame, write one RW and seven RO
 entries. Restore, per folio: copy the head's page to seven fresh frames, overwrite three struct pages in each, write
 seven entries. Its memory is sparse, as hvolab's is.
 
-It runs in a process of its own: at 524,288 folios it touches about 2.2 GB for optimise, and 28 KiB more for each
+It runs in a process of its own: at 524,288 folios it touches about 2.2 GB for optimize, and 28 KiB more for each
 restored folio.
 """
 
@@ -46,8 +46,8 @@ def main() -> None:
         pages[head] = pages[vmemmap + 8 * folio]
         table[slot] = head << 12 | RW
         table[slot + 1 : slot + 8] = head << 12 | RO
-    optimise = time.perf_counter() - start
-    optimise_cpu = time.process_time() - cpu
+    optimize = time.perf_counter() - start
+    optimize_cpu = time.process_time() - cpu
 
     cpu = time.process_time()
     start = time.perf_counter()
@@ -63,8 +63,8 @@ def main() -> None:
     restore_cpu = time.process_time() - cpu
 
     figures = {
-        "optimise_us": optimise / folios * 1e6,
-        "optimise_cpu_us": optimise_cpu / folios * 1e6,
+        "optimize_us": optimize / folios * 1e6,
+        "optimize_cpu_us": optimize_cpu / folios * 1e6,
         "restore_us": restore / restored * 1e6,
         "restore_cpu_us": restore_cpu / restored * 1e6,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

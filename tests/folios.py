@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.hvo import Hvo
-from hvolab.machine import FrameAllocator, Machine, lists
-from hvolab.machine.gfp import GFP_HIGHUSER
-from hvolab.machine.structpage import WORD
+from hvolab.machine import FrameAllocator, Machine
+from hvolab.machine.frames.gfp import GFP_HIGHUSER
+from hvolab.machine.struct_pages import lists
+from hvolab.machine.struct_pages.layout import WORD
 
 Pfns = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]

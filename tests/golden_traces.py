@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from hvolab.hvo import HvoEngine, HvoForm
+from hvolab.hvo import HvoEngine, HvoVariant
 from hvolab.machine import V6_12, Machine
-from hvolab_kernel.forms import form_of
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.opening import open_kernel
+from hvolab_kernel.identify.struct_pages import struct_page_layout
+from hvolab_kernel.identify.variants import form_of
 from hvolab_kernel.running import KernelHvo
-from hvolab_kernel.struct_pages import struct_page_layout
+from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.open import open_kernel
 from tests.core.hvo.test_kernel_traces import CONTINUES, prepare, target_of
 from tests.kernel_images import command_for, images_directory
 from tests.kernel_runs import TRACES, Laboratory, Log, calls, load, unfolded
@@ -81,8 +81,8 @@ STORIES: Final = (
 )
 
 
-def stories_of(form: HvoForm) -> tuple[Story, ...]:
-    """The stories of a kernel: v6.1 takes no lists, and runs into a BUG() where a folio is optimised twice."""
+def stories_of(form: HvoVariant) -> tuple[Story, ...]:
+    """The stories of a kernel: v6.1 takes no lists, and runs into a BUG() where a folio is optimized twice."""
     if form.refuses_optimized:
         return STORIES
     single = (one for one in STORIES if not set(one.steps) & set(_MIXED))

@@ -44,10 +44,10 @@ class DebianImage:
 IMAGES: Final = (
     DebianImage("x86_64-6.12", "trixie", "amd64", "6.12", by_default=True),
     DebianImage("riscv64-6.12", "trixie", "riscv64", "6.12", by_default=True),
-    DebianImage("x86_64-6.1", "bookworm", "amd64", "6.1", "the generation before folios"),
+    DebianImage("x86_64-6.1", "bookworm", "amd64", "6.1", "the release before folios"),
     DebianImage("arm64-6.12", "trixie", "arm64", "6.12", "Debian's arm64 kernels leave HVO out"),
-    DebianImage("x86_64-7.x", "sid", "amd64", "7.", "the generation of shared tail pages"),
-    DebianImage("riscv64-7.x", "sid", "riscv64", "7.", "the generation of shared tail pages"),
+    DebianImage("x86_64-7.x", "sid", "amd64", "7.", "the release of shared tail pages"),
+    DebianImage("riscv64-7.x", "sid", "riscv64", "7.", "the release of shared tail pages"),
     DebianImage("arm64-7.x", "sid", "arm64", "7.", "Debian's arm64 kernels leave HVO out"),
 )
 

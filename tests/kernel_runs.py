@@ -27,11 +27,11 @@ from hvolab.machine import (
     PageTables,
     PhysicalMemory,
     StructPages,
-    lists,
     map_guest_text,
     use_cpus,
 )
-from hvolab.machine.records import StructPageRecords
+from hvolab.machine.struct_pages import lists
+from hvolab.machine.struct_pages.records import StructPageRecords
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,
@@ -121,8 +121,8 @@ class MonotonicPool:
 class Laboratory:
     """One machine as the kernel's code found it, with folios at given PFNs.
 
-    cpu     what makes its CPU; ``None``: a modelled one
-    engine  makes what optimises on it
+    cpu     what makes its CPU; ``None``: a modeled one
+    engine  makes what optimizes on it
     """
 
     def __init__(

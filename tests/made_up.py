@@ -14,6 +14,7 @@ from hvolab.arch import (
     EntryForm,
     EntryFormat,
     EntryKind,
+    EntryRule,
     FaultKind,
     Feature,
     Field,
@@ -28,7 +29,6 @@ from hvolab.arch import (
     Permission,
     Pgprot,
     PgprotRole,
-    Rule,
     Traits,
     UpdateRule,
     values,
@@ -65,7 +65,9 @@ def _leaf(level: str, shift: int) -> EntryForm:
             TYPE,
             VALID,
         ),
-        rules=(Rule(Match(_READABLE | _PROTECTED, 0), "what is writable must be readable", "made-up manual, 3.7"),),
+        rules=(
+            EntryRule(Match(_READABLE | _PROTECTED, 0), "what is writable must be readable", "made-up manual, 3.7"),
+        ),
         source=MANUAL,
     )
 
@@ -115,7 +117,7 @@ MADE_UP = Architecture(
     title="an architecture that nobody built",
     aliases=("invented",),
     modes=(MODE,),
-    generations=("6.12", "6.1"),
+    releases=("6.12", "6.1"),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("VALID", "R", "A", TYPE=_LEAF_TYPE)),
         # as where Linux defines no PAGE_KERNEL_RO of its own: only the strict profile protects tails
@@ -129,7 +131,7 @@ MADE_UP = Architecture(
             PgprotRole.KERNEL_RO,
             "PAGE_KERNEL_RO",
             values("VALID", "R", "A", "WP", "SW", TYPE=_LEAF_TYPE),
-            generations=("6.1",),
+            releases=("6.1",),
         ),
         Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_RO", values("VALID", "R", "A", TYPE=_LEAF_TYPE)),
         Pgprot(PgprotRole.KERNEL_LARGE, "PAGE_KERNEL_LARGE", values("VALID", "R", "A", TYPE=_LEAF_TYPE)),

@@ -12,7 +12,7 @@ from hvolab.arch import (
     RegisterSetting,
     Target,
 )
-from hvolab.arch.steps import Step
+from hvolab.arch.steps import StepContract
 
 CONVENTION = Convention("b", ("a0", "a1", "a2", "a3", "a4", "a5"), "r", "s", "p", ("cause", "address"))
 
@@ -23,7 +23,7 @@ def registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
     return (RegisterSetting("ROOT", root),)
 
 
-def _registers(step: Step) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+def _registers(step: StepContract) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """Where inputs and outputs of a step are."""
     held = {"block": "b", "result": "r"}
     arguments = iter(CONVENTION.arguments)
@@ -32,7 +32,7 @@ def _registers(step: Step) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str
     return inputs, outputs
 
 
-def sequence(step: Step) -> InstructionSequence:
+def sequence(step: StepContract) -> InstructionSequence:
     """A sequence that keeps the step's contract, of one made-up instruction."""
     inputs, outputs = _registers(step)
     effect = step.effect or "p = s"

@@ -12,7 +12,6 @@ from hvolab.arch import (
     FaultKind,
     Feature,
     FieldValues,
-    GenerationChange,
     Level,
     LinearOrigin,
     LiveEntryRule,
@@ -23,6 +22,7 @@ from hvolab.arch import (
     Permission,
     Pgprot,
     PgprotRole,
+    ReleaseChange,
     Traits,
     UpdateRule,
     ZoneLimit,
@@ -30,7 +30,7 @@ from hvolab.arch import (
 )
 from hvolab_arm64.emulation import EMULATION
 from hvolab_arm64.entries import entry_format
-from hvolab_arm64.known import EXAMPLES, FIGURES
+from hvolab_arm64.reference_values import EXAMPLES, FIGURES
 
 _PROT = "arch/arm64/include/asm/pgtable-prot.h"
 _HWDEF = "arch/arm64/include/asm/pgtable-hwdef.h"
@@ -239,9 +239,9 @@ ARM64 = Architecture(
     title="arm64 (AArch64)",
     aliases=("aarch64",),
     modes=_MODES,
-    generations=("6.12", "mm-2026"),
+    releases=("6.12", "mm-2026"),
     changes=(
-        GenerationChange(
+        ReleaseChange(
             "mm-2026",
             "HVO as the series of 2026 does it: clear AF, flush, compare-and-swap; leaves may be split live",
             traits=(("entry_update", EntryUpdateRule.CLEAR_ACCESSED_AND_EXCHANGE), ("live_size_change", True)),

@@ -46,7 +46,7 @@ EMULATION = load_emulation_part(
         EmulatorLimit(f"{_OLD}, which has no LPA2", modes=("4K-52bit", "16K-52bit")),
         EmulatorLimit(f"{_OLD}, which has no 52-bit VA", modes=("64K-52bit",)),
         EmulatorLimit(f"{_OLD}, whose walks set no access flag", features=("hafdbs",)),
-        EmulatorLimit(f"{_OLD}, whose walks set no access flag, which mm-2026 needs", generations=("mm-2026",)),
+        EmulatorLimit(f"{_OLD}, whose walks set no access flag, which mm-2026 needs", releases=("mm-2026",)),
     ),
     walks=(
         WalkLimit(f"{_OLD}, which takes 0b01 for a block at every level but the last", leaves=("pgd", "p4d", "pud")),

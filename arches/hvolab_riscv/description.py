@@ -27,7 +27,7 @@ from hvolab.arch import (
 )
 from hvolab_riscv.emulation import EMULATION
 from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, U, W, X, entry_format
-from hvolab_riscv.known import EXAMPLES, FIGURES
+from hvolab_riscv.reference_values import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
 _STRUCT_PAGE_MAX_SHIFT = 6

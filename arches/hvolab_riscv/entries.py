@@ -6,7 +6,7 @@ Svpbmt. The software bit is the kernel's, arch/riscv/include/asm/pgtable-bits.h,
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match, Rule
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Match
 
 PAGE_SHIFT = 12
 PFN_LOW, PFN_BITS = 10, 44
@@ -72,7 +72,7 @@ NAPOT_LEAF = EntryForm(
     (AddressPart(PFN_LOW + 4, PFN_BITS - 4, NAPOT_SHIFT),),
     (*_LEAF_FIELDS, _NAPOT_SIZE, Field("N", 63, 1, "NAPOT: one of a naturally aligned run of entries")),
     rules=tuple(
-        Rule(
+        EntryRule(
             Match(NAPOT | _NAPOT_SIZE.mask, NAPOT | size << PFN_LOW),
             f"NAPOT size {size:#06b} is reserved, only 0b1000 is defined",
             "RISC-V privileged specification, Svnapot",

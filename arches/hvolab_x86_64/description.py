@@ -24,7 +24,7 @@ from hvolab.arch import (
 from hvolab_x86_64.emulation import EMULATION
 from hvolab_x86_64.entries import FORMAT, PA_BITS, PAGE_SHIFT
 from hvolab_x86_64.faults import syndrome
-from hvolab_x86_64.known import EXAMPLES, FIGURES
+from hvolab_x86_64.reference_values import EXAMPLES, FIGURES
 
 _TYPES = "arch/x86/include/asm/pgtable_types.h"
 _LAYOUT = "Documentation/arch/x86/x86_64/mm.rst"
@@ -77,14 +77,14 @@ X86_64 = Architecture(
     title="x86-64 (Intel 64, AMD64)",
     aliases=("amd64", "x86-64", "intel64"),
     modes=(_FOUR, _FIVE),
-    generations=("6.12", "6.1"),
+    releases=("6.12", "6.1"),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("P", "RW", "A", "D", "G", "NX"), source=_TYPES),
         Pgprot(
             PgprotRole.KERNEL_RO,
             "PAGE_KERNEL_RO",
             values("P", "A", "D", "G", "NX"),
-            generations=("6.1",),
+            releases=("6.1",),
             source=f"{_TYPES}: Dirty was set up to v6.5",
         ),
         Pgprot(
@@ -103,7 +103,7 @@ X86_64 = Architecture(
             PgprotRole.KERNEL_EXEC,
             "PAGE_KERNEL_ROX",
             values("P", "A", "D", "G"),
-            generations=("6.1",),
+            releases=("6.1",),
             source=f"{_TYPES}: Dirty was set up to v6.5",
         ),
         Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES),

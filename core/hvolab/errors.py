@@ -72,4 +72,4 @@ class PluginError(HvolabError):
 
 
 class KernelBug(HvolabError):  # noqa: N818 - the kernel's own word for it
-    """Where the modelled kernel code would stop with BUG() or BUG_ON()."""
+    """Where the modeled kernel code would stop with BUG() or BUG_ON()."""

@@ -15,7 +15,7 @@ from .markdown import code, plain, table
 #: What HVO uses each protection for.
 _USES = {
     PgprotRole.KERNEL: "head pages, restored tails, the entries of a split",
-    PgprotRole.KERNEL_RO: "tails of an optimised folio",
+    PgprotRole.KERNEL_RO: "tails of an optimized folio",
     PgprotRole.KERNEL_LARGE: "a leaf above the last level",
     PgprotRole.TABLE: "an entry that points to a table",
     PgprotRole.KERNEL_EXEC: "text of emulated CPUs",
@@ -38,8 +38,8 @@ def _sections(architecture: Architecture) -> Iterator[str]:
     yield _savings(data)
     yield "### Protections\n"
     yield _protections(architecture)
-    yield "### Behaviour\n"
-    yield _behaviour(architecture)
+    yield "### Behavior\n"
+    yield _behavior(architecture)
     if architecture.features:
         yield "### Features\n"
         yield table(
@@ -148,8 +148,8 @@ def _choices(architecture: Architecture) -> Iterator[tuple[str, list[Target]]]:
     yield "", [architecture.select(mode) for mode in modes]
     for profile in architecture.profiles[1:]:
         yield f"`--profile {profile}`", [architecture.select(mode, profile=profile) for mode in modes]
-    for generation in architecture.generations[1:]:
-        yield f"`--generation {generation}`", [architecture.select(mode, generation=generation) for mode in modes]
+    for release in architecture.releases[1:]:
+        yield f"`--release {release}`", [architecture.select(mode, release=release) for mode in modes]
     for feature in architecture.features:
         having = feature.modes or modes
         yield f"`--feature {feature.name}`", [architecture.select(mode, features=(feature.name,)) for mode in having]
@@ -179,10 +179,10 @@ def _level(target: Target, role: PgprotRole) -> str:
     return mode.last.name
 
 
-# behaviour
+# behavior
 
 
-def _behaviour(architecture: Architecture) -> str:
+def _behavior(architecture: Architecture) -> str:
     traits = architecture.traits
     rows = [
         (
@@ -204,10 +204,10 @@ def _behaviour(architecture: Architecture) -> str:
             if traits.compare_and_swap_needs_write
             else "needs no write permission",
         ),
-        ("kernel generations", ", ".join(map(code, architecture.generations))),
+        ("kernel releases", ", ".join(map(code, architecture.releases))),
     ]
     rows += [
-        (f"generation `{change.generation}`", f"{plain(change.summary)} ({plain(change.source)})")
+        (f"release `{change.release}`", f"{plain(change.summary)} ({plain(change.source)})")
         for change in architecture.changes
     ]
     rows += [(f"zone `{zone.name}`", f"ends at PA `{zone.limit:#x}`") for zone in architecture.zone_limits]

@@ -22,14 +22,14 @@ def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
     Raises UsageError where no image is named, and what opening and placing one raises.
     """
     # who only looks for plugins needs neither numpy nor an emulator
-    from .forms import form_for_pools  # noqa: PLC0415
-    from .opening import open_kernel  # noqa: PLC0415
-    from .running import KernelHvo  # noqa: PLC0415
+    from hvolab_kernel.identify.variants import variant_for_pools  # noqa: PLC0415
+    from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
+    from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     if image is None:
         raise UsageError("a kernel's own engine needs a kernel", remedy="name its image: --image FILE")
     kernel = open_kernel(image)
-    form_for_pools(kernel)  # raises for other generations
+    variant_for_pools(kernel)  # raises for other releases
     return KernelHvo(machine, kernel)
 
 
@@ -43,9 +43,9 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
     # only who builds a command line needs typer
-    from .disasm_command import disasm  # noqa: PLC0415
-    from .image_command import image  # noqa: PLC0415
-    from .kernel_command import kernel  # noqa: PLC0415
+    from hvolab_kernel.commands.disasm import disasm  # noqa: PLC0415
+    from hvolab_kernel.commands.image import image  # noqa: PLC0415
+    from hvolab_kernel.commands.kernel import kernel  # noqa: PLC0415
 
     app.command("image")(image)
     app.command("disasm")(disasm)

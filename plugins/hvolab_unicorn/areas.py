@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine import Machine
-from hvolab.machine.guest import GuestArea
+from hvolab.machine.cpus.guest import GuestArea
 
 #: Offsets in an area: the block is first; then room for descriptor tables; the stack ends where the buffer begins.
 _TABLES, _BUFFER = 0x100, 0x1000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hvolab.arch import Access, Fault, FaultKind
 from hvolab.arch.fields import FieldValues
 from hvolab.errors import AbsentMemoryError
-from hvolab.machine import PageTables, Verdicts
+from hvolab.machine import PageTables, WalkPermissions
 
 _KINDS = (FaultKind.TRANSLATION, FaultKind.PERMISSION, FaultKind.RESERVED, FaultKind.ACCESS_FLAG, FaultKind.DIRTY_FLAG)
 
@@ -22,7 +22,7 @@ class FaultRecords:
     def __init__(self, tables: PageTables, cpu: int) -> None:
         self._tables = tables
         self._cpu = cpu
-        self._verdicts = Verdicts(tables.target)
+        self._verdicts = WalkPermissions(tables.target)
         self._syndrome = tables.target.mmu.syndrome
         self._levels = [level.name for level in tables.target.mode.levels]
         self._last = len(self._levels) - 1

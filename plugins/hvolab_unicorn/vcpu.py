@@ -17,7 +17,7 @@ from hvolab_unicorn.calibration import calibrate
 from hvolab_unicorn.errors import EmulatorError, GuestStuckError
 from hvolab_unicorn.exceptions import Exceptions
 from hvolab_unicorn.families import family_of
-from hvolab_unicorn.families.family import Layout
+from hvolab_unicorn.families.family import GuestLayout
 from hvolab_unicorn.faults import FaultRecords
 from hvolab_unicorn.guest_memory import GuestMemory
 from hvolab_unicorn.guest_text import EXIT, Routine, lay_out
@@ -49,7 +49,7 @@ class VirtualCpu:
         if part is None:
             raise UsageError(f"{machine.target.architecture.name} declares no instructions to emulate")
         if why := part.refusal(machine.target):
-            raise UsageError(f"{machine.target} cannot be emulated: {why}", remedy="use the modelled CPU")
+            raise UsageError(f"{machine.target} cannot be emulated: {why}", remedy="use the modeled CPU")
         self.index = index
         self.memory = machine.memory  # not the machine, which holds its CPUs: nothing here keeps another alive
         self.tables = machine.tables
@@ -96,7 +96,7 @@ class VirtualCpu:
         for setting in self.part.settings(self.target, self.tables.root):
             instance.apply(self.uc, setting, self.part, self.family)
         self.uc.reg_write(self.register(self.part.convention.block), self.area.block)
-        layout = Layout(self.area.text_va, self.area.tables, self.area.stack)
+        layout = GuestLayout(self.area.text_va, self.area.tables, self.area.stack)
         self.family.prepare(self.uc, layout, self.area)
 
     def _hook(self, kind: int, callback: Any) -> int:

@@ -1,4 +1,4 @@
-"""`hvolab verify`: what optimised folios are to CPUs that execute."""
+"""`hvolab verify`: what optimized folios are to CPUs that execute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verify(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Have emulated CPUs optimise huge pages, then load, store to, exchange and fetch from every tail.
+    """Have emulated CPUs optimize huge pages, then load, store to, exchange and fetch from every tail.
 
     Each access must do what the description foretells: loads through a tail's alias give the head's bytes, stores fault
     with the very record of the architecture, or change the shared frame where the profile leaves tails writable; before

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab inspect` and `hvolab replay`."""
     # only who builds a command line needs typer
-    from .inspect_command import inspect  # noqa: PLC0415
-    from .replay_command import replay  # noqa: PLC0415
+    from hvolab_vmcore.commands.inspect import inspect  # noqa: PLC0415
+    from hvolab_vmcore.commands.replay import replay  # noqa: PLC0415
 
     app.command("inspect")(inspect)
     app.command("replay")(replay)

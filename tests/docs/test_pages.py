@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import hvolab_vmcore.findings
+import hvolab_vmcore.scan.findings
 from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
@@ -58,7 +58,7 @@ def test_every_rule_is_explained_in_order() -> None:
 
 
 def test_every_finding_in_a_core_is_explained() -> None:
-    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.findings)))
+    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.scan.findings)))
     table = re.findall(r"^\| (`.+?) \|", (DOCS / "vmcores.md").read_text("utf-8"), re.MULTILINE)
     assert {name.strip("`") for names in table for name in names.split(", ")} == kinds
 
@@ -68,7 +68,7 @@ def test_every_architecture_has_its_modes_and_protections() -> None:
     for architecture in registry().architectures().values():
         assert f"## {architecture.name}\n" in text
         assert all(f"| `{mode.name}` |" in text for mode in architecture.modes)
-    assert "| `PAGE_KERNEL_RO` | tails of an optimised folio | pte | `0x8000000000000121` |" in text
+    assert "| `PAGE_KERNEL_RO` | tails of an optimized folio | pte | `0x8000000000000121` |" in text
     assert "| `--profile strict` | `PAGE_KERNEL_READ` |" in text
 
 

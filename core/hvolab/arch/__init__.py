@@ -1,8 +1,8 @@
-"""The words in which an architecture is described; no behaviour of the kernel."""
+"""The words in which an architecture is described; no behavior of the kernel."""
 
 from __future__ import annotations
 
-from hvolab.arch.architecture import Architecture, Feature, GenerationChange, ZoneLimit
+from hvolab.arch.architecture import Architecture, Feature, ReleaseChange, ZoneLimit
 from hvolab.arch.emulation import (
     Convention,
     CpuMode,
@@ -15,13 +15,13 @@ from hvolab.arch.emulation import (
 )
 from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
-from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Rule, values
+from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, values
 from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
 from hvolab.arch.instructions import load_emulation_part
-from hvolab.arch.known import Example, ModeFigures
 from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
 from hvolab.arch.pgprot import Pgprot, PgprotRole
-from hvolab.arch.steps import BARRIERS, STEP_BY_NAME, STEPS, Step
+from hvolab.arch.reference_values import Example, ModeFigures
+from hvolab.arch.steps import BARRIERS, STEP_BY_NAME, STEPS, StepContract
 from hvolab.arch.target import Target
 from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Traits
 
@@ -40,6 +40,7 @@ __all__ = [
     "EntryForm",
     "EntryFormat",
     "EntryKind",
+    "EntryRule",
     "EntryUpdateRule",
     "Example",
     "Fault",
@@ -47,7 +48,6 @@ __all__ = [
     "Feature",
     "Field",
     "FieldValues",
-    "GenerationChange",
     "HugePageSize",
     "InstructionSequence",
     "Level",
@@ -64,8 +64,8 @@ __all__ = [
     "PgprotRole",
     "RegisterSetting",
     "RegisterSetup",
-    "Rule",
-    "Step",
+    "ReleaseChange",
+    "StepContract",
     "Target",
     "Traits",
     "UpdateRule",

@@ -9,9 +9,9 @@ from hvolab.arch.emulation import EmulationPart
 from hvolab.arch.entry import EntryForm, EntryKind
 from hvolab.arch.fields import Field, FieldValues
 from hvolab.arch.geometry import PagingMode
-from hvolab.arch.known import Example, ModeFigures
 from hvolab.arch.mmu import MmuRules
 from hvolab.arch.pgprot import Pgprot, PgprotRole
+from hvolab.arch.reference_values import Example, ModeFigures
 from hvolab.arch.target import Target
 from hvolab.arch.traits import Traits
 from hvolab.errors import DescriptionError, EncodingError, UsageError
@@ -60,16 +60,16 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class GenerationChange:
-    """What a kernel generation does differently, beside its pgprots.
+class ReleaseChange:
+    """What a kernel release does differently, beside its pgprots.
 
-    generation   its name
+    release   its name
     summary      one line
     traits, mmu  attributes of Traits and MmuRules that it changes
     source       series or commit
     """
 
-    generation: str
+    release: str
     summary: str
     traits: tuple[tuple[str, Any], ...] = ()
     mmu: tuple[tuple[str, Any], ...] = ()
@@ -92,11 +92,11 @@ class Architecture:
     aliases      other names that are accepted
     modes        paging modes, the default one first
     profiles     names of the profiles, the default one first
-    generations  kernel generations whose bits are declared, the default one first
-    changes      what kernel generations do differently
-    pgprots      protections; the first that belongs to profile and generation counts
+    releases  kernel releases whose bits are declared, the default one first
+    changes      what kernel releases do differently
+    pgprots      protections; the first that belongs to profile and release counts
     features     features that may be switched on
-    traits       behaviour that the entries do not tell
+    traits       behavior that the entries do not tell
     mmu          what accesses need
     zone_limits  memory zones below the normal one, ascending
     ram_base     PA at which RAM starts on the machines that hvolab builds
@@ -118,8 +118,8 @@ class Architecture:
     mmu: MmuRules
     aliases: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ("linux", "strict")
-    generations: tuple[str, ...] = ("6.12",)
-    changes: tuple[GenerationChange, ...] = ()
+    releases: tuple[str, ...] = ("6.12",)
+    changes: tuple[ReleaseChange, ...] = ()
     features: tuple[Feature, ...] = ()
     zone_limits: tuple[ZoneLimit, ...] = ()
     ram_base: int = 0
@@ -159,19 +159,19 @@ class Architecture:
         mode: str | None = None,
         *,
         profile: str | None = None,
-        generation: str | None = None,
+        release: str | None = None,
         features: tuple[str, ...] = (),
         direct_map_base: int | None = None,
         vmemmap_base: int | None = None,
     ) -> Target:
-        """Choose a mode, profile, generation and features, and resolve the description to one target.
+        """Choose a mode, profile, release and features, and resolve the description to one target.
 
         The bases replace the mode's where KASLR or a boot has moved them.
         Raises UsageError for a name that is not declared.
         """
         chosen = self.mode(mode)
         profile = _one_of("profile", profile, self.profiles, self.name)
-        generation = _one_of("generation", generation, self.generations, self.name)
+        release = _one_of("release", release, self.releases, self.name)
         declared = tuple(self.feature(name) for name in dict.fromkeys(features))
         for feature in declared:
             if feature.modes and chosen.name not in feature.modes:
@@ -186,14 +186,14 @@ class Architecture:
             chosen = replace(chosen, vmemmap_base=vmemmap_base)
         chosen.check()
         roles = [role for role in PgprotRole if role is not PgprotRole.KERNEL_EXEC or self.emulation is not None]
-        prots = {role: self._resolve(role, chosen.name, profile, generation, declared) for role in roles}
+        prots = {role: self._resolve(role, chosen.name, profile, release, declared) for role in roles}
         names = tuple(feature.name for feature in declared)
         traits, mmu = self.traits, self.mmu
-        of_generation = [change for change in self.changes if change.generation == generation]
-        changes: list[GenerationChange | Feature] = [*of_generation, *declared]
+        of_release = [change for change in self.changes if change.release == release]
+        changes: list[ReleaseChange | Feature] = [*of_release, *declared]
         for change in changes:
             traits, mmu = replace(traits, **dict(change.traits)), replace(mmu, **dict(change.mmu))
-        return Target(self, chosen, profile, generation, names, tuple(prots.items()), traits, mmu)
+        return Target(self, chosen, profile, release, names, tuple(prots.items()), traits, mmu)
 
     def check(self) -> None:
         """Raise DescriptionError where the description contradicts itself."""
@@ -218,12 +218,12 @@ class Architecture:
                     remedy="declare PagingMode.text_base: guest text is mapped there",
                 )
             for profile in self.profiles:
-                for generation in self.generations:
-                    self._check_target(mode, profile, generation)
+                for release in self.releases:
+                    self._check_target(mode, profile, release)
 
-    def _check_target(self, mode: PagingMode, profile: str, generation: str) -> None:
+    def _check_target(self, mode: PagingMode, profile: str, release: str) -> None:
         try:
-            target = self.select(mode.name, profile=profile, generation=generation)
+            target = self.select(mode.name, profile=profile, release=release)
             for role, name in (
                 (PgprotRole.KERNEL, mode.last.name),
                 (PgprotRole.KERNEL_RO, mode.last.name),
@@ -235,22 +235,20 @@ class Architecture:
             for level in mode.levels[:-1]:
                 target.table(level.name, 0)
         except EncodingError as error:
-            where = f"{self.name} {mode.name}, profile {profile}, generation {generation}"
+            where = f"{self.name} {mode.name}, profile {profile}, release {release}"
             raise DescriptionError(f"a declared pgprot is not legal: {error.what}", where=where) from error
 
     def _resolve(
-        self, role: PgprotRole, mode: str, profile: str, generation: str, features: tuple[Feature, ...]
+        self, role: PgprotRole, mode: str, profile: str, release: str, features: tuple[Feature, ...]
     ) -> Pgprot:
         for pgprot in self.pgprots:
-            if pgprot.role is role and pgprot.belongs_to(mode, profile, generation):
+            if pgprot.role is role and pgprot.belongs_to(mode, profile, release):
                 cleared = {name for feature in features for name in feature.clears}
                 kept = dict(pair for pair in pgprot.fields if pair[0] not in cleared)
                 for feature in features:
                     kept.update(feature.sets)
                 return replace(pgprot, fields=tuple(kept.items()))
-        raise DescriptionError(
-            f"{self.name} declares no {role.value} for profile {profile} and generation {generation}"
-        )
+        raise DescriptionError(f"{self.name} declares no {role.value} for profile {profile} and release {release}")
 
 
 def _one_of(title: str, name: str | None, offered: tuple[str, ...], architecture: str) -> str:

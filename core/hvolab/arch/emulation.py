@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hvolab.arch.entry import EntryForm, EntryKind
-from hvolab.arch.fields import AddressPart, Match, Rule, set_bits
+from hvolab.arch.fields import AddressPart, EntryRule, Match, set_bits
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
@@ -135,7 +135,7 @@ class EmulatorLimit:
     """Something that the emulator does otherwise than the architecture, and why.
 
     reason       in words
-    modes, features, generations  where it matters: a target with one of each that is named; empty: any
+    modes, features, releases  where it matters: a target with one of each that is named; empty: any
     without      features with which it does not matter
     refuses      whether such a target is not emulated at all; else only the difference is declared
     """
@@ -143,7 +143,7 @@ class EmulatorLimit:
     reason: str
     modes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    generations: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     refuses: bool = True
 
@@ -152,7 +152,7 @@ class EmulatorLimit:
         return (
             (not self.modes or target.mode.name in self.modes)
             and (not self.features or bool(set(self.features) & set(target.features)))
-            and (not self.generations or target.generation in self.generations)
+            and (not self.releases or target.release in self.releases)
             and not set(self.without) & set(target.features)
         )
 
@@ -179,7 +179,7 @@ class CpuMode:
 
     def applied(self, target: Target) -> Target:
         """The target in this state."""
-        rule = Rule(Match(self.reserves, 0), f"bits {self.reserves:#x} are reserved: {self.summary}", self.source)
+        rule = EntryRule(Match(self.reserves, 0), f"bits {self.reserves:#x} are reserved: {self.summary}", self.source)
         broken = tuple(replace(rule, broken_by=Match(1 << bit, 1 << bit)) for bit in set_bits(self.reserves))
         forms = tuple(replace(form, rules=(*form.rules, *broken)) for form in target.mode.format.forms)
         pgprots = tuple(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch.fields import AddressPart, Field, FieldValues, Match, Raw, Rule, set_bits
+from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, Raw, set_bits
 from hvolab.errors import DescriptionError, EncodingError
 
 
@@ -53,7 +53,7 @@ class EntryForm:
 
     kind       TABLE or LEAF
     levels     names of the levels at which the form occurs
-    recognise  the entry has this form where any of the patterns matches
+    recognize  the entry has this form where any of the patterns matches
     address    where the output PA stands
     fields     every other bit that has a meaning, or is ignored and free for software
     rules      what such an entry must not say
@@ -65,10 +65,10 @@ class EntryForm:
 
     kind: EntryKind
     levels: tuple[str, ...]
-    recognise: tuple[Match, ...]
+    recognize: tuple[Match, ...]
     address: tuple[AddressPart, ...]
     fields: tuple[Field, ...]
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[EntryRule, ...] = ()
     source: str = ""
     constant: FieldValues = ()
 
@@ -102,8 +102,8 @@ class EntryForm:
         return ((1 << entry_bits) - 1) & ~self._known
 
     def matches(self, raw: int) -> bool:
-        """Whether ``raw`` is recognised as this form."""
-        for match in self.recognise:  # noqa: SIM110 - any() costs a generator for each entry that is walked
+        """Whether ``raw`` is recognized as this form."""
+        for match in self.recognize:  # noqa: SIM110 - any() costs a generator for each entry that is walked
             if raw & match.mask == match.value:
                 return True
         return False
@@ -167,7 +167,7 @@ class EntryFormat:
     """All forms of a paging mode's entries.
 
     valid       the pattern of an entry that the walker does not take for absent
-    forms       tables and leaves, in the order in which they are recognised; of several of one kind at a level the
+    forms       tables and leaves, in the order in which they are recognized; of several of one kind at a level the
                 last is the plain one, those before it are told from it by more bits
     entry_bits  width of an entry
     valid_at    (level, patterns) of the levels where validity is told otherwise: an entry there is valid where any
@@ -215,7 +215,7 @@ class EntryFormat:
             (form for form in reversed(self.forms) if form.kind is EntryKind.LEAF and level in form.levels), None
         )
 
-    def recognise(self, level: str, raw: int) -> EntryForm | None:
+    def recognize(self, level: str, raw: int) -> EntryForm | None:
         """The form that ``raw`` has at ``level``; ``None`` where it has none that is defined there."""
         for form in self.forms:
             if level in form.levels and form.matches(raw):
@@ -226,12 +226,12 @@ class EntryFormat:
         """What ``raw`` is to a walk at ``level``, reserved bits aside."""
         if not self.is_valid(level, raw):
             return EntryKind.NONE
-        form = self.recognise(level, raw)
+        form = self.recognize(level, raw)
         return EntryKind.ILLEGAL if form is None else form.kind
 
     def broken_rules(self, level: str, raw: int) -> list[tuple[str, str]]:
         """Every rule that the valid entry ``raw`` breaks at ``level``, as pairs of text and source."""
-        form = self.recognise(level, raw)
+        form = self.recognize(level, raw)
         if form is None:
             return [(f"the type bits of a valid entry at {level} are those of no form defined there", self._sources())]
         broken = [(rule.text, rule.source) for rule in form.rules if rule.broken_by.accepts(raw)]
@@ -256,7 +256,7 @@ class EntryFormat:
                 where=f"level {level}",
                 rule="; ".join(dict.fromkeys(source for _, source in broken if source)),
             )
-        form = self.recognise(level, raw)
+        form = self.recognize(level, raw)
         assert form is not None  # noqa: S101 - broken_rules() told of it otherwise
         fields = tuple((field.name, field.get(raw)) for field in sorted(form.fields, key=lambda field: field.low))
         return Entry(level, raw, form.kind, form.get_address(raw) >> page_shift, fields)
@@ -292,7 +292,7 @@ class EntryFormat:
         return replace(self, forms=forms)
 
     def with_forms(self, forms: tuple[EntryForm, ...]) -> EntryFormat:
-        """This format with more forms, which are recognised before its own."""
+        """This format with more forms, which are recognized before its own."""
         return replace(self, forms=(*forms, *self.forms))
 
     def _sources(self) -> str:

@@ -110,7 +110,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Rule:
+class EntryRule:
     """Something that an entry must not say.
 
     broken_by  an entry that matches breaks the rule

@@ -195,5 +195,5 @@ class PagingMode:
         for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
             self.format.form(self.level(name).name, EntryKind.LEAF)
         for level in self.levels[:-1]:
-            if len(self.format.form(level.name, EntryKind.TABLE).recognise) != 1:
+            if len(self.format.form(level.name, EntryKind.TABLE).recognize) != 1:
                 raise DescriptionError(f"a table entry at {level.name} must be told by one pattern", where=where)

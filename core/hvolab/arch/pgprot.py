@@ -1,4 +1,4 @@
-"""Page protections under the kernel's names, and which kernel generation and profile each belongs to."""
+"""Page protections under the kernel's names, and which kernel release and profile each belongs to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class PgprotRole(enum.Enum):
     """What HVO uses a protection for."""
 
     KERNEL = "PAGE_KERNEL"  #: head pages, restored tails, the entries of a split
-    KERNEL_RO = "PAGE_KERNEL_RO"  #: tails of an optimised folio
+    KERNEL_RO = "PAGE_KERNEL_RO"  #: tails of an optimized folio
     KERNEL_LARGE = "PAGE_KERNEL_LARGE"  #: a leaf above the last level, as boot maps the vmemmap
     KERNEL_EXEC = "PAGE_KERNEL_ROX"  #: the kernel's text; only where there is an emulation part
     TABLE = "table"  #: an entry that points to a table
@@ -25,7 +25,7 @@ class Pgprot:
     role         what it is used for
     name         the kernel's name
     fields       values of the entry's fields
-    generations  kernel generations that have it; empty: all
+    releases  kernel releases that have it; empty: all
     profiles     profiles that have it; empty: all
     modes        paging modes that have it; empty: all
     source       kernel file
@@ -34,14 +34,14 @@ class Pgprot:
     role: PgprotRole
     name: str
     fields: FieldValues
-    generations: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     source: str = ""
 
-    def belongs_to(self, mode: str, profile: str, generation: str) -> bool:
-        """Whether the protection is the one of that mode, profile and generation."""
+    def belongs_to(self, mode: str, profile: str, release: str) -> bool:
+        """Whether the protection is the one of that mode, profile and release."""
         return all(
             not having or chosen in having
-            for having, chosen in ((self.modes, mode), (self.profiles, profile), (self.generations, generation))
+            for having, chosen in ((self.modes, mode), (self.profiles, profile), (self.releases, release))
         )

@@ -28,7 +28,7 @@ BLOCK_BYTES = 128
 
 
 @dataclass(frozen=True)
-class Step:
+class StepContract:
     """The contract of one step.
 
     name     what it is called
@@ -50,99 +50,103 @@ _ENTER = "; ".join(
     f"argument{number} = [block{f' + {ARGUMENT + 8 * number}' if number else ''}]" for number in range(ARGUMENTS)
 )
 
-STEPS: tuple[Step, ...] = (
-    Step(
+STEPS: tuple[StepContract, ...] = (
+    StepContract(
         "enter",
         ("block",),
         tuple(f"argument{number}" for number in range(ARGUMENTS)),
         _ENTER,
         "takes the arguments from the block",
     ),
-    Step(
+    StepContract(
         "leave",
         ("block", "result"),
         (),
         f"[block + {RESULT}] = result; [block + {DONE}] = block; pc = [block + {RETURN}]",
         "leaves the result in the block, and a sign that it is there; ends at the VA in the block",
     ),
-    Step("wait", (), (), "wait", "ends what an emulator was started for"),
-    Step("load", ("va",), ("value",), "value = [va]", "loads a word"),
-    Step("store", ("va", "value"), (), "[va] = value", "stores a word"),
-    Step("touch", ("va",), (), "[va] = [va]", "needs permission to store to the word, and changes nothing"),
-    Step(
+    StepContract("wait", (), (), "wait", "ends what an emulator was started for"),
+    StepContract("load", ("va",), ("value",), "value = [va]", "loads a word"),
+    StepContract("store", ("va", "value"), (), "[va] = value", "stores a word"),
+    StepContract("touch", ("va",), (), "[va] = [va]", "needs permission to store to the word, and changes nothing"),
+    StepContract(
         "compare_and_swap",
         ("va", "old", "new"),
         ("found",),
         _EXCHANGE.format("va"),
         "exchanges a word by one atomic operation, as the kernel's cmpxchg()",
     ),
-    Step("write_entry", ("slot", "entry"), (), "[slot] = entry", "stores an entry. Kernel: set_pte()"),
-    Step(
+    StepContract("write_entry", ("slot", "entry"), (), "[slot] = entry", "stores an entry. Kernel: set_pte()"),
+    StepContract(
         "exchange_entry",
         ("slot", "old", "new"),
         ("found",),
         _EXCHANGE.format("slot"),
         "exchanges an entry by one atomic operation",
     ),
-    Step("flush_page", ("va",), (), "tlb(va) = none", "forgets one page"),
-    Step(
+    StepContract("flush_page", ("va",), (), "tlb(va) = none", "forgets one page"),
+    StepContract(
         "flush_pages",
         ("first", "count", "size"),
         (),
         "for i < count: tlb(first + size*i) = none",
         "forgets a run of pages of ``size`` bytes",
     ),
-    Step("flush_all", (), (), "tlb = none", "forgets every translation, global ones too. Kernel: flush_tlb_all()"),
-    Step("smp_wmb", (), (), "order(stores, stores)", "Kernel: smp_wmb()"),
-    Step("walker_barrier", (), (), "order(stores, walks)", "between a store to a page table and a use of what it maps"),
-    Step(
+    StepContract(
+        "flush_all", (), (), "tlb = none", "forgets every translation, global ones too. Kernel: flush_tlb_all()"
+    ),
+    StepContract("smp_wmb", (), (), "order(stores, stores)", "Kernel: smp_wmb()"),
+    StepContract(
+        "walker_barrier", (), (), "order(stores, walks)", "between a store to a page table and a use of what it maps"
+    ),
+    StepContract(
         "instruction_barrier", (), (), "order(stores, fetches)", "between a store and the execution of what it stored"
     ),
-    Step("jump", ("va",), (), "pc = va", "executes what stands there"),
-    Step(
+    StepContract("jump", ("va",), (), "pc = va", "executes what stands there"),
+    StepContract(
         "copy_bytes",
         ("to", "from", "count"),
         (),
         "for i < count: byte [to + i] = byte [from + i]",
         "copies bytes, ascending",
     ),
-    Step("copy_words", ("to", "from", "count"), (), "for i < count: [to + 8*i] = [from + 8*i]", "copies words"),
-    Step(
+    StepContract("copy_words", ("to", "from", "count"), (), "for i < count: [to + 8*i] = [from + 8*i]", "copies words"),
+    StepContract(
         "load_words",
         ("vas", "to", "count"),
         (),
         "for i < count: [to + 8*i] = [[vas + 8*i]]",
         "loads the word at each of several VAs",
     ),
-    Step(
+    StepContract(
         "store_words",
         ("vas", "values", "count"),
         (),
         "for i < count: [[vas + 8*i]] = [values + 8*i]",
         "stores a word at each of several VAs",
     ),
-    Step(
+    StepContract(
         "copy_runs",
         ("to", "from", "count", "words"),
         (),
         "for i < count, j < words: [[to + 8*i] + 8*j] = [[from + 8*i] + 8*j]",
         "copies a run of words for each pair of VAs; a page is such a run. Kernel: copy_page()",
     ),
-    Step(
+    StepContract(
         "write_entry_rows",
         ("slots", "entries", "rows", "columns"),
         (),
         "for i < rows, j < columns: [[slots + 8*i] + 8*j] = [entries + 8*(columns*i + j)]",
         "stores a run of entries at each of several slots, every one as ``write_entry`` does",
     ),
-    Step(
+    StepContract(
         "load_chain",
         ("va", "end", "to", "limit"),
         ("count",),
         "count = 0; for i < limit until [va] == end: va = [va]; [to + 8*i] = va; count = i + 1",
         "follows the links of a list",
     ),
-    Step(
+    StepContract(
         "handler",
         ("block",),
         (),
@@ -152,7 +156,7 @@ STEPS: tuple[Step, ...] = (
     ),
 )
 
-STEP_BY_NAME: dict[str, Step] = {step.name: step for step in STEPS}
+STEP_BY_NAME: dict[str, StepContract] = {step.name: step for step in STEPS}
 
 #: The kinds of barrier that a CPU is asked for, and the step of each.
 BARRIERS: dict[str, str] = {

@@ -1,4 +1,4 @@
-"""A target: one architecture with mode, profile, generation and features chosen, resolved to raw entries."""
+"""A target: one architecture with mode, profile, release and features chosen, resolved to raw entries."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Target:
     """What a machine is built for; made by :meth:`Architecture.select`.
 
     architecture, mode             the description, the mode with features and moved bases applied
-    profile, generation, features  what was chosen
+    profile, release, features  what was chosen
     pgprots                        the resolved protection of each role
-    traits, mmu                    behaviour, with what the features change
+    traits, mmu                    behavior, with what the features change
     cpu_mode                       state of the CPU's control registers; ``None``: the kernel's
     """
 
     architecture: Architecture
     mode: PagingMode
     profile: str
-    generation: str
+    release: str
     features: tuple[str, ...]
     pgprots: tuple[tuple[PgprotRole, Pgprot], ...]
     traits: Traits
@@ -139,7 +139,7 @@ class Target:
 
     @cached_property
     def tails_fault(self) -> bool:
-        """Whether a store to a tail of an optimised folio faults: PAGE_KERNEL_RO denies it."""
+        """Whether a store to a tail of an optimized folio faults: PAGE_KERNEL_RO denies it."""
         write = self.mmu.write.leaf
         return write is not None and not write.accepts(self.bits(self.mode.last.name, PgprotRole.KERNEL_RO))
 
@@ -149,4 +149,4 @@ class Target:
 
     def __str__(self) -> str:
         features = f" +{','.join(self.features)}" if self.features else ""
-        return f"{self.architecture.name} {self.mode.name} {self.profile} {self.generation}{features}"
+        return f"{self.architecture.name} {self.mode.name} {self.profile} {self.release}{features}"

@@ -12,7 +12,7 @@ from rich.text import Text
 from hvolab.arch import Architecture, Feature, PagingMode
 from hvolab.cli.output import table
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine.structpage import V6_12
+from hvolab.machine.struct_pages.layout import V6_12
 from hvolab.units import format_short, format_size
 
 
@@ -51,7 +51,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
         "aliases": list(architecture.aliases),
         "modes": [_mode_as_dict(mode) for mode in architecture.modes],
         "profiles": list(architecture.profiles),
-        "generations": list(architecture.generations),
+        "releases": list(architecture.releases),
         "features": [
             {
                 "name": feature.name,
@@ -158,7 +158,7 @@ def _choices(architecture: Architecture) -> Table:
         faults = architecture.select(profile=profile).tails_fault
         tails = "a store to a tail faults" if faults else "a store to a tail lands: tails stay writable"
         grid.add_row("profile", Text.assemble((f"{profile:<{widest}}", "bold"), f"  {tails}"))
-    grid.add_row("kernels", ", ".join(architecture.generations))
+    grid.add_row("kernels", ", ".join(architecture.releases))
     widest = max((len(feature.name) for feature in architecture.features), default=0)
     for feature in architecture.features:
         where = f" ({', '.join(feature.modes)} only)" if feature.modes else ""

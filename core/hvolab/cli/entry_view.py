@@ -42,7 +42,7 @@ class EntryView:
     maps           bytes of VA that it covers
     bits           every bit, the lowest first; empty for an entry that is not valid
     pgprots        names of the protections that it has exactly
-    elsewhere      where it has none: those that it has exactly under another profile or generation, with which
+    elsewhere      where it has none: those that it has exactly under another profile or release, with which
     nearest        where it has none of those either: the nearest, if few fields differ
     allows         accesses that the kernel is allowed (of a table entry: that it lets pass), as bits of Access
     flags          (flag, whether it is set, what follows for accesses) for the accessed and dirty flags of a leaf

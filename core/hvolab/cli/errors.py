@@ -26,7 +26,7 @@ class ExitCode(enum.IntEnum):
 
 
 def exit_code(error: HvolabError) -> ExitCode:
-    """The exit code that ``error`` ends a command with: some tell of the kernel code modelled, not of wrong use."""
+    """The exit code that ``error`` ends a command with: some tell of the kernel code modeled, not of wrong use."""
     from hvolab.invariants import EndlessLoopError
 
     of_the_kernel = isinstance(error, KernelBug | OwnershipError | EndlessLoopError)

@@ -36,10 +36,10 @@ ModeOption = Annotated[
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="linux: what Linux does. strict: what the optimisation intends."),
+    typer.Option(metavar="NAME", help="linux: what Linux does. strict: what the optimization intends."),
 ]
-GenerationOption = Annotated[
-    str | None, typer.Option(metavar="RELEASE", help="Kernel generation whose bits are used, as 6.12.")
+ReleaseOption = Annotated[
+    str | None, typer.Option(metavar="RELEASE", help="Kernel release whose bits are used, as 6.12.")
 ]
 FeatureOption = Annotated[
     list[str] | None,
@@ -106,12 +106,12 @@ def host_architecture() -> Architecture:
 
 
 def select_target(
-    arch: str | None, mode: str | None, profile: str | None, generation: str | None, feature: list[str] | None
+    arch: str | None, mode: str | None, profile: str | None, release: str | None, feature: list[str] | None
 ) -> Target:
     """The target that the options choose; raises UsageError for a name that is not declared."""
     architecture = host_architecture() if arch is None else registry().architecture(arch)
     features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
-    return architecture.select(mode, profile=profile, generation=generation, features=features)
+    return architecture.select(mode, profile=profile, release=release, features=features)
 
 
 def target_as_dict(target: Target) -> dict[str, object]:
@@ -120,12 +120,12 @@ def target_as_dict(target: Target) -> dict[str, object]:
         "architecture": target.architecture.name,
         "mode": target.mode.name,
         "profile": target.profile,
-        "generation": target.generation,
+        "release": target.release,
         "features": list(target.features),
     }
 
 
 def target_in_words(target: Target) -> str:
-    """What was chosen, for people: architecture, mode, profile, generation and features."""
-    words = [target.architecture.name, target.mode.name, f"profile {target.profile}", f"kernel {target.generation}"]
+    """What was chosen, for people: architecture, mode, profile, release and features."""
+    words = [target.architecture.name, target.mode.name, f"profile {target.profile}", f"kernel {target.release}"]
     return ", ".join([*words, *target.features])

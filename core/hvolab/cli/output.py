@@ -1,4 +1,4 @@
-"""How commands print: tables and colour for people, JSON for programs.
+"""How commands print: tables and color for people, JSON for programs.
 
 In JSON, VAs, PAs, PFNs and entries are strings of hex, as people and the kernel write them; counts and sizes in bytes
 are numbers.
@@ -65,7 +65,7 @@ def show(renderable: RenderableType) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print ``data`` as JSON, indented, in ASCII, uncoloured."""
+    """Print ``data`` as JSON, indented, in ASCII, uncolored."""
     console().print(json.dumps(data, indent=2), soft_wrap=True)
 
 

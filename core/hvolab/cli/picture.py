@@ -1,6 +1,6 @@
 """The picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
 
-One row for each page of vmemmap; one column for each moment: after boot, optimised, restored.
+One row for each page of vmemmap; one column for each moment: after boot, optimized, restored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.text import Text
 
-from hvolab.scenario import FolioStory, VmemmapView
+from hvolab.scenario import FolioHistory, VmemmapView
 
 #: Up to this many pages of vmemmap are all drawn; of more, the first few and the last.
 _ALL: Final = 8
@@ -25,10 +25,10 @@ _BOOT: Final = "after boot"
 _Line = list[tuple[str, str]]
 
 
-def draw(story: FolioStory, width: int, *, ascii_only: bool = False) -> Text:
+def draw(story: FolioHistory, width: int, *, ascii_only: bool = False) -> Text:
     """Draw a folio's vmemmap within ``width`` columns; what was restored is left out where there is no room."""
     shown = shown_pages(story.before.pages)
-    views = {_BOOT: story.before, "optimised": story.after, "restored": story.restored}
+    views = {_BOOT: story.before, "optimized": story.after, "restored": story.restored}
     pfn_width = max(len(f"{view.frame(page):#x}") for view in views.values() for page in shown if page is not None)
     blocks = [_struct_pages(story.before, shown)]
     freed = story.before.frames() - story.after.frames()
@@ -83,7 +83,7 @@ def _frames(
 ) -> list[_Line]:
     """A column: the mapping of each page and the frame behind it; tails that share the head's frame as one bus.
 
-    freed  frames that no longer back the vmemmap once it is optimised
+    freed  frames that no longer back the vmemmap once it is optimized
     """
     frames = {page: view.frame(page) for page in shown if page is not None}
     tails = [frame for page, frame in frames.items() if page]

@@ -1,4 +1,4 @@
-"""Which declared protections an entry has: exactly, under another profile or generation, or nearly."""
+"""Which declared protections an entry has: exactly, under another profile or release, or nearly."""
 
 from __future__ import annotations
 
@@ -44,15 +44,13 @@ def pgprots_of(target: Target, entry: Entry) -> tuple[str, ...]:
 
 
 def elsewhere_of(target: Target, entry: Entry) -> tuple[str, ...]:
-    """The protections that the entry has under other profiles and generations of the architecture."""
+    """The protections that the entry has under other profiles and releases of the architecture."""
     architecture = target.architecture
     found: dict[str, None] = {}
     for profile in architecture.profiles:
-        for generation in architecture.generations:
-            other = architecture.select(
-                target.mode.name, profile=profile, generation=generation, features=target.features
-            )
-            words = [f"kernel {generation}"] if generation != target.generation else []
+        for release in architecture.releases:
+            other = architecture.select(target.mode.name, profile=profile, release=release, features=target.features)
+            words = [f"kernel {release}"] if release != target.release else []
             words += [f"profile {profile}"] if profile != target.profile else []
             found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in pgprots_of(other, entry))
     shortest = min((name.count(",") for name in found), default=0)

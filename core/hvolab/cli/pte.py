@@ -14,10 +14,10 @@ from hvolab.cli.entry_view import view_entry
 from hvolab.cli.options import (
     ArchOption,
     FeatureOption,
-    GenerationOption,
     JsonOption,
     ModeOption,
     ProfileOption,
+    ReleaseOption,
     select_target,
 )
 from hvolab.cli.output import print_json, show
@@ -44,7 +44,7 @@ def pte(
         str | None, typer.Option(metavar="PFN", help="Output PFN of an entry to encode; 0 by default.")
     ] = None,
     profile: ProfileOption = None,
-    generation: GenerationOption = None,
+    release: ReleaseOption = None,
     feature: FeatureOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -54,7 +54,7 @@ def pte(
 
     hvolab pte --pfn 0x54e4 PAGE_KERNEL RW=0
     """
-    target = select_target(arch, mode, profile, generation, feature)
+    target = select_target(arch, mode, profile, release, feature)
     at = target.mode.last.name if level is None else target.mode.level(level).name
     if _NUMBER.fullmatch(words[0]):
         if pfn is not None or len(words) > 1:

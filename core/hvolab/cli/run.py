@@ -11,11 +11,11 @@ from hvolab.cli.options import (
     CpuOption,
     EngineOption,
     FeatureOption,
-    GenerationOption,
     ImageOption,
     JsonOption,
     ModeOption,
     ProfileOption,
+    ReleaseOption,
     engine_of,
     select_target,
 )
@@ -26,7 +26,7 @@ def run(
     arch: ArchOption = None,
     mode: ModeOption = None,
     profile: ProfileOption = None,
-    generation: GenerationOption = None,
+    release: ReleaseOption = None,
     feature: FeatureOption = None,
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the machine, as 512M or 4G.")] = "4G",
     hugepages: Annotated[
@@ -47,7 +47,7 @@ def run(
     image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Build a machine, fill its pools, optimise, check, store to tails, restore, check again: show what happened."""
+    """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show what happened."""
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
@@ -55,7 +55,7 @@ def run(
     from hvolab.scenario import ScenarioSpec, run_scenario
 
     spec = ScenarioSpec(
-        select_target(arch, mode, profile, generation, feature),
+        select_target(arch, mode, profile, release, feature),
         memory=parse_size(memory),
         nodes=nodes,
         hugepages={} if hugepages is None else parse_hugepages(hugepages),

@@ -10,7 +10,7 @@ from rich.text import Text
 from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab.cli.picture import draw
-from hvolab.scenario import CountedFinding, FailedCall, FolioStory, ScenarioResult, TailStores
+from hvolab.scenario import CountedFinding, FailedCall, FolioHistory, ScenarioResult, TailStores
 from hvolab.units import format_size
 
 #: Ranges of freed frames that are told; more are summed up.
@@ -48,7 +48,7 @@ def _heading(result: ScenarioResult) -> Text:
     return Text.assemble((target_in_words(result.target), "bold"), f"; {format_size(result.memory)} of memory{nodes}")
 
 
-def _story_heading(story: FolioStory) -> Text:
+def _story_heading(story: FolioHistory) -> Text:
     text = Text.assemble((f"{format_size(story.size)} page", "bold cyan"), f" at PFN {story.pfn:#x}")
     new = story.after.frame(0)
     if not story.freed:
@@ -61,7 +61,7 @@ def _story_heading(story: FolioStory) -> Text:
 
 
 def _pools(result: ScenarioResult) -> Table:
-    columns = ("pool", "order", "pages", "optimised", "vmemmap", "frames saved", "bytes saved", "saved")
+    columns = ("pool", "order", "pages", "optimized", "vmemmap", "frames saved", "bytes saved", "saved")
     rows = table(*columns, right=columns)
     page_size = result.target.mode.page_size
     for pool in result.pools:
@@ -71,7 +71,7 @@ def _pools(result: ScenarioResult) -> Table:
             Text(format_size(pool.huge_page.size), "bold"),
             f"{pool.sizes.order}",
             Text(f"{pool.filled} of {pool.asked}" if short else f"{pool.filled}", "yellow" if short else ""),
-            f"{pool.optimised}",
+            f"{pool.optimized}",
             format_size(pool.sizes.size),
             f"{pool.frames_saved}",
             format_size(pool.frames_saved * page_size),
@@ -90,7 +90,7 @@ def _counters(result: ScenarioResult) -> Table:
     return rows
 
 
-_STAGES = {"boot": "after boot", "optimised": "optimised", "restored": "restored"}
+_STAGES = {"boot": "after boot", "optimized": "optimized", "restored": "restored"}
 _COUNTERS = {
     "nr_memmap_pages": "nr_memmap_pages",
     "nr_memmap_boot_pages": "nr_memmap_boot_pages",
@@ -112,7 +112,7 @@ _WORK = {
 
 
 def _work(result: ScenarioResult) -> Table:
-    rows = table("work", "optimise", "restore", right=("optimise", "restore"))
+    rows = table("work", "optimize", "restore", right=("optimize", "restore"))
     fill, drain = result.fill.as_dict(), result.drain.as_dict()
     for name, title in _WORK.items():
         rows.add_row(title, f"{fill[name]}", f"{drain[name]}")

@@ -153,17 +153,15 @@ READ_ONLY_TAILS = Capability(
 
 def _history(target: Target) -> str:
     """Why PAGE_KERNEL_RO is declared to be what an older or other kernel had, and not judged as today's."""
-    generations = pgprot_of(target, PgprotRole.KERNEL_RO).generations
-    if not generations or target.architecture.generations[0] in generations:
+    releases = pgprot_of(target, PgprotRole.KERNEL_RO).releases
+    if not releases or target.architecture.releases[0] in releases:
         return ""
-    return (
-        f"kernels {', '.join(generations)} are declared to have it otherwise than {target.architecture.generations[0]}"
-    )
+    return f"kernels {', '.join(releases)} are declared to have it otherwise than {target.architecture.releases[0]}"
 
 
 DIRTY_APART = Capability(
     "a PAGE_KERNEL_RO of today",
-    "nothing: what another generation had is declared, and stays as it was",
+    "nothing: what another release had is declared, and stays as it was",
     _of_target(_history),
 )
 
@@ -172,12 +170,12 @@ def _replaced_by_stores(target: Target) -> str:
     traits = target.traits
     if traits.live_entries is LiveEntryRule.FREE or traits.entry_update is not EntryUpdateRule.STORE:
         return ""
-    return f"generation {target.generation} declares that {traits.live_entries.value}, and HVO stores plainly"
+    return f"release {target.release} declares that {traits.live_entries.value}, and HVO stores plainly"
 
 
 LIVE_REPLACEMENT = Capability(
     "live entries may be replaced",
-    "HVO is not for this kernel: a generation or feature has to declare how it replaces entries otherwise",
+    "HVO is not for this kernel: a release or feature has to declare how it replaces entries otherwise",
     _of_target(_replaced_by_stores),
 )
 
@@ -239,7 +237,7 @@ def table_levels(target: Target) -> list[str]:
 
 
 def optimizable_sizes(target: Target) -> list[int]:
-    """The huge page sizes that HVO can optimise, ascending, in bytes."""
+    """The huge page sizes that HVO can optimize, ascending, in bytes."""
     mode = target.mode
     return [
         huge.size
@@ -257,7 +255,7 @@ def spanning_sizes(target: Target) -> list[int]:
 
 
 SAVINGS = Capability(
-    "a huge page size that HVO can optimise",
+    "a huge page size that HVO can optimize",
     "declare PagingMode.huge_page_levels with a size whose struct pages fill more than a page",
     _of_target(lambda target: "" if optimizable_sizes(target) else "no size has more than one page of struct pages"),
 )

@@ -51,7 +51,7 @@ class Check:
     since: str = "1.0"
 
 
-class Verdict(enum.Enum):
+class CheckStatus(enum.Enum):
     """What came of a check."""
 
     PASSED = "passed"
@@ -61,7 +61,7 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What came of one check for one subject.
 
     capability  the one that is missing, for a skip
@@ -70,7 +70,7 @@ class Outcome:
 
     check: Check
     subject: Subject
-    verdict: Verdict
+    verdict: CheckStatus
     capability: str = ""
     reason: str = ""
 
@@ -95,18 +95,18 @@ class Checks:
         return added
 
 
-def make(check: Check, subject: Subject) -> Outcome:
+def make(check: Check, subject: Subject) -> CheckOutcome:
     """Make ``check`` for ``subject``."""
     for capability in check.needs:
         if why := capability.missing(subject):
             reason = f"needs {capability.name}: {why}; what to do: {capability.remedy}"
-            return Outcome(check, subject, Verdict.SKIPPED, capability.name, reason)
+            return CheckOutcome(check, subject, CheckStatus.SKIPPED, capability.name, reason)
     try:
         check.proof(subject)
     except (CheckFailed, HvolabError) as error:
         advisory = is_advisory(check.since, subject.architecture.kit)
-        return Outcome(check, subject, Verdict.ADVISORY if advisory else Verdict.FAILED, "", str(error))
-    return Outcome(check, subject, Verdict.PASSED)
+        return CheckOutcome(check, subject, CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(error))
+    return CheckOutcome(check, subject, CheckStatus.PASSED)
 
 
 def require(holds: object, what: str, *, where: object = "", remedy: str = "") -> None:

@@ -21,14 +21,14 @@ def values_of(field: Field) -> list[int]:
 def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> list[int]:
     """One legal entry for each pattern of ``form`` that has any, address 0; few other bits are set."""
     found: list[int] = []
-    for match in form.recognise:
+    for match in form.recognize:
         legal = (raw for raw in _candidates(form, match.value) if _is_legal(entry_format, level, form, raw))
         found += [raw for raw in (next(legal, None),) if raw is not None]
     return found
 
 
 def _is_legal(entry_format: EntryFormat, level: str, form: EntryForm, raw: int) -> bool:
-    return entry_format.recognise(level, raw) is form and not entry_format.broken_rules(level, raw)
+    return entry_format.recognize(level, raw) is form and not entry_format.broken_rules(level, raw)
 
 
 def _candidates(form: EntryForm, base: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hvolab.conformance.check import Outcome
+from hvolab.conformance.check import CheckOutcome
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Record:
     reason: str
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Record:
+    def of(cls, outcome: CheckOutcome) -> Record:
         """The record of an outcome."""
         subject, check = outcome.subject, outcome.check
         return cls(

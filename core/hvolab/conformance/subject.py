@@ -18,8 +18,8 @@ class Scope(enum.Enum):
     ARCHITECTURE = "once"
     MODE = "for each paging mode"
     FORMAT = "for each paging mode, and with each feature singly"
-    TARGET = "for each mode, profile and generation, and with each feature singly"
-    DISTINCT = "for each mode, and each choice of profile, generation or feature that changes what entries allow or do"
+    TARGET = "for each mode, profile and release, and with each feature singly"
+    DISTINCT = "for each mode, and each choice of profile, release or feature that changes what entries allow or do"
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Subject:
 
     architecture  the description
     mode_name     name of the mode; empty for the architecture as a whole
-    profile, generation, features  what is selected; ``None``: the default
+    profile, release, features  what is selected; ``None``: the default
     """
 
     architecture: Architecture
     mode_name: str = ""
     profile: str | None = None
-    generation: str | None = None
+    release: str | None = None
     features: tuple[str, ...] = ()
 
     @property
@@ -46,18 +46,18 @@ class Subject:
     def target(self) -> Target:
         """What is selected, resolved; raises DescriptionError or EncodingError where the description is not sound."""
         return self.architecture.select(
-            self.mode_name, profile=self.profile, generation=self.generation, features=self.features
+            self.mode_name, profile=self.profile, release=self.release, features=self.features
         )
 
     @property
     def is_default(self) -> bool:
         """Whether only the mode is chosen."""
-        return (self.profile, self.generation, self.features) == (None, None, ())
+        return (self.profile, self.release, self.features) == (None, None, ())
 
     @property
     def choice(self) -> str:
-        """Profile, generation and features in words; empty where they are the default."""
-        words = [word for word in (self.profile, self.generation) if word is not None]
+        """Profile, release and features in words; empty where they are the default."""
+        words = [word for word in (self.profile, self.release) if word is not None]
         return " ".join([*words, *(f"+{feature}" for feature in self.features)])
 
     def __str__(self) -> str:
@@ -73,9 +73,9 @@ def subjects(architecture: Architecture, scope: Scope) -> Iterator[Subject]:
         chosen = [Subject(architecture, mode.name)]
         if scope in {Scope.TARGET, Scope.DISTINCT}:
             chosen += [
-                Subject(architecture, mode.name, profile, generation)
-                for profile, generation in product(architecture.profiles, architecture.generations)
-                if (profile, generation) != (architecture.profiles[0], architecture.generations[0])
+                Subject(architecture, mode.name, profile, release)
+                for profile, release in product(architecture.profiles, architecture.releases)
+                if (profile, release) != (architecture.profiles[0], architecture.releases[0])
             ]
         if scope is not Scope.MODE:
             chosen += [

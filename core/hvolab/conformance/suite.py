@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hvolab.arch import Architecture
-from hvolab.conformance.check import Check, Outcome, Verdict, make
+from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.pytest_plugin import PROPERTY
 from hvolab.conformance.record import Record
@@ -34,7 +34,7 @@ class Conformance:
         return (cls.architecture,)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make a test of each check for each mode, profile, generation and feature that it is about."""
+        """Make a test of each check for each mode, profile, release and feature that it is about."""
         if "subject" not in metafunc.fixturenames:
             return
         check: Check = getattr(metafunc.function, _CHECK)
@@ -70,13 +70,13 @@ def _test_of(check: Check) -> Callable[..., None]:
     return test
 
 
-def _report(outcome: Outcome) -> None:
+def _report(outcome: CheckOutcome) -> None:
     """Tell pytest what came of a check."""
     __tracebackhide__ = True
-    if outcome.verdict is Verdict.SKIPPED:
+    if outcome.verdict is CheckStatus.SKIPPED:
         pytest.skip(outcome.reason)
-    if outcome.verdict is Verdict.ADVISORY:
+    if outcome.verdict is CheckStatus.ADVISORY:
         since, written_for = outcome.check.since, outcome.subject.architecture.kit
         pytest.xfail(f"advisory, new in kit {since}, the plugin is for {written_for}: {outcome.reason}")
-    if outcome.verdict is Verdict.FAILED:
+    if outcome.verdict is CheckStatus.FAILED:
         pytest.fail(f"{outcome.check.proves}\n{outcome.reason}", pytrace=False)

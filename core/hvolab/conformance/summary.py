@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hvolab.conformance import KIT
-from hvolab.conformance.check import Verdict
+from hvolab.conformance.check import CheckStatus
 from hvolab.conformance.record import Record
 
-_VERDICTS = tuple(verdict.value for verdict in Verdict)
+_VERDICTS = tuple(verdict.value for verdict in CheckStatus)
 _WHOLE = "(the whole)"
 
 
@@ -68,8 +68,8 @@ class Summary:
             )
             yield from _table(records)
             yield from _not_proved(records)
-            yield from _told(records, Verdict.FAILED, "failed")
-            yield from _told(records, Verdict.ADVISORY, f"advisory, new in kit {KIT}")
+            yield from _told(records, CheckStatus.FAILED, "failed")
+            yield from _told(records, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
 
     def as_dict(self) -> dict[str, Any]:
         """The summary for JSON."""
@@ -106,7 +106,7 @@ def _needs(record: Record) -> str:
 
 
 def _skipped(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record.verdict == Verdict.SKIPPED.value]
+    return [record for record in records if record.verdict == CheckStatus.SKIPPED.value]
 
 
 def _grouped(records: Iterable[Record], key: Any) -> list[tuple[str, list[Record]]]:
@@ -137,7 +137,7 @@ def _not_proved(records: list[Record]) -> Iterator[str]:
             yield f"      {reason}"
 
 
-def _told(records: list[Record], verdict: Verdict, title: str) -> Iterator[str]:
+def _told(records: list[Record], verdict: CheckStatus, title: str) -> Iterator[str]:
     """The names of the checks that came to ``verdict``, and for what."""
     found = [record for record in records if record.verdict == verdict.value]
     for check, alike in _grouped(found, lambda record: record.check):

@@ -1,4 +1,4 @@
-"""Gigantic folios reserved at boot, whose tails are initialised late. Kernel: mm/hugetlb.c, v6.12."""
+"""Gigantic folios reserved at boot, whose tails are initialized late. Kernel: mm/hugetlb.c, v6.12."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb.folio import Words
 from hvolab.hugetlb.pool import Pool
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import FrameAllocator, lists
+from hvolab.machine import FrameAllocator
+from hvolab.machine.struct_pages import lists
 
 
 def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
-    """Reserve one gigantic folio before its struct pages are initialised; gives its PFN.
+    """Reserve one gigantic folio before its struct pages are initialized; gives its PFN.
 
-    All but its first struct page stay uninitialised, here zero. Raises MachineError where memory has no room.
+    All but its first struct page stay uninitialized, here zero. Raises MachineError where memory has no room.
     Kernel: __alloc_bootmem_huge_page(), memblock_reserved_mark_noinit(), v6.12.
     """
     if not pool.h.gigantic:
@@ -35,9 +36,9 @@ def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
 
 
 def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
-    """Make folios of what was reserved at boot, optimise them in one batch, and add them to the pool.
+    """Make folios of what was reserved at boot, optimize them in one batch, and add them to the pool.
 
-    Only the struct pages that HVO keeps are initialised before; the others only where HVO has not freed them.
+    Only the struct pages that HVO keeps are initialized before; the others only where HVO has not freed them.
     Kernel: gather_bootmem_prealloc_node(), prep_and_add_bootmem_folios(), v6.12.
     """
     machine, h = pool.machine, pool.h

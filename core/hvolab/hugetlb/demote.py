@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb.pool import EBUSY, Pool
-from hvolab.machine import lists
+from hvolab.machine.struct_pages import lists
 
 
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.machine import Cpu, Machine, StructPages
-from hvolab.machine.structpage import WORD
+from hvolab.machine.struct_pages.layout import WORD
 
 Words = npt.NDArray[np.uint64]
 _HALF = 32
@@ -91,7 +91,7 @@ class FolioPages:
             self.cpu.store_word(second + offset, 0)
 
     def init_vmemmap(self, folio: int, first: int, last: int, links: int, order: int) -> None:
-        """Initialise the tails [first, last) of a boot folio. Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12."""
+        """Initialize the tails [first, last) of a boot folio. Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12."""
         layout = self.layout
 
         def fresh(words: Words, done: int) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from hvolab.arch import HugePageSize
 from hvolab.errors import UsageError
-from hvolab.machine import Machine, lists
+from hvolab.machine import Machine
+from hvolab.machine.struct_pages import lists
 
 
 @dataclass

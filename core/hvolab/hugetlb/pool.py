@@ -10,8 +10,9 @@ from hvolab.errors import UsageError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.hstate import Hstate
 from hvolab.hvo import HasOrder
-from hvolab.machine import Cpu, Machine, lists
-from hvolab.machine.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
+from hvolab.machine import Cpu, Machine
+from hvolab.machine.frames.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
+from hvolab.machine.struct_pages import lists
 
 EBUSY = errno.EBUSY
 _ALLOC = int(Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.THISNODE)
@@ -40,7 +41,7 @@ class VmemmapOptimizer(Protocol):
 class Pool:
     """The folios of one hstate. A folio is the VA of its head struct page.
 
-    machine, h, hvo  the machine, the hstate, and who optimises
+    machine, h, hvo  the machine, the hstate, and who optimizes
     live             folios that are in the pool, free or handed out
     """
 
@@ -88,7 +89,7 @@ class Pool:
         h.max_huge_pages = h.persistent
 
     def _grow(self, missing: int) -> bool:
-        """Allocate ``missing`` folios, optimise them in one batch, add them; whether all could be had."""
+        """Allocate ``missing`` folios, optimize them in one batch, add them; whether all could be had."""
         head = self.new_list(0)
         complete = True
         for _ in range(missing):
@@ -102,7 +103,7 @@ class Pool:
         return complete
 
     def prep_and_add(self, head: int) -> None:
-        """Optimise a list of new folios, then account and enqueue each. Kernel: prep_and_add_allocated_folios()."""
+        """Optimize a list of new folios, then account and enqueue each. Kernel: prep_and_add_allocated_folios()."""
         self.hvo.optimize_folios(self.h, head)
         for node in lists.nodes(self.cpu, head):
             self.account(node - self._lru)
@@ -217,7 +218,7 @@ class Pool:
         if surplus:
             self.h.count(node, surplus=-1)
         if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
-            # an optimised folio keeps its type until it has its vmemmap back
+            # an optimized folio keeps its type until it has its vmemmap back
             self.folio.set_hugetlb(folio, hugetlb=False)
         self.h.count(node, nr=-1)
 
@@ -254,7 +255,7 @@ class Pool:
         Kernel: __update_and_free_hugetlb_folio().
         """
         optimized = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
-        # what is not optimised is no hugetlb folio any more, and restoring takes no other
+        # what is not optimized is no hugetlb folio any more, and restoring takes no other
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return

@@ -1,14 +1,14 @@
-"""The optimisation itself, named as the kernel names it. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
+"""The optimization itself, named as the kernel names it. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
 
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
-from hvolab.hvo.forms import V6_1, V6_12, V6_12_117, V7_2, HvoForm
 from hvolab.hvo.interface import EngineMaker, HvoEngine
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
-from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
+from hvolab.hvo.variants import V6_1, V6_12, V6_12_117, V7_2, HvoVariant
 
 __all__ = [
     "ENOMEM",
@@ -21,10 +21,10 @@ __all__ = [
     "HasOrder",
     "Hvo",
     "HvoEngine",
-    "HvoForm",
+    "HvoVariant",
     "RemapFlag",
     "Sysctl",
-    "VmemmapPages",
+    "VmemmapPageAllocator",
     "VmemmapSizes",
     "parse_boot_parameter",
 ]

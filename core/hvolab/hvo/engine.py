@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.hvo.forms import V6_12, HvoForm
-from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
 from hvolab.hvo.runs import FolioRuns
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
-from hvolab.machine import lists
-from hvolab.machine.cpu import Cpu
+from hvolab.hvo.variants import V6_12, HvoVariant
+from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
+from hvolab.machine.struct_pages import lists
 from hvolab.trace import Batch, FolioStep, Warned
 
 _SYNCHRONIZE_RCU = int(RemapFlag.SYNCHRONIZE_RCU)
@@ -30,7 +30,7 @@ class Hvo:
     form     which kernel's code is followed where it differs between releases
     """
 
-    def __init__(self, machine: Machine, cpu: Cpu | None = None, form: HvoForm = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu | None = None, form: HvoVariant = V6_12) -> None:
         self.machine = machine
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.form = form
@@ -74,8 +74,8 @@ class Hvo:
     # one folio
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
-        """Optimise one folio; one that cannot be stays as it is. Kernel: hugetlb_vmemmap_optimize_folio()."""
-        pages = self.remap.no_pages()
+        """Optimize one folio; one that cannot be stays as it is. Kernel: hugetlb_vmemmap_optimize_folio()."""
+        pages = self.remap.new_page_list()
         self._optimize(h, folio, pages, self._rcu)
         self.remap.free_page_list(pages)
 
@@ -89,7 +89,7 @@ class Hvo:
             return 0
         return self.remap.split(folio, folio + self._span(h))
 
-    def _optimize(self, h: HasOrder, folio: int, pages: VmemmapPages, flags: int) -> int:
+    def _optimize(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
         """Kernel: __hugetlb_vmemmap_optimize_folio()."""
         machine = self.machine
         self._guard(folio)
@@ -103,8 +103,8 @@ class Hvo:
             machine.trace.emit(FolioStep("optimize.end", folio, result))
         return result
 
-    def _remap(self, h: HasOrder, folio: int, pages: VmemmapPages, flags: int) -> int:
-        """What remains of __hugetlb_vmemmap_optimize_folio() once it is known that the folio is to be optimised."""
+    def _remap(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
+        """What remains of __hugetlb_vmemmap_optimize_folio() once it is known that the folio is to be optimized."""
         machine, form = self.machine, self.form
         tail = None
         if form.shares_tail_page:
@@ -144,23 +144,23 @@ class Hvo:
     # batches
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
-        """Optimise every folio of a list. Kernel: hugetlb_vmemmap_optimize_folios().
+        """Optimize every folio of a list. Kernel: hugetlb_vmemmap_optimize_folios().
 
         folio_list  VA of the list head; folios are linked through their ``lru``
         """
         machine, span = self.machine, self.sizes(h).size
         self._batch("optimize.begin")
         folios = self._on_list(folio_list)
-        for run in self._runs.neighbours(folios, span):
+        for run in self._runs.neighbors(folios, span):
             # one table maps them all, so the first one's split is everybody's; after a failure
             # the rest can still be split when it is remapped, with memory that the first ones give back
             if self.split_folio(h, run[0]) == -ENOMEM:
                 break
         if folios.size or self.form.flushes_for_none:
             machine.flush_tlb_all()
-        pages = self.remap.no_pages()
+        pages = self.remap.new_page_list()
         flags = _REMAP_NO_TLB_FLUSH | self._rcu
-        for run in self._runs.neighbours(folios, span):
+        for run in self._runs.neighbors(folios, span):
             if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 self._optimize_each(h, run, pages, flags)
             flags &= ~_SYNCHRONIZE_RCU
@@ -168,8 +168,8 @@ class Hvo:
         self.remap.free_page_list(pages)
         self._batch("optimize.end")
 
-    def _optimize_each(self, h: HasOrder, folios: list[int], pages: VmemmapPages, flags: int) -> None:
-        """Optimise folio by folio; one that finds no memory tries again with what those before it gave back."""
+    def _optimize_each(self, h: HasOrder, folios: list[int], pages: VmemmapPageAllocator, flags: int) -> None:
+        """Optimize folio by folio; one that finds no memory tries again with what those before it gave back."""
         for folio in folios:
             result = self._optimize(h, folio, pages, flags)
             flags &= ~_SYNCHRONIZE_RCU
@@ -179,7 +179,7 @@ class Hvo:
                 self._optimize(h, folio, pages, flags)
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
-        """Restore the folios of a list; those that are not optimised (any more) move to ``non_hvo_folios``.
+        """Restore the folios of a list; those that are not optimized (any more) move to ``non_hvo_folios``.
 
         Stops at the first that cannot be restored. Gives the number restored, or -ENOMEM.
         Kernel: hugetlb_vmemmap_restore_folios().
@@ -189,7 +189,7 @@ class Hvo:
         restored = result = 0
         self._batch("restore.begin")
         folios = self._on_list(folio_list)
-        for run in self._runs.neighbours(folios, self.sizes(h).size):
+        for run in self._runs.neighbors(folios, self.sizes(h).size):
             if self._runs.restore(run, self.sizes(h), synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
                 flags &= ~_SYNCHRONIZE_RCU
                 restored += len(run)

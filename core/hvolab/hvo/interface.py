@@ -1,4 +1,4 @@
-"""What a scenario asks of who optimises: the methods of the engine, which a kernel's own code may have as well."""
+"""What a scenario asks of who optimizes: the methods of the engine, which a kernel's own code may have as well."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from hvolab.hvo.forms import HvoForm
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
+from hvolab.hvo.variants import HvoVariant
 from hvolab.machine import Cpu, Machine
 
 
@@ -21,7 +21,7 @@ class HvoEngine(Protocol):
 
     machine: Machine
     cpu: Cpu
-    form: HvoForm
+    form: HvoVariant
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """The sizes of the vmemmap of ``h``'s folios."""

@@ -33,9 +33,9 @@ def parse_boot_parameter(argument: str) -> bool:
 
 
 class Sysctl:
-    """``vm.hugetlb_optimize_vmemmap``: there only if a huge page size can be optimised.
+    """``vm.hugetlb_optimize_vmemmap``: there only if a huge page size can be optimized.
 
-    Switching it off leaves optimised folios as they are.
+    Switching it off leaves optimized folios as they are.
     """
 
     def __init__(self, machine: Machine, hstates: Iterable[HasOrder]) -> None:

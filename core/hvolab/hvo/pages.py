@@ -10,12 +10,12 @@ import numpy.typing as npt
 Pfns = npt.NDArray[np.int64]
 
 
-class VmemmapPages:
+class VmemmapPageAllocator:
     """PFNs in the order of the kernel's list: what is added comes first, and leaves first.
 
     Kernel: the ``vmemmap_pages`` list of struct vmemmap_remap_walk, linked through the pages' ``lru`` words; here
     it stands beside the memory, and those words stay as they are. A batch's list holds millions of pages, nearly all
-    of them neighbours, so what follows each other upwards is kept as a range.
+    of them neighbors, so what follows each other upwards is kept as a range.
 
     first_in_first_out  what is added comes last instead, by list_add_tail(), as in v6.1
     """

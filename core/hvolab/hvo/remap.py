@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole
 from hvolab.errors import KernelBug, MachineError
-from hvolab.hvo.forms import V6_12, HvoForm
-from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.update import EntryUpdate, entry_update
-from hvolab.machine.cpu import Cpu
-from hvolab.machine.gfp import GFP_VMEMMAP_TAIL
+from hvolab.hvo.variants import V6_12, HvoVariant
+from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine.frames.gfp import GFP_VMEMMAP_TAIL
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
 ENOMEM = errno.ENOMEM
 EAGAIN = errno.EAGAIN
-#: An optimise that failed, and whose rollback failed too: the folio stays partly optimised. Kernel: series of 2026.
+#: An optimize that failed, and whose rollback failed too: the folio stays partly optimized. Kernel: series of 2026.
 INCOMPLETE = 1
 #: The kernel's own number, which user space never sees.
 ENOTSUPP = 524
@@ -33,7 +33,7 @@ _FREE_CHUNK = 1 << 14
 
 
 class RemapFlag(enum.IntFlag):
-    """Flags of a walk. Kernel: VMEMMAP_SPLIT_NO_TLB_FLUSH and its neighbours, v6.12."""
+    """Flags of a walk. Kernel: VMEMMAP_SPLIT_NO_TLB_FLUSH and its neighbors, v6.12."""
 
     SPLIT_NO_TLB_FLUSH = 1 << 0
     REMAP_NO_TLB_FLUSH = 1 << 1
@@ -60,7 +60,7 @@ class RemapWalk:
     action: Action
     flags: int
     reuse_va: int
-    pages: VmemmapPages
+    pages: VmemmapPageAllocator
     reuse_pfn: int | None = None
     tail_pfn: int | None = None
     nr_walked: int = 0
@@ -69,7 +69,7 @@ class RemapWalk:
 class VmemmapRemap:
     """Walks ranges of vmemmap on one CPU of a machine, as one form of the kernel's code does."""
 
-    def __init__(self, machine: Machine, cpu: Cpu, form: HvoForm = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, form: HvoVariant = V6_12) -> None:
         self.machine = machine
         self.form = form
         self.cpu = cpu
@@ -94,9 +94,9 @@ class VmemmapRemap:
         """Whether the replacement of an entry can be lost to somebody else."""
         return self._update.can_fail
 
-    def no_pages(self) -> VmemmapPages:
+    def new_page_list(self) -> VmemmapPageAllocator:
         """An empty list of pages, which is filled as the form has it."""
-        return VmemmapPages(first_in_first_out=self.form.first_in_first_out)
+        return VmemmapPageAllocator(first_in_first_out=self.form.first_in_first_out)
 
     def self_hosted(self, folio: int) -> bool:
         """Whether the page with the head's struct page is marked. Kernel: vmemmap_should_optimize(), v6.1."""
@@ -104,7 +104,7 @@ class VmemmapRemap:
         return self.machine.records.self_hosted(self.cpu, int(self.machine.tables.frames(page, 1)[0]))
 
     def tail_page(self, folio: int, order: int) -> int | None:
-        """The page that the tails of optimised folios of an order share in the folio's zone; None: no memory for it.
+        """The page that the tails of optimized folios of an order share in the folio's zone; None: no memory for it.
 
         It is made with the first of them. Kernel: vmemmap_get_tail(), init_compound_tail(), v7.2.
         """
@@ -127,9 +127,9 @@ class VmemmapRemap:
 
     def split(self, start: int, end: int) -> int:
         """Split the PMDs that map the range, without flushing. Kernel: vmemmap_remap_split()."""
-        return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, _SPLIT_NO_TLB_FLUSH, start, VmemmapPages()))
+        return self._walk(start, end, RemapWalk(Action.SPLIT_ONLY, _SPLIT_NO_TLB_FLUSH, start, VmemmapPageAllocator()))
 
-    def free(self, reuse: int, end: int, pages: VmemmapPages, flags: int, tail: int | None = None) -> int:
+    def free(self, reuse: int, end: int, pages: VmemmapPageAllocator, flags: int, tail: int | None = None) -> int:
         """Remap ``[reuse, end)`` to one page, put the pages that fall free on ``pages``; roll back on error.
 
         tail  the page that tails are mapped to; None: the head's
@@ -159,7 +159,7 @@ class VmemmapRemap:
 
     def alloc(self, reuse: int, end: int, flags: int) -> int:
         """Give every tail page of ``[reuse, end)`` a page of its own again. Kernel: vmemmap_remap_alloc()."""
-        pages = self.no_pages()
+        pages = self.new_page_list()
         first_tail = reuse + self._page_size
         if not self._alloc_page_list(first_tail, end, pages):
             return -ENOMEM
@@ -169,7 +169,7 @@ class VmemmapRemap:
             self.free_page_list(pages)
         return result
 
-    def _alloc_page_list(self, start: int, end: int, pages: VmemmapPages) -> bool:
+    def _alloc_page_list(self, start: int, end: int, pages: VmemmapPageAllocator) -> bool:
         """Allocate a page for each page of the range, or none. Kernel: alloc_vmemmap_page_list()."""
         machine = self.machine
         count = (end - start) >> self._page_shift
@@ -181,7 +181,7 @@ class VmemmapRemap:
         self._count(count)
         return True
 
-    def free_page_list(self, pages: VmemmapPages) -> None:
+    def free_page_list(self, pages: VmemmapPageAllocator) -> None:
         """Give every page of the list back, from first to last. Kernel: free_vmemmap_page_list()."""
         machine = self.machine
         limit = 1 if machine.trace.single_steps else _FREE_CHUNK

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import PgprotRole
-from hvolab.hvo.pages import VmemmapPages
+from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import VmemmapSizes
-from hvolab.machine.cpu import Cpu
-from hvolab.machine.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
+from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine.frames.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
 
 _WORD_SHIFT = 3
@@ -44,7 +44,7 @@ class _Run(NamedTuple):
 
 
 class FolioRuns:
-    """Optimises and restores runs of folios on one CPU of a machine."""
+    """Optimizes and restores runs of folios on one CPU of a machine."""
 
     def __init__(self, machine: Machine, cpu: Cpu, *, stepwise: bool) -> None:
         self._machine = machine
@@ -59,7 +59,7 @@ class FolioRuns:
         self._optimized = np.uint64(1 << self._layout.hpg_vmemmap_optimized)
         self._kernel_ro = np.uint64(machine.target.bits(self._last.name, PgprotRole.KERNEL_RO))
 
-    def neighbours(self, folios: npt.NDArray[np.uint64], span: int) -> Iterator[list[int]]:
+    def neighbors(self, folios: npt.NDArray[np.uint64], span: int) -> Iterator[list[int]]:
         """Cut an array of folios into runs that follow each other in it and lie below one table."""
         if not folios.size:
             return
@@ -72,8 +72,10 @@ class FolioRuns:
             for first in range(start, stop, _LONGEST):
                 yield folios[first : min(first + _LONGEST, stop)].tolist()
 
-    def optimize(self, folios: list[int], sizes: VmemmapSizes, pages: VmemmapPages, *, synchronize_rcu: bool) -> bool:
-        """Optimise a run; False where it has to go folio by folio, and nothing was done."""
+    def optimize(
+        self, folios: list[int], sizes: VmemmapSizes, pages: VmemmapPageAllocator, *, synchronize_rcu: bool
+    ) -> bool:
+        """Optimize a run; False where it has to go folio by folio, and nothing was done."""
         run = self._look(folios, sizes)
         machine, count = self._machine, len(folios)
         if run is None or not machine.optimize_enabled or (run.private & self._optimized).any():
@@ -141,8 +143,8 @@ class FolioRuns:
         inside = (vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)
         slots = inside.astype(np.int64) + table
         raws = machine.memory.words[slots[:, None] + np.arange(sizes.pages)]
-        valid = self._target.page_form.recognise[0]
-        if len(self._target.page_form.recognise) == 1 and ((raws & np.uint64(valid.mask)) != valid.value).any():
+        valid = self._target.page_form.recognize[0]
+        if len(self._target.page_form.recognize) == 1 and ((raws & np.uint64(valid.mask)) != valid.value).any():
             return None
         private = self._cpu.load_words(vas + np.uint64(self._layout.private))
         frames = self._target.page_frames(raws.ravel()).reshape(raws.shape)

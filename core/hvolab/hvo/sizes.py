@@ -62,5 +62,5 @@ class VmemmapSizes:
 
     @property
     def saved_pages(self) -> int:
-        """Frames that an optimised folio saves."""
+        """Frames that an optimized folio saves."""
         return self.optimizable_size // self.page_size

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryUpdateRule, Target
 from hvolab.errors import DescriptionError
-from hvolab.machine.cpu import Cpu
+from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 

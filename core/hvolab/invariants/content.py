@@ -10,13 +10,13 @@ import numpy.typing as npt
 from hvolab.invariants.finding import Finding, Rule
 from hvolab.invariants.mapping import chunks, optimized_flags, sizes_of
 from hvolab.invariants.survey import Folios, Survey
-from hvolab.machine.structpage import WORD, StructPageLayout
+from hvolab.machine.struct_pages.layout import WORD, StructPageLayout
 
 
 def check_content(survey: Survey, folios: Folios) -> Iterator[Finding]:
     """Invariant 5: heads are heads, every tail that can be read points to its head and lies in its zone.
 
-    Of an optimised folio the head's page is read, which is all its tails; of others every page.
+    Of an optimized folio the head's page is read, which is all its tails; of others every page.
     """
     machine, layout = survey.machine, survey.machine.struct_pages.layout
     sizes = sizes_of(survey, folios)

@@ -29,12 +29,12 @@ class Rule(enum.IntEnum):
 
 
 _TEXTS = {
-    Rule.REMAPPED: "optimised if and only if every tail entry points read-only at the head's frame, the head entry RW",
-    Rule.STATIC_KEY: "the static key is the number of optimised folios",
+    Rule.REMAPPED: "optimized if and only if every tail entry points read-only at the head's frame, the head entry RW",
+    Rule.STATIC_KEY: "the static key is the number of optimized folios",
     Rule.COUNTERS: "nr_memmap_pages + nr_memmap_boot_pages is the number of frames that back the vmemmap",
     Rule.OWNERSHIP: "every frame has exactly one owner; a free frame has no entry and no TLB entry on any CPU",
     Rule.CONTENT: "each struct page equals its model, and the head's content is untouched",
-    Rule.STORES: "no store to a tail while optimised, none to the head page between its copy and the flush",
+    Rule.STORES: "no store to a tail while optimized, none to the head page between its copy and the flush",
     Rule.POOL: "persistent + surplus = nr_hugepages, and every folio of the pool is accounted for",
     Rule.SPLITS: "one split per PMD, one page-table page per split, each buddy block split once, reserved pages never",
     Rule.SELF_HOSTED: "self-hosted vmemmap is never freed",

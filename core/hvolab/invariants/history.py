@@ -50,7 +50,7 @@ class Monitor:
     findings     what was seen, in order; a declared finding is one that the description foretells
     max_batches  batches of restoring that may follow each other with no folio restored, freed or added between
 
-    Folios that were optimised before it listened are not known to it; their stores to tails go unnoticed.
+    Folios that were optimized before it listened are not known to it; their stores to tails go unnoticed.
     """
 
     def __init__(self, machine: Machine, *, max_batches: int = 64) -> None:
@@ -134,7 +134,7 @@ class Monitor:
             self._idle = 0
 
     def _head_page(self, folio: int) -> npt.NDArray[np.uint8]:
-        """The bytes of the folio's first vmemmap page as the tables map it, without the optimised flag."""
+        """The bytes of the folio's first vmemmap page as the tables map it, without the optimized flag."""
         pages = self.machine.struct_pages
         offset = int(pages.locate(np.array([pages.pfn(folio)], dtype=np.int64))[0])
         octets = self.machine.memory.octets[offset : offset + self._page].copy()
@@ -167,7 +167,7 @@ class Monitor:
             if va < end and va + size > start + self._page:
                 self._report(
                     Rule.STORES,
-                    "a store to a tail of an optimised folio reached the frame that all its pages share",
+                    "a store to a tail of an optimized folio reached the frame that all its pages share",
                     f"VA {va:#x}, folio VA {start:#x}",
                     declared=not self.machine.target.tails_fault,
                 )

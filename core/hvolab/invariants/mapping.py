@@ -30,7 +30,7 @@ def sizes_of(survey: Survey, folios: Folios) -> VmemmapSizes:
 
 
 def optimized_flags(survey: Survey, pfns: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which of the folios have the optimised flag in their head struct page, as the tables map it."""
+    """Which of the folios have the optimized flag in their head struct page, as the tables map it."""
     machine, layout = survey.machine, survey.machine.struct_pages.layout
     private = machine.struct_pages.words(pfns, layout.private)
     return (private >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
@@ -39,7 +39,7 @@ def optimized_flags(survey: Survey, pfns: npt.NDArray[np.int64]) -> npt.NDArray[
 def check_remapped(survey: Survey, folios: Folios) -> Iterator[Finding]:
     """Invariant 1, one finding for each folio that breaks it.
 
-    Where the kernel can lose the replacement of an entry, an optimised folio may keep tails with pages of their own.
+    Where the kernel can lose the replacement of an entry, an optimized folio may keep tails with pages of their own.
     """
     target = survey.machine.target
     sizes = sizes_of(survey, folios)
@@ -54,14 +54,14 @@ def check_remapped(survey: Survey, folios: Folios) -> Iterator[Finding]:
         own = target.page_form.put_address(frames.astype(np.uint64) << shift) | kernel
         shared = np.broadcast_to((own[:, :1] & ~kernel) | read_only, raws.shape).copy()
         shared[:, 0] = own[:, 0]
-        # a page that is not optimised is kernel memory like any other: RW, by page or by leaf
+        # a page that is not optimized is kernel memory like any other: RW, by page or by leaf
         right = np.where(flagged, raws == shared, (raws == 0) | (raws == own))
         right[:, 1:] &= flagged | (frames[:, 1:] != frames[:, :1])
         if partly:
             right |= flagged & (raws == own)
         for row in np.flatnonzero(~right.all(axis=1)).tolist():
             column = int(np.flatnonzero(~right[row])[0])
-            state = "has the optimised flag" if flagged[row, 0] else "has no optimised flag"
+            state = "has the optimized flag" if flagged[row, 0] else "has no optimized flag"
             page = "its head page" if column == 0 else f"tail page {column}"
             expected = shared if flagged[row, 0] else own
             yield Finding(
@@ -75,7 +75,7 @@ def check_static_key(survey: Survey, every: tuple[Folios, ...]) -> Iterator[Find
     """Invariant 2."""
     counted = sum(int(optimized_flags(survey, folios.pfns).sum()) for folios in every)
     if counted != survey.machine.key:
-        yield Finding(Rule.STATIC_KEY, f"the static key is {survey.machine.key}, but {counted} folios are optimised")
+        yield Finding(Rule.STATIC_KEY, f"the static key is {survey.machine.key}, but {counted} folios are optimized")
 
 
 def check_counters(survey: Survey) -> Iterator[Finding]:

@@ -11,13 +11,13 @@ from hvolab.invariants.finding import Finding, Rule
 from hvolab.invariants.mapping import optimized_flags, sizes_of
 from hvolab.invariants.survey import Folios, Survey
 from hvolab.machine import FrameAllocator
-from hvolab.machine.frame_source import Owner
+from hvolab.machine.frames.source import Owner
 
 Pfns = npt.NDArray[np.int64]
 
 
 def aliases(survey: Survey, every: tuple[Folios, ...]) -> npt.NDArray[np.bool_]:
-    """Which vmemmap pages are tails of an optimised folio, and so share the frame of its head."""
+    """Which vmemmap pages are tails of an optimized folio, and so share the frame of its head."""
     found = np.zeros(survey.frames.size, dtype=np.bool_)
     for folios in every:
         sizes = sizes_of(survey, folios)

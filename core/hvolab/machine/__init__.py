@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.cpu import Cpu, CpuMaker, StepCpu, use_cpus
-from hvolab.machine.frames import FrameAllocator
-from hvolab.machine.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
+from hvolab.machine.cpus.cpu import Cpu, CpuMaker, StepCpu, use_cpus
+from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
+from hvolab.machine.cpus.model_cpu import ModelCpu
+from hvolab.machine.cpus.permissions import WalkPermission, WalkPermissions
+from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.model_cpu import ModelCpu
-from hvolab.machine.structpage import V6_12, StructPageLayout
-from hvolab.machine.structpages import StructPages
+from hvolab.machine.struct_pages.layout import V6_12, StructPageLayout
+from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.tables import PageTables
-from hvolab.machine.verdicts import Verdict, Verdicts
 
 __all__ = [
     "SCRATCH_FRAMES",
@@ -29,9 +29,9 @@ __all__ = [
     "StepCpu",
     "StructPageLayout",
     "StructPages",
-    "Verdict",
-    "Verdicts",
     "VmemmapBacking",
+    "WalkPermission",
+    "WalkPermissions",
     "build_machine",
     "map_guest_text",
     "use_cpus",

@@ -10,17 +10,17 @@ import numpy as np
 
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
 from hvolab.errors import MachineError
-from hvolab.machine.frames import FrameAllocator
-from hvolab.machine.gfp import GFP_KERNEL
-from hvolab.machine.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
+from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
+from hvolab.machine.cpus.model_cpu import ModelCpu
+from hvolab.machine.frames.allocator import FrameAllocator
+from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.model_cpu import ModelCpu
-from hvolab.machine.records import StructPageRecords
-from hvolab.machine.structpage import V6_12, StructPageLayout
-from hvolab.machine.structpages import StructPages
+from hvolab.machine.struct_pages.layout import V6_12, StructPageLayout
+from hvolab.machine.struct_pages.pages import StructPages
+from hvolab.machine.struct_pages.records import StructPageRecords
 from hvolab.machine.tables import PageTables
-from hvolab.machine.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.trace import Trace
 
 #: Frames set aside at the bottom of RAM beside those for emulated CPUs: the first, as firmware keeps it, and for data.
@@ -44,7 +44,7 @@ class MachineSpec:
     memory                bytes of RAM
     nodes                 NUMA nodes, of equal size
     movable_nodes         nodes that have only ZONE_MOVABLE; not node 0
-    cpus                  modelled CPUs
+    cpus                  modeled CPUs
     vmemmap               whose frames the vmemmap lies in
     deferred_struct_pages leave the struct pages of free memory zero until the frames are used, as
                           CONFIG_DEFERRED_STRUCT_PAGE_INIT does: a 1 TiB machine has 16 GiB of them
@@ -106,7 +106,7 @@ class _Builder:
         self._map_direct()
         pages = StructPages(tables, spec.layout)
         backing = self._map_vmemmap(pages)
-        self._initialise_struct_pages(pages, backing)
+        self._initialize_struct_pages(pages, backing)
         machine = Machine(
             target=self.target,
             memory=self.memory,
@@ -251,19 +251,19 @@ class _Builder:
             remedy="give the machine more memory",
         )
 
-    def _initialise_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
+    def _initialize_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
         layout = self.spec.layout
         if not self.spec.deferred_struct_pages:
             for extent in self.ranges:
                 for zone in self._zones(self.ranges.index(extent), extent):
                     for part in zone.extents:
                         number = layout.zone_number(zone.kind.name)
-                        pages.initialise(part.start, part.frames, node=zone.node, zone=number)
+                        pages.initialize(part.start, part.frames, node=zone.node, zone=number)
         for owner, extent in backing:
             boot = owner is VmemmapBacking.BOOT
             zone = self.frames.zone_of(extent.start)
             registered = boot and self.target.traits.bootmem_info
-            pages.initialise(
+            pages.initialize(
                 extent.start,
                 extent.frames,
                 node=zone.node,

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from hvolab.arch import LinearOrigin, Target
 from hvolab.errors import MachineError, UsageError
-from hvolab.machine.cpu import Cpu
-from hvolab.machine.failure import FailurePolicy, NeverFail
-from hvolab.machine.frame_source import FrameSource
-from hvolab.machine.gfp import Gfp
-from hvolab.machine.guest import GuestArea
+from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine.cpus.guest import GuestArea
+from hvolab.machine.frames.failure import FailurePolicy, NeverFail
+from hvolab.machine.frames.gfp import Gfp
+from hvolab.machine.frames.source import FrameSource
 from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.records import PageRecords
-from hvolab.machine.structpages import StructPages
+from hvolab.machine.struct_pages.pages import StructPages
+from hvolab.machine.struct_pages.records import PageRecords
 from hvolab.machine.tables import PageTables
 from hvolab.trace import (
     AllFlushed,
@@ -61,8 +61,8 @@ class Machine:
     nodes           NUMA nodes
     vmemmap         PFN ranges whose struct pages exist, as pairs of first and one past the last
     counters        vmemmap pages
-    key             the static key: number of optimised folios
-    vmemmap_tails   of kernels that have one: the page that optimised tails share, by node, zone and order
+    key             the static key: number of optimized folios
+    vmemmap_tails   of kernels that have one: the page that optimized tails share, by node, zone and order
     grace_periods   how often one was waited for
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
     entry_updates   which replacements of an entry are made to be lost to somebody else, where that can happen

@@ -17,7 +17,7 @@ _WORD_SHIFT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WalkStep:
     """One step of a walk: the level, the PA of the slot, the entry in it and what it is."""
 
     level: Level
@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class EntryRun:
     """Consecutive entries of one table that a range of VA uses.
 
     va      first VA that the run covers
@@ -63,7 +63,7 @@ class _LevelPlan(NamedTuple):
         if level is target.mode.last:
             return cls(level.shift, level.entries - 1, 0, 1, 0, 0, 0, None)  # no entry matches
         form = target.mode.format.form(level.name, EntryKind.TABLE)
-        (match,) = form.recognise
+        (match,) = form.recognize
         part = form.address[0]
         whole = form.get_address if len(form.address) > 1 else None
         return cls(level.shift, level.entries - 1, match.mask, match.value, part.mask, part.low, part.physical, whole)
@@ -86,30 +86,30 @@ class PageTables:
         if any(level.entry_bytes != memory.words.itemsize for level in self._levels):
             raise MachineError("page tables whose entries are not words of eight bytes", where=str(target.mode.name))
 
-    def walk(self, va: int) -> list[Step]:
+    def walk(self, va: int) -> list[WalkStep]:
         """The steps of a walk for ``va``, until an entry that points to no table.
 
         Raises AbsentMemoryError where a table lies in memory that is not there.
         """
-        steps: list[Step] = []
+        steps: list[WalkStep] = []
         table = self.root
         entry_format = self.target.mode.format
         for level in self._levels:
             slot = table + level.index(va) * level.entry_bytes
             raw = self.memory.read_word(slot)
             kind = entry_format.classify(level.name, raw)
-            steps.append(Step(level, slot, raw, kind))
+            steps.append(WalkStep(level, slot, raw, kind))
             if kind is not EntryKind.TABLE:
                 break
             table = entry_format.form(level.name, kind).get_address(raw)
         return steps
 
-    def find(self, va: int) -> Step:
+    def find(self, va: int) -> WalkStep:
         """The step at which the walk for ``va`` ends."""
         depth, index, raw = self.descend(va)
         level = self._levels[depth]
         slot = self.memory.base + index * level.entry_bytes
-        return Step(level, slot, raw, self.target.mode.format.classify(level.name, raw))
+        return WalkStep(level, slot, raw, self.target.mode.format.classify(level.name, raw))
 
     def descend(self, va: int, seen: list[int] | None = None) -> tuple[int, int, int]:
         """Where the walk for ``va`` ends: depth of the level, index of the word in memory, entry.
@@ -143,11 +143,11 @@ class PageTables:
             return None
         return self._leaf_pa(step, va) >> self.target.mode.page_shift
 
-    def _leaf_pa(self, step: Step, va: int) -> int:
+    def _leaf_pa(self, step: WalkStep, va: int) -> int:
         form = self.target.mode.format.form(step.level.name, EntryKind.LEAF)
         return form.get_address(step.raw) + (va & (step.level.size - 1))
 
-    def runs(self, start: int, end: int) -> Iterator[Run]:
+    def runs(self, start: int, end: int) -> Iterator[EntryRun]:
         """The entries that map ``[start, end)``, as runs within one table each, in order of VA.
 
         Above the last level a run is one entry; at the last level it is all that one table holds of the range.
@@ -159,12 +159,12 @@ class PageTables:
             slot = self.memory.base + (index << _WORD_SHIFT)
             if level is not self._last:
                 kind = self.target.mode.format.classify(level.name, raw)
-                yield Run(va, level, slot, self.memory.words[index : index + 1], kind)
+                yield EntryRun(va, level, slot, self.memory.words[index : index + 1], kind)
                 va = (va // level.size + 1) * level.size
                 continue
             count = self._last.entries - self._last.index(va)
             count = min(count, (end - va + self._last.size - 1) >> self._last.shift)
-            yield Run(va, level, slot, self.memory.words[index : index + count], EntryKind.LEAF)
+            yield EntryRun(va, level, slot, self.memory.words[index : index + count], EntryKind.LEAF)
             va = ((va >> self._last.shift) + count) << self._last.shift
 
     def frames(self, start: int, pages: int) -> npt.NDArray[np.int64]:

@@ -37,8 +37,8 @@ def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
             if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             name = _name(distribution)
-            if _normalised(name) not in seen:
-                seen.add(_normalised(name))
+            if _normalized(name) not in seen:
+                seen.add(_normalized(name))
                 found += importlib.metadata.distribution(name).entry_points.select(group=GROUP)
         except Exception as error:  # noqa: BLE001 - reported, whatever it is: foreign metadata must not stop the rest
             name = _name(distribution)
@@ -66,7 +66,7 @@ def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOri
 
 
 def _rank(origin: PluginOrigin) -> int:
-    return 0 if _normalised(origin.distribution) == OWN_DISTRIBUTION else 1
+    return 0 if _normalized(origin.distribution) == OWN_DISTRIBUTION else 1
 
 
 def _name(distribution: Distribution) -> str:
@@ -77,6 +77,6 @@ def _name(distribution: Distribution) -> str:
     return metadata["Name"] if "Name" in metadata else UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
 
 
-def _normalised(name: str) -> str:
+def _normalized(name: str) -> str:
     """The form in which two spellings of one distribution's name are equal, as packaging tools compare them."""
     return re.sub(r"[-_.]+", "-", name).lower()

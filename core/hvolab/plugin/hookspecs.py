@@ -55,7 +55,7 @@ def hvolab_architectures() -> Sequence[Architecture]:
 
 @hookspec
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
-    """Return kinds of CPU that a machine can have beside the modelled one: a mapping of names to what makes one.
+    """Return kinds of CPU that a machine can have beside the modeled one: a mapping of names to what makes one.
 
     A maker takes a machine and the number of the CPU, and gives a `hvolab.machine.Cpu`; where it cannot, for want of a
     library or for the machine's target, it raises UsageError and says what to do. Called once, when the plugin is

@@ -106,14 +106,14 @@ class PluginRegistry:
         raise UsageError(f"no architecture is called {name!r}", remedy="; ".join(advice))
 
     def cpus(self) -> Mapping[str, CpuMaker | None]:
-        """Every kind of CPU by its name; the modelled one, which machines are built with, has no maker."""
+        """Every kind of CPU by its name; the modeled one, which machines are built with, has no maker."""
         found: dict[str, CpuMaker | None] = {MODEL: None}
         for plugin in self._plugins:
             found.update(plugin.cpus)
         return MappingProxyType(found)
 
     def cpu(self, name: str) -> CpuMaker | None:
-        """What makes CPUs of this kind, None for the modelled one; UsageError, with what there is, if there is none."""
+        """What makes CPUs of this kind, None for the modeled one; UsageError, with what there is, if there is none."""
         known = self.cpus()
         if name not in known:
             raise UsageError(f"no kind of CPU is called {name!r}", remedy=f"there are: {', '.join(known)}")

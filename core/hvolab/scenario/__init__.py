@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from hvolab.scenario.parts import CountedFinding, Counts, FolioStory, PoolReport, Stage
+from hvolab.scenario.parts import CountedFinding, FolioHistory, MachineCounts, PoolReport, Stage
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
-from hvolab.scenario.stores import Landing, TailStores
+from hvolab.scenario.stores import StoreHit, TailStores
 from hvolab.scenario.views import MappingRun, VmemmapView
-from hvolab.scenario.work import FailedCall, Work
+from hvolab.scenario.work import FailedCall, OperationCounts
 
 __all__ = [
     "DEFAULT_MEMORY",
     "CountedFinding",
-    "Counts",
     "FailedCall",
-    "FolioStory",
-    "Landing",
+    "FolioHistory",
+    "MachineCounts",
     "MappingRun",
+    "OperationCounts",
     "PoolReport",
     "ScenarioResult",
     "ScenarioSpec",
     "Stage",
+    "StoreHit",
     "TailStores",
     "VmemmapView",
-    "Work",
     "default_hugepages",
     "memory_needed",
     "run_scenario",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hvolab.hvo import HasOrder, HvoEngine
-from hvolab.machine import lists
+from hvolab.machine.struct_pages import lists
 from hvolab.scenario.views import VmemmapView, view_vmemmap
 
 
 @dataclass(frozen=True)
-class Sight:
-    """One folio before and after the batch that optimised its pool: VA of its head, and both views."""
+class BeforeAfter:
+    """One folio before and after the batch that optimized its pool: VA of its head, and both views."""
 
     folio: int
     before: VmemmapView
@@ -19,14 +19,14 @@ class Sight:
 
 
 class Observer:
-    """Optimises and restores as the engine does; looks at the first folio of the first batch of each order.
+    """Optimizes and restores as the engine does; looks at the first folio of the first batch of each order.
 
     sights  what was seen, by order
     """
 
     def __init__(self, hvo: HvoEngine) -> None:
         self.hvo = hvo
-        self.sights: dict[int, Sight] = {}
+        self.sights: dict[int, BeforeAfter] = {}
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folios()."""
@@ -38,7 +38,7 @@ class Observer:
         folio, pages = node - machine.struct_pages.layout.lru_next, self.hvo.sizes(h).pages
         before = view_vmemmap(machine, folio, pages)
         self.hvo.optimize_folios(h, folio_list)
-        self.sights[h.order] = Sight(folio, before, view_vmemmap(machine, folio, pages))
+        self.sights[h.order] = BeforeAfter(folio, before, view_vmemmap(machine, folio, pages))
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folio()."""

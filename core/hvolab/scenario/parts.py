@@ -14,7 +14,7 @@ from hvolab.units import format_short
 
 
 @dataclass(frozen=True)
-class Counts:
+class MachineCounts:
     """A machine's counters at one moment.
 
     nr_memmap_pages, nr_memmap_boot_pages  the counters of vmemmap pages
@@ -37,22 +37,22 @@ class Counts:
 class Stage:
     """The machine at rest after one part of the scenario.
 
-    name      `boot`, `optimised` or `restored`
+    name      `boot`, `optimized` or `restored`
     counts    its counters
     findings  invariants that were broken then
     """
 
     name: str
-    counts: Counts
+    counts: MachineCounts
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
-class FolioStory:
+class FolioHistory:
     """One folio looked at closely.
 
     size, pfn  bytes and head PFN
-    before     its vmemmap before its pool was optimised
+    before     its vmemmap before its pool was optimized
     after      and after
     restored   and after its pool was drained
     """
@@ -65,7 +65,7 @@ class FolioStory:
 
     @property
     def freed(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of frames (first, last) that no longer back it once optimised."""
+        """Ranges of frames (first, last) that no longer back it once optimized."""
         return folded(self.before.frames() - self.after.frames())
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class PoolReport:
     sizes       the vmemmap of one of its folios
     asked       folios asked for
     per_node    folios that were in it once filled, on each node
-    optimised   how many of them were optimised
+    optimized   how many of them were optimized
     left        folios that draining it left, as free surplus folios
     """
 
@@ -97,7 +97,7 @@ class PoolReport:
     sizes: VmemmapSizes
     asked: int
     per_node: tuple[int, ...]
-    optimised: int
+    optimized: int
     left: int
 
     @property
@@ -107,8 +107,8 @@ class PoolReport:
 
     @property
     def frames_saved(self) -> int:
-        """Frames that its optimised folios gave back."""
-        return self.optimised * self.sizes.saved_pages
+        """Frames that its optimized folios gave back."""
+        return self.optimized * self.sizes.saved_pages
 
     def as_dict(self) -> dict[str, Any]:
         """The pool for JSON."""
@@ -121,7 +121,7 @@ class PoolReport:
             "asked": self.asked,
             "pages": self.filled,
             "pages_per_node": list(self.per_node),
-            "optimised": self.optimised,
+            "optimized": self.optimized,
             "vmemmap_pages": self.sizes.pages,
             "frames_saved": self.frames_saved,
             "bytes_saved": self.frames_saved * self.sizes.page_size,

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hvolab.arch import Target
-from hvolab.scenario.parts import CountedFinding, FolioStory, PoolReport, Stage
+from hvolab.scenario.parts import CountedFinding, FolioHistory, PoolReport, Stage
 from hvolab.scenario.stores import TailStores
-from hvolab.scenario.work import FailedCall, Work
+from hvolab.scenario.work import FailedCall, OperationCounts
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class ScenarioResult:
 
     target, memory, nodes  what was built
     pools                  one for each size, ascending
-    stages                 the machine after boot, optimised and restored
+    stages                 the machine after boot, optimized and restored
     folios                 one folio of each size, where a pool got any
-    stores                 stores to the tails of these, where they were optimised
-    fill, drain            what optimising and restoring took
+    stores                 stores to the tails of these, where they were optimized
+    fill, drain            what optimizing and restoring took
     failed                 the allocation call that was made to fail, if one was
     findings               everything that was found, at rest and on the way
     warnings               what the engine warned of, each text once, with how often where that was more
@@ -31,10 +31,10 @@ class ScenarioResult:
     nodes: int
     pools: tuple[PoolReport, ...]
     stages: tuple[Stage, ...]
-    folios: tuple[FolioStory, ...]
+    folios: tuple[FolioHistory, ...]
     stores: tuple[TailStores, ...]
-    fill: Work
-    drain: Work
+    fill: OperationCounts
+    drain: OperationCounts
     failed: FailedCall | None
     findings: tuple[CountedFinding, ...]
     warnings: tuple[str, ...]
@@ -46,9 +46,9 @@ class ScenarioResult:
 
     @property
     def frames_saved(self) -> int:
-        """Frames that backed the vmemmap after boot and no longer did once the pools were optimised."""
-        boot, optimised, _ = self.stages
-        return boot.counts.memmap_total - optimised.counts.memmap_total
+        """Frames that backed the vmemmap after boot and no longer did once the pools were optimized."""
+        boot, optimized, _ = self.stages
+        return boot.counts.memmap_total - optimized.counts.memmap_total
 
     @property
     def vmemmap_frames(self) -> int:
@@ -67,7 +67,7 @@ class ScenarioResult:
             "architecture": self.target.architecture.name,
             "mode": self.target.mode.name,
             "profile": self.target.profile,
-            "generation": self.target.generation,
+            "release": self.target.release,
             "features": list(self.target.features),
             "memory": self.memory,
             "nodes": self.nodes,

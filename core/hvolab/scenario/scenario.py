@@ -11,16 +11,16 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, use_cpus
-from hvolab.machine.failure import FailCalls, NeverFail
+from hvolab.machine.frames.failure import FailCalls, NeverFail
 from hvolab.scenario.observer import Observer
-from hvolab.scenario.parts import Counts, FolioStory, PoolReport, Stage, counted
+from hvolab.scenario.parts import FolioHistory, MachineCounts, PoolReport, Stage, counted
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.spec import ScenarioSpec, does_not_fit, memory_needed
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import view_vmemmap
-from hvolab.scenario.work import FailureWatch, WarningNotes, Work, WorkCounter
+from hvolab.scenario.work import FailureWatch, OperationCounts, WarningNotes, WorkCounter
 
-#: Above this much memory, struct pages of free memory stay uninitialised, as on kernels that defer that.
+#: Above this much memory, struct pages of free memory stay uninitialized, as on kernels that defer that.
 _DEFER_ABOVE = 16 << 30
 
 
@@ -66,8 +66,8 @@ class _Scenario:
             self.frames.failure = FailCalls(frozenset({self.spec.fail_allocation}))
             self.failures = FailureWatch(self.spec.fail_allocation, self.frames.failure)
         fill = self._fill()
-        stages.append(self._stage("optimised"))
-        filled = [(tuple(pool.h.nr_node), self._optimised(pool)) for pool in self.pools]
+        stages.append(self._stage("optimized"))
+        filled = [(tuple(pool.h.nr_node), self._optimized(pool)) for pool in self.pools]
         stores = self._stores()
         drain = self._drain()
         failed = None if self.failures is None else self.failures.seen()
@@ -93,12 +93,12 @@ class _Scenario:
         )
 
     def _report(self, pool: Pool, filled: tuple[tuple[int, ...], int]) -> PoolReport:
-        """What became of a pool; ``filled``: folios on each node once filled, and how many were optimised."""
-        h, (per_node, optimised) = pool.h, filled
-        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], per_node, optimised, h.nr)
+        """What became of a pool; ``filled``: folios on each node once filled, and how many were optimized."""
+        h, (per_node, optimized) = pool.h, filled
+        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], per_node, optimized, h.nr)
 
-    def _fill(self) -> Work:
-        """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimised as it grows."""
+    def _fill(self) -> OperationCounts:
+        """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimized as it grows."""
         with self._listening("fill"):
             for pool in reversed(self.pools):
                 pool.set_max_huge_pages(self.asked[pool.h.size])
@@ -113,7 +113,7 @@ class _Scenario:
         if short and not (spec.fail_allocation is not None and fits):
             raise does_not_fit(spec.target, spec.memory, spec.nodes, self.asked)
 
-    def _drain(self) -> Work:
+    def _drain(self) -> OperationCounts:
         """Empty the pools, as far as their folios can be restored."""
         with self._listening("drain"):
             for pool in self.pools:
@@ -133,16 +133,16 @@ class _Scenario:
 
     def _stage(self, name: str) -> Stage:
         counters = self.machine.counters
-        counts = Counts(
+        counts = MachineCounts(
             counters.nr_memmap_pages, counters.nr_memmap_boot_pages, self.machine.key, self.frames.free_frames
         )
         return Stage(name, counts, tuple(check(self.machine, self.pools)))
 
-    def _optimised(self, pool: Pool) -> int:
+    def _optimized(self, pool: Pool) -> int:
         return sum(self.hvo.folio_optimized(folio) for folio in pool.live)
 
     def _stores(self) -> tuple[TailStores, ...]:
-        """Store to tails of the folio of each order that is looked at, if it is optimised."""
+        """Store to tails of the folio of each order that is looked at, if it is optimized."""
         tried = []
         for pool in self.pools:
             sight = self.observer.sights.get(pool.h.order)
@@ -151,12 +151,12 @@ class _Scenario:
                 tried.append(store_to_tails(self.machine, sight.folio, pool.h.size, pages))
         return tuple(tried)
 
-    def _stories(self) -> tuple[FolioStory, ...]:
+    def _stories(self) -> tuple[FolioHistory, ...]:
         stories = []
         for pool in self.pools:
             sight = self.observer.sights.get(pool.h.order)
             if sight is not None:
                 restored = view_vmemmap(self.machine, sight.folio, sight.before.pages)
                 pfn = self.machine.struct_pages.pfn(sight.folio)
-                stories.append(FolioStory(pool.h.size, pfn, sight.before, sight.after, restored))
+                stories.append(FolioHistory(pool.h.size, pfn, sight.before, sight.after, restored))
         return tuple(stories)

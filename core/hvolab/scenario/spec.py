@@ -28,8 +28,8 @@ class ScenarioSpec:
     memory           bytes of RAM
     nodes            NUMA nodes
     hugepages        pages of each size in bytes; empty: what default_hugepages() gives
-    cpu              what makes the machine's CPUs; ``None``: modelled ones
-    engine           what makes who optimises; ``None``: hvolab's own engine
+    cpu              what makes the machine's CPUs; ``None``: modeled ones
+    engine           what makes who optimizes; ``None``: hvolab's own engine
     image            the kernel image that it is made of
     fail_allocation  number of the allocation call that is made to fail, 1 being the first of the pools; ``None``: none
     """

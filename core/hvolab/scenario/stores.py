@@ -1,4 +1,4 @@
-"""Stores to the tails of an optimised folio: which fault, and where the others land."""
+"""Stores to the tails of an optimized folio: which fault, and where the others land."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hvolab.arch import PageFault
 from hvolab.invariants import Finding, Rule
 from hvolab.machine import Machine
-from hvolab.machine.structpage import WORD
+from hvolab.machine.struct_pages.layout import WORD
 from hvolab.trace import Stored
 
 #: Tail pages of a folio that are tried at most, spread evenly, the first and the last among them.
@@ -17,7 +17,7 @@ _ALL_ONES = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
-class Landing:
+class StoreHit:
     """A store that reached memory.
 
     va      where it was made
@@ -59,7 +59,7 @@ class TailStores:
     tried: int
     faulted: int
     fault: str
-    landed: tuple[Landing, ...]
+    landed: tuple[StoreHit, ...]
     at_head: bool
 
     @property
@@ -91,7 +91,7 @@ class TailStores:
         return [
             Finding(
                 Rule.STORES,
-                f"{len(found)} of {self.tried} stores to tails of an optimised folio reached {what}",
+                f"{len(found)} of {self.tried} stores to tails of an optimized folio reached {what}",
                 f"VA {found[0].va:#x}, PFN {found[0].pfn:#x}",
                 foretold,
             )
@@ -104,7 +104,7 @@ class TailStores:
 
 
 def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailStores:
-    """Store a word to tail pages of an optimised folio on the first CPU, and put back what landed.
+    """Store a word to tail pages of an optimized folio on the first CPU, and put back what landed.
 
     folio  VA of the head struct page
     size   bytes of the folio
@@ -113,7 +113,7 @@ def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailS
     mode, cpu = machine.target.mode, machine.cpus[0]
     word = machine.struct_pages.layout.size - WORD
     tails = _spread(pages - 1)
-    landed: list[Landing] = []
+    landed: list[StoreHit] = []
     fault, at_head = "", False
     for tail in tails:
         va = folio + tail * mode.page_size + word
@@ -127,7 +127,7 @@ def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailS
         at_head |= cpu.load_word(folio + word) != head
         cpu.store_word(va, before)
         reached = next(event.pa for event in events if isinstance(event, Stored)) >> mode.page_shift
-        landed.append(Landing(va, reached, machine.tables.frame_of(va)))
+        landed.append(StoreHit(va, reached, machine.tables.frame_of(va)))
     faulted = len(tails) - len(landed)
     return TailStores(size, folio, pages - 1, len(tails), faulted, fault, tuple(landed), at_head)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hvolab.arch import Access, EntryKind, Target
 from hvolab.machine import Machine
-from hvolab.machine.tables import Run
+from hvolab.machine.tables import EntryRun
 
 Pfns = npt.NDArray[np.int64]
 
@@ -111,7 +111,7 @@ def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
     return VmemmapView(folio, pages, mode.page_size, tuple(runs))
 
 
-def _leaf(target: Target, run: Run, page: int, count: int) -> MappingRun:
+def _leaf(target: Target, run: EntryRun, page: int, count: int) -> MappingRun:
     """Pages below one leaf above the last level."""
     form = target.mode.format.form(run.level.name, EntryKind.LEAF)
     raw = int(run.raws[0])
@@ -119,7 +119,7 @@ def _leaf(target: Target, run: Run, page: int, count: int) -> MappingRun:
     return MappingRun(page, run.va, count, 1, run.level.name, raw, _writable(target, raw), pfn, 1)
 
 
-def _pages_of(target: Target, run: Run, page: int) -> list[MappingRun]:
+def _pages_of(target: Target, run: EntryRun, page: int) -> list[MappingRun]:
     """Entries of the last level, folded where permissions are the same and frames follow each other."""
     shift, size = target.mode.page_shift, run.raws.size
     frames: Pfns = target.page_frames(run.raws)

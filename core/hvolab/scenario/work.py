@@ -9,8 +9,8 @@ from typing import Final
 
 from hvolab.arch import EntryKind
 from hvolab.machine import Machine
-from hvolab.machine.failure import FailurePolicy
-from hvolab.machine.gfp import describe
+from hvolab.machine.frames.failure import FailurePolicy
+from hvolab.machine.frames.gfp import describe
 from hvolab.trace import (
     AllFlushed,
     EntriesStored,
@@ -26,7 +26,7 @@ from hvolab.trace import (
 
 
 @dataclass(frozen=True)
-class Work:
+class OperationCounts:
     """What was done in one phase.
 
     entries_stored    page-table entries of the last level stored where a walk finds them
@@ -90,9 +90,9 @@ class WorkCounter:
         elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
             self._counted["tables_made"] += 1
 
-    def taken(self) -> Work:
+    def taken(self) -> OperationCounts:
         """What was counted since the last time."""
-        work = Work(**self._counted)
+        work = OperationCounts(**self._counted)
         self._counted.clear()
         return work
 

@@ -27,7 +27,7 @@ class Boot:
 
     @classmethod
     def of(cls, *features: str) -> Boot:
-        """The machine that has these features, with its direct map and vmemmap, and nothing optimised."""
+        """The machine that has these features, with its direct map and vmemmap, and nothing optimized."""
         machine = build_machine(S390X.select(features=features), MachineSpec(memory=256 << 20, cpus=2))
         return cls(machine, Pool(machine, hstates(machine)[0], Hvo(machine)), Monitor(machine))
 
@@ -37,8 +37,8 @@ class Boot:
         for pfn in range(first, stop, PAGE // 64):
             self.machine.cpus[1].load_word(self.machine.struct_pages.va(pfn))
 
-    def optimise(self, count: int) -> int:
-        """Fill the pool, and give the folio that was optimised first."""
+    def optimize(self, count: int) -> int:
+        """Fill the pool, and give the folio that was optimized first."""
         with self.monitor.watch():
             self.pool.set_max_huge_pages(count)
         return next(iter(self.pool.live))
@@ -53,7 +53,7 @@ class Boot:
 def test_a_free_frame_stays_in_the_tlb_of_the_other_cpu() -> None:
     boot = Boot.of()
     boot.read_struct_pages()
-    boot.optimise(4)
+    boot.optimize(4)
     stale = [finding for finding in boot.found(Rule.OWNERSHIP) if "CPU 1 still has a translation" in finding.what]
     assert stale
     assert not stale[0].declared
@@ -62,7 +62,7 @@ def test_a_free_frame_stays_in_the_tlb_of_the_other_cpu() -> None:
 def test_the_other_cpu_goes_on_storing_to_a_frame_that_was_freed() -> None:
     boot = Boot.of()
     boot.read_struct_pages()
-    folio = boot.optimise(1)
+    folio = boot.optimize(1)
     shared = boot.machine.tables.frame_of(folio + TAIL)
     assert shared is not None
     before = boot.machine.memory.read_word((shared << 12) + TAIL % PAGE)
@@ -73,7 +73,7 @@ def test_the_other_cpu_goes_on_storing_to_a_frame_that_was_freed() -> None:
 
 def test_live_entries_are_replaced_and_the_description_foretells_it() -> None:
     boot = Boot.of()
-    boot.optimise(2)
+    boot.optimize(2)
     replaced = boot.found(Rule.LIVE_ENTRIES)
     assert replaced
     assert all(finding.declared for finding in replaced)
@@ -82,7 +82,7 @@ def test_live_entries_are_replaced_and_the_description_foretells_it() -> None:
 def test_a_flush_that_flushes_leaves_only_the_replaced_entries() -> None:
     boot = Boot.of("flush")
     boot.read_struct_pages()
-    folio = boot.optimise(4)
+    folio = boot.optimize(4)
     assert check(boot.machine, [boot.pool]) == []
     assert {finding.rule for finding in boot.monitor.findings} == {Rule.LIVE_ENTRIES}
     with pytest.raises(PageFault) as caught:
@@ -93,7 +93,7 @@ def test_a_flush_that_flushes_leaves_only_the_replaced_entries() -> None:
 
 def test_a_split_fills_half_a_frame_with_256_entries_and_the_rest_is_not_looked_at() -> None:
     boot = Boot.of("flush")
-    folio = boot.optimise(1)
+    folio = boot.optimize(1)
     step = boot.machine.tables.find(folio)
     assert (step.level.name, step.level.entries, step.level.table_bytes) == ("pte", 256, 2048)
     assert step.slot & 0x800 == 0

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .bed import Bed
-from .choosing import target_of
-from .comparing import Comparer, Comparison, compare
-from .differences import Difference
-from .scenarios import Operation, Scenario, Step, scenarios_of
+from hvolab_kernel.comparison.comparer import Comparer, KernelComparison, compare
+from hvolab_kernel.comparison.differences import StateDifference
+from hvolab_kernel.comparison.machine_pair import MachinePair
+from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep, scenarios_of
+from hvolab_kernel.comparison.selection import target_of
 
 __all__ = [
-    "Bed",
     "Comparer",
-    "Comparison",
-    "Difference",
+    "KernelComparison",
+    "MachinePair",
     "Operation",
     "Scenario",
-    "Step",
+    "ScenarioStep",
+    "StateDifference",
     "compare",
     "scenarios_of",
     "target_of",

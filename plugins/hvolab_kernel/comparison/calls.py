@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from hvolab.machine.gfp import describe
+from hvolab.machine.frames.gfp import describe
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,

@@ -1,4 +1,4 @@
-"""Why a kernel of another generation does something otherwise than v6.12: by feature, as data."""
+"""Why a kernel of another release does something otherwise than v6.12: by feature, as data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cause:
-    """A feature that a generation has or lacks, and what it makes differ.
+    """A feature that a release has or lacks, and what it makes differ.
 
     feature  its name; it is a cause where the kernel has it and v6.12 does not, or the other way about
     because  what it does, in a sentence
@@ -38,7 +38,7 @@ class Cause:
 
 _NOT: Final = "not called"
 _RCU, _KEY, _COUNTERS = "waits for RCU", "static key", "memmap counters"
-_MOVES, _ONE_BY_ONE = "head moves to a new frame", "optimises head pages, one by one"
+_MOVES, _ONE_BY_ONE = "head moves to a new frame", "optimizes head pages, one by one"
 _SHARED, _NAMES_BOTH = "tails share one page per zone and order", "walk names head and tail page"
 _BOOT_BATCHES: Final = "batches of boot folios"
 _HEAD_GFP: Final = "GFP_KERNEL|__GFP_NORETRY|__GFP_NOWARN,"
@@ -118,7 +118,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(_ONE_BY_ONE, "PAGE_KERNEL_RO has Dirty on x86_64", _has_dirty),
     Cause(
         _ONE_BY_ONE,
-        "what is optimised already is not refused",
+        "what is optimized already is not refused",
         lambda seen: (
             any(_only("kernel", what)(seen) for what in ("key", "flush range", "free"))
             or (seen.what == "optimize" and "BUG" in seen.kernel)

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.machine import Machine
-
-from .bed import Bed, Side
-from .calls import Call, in_words
+from hvolab_kernel.comparison.calls import Call, in_words
+from hvolab_kernel.comparison.machine_pair import MachinePair, MachineUnderTest
 
 _WORD: Final = 8
 #: Differing words of memory that are told one by one; more are summed up.
@@ -21,7 +20,7 @@ _TOLD: Final = 8
 
 
 @dataclass(frozen=True)
-class Difference:
+class StateDifference:
     """Something that the kernel's code did or left otherwise than the engine.
 
     what            what it is: a result, a call, an entry, a word of a struct page, a counter, a finding
@@ -37,22 +36,24 @@ class Difference:
         return asdict(self)
 
 
-def differing_calls(kernel: Sequence[Call], engine: Sequence[Call], step: str) -> list[Difference]:
+def differing_calls(kernel: Sequence[Call], engine: Sequence[Call], step: str) -> list[StateDifference]:
     """The first call that differs."""
     if kernel == engine:
         return []
     for number, (theirs, ours) in enumerate(zip_longest(kernel, engine), start=1):
         if theirs != ours:
-            return [Difference(f"outside call {number} of {step}", in_words(theirs), in_words(ours))]
+            return [StateDifference(f"outside call {number} of {step}", in_words(theirs), in_words(ours))]
     return []
 
 
-def differing_counters(bed: Bed) -> list[Difference]:
+def differing_counters(bed: MachinePair) -> list[StateDifference]:
     """Counters, the static key, grace periods, and frames that are free."""
     kernel, engine = (
         _counters(side.machine) | {"free frames": side.frames.free_frames} for side in (bed.kernel, bed.engine)
     )
-    return [Difference(name, f"{kernel[name]}", f"{engine[name]}") for name in kernel if kernel[name] != engine[name]]
+    return [
+        StateDifference(name, f"{kernel[name]}", f"{engine[name]}") for name in kernel if kernel[name] != engine[name]
+    ]
 
 
 def _counters(machine: Machine) -> dict[str, int]:
@@ -63,7 +64,7 @@ def _counters(machine: Machine) -> dict[str, int]:
     }
 
 
-def differing_memory(bed: Bed) -> list[Difference]:
+def differing_memory(bed: MachinePair) -> list[StateDifference]:
     """Every word of memory in use that differs: page tables, struct pages, lists, what new frames hold.
 
     Left out are the lru words of the struct pages of vmemmap pages that were taken or given back, or may have been:
@@ -83,11 +84,11 @@ def differing_memory(bed: Bed) -> list[Difference]:
     decoder = _Decoder(bed)
     told = [decoder.difference(word) for word in differing[:_TOLD]]
     if len(differing) > _TOLD:
-        told.append(Difference(f"{len(differing) - _TOLD} more words of memory", "", ""))
+        told.append(StateDifference(f"{len(differing) - _TOLD} more words of memory", "", ""))
     return told
 
 
-def _ranges(sides: Iterable[Side]) -> list[tuple[int, int]]:
+def _ranges(sides: Iterable[MachineUnderTest]) -> list[tuple[int, int]]:
     """Ranges of frames to look at: what was in use, and what was handed out since."""
     ranges: tuple[tuple[int, int], ...] = ()
     since: set[int] = set()
@@ -97,7 +98,7 @@ def _ranges(sides: Iterable[Side]) -> list[tuple[int, int]]:
     return [*ranges, *((frame, frame + 1) for frame in sorted(since))]
 
 
-def _lru_words(bed: Bed) -> npt.NDArray[np.int64]:
+def _lru_words(bed: MachinePair) -> npt.NDArray[np.int64]:
     """Words of memory that hold the lru of vmemmap pages."""
     machine = bed.kernel.machine
     layout = machine.struct_pages.layout
@@ -109,7 +110,7 @@ def _lru_words(bed: Bed) -> npt.NDArray[np.int64]:
 class _Decoder:
     """Says what a word of memory is."""
 
-    def __init__(self, bed: Bed) -> None:
+    def __init__(self, bed: MachinePair) -> None:
         self._bed = bed
         machine = bed.kernel.machine
         self._machine = machine
@@ -124,7 +125,7 @@ class _Decoder:
                     start = va - step.level.index(va) * step.level.size & -step.level.size
                     self._tables[frame] = (step.level.name, start)
 
-    def difference(self, word: int) -> Difference:
+    def difference(self, word: int) -> StateDifference:
         """The difference in that word of memory."""
         machine = self._machine
         pa = machine.memory.base + word * _WORD
@@ -135,8 +136,8 @@ class _Decoder:
             name, start = known
             va = start + (pa % mode.page_size) // _WORD * mode.level(name).size
             describe = machine.target.describe
-            return Difference(f"{name} entry of VA {va:#x}", describe(name, kernel), describe(name, engine))
-        return Difference(self._place(pa), f"{kernel:#018x}", f"{engine:#018x}")
+            return StateDifference(f"{name} entry of VA {va:#x}", describe(name, kernel), describe(name, engine))
+        return StateDifference(self._place(pa), f"{kernel:#018x}", f"{engine:#018x}")
 
     def _place(self, pa: int) -> str:
         """What stands at a PA, as the kernel's machine maps it: a field of a struct page, or a bare frame."""

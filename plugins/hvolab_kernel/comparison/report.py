@@ -17,15 +17,14 @@ from rich.text import Text
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import table
-from hvolab.hvo import HvoForm
-from hvolab_kernel.features import HvoFeatures, features_of
-from hvolab_kernel.forms import departures
-from hvolab_kernel.kernel import Kernel
-
-from .causes import Seen
-from .comparing import Case, Comparison, Disagreement
-from .generations import GenerationComparison
-from .scenarios import Scenario
+from hvolab.hvo import HvoVariant
+from hvolab_kernel.comparison.causes import Seen
+from hvolab_kernel.comparison.comparer import ComparisonCase, Disagreement, KernelComparison
+from hvolab_kernel.comparison.releases import ReleaseComparison
+from hvolab_kernel.comparison.scenarios import Scenario
+from hvolab_kernel.identify.features import HvoFeatures, features_of
+from hvolab_kernel.identify.variants import departures
+from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements that are told in full.
 _TOLD: Final = 10
@@ -55,7 +54,7 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, case: Case) -> None:
+    def __call__(self, case: ComparisonCase) -> None:
         """Hear of a case that is run next."""
         if case.scenario is not self._scenario:
             self._scenario = case.scenario
@@ -66,7 +65,7 @@ class Progress:
         self._bar.update(self._task, description=words, completed=self._done)
 
 
-def comparison_view(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> RenderableType:
+def comparison_view(kernel: Kernel, target: Target, form: HvoVariant, result: KernelComparison) -> RenderableType:
     """The whole report."""
     where = f" on {target.architecture.name} {target.mode.name}; beside the engine as {form.name}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
@@ -78,7 +77,7 @@ def comparison_view(kernel: Kernel, target: Target, form: HvoForm, result: Compa
     return Group(*parts, Text(_LEFT_OUT, "dim"), _verdict(result))
 
 
-def _scenarios(result: Comparison) -> Table:
+def _scenarios(result: KernelComparison) -> Table:
     rows = table("scenario", "cases", "disagree", right=("cases", "disagree"))
     wrong = Counter(one.case.scenario.name for one in result.disagreements)
     for name, cases in result.per_scenario.items():
@@ -96,7 +95,7 @@ def _disagreement(one: Disagreement) -> Group:
     return Group(Text(str(one.case), "bold red"), rows)
 
 
-def _verdict(result: Comparison) -> Text:
+def _verdict(result: KernelComparison) -> Text:
     if not result.cases:
         return Text("Nothing was compared: this kernel cannot be asked for these scenarios", "yellow")
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
@@ -109,13 +108,13 @@ def _verdict(result: Comparison) -> Text:
     return Text.assemble(("No disagreement", "bold green"), f" in {done}{rate}")
 
 
-def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Comparison) -> dict[str, Any]:
+def comparison_data(kernel: Kernel, target: Target, form: HvoVariant, result: KernelComparison) -> dict[str, Any]:
     """The comparison for JSON."""
     return {
         "release": kernel.image.release,
         "digest": kernel.image.digest,
         **target_as_dict(target),
-        "hvo": features_of(kernel).generation,
+        "hvo": features_of(kernel).release,
         "form": form.name,
         "cases": result.cases,
         "pairs": result.pairs,
@@ -128,8 +127,8 @@ def comparison_data(kernel: Kernel, target: Target, form: HvoForm, result: Compa
     }
 
 
-def other_generation_view(kernel: Kernel, features: HvoFeatures, result: GenerationComparison) -> RenderableType:
-    """What a kernel of another generation does otherwise than v6.12."""
+def other_release_view(kernel: Kernel, features: HvoFeatures, result: ReleaseComparison) -> RenderableType:
+    """What a kernel of another release does otherwise than v6.12."""
     heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; beside the engine as v6.12")
     sentences = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in departures(features)]
     rows = table("because", "times", "differs", "kernel", "engine", right=("times",))
@@ -143,12 +142,12 @@ def other_generation_view(kernel: Kernel, features: HvoFeatures, result: Generat
     dim = Text(f"{_NOT_COMPARED}; --json has every difference by itself", "dim")
     done = f"{len(result.scenarios)} scenarios, {result.calls} outside calls, {result.seconds:.1f} s"
     total = sum(result.differences.values())
-    verdict = Text(f"{total} differences, {result.unexplained} of them not of its generation, in {done}")
+    verdict = Text(f"{total} differences, {result.unexplained} of them not of its release, in {done}")
     verdict.stylize("bold red" if result.unexplained else "bold green")
     return Group(heading, *sentences, Text(), rows, Text(), dim, verdict)
 
 
-def _by_cause(result: GenerationComparison) -> Iterator[tuple[str, str, list[tuple[Seen, int]]]]:
+def _by_cause(result: ReleaseComparison) -> Iterator[tuple[str, str, list[tuple[Seen, int]]]]:
     """The differences of each cause, the most frequent first; what none explains is by itself, and comes first."""
     causes: dict[tuple[str, str], list[tuple[Seen, int]]] = {}
     for one, times in result.differences.most_common():
@@ -160,13 +159,13 @@ def _by_cause(result: GenerationComparison) -> Iterator[tuple[str, str, list[tup
         yield feature, because, causes[feature, because]
 
 
-def other_generation_data(features: HvoFeatures, result: GenerationComparison) -> dict[str, Any]:
+def other_release_data(features: HvoFeatures, result: ReleaseComparison) -> dict[str, Any]:
     """The same for JSON."""
     told = [
         {**one.as_dict(), "count": count, "first_in": result.where[one]} for one, count in result.differences.items()
     ]
     return {
-        "generation": features.generation,
+        "release": features.release,
         "because": list(departures(features)),
         "scenarios": len(result.scenarios),
         "outside_calls": result.calls,

@@ -37,7 +37,7 @@ _LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
 
 
 @dataclass(frozen=True)
-class Step:
+class ScenarioStep:
     """One operation on some of the scenario's folios, by their positions."""
 
     operation: Operation
@@ -48,7 +48,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Place:
+class FolioPlacement:
     """Where a folio is: the leaf of the vmemmap that describes it, from the last one down, and its position there."""
 
     unit: int = 0
@@ -71,9 +71,9 @@ class Scenario:
     name: str
     order: int
     backing: VmemmapBacking
-    places: tuple[Place, ...]
-    prelude: tuple[Step, ...]
-    steps: tuple[Step, ...]
+    places: tuple[FolioPlacement, ...]
+    prelude: tuple[ScenarioStep, ...]
+    steps: tuple[ScenarioStep, ...]
     flip: int = 0
 
     @property
@@ -111,47 +111,65 @@ def _described(mode: PagingMode) -> int:
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE
 _OL, _RL = Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST
 _ON, _OFF = Operation.SWITCH_ON, Operation.SWITCH_OFF
-_ONE: Final = (Place(),)
-_TWO: Final = (Place(), Place(0, 1))
-_THREE: Final = (Place(), Place(0, 1), Place(0, 2))
-_APART: Final = (Place(), Place(1), Place(2))
+_ONE: Final = (FolioPlacement(),)
+_TWO: Final = (FolioPlacement(), FolioPlacement(0, 1))
+_THREE: Final = (FolioPlacement(), FolioPlacement(0, 1), FolioPlacement(0, 2))
+_APART: Final = (FolioPlacement(), FolioPlacement(1), FolioPlacement(2))
 _BATCH: Final = (0, 1, 2)
 
 #: Name, places, prelude, steps, flip.
-_Story = tuple[str, tuple[Place, ...], tuple[Step, ...], tuple[Step, ...], int]
+_Story = tuple[str, tuple[FolioPlacement, ...], tuple[ScenarioStep, ...], tuple[ScenarioStep, ...], int]
 _SINGLE: Final[tuple[_Story, ...]] = (
-    ("optimise", _ONE, (), (Step(_O),), 0),
-    ("restore", _ONE, (Step(_O),), (Step(_R),), 0),
-    ("restore what is not optimised", _ONE, (), (Step(_R),), 0),
-    ("optimise twice", _ONE, (Step(_O),), (Step(_O),), 0),
-    ("optimise again, its PMD split", _ONE, (Step(_O), Step(_R)), (Step(_O),), 0),
-    ("switched off", _ONE, (Step(_OFF, ()),), (Step(_O),), 0),
-    ("switched off once optimised", _ONE, (Step(_O), Step(_OFF, ())), (Step(_R), Step(_O)), 0),
-    ("switched on again", _ONE, (Step(_OFF, ()), Step(_O), Step(_ON, ())), (Step(_O),), 0),
+    ("optimize", _ONE, (), (ScenarioStep(_O),), 0),
+    ("restore", _ONE, (ScenarioStep(_O),), (ScenarioStep(_R),), 0),
+    ("restore what is not optimized", _ONE, (), (ScenarioStep(_R),), 0),
+    ("optimize twice", _ONE, (ScenarioStep(_O),), (ScenarioStep(_O),), 0),
+    ("optimize again, its PMD split", _ONE, (ScenarioStep(_O), ScenarioStep(_R)), (ScenarioStep(_O),), 0),
+    ("switched off", _ONE, (ScenarioStep(_OFF, ()),), (ScenarioStep(_O),), 0),
+    (
+        "switched off once optimized",
+        _ONE,
+        (ScenarioStep(_O), ScenarioStep(_OFF, ())),
+        (ScenarioStep(_R), ScenarioStep(_O)),
+        0,
+    ),
+    (
+        "switched on again",
+        _ONE,
+        (ScenarioStep(_OFF, ()), ScenarioStep(_O), ScenarioStep(_ON, ())),
+        (ScenarioStep(_O),),
+        0,
+    ),
 )
-_NEIGHBOURS: Final[tuple[_Story, ...]] = (
-    ("optimise, its PMD split by a neighbour", _TWO, (Step(_O, (1,)),), (Step(_O),), 0),
-    ("restore beside an optimised neighbour", _TWO, (Step(_O), Step(_O, (1,))), (Step(_R),), 0),
-    ("batch below one PMD", _THREE, (), (Step(_OL, _BATCH),), 0),
-    ("batch below three PMDs", _APART, (), (Step(_OL, _BATCH),), 0),
-    ("batch, one optimised already", _THREE, (Step(_O, (1,)),), (Step(_OL, _BATCH),), 0),
-    ("batch, the first optimised already", _THREE, (Step(_O, (0,)),), (Step(_OL, _BATCH),), 0),
-    ("batch switched off", _THREE, (Step(_OFF, ()),), (Step(_OL, _BATCH),), 0),
-    ("batch switched off at its third call", _APART, (), (Step(_OL, _BATCH),), 3),
-    ("batch switched off at its sixth call", _APART, (), (Step(_OL, _BATCH),), 6),
-    ("batch switched on at its first call", _APART, (Step(_OFF, ()),), (Step(_OL, _BATCH),), 1),
-    ("batch of none", _ONE, (), (Step(_OL, ()), Step(_RL, ())), 0),
-    ("restore a batch below one PMD", _THREE, (Step(_OL, _BATCH),), (Step(_RL, _BATCH),), 0),
-    ("restore a batch below three PMDs", _APART, (Step(_OL, _BATCH),), (Step(_RL, _BATCH),), 0),
-    ("restore a mixed list", _THREE, (Step(_OL, (0, 2)),), (Step(_RL, _BATCH),), 0),
-    ("restore a list, none optimised", _THREE, (), (Step(_RL, _BATCH),), 0),
-    ("restore a list, and optimise it again", _THREE, (Step(_OL, _BATCH),), (Step(_RL, _BATCH), Step(_OL, _BATCH)), 0),
+_NEIGHBORS: Final[tuple[_Story, ...]] = (
+    ("optimize, its PMD split by a neighbor", _TWO, (ScenarioStep(_O, (1,)),), (ScenarioStep(_O),), 0),
+    ("restore beside an optimized neighbor", _TWO, (ScenarioStep(_O), ScenarioStep(_O, (1,))), (ScenarioStep(_R),), 0),
+    ("batch below one PMD", _THREE, (), (ScenarioStep(_OL, _BATCH),), 0),
+    ("batch below three PMDs", _APART, (), (ScenarioStep(_OL, _BATCH),), 0),
+    ("batch, one optimized already", _THREE, (ScenarioStep(_O, (1,)),), (ScenarioStep(_OL, _BATCH),), 0),
+    ("batch, the first optimized already", _THREE, (ScenarioStep(_O, (0,)),), (ScenarioStep(_OL, _BATCH),), 0),
+    ("batch switched off", _THREE, (ScenarioStep(_OFF, ()),), (ScenarioStep(_OL, _BATCH),), 0),
+    ("batch switched off at its third call", _APART, (), (ScenarioStep(_OL, _BATCH),), 3),
+    ("batch switched off at its sixth call", _APART, (), (ScenarioStep(_OL, _BATCH),), 6),
+    ("batch switched on at its first call", _APART, (ScenarioStep(_OFF, ()),), (ScenarioStep(_OL, _BATCH),), 1),
+    ("batch of none", _ONE, (), (ScenarioStep(_OL, ()), ScenarioStep(_RL, ())), 0),
+    ("restore a batch below one PMD", _THREE, (ScenarioStep(_OL, _BATCH),), (ScenarioStep(_RL, _BATCH),), 0),
+    ("restore a batch below three PMDs", _APART, (ScenarioStep(_OL, _BATCH),), (ScenarioStep(_RL, _BATCH),), 0),
+    ("restore a mixed list", _THREE, (ScenarioStep(_OL, (0, 2)),), (ScenarioStep(_RL, _BATCH),), 0),
+    ("restore a list, none optimized", _THREE, (), (ScenarioStep(_RL, _BATCH),), 0),
+    (
+        "restore a list, and optimize it again",
+        _THREE,
+        (ScenarioStep(_OL, _BATCH),),
+        (ScenarioStep(_RL, _BATCH), ScenarioStep(_OL, _BATCH)),
+        0,
+    ),
 )
 _GIANT_LISTS: Final[tuple[_Story, ...]] = (
-    ("batch of one", _ONE, (), (Step(_OL, (0,)),), 0),
-    ("restore a batch of one", _ONE, (Step(_OL, (0,)),), (Step(_RL, (0,)),), 0),
+    ("batch of one", _ONE, (), (ScenarioStep(_OL, (0,)),), 0),
+    ("restore a batch of one", _ONE, (ScenarioStep(_OL, (0,)),), (ScenarioStep(_RL, (0,)),), 0),
 )
-_SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBOURS) if one[0] in {"optimise", "batch below one PMD"})
+_SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBORS) if one[0] in {"optimize", "batch below one PMD"})
 
 
 def scenarios_of(target: Target) -> tuple[Scenario, ...]:
@@ -163,7 +181,7 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
     made = []
     for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
         name = format_short(1 << order << mode.page_shift)
-        stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBOURS)
+        stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBORS)
         if 1 << order << mode.page_shift == _LARGEST:
             stories = (*_SINGLE, *_GIANT_LISTS)
         if not VmemmapSizes(order, mode.page_size, V6_12.size).optimizable:

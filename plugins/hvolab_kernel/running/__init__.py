@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .hvo import KernelHvo
-from .kernel_cpu import KernelCpu
-from .outcome import Ending, Outcome
+from hvolab_kernel.running.call_status import CallResult, CallStatus
+from hvolab_kernel.running.hvo import KernelHvo
+from hvolab_kernel.running.kernel_cpu import KernelCpu
 
-__all__ = ["Ending", "KernelCpu", "KernelHvo", "Outcome"]
+__all__ = ["CallResult", "CallStatus", "KernelCpu", "KernelHvo"]

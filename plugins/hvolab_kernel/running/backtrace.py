@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hvolab_kernel.kernel import Kernel
+from hvolab_vmlinux.kernel import Kernel
 
 _MOST: Final = 32
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from hvolab.errors import HvolabError
-from hvolab_kernel.instructions import function_named
-from hvolab_kernel.kernel import Kernel
+from hvolab_kernel.code.instructions import function_named
+from hvolab_vmlinux.kernel import Kernel
 
 #: Instructions that are shown before the place, and behind it.
 _AROUND: Final = 4

@@ -8,16 +8,15 @@ from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch, Warned
-from hvolab_kernel.errors import KernelImageError
-from hvolab_kernel.features import features_of
-from hvolab_kernel.forms import form_of
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.listing import returns_from
-from hvolab_kernel.struct_pages import struct_page_layout
-
-from .following import COPY_FUNCTIONS, FOLIO_FUNCTIONS, Follower
-from .kernel_cpu import KernelCpu
-from .outcome import Outcome
+from hvolab_kernel.code.listing import returns_from
+from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.identify.struct_pages import struct_page_layout
+from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.running.call_status import CallResult
+from hvolab_kernel.running.kernel_cpu import KernelCpu
+from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer
+from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.kernel import Kernel
 
 _CALLERS: Final = tuple(
     f"hugetlb_vmemmap_{what}_folio{plural}" for what in ("optimize", "restore") for plural in ("", "s")
@@ -46,17 +45,17 @@ class KernelHvo:
     form     which form of HVO the engine has to have to do the same
     last     how the last call of a kernel's function ended
 
-    Raises KernelImageError for a kernel without HVO or of a generation that has other functions, UsageError for one
+    Raises KernelImageError for a kernel without HVO or of a release that has other functions, UsageError for one
     that is not for this machine.
     """
 
     def __init__(self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None) -> None:
         features = features_of(kernel)
-        if features.generation is None:
+        if features.release is None:
             raise KernelImageError(f"this kernel's HVO cannot be run: {features.summary}", where=kernel.image.release)
         self.machine = machine
         self.kernel = kernel
-        self.generation = features.generation
+        self.release = features.release
         self.form = form_of(kernel)
         self._functions = _FOLIOS if features.has("batches") else _HEADS
         self.cpu = machine.cpus[0] if cpu is None else cpu
@@ -67,7 +66,7 @@ class KernelHvo:
         self._hstates: dict[int, int] = {}
         self._order = kernel.types.offset("hstate", "order")
         self._hstate_size = -(-kernel.types.size("hstate") // 64) * 64
-        self.last: Outcome | None = None
+        self.last: CallResult | None = None
         self._follow()
         if layout.size != kernel.types.size("page"):
             raise UsageError(
@@ -105,7 +104,7 @@ class KernelHvo:
     def _follow(self) -> None:
         """Tell listeners of what happens to each folio, also within a batch, and of pages that are copied."""
         cpu, symbols = self.kernel_cpu, self.kernel.symbols
-        follower = self._follower = Follower(self.machine, self.cpu)
+        follower = self._follower = FolioTracer(self.machine, self.cpu)
         for name, what in FOLIO_FUNCTIONS.items():
             va = symbols.find(name)
             if va is None:
@@ -166,8 +165,8 @@ class KernelHvo:
         if function is None:
             raise KernelImageError(
                 "this kernel's HVO takes no lists of folios: its functions take head pages, one by one",
-                where=f"{self.kernel.image.release}, generation {self.generation}",
-                rule="batches came with the generation 6.12",
+                where=f"{self.kernel.image.release}, release {self.release}",
+                rule="batches came with the release 6.12",
             )
         self.last = self.kernel_cpu.call(function, *arguments)
         self._follower.done()

@@ -7,19 +7,18 @@ from collections.abc import Callable
 from typing import Final
 
 from hvolab.machine import Machine
-from hvolab_kernel.inline import inline_of
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.stand_ins import Answer, PlacedStandIn, stand_ins_of
+from hvolab_kernel.code.inline import inline_of
+from hvolab_kernel.code.stubs import PlacedStub, StubAction, stand_ins_of
+from hvolab_kernel.running.abi import convention_of
+from hvolab_kernel.running.call_result import CallResultReader
+from hvolab_kernel.running.call_status import CallResult
+from hvolab_kernel.running.handlers import BoundHandler, Handlers
+from hvolab_kernel.running.loader import LoadedKernel
+from hvolab_kernel.running.watchpoint import PageTableWatchpoint
 from hvolab_unicorn import instance
 from hvolab_unicorn.library import Registers, call_at, unicorn
 from hvolab_unicorn.vcpu import VirtualCpu
-
-from .answers import Answers, Carried
-from .calling import convention_of
-from .endings import CallEndings
-from .outcome import Outcome
-from .placing import PlacedKernel
-from .watching import EntryWatch
+from hvolab_vmlinux.kernel import Kernel
 
 #: Instructions that a call may take before it is stopped: so many, and so many for each page of the machine's vmemmap.
 #: A list of all folios that there can be visits each of those pages, and restoring one takes some two thousand.
@@ -65,7 +64,7 @@ class KernelCpu:
         pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
         self.instructions = _INSTRUCTIONS + _PER_PAGE * pages if instructions is None else instructions
         self._convention = convention_of(kernel.image.machine)
-        self.placed = PlacedKernel(machine, kernel)
+        self.placed = LoadedKernel(machine, kernel)
         self._vcpu = VirtualCpu(machine, 0)
         self._exceptions = self._vcpu.exceptions
         uc = self._uc = self._vcpu.uc
@@ -79,8 +78,8 @@ class KernelCpu:
         self._find_registers()
         self._registers = Registers(uc)
         self._set_up()
-        self._endings = CallEndings(machine, self.placed, self._vcpu, self._convention, self._top)
-        self._answers = Answers(machine, weakref.proxy(self), self._registers)
+        self._endings = CallResultReader(machine, self.placed, self._vcpu, self._convention, self._top)
+        self._answers = Handlers(machine, weakref.proxy(self), self._registers)
         self._state = _State()
         #: What the emulator calls back, which it does not hold.
         self._callbacks: list[object] = []
@@ -96,7 +95,7 @@ class KernelCpu:
         self._switch = kernel.symbols.find(_SWITCH)
         #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
         self.watching = True
-        self.watch = EntryWatch(machine, uc)
+        self.watch = PageTableWatchpoint(machine, uc)
         self._clean = uc.context_save()
 
     def _find_registers(self) -> None:
@@ -132,7 +131,7 @@ class KernelCpu:
     @property
     def inline_ceiling(self) -> int | None:
         """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
-        if not any(one.stand_in.answer is Answer.FLUSHES_DONE for one in self.inline):
+        if not any(one.stand_in.answer is StubAction.FLUSHES_DONE for one in self.inline):
             return None
         mode = self.machine.target.mode
         return self._vcpu.part.ceiling(mode) * mode.page_size
@@ -150,12 +149,12 @@ class KernelCpu:
 
     # stand-ins
 
-    def _hook(self, one: PlacedStandIn) -> None:
+    def _hook(self, one: PlacedStub) -> None:
         """Answer for a function at its entry, where an instruction that returns stands in for its code."""
         self.placed.replace(one.va, self._convention.back)
         self._answer_at(one.va, self._answers.method(one.stand_in))
 
-    def _answer_at(self, va: int, answer: Carried, *, inside: bool = False) -> None:
+    def _answer_at(self, va: int, answer: BoundHandler, *, inside: bool = False) -> None:
         """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins.
 
         Blocks where it can be: each hook for an instruction is looked at for all that are counted.
@@ -200,7 +199,7 @@ class KernelCpu:
 
     # calls
 
-    def call(self, function: str, *arguments: int) -> Outcome:
+    def call(self, function: str, *arguments: int) -> CallResult:
         """Call a function of the kernel with up to four arguments.
 
         Raises SymbolError for a name that the kernel does not have, and what the machine raises where it is asked

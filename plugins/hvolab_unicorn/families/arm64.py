@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
-from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
+from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
 from hvolab_unicorn.library import constants
 
 _PREFETCH_ABORT, _DATA_ABORT = 3, 4
@@ -38,7 +38,7 @@ class Arm64:
     def retry(self, uc: Any) -> None:
         """The emulator does so."""
 
-    def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
+    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
         """VBAR_EL1 and a stack."""
         del memory
         arm64 = constants("UC_ARCH_ARM64")

@@ -27,7 +27,7 @@ class StateField:
 
 
 @dataclass(frozen=True)
-class Layout:
+class GuestLayout:
     """Where a CPU's own structures for exceptions are: VAs, all of them zeroed.
 
     text     VA of the text, with the handler at guest_text.HANDLER
@@ -80,7 +80,7 @@ class Family(Protocol):
         """Have the faulting instruction carried out again, from within the hook."""
         ...
 
-    def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
+    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
         """Make the handler ready to be entered."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
-from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
+from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
 from hvolab_unicorn.guest_text import HANDLER
 from hvolab_unicorn.library import constants
 
@@ -44,7 +44,7 @@ class Riscv:
         pc = constants("UC_ARCH_RISCV").UC_RISCV_REG_PC
         uc.reg_write(pc, uc.reg_read(pc) - _BEYOND)
 
-    def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
+    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
         """Stvec and a stack."""
         del memory
         riscv = constants("UC_ARCH_RISCV")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
-from hvolab_unicorn.families.family import GuestBytes, Layout, StateField
+from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
 from hvolab_unicorn.guest_text import HANDLER
 from hvolab_unicorn.library import constants
 
@@ -50,7 +50,7 @@ class X86:
     def retry(self, uc: Any) -> None:
         """The emulator does so."""
 
-    def prepare(self, uc: Any, layout: Layout, memory: GuestBytes) -> None:
+    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
         """Segments, and an IDT whose gate 14 leads to the handler. Intel SDM 3A, sections 3.4 and 6.14."""
         x86 = constants("UC_ARCH_X86")
         handler = layout.text + HANDLER

@@ -1,4 +1,4 @@
-"""Single accesses to the vmemmap of an optimised folio, each held against what the description foretells."""
+"""Single accesses to the vmemmap of an optimized folio, each held against what the description foretells."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hvolab.arch import Access, FaultKind, PageFault
 from hvolab.arch.fields import FieldValues
 from hvolab.invariants import Finding
 from hvolab.machine import Cpu, Machine
-from hvolab.machine.structpage import WORD
+from hvolab.machine.struct_pages.layout import WORD
 
 _ALL_ONES = (1 << 64) - 1
 
 
 @dataclass
-class Counts:
+class ProbeCounts:
     """How much was tried, and what came of it.
 
-    huge_pages    folios that were optimised, and probed
+    huge_pages    folios that were optimized, and probed
     tails         tail pages of their vmemmap
     loads         pages of vmemmap that were read through a tail's alias, whole, on each CPU
     stores        stores to tails, and to heads
@@ -44,7 +44,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class ProbeMismatch:
     """An access that did not do what was foretold."""
 
     what: str
@@ -62,7 +62,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ProbeRecord:
     """What the CPUs saw when they first did something: the step, and a word for each CPU."""
 
     step: str
@@ -87,14 +87,14 @@ class Probes:
     """
 
     machine: Machine
-    counts: Counts = field(default_factory=Counts)
-    mismatches: list[Mismatch] = field(default_factory=list)
+    counts: ProbeCounts = field(default_factory=ProbeCounts)
+    mismatches: list[ProbeMismatch] = field(default_factory=list)
     landed: list[int] = field(default_factory=list)
     broken: list[Finding] = field(default_factory=list)
     seen: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
 
     def probe(self, folio: int, pages: int) -> None:
-        """Probe an optimised folio with ``pages`` pages of vmemmap, on every CPU."""
+        """Probe an optimized folio with ``pages`` pages of vmemmap, on every CPU."""
         mode = self.machine.target.mode
         self.counts.huge_pages += 1
         self.counts.tails += pages - 1
@@ -211,17 +211,17 @@ class Probes:
     def note(self, holds: bool, what: str, cpu: Cpu, va: int, foretold: str, seen: str) -> None:  # noqa: FBT001
         """Keep a mismatch unless ``holds``."""
         if not holds:
-            self.mismatches.append(Mismatch(what, cpu.index, va, foretold, seen))
+            self.mismatches.append(ProbeMismatch(what, cpu.index, va, foretold, seen))
 
     def tell(self, step: str, what: str, cpu: Cpu, word: str) -> None:
         """Keep what a CPU saw, the first time."""
         self.seen.setdefault((step, what), {}).setdefault(cpu.index, word)
 
-    def sights(self) -> tuple[Sight, ...]:
+    def sights(self) -> tuple[ProbeRecord, ...]:
         """What the CPUs saw first, in the order in which it was done."""
         cpus = [cpu.index for cpu in self.machine.cpus]
         return tuple(
-            Sight(step, what, tuple(words.get(index, "") for index in cpus))
+            ProbeRecord(step, what, tuple(words.get(index, "") for index in cpus))
             for (step, what), words in self.seen.items()
         )
 

@@ -15,7 +15,7 @@ from hvolab.arch import InstructionSequence
 from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab_unicorn.reports import disassembled
-from hvolab_unicorn.verify.probes import Sight
+from hvolab_unicorn.verify.probes import ProbeRecord
 from hvolab_unicorn.verify.selection import Verified
 from hvolab_unicorn.verify.verification import Verification
 
@@ -78,7 +78,7 @@ def _sights(one: Verification) -> RenderableType:
     for _ in range(3):
         made.add_column()
     part = one.target.architecture.emulation
-    steps: dict[str, list[Sight]] = {}
+    steps: dict[str, list[ProbeRecord]] = {}
     for sight in one.sights:
         steps.setdefault(sight.step, []).append(sight)
     for step, sights in steps.items():
@@ -91,7 +91,7 @@ def _sights(one: Verification) -> RenderableType:
     return made
 
 
-def _by_word(sight: Sight) -> list[tuple[str, str]]:
+def _by_word(sight: ProbeRecord) -> list[tuple[str, str]]:
     """The CPUs that saw the same, and what."""
     seen: dict[str, list[str]] = {}
     for index, word in enumerate(sight.cpus):

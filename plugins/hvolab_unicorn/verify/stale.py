@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hvolab.arch import PageFault
 from hvolab.machine import Cpu, Machine
-from hvolab.machine.structpage import WORD
+from hvolab.machine.struct_pages.layout import WORD
 from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep
 from hvolab_unicorn.verify.probes import Probes
 

@@ -1,4 +1,4 @@
-"""Builds a machine for a target, has emulated CPUs optimise folios of every size, and probes what they made."""
+"""Builds a machine for a target, has emulated CPUs optimize folios of every size, and probes what they made."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hvolab.invariants import Finding, Rule, check
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.scenario import memory_needed
 from hvolab_unicorn import emulate
-from hvolab_unicorn.verify.probes import Counts, Mismatch, Probes, Sight
+from hvolab_unicorn.verify.probes import ProbeCounts, ProbeMismatch, ProbeRecord, Probes
 from hvolab_unicorn.verify.stale import StaleCpu
 
 _CPUS = 2
-#: Folios of the smallest size that HVO can optimise, and of each other.
+#: Folios of the smallest size that HVO can optimize, and of each other.
 _FOLIOS, _OTHERS = 2, 1
 
 
@@ -33,10 +33,10 @@ class Verification:
     """
 
     target: Target
-    counts: Counts
-    mismatches: tuple[Mismatch, ...]
+    counts: ProbeCounts
+    mismatches: tuple[ProbeMismatch, ...]
     findings: tuple[Finding, ...]
-    sights: tuple[Sight, ...]
+    sights: tuple[ProbeRecord, ...]
 
     @property
     def as_declared(self) -> bool:
@@ -63,16 +63,16 @@ class Verification:
 
 
 def verify(target: Target, *, handler: bool = False, progress: Callable[[str], None] = lambda _: None) -> Verification:
-    """Optimise folios of every size on emulated CPUs and probe every tail, before the flush, after it, and restored.
+    """Optimize folios of every size on emulated CPUs and probe every tail, before the flush, after it, and restored.
 
     handler   whether a handler in the guest records faults
     progress  is told what is being done
     Raises UsageError where unicorn is not installed or cannot emulate the target.
     """
-    counts = Counts()
-    mismatches: list[Mismatch] = []
+    counts = ProbeCounts()
+    mismatches: list[ProbeMismatch] = []
     findings: list[Finding] = []
-    sights: dict[tuple[str, str], Sight] = {}
+    sights: dict[tuple[str, str], ProbeRecord] = {}
     sizes = [huge.size for huge in target.mode.huge_pages]
     for size in sizes:
         folios = _FOLIOS if not counts.huge_pages else _OTHERS
@@ -87,9 +87,9 @@ def verify(target: Target, *, handler: bool = False, progress: Callable[[str], N
 
 
 def _verify_size(
-    target: Target, size: int, folios: int, counts: Counts, *, handler: bool, progress: Callable[[str], None]
+    target: Target, size: int, folios: int, counts: ProbeCounts, *, handler: bool, progress: Callable[[str], None]
 ) -> Probes | None:
-    """Verify folios of one size; ``None`` where HVO cannot optimise them."""
+    """Verify folios of one size; ``None`` where HVO cannot optimize them."""
     unit = target.mode.levels[-2].size
     memory = -(-memory_needed(target, 1, {size: folios}) // unit) * unit
     machine = build_machine(target, MachineSpec(memory=memory, cpus=_CPUS, deferred_struct_pages=True))
@@ -107,11 +107,11 @@ def _verify_size(
         pool.set_max_huge_pages(folios)
     stale.check_flushed()
     live = list(pool.live)
-    optimised = [folio for folio in live if hvo.folio_optimized(folio)]
-    if len(optimised) != folios:
+    optimized = [folio for folio in live if hvo.folio_optimized(folio)]
+    if len(optimized) != folios:
         where = f"{size:#x} bytes"
-        probes.note(False, "optimising", machine.cpus[0], 0, f"{folios} folios of {where}", f"{len(optimised)} are")
-    for folio in optimised:
+        probes.note(False, "optimizing", machine.cpus[0], 0, f"{folios} folios of {where}", f"{len(optimized)} are")
+    for folio in optimized:
         probes.probe(folio, sizes.pages)
     probes.broken += check(machine, [pool])
     for folio in live:
@@ -125,7 +125,7 @@ def _findings(probes: Probes) -> list[Finding]:
     found = list(probes.broken)
     if probes.landed:
         what = (
-            f"{len(probes.landed)} stores to tails of optimised folios changed the frame that they share with the head"
+            f"{len(probes.landed)} stores to tails of optimized folios changed the frame that they share with the head"
         )
         found.append(Finding(Rule.STORES, what, f"VA {probes.landed[0]:#x}", declared=True))
     return found

@@ -11,7 +11,7 @@ import pytest
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, Monitor, Rule
 from hvolab.machine import MachineSpec
-from hvolab.machine.failure import FailCalls, FailFrom, NeverFail, Probability
+from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail, Probability
 from hvolab.plugin import registry
 from hvolab.trace import EntriesStored, Event, RangeFlushed
 from tests.machines import MIB, Pools, pools
@@ -19,8 +19,8 @@ from tests.machines import MIB, Pools, pools
 _SPEC = MachineSpec(memory=512 * MIB, cpus=2)
 
 
-def lab(generation: str = "mm-2026") -> Pools:
-    return pools(_SPEC, registry().architecture("arm64").select("4K-48bit", generation=generation))
+def lab(release: str = "mm-2026") -> Pools:
+    return pools(_SPEC, registry().architecture("arm64").select("4K-48bit", release=release))
 
 
 def watched(machine: Pools, act: Callable[[], object]) -> list[Finding]:
@@ -75,7 +75,7 @@ def test_an_entry_that_is_lost_is_rolled_back(entry: int) -> None:
 
 
 @pytest.mark.parametrize("entry", range(3, 9))
-def test_a_rollback_that_is_lost_too_leaves_a_folio_partly_optimised(entry: int) -> None:
+def test_a_rollback_that_is_lost_too_leaves_a_folio_partly_optimized(entry: int) -> None:
     machine = lab()
     machine.machine.entry_updates = FailFrom(entry)
     assert not watched(machine, lambda: machine.pools[1].set_max_huge_pages(1))
@@ -89,7 +89,7 @@ def test_a_rollback_that_is_lost_too_leaves_a_folio_partly_optimised(entry: int)
     assert machine.machine.key == 0
 
 
-def test_a_restore_that_is_lost_keeps_the_folio_optimised_and_loses_no_frame() -> None:
+def test_a_restore_that_is_lost_keeps_the_folio_optimized_and_loses_no_frame() -> None:
     machine = lab()
     pool = machine.pools[1]
     pool.set_max_huge_pages(1)
@@ -136,7 +136,7 @@ def test_races_at_random_break_nothing() -> None:
             assert not watched(machine, partial(machine.pools[1].set_max_huge_pages, count)), seed
 
 
-def test_the_engine_of_another_generation_is_unchanged() -> None:
+def test_the_engine_of_another_release_is_unchanged() -> None:
     machine = lab("6.12")
     assert isinstance(machine.hvo, Hvo)
     assert not machine.hvo.remap._update.can_fail

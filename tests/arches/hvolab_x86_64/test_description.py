@@ -20,7 +20,7 @@ def test_the_description_holds_and_is_found_under_every_name() -> None:
 
 @MODES
 @pytest.mark.parametrize(
-    ("role", "level", "generation", "raw"),
+    ("role", "level", "release", "raw"),
     [
         (KERNEL, "pte", "6.12", 0x8000000000000163),
         (RO, "pte", "6.12", 0x8000000000000121),
@@ -33,9 +33,9 @@ def test_the_description_holds_and_is_found_under_every_name() -> None:
     ],
 )
 def test_protections_have_the_bits_that_kernels_show(
-    mode: str, role: PgprotRole, level: str, generation: str, raw: int
+    mode: str, role: PgprotRole, level: str, release: str, raw: int
 ) -> None:
-    assert X86_64.select(mode, generation=generation).bits(level, role) == raw
+    assert X86_64.select(mode, release=release).bits(level, role) == raw
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_every_table_has_512_entries_in_one_page(mode: str) -> None:
     assert {(level.entries, level.table_bytes) for level in X86_64.mode(mode).levels} == {(512, 4096)}
 
 
-@pytest.mark.parametrize("generation", ["6.12", "6.1"])
-def test_a_store_to_a_tail_faults_on_every_kernel(generation: str) -> None:
-    assert X86_64.select(generation=generation).tails_fault
+@pytest.mark.parametrize("release", ["6.12", "6.1"])
+def test_a_store_to_a_tail_faults_on_every_kernel(release: str) -> None:
+    assert X86_64.select(release=release).tails_fault
 
 
 def test_stores_are_in_order_and_live_entries_may_be_replaced() -> None:

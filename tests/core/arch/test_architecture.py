@@ -27,23 +27,23 @@ WP, SW = 1 << 2, 1 << 3
 
 def test_the_first_of_everything_is_the_default() -> None:
     target = MADE_UP.select()
-    assert (target.mode.name, target.profile, target.generation, target.features) == ("crooked", "linux", "6.12", ())
+    assert (target.mode.name, target.profile, target.release, target.features) == ("crooked", "linux", "6.12", ())
     assert str(target) == "made-up crooked linux 6.12"
     assert str(MADE_UP.select(features=("guard", "blunt"))) == "made-up crooked linux 6.12 +guard,blunt"
 
 
 @pytest.mark.parametrize(
-    ("profile", "generation", "bits"),
+    ("profile", "release", "bits"),
     [("linux", "6.12", 0), ("linux", "6.1", WP | SW), ("strict", "6.12", WP), ("strict", "6.1", WP)],
 )
-def test_the_first_protection_of_profile_and_generation_counts(profile: str, generation: str, bits: int) -> None:
-    target = MADE_UP.select(profile=profile, generation=generation)
+def test_the_first_protection_of_profile_and_release_counts(profile: str, release: str, bits: int) -> None:
+    target = MADE_UP.select(profile=profile, release=release)
     assert target.bits("last", RO) & (WP | SW) == bits
     assert target.tails_fault is bool(bits & WP)
 
 
 def test_a_feature_sets_its_field_everywhere_and_clears_others() -> None:
-    plain, both = MADE_UP.select(generation="6.1"), MADE_UP.select(generation="6.1", features=("blunt", "guard"))
+    plain, both = MADE_UP.select(release="6.1"), MADE_UP.select(release="6.1", features=("blunt", "guard"))
     assert both.bits("last", RO) == plain.bits("last", RO) & ~SW | 1 << 50
     assert both.bits("middle", PgprotRole.TABLE) == plain.bits("middle", PgprotRole.TABLE) | 1 << 50
 
@@ -57,7 +57,7 @@ def test_a_feature_named_twice_counts_once() -> None:
     [
         ({"mode": "straight"}, "no paging mode 'straight'", "crooked"),
         ({"profile": "lax"}, "no profile 'lax'", "linux, strict"),
-        ({"generation": "5.4"}, "no generation '5.4'", "6.12, 6.1"),
+        ({"release": "5.4"}, "no release '5.4'", "6.12, 6.1"),
         ({"features": ("sme",)}, "no feature 'sme'", "guard, blunt, elsewhere"),
         ({"features": ("elsewhere",)}, "'elsewhere' does not exist in mode crooked", "straight"),
     ],
@@ -116,7 +116,7 @@ def test_a_protection_that_no_entry_may_have_is_a_wrong_description(
     wrong = Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", fields)
     with pytest.raises(DescriptionError, match=message) as caught:
         replace(MADE_UP, pgprots=(wrong, *MADE_UP.pgprots)).check()
-    assert "crooked, profile linux, generation 6.12" in caught.value.where
+    assert "crooked, profile linux, release 6.12" in caught.value.where
 
 
 # What a feature changes beside bits.
@@ -141,13 +141,13 @@ def test_a_feature_can_add_its_field_to_leaves_alone() -> None:
     assert "SECRET" not in extra.mode.format.form("middle", EntryKind.TABLE).by_name
 
 
-def test_a_feature_can_add_a_huge_page_size_and_a_form_that_is_recognised_first() -> None:
+def test_a_feature_can_add_a_huge_page_size_and_a_form_that_is_recognized_first() -> None:
     plain_leaf = MODE.format.form("middle", EntryKind.LEAF)
-    marked = replace(plain_leaf, recognise=(Match(1 << 10 | 1 << 63, 1 << 10 | 1 << 63),), source="extra form")
+    marked = replace(plain_leaf, recognize=(Match(1 << 10 | 1 << 63, 1 << 10 | 1 << 63),), source="extra form")
     extra = with_feature(forms=(marked,), huge_page_levels=(("last", 16),)).select(features=("extra",))
     assert [page.size for page in extra.mode.huge_pages] == [1 << 18, 2 << 20, 32 << 20, 128 << 20]
     leaf = MADE_UP.select().leaf("middle", 128, PgprotRole.KERNEL_LARGE)
     for raw, source in ((leaf, plain_leaf.source), (leaf | 1 << 10, "extra form")):
-        form = extra.mode.format.recognise("middle", raw)
+        form = extra.mode.format.recognize("middle", raw)
         assert form is not None
         assert form.source == source

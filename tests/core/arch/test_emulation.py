@@ -75,9 +75,9 @@ def test_limits_tell_what_is_refused_and_what_is_only_different() -> None:
         EmulatorLimit("no guards", features=("guard",)),
         EmulatorLimit("odd flushes", refuses=False),
         EmulatorLimit("not without guards", without=("guard",)),
-        EmulatorLimit("no old kernels", generations=("6.1",)),
+        EmulatorLimit("no old kernels", releases=("6.1",)),
     )
     limited = replace(part(), limits=limits)
     assert limited.refusal(target) == "no guards"
-    assert limited.refusal(MADE_UP.select(generation="6.1")) == "not without guards; no old kernels"
+    assert limited.refusal(MADE_UP.select(release="6.1")) == "not without guards; no old kernels"
     assert limited.differences(target) == ("odd flushes",)

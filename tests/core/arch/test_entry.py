@@ -34,7 +34,7 @@ EVERY_PLACE = pytest.mark.parametrize(("target", "level", "form"), PLACES)
 
 def fields_of(draw: Any, form: EntryForm) -> FieldValues:
     """A value for each field; those that tell the form have the value that tells it."""
-    match = form.recognise[0]
+    match = form.recognize[0]
     chosen = []
     for field in form.fields:
         free = draw(st.integers(0, field.limit - 1))
@@ -70,7 +70,7 @@ def test_what_is_decoded_is_encoded_and_what_is_refused_names_its_rule(
 ) -> None:
     entry_format, shift = target.mode.format, target.mode.page_shift
     raw = noise & ~form.reserved_mask(64) if legal else noise
-    match = form.recognise[0]
+    match = form.recognize[0]
     raw = raw & ~match.mask | match.value if data.draw(st.booleans()) else raw
     try:
         entry = entry_format.decode(level, raw, shift)
@@ -98,7 +98,7 @@ def test_every_reserved_bit_is_refused_and_named(target: Target, level: str, for
 
 def _leaf(target: Target, form: EntryForm) -> int:
     """The leaf of a form with nothing set but what tells it, and what no rule forbids."""
-    plain = form.recognise[0].value
+    plain = form.recognize[0].value
     harmless = (plain | 1 << bit for bit in range(64) if not form.reserved_mask(64) >> bit & 1)
     return next(raw for raw in harmless if not target.mode.format.broken_rules(form.levels[0], raw))
 
@@ -207,8 +207,8 @@ def test_a_feature_takes_its_bit_from_the_address_of_every_form() -> None:
         assert guarded.bits(level, _KERNEL) >> 50 & 1
     with pytest.raises(EncodingError, match="cannot stand"):
         guarded.leaf("last", guard_pa >> PAGE_SHIFT, _KERNEL)
-    neighbours = (1 << 33 | 1 << 35) >> PAGE_SHIFT
-    assert guarded.decode("last", guarded.leaf("last", neighbours, _KERNEL)).pfn == neighbours
+    neighbors = (1 << 33 | 1 << 35) >> PAGE_SHIFT
+    assert guarded.decode("last", guarded.leaf("last", neighbors, _KERNEL)).pfn == neighbors
 
 
 _KERNEL = MADE_UP.pgprots[0].role
@@ -239,7 +239,7 @@ def test_an_entry_narrower_than_eight_bytes_has_fewer_reserved_bits() -> None:
 
 
 def test_a_decoded_entry_tells_what_it_is() -> None:
-    told = str(FORMAT.decode("last", MADE_UP.select(generation="6.1").leaf("last", 0x90001, _RO), PAGE_SHIFT))
+    told = str(FORMAT.decode("last", MADE_UP.select(release="6.1").leaf("last", 0x90001, _RO), PAGE_SHIFT))
     assert told == "last leaf pfn=0x90001 R|A|WP|SW|TYPE=0x2|VALID"
 
 

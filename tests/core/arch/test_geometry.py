@@ -124,7 +124,7 @@ def test_a_vmemmap_level_without_leaves_is_refused() -> None:
 
 def test_a_table_told_by_two_patterns_is_refused() -> None:
     table, *leaves = MODE.format.forms
-    vague = replace(table, recognise=(*table.recognise, Match(1, 1)))
+    vague = replace(table, recognize=(*table.recognize, Match(1, 1)))
     with pytest.raises(DescriptionError, match="told by one pattern"):
         replace(MODE, format=replace(MODE.format, forms=(vague, *leaves))).check()
 

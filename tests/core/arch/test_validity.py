@@ -39,7 +39,7 @@ def test_what_is_valid_at_one_level_may_be_none_at_another() -> None:
 def where_zero_is_valid(empty_at: tuple[tuple[str, int], ...]) -> EntryFormat:
     """The made-up format with a valid bit that is clear where an entry of the last level is valid."""
     last = FORMAT.form("last", EntryKind.LEAF)
-    clear = replace(last, recognise=(Match(_VALID, 0),))
+    clear = replace(last, recognize=(Match(_VALID, 0),))
     forms = tuple(clear if form is last else form for form in FORMAT.forms)
     return replace(FORMAT, forms=forms, valid_at=(("last", (Match(_VALID, 0),)),), empty_at=empty_at)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from hvolab.authoring import write_architecture
 from hvolab.cli.app import build_app
-from hvolab.conformance.check import Verdict
+from hvolab.conformance.check import CheckStatus
 from hvolab.conformance.run import outcomes
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry
@@ -44,8 +44,8 @@ def test_what_is_written_is_a_valid_description_and_says_that_it_is_made_up(desc
 
 def test_what_is_written_conforms(described: PluginRegistry) -> None:
     verdicts = [outcome.verdict for outcome in outcomes(described.architecture("Novel_64"))]
-    assert set(verdicts) == {Verdict.PASSED, Verdict.SKIPPED}
-    assert verdicts.count(Verdict.PASSED) > verdicts.count(Verdict.SKIPPED)
+    assert set(verdicts) == {CheckStatus.PASSED, CheckStatus.SKIPPED}
+    assert verdicts.count(CheckStatus.PASSED) > verdicts.count(CheckStatus.SKIPPED)
 
 
 def test_every_file_is_told_and_json_tells_them_too(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hvolab.cli.app import build_app
 Invoke = Callable[..., Result]
 Spawn = Callable[..., "subprocess.CompletedProcess[str]"]
 
-#: What turns colour on or off, or narrows tables, in the environment of whoever runs the tests.
+#: What turns color on or off, or narrows tables, in the environment of whoever runs the tests.
 _DISTURBING = ("COLUMNS", "TERMINAL_WIDTH", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "GITHUB_ACTIONS")
 
 

@@ -92,13 +92,13 @@ def test_parts_that_an_error_does_not_have_are_not_named() -> None:
     assert result.stderr == "error: only this\n"
 
 
-def test_an_error_in_a_terminal_is_coloured_and_names_the_same_parts(
+def test_an_error_in_a_terminal_is_colored_and_names_the_same_parts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     show_error(ERROR)
-    coloured = capsys.readouterr().err
-    assert "\x1b[" in coloured
+    colored = capsys.readouterr().err
+    assert "\x1b[" in colored
     monkeypatch.setenv("NO_COLOR", "1")
     show_error(ERROR)
     plain = capsys.readouterr().err
@@ -112,7 +112,7 @@ def test_an_error_in_a_terminal_is_coloured_and_names_the_same_parts(
 
 
 @pytest.mark.parametrize("arguments", [("arches", "x86_64"), ("pte", *X86, "0"), ("run", *X86, *SMALL)])
-def test_colour_is_for_terminals_that_want_it(
+def test_color_is_for_terminals_that_want_it(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     plain = invoke(*arguments).stdout
@@ -122,8 +122,8 @@ def test_colour_is_for_terminals_that_want_it(
     assert json.loads(invoke(*arguments, "--json").stdout)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
-    uncoloured = invoke(*arguments).stdout
-    assert [line.rstrip() for line in uncoloured.splitlines()] == plain.splitlines()
+    uncolored = invoke(*arguments).stdout
+    assert [line.rstrip() for line in uncolored.splitlines()] == plain.splitlines()
 
 
 def test_what_looks_like_markup_in_an_error_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +132,7 @@ def test_what_looks_like_markup_in_an_error_is_shown_as_it_is(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("error", [KernelBug("BUG_ON() hit"), EndlessLoopError("no progress")])
-def test_an_error_that_tells_of_the_kernel_modelled_is_a_finding(error: HvolabError) -> None:
+def test_an_error_that_tells_of_the_kernel_modeled_is_a_finding(error: HvolabError) -> None:
     assert exit_code(error) is ExitCode.FINDING
     assert CliRunner().invoke(ending_with(error), ["fail"]).exit_code == ExitCode.FINDING
 

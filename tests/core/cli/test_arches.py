@@ -58,7 +58,7 @@ def test_json_tells_what_can_be_chosen_and_how_the_architecture_behaves(invoke_j
     assert described["name"] == "x86_64"
     assert "amd64" in described["aliases"]
     assert described["profiles"] == ["linux", "strict"]
-    assert described["generations"][0] == "6.12"
+    assert described["releases"][0] == "6.12"
     assert {feature["name"] for feature in described["features"]} >= {"pti", "sme"}
     assert described["traits"]["live_entries"] == "free"
     assert described["tails_fault"] == {"linux": True, "strict": True}

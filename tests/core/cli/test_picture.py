@@ -7,12 +7,12 @@ import functools
 import pytest
 
 from hvolab.cli.picture import draw, shown_pages
-from hvolab.scenario import FolioStory, ScenarioSpec, run_scenario
+from hvolab.scenario import FolioHistory, ScenarioSpec, run_scenario
 from tests.machines import GIB, MIB, x86_64
 
 
 @functools.cache
-def stories() -> dict[int, FolioStory]:
+def stories() -> dict[int, FolioHistory]:
     """A 2 MiB and a 1 GiB page, from one scenario."""
     result = run_scenario(ScenarioSpec(x86_64(), hugepages={2 * MIB: 1, GIB: 1}))
     return {story.size: story for story in result.folios}
@@ -39,7 +39,7 @@ def test_of_a_large_vmemmap_the_first_and_the_last_pages_are_drawn() -> None:
 
 def test_tails_lead_to_the_heads_frame() -> None:
     lines = draw(stories()[2 * MIB], 100).plain.splitlines()
-    start = lines[0].index("optimised")
+    start = lines[0].index("optimized")
     column = [line[start - 10 : start + 10].rstrip() for line in lines]
     assert column[2].endswith("│")
     joint = column[3].index("┐└")
@@ -54,7 +54,7 @@ def test_tails_lead_to_the_heads_frame() -> None:
 def test_what_does_not_fit_is_left_out_and_nothing_is_cut(size: int, width: int, columns: int) -> None:
     lines = draw(stories()[size], width).plain.splitlines()
     assert max(map(len, lines)) <= width
-    titles = ("after boot", "optimised", "restored")
+    titles = ("after boot", "optimized", "restored")
     assert [title for title in titles if title in lines[0]] == list(titles[:columns])
 
 

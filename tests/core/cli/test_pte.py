@@ -21,13 +21,13 @@ X86 = ("--arch", "x86_64")
 
 
 def targets() -> list[Target]:
-    """Every architecture in every mode, profile and generation."""
+    """Every architecture in every mode, profile and release."""
     return [
-        architecture.select(mode.name, profile=profile, generation=generation)
+        architecture.select(mode.name, profile=profile, release=release)
         for architecture in registry().architectures().values()
         for mode in architecture.modes
         for profile in architecture.profiles
-        for generation in architecture.generations
+        for release in architecture.releases
     ]
 
 
@@ -67,7 +67,7 @@ def test_json_has_every_bit_once_and_what_follows(invoke_json: Callable[..., Any
 
 
 @pytest.mark.parametrize("target", targets(), ids=str)
-def test_the_kernels_protections_are_recognised_at_every_level(target: Target) -> None:
+def test_the_kernels_protections_are_recognized_at_every_level(target: Target) -> None:
     for role, pgprot in target.pgprots:
         for level in target.mode.levels:
             kind = EntryKind.TABLE if role is PgprotRole.TABLE else EntryKind.LEAF
@@ -86,7 +86,7 @@ def test_a_protection_of_another_kernel_is_named_with_it(invoke_json: Callable[.
     entry = invoke_json("pte", *X86, "0x80000000054e4161")
     assert entry["pgprots"] == []
     assert entry["pgprots_elsewhere"] == ["PAGE_KERNEL_RO of kernel 6.1"]
-    assert invoke_json("pte", *X86, "--generation", "6.1", "0x80000000054e4161")["pgprots"] == ["PAGE_KERNEL_RO"]
+    assert invoke_json("pte", *X86, "--release", "6.1", "0x80000000054e4161")["pgprots"] == ["PAGE_KERNEL_RO"]
 
 
 def test_the_nearest_protection_is_named_with_what_differs(invoke_json: Callable[..., Any]) -> None:

@@ -54,21 +54,21 @@ def test_the_report_fits_a_terminal_of_eighty_columns(
 
 def test_json_tells_what_was_saved_and_that_everything_holds(default_report: Any) -> None:
     report = default_report
-    chosen = {key: report[key] for key in ("architecture", "mode", "profile", "generation", "features")}
+    chosen = {key: report[key] for key in ("architecture", "mode", "profile", "release", "features")}
     assert chosen == {
         "architecture": "x86_64",
         "mode": "4-level",
         "profile": "linux",
-        "generation": "6.12",
+        "release": "6.12",
         "features": [],
     }
     pools = {pool["name"]: pool for pool in report["hugepages"]}
-    assert [(name, pool["pages"], pool["optimised"]) for name, pool in pools.items()] == [("2M", 8, 8), ("1G", 1, 1)]
+    assert [(name, pool["pages"], pool["optimized"]) for name, pool in pools.items()] == [("2M", 8, 8), ("1G", 1, 1)]
     assert (pools["2M"]["frames_saved"], pools["1G"]["frames_saved"]) == (56, 4095)
     assert report["frames_saved"] == 56 + 4095
     assert report["bytes_saved"] == (56 + 4095) << 12
     assert report["percent_saved"] == round(100 * (56 + 4095) / (64 + 4096), 2)
-    assert report["invariants"] == {"boot": True, "optimised": True, "restored": True}
+    assert report["invariants"] == {"boot": True, "optimized": True, "restored": True}
     assert report["findings"] == []
     assert report["as_declared"] is True
     assert report["failed_allocation"] is None
@@ -77,7 +77,7 @@ def test_json_tells_what_was_saved_and_that_everything_holds(default_report: Any
 def test_json_counts_as_the_kernel_does(default_report: Any) -> None:
     counters = default_report["counters"]
     totals = {stage: counts["nr_memmap_pages"] + counts["nr_memmap_boot_pages"] for stage, counts in counters.items()}
-    assert totals == {"boot": 16384, "optimised": 16384 - 4151, "restored": 16384}
+    assert totals == {"boot": 16384, "optimized": 16384 - 4151, "restored": 16384}
     assert [counts["key"] for counts in counters.values()] == [0, 9, 0]
 
 
@@ -165,7 +165,7 @@ def test_a_failing_allocation_is_named(invoke: Invoke) -> None:
         (("--memory", "0", "--hugepages", "2M=0"), "a machine needs memory", "positive"),
         (("--mode", "6-level"), "no paging mode '6-level'", "4-level, 5-level"),
         (("--profile", "lax"), "no profile 'lax'", "linux, strict"),
-        (("--generation", "2.4"), "no generation '2.4'", "6.12"),
+        (("--release", "2.4"), "no release '2.4'", "6.12"),
         (("--feature", "sse"), "no feature 'sse'", "pti, sme"),
         (("--arch", "z80"), "no architecture is called 'z80'", "there are: "),
     ],

@@ -79,7 +79,7 @@ class Lenient(EntryFormat):
     """Reserved bits are not looked at."""
 
     def broken_rules(self, level: str, raw: int) -> list[tuple[str, str]]:
-        return [] if self.recognise(level, raw) is not None else super().broken_rules(level, raw)
+        return [] if self.recognize(level, raw) is not None else super().broken_rules(level, raw)
 
 
 class NineBits(Level):
@@ -150,8 +150,8 @@ def _nine_bit_tables() -> Architecture:
 
 
 def _today(architecture: Architecture) -> Architecture:
-    """Every kernel is said to have what one generation had."""
-    return replace(architecture, pgprots=tuple(replace(pgprot, generations=()) for pgprot in architecture.pgprots))
+    """Every kernel is said to have what one release had."""
+    return replace(architecture, pgprots=tuple(replace(pgprot, releases=()) for pgprot in architecture.pgprots))
 
 
 def _swapped_bits(form: EntryForm) -> EntryForm:
@@ -259,7 +259,7 @@ ENTRIES = (
     ),
     Mutant(
         "a block told as a table is",
-        in_forms(ARM, lambda form: replace(form, recognise=(Match(0b11, 0b11),)), LEAF, "pmd"),
+        in_forms(ARM, lambda form: replace(form, recognize=(Match(0b11, 0b11),)), LEAF, "pmd"),
         "table_leaf_and_none_are_never_confused",
         also=(
             "pgprots_stand_where_they_are_used",
@@ -282,7 +282,7 @@ ENTRIES = (
         "W without R taken for a leaf",
         in_forms(
             SV57,
-            lambda form: replace(form, recognise=(*form.recognise, Match(_V | _R | _W | _X, _V | _W | _X))),
+            lambda form: replace(form, recognize=(*form.recognize, Match(_V | _R | _W | _X, _V | _W | _X))),
             LEAF,
             "pte",
         ),
@@ -321,7 +321,7 @@ PROTECTIONS = (
         in_pgprots(X86, RO, drop=("D",), add=values("D")),
         "read_only_pages_are_no_shadow_stack",
     ),
-    Mutant("what one generation had given to all", _today(X86), "read_only_pages_are_no_shadow_stack"),
+    Mutant("what one release had given to all", _today(X86), "read_only_pages_are_no_shadow_stack"),
     Mutant(
         "PAGE_KERNEL_READ that may be written",
         replace(
@@ -387,7 +387,7 @@ PROTECTIONS = (
     ),
 )
 
-BEHAVIOUR = (
+BEHAVIOR = (
     Mutant(
         "flush_tlb_all() that does nothing",
         in_traits(X86, flush_all_effective=False),
@@ -440,4 +440,4 @@ BEHAVIOUR = (
     ),
 )
 
-DESCRIPTIONS = (*GEOMETRY, *ENTRIES, *PROTECTIONS, *BEHAVIOUR)
+DESCRIPTIONS = (*GEOMETRY, *ENTRIES, *PROTECTIONS, *BEHAVIOR)

@@ -6,7 +6,7 @@ import pytest
 
 from hvolab.arch import Architecture, PgprotRole
 from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
-from hvolab.conformance.check import Outcome, Verdict
+from hvolab.conformance.check import CheckOutcome, CheckStatus
 from hvolab.conformance.checks import CHECKS, scenario
 from hvolab.conformance.run import outcomes
 from tests.core.conformance.emulation_mutants import EMULATION, WALKED
@@ -20,14 +20,14 @@ MUTANTS = (*DESCRIPTIONS, *EMULATION)
 FAST = tuple(check for check in CHECKS if check not in tuple(scenario.checks))
 
 
-def failed(architecture: Architecture, *names: str) -> list[Outcome]:
+def failed(architecture: Architecture, *names: str) -> list[CheckOutcome]:
     """What fails, of the checks of these names or of all the fast ones; skips where one cannot be made here."""
     checks = tuple(check for check in CHECKS if check.name in names) if names else FAST
     made = list(outcomes(architecture, checks))
     for outcome in made if names else ():
         if outcome.capability in _OF_THIS_PLACE:
             pytest.skip(outcome.reason)
-    return [outcome for outcome in made if outcome.verdict is Verdict.FAILED]
+    return [outcome for outcome in made if outcome.verdict is CheckStatus.FAILED]
 
 
 def test_there_are_more_than_thirty_mutants_and_each_is_another() -> None:

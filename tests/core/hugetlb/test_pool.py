@@ -11,7 +11,7 @@ from hvolab.errors import UsageError
 from hvolab.hugetlb import EBUSY, Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
-from hvolab.machine.failure import FailCalls, FailFrom, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from tests.machines import GIB, MIB, Pools, pools
 
 _SMALL = MachineSpec(memory=512 * MIB)
@@ -23,7 +23,7 @@ def optimized(pool: Pool) -> int:
     return sum(pool.folio.flag(folio, bit) for folio in pool.live)
 
 
-def test_growing_optimises_every_folio_and_shrinking_gives_everything_back() -> None:
+def test_growing_optimizes_every_folio_and_shrinking_gives_everything_back() -> None:
     lab = pools(_SMALL)
     before = lab.frames.free_frames
     pool = lab.pools[0]
@@ -57,7 +57,7 @@ def test_struct_pages_of_a_folio_say_what_a_booted_kernel_s_say() -> None:
     assert third == [links, folio | 1, folio + 3 * 64 + 8, 0xDEAD000000000400, 0, 0, 0xFFFFFFFF, 0]
 
 
-def test_with_the_sysctl_off_nothing_is_optimised_and_optimised_folios_stay_so() -> None:
+def test_with_the_sysctl_off_nothing_is_optimized_and_optimized_folios_stay_so() -> None:
     lab = pools(_SMALL)
     lab.pools[0].set_max_huge_pages(2)
     lab.machine.optimize_enabled = False
@@ -79,7 +79,7 @@ def test_nodes_take_turns() -> None:
     assert not lab.findings()
 
 
-def test_a_movable_only_node_still_optimises_and_restores() -> None:
+def test_a_movable_only_node_still_optimizes_and_restores() -> None:
     """Vmemmap pages come from another node: the bug of v6.6 (__GFP_THISNODE) left such pools stuck."""
     lab = pools(MachineSpec(memory=GIB, nodes=2, movable_nodes=frozenset({1})))
     lab.pools[0].set_max_huge_pages(4)
@@ -109,7 +109,7 @@ def test_self_hosted_folios_stay_as_they_are() -> None:
     assert not lab.findings()
 
 
-def test_a_folio_handed_out_stays_optimised_and_comes_back() -> None:
+def test_a_folio_handed_out_stays_optimized_and_comes_back() -> None:
     lab = pools(_SMALL)
     pool = lab.pools[0]
     pool.set_max_huge_pages(2)
@@ -172,7 +172,7 @@ def test_a_pool_that_cannot_restore_keeps_its_folios_as_surplus_and_ends() -> No
     assert not lab.findings()
 
 
-def test_demoting_a_gigantic_folio_gives_optimised_small_ones() -> None:
+def test_demoting_a_gigantic_folio_gives_optimized_small_ones() -> None:
     lab = pools(_GIGANTIC)
     small, large = lab.pools
     large.set_max_huge_pages(1)
@@ -200,7 +200,7 @@ def test_demoting_without_memory_leaves_the_gigantic_folio() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_gigantic_boot_folios_initialise_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
+def test_gigantic_boot_folios_initialize_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
     lab = pools(_GIGANTIC)
     pool = lab.pools[1]
     reserved = [alloc_bootmem_huge_page(pool)]

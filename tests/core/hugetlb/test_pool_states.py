@@ -23,7 +23,7 @@ from hvolab.arch import Target
 from hvolab.hugetlb import Pool, demote_pool_huge_page
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
-from hvolab.machine.failure import Budget, FailFrom, FailurePolicy, NeverFail, Probability
+from hvolab.machine.frames.failure import Budget, FailFrom, FailurePolicy, NeverFail, Probability
 from hvolab.plugin import registry
 from tests.machines import GIB, MIB, Pools, pools
 

@@ -15,9 +15,9 @@ import pytest
 from hvolab.arch import EntryKind, PgprotRole
 from hvolab.hvo import ENOMEM, ENOTSUPP, Hvo
 from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
-from hvolab.machine.frame_source import Owner
-from hvolab.machine.gfp import GFP_HIGHUSER
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.frames.gfp import GFP_HIGHUSER
+from hvolab.machine.frames.source import Owner
 from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep, GracePeriod
 from hvolab_x86_64.description import X86_64
 from tests.folios import (
@@ -184,7 +184,7 @@ def _entries(world: World, folio: int) -> Iterable[int]:
         *((PUD, number, FailFrom, VmemmapBacking.BUDDY) for number in (1, 2, 3, 9)),
     ],
 )
-def test_an_optimise_succeeds_without_a_new_head_and_fails_without_a_table(
+def test_an_optimize_succeeds_without_a_new_head_and_fails_without_a_table(
     order: int, number: int, policy: Policy, backing: VmemmapBacking
 ) -> None:
     world = World(order, backing=backing)
@@ -258,14 +258,14 @@ def test_a_folio_whose_pmd_is_split_already_needs_only_its_head_and_not_even_tha
 
 
 @pytest.mark.parametrize("order", [PMD, PUD])
-def test_what_is_optimised_already_or_switched_off_asks_for_nothing(order: int) -> None:
+def test_what_is_optimized_already_or_switched_off_asks_for_nothing(order: int) -> None:
     world = World(order)
     (folio,) = world.folios
     world.machine.optimize_enabled = False
     world.fail(FailFrom(1))
     world.hvo.optimize_folio(world.h, folio)
     assert (world.optimized, world.frames.failure.calls) == ([], 0)
-    assert world.hvo.restore_folio(world.h, folio) == 0  # not optimised: nothing to do
+    assert world.hvo.restore_folio(world.h, folio) == 0  # not optimized: nothing to do
     world.check()
 
     world.machine.optimize_enabled = True
@@ -336,7 +336,7 @@ def test_a_folio_without_a_table_is_tried_again_when_the_batch_has_pages_to_give
 
 @EACH_BACKING
 @pytest.mark.parametrize(("number", "optimized"), [(1, 0), (2, 2), (3, 4), (4, 4), (6, 4)])
-def test_a_batch_without_memory_optimises_what_is_split_and_leaves_the_rest(
+def test_a_batch_without_memory_optimizes_what_is_split_and_leaves_the_rest(
     number: int, optimized: int, backing: VmemmapBacking
 ) -> None:
     world, batch = a_batch(backing)

@@ -1,4 +1,4 @@
-"""1 GiB folios: every single allocation of an optimise and of a restore is failed in turn."""
+"""1 GiB folios: every single allocation of an optimize and of a restore is failed in turn."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
-from hvolab.machine.failure import FailCalls, NeverFail
+from hvolab.machine.frames.failure import FailCalls, NeverFail
 from tests.machines import GIB, Pools, pools
 
 
 def gigantic(backing: VmemmapBacking) -> tuple[Pools, int]:
-    """A machine with one 1 GiB folio that is not optimised."""
+    """A machine with one 1 GiB folio that is not optimized."""
     lab = pools(MachineSpec(memory=3 * GIB, vmemmap=backing, deferred_struct_pages=True))
     lab.machine.optimize_enabled = False
     lab.pools[1].set_max_huge_pages(1)
@@ -24,7 +24,7 @@ def gigantic(backing: VmemmapBacking) -> tuple[Pools, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
-def test_an_optimise_fails_or_succeeds_whole_whichever_allocation_fails(backing: VmemmapBacking) -> None:
+def test_an_optimize_fails_or_succeeds_whole_whichever_allocation_fails(backing: VmemmapBacking) -> None:
     for call in range(1, 11):
         lab, folio = gigantic(backing)
         failure = FailCalls(frozenset({call}))

@@ -32,8 +32,8 @@ CONTINUES = ("/optimize-again", "/optimize-twice", "/restore-retry")
 
 
 def target_of(name: str) -> Target:
-    architecture, mode, generation = (TRACES | DEBIANS)[name]
-    return registry().architecture(architecture).select(mode, generation=generation)
+    architecture, mode, release = (TRACES | DEBIANS)[name]
+    return registry().architecture(architecture).select(mode, release=release)
 
 
 def prepare(

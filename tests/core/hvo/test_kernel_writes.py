@@ -85,7 +85,7 @@ def departures_of(name: str, cpu: CpuMaker | None = None) -> list[str]:
     departures = []
     lab, folios = begin(name, runs[0], meta, cpu)
     for run in runs:
-        if run["scenario"] != "restore":  # which goes on from the optimise before it
+        if run["scenario"] != "restore":  # which goes on from the optimize before it
             lab, folios = begin(name, run, meta, cpu)
         _, events = lab.call(_RUNS[run["scenario"]][0], folios, run["fail"])
         kernel = renamed(single_writes(run["log"]), pool)

@@ -45,7 +45,7 @@ def test_the_sysctl_decides_about_folios_to_come() -> None:
     assert not lab.findings()
 
 
-def test_without_an_optimisable_size_there_is_no_sysctl() -> None:
+def test_without_an_optimizable_size_there_is_no_sysctl() -> None:
     lab = pools(MachineSpec(memory=512 * MIB))
     sysctl = Sysctl(lab.machine, [Order(6)])
     assert not sysctl.registered

@@ -34,7 +34,7 @@ def a_machine(backing: VmemmapBacking = VmemmapBacking.BOOT, profile: str = "str
 
 @EACH_BACKING
 @pytest.mark.parametrize(("order", "pages"), [(ORDER, 8), (LARGE_ORDER, 32)])
-def test_a_folio_is_optimised_and_restored(backing: VmemmapBacking, order: int, pages: int) -> None:
+def test_a_folio_is_optimized_and_restored(backing: VmemmapBacking, order: int, pages: int) -> None:
     machine, h = a_machine(backing), Hstate(order)
     hvo, folio = Hvo(machine), new_folio(machine, order)
     before, boot = vmemmap_pages(machine, folio, order), machine.counters.total
@@ -48,16 +48,16 @@ def test_a_folio_is_optimised_and_restored(backing: VmemmapBacking, order: int, 
     shared = frames_of(machine, folio, order)
     assert np.unique(shared).size == 1
     assert shared[0] not in frames
-    optimised = vmemmap_pages(machine, folio, order)
-    assert (without_optimized_bit(machine, optimised[0]) == before[0]).all()
-    assert (optimised == optimised[0]).all()
+    optimized = vmemmap_pages(machine, folio, order)
+    assert (without_optimized_bit(machine, optimized[0]) == before[0]).all()
+    assert (optimized == optimized[0]).all()
     assert machine.counters.total == boot - (pages - 1) == backing_frames(machine).size
 
     assert hvo.restore_folio(h, folio) == 0
     after = vmemmap_pages(machine, folio, order)
     assert np.unique(frames_of(machine, folio, order)).size == pages
     assert (after[0] == before[0]).all()
-    assert (after[1:] == restored_tail(machine, optimised[0])).all()
+    assert (after[1:] == restored_tail(machine, optimized[0])).all()
     assert machine.counters.total == boot == backing_frames(machine).size
     assert machine.key == 0
 
@@ -75,7 +75,7 @@ def test_entries_are_stored_big_endian_where_tables_of_128_entries_say() -> None
         assert int.from_bytes(octets, "big") == step.raw == target.leaf("last", pfn, role)
 
 
-def test_a_split_fills_one_table_and_leaves_the_neighbours_where_they_were() -> None:
+def test_a_split_fills_one_table_and_leaves_the_neighbors_where_they_were() -> None:
     machine = a_machine()
     folio = new_folio(machine, ORDER)
     start = folio // (1 << 21) * (1 << 21)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.hvo import VmemmapPages
+from hvolab.hvo import VmemmapPageAllocator
 
 _runs = st.one_of(
     st.builds(lambda first, count: list(range(first, first + count)), st.integers(0, 50), st.integers(0, 12)),
@@ -24,7 +24,7 @@ _steps = st.lists(
 
 @given(_steps)
 def test_it_is_a_stack_however_its_pages_lie(steps: list[tuple[str, object]]) -> None:
-    pages, stack = VmemmapPages(), list[int]()
+    pages, stack = VmemmapPageAllocator(), list[int]()
     for step, value in steps:
         if step == "add":
             assert isinstance(value, int)
@@ -51,7 +51,7 @@ def test_it_is_a_stack_however_its_pages_lie(steps: list[tuple[str, object]]) ->
 
 @given(st.lists(st.one_of(st.integers(0, 60), _runs, st.none()), max_size=20))
 def test_in_the_form_of_6_1_it_is_a_queue(steps: list[int | list[int] | None]) -> None:
-    pages, queue = VmemmapPages(first_in_first_out=True), list[int]()
+    pages, queue = VmemmapPageAllocator(first_in_first_out=True), list[int]()
     for step in steps:
         if step is None:
             if queue:
@@ -67,7 +67,7 @@ def test_in_the_form_of_6_1_it_is_a_queue(steps: list[int | list[int] | None]) -
 
 
 def test_what_was_handed_in_may_change_afterwards() -> None:
-    pages, pfns = VmemmapPages(), np.array([5, 3, 4], dtype=np.int64)
+    pages, pfns = VmemmapPageAllocator(), np.array([5, 3, 4], dtype=np.int64)
     pages.add_run(pfns)
     pfns[:] = 0
     assert pages.pop_run(3).tolist() == [4, 3, 5]

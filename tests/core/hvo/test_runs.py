@@ -11,7 +11,7 @@ from hvolab.arch import Target
 from hvolab.hvo import Hvo
 from hvolab.hvo.runs import FolioRuns
 from hvolab.machine import MachineSpec, VmemmapBacking
-from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.plugin import registry
 from tests.machines import MIB, Pools, pools, x86_64
 
@@ -84,7 +84,7 @@ def test_a_run_is_cut_where_another_table_begins_and_where_a_folio_has_several()
     folios = [unit, unit + 0x8000, 3 * unit, unit + 0x10000]
 
     def cut(folios: list[int], span: int) -> list[list[int]]:
-        return list(runs.neighbours(np.array(folios, dtype=np.uint64), span))
+        return list(runs.neighbors(np.array(folios, dtype=np.uint64), span))
 
     assert cut(folios, 0x8000) == [folios[:2], folios[2:3], folios[3:]]
     assert cut([0, 8 * unit], 8 * unit) == [[0], [8 * unit]]

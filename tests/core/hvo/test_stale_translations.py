@@ -1,4 +1,4 @@
-"""Two CPUs: what one still reaches through a stale translation while the other optimises, and what it reaches after."""
+"""Two CPUs: what one still reaches through a stale translation while the other optimizes, and what it reaches after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OFFSET = 5 * PAGE + 56  # a word in the sixth page of the vmemmap, a tail
 
 
 class Pair:
-    """CPU 0 optimises a folio; CPU 1 stores to one of its tails when a test says so."""
+    """CPU 0 optimizes a folio; CPU 1 stores to one of its tails when a test says so."""
 
     def __init__(self, architecture: Architecture = X86_64) -> None:
         self.machine: Machine = build_machine(architecture.select(), MachineSpec(memory=256 << 20, cpus=2))

@@ -1,7 +1,7 @@
 """The order in which a running kernel stored entries, flushed, waited and counted, and that of the engine.
 
 tests/captures/x86_64-write-order.txt was seen at breakpoints in Debian's 6.12.107: two folios of 2 MiB in one PMD leaf
-of boot memory, optimised as a batch, restored, optimised again. It leaves out the stores that fill a new table, the
+of boot memory, optimized as a batch, restored, optimized again. It leaves out the stores that fill a new table, the
 static key, allocations and frees.
 """
 
@@ -16,7 +16,7 @@ import pytest
 
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.trace import AllFlushed, CounterChanged, EntriesStored, Event, GracePeriod, RangeFlushed
 from hvolab_x86_64.description import X86_64
 from tests.folios import Hstate, new_folio, new_list
@@ -155,7 +155,7 @@ def test_the_capture_is_read_whole(kernel: list[list[Entry | Step]]) -> None:
     assert counted == [(17, 21), (14, 4), (16, 21)]
 
 
-@pytest.mark.parametrize("phase", [0, 1, 2], ids=["optimise", "restore", "optimise again"])
+@pytest.mark.parametrize("phase", [0, 1, 2], ids=["optimize", "restore", "optimize again"])
 def test_steps_and_entries_are_the_kernel_s_up_to_a_renaming_of_frames(
     phase: int, kernel: list[list[Entry | Step]], engine: list[list[Entry | Step]]
 ) -> None:

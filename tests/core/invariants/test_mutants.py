@@ -10,11 +10,12 @@ import pytest
 
 from hvolab.arch import LiveEntryRule, PgprotRole, Target
 from hvolab.errors import KernelBug, OwnershipError
-from hvolab.hvo import Hvo, VmemmapPages
+from hvolab.hvo import Hvo, VmemmapPageAllocator
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.invariants import EndlessLoopError, Finding, Monitor, Rule
-from hvolab.machine import FrameAllocator, MachineSpec, VmemmapBacking, lists
-from hvolab.machine.failure import FailCalls, FailFrom
+from hvolab.machine import FrameAllocator, MachineSpec, VmemmapBacking
+from hvolab.machine.frames.failure import FailCalls, FailFrom
+from hvolab.machine.struct_pages import lists
 from tests import machines
 from tests.machines import GIB, MIB, Pools, x86_64
 
@@ -56,7 +57,7 @@ def test_the_right_engine_breaks_nothing() -> None:
     assert monitor.events > 100
 
 
-# 1: optimised if and only if remapped
+# 1: optimized if and only if remapped
 
 
 def test_writable_tails_break_rule_1() -> None:
@@ -90,7 +91,7 @@ def test_a_flag_cleared_too_early_breaks_rule_1() -> None:
 # 2: the static key
 
 
-def test_a_failed_optimise_that_keeps_the_key_breaks_rule_2(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_optimize_that_keeps_the_key_breaks_rule_2(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = pools(_SMALL)
     change = lab.machine.change_key
     monkeypatch.setattr(lab.machine, "change_key", lambda delta: change(max(delta, 0)))
@@ -141,7 +142,7 @@ def test_a_tail_that_keeps_its_frame_breaks_rule_4_and_is_freed_all_the_same() -
     lab = pools(_SMALL)
     grown(lab)
     remap, folio = lab.hvo.remap, next(lab.pools[0].free_folios())
-    pages = VmemmapPages()
+    pages = VmemmapPageAllocator()
     pages.add_run(lab.machine.tables.frames(folio, 1))
     remap.free_page_list(pages)
     findings = lab.findings()
@@ -179,13 +180,13 @@ def test_a_head_that_changes_while_it_is_restored_breaks_rule_5(monkeypatch: pyt
 
 
 class LateFlag(Hvo):
-    """Sets the optimised flag after the remap, as kernels before the batching series did."""
+    """Sets the optimized flag after the remap, as kernels before the batching series did."""
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
         if not optimized or self.machine.key < 0:
             super()._set_optimized(folio, optimized=optimized)
 
-    def _optimize(self, h: Any, folio: int, pages: VmemmapPages, flags: int) -> int:
+    def _optimize(self, h: Any, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
         result = super()._optimize(h, folio, pages, flags)
         super()._set_optimized(folio, optimized=not result)
         return result
@@ -271,7 +272,7 @@ def test_an_error_path_that_keeps_its_list_breaks_rule_10(monkeypatch: pytest.Mo
 class ForgetfulFlags(Hvo):
     """Waits for a grace period for each folio of a batch."""
 
-    def _optimize(self, h: Any, folio: int, pages: VmemmapPages, flags: int) -> int:
+    def _optimize(self, h: Any, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
         return super()._optimize(h, folio, pages, flags | 4)
 
 

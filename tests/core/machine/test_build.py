@@ -10,9 +10,9 @@ import pytest
 from hvolab.arch import EntryKind
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine import V6_12, Machine, MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.frame_source import Owner
-from hvolab.machine.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
-from hvolab.machine.zones import ZoneKind
+from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from hvolab.machine.frames.source import Owner
+from hvolab.machine.frames.zones import ZoneKind
 from hvolab_x86_64.description import X86_64
 from tests.folios import allocator, backing_frames
 from tests.made_up import MADE_UP

@@ -111,7 +111,7 @@ def test_zeroed_frames_are_zero_and_the_others_stay() -> None:
 
 
 @pytest.mark.parametrize("page_shift", [12, 14, 16])
-def test_released_frames_read_as_zeros_and_their_neighbours_stay(page_shift: int) -> None:
+def test_released_frames_read_as_zeros_and_their_neighbors_stay(page_shift: int) -> None:
     memory = PhysicalMemory(BASE, 64 << page_shift, page_shift=page_shift)
     memory.words[:] = 7
     first = BASE >> page_shift

@@ -1,4 +1,4 @@
-"""However a plugin is broken, it is named with the reason and the place, and its neighbour works."""
+"""However a plugin is broken, it is named with the reason and the place, and its neighbor works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hvolab_x86_64.description import X86_64
 def problem_of(site: Site, source: str, *, attribute: str = "") -> tuple[PluginProblem, str]:
     """Install this plugin beside a good one; what is said about it, and its file."""
     path = site.install("broken", source, attribute=attribute)
-    site.install("neighbour", copy_named("z80"))
+    site.install("neighbor", copy_named("z80"))
     loaded = site.load()
     assert list(loaded.architectures()) == ["z80"]
     [problem] = loaded.problems

@@ -42,9 +42,9 @@ def output_of(app: typer.Typer, *arguments: str) -> str:
 
 
 def reason_against(site: Site, app: typer.Typer, body: str) -> str:
-    """What is said of a plugin whose hook has this body; its neighbour's works, and nothing of its own stays."""
+    """What is said of a plugin whose hook has this body; its neighbor's works, and nothing of its own stays."""
     site.install("broken", HEAD + body)
-    site.install("neighbour", HEAD + GREET)
+    site.install("neighbor", HEAD + GREET)
     loaded = site.load()
     loaded.add_commands(app)
     assert output_of(app, "greet", "you") == "hello you\n"

@@ -72,11 +72,11 @@ def test_a_distribution_without_a_name_is_reported(site: Site) -> None:
 @pytest.mark.parametrize(("garbled", "name"), [((), "z80"), (("METADATA",), "(unnamed)")])
 def test_files_that_are_no_text_are_reported_and_stop_nothing(site: Site, garbled: tuple[str, ...], name: str) -> None:
     site.install("z80", copy_named("z80"))
-    site.install("neighbour", copy_named("alpha"))
+    site.install("neighbor", copy_named("alpha"))
     for file in ("entry_points.txt", *garbled):
         (site.folder / "z80-1.0.dist-info" / file).write_bytes(b"\xff\xfe")
     found, problems = installed_entry_points()
-    assert "neighbour" in {entry_point.name for entry_point in found}
+    assert "neighbor" in {entry_point.name for entry_point in found}
     [problem] = [problem for problem in problems if str(site.folder) in problem.reason]
     assert problem.plugin == name
     assert "UnicodeDecodeError" in problem.reason

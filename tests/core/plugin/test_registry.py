@@ -202,7 +202,7 @@ def make(machine: object, index: int) -> object:
     return (machine, index)
 
 
-def test_kinds_of_cpu_are_found_by_name_beside_the_modelled_one() -> None:
+def test_kinds_of_cpu_are_found_by_name_beside_the_modeled_one() -> None:
     loaded = PluginRegistry(strict=False)
     assert dict(loaded.cpus()) == {"model": None}
     loaded.register(Cpus({"wooden": make}), "carpenter")

@@ -40,7 +40,7 @@ def test_every_architecture_does_as_it_declares(target: Target) -> None:
     result = run_scenario(ScenarioSpec(target, memory=max(512 * MIB, 4 * level), hugepages={level: 2}))
     assert result.as_declared
     [pool] = result.pools
-    assert (pool.filled, pool.optimised, pool.left) == (2, 2, 0)
+    assert (pool.filled, pool.optimized, pool.left) == (2, 2, 0)
     assert result.frames_saved == pool.frames_saved == 2 * pool.sizes.saved_pages
     [stores] = result.stores
     assert (stores.faulted == stores.tried) is target.tails_fault
@@ -48,8 +48,8 @@ def test_every_architecture_does_as_it_declares(target: Target) -> None:
 
 def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
     result = run()
-    boot, optimised, restored = (stage.counts for stage in result.stages)
-    assert boot.memmap_total == restored.memmap_total == optimised.memmap_total + result.frames_saved
+    boot, optimized, restored = (stage.counts for stage in result.stages)
+    assert boot.memmap_total == restored.memmap_total == optimized.memmap_total + result.frames_saved
     assert boot.free_frames - restored.free_frames == result.fill.tables_made == 1
 
 
@@ -64,7 +64,7 @@ def test_pages_on_several_nodes_are_spread() -> None:
     result = run_scenario(ScenarioSpec(x86_64(), memory=GIB, nodes=2, hugepages={2 * MIB: 4}))
     assert result.as_declared
     assert result.pools[0].per_node == (2, 2)
-    assert result.pools[0].optimised == 4
+    assert result.pools[0].optimized == 4
 
 
 def test_with_hvo_out_of_memory_for_the_head_the_old_head_stays() -> None:

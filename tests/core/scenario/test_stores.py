@@ -12,8 +12,8 @@ from hvolab.scenario.stores import store_to_tails
 from tests.machines import GIB, MIB, Pools, pools, x86_64
 
 
-def optimised(target: Target, size: int) -> tuple[Pools, int]:
-    """A machine with one optimised folio of that size, and the VA of its head."""
+def optimized(target: Target, size: int) -> tuple[Pools, int]:
+    """A machine with one optimized folio of that size, and the VA of its head."""
     made = pools(MachineSpec(memory=256 * MIB if size < GIB else 4 * GIB), target)
     [pool] = [pool for pool in made.pools if pool.h.size == size]
     pool.set_max_huge_pages(1)
@@ -23,7 +23,7 @@ def optimised(target: Target, size: int) -> tuple[Pools, int]:
 
 
 def tried(size: int, target: Target | None = None) -> TailStores:
-    made, folio = optimised(target or x86_64(), size)
+    made, folio = optimized(target or x86_64(), size)
     return store_to_tails(made.machine, folio, size, size // 4096 * 64 // 4096)
 
 
@@ -43,7 +43,7 @@ def test_of_a_large_folio_some_tails_are_tried_from_the_first_to_the_last() -> N
 
 
 def test_a_store_that_lands_is_a_finding_and_leaves_no_trace() -> None:
-    made, folio = optimised(registry().architecture("riscv").select(), 2 * MIB)
+    made, folio = optimized(registry().architecture("riscv").select(), 2 * MIB)
     frame = made.machine.tables.frame_of(folio)
     assert frame is not None
     before = made.machine.memory.frame(frame).tobytes()

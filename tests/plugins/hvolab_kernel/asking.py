@@ -7,7 +7,7 @@ from hashlib import sha256
 from typer.testing import CliRunner, Result
 
 from hvolab.cli.app import build_app
-from hvolab_kernel.kernel import Kernel
+from hvolab_vmlinux.kernel import Kernel
 from tests.kernel_images import images_directory
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hvolab_kernel.kernel import Kernel
-from hvolab_kernel.opening import open_kernel
+from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.open import open_kernel
 from tests.kernel_images import command_for, images_directory
 
 #: Where images are that the caller gives by environment: files, or folders of nothing else, as PATH lists folders.

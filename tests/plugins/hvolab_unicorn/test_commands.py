@@ -1,4 +1,4 @@
-"""`--cpu emulated`: the same report as with modelled CPUs, and a clear answer to what there is not."""
+"""`--cpu emulated`: the same report as with modeled CPUs, and a clear answer to what there is not."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def invoke(*words: str) -> Result:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_run_on_emulated_cpus_is_reported_as_on_modelled_ones(architecture: str) -> None:
-    modelled = invoke("run", "--arch", architecture, *SMALL)
+def test_a_run_on_emulated_cpus_is_reported_as_on_modeled_ones(architecture: str) -> None:
+    modeled = invoke("run", "--arch", architecture, *SMALL)
     emulated = invoke("run", "--arch", architecture, *SMALL, "--cpu", "emulated")
-    assert (modelled.exit_code, emulated.exit_code) == (0, 0), emulated.output
-    assert json.loads(emulated.stdout) == json.loads(modelled.stdout)
+    assert (modeled.exit_code, emulated.exit_code) == (0, 0), emulated.output
+    assert json.loads(emulated.stdout) == json.loads(modeled.stdout)
 
 
 def test_a_replay_on_an_emulated_cpu_finds_no_difference() -> None:

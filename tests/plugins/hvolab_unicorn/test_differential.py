@@ -1,4 +1,4 @@
-"""The engine on emulated CPUs leaves, byte for byte, what it leaves on modelled ones, whatever fails."""
+"""The engine on emulated CPUs leaves, byte for byte, what it leaves on modeled ones, whatever fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking
-from hvolab.machine.failure import FailCalls, FailFrom, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, target_of, twins
 
 PROFILES = [(mode, "linux") for mode in MODES] + [(mode, "strict") for mode in MODES if "riscv" in mode]
@@ -22,7 +22,7 @@ FEW = ["x86_64-4-level", "arm64-4K-48bit", "arm64-16K-47bit", "arm64-64K-48bit",
 
 
 def memory_of(mode: str) -> int:
-    """Enough for a few huge pages of the smaller sizes that HVO can optimise."""
+    """Enough for a few huge pages of the smaller sizes that HVO can optimize."""
     return {12: 192, 14: 512, 16: 4096}[target_of(mode).mode.page_shift] * MIB
 
 
@@ -67,7 +67,7 @@ class Life:
 
 
 def lived(pair: Twins, *, listen: bool = False, **failing: Any) -> list[Any]:
-    """Live on both machines; what was seen on the modelled one, after the same was seen on the other."""
+    """Live on both machines; what was seen on the modeled one, after the same was seen on the other."""
     seen = []
     for machine in (pair.model, pair.emulated):
         life = Life(machine, listen=listen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.conformance.check import Check, Verdict, make
+from hvolab.conformance.check import Check, CheckStatus, make
 from hvolab.conformance.checks import effects
 from hvolab.conformance.subject import Subject
 from hvolab.plugin import registry
@@ -16,7 +16,7 @@ from tests.plugins.hvolab_unicorn.twins import MODES, lab, pages
 def test_sequences_do_what_they_say(mode: str, check: Check) -> None:
     architecture, _, name = mode.partition("-")
     outcome = make(check, Subject(registry().architecture(architecture), name))
-    assert outcome.verdict is Verdict.PASSED, outcome.reason
+    assert outcome.verdict is CheckStatus.PASSED, outcome.reason
 
 
 @pytest.mark.parametrize("mode", ["x86_64", "arm64", "riscv"])

@@ -1,4 +1,4 @@
-"""Every method of an emulated CPU does to memory what the modelled one does, tells the same events, gives the same."""
+"""Every method of an emulated CPU does to memory what the modeled one does, tells the same events, gives the same."""
 
 # ruff: noqa: ARG005 - every act takes the CPU, some pages and their size
 
@@ -12,7 +12,8 @@ import pytest
 
 from hvolab.arch import BARRIERS
 from hvolab.errors import UsageError
-from hvolab.machine import Cpu, MachineSpec, lists
+from hvolab.machine import Cpu, MachineSpec
+from hvolab.machine.struct_pages import lists
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, pages, target_of, twins
 
 Act = Callable[[Any, list[int], int], Any]
@@ -32,7 +33,7 @@ def chain(cpu: Cpu, p: list[int], size: int) -> list[int]:
     return found
 
 
-ACTS: dict[str, Act] = {
+HANDLERS: dict[str, Act] = {
     "load": lambda cpu, p, size: [cpu.load(p[0] + 1, 7), cpu.load(p[0] + size - 3, size + 9), cpu.load(p[1], 64)],
     "load more than a buffer": lambda cpu, p, size: cpu.load(p[0] + 3, size * 4 - 5),
     "store": lambda cpu, p, size: [
@@ -91,7 +92,7 @@ def pair(request: pytest.FixtureRequest) -> Twins:
     return twins(target_of(request.param), MachineSpec(memory=64 * MIB))
 
 
-@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+@pytest.mark.parametrize("act", HANDLERS.values(), ids=HANDLERS)
 def test_a_method_does_gives_and_tells_the_same(pair: Twins, act: Act) -> None:
     size = pair.model.target.mode.page_size
     told = []

@@ -102,7 +102,7 @@ def test_a_page_table_is_mapped_when_a_walk_needs_it(architecture: str, handler:
     machine.tables.map_leaf(
         va, (data - machine.virt(0)) >> 12, mode.last.name, PgprotRole.KERNEL, lambda _: table - machine.virt(0)
     )
-    present(machine, [last], there=False)  # so that it is no neighbour of what is mapped
+    present(machine, [last], there=False)  # so that it is no neighbor of what is mapped
     cpu.store_word(va + 8, 77)
     assert cpu.load_word(data + 8) == 77
     with pytest.raises(PageFault):

@@ -20,7 +20,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "LPA2 of 16K": ("arm64", {"mode": "16K-52bit"}, "no LPA2"),
     "a VA of 52 bits": ("arm64", {"mode": "64K-52bit"}, "no 52-bit VA"),
     "access flags set by walks": ("arm64", {"features": ("hafdbs",)}, "set no access flag"),
-    "HVO of 2026": ("arm64", {"generation": "mm-2026"}, "which mm-2026 needs"),
+    "HVO of 2026": ("arm64", {"release": "mm-2026"}, "which mm-2026 needs"),
     "Svnapot": ("riscv", {"features": ("svnapot",)}, "no Svnapot"),
     "Svpbmt": ("riscv", {"features": ("svpbmt",)}, "no Svpbmt"),
     "SME": ("x86_64", {"features": ("sme",)}, "knows no SME"),

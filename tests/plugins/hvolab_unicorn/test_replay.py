@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hvolab_unicorn import make_cpu
-from hvolab_vmcore.replay import replay
+from hvolab_vmcore.replay.replay import replay
 from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES, FOLDERS
 
 STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")

@@ -91,12 +91,12 @@ def test_a_chain_without_an_end_is_told_by_both_kinds_of_cpu(architecture: str, 
     with pytest.raises(GuestStuckError, match=r"load_chain follows a chain that comes back to VA 0x.*; where: .*=0x"):
         cpu.load_chain(nodes[0], 1)
     assert cpu.load_chain(nodes[0], nodes[-1]).tolist() == links[:-2]
-    modelled = build_machine(machine.target, MachineSpec(memory=64 * MIB))
-    there = pages(modelled, 16)
+    modeled = build_machine(machine.target, MachineSpec(memory=64 * MIB))
+    there = pages(modeled, 16)
     assert there[0] == nodes[0]
-    modelled.cpus[0].store_words(vas, np.array(links, dtype=np.uint64))
+    modeled.cpus[0].store_words(vas, np.array(links, dtype=np.uint64))
     with pytest.raises(HvolabError, match=r"a chain comes back to VA 0x.* and has no end"):
-        modelled.cpus[0].load_chain(nodes[0], 1)
+        modeled.cpus[0].load_chain(nodes[0], 1)
     assert works(cpu)
 
 

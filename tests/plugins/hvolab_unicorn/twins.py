@@ -1,4 +1,4 @@
-"""Machines that are built alike, one with modelled and one with emulated CPUs, and what tells them apart."""
+"""Machines that are built alike, one with modeled and one with emulated CPUs, and what tells them apart."""
 
 from __future__ import annotations
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hvolab_vmcore.elfcore import open_core
-from hvolab_vmcore.scan import Scan, scan
-from hvolab_vmcore.snapshot import open_snapshot
+from hvolab_vmcore.core.elfcore import open_core
+from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.scan.scan import Scan, scan
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 #: One folder for each captured kernel.
 FOLDERS = sorted(file.parent for file in CAPTURES.glob("*/capture.json"))
 X86_64 = CAPTURES / "x86_64-6.12-4level"
-BOOT, OPTIMISED_2M, OPTIMISED_1G, RESTORED = (
+BOOT, OPTIMizED_2M, OPTIMizED_1G, RESTORED = (
     X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 )
 #: The first 2 MiB page and the 1 GiB page of the captures, by PFN.

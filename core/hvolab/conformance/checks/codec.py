@@ -34,7 +34,7 @@ def _each_field(subject: Subject, target: Target, level: Level, form: EntryForm,
     for field in form.fields:
         for value in values_of(field):
             raw = base & ~field.mask | value << field.low
-            if entry_format.recognise(level.name, raw) is not form or entry_format.broken_rules(level.name, raw):
+            if entry_format.recognize(level.name, raw) is not form or entry_format.broken_rules(level.name, raw):
                 continue  # the value makes it another form, or breaks a rule: that is checked elsewhere
             decoded = entry_format.decode(level.name, raw, shift)
             read = dict(decoded.fields).get(field.name)
@@ -83,7 +83,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
             known = form.address_mask
             for field in form.fields:
                 known |= field.mask
-            match = data.draw(st.sampled_from(form.recognise))
+            match = data.draw(st.sampled_from(form.recognize))
             raw = noise & known & ~match.mask | match.value
         try:
             entry = entry_format.decode(name, raw, shift)
@@ -91,7 +91,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
             return
         if entry.kind is EntryKind.NONE:
             return
-        found = entry_format.recognise(name, raw)
+        found = entry_format.recognize(name, raw)
         assume(found is not None)
         assert found is not None  # noqa: S101 - for the type checker: it was assumed
         again = _encoded(target, level, found, entry.pfn or 0, entry.fields)

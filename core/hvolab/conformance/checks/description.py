@@ -12,7 +12,7 @@ checks = Checks()
 
 @checks.add(Scope.ARCHITECTURE)
 def the_description_is_sound(subject: Subject) -> None:
-    """Every mode, profile, generation and feature can be selected, and contradicts nothing."""
+    """Every mode, profile, release and feature can be selected, and contradicts nothing."""
     for offered in subjects(subject.architecture, Scope.TARGET):
         require(offered.target.mode.levels, "a mode without levels", where=offered)
     subject.architecture.check()
@@ -20,13 +20,13 @@ def the_description_is_sound(subject: Subject) -> None:
 
 @checks.add(Scope.ARCHITECTURE)
 def what_is_known_names_what_is_declared(subject: Subject) -> None:
-    """Examples and figures are about modes, levels, profiles, generations and features that there are."""
+    """Examples and figures are about modes, levels, profiles, releases and features that there are."""
     architecture = subject.architecture
     for known in architecture.examples:
         architecture.mode(known.mode).level(known.level)
         for title, chosen, offered in (
             ("profile", known.profile, architecture.profiles),
-            ("generation", known.generation, architecture.generations),
+            ("release", known.release, architecture.releases),
         ):
             require(chosen is None or chosen in offered, f"there is no {title} {chosen!r}", where=known)
     for figures in architecture.figures:
@@ -50,7 +50,7 @@ def the_kit_is_one_that_exists(subject: Subject) -> None:
 
 @checks.add(Scope.ARCHITECTURE)
 def every_feature_changes_something(subject: Subject) -> None:
-    """A feature that is declared changes bits, forms, sizes or behaviour."""
+    """A feature that is declared changes bits, forms, sizes or behavior."""
     for feature in subject.architecture.features:
         changes = (*feature.adds, *feature.forms, *feature.sets, *feature.clears, *feature.huge_page_levels)
         require(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.effects import Place, compare_effect, forgets, trials
+from hvolab.conformance.effects import TrialPages, compare_effect, forgets, trials
 from hvolab.conformance.effects.compare import Memory
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.worlds import emulated_cpu, small_spec
@@ -24,7 +24,7 @@ def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
     """
     machine = build_machine(subject.target, small_spec(subject.target))
     cpu, part = emulated_cpu(subject.architecture, machine)
-    place = Place.of(machine)
+    place = TrialPages.of(machine)
     for sequence in part.sequences:
         if sequence.step in _AROUND:
             continue
@@ -46,7 +46,7 @@ def every_flush_forgets_what_its_effect_says(subject: Subject) -> None:
     """After each flush, executed, the translations that it should forget are looked up again."""
     machine = build_machine(subject.target, small_spec(subject.target))
     cpu, part = emulated_cpu(subject.architecture, machine)
-    place = Place.of(machine)
+    place = TrialPages.of(machine)
     for sequence in part.sequences:
         if "tlb" not in sequence.effect:
             continue

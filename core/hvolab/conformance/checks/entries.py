@@ -110,12 +110,12 @@ def table_leaf_and_none_are_never_confused(subject: Subject) -> None:
 
 def _tell_apart(subject: Subject, entry_format: EntryFormat, level: Level) -> None:
     forms = [form for form in entry_format.forms if level.name in form.levels]
-    patterns = [*entry_format.valid_patterns(level.name), *(match for form in forms for match in form.recognise)]
+    patterns = [*entry_format.valid_patterns(level.name), *(match for form in forms for match in form.recognize)]
     deciding = 0
     for pattern in patterns:
         deciding |= pattern.mask
     for form in forms:
-        for match in form.recognise:
+        for match in form.recognize:
             address = _bits(match.mask & form.address_mask)
             require(
                 not address, f"address bits {in_words(address)} tell {_name(form, level)} from others", where=subject
@@ -156,11 +156,11 @@ def every_reserved_encoding_is_refused(subject: Subject) -> None:
         for raw in legal:
             for bit in _bits(form.reserved_mask(mode.format.entry_bits)):
                 wrong = raw | 1 << bit
-                if mode.format.recognise(level.name, wrong) is form:  # else the bit belongs to another form
+                if mode.format.recognize(level.name, wrong) is form:  # else the bit belongs to another form
                     require(_refused(subject, level, wrong), f"{wrong:#x}: bit {bit} is reserved", where=subject)
             for rule in form.rules:
                 wrong = raw & ~rule.broken_by.mask | rule.broken_by.value
-                if mode.format.recognise(level.name, wrong) is form:
+                if mode.format.recognize(level.name, wrong) is form:
                     require(_refused(subject, level, wrong), f"{wrong:#x} breaks: {rule.text}", where=subject)
 
 

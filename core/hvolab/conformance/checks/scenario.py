@@ -17,7 +17,7 @@ from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.worlds import World, memory_for
 from hvolab.hugetlb import Pool
 from hvolab.invariants import Finding, Monitor, check
-from hvolab.machine.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.scenario import ScenarioSpec, run_scenario
 
 checks = Checks()
@@ -40,7 +40,7 @@ def _sound(findings: Iterable[Finding], when: str, subject: Subject) -> None:
 
 @checks.add(Scope.DISTINCT, SOUND, SAVINGS, EFFECTIVE_FLUSH)
 def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
-    """Pools of every size are filled, optimised, stored to and drained: all invariants hold, and savings are right.
+    """Pools of every size are filled, optimized, stored to and drained: all invariants hold, and savings are right.
 
     Larger sizes than the smallest are tried once for each mode: another choice changes bits, which all sizes share.
     """
@@ -52,15 +52,15 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
         _sound((counted.finding for counted in result.findings), f"with pages of {size:#x} bytes", subject)
         (pool,) = result.pools
         require(
-            (pool.filled, pool.optimised, pool.left) == (pool.asked, pool.asked, 0),
-            f"of {pool.asked} pages of {size:#x} bytes {pool.filled} were there, {pool.optimised} optimised, "
+            (pool.filled, pool.optimized, pool.left) == (pool.asked, pool.asked, 0),
+            f"of {pool.asked} pages of {size:#x} bytes {pool.filled} were there, {pool.optimized} optimized, "
             f"and {pool.left} left at the end",
             where=subject,
         )
         expected = pool.asked * pool.sizes.saved_pages
-        boot, optimised, restored = (stage.counts for stage in result.stages)
+        boot, optimized, restored = (stage.counts for stage in result.stages)
         require(
-            result.frames_saved == expected == restored.memmap_total - optimised.memmap_total,
+            result.frames_saved == expected == restored.memmap_total - optimized.memmap_total,
             f"{result.frames_saved} frames were saved, not {expected}",
             where=subject,
         )
@@ -82,7 +82,7 @@ def hvo_holds_under_every_allocation_failure(subject: Subject) -> None:
 
 @checks.add(Scope.MODE, SOUND, SPANNING, EFFECTIVE_FLUSH)
 def hvo_rolls_back_where_a_folio_spans_tables(subject: Subject) -> None:
-    """Whichever allocation fails while a page of a larger size is optimised, all holds and it can be tried again."""
+    """Whichever allocation fails while a page of a larger size is optimized, all holds and it can be tried again."""
     _fail_each_of_growing(subject, spanning_sizes(subject.target)[0], 1, _once)
 
 
@@ -115,7 +115,7 @@ def _fail_each_of_draining(world: World, subject: Subject, size: int, policy: Po
     pool = world.pool(size)
     for number in range(1, _ENDLESS):
         pool.set_max_huge_pages(_FOLIOS)
-        optimised = [folio for folio in pool.live if world.hvo.folio_optimized(folio)]
+        optimized = [folio for folio in pool.live if world.hvo.folio_optimized(folio)]
         failing = policy(number)
         world.frames.failure = failing
         monitor = Monitor(world.machine)
@@ -125,7 +125,7 @@ def _fail_each_of_draining(world: World, subject: Subject, size: int, policy: Po
         when = f"allocation {number} of draining a pool of {size:#x} bytes failed ({policy.__name__.strip('_')})"
         _sound([*check(world.machine, world.pools), *monitor.findings], when, subject)
         if failing.calls < number:
-            require(len(optimised) == _FOLIOS, f"{len(optimised)} of {_FOLIOS} were optimised", where=subject)
+            require(len(optimized) == _FOLIOS, f"{len(optimized)} of {_FOLIOS} were optimized", where=subject)
             return
         _drained(pool)
         _sound(check(world.machine, world.pools), f"{when}, and memory came back", subject)

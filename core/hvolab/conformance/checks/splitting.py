@@ -57,25 +57,25 @@ def _size_mark(target: Target) -> int:
     entry_format = target.mode.format
     page_form = entry_format.form(target.mode.last.name, EntryKind.LEAF)
     page = 0
-    for match in page_form.recognise:
+    for match in page_form.recognize:
         page |= match.mask
     mark = 0
     for name in leaf_levels(target):
         leaf = entry_format.form(name, EntryKind.LEAF)
-        (table,) = entry_format.form(name, EntryKind.TABLE).recognise
+        (table,) = entry_format.form(name, EntryKind.TABLE).recognize
         # a field that a large leaf has in another place had to make room for the mark, and is a page's own there
         moved = 0
         for field in page_form.fields:
             if field.name in leaf.by_name and leaf.by_name[field.name].low != field.low:
                 moved |= field.mask
-        for match in leaf.recognise:
+        for match in leaf.recognize:
             mark |= match.value & ~table.value & ~page & ~moved
     return mark
 
 
 @checks.add(Scope.TARGET, SOUND)
 def no_entry_of_the_vmemmap_says_that_it_is_one_of_a_run(subject: Subject) -> None:
-    """Entries that HVO replaces one by one have no contiguous hint and no NAPOT: their neighbours are not theirs."""
+    """Entries that HVO replaces one by one have no contiguous hint and no NAPOT: their neighbors are not theirs."""
     target = subject.target
     for role, pgprot in target.pgprots:
         kept = [name for name, value in pgprot.fields if value and name in subject.architecture.run_fields]

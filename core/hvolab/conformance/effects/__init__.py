@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from hvolab.conformance.effects.compare import compare_effect, forgets
 from hvolab.conformance.effects.notation import State, carry_out
-from hvolab.conformance.effects.trials import Place, trials
+from hvolab.conformance.effects.trials import TrialPages, trials
 
-__all__ = ["Place", "State", "carry_out", "compare_effect", "forgets", "trials"]
+__all__ = ["State", "TrialPages", "carry_out", "compare_effect", "forgets", "trials"]

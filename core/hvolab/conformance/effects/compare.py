@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hvolab.arch import EmulationPart, InstructionSequence, PgprotRole
 from hvolab.conformance.effects.notation import State, carry_out
-from hvolab.conformance.effects.trials import Inputs, Place
+from hvolab.conformance.effects.trials import Inputs, TrialPages
 from hvolab.machine import Machine, StepCpu
 
 
@@ -96,7 +96,7 @@ def compare_effect(
     return memory.difference()
 
 
-def forgets(cpu: StepCpu, machine: Machine, sequence: InstructionSequence, place: Place) -> str:
+def forgets(cpu: StepCpu, machine: Machine, sequence: InstructionSequence, place: TrialPages) -> str:
     """Carry out a flush: what it should forget and does not, in words; empty where it forgets all that.
 
     Five pages of the kernel's image are mapped to one frame, loaded from, and mapped to another one.

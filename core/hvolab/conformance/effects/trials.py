@@ -9,7 +9,7 @@ import numpy as np
 
 from hvolab.errors import MachineError
 from hvolab.machine import Machine
-from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.frames.gfp import GFP_KERNEL
 
 #: An odd number: pages that are filled by its multiples have no two words alike.
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -19,7 +19,7 @@ Inputs = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Place:
+class TrialPages:
     """Pages to try steps on, in the direct map.
 
     machine         whose they are
@@ -33,7 +33,7 @@ class Place:
     d: int
 
     @classmethod
-    def of(cls, machine: Machine) -> Place:
+    def of(cls, machine: Machine) -> TrialPages:
         """Four pages that nobody has; raises MachineError where there are none."""
         first = machine.alloc_pages(GFP_KERNEL, _ORDER)
         if first is None:
@@ -61,7 +61,7 @@ class Place:
         return self.machine.memory.read_word(va - self.machine.virt(0))
 
 
-def trials(place: Place, step: str) -> list[Inputs]:
+def trials(place: TrialPages, step: str) -> list[Inputs]:
     """What the inputs of a step hold, one dictionary for each time that it is tried."""
     a, b, c, d = place.a, place.b, place.c, place.d
     there, size = place.word(b), place.machine.target.mode.page_size

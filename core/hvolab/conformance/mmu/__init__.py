@@ -6,7 +6,7 @@ an access through them, and what it reports, loads, stores and changes in the ta
 
 from __future__ import annotations
 
-from hvolab.conformance.mmu.compare import Comparison, Mismatch, compare_walks
-from hvolab.conformance.mmu.enumerate import Case, cases
+from hvolab.conformance.mmu.compare import AccessComparison, AccessMismatch, compare_walks
+from hvolab.conformance.mmu.enumerate import AccessCase, cases
 
-__all__ = ["Case", "Comparison", "Mismatch", "cases", "compare_walks"]
+__all__ = ["AccessCase", "AccessComparison", "AccessMismatch", "cases", "compare_walks"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hvolab.arch import Access, PageFault, WalkLimit
 from hvolab.arch.fields import FieldValues
-from hvolab.conformance.mmu.enumerate import ACCESSES, Case
+from hvolab.conformance.mmu.enumerate import ACCESSES, AccessCase
 from hvolab.conformance.mmu.lab import Lab
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Cpu, ModelCpu, PageTables
@@ -19,7 +19,7 @@ from hvolab.machine import Cpu, ModelCpu, PageTables
 _BEFORE, _STORED = 0x1122334455667788, 0x99AABBCCDDEEFF00
 
 
-class Outcome(NamedTuple):
+class AccessOutcome(NamedTuple):
     """What became of an access.
 
     syndrome  what was reported; empty: there was no fault
@@ -40,13 +40,13 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class AccessMismatch:
     """A case in which the CPU did otherwise than the description foretells, and than its declared limits do."""
 
-    case: Case
+    case: AccessCase
     access: Access
-    foretold: Outcome
-    seen: Outcome
+    foretold: AccessOutcome
+    seen: AccessOutcome
 
     def __str__(self) -> str:
         entries = ", ".join(f"{raw:#018x}" for raw in self.case.entries)
@@ -57,7 +57,7 @@ class Mismatch:
 
 
 @dataclass
-class Comparison:
+class AccessComparison:
     """What was compared.
 
     cases       accesses that were made
@@ -69,7 +69,7 @@ class Comparison:
     cases: int = 0
     faults: int = 0
     explained: Counter[str] = field(default_factory=Counter)
-    mismatches: list[Mismatch] = field(default_factory=list)
+    mismatches: list[AccessMismatch] = field(default_factory=list)
 
 
 class _Subject:
@@ -94,7 +94,7 @@ class _Subject:
         self._indices = [memory.offset(slot, 8) // 8 for slot in lab.slots]
         self._word = memory.offset(lab.pa, 8) // 8
 
-    def outcome(self, entries: Sequence[int], access: Access) -> Outcome:
+    def outcome(self, entries: Sequence[int], access: Access) -> AccessOutcome:
         """Make the access through these entries."""
         scalar, indices = self._scalar, self._indices
         for index, raw in zip(indices, entries, strict=True):
@@ -114,12 +114,12 @@ class _Subject:
             syndrome = (("absent", 1),)
         if cached:
             self._forget()
-        return Outcome(syndrome, loaded, scalar[self._word], tuple(scalar[index] for index in indices))
+        return AccessOutcome(syndrome, loaded, scalar[self._word], tuple(scalar[index] for index in indices))
 
 
 def compare_walks(
-    lab: Lab, cpu: Cpu, chosen: Iterable[Case], limits: Sequence[WalkLimit], accesses: Sequence[Access] = ACCESSES
-) -> Comparison:
+    lab: Lab, cpu: Cpu, chosen: Iterable[AccessCase], limits: Sequence[WalkLimit], accesses: Sequence[Access] = ACCESSES
+) -> AccessComparison:
     """Make each access of each case on ``cpu`` and on the model.
 
     limits  what the CPU is declared to do otherwise than the architecture
@@ -128,7 +128,7 @@ def compare_walks(
     start = lab.va & -page
     subject = _Subject(lab, cpu, lambda: cpu.flush_range(start, start + page))
     model, explanations = _model(lab, ()), _Explanations(lab, limits)
-    found = Comparison()
+    found = AccessComparison()
     for case in chosen:
         for access in accesses:
             found.cases += 1
@@ -138,7 +138,7 @@ def compare_walks(
             elif reason := explanations.reason(case, access, seen):
                 found.explained[reason] += 1
             else:
-                found.mismatches.append(Mismatch(case, access, foretold, seen))
+                found.mismatches.append(AccessMismatch(case, access, foretold, seen))
     return found
 
 
@@ -162,7 +162,7 @@ class _Explanations:
         if lab.target.mmu.dirty is not None:
             self._mask |= lab.target.mmu.dirty.mask
 
-    def reason(self, case: Case, access: Access, seen: Outcome) -> str:
+    def reason(self, case: AccessCase, access: Access, seen: AccessOutcome) -> str:
         """The reasons of the limits that explain the outcome; empty where none do."""
         key = (case.depth, access, case.raw & self._mask)
         known = self._known.get(key)
@@ -194,7 +194,7 @@ def _accessed_flags(lab: Lab) -> int:
     return mask
 
 
-def _alike(foretold: Outcome, seen: Outcome, flags: int = 0) -> bool:
+def _alike(foretold: AccessOutcome, seen: AccessOutcome, flags: int = 0) -> bool:
     """Whether a CPU did what was foretold; it may report more registers than the description has.
 
     flags  bits that it may have set in entries through which an access was refused

@@ -18,7 +18,7 @@ ACCESSES = (Access.READ, Access.WRITE, Access.EXECUTE, Access.ATOMIC)
 
 
 @dataclass(frozen=True)
-class Case:
+class AccessCase:
     """One combination of entries.
 
     depth    level at which ``raw`` stands, counted from the root
@@ -34,7 +34,7 @@ class Case:
         return self.entries[self.depth]
 
 
-def cases(lab: Lab, *, every_bit: bool = True) -> Iterator[Case]:
+def cases(lab: Lab, *, every_bit: bool = True) -> Iterator[AccessCase]:
     """Every combination for the lab's target: entries of every level varied, those above and below it as usual.
 
     every_bit  whether each bit that does not decide is tried as well, set by itself
@@ -54,7 +54,7 @@ def cases(lab: Lab, *, every_bit: bool = True) -> Iterator[Case]:
             kind = target.mode.format.classify(level.name, raw)
             for end in ends if kind is EntryKind.TABLE and not last else ends[:1]:
                 below = () if last else (*ways[depth + 1 :], end)
-                yield Case(depth, (*ways[:depth], raw, *below))
+                yield AccessCase(depth, (*ways[:depth], raw, *below))
 
 
 def _usual_leaves(lab: Lab) -> tuple[int, ...]:
@@ -117,7 +117,7 @@ def telling_mask(target: Target, level: str) -> int:
     patterns = list(target.mode.format.valid_patterns(level))
     for form in target.mode.format.forms:
         if level in form.levels:
-            patterns += form.recognise
+            patterns += form.recognize
     return _union(patterns)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hvolab.arch import EntryKind, Target
 from hvolab.errors import MachineError
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.machine.gfp import GFP_KERNEL
+from hvolab.machine.frames.gfp import GFP_KERNEL
 
 _MEMORY = 64 << 20
 _WORD_OFFSET = 0x128

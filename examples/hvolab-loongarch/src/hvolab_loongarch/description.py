@@ -29,7 +29,7 @@ from hvolab.arch import (
     values,
 )
 from hvolab_loongarch.entries import NO_EXEC, NO_READ, PA_BITS, D, entry_format
-from hvolab_loongarch.known import EXAMPLES, FIGURES
+from hvolab_loongarch.reference_values import EXAMPLES, FIGURES
 
 _BITS = "arch/loongarch/include/asm/pgtable-bits.h"
 _STRUCT_PAGE_SHIFT = 6

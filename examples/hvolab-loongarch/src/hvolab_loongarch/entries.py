@@ -75,6 +75,6 @@ def entry_format(tables: tuple[str, ...], page_shift: int, huge_shift: int) -> E
     return EntryFormat(
         valid=Match(V, V),
         # a pointer has no valid bit; where the kernel points to invalid_pte_table and its kin, hvolab has 0
-        valid_at=tuple((level, (pointer, *huge.recognise) if level in huge.levels else (pointer,)) for level in tables),
+        valid_at=tuple((level, (pointer, *huge.recognize) if level in huge.levels else (pointer,)) for level in tables),
         forms=(_table(tables, page_shift), huge, page),
     )

@@ -30,7 +30,7 @@ from hvolab.arch import (
     values,
 )
 from hvolab_s390x.entries import FORMAT, NOEXEC, PA_BITS, PAGE_SHIFT, PROTECT, REGION3_SHIFT, SEGMENT_SHIFT
-from hvolab_s390x.known import EXAMPLES, FIGURES
+from hvolab_s390x.reference_values import EXAMPLES, FIGURES
 
 _PGTABLE = "arch/s390/include/asm/pgtable.h"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hvolab.arch import EntryKind, Target, WalkLimit
-from hvolab.conformance.mmu import Comparison, cases, compare_walks
+from hvolab.conformance.mmu import AccessComparison, cases, compare_walks
 from hvolab.conformance.mmu.enumerate import ACCESSES
 from hvolab.conformance.mmu.lab import lay_out
 from hvolab.machine import ModelCpu, PageTables
@@ -27,7 +27,7 @@ def target_of(architecture: str, mode: str | None = None) -> Target:
     return registry().architecture(architecture).select(mode)
 
 
-def against(target: Target, other: Target, *limits: WalkLimit) -> Comparison:
+def against(target: Target, other: Target, *limits: WalkLimit) -> AccessComparison:
     """The model for ``target``, and a CPU that walks as ``other`` has it."""
     lab = lay_out(target)
     tables = PageTables(lab.machine.memory, other, lab.machine.tables.root)

@@ -1,0 +1,1 @@
+"""CPUs: the interface that all of HVO's accesses go through, and the modeled CPU with its TLB."""

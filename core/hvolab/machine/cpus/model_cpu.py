@@ -1,0 +1,347 @@
+"""A CPU in Python: translates through the machine's tables, with a TLB that fills lazily and keeps what it has."""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
+from hvolab.arch.target import Target
+from hvolab.errors import AbsentMemoryError, MachineError
+from hvolab.machine.cpus.model_runs import ModelRuns
+from hvolab.machine.cpus.permissions import WalkPermissions
+from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.tables import PageTables
+from hvolab.trace import Barrier, PageCopied, Stored, Trace
+
+_READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
+_WORD_SHIFT = 3
+
+#: What a TLB entry holds: PA of the first byte that it maps, and the accesses that it allows.
+Translation = tuple[int, int]
+
+
+class ModelCpu:
+    """One modeled CPU.
+
+    Every translation is kept until it is flushed, up to ``tlb_capacity`` for each size of leaf (``None``:
+    unlimited); then the oldest goes. A cached translation that does not allow an access is looked up again in
+    the tables before the access faults, as hardware and emulators do.
+    """
+
+    def __init__(
+        self, index: int, memory: PhysicalMemory, tables: PageTables, trace: Trace, *, tlb_capacity: int | None = None
+    ) -> None:
+        self.index = index
+        self.tlb_capacity = tlb_capacity
+        self._memory = memory
+        self._tables = tables
+        self._trace = trace
+        self._target: Target = tables.target
+        self._mmu = self._target.mmu
+        self._words = memory.scalar
+        self._base = memory.base
+        self._size = memory.size
+        self._octets = memory.octets.reshape(memory.frames, -1)
+        mode = self._target.mode
+        self._page_mask = mode.page_size - 1
+        self._page_shift = mode.page_shift
+        self._levels = mode.levels
+        leaves = [mode.format.leaf_form(level.name) for level in mode.levels]
+        self._leaf_forms = leaves
+        #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
+        self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
+            (level.shift, OrderedDict())
+            for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True)
+            if form
+        ]
+        by_shift = dict(self._tlb)
+        #: By depth: the form of a leaf, its shift, and the translations of that size.
+        self._leaves = [
+            (form, level.shift, by_shift.get(level.shift, OrderedDict()))
+            for level, form in zip(mode.levels, leaves, strict=True)
+        ]
+        self._pages = self._tlb[0][1]
+        #: The largest first: the direct map is where most stores go.
+        self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
+        self._verdicts = WalkPermissions(self._target)
+        self._runs = ModelRuns(memory, tables, self._all_allow, self.translate)
+
+    # translation
+
+    def translate(self, va: int, need: int) -> int:
+        """PA of ``va`` for an access that needs ``need`` (bits of Access); raises PageFault."""
+        hit = self._pages.get(va >> self._page_shift)
+        if hit is not None and hit[1] & need == need:
+            return hit[0] | va & self._page_mask
+        for shift, inside, cached in self._larger:
+            hit = cached.get(va >> shift)
+            if hit is not None and hit[1] & need == need:
+                return hit[0] | va & inside
+        return self._fill(va, need)
+
+    def _fill(self, va: int, need: int) -> int:
+        """Walk the tables for ``va``, keep the translation, give the PA; raises PageFault."""
+        tables: list[int] = []
+        try:
+            depth, index, raw = self._tables.descend(va, tables)
+        except AbsentMemoryError as error:
+            raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
+        verdict = self._verdicts.of(depth, raw, tables)
+        if self._mmu.table_accessed is not None:
+            self._mark_tables(va, tables, depth)
+        allowed = verdict.allowed
+        if verdict.dirty_faults or allowed & need != need:
+            kind = verdict.fault(need)
+            if kind is not None:
+                raise self._fault(kind, need, va, depth, raw)
+        if not verdict.settled:
+            raw, allowed = self._update_flags(need, index, raw, allowed)
+        form, shift, cached = self._leaves[depth]
+        assert form is not None  # noqa: S101 - the verdict would have told
+        start: int = form.get_address(raw)
+        if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
+            cached.popitem(last=False)
+        cached[va >> shift] = (start, allowed)
+        return start | va & (1 << shift) - 1
+
+    def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:
+        """Set the accessed flag of the table entries that a walk has used, up to one that has a reserved bit set."""
+        flag, entry_format = self._mmu.table_accessed, self._target.mode.format
+        assert flag is not None  # noqa: S101 - who calls has looked
+        if all(map(flag.accepts, tables)):
+            return
+        for level, entry, step in zip(self._levels[:depth], tables, self._tables.walk(va), strict=False):
+            if entry_format.broken_rules(level.name, entry):
+                return
+            self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
+
+    def _all_allow(self, depth: int, raws: npt.NDArray[np.uint64], tables: list[int], need: int) -> bool:
+        """Whether every one of ``raws``, found below ``tables``, allows ``need`` with no flag left to set."""
+        decided = raws & np.uint64(self._verdicts.deciding[depth])
+        alike = decided[0]
+        several = set(decided.tolist()) if (decided != alike).any() else {int(alike)}
+        for bits in several:
+            verdict = self._verdicts.of(depth, bits, tables)
+            if verdict.allowed & need != need or not verdict.settled:
+                return False
+        return True
+
+    def _update_flags(self, need: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
+        """Set the accessed and dirty flags that the walker sets; the entry and what it allows as they are then."""
+        mmu = self._mmu
+        if mmu.accessed is not None and mmu.accessed_by is UpdateRule.WALKER and not mmu.accessed.accepts(raw):
+            raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
+        if mmu.dirty is not None and mmu.dirty_by is not UpdateRule.NOBODY and not mmu.dirty.accepts(raw):
+            if need & _WRITE:
+                raw = self._words[index] = raw & ~mmu.dirty.mask | mmu.dirty.value
+            else:
+                allowed &= ~_WRITE  # a later store walks again, and sets the flag or faults
+        return raw, allowed
+
+    def _fault(self, kind: FaultKind, need: int, va: int, depth: int, raw: int) -> PageFault:
+        access = Access(need)
+        from_last = len(self._levels) - 1 - depth
+        syndrome = self._target.mmu.syndrome(kind, access, va, from_last)
+        return PageFault(Fault(kind, access, va, self._levels[depth].name, raw, self.index, syndrome))
+
+    # loads and stores
+
+    def _pieces(self, va: int, size: int, need: int) -> list[tuple[int, int]]:
+        """``[va, va + size)`` as pairs of PA and size, one for each page, every one translated first."""
+        pieces = []
+        while size:
+            part = min(size, self._page_mask + 1 - (va & self._page_mask))
+            pieces.append((self.translate(va, need), part))
+            va += part
+            size -= part
+        return pieces
+
+    def load(self, va: int, size: int) -> bytes:
+        """The bytes ``[va, va + size)``."""
+        return b"".join(self._memory.view(pa, part).tobytes() for pa, part in self._pieces(va, size, _READ))
+
+    def store(self, va: int, data: bytes) -> None:
+        """Store ``data`` at ``va``; nothing is stored where any page faults."""
+        done = 0
+        for pa, part in self._pieces(va, len(data), _WRITE):
+            self._memory.view(pa, part)[:] = np.frombuffer(data, np.uint8, part, done)
+            if self._trace.listeners:
+                self._trace.emit(Stored(self.index, va + done, pa, part))
+            done += part
+
+    def load_word(self, va: int) -> int:
+        """The eight bytes at ``va``."""
+        return self._words[self._word(va, _READ)]
+
+    def store_word(self, va: int, value: int) -> None:
+        """Store eight bytes at ``va``."""
+        index = self._word(va, _WRITE)
+        self._words[index] = value
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, self._base + (index << _WORD_SHIFT), 8))
+
+    def _word(self, va: int, need: int) -> int:
+        """Index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
+        hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less for the usual case
+        pa = hit[0] | va & self._page_mask if hit is not None and hit[1] & need == need else self.translate(va, need)
+        offset = pa - self._base
+        if not 0 <= offset < self._size or self._memory.present is not None:
+            self._memory.offset(pa, 8)
+        return offset >> _WORD_SHIFT
+
+    def load_words(self, vas: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """The eight bytes at each of ``vas``."""
+        words: npt.NDArray[np.uint64] = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+        return words
+
+    def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
+        """The links of a chain; raises MachineError for one that comes back to a link of its own."""
+        links = array("Q")  # half a million of ints would stay in the heap
+        link = self._words[self._word(va, _READ)]
+        passed, look_out_until = va, 1
+        while link != end:
+            if link == passed:
+                raise MachineError(f"a chain comes back to VA {passed:#x} and has no end")
+            links.append(link)
+            if len(links) == look_out_until:  # twice as long each time: longer than any circle in the end
+                passed, look_out_until = link, 2 * look_out_until
+            link = self._words[self._word(link, _READ)]
+        return np.array(links, dtype=np.uint64)
+
+    def store_words(self, vas: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
+        """Store eight bytes at each of ``vas``."""
+        offsets = self._runs.offsets(vas, _WRITE)
+        self._memory.words[offsets >> _WORD_SHIFT] = values
+        if self._trace.listeners:
+            for va, offset in zip(vas.tolist(), offsets.tolist(), strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + offset, 8))
+
+    def compare_and_swap(self, va: int, old: int, new: int) -> int:
+        """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
+        needs_write = self._target.traits.compare_and_swap_needs_write
+        found = self._words[self._word(va, _READ | _WRITE if needs_write else _READ)]
+        if found == old:
+            self.store_word(va, new)
+        return found
+
+    def fetch(self, va: int) -> None:
+        """Go to ``va`` to execute what stands there, and execute nothing."""
+        self._memory.offset(self.translate(va, _EXECUTE))
+
+    def copy_page(self, to_va: int, from_va: int) -> None:
+        """Copy one page."""
+        pages = self._memory.pages
+        source = self._row(from_va, _READ)
+        pages[self._row(to_va, _WRITE)] = pages[source]
+        if self._trace.listeners:
+            self._trace.emit(PageCopied(self.index, to_va, from_va))
+
+    def copy_pages(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64]) -> None:
+        """Copy one page for each pair of VAs."""
+        self._runs.copy_pages(self._runs.offsets(to_vas, _WRITE), self._runs.offsets(from_vas, _READ))
+        if self._trace.listeners:
+            for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
+                self._trace.emit(PageCopied(self.index, to_va, from_va))
+
+    def copy_runs(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64], size: int) -> None:
+        """Copy ``size`` bytes for each pair of VAs."""
+        to = self._runs.offsets(to_vas, _WRITE)
+        self._runs.copy_runs(to, self._runs.offsets(from_vas, _READ), size)
+        if self._trace.listeners:
+            for va, offset in zip(to_vas.tolist(), to.tolist(), strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + offset, size))
+
+    def copy(self, to_va: int, from_va: int, size: int) -> None:
+        """Copy ``size`` bytes within a page each."""
+        source = self._memory.view(self.translate(from_va, _READ), size)
+        pa = self.translate(to_va, _WRITE)
+        self._memory.view(pa, size)[:] = source
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, to_va, pa, size))
+
+    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
+        """Copy one page to each of several."""
+        pages = self._memory.pages
+        source = self._row(from_va, _READ)
+        pages[[self._row(va, _WRITE) for va in to_vas]] = pages[source]
+        if self._trace.listeners:
+            for va in to_vas:
+                self._trace.emit(PageCopied(self.index, va, from_va))
+
+    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
+        """Copy to the start of each page what stands at ``offset`` in it."""
+        rows = [self._row(va, _READ | _WRITE) for va in pages]
+        octets = self._octets
+        octets[rows, :size] = octets[rows, offset : offset + size]
+        if self._trace.listeners:
+            for va, row in zip(pages, rows, strict=True):
+                self._trace.emit(Stored(self.index, va, self._base + (row << self._page_shift), size))
+
+    def _row(self, va: int, need: int) -> int:
+        """Index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
+        pa = self.translate(va, need)
+        offset = pa - self._base
+        if not 0 <= offset < self._size or self._memory.present is not None:
+            self._memory.offset(pa, self._page_mask + 1)
+        return offset >> self._page_shift
+
+    # page tables
+
+    def write_entry(self, slot_va: int, raw: int) -> None:
+        """Store one page-table entry."""
+        self._words[self._word(slot_va, _WRITE)] = raw
+
+    def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
+        """Store a run of page-table entries."""
+        first = self._word(slot_va, _WRITE)
+        self._memory.words[first : first + raws.size] = raws
+
+    def write_entry_rows(self, slot_vas: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint64]) -> None:
+        """Store a run of entries at each of ``slot_vas``."""
+        self._runs.write_rows(self._runs.offsets(slot_vas, _WRITE), rows)
+
+    def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
+        """Replace an entry by compare-and-swap; give what was there."""
+        index = self._word(slot_va, _READ | _WRITE)
+        found = self._words[index]
+        if found == old:
+            self._words[index] = new
+        return found
+
+    # flushes and barriers
+
+    def flush_range(self, start: int, end: int) -> None:
+        """Forget the translations of ``[start, end)``."""
+        for shift, cached in self._tlb:
+            first, last = start >> shift, (end - 1) >> shift
+            if last - first < len(cached):
+                for page in range(first, last + 1):
+                    cached.pop(page, None)
+            else:
+                for page in [page for page in cached if first <= page <= last]:
+                    del cached[page]
+
+    def flush_all(self) -> None:
+        """Forget every translation."""
+        if self._target.traits.flush_all_effective:
+            for _, cached in self._tlb:
+                cached.clear()
+
+    def barrier(self, kind: str) -> None:
+        """Only told: the model carries out stores in program order."""
+        if self._trace.listeners:
+            self._trace.emit(Barrier(self.index, kind))
+
+    def cached_translations(self) -> npt.NDArray[np.uint64]:
+        """First VA, first PFN and number of pages of every cached translation, shape (n, 3)."""
+        rows = [
+            (page << shift, pa >> self._page_shift, 1 << (shift - self._page_shift))
+            for shift, cached in self._tlb
+            for page, (pa, _) in cached.items()
+        ]
+        return np.array(rows, dtype=np.uint64).reshape(-1, 3)

@@ -1,0 +1,1 @@
+"""Frames: the page allocator, zones, free lists, and allocations that fail on request."""

@@ -1,0 +1,104 @@
+"""The free frames of a whole machine: the free list of each zone, and which of them a request may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hvolab.machine.frames.free_list import FreeList
+from hvolab.machine.frames.gfp import GFP_PLACEMENT_BITS
+from hvolab.machine.frames.zones import ZoneKind, ZoneSpec, zonelist
+from hvolab.machine.intervals import Pfns, highest_fit, joined, lowest_fit
+
+if TYPE_CHECKING:
+    from hvolab.machine.frames.zone_map import ZoneMap
+
+
+class FreeMemory:
+    """The free lists of a machine's zones. Like them it trusts its caller about what is free."""
+
+    __slots__ = ("_lists", "_zone_map", "_zonelists")
+
+    def __init__(self, zone_map: ZoneMap) -> None:
+        self._zone_map = zone_map
+        self._lists = tuple(_all_free(zone) for zone in zone_map.zones)
+        self._zonelists: dict[tuple[int, int], tuple[FreeList, ...]] = {}
+
+    def zonelist(self, node: int, gfp: int) -> tuple[FreeList, ...]:
+        """The free lists that may serve a request, in the order in which they are tried."""
+        key = (node, gfp & GFP_PLACEMENT_BITS)
+        lists = self._zonelists.get(key)
+        if lists is None:
+            by_zone = dict(zip(self._zone_map.zones, self._lists, strict=True))
+            lists = tuple(by_zone[zone] for zone in zonelist(node, gfp, self._zone_map.zones))
+            self._zonelists[key] = lists
+        return lists
+
+    def list_at(self, pfn: int) -> FreeList:
+        """The free list to which a frame goes back."""
+        return self._lists[self._zone_map.index_of(pfn)]
+
+    @staticmethod
+    def available(lists: tuple[FreeList, ...], count: int) -> int:
+        """How many frames these lists have; counting ends when there are at least `count`."""
+        found = 0
+        for free in lists:
+            found += free.frames
+            if found >= count:
+                break
+        return found
+
+    @staticmethod
+    def take_run(lists: tuple[FreeList, ...], count: int) -> Pfns:
+        """Single frames from these lists, each used up before the next; at least `count` must be free."""
+        pieces: list[Pfns] = []
+        missing = count
+        for free in lists:
+            piece = free.take_run(min(missing, free.frames))
+            missing -= len(piece)
+            if not missing and not pieces:
+                return piece  # the usual case: one zone has them all
+            pieces.append(piece)
+            if not missing:
+                break
+        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+
+    def add_run(self, pfns: Pfns) -> None:
+        """Give back single frames, one after the other."""
+        for index, part in self._zone_map.grouped(pfns):
+            self._lists[index].add_run(part)
+
+    def remove(self, start: int, stop: int) -> None:
+        """Take out a range, which may cross zones."""
+        for index, first, last in self._zone_map.pieces(start, stop):
+            self._lists[index].remove(first, last)
+
+    def remove_frames(self, pfns: Pfns) -> None:
+        """Take out these frames, in any order."""
+        for index, part in self._zone_map.grouped(np.sort(pfns)):
+            self._lists[index].remove_frames(part)
+
+    def find(self, frames: int, align: int, node: int | None, *, from_top: bool) -> int | None:
+        """The lowest or highest PFN of an aligned free range, or None.
+
+        The range may cross zones; it is in ZONE_MOVABLE only if the other zones have none.
+        """
+        fit = highest_fit if from_top else lowest_fit
+        zones_with_lists = list(zip(self._zone_map.zones, self._lists, strict=True))
+        for highest in (ZoneKind.NORMAL, ZoneKind.MOVABLE):
+            extents = [
+                free.extents() for zone, free in zones_with_lists if zone.kind <= highest and node in (None, zone.node)
+            ]
+            if extents:
+                starts, stops = (np.concatenate(bounds) for bounds in zip(*extents, strict=True))
+                pfn = fit(*joined(starts, stops), frames, align)
+                if pfn is not None:
+                    return pfn
+        return None
+
+
+def _all_free(zone: ZoneSpec) -> FreeList:
+    starts = np.array([extent.start for extent in zone.extents], np.int64)
+    stops = np.array([extent.stop for extent in zone.extents], np.int64)
+    return FreeList(starts, stops)

@@ -1,0 +1,163 @@
+"""The state of every frame, one byte each, and the checks that nobody uses a frame against its owner.
+
+A fresh array of zeros costs only the pages of it that are touched, and zero means free: the table of a machine of 1 TiB
+costs nothing until its frames are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hvolab.errors import MachineError, OwnershipError
+from hvolab.machine.frames.source import Owner
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from hvolab.machine.frames.zone_map import ZoneMap
+    from hvolab.machine.intervals import Pfns
+
+# Plain ints, because every allocation compares them.
+FREE: Final = int(Owner.FREE)
+ALLOCATED: Final = int(Owner.ALLOCATED)  # by itself, an order-0 allocation
+RESERVED: Final = int(Owner.RESERVED)
+HEAD: Final = 3  # allocated, the first frame of a block
+TAIL: Final = 4  # allocated, a later frame of a block
+NOT_RAM: Final = 5  # never stored
+
+_OWNERS = np.array([Owner.FREE, Owner.ALLOCATED, Owner.RESERVED, Owner.ALLOCATED, Owner.ALLOCATED], np.uint8)
+_TOLD = {
+    FREE: "FREE",
+    ALLOCATED: "ALLOCATED (order 0)",
+    RESERVED: "RESERVED",
+    TAIL: "ALLOCATED (a later frame of a block)",
+    NOT_RAM: "nobody: it is not RAM",
+}
+_REMEDIES = {
+    FREE: "free a frame once, and use none that was not allocated",
+    ALLOCATED: "give an allocated frame back with free() or free_run(), with order 0",
+    RESERVED: "give a reserved frame back with release_reserved()",
+    HEAD: "free or split the block from its head, with its own order",
+    TAIL: "free the whole block from its head, or split() it first",
+    NOT_RAM: "use frames of the machine's zones only",
+}
+
+
+class FrameStates:
+    """Who owns which frame.
+
+    marks   uint8 by PFN: FREE, ALLOCATED, RESERVED, HEAD or TAIL; FREE where there is no memory
+    orders  the order of each allocated block by the PFN of its head, blocks of order 0 left out
+    """
+
+    __slots__ = ("_zone_map", "marks", "orders")
+
+    def __init__(self, zone_map: ZoneMap) -> None:
+        self._zone_map = zone_map
+        self.marks: npt.NDArray[np.uint8] = np.zeros(zone_map.limit, np.uint8)
+        self.orders: dict[int, int] = {}
+
+    def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
+        """The Owner of each frame, of the shape of `pfns`; AbsentMemoryError for one that is not memory."""
+        absent = self._zone_map.indices_of(pfns) < 0
+        if absent.any():
+            self._zone_map.zone_of(int(pfns[absent][0]))  # raises
+        owners: npt.NDArray[np.uint8] = _OWNERS[self.marks[pfns]]
+        return owners
+
+    def order_of(self, pfn: int) -> int | None:
+        """The order of the allocation that begins at this frame, or None if none does."""
+        mark = self.mark_of(pfn)
+        if mark == ALLOCATED:
+            return 0
+        return self.orders[pfn] if mark == HEAD else None
+
+    def mark_of(self, pfn: int) -> int:
+        """The mark of one frame, NOT_RAM where there is none."""
+        return int(self.marks[pfn]) if self._zone_map.contains(pfn) else NOT_RAM
+
+    def set_block(self, pfn: int, order: int) -> None:
+        """Mark a block as allocated."""
+        if not order:
+            self.marks[pfn] = ALLOCATED
+            return
+        self.marks[pfn + 1 : pfn + (1 << order)] = TAIL
+        self.marks[pfn] = HEAD
+        self.orders[pfn] = order
+
+    def set_blocks(self, heads: Pfns, order: int) -> None:
+        """Mark blocks of one order as allocated."""
+        if not order:
+            self.marks[heads] = ALLOCATED
+            return
+        self.marks[(heads[:, np.newaxis] + np.arange(1, 1 << order)).ravel()] = TAIL
+        self.marks[heads] = HEAD
+        self.orders.update(dict.fromkeys(heads.tolist(), order))
+
+    def clear_block(self, pfn: int, order: int, mark: int) -> None:
+        """Give each frame of an allocated block this mark."""
+        self.marks[pfn : pfn + (1 << order)] = mark
+        self.orders.pop(pfn, None)
+
+    def require_block(self, pfn: int, order: int, doing: str) -> None:
+        """OwnershipError unless an allocation of this order begins at this frame."""
+        found = self.order_of(pfn)
+        if found != order:
+            raise self.refusal(pfn, f"{doing} PFN {pfn:#x} with order {order} goes against its owner")
+
+    def require_each(self, pfns: Pfns, mark: int, doing: str) -> None:
+        """OwnershipError unless each frame has this mark and none is named twice."""
+        if not pfns.size:
+            return
+        # A negative PFN, read as unsigned, is a huge one. Only a search for free frames must look for holes as well,
+        # because where there is no memory the mark reads FREE.
+        if int(pfns.view(np.uint64).max()) >= self._zone_map.limit or mark == FREE:
+            self._refuse_first(pfns, self._zone_map.indices_of(pfns) < 0, doing)
+        self._refuse_first(pfns, self.marks[pfns] != mark, doing)
+        if pfns.size > 1:
+            self._refuse_first(pfns, self._named_again(pfns, mark), f"{doing} twice in one call")
+
+    def _refuse_first(self, pfns: Pfns, wrong: npt.NDArray[np.bool_], doing: str) -> None:
+        if wrong.any():
+            pfn = int(pfns[wrong][0])
+            raise self.refusal(pfn, f"{doing} PFN {pfn:#x} goes against its owner")
+
+    def _named_again(self, pfns: Pfns, mark: int) -> npt.NDArray[np.bool_]:
+        """Which of these frames, all of this mark, are named more than once, except perhaps at one place each.
+
+        Each frame's mark takes the position at which the frame is named, one byte of it at a time; of a frame named
+        twice one position stays, and it differs from the other in some byte. Sorting would take three times as long.
+        """
+        positions = np.arange(pfns.size, dtype=np.uint32)
+        again = np.zeros(pfns.size, np.bool_)
+        for shift in range(0, (pfns.size - 1).bit_length(), 8):
+            digits = (positions >> np.uint32(shift)).astype(np.uint8)
+            self.marks[pfns] = digits
+            again |= self.marks[pfns] != digits
+        self.marks[pfns] = mark
+        return again
+
+    def require_free_range(self, start: int, count: int) -> None:
+        """MachineError unless these frames are RAM and free."""
+        present = sum(stop - first for _, first, stop in self._zone_map.pieces(start, start + count))
+        if count < 1 or present < count or self.marks[start : start + count].any():
+            raise MachineError(
+                f"{count} frames from PFN {start:#x} are to be reserved, and not all are free",
+                where=f"PFN {start:#x} up to {start + count:#x}, of which {present} frames are RAM",
+                rule="boot reserves memory before anybody owns it",
+                remedy="reserve another range, or let reserve_any() find one",
+            )
+
+    def refusal(self, pfn: int, what: str) -> OwnershipError:
+        """The error to raise, with the owner that was found."""
+        found = self.mark_of(pfn)
+        owner = _TOLD.get(found) or f"ALLOCATED (head of a block of order {self.orders[pfn]})"
+        zone = "" if found == NOT_RAM else f", {self._zone_map.zone_of(pfn)}"
+        return OwnershipError(
+            what,
+            where=f"PFN {pfn:#x}, owner {owner}{zone}",
+            rule="every frame has exactly one owner",
+            remedy=_REMEDIES[found],
+        )

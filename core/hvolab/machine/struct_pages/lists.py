@@ -1,0 +1,107 @@
+"""The kernel's doubly linked lists: bytes in memory, reached through a CPU. Kernel: include/linux/list.h, v6.12."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.errors import KernelBug
+from hvolab.machine.cpus.cpu import Cpu
+
+_NEXT, _PREV = 0, 8
+#: Bytes of a list head.
+SIZE = 16
+#: What list_del() leaves in a node: LIST_POISON1 and LIST_POISON2 on 64-bit machines.
+POISON = (0xDEAD000000000100, 0xDEAD000000000122)
+
+
+def init(cpu: Cpu, head: int) -> None:
+    """Make ``head`` an empty list. Kernel: INIT_LIST_HEAD()."""
+    cpu.store_word(head + _NEXT, head)
+    cpu.store_word(head + _PREV, head)
+
+
+def empty(cpu: Cpu, head: int) -> bool:
+    """Whether the list has no node. Kernel: list_empty()."""
+    return cpu.load_word(head + _NEXT) == head
+
+
+def _insert(cpu: Cpu, node: int, before: int, after: int) -> None:
+    if cpu.load_word(after + _PREV) != before or cpu.load_word(before + _NEXT) != after:
+        raise KernelBug(f"list corruption before an insertion at VA {node:#x}", rule="__list_add_valid()")
+    cpu.store_word(after + _PREV, node)
+    cpu.store_word(node + _NEXT, after)
+    cpu.store_word(node + _PREV, before)
+    cpu.store_word(before + _NEXT, node)
+
+
+def add(cpu: Cpu, node: int, head: int) -> None:
+    """Put ``node`` first. Kernel: list_add()."""
+    _insert(cpu, node, head, cpu.load_word(head + _NEXT))
+
+
+def add_tail(cpu: Cpu, node: int, head: int) -> None:
+    """Put ``node`` last. Kernel: list_add_tail()."""
+    _insert(cpu, node, cpu.load_word(head + _PREV), head)
+
+
+def unlink(cpu: Cpu, node: int) -> None:
+    """Take ``node`` out, its own words untouched. Kernel: __list_del_entry()."""
+    after, before = cpu.load_word(node + _NEXT), cpu.load_word(node + _PREV)
+    if cpu.load_word(after + _PREV) != node or cpu.load_word(before + _NEXT) != node:
+        raise KernelBug(f"list corruption at VA {node:#x}", rule="__list_del_entry_valid()")
+    cpu.store_word(after + _PREV, before)
+    cpu.store_word(before + _NEXT, after)
+
+
+def delete(cpu: Cpu, node: int) -> None:
+    """Take ``node`` out and poison it. Kernel: list_del()."""
+    unlink(cpu, node)
+    cpu.store_word(node + _NEXT, POISON[0])
+    cpu.store_word(node + _PREV, POISON[1])
+
+
+def move(cpu: Cpu, node: int, head: int) -> None:
+    """Take ``node`` out of its list and put it first in another. Kernel: list_move()."""
+    unlink(cpu, node)
+    add(cpu, node, head)
+
+
+def move_run(cpu: Cpu, run: list[int], head: int) -> None:
+    """As :func:`move` for each node of ``run`` in turn; they must follow each other in their list."""
+    if len(run) == 1:
+        move(cpu, run[0], head)
+        return
+    before, after = cpu.load_word(run[0] + _PREV), cpu.load_word(run[-1] + _NEXT)
+    if cpu.load_word(before + _NEXT) != run[0] or cpu.load_word(after + _PREV) != run[-1]:
+        raise KernelBug(f"list corruption at VA {run[0]:#x}", rule="__list_del_entry_valid()")
+    cpu.store_word(after + _PREV, before)
+    cpu.store_word(before + _NEXT, after)
+    following = cpu.load_word(head + _NEXT)
+    links = np.array([head, *reversed(run), following], dtype=np.uint64)
+    cpu.store_words(links[1:-1] + np.uint64(_NEXT), links[2:])
+    cpu.store_words(links[1:-1] + np.uint64(_PREV), links[:-2])
+    cpu.store_word(head + _NEXT, run[-1])
+    cpu.store_word(following + _PREV, run[0])
+
+
+def nodes(cpu: Cpu, head: int) -> Iterator[int]:
+    """The nodes from first to last; the one given may be taken out meanwhile. Kernel: list_for_each_safe()."""
+    node = cpu.load_word(head + _NEXT)
+    while node != head:
+        following = cpu.load_word(node + _NEXT)
+        yield node
+        node = following
+
+
+def walk(cpu: Cpu, head: int) -> npt.NDArray[np.uint64]:
+    """The nodes from first to last, all at once. Kernel: list_for_each()."""
+    return cpu.load_chain(head + _NEXT, head)
+
+
+def splice_init(cpu: Cpu, source: int, head: int) -> None:
+    """Move every node of ``source`` to the front of ``head``. Kernel: list_splice_init()."""
+    for node in reversed(list(nodes(cpu, source))):
+        move(cpu, node, head)

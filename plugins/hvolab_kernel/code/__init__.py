@@ -1,0 +1,1 @@
+"""A kernel's code: instructions, data flow, calls, bug table, stubs."""

@@ -1,0 +1,186 @@
+"""What registers hold before each instruction of a function, as far as the code alone tells.
+
+Three things are followed through copies, from block to block: addresses (built of two instructions on arm64 and
+riscv), the pointers that the function was given, and numbers that are bits of a page-table entry, with what is
+combined with them. Where two ways into a block disagree, the register holds nothing that is known.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hvolab_kernel.code.instructions import Function, Instruction, Operand
+
+#: Calls of these leave every register as it was. Kernel: __fentry__ in arch/x86/kernel/ftrace_64.S, v6.12.
+_PRESERVING: Final = frozenset({"__fentry__", "_mcount", "mcount"})
+_COMBINING: Final = frozenset(
+    {"or", "orr", "and", "bic", "add", "c.or", "c.and", "c.add", "eor", "xor", "c.xor", "orn"}
+)
+_LOADS: Final = frozenset({"ld", "c.ld", "ldr", "ldur", "mov"})
+_MASK: Final = (1 << 64) - 1
+
+
+class ValueKind(enum.Enum):
+    """What kind of thing a register holds."""
+
+    NUMBER = "a number or an address"
+    GIVEN = "a pointer that the function was given"
+    ENTRY = "an entry"
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a register holds: a number; a parameter, by its name; or an entry, by the protection that is in it."""
+
+    what: ValueKind
+    number: int = 0
+    name: str = ""
+
+
+Registers = Mapping[str, Value]
+
+
+def registers_before(
+    function: Function,
+    given: Registers,
+    protections: Mapping[int, str],
+    callees: Mapping[int, str],
+) -> list[Registers]:
+    """What registers hold before each instruction.
+
+    given        what the function's arguments hold when it is called
+    protections  numbers that are the bits of an entry, and the protection's name
+    callees      names of the functions that are called, by VA
+    """
+    instructions = function.instructions
+    position = {one.va: index for index, one in enumerate(instructions)}
+    before: list[dict[str, Value] | None] = [None] * len(instructions)
+    if not instructions:
+        return []
+    before[0] = dict(given)
+    waiting = [0]
+    while waiting:
+        index = waiting.pop()
+        held = before[index]
+        one = instructions[index]
+        after = _after(one, dict(held or {}), function, protections, callees)
+        following = [] if one.mnemonic in function.dialect.ends else [index + 1]
+        if one.target in position and one.mnemonic not in function.dialect.calls:
+            following.append(position[one.target])
+        for other in following:
+            if other >= len(instructions):
+                continue
+            known = before[other]
+            merged = after if known is None else _merged(known, after)
+            if known is None or merged != known:
+                before[other] = dict(merged)
+                waiting.append(other)
+    return [held or {} for held in before]
+
+
+def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
+    both = {}
+    for register in one.keys() & other.keys():
+        first, second = one[register], other[register]
+        if first == second:
+            both[register] = first
+        elif first.what is second.what is ValueKind.ENTRY:
+            names = sorted({*first.name.split(" or "), *second.name.split(" or ")})
+            both[register] = Value(ValueKind.ENTRY, 0, " or ".join(names))
+    return both
+
+
+def _after(
+    one: Instruction,
+    held: dict[str, Value],
+    function: Function,
+    protections: Mapping[int, str],
+    callees: Mapping[int, str],
+) -> dict[str, Value]:
+    """What registers hold behind an instruction."""
+    dialect = function.dialect
+    if one.mnemonic in dialect.calls:
+        if one.target is None or callees.get(one.target) not in _PRESERVING:
+            for register in (*dialect.arguments, *dialect.scratch):
+                held.pop(register, None)
+        return held
+    result = _result(one, held, dialect.moves)
+    slot = _slot(one, dialect.stack)
+    if slot is not None and one.mnemonic in _LOADS and not one.operands[0].memory:
+        result = held.get(slot)
+    elif slot is not None and one.mnemonic in dialect.stores:
+        stored = _stored(one, held)
+        held.pop(slot, None)
+        return held | {slot: stored} if stored is not None else held
+    for register in one.written:
+        held.pop(register, None)
+        if register in dialect.stack:
+            held = {place: value for place, value in held.items() if not place.startswith(f"[{register}")}
+    if result is not None and one.operands and one.operands[0].register and not one.operands[0].memory:
+        if result.what is ValueKind.NUMBER and result.number in protections:
+            result = Value(ValueKind.ENTRY, result.number, protections[result.number])
+        held[one.operands[0].register] = result
+    return held
+
+
+def _slot(one: Instruction, stack: tuple[str, ...]) -> str | None:
+    """The stack slot of eight bytes that is one operand of two, by register and displacement."""
+    place = next((operand for operand in one.operands if operand.memory), None)
+    if (
+        place is None
+        or len(one.operands) != 2
+        or place.register not in stack
+        or place.index
+        or place.size not in {0, 8}
+    ):
+        return None
+    return f"[{place.register}{place.number:+#x}]"
+
+
+def _stored(one: Instruction, held: Registers) -> Value | None:
+    value = next((operand for operand in one.operands if not operand.memory), None)
+    return None if value is None else _held(value, held)
+
+
+def _result(one: Instruction, held: Registers, moves: frozenset[str]) -> Value | None:
+    """What an instruction puts into its first operand, if that is known."""
+    operands = one.operands
+    if len(operands) == 2 and one.mnemonic in moves:
+        return _held(operands[1], held)
+    return _built(one, held) or (_combined(operands, held) if one.mnemonic in _COMBINING else None)
+
+
+def _built(one: Instruction, held: Registers) -> Value | None:
+    """A number or an address that is built of parts."""
+    operands, plain = one.operands, one.mnemonic.removeprefix("c.")
+    if plain in {"adrp", "adr", "auipc"} and len(operands) == 2:
+        return Value(ValueKind.NUMBER, operands[1].number & _MASK)
+    if plain == "lea" and not operands[1].register and not operands[1].index:
+        return Value(ValueKind.NUMBER, operands[1].number & _MASK)
+    if plain == "movk" and len(operands) == 2:
+        base = held.get(operands[0].register)
+        if base is not None and base.what is ValueKind.NUMBER:
+            return Value(ValueKind.NUMBER, base.number & ~(0xFFFF << operands[1].size) | operands[1].number)
+    elif plain in {"add", "addi"} and len(operands) == 3 and not operands[2].register:
+        base = Value(ValueKind.NUMBER) if operands[1].register == "zero" else held.get(operands[1].register)
+        if base is not None and base.what is ValueKind.NUMBER:
+            return Value(ValueKind.NUMBER, (base.number + operands[2].number) & _MASK)
+        return base if operands[2].number == 0 else None
+    return None
+
+
+def _combined(operands: tuple[Operand, ...], held: Registers) -> Value | None:
+    """An entry, where one of the operands is one."""
+    values = (_held(operand, held) for operand in operands)
+    return next((value for value in values if value is not None and value.what is ValueKind.ENTRY), None)
+
+
+def _held(operand: Operand, held: Registers) -> Value | None:
+    if operand.memory:
+        return None
+    if operand.register:
+        return held.get(operand.register)
+    return Value(ValueKind.NUMBER, operand.number & _MASK)

@@ -1,0 +1,108 @@
+"""What the disassembler's view of each architecture is, for finding out what an instruction refers to and stores."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from hvolab_vmlinux.errors import KernelImageError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How code of one ELF machine reads.
+
+    disassembler  (capstone architecture, capstone modes), by the names of capstone's constants
+    arguments     registers of a function's arguments, in order; callees may change these and `scratch`
+    scratch       other registers that callees may change
+    stack         registers that point at the stack
+    moves         mnemonics that copy their second operand, a register or a number
+    stores        mnemonics of plain stores of eight bytes, and where their value stands among the operands
+    exchanges     mnemonics of compare-and-swap and exchange
+    calls         mnemonics of calls
+    publishing    instructions that follow a store of an entry and nothing else, so that the walker sees it
+    ends          mnemonics behind which the next instruction is not reached; behind a WARN it is
+    """
+
+    disassembler: tuple[str, tuple[str, ...]]
+    arguments: tuple[str, ...]
+    scratch: tuple[str, ...]
+    stack: tuple[str, ...]
+    moves: frozenset[str]
+    stores: frozenset[str]
+    exchanges: frozenset[str]
+    calls: frozenset[str]
+    publishing: tuple[str, ...]
+    ends: frozenset[str]
+
+
+DIALECTS: Final = {
+    "EM_X86_64": Dialect(
+        ("CS_ARCH_X86", ("CS_MODE_64",)),
+        ("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
+        ("rax", "r10", "r11"),
+        ("rsp",),
+        frozenset({"mov", "movabs"}),
+        frozenset({"mov"}),
+        frozenset({"xchg", "cmpxchg", "lock cmpxchg"}),
+        frozenset({"call"}),
+        (),
+        frozenset({"jmp", "ret", "int3"}),
+    ),
+    "EM_AARCH64": Dialect(
+        ("CS_ARCH_ARM64", ("CS_MODE_ARM",)),
+        tuple(f"x{number}" for number in range(8)),
+        tuple(f"x{number}" for number in (*range(8, 19), 30)),
+        ("sp", "x29"),
+        frozenset({"mov"}),
+        frozenset({"str", "stlr", "stur"}),
+        frozenset({"cas", "casa", "casl", "casal", "swp", "swpa", "swpl", "swpal"}),
+        frozenset({"bl", "blr"}),
+        ("dsb ishst", "isb"),  # Kernel: __set_pte() in arch/arm64/include/asm/pgtable.h, v6.12.
+        frozenset({"b", "br", "ret"}),
+    ),
+    "EM_RISCV": Dialect(
+        ("CS_ARCH_RISCV", ("CS_MODE_RISCV64", "CS_MODE_RISCVC")),
+        tuple(f"a{number}" for number in range(8)),
+        (*(f"t{number}" for number in range(7)), "ra"),
+        ("sp", "s0"),
+        frozenset({"mv", "c.mv", "li", "c.li"}),
+        frozenset({"sd", "c.sd"}),
+        frozenset({"amoswap.d", "amoswap.d.aq", "amoswap.d.rl", "amoswap.d.aqrl", "sc.d", "sc.d.rl"}),
+        frozenset({"jal", "jalr", "c.jal", "c.jalr"}),
+        (),
+        frozenset({"j", "c.j", "jr", "c.jr", "ret"}),
+    ),
+}
+
+_X86_WIDE: Final = re.compile(r"e?(ax|bx|cx|dx|si|di|bp|sp)$")
+_X86_NUMBERED: Final = re.compile(r"(r\d+)[dwb]$")
+_ARM64_ALIASES: Final = {"fp": "x29", "lr": "x30", "wzr": "xzr"}
+
+
+def dialect_of(machine: str) -> Dialect:
+    """The dialect of an ELF machine; KernelImageError where there is none."""
+    try:
+        return DIALECTS[machine]
+    except KeyError as error:
+        raise KernelImageError(
+            f"code of {machine} cannot be disassembled", rule=f"hvolab knows {', '.join(DIALECTS)}"
+        ) from error
+
+
+def whole(register: str) -> str:
+    """The full register that a name is a part of: ``rax`` for ``eax``, ``x3`` for ``w3``."""
+    if register in _ARM64_ALIASES:
+        return _ARM64_ALIASES[register]
+    if register[:1] == "w" and register[1:].isdecimal():
+        return f"x{register[1:]}"
+    found = _X86_WIDE.match(register)
+    if found:
+        return f"r{found[1]}"
+    found = _X86_NUMBERED.match(register)
+    if found:
+        return found[1]
+    if len(register) == 2 and register[1] in "lh" and register[0] in "abcd":
+        return f"r{register[0]}x"
+    return {"sil": "rsi", "dil": "rdi", "bpl": "rbp", "spl": "rsp"}.get(register, register)

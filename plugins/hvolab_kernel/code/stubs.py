@@ -1,0 +1,191 @@
+"""The kernel functions outside HVO that the machine answers for, when a kernel's own code runs on it.
+
+One table says which they are, what each is given, and what it does. A kernel has those of them that its symbols name:
+which kernel calls which is found in the image, never by version. Where the image has BTF, what it declares of a
+function is held against the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hvolab.errors import HvolabError
+from hvolab_kernel.code.listing import callees
+from hvolab_kernel.identify.features import hvo_functions
+from hvolab_vmlinux.errors import TypeInfoError
+from hvolab_vmlinux.kernel import Kernel
+
+#: Bytes of a register.
+_REGISTER: Final = 8
+
+
+class StubAction(enum.Enum):
+    """What a stand-in does. The value is what a reader is told."""
+
+    ALLOCATE = "allocates a block: its struct page, or null"
+    ALLOCATE_ADDRESS = "allocates a block: its VA, or 0"
+    ALLOCATE_ZEROED = "allocates a zeroed frame: its VA, or 0"
+    FREE = "gives a block back"
+    FREE_ADDRESS = "gives a block back, by its VA"
+    FREE_TABLE = "gives the frame of a page table back"
+    FREE_BOOT = "gives a frame of boot's back"
+    SPLIT = "makes single frames of a block"
+    COUNT_MANAGED = "is noted: the machine does not count these"
+    GRACE_PERIOD = "waits for a grace period"
+    KEY_UP = "raises the static key"
+    KEY_DOWN = "lowers the static key"
+    FLUSH_RANGE = "flushes a range of VAs on every CPU"
+    FLUSH_ALL = "flushes everything on every CPU"
+    FLUSH_PAGE_BEGUN = "flushes a page on every CPU, which a barrier completes"
+    FLUSH_ALL_BEGUN = "flushes everything on every CPU, which a barrier completes"
+    FLUSHES_DONE = "completes the flushes before it"
+    KEY_STORED = "changes the static key, where it stores there"
+    COUNT_MEMMAP = "adds to nr_memmap_pages"
+    COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
+    COUNT_OTHER = "is noted: the machine does not count this"
+    NOTHING = "does nothing"
+    REPORT = "is reported: all is not well"
+    STOP = "cannot be answered: the call is stopped"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument: its name, its bytes, and whether it has a sign. What is above its bytes in a register is noise."""
+
+    name: str
+    size: int = 8
+    signed: bool = False
+
+    @property
+    def form(self) -> str:
+        """How the eight bytes of a register that holds it are to be taken, in the notation of `struct`."""
+        letter = {4: "I", 8: "Q"}[self.size]
+        return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
+
+    def value(self, register: int) -> int:
+        """What a register means whose bytes were taken so."""
+        return register
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A function that the machine answers for: its name, what it does, and those of its arguments that count."""
+
+    function: str
+    answer: StubAction
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlacedStub:
+    """A stand-in in one kernel: the VA of the function that it stands in for, and its prototype if BTF has it."""
+
+    stand_in: Stub
+    va: int
+    prototype: str
+
+
+_GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
+_PAGE, _ADDRESS = Argument("page"), Argument("address")
+_DELTA, _COUNT = Argument("delta", signed=True), Argument("count", signed=True)
+_ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
+
+#: Names differ between kernels: `_noprof` since memory allocation profiling (6.10), `_frozen` since 6.14.
+STAND_INS: Final = (
+    *(
+        Stub(name, StubAction.ALLOCATE, (_GFP, _ORDER))
+        for name in ("alloc_pages", "alloc_pages_noprof", "alloc_frozen_pages_noprof")
+    ),
+    *(
+        Stub(name, StubAction.ALLOCATE, (_GFP, _ORDER, _NODE))
+        for name in ("__alloc_pages", "__alloc_pages_noprof", "__alloc_frozen_pages_noprof")
+    ),
+    Stub("__get_free_pages", StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
+    Stub("get_free_pages_noprof", StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
+    Stub("get_zeroed_page", StubAction.ALLOCATE_ZEROED, (_GFP,)),
+    Stub("get_zeroed_page_noprof", StubAction.ALLOCATE_ZEROED, (_GFP,)),
+    Stub("__free_pages", StubAction.FREE, (_PAGE, _ORDER)),
+    Stub("free_pages", StubAction.FREE_ADDRESS, (_ADDRESS, _ORDER)),
+    Stub("pagetable_free_kernel", StubAction.FREE_TABLE, (_PAGE,)),
+    Stub("free_reserved_page", StubAction.FREE_BOOT, (_PAGE,)),
+    Stub("put_page_bootmem", StubAction.FREE_BOOT, (_PAGE,)),
+    Stub("adjust_managed_page_count", StubAction.COUNT_MANAGED, (_PAGE, _COUNT)),
+    Stub("split_page", StubAction.SPLIT, (_PAGE, _ORDER)),
+    Stub("synchronize_rcu", StubAction.GRACE_PERIOD),
+    Stub("static_key_slow_inc", StubAction.KEY_UP, (Argument("key"),)),
+    Stub("static_key_slow_dec", StubAction.KEY_DOWN, (Argument("key"),)),
+    Stub("flush_tlb_kernel_range", StubAction.FLUSH_RANGE, (Argument("start"), Argument("end"))),
+    Stub("flush_tlb_all", StubAction.FLUSH_ALL),
+    Stub("memmap_pages_add", StubAction.COUNT_MEMMAP, (_DELTA,)),
+    Stub("memmap_boot_pages_add", StubAction.COUNT_BOOT_MEMMAP, (_DELTA,)),
+    Stub("lruvec_stat_mod_folio", StubAction.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE)),
+    Stub("__mod_lruvec_page_state", StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE)),
+    Stub("mod_node_page_state", StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA)),
+    Stub("__cond_resched", StubAction.NOTHING),
+    Stub("__SCT__cond_resched", StubAction.NOTHING),
+    Stub("__SCT__might_resched", StubAction.NOTHING),
+    Stub("kmemleak_free_part_phys", StubAction.NOTHING, (Argument("pa"), Argument("size"))),
+    Stub("kmemleak_not_leak", StubAction.NOTHING, (Argument("pointer"),)),
+    Stub("_printk", StubAction.REPORT, (Argument("format"),)),
+    Stub("__warn_printk", StubAction.REPORT, (Argument("format"),)),
+    *(
+        Stub(name, StubAction.STOP)
+        for name in (
+            *("__stack_chk_fail", "panic", "schedule", "schedule_timeout"),
+            *("rwsem_down_read_slowpath", "queued_spin_lock_slowpath", "native_queued_spin_lock_slowpath"),
+        )
+    ),
+)
+
+
+def stand_ins_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
+    """The stand-ins of a kernel, in the table's order.
+
+    Raises TypeInfoError where the kernel declares one of the functions otherwise than the table, SymbolError where a
+    name is that of several.
+    """
+    placed = []
+    for one in STAND_INS:
+        va = kernel.symbols.find(one.function)
+        if va is not None:
+            placed.append(PlacedStub(one, va, _checked(kernel, one)))
+    return tuple(placed)
+
+
+def outside_calls(kernel: Kernel) -> tuple[str, ...]:
+    """The functions that HVO's code calls directly, and that are neither HVO's nor stood in for: these run as they are.
+
+    Functions that cannot be disassembled are left out.
+    """
+    own = set(hvo_functions(kernel))
+    called: set[str] = set()
+    for name in own:
+        try:
+            called |= callees(kernel, name)
+        except HvolabError:
+            continue
+    answered = {one.function for one in STAND_INS}
+    return tuple(sorted(name for name in called - own - answered if "+" not in name))
+
+
+def _checked(kernel: Kernel, one: Stub) -> str:
+    """The function's prototype in words, after checking that its arguments are those of the table."""
+    prototype = None if kernel.btf is None else kernel.types.prototype(one.function)
+    if prototype is None:
+        return ""
+    declared = [(parameter.size, parameter.signed) for parameter in prototype.parameters]
+    if declared[: len(one.arguments)] != _shapes(one.arguments):
+        raise TypeInfoError(
+            f"the kernel declares {prototype}, which is not what hvolab stands in for",
+            where=f"{kernel.image.release}, {one.function}",
+            rule=f"bytes and signs of its arguments: {_shapes(one.arguments)}",
+            remedy="this kernel's code cannot be run yet: add its form of the function to the table of stand-ins",
+        )
+    return str(prototype)
+
+
+def _shapes(arguments: Sequence[Argument]) -> list[tuple[int, bool]]:
+    return [(one.size, one.signed) for one in arguments]

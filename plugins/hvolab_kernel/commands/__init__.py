@@ -1,0 +1,1 @@
+"""The commands `hvolab image`, `hvolab disasm` and `hvolab kernel`."""

@@ -1,0 +1,102 @@
+"""How a listing is shown to people and to programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from hvolab.arch import InstructionSequence
+from hvolab_kernel.code.listing import Line, Listing, paravirtual_target
+from hvolab_vmlinux.kernel import Kernel
+
+_STEP = "write_entry"
+
+
+def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
+    """A listing for JSON."""
+    sequence = _sequence(listing)
+    return {
+        "kernel": kernel.image.release,
+        "machine": kernel.image.machine,
+        "function": listing.function.name,
+        "va": f"{listing.function.va:#x}",
+        "size": listing.function.end - listing.function.va,
+        "prototype": listing.prototype,
+        "instructions": [_line_data(kernel, line) for line in listing.lines],
+        "entry_stores": [f"{line.instruction.va:#x}" for line in listing.stores],
+        "plugin_sequence": None
+        if sequence is None
+        else {"step": sequence.step, "assembly": sequence.text, "effect": sequence.effect},
+    }
+
+
+def _line_data(kernel: Kernel, line: Line) -> dict[str, Any]:
+    one = line.instruction
+    data: dict[str, Any] = {
+        "va": f"{one.va:#x}",
+        "code": one.code.hex(),
+        "mnemonic": one.mnemonic,
+        "operands": one.text,
+        "references": [{"va": f"{found.va:#x}", "code": found.code, "is": found.words} for found in line.references],
+    }
+    if line.stores_entry:
+        data["stores_entry"] = line.stores_entry
+        target = paravirtual_target(kernel, line)
+        if target:
+            data["goes_to"] = target
+    return data
+
+
+def listing_text(kernel: Kernel, listing: Listing) -> Text:
+    """A listing for people: offset, instruction, what it refers to; stores of entries are marked."""
+    function = listing.function
+    text = Text(no_wrap=True, overflow="ignore")
+    text.append(function.name, "bold").append(
+        f"  {function.va:#x}, {function.end - function.va} bytes, {kernel.image.release}\n"
+    )
+    if listing.prototype:
+        text.append(f"{listing.prototype}\n", "dim")
+    text.append("\n")
+    width = len(f"{function.end - function.va:x}") + 1
+    for line in listing.lines:
+        one = line.instruction
+        marked = bool(line.stores_entry)
+        text.append("▶ " if marked else "  ", "bold red")
+        text.append(f"+{one.va - function.va:<{width}x}", "dim")
+        text.append(f" {one.mnemonic:<10} ", "bold" if marked else "cyan")
+        text.append(one.text, "bold" if marked else "")
+        for found in line.references:
+            text.append(f"  ; {found.words}", "green" if found.code else "yellow")
+        text.append("\n")
+    text.append("\n")
+    text.append_text(_stores_text(kernel, listing))
+    return text
+
+
+def _stores_text(kernel: Kernel, listing: Listing) -> Text:
+    text = Text()
+    if not listing.stores:
+        text.append("no instruction was found to store a page-table entry\n", "dim")
+    for line in listing.stores:
+        offset = line.instruction.va - listing.function.va
+        text.append("▶ ", "bold red").append(f"+{offset:x} stores an entry (candidate): {line.stores_entry}")
+        target = paravirtual_target(kernel, line)
+        text.append(f", which goes to {target} in the image as it is\n" if target else "\n")
+    sequence = _sequence(listing)
+    if sequence is not None:
+        text.append(f"the plugin's own sequence for {sequence.step}: ").append(sequence.text, "bold")
+        text.append(f" ({sequence.effect})\n" if sequence.effect else "\n")
+    elif listing.architecture is not None:
+        text.append(f"the plugin {listing.architecture.name} declares no sequence for {_STEP}\n", "dim")
+    else:
+        text.append(f"no plugin describes {kernel.image.machine}\n", "dim")
+    text.rstrip()
+    return text
+
+
+def _sequence(listing: Listing) -> InstructionSequence | None:
+    architecture = listing.architecture
+    if architecture is None or architecture.emulation is None:
+        return None
+    return architecture.emulation.sequence(_STEP)

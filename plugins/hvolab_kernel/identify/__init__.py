@@ -1,0 +1,1 @@
+"""Identification of a kernel's HVO: features, variant, struct page layout."""

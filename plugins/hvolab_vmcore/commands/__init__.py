@@ -1,0 +1,1 @@
+"""The commands `hvolab inspect` and `hvolab replay`."""

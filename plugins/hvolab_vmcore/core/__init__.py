@@ -1,0 +1,1 @@
+"""Core files: format, notes, VMCOREINFO, page tables."""

@@ -1,0 +1,198 @@
+"""Opens the memory core of a real kernel: which physical memory it holds, where, and what its notes say.
+
+A memory core is an ELF64 ET_CORE file as kdump and QEMU make them: one PT_LOAD segment for each range of physical
+memory, p_paddr being its PA. Page tables are not read here, and no VA is translated.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvolab.errors import CoreFileError
+from hvolab_vmcore.core.compression import read_content
+from hvolab_vmcore.core.elfheaders import ByteOrder, CoreArchitecture, ProgramHeader, read_headers
+from hvolab_vmcore.core.elfnotes import CoreNote, read_notes
+from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+
+__all__ = ["ByteOrder", "CoreArchitecture", "CoreFile", "CoreNote", "CoreSegment", "open_core"]
+
+_PHYSICAL_END = 1 << 64
+_REMEDY = "dump the memory again, or copy the file again if it was copied"
+
+
+@dataclass(frozen=True)
+class CoreSegment:
+    """A range of physical memory that a core holds.
+
+    physical   PA of its first byte
+    virtual    VA that the dumper gave for it; often 0, since a core of physical memory needs none
+    size       bytes of memory; those beyond `file_size` are zero, as ELF has it (makedumpfile -E leaves out
+               excluded pages in the same way, so that there a zero page may be one that was not saved)
+    offset     where its bytes begin in the uncompressed file
+    file_size  bytes of it that are in the file
+    """
+
+    physical: int
+    virtual: int
+    size: int
+    offset: int
+    file_size: int
+
+    @property
+    def end(self) -> int:
+        """PA behind its last byte."""
+        return self.physical + self.size
+
+
+@dataclass(frozen=True, eq=False)
+class CoreFile:
+    """An opened core.
+
+    path        the file
+    machine     number and name of its e_machine
+    byte_order  'little' or 'big', of the headers and of the machine's memory
+    segments    the physical memory that it holds, sorted by PA, none overlapping another
+    duplicates  segments that repeat memory of `segments` byte for byte: kdump adds the kernel's image with its VA
+    notes       all notes, raw, in the order of the file
+    vmcoreinfo  the kernel's own description of itself, or None where there is no such note
+    """
+
+    path: Path
+    machine: CoreArchitecture
+    byte_order: ByteOrder
+    segments: tuple[CoreSegment, ...]
+    duplicates: tuple[CoreSegment, ...]
+    notes: tuple[CoreNote, ...]
+    vmcoreinfo: VmcoreInfo | None
+    _content: NDArray[np.uint8] = field(repr=False)
+
+    def data(self, segment: CoreSegment) -> NDArray[np.uint8]:
+        """Read-only view, not a copy, of the `file_size` bytes of a segment of this file; the rest of it is zero."""
+        return self._content[segment.offset : segment.offset + segment.file_size]
+
+
+def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> CoreFile:
+    """Open the ELF64 core at `path`, which may be compressed (.xz, .gz, .zst, whatever its name).
+
+    max_size: largest decompressed size in bytes; by default 64 GiB or this computer's memory, whichever is less.
+    An uncompressed file is mapped and must not be cut short while the result is in use.
+    Raises CoreFileError, telling file and offset, for whatever cannot be read as such a core.
+    """
+    file = Path(path)
+    content = read_content(file, max_size=max_size)
+    headers = read_headers(content, file)
+    loads = [header for header in headers.program_headers if header.kind == "PT_LOAD" and header.size]
+    if not loads:
+        raise CoreFileError(
+            "the core holds no memory: it has no PT_LOAD segment", where=str(file), remedy="dump the memory again"
+        )
+    everything = [_segment(header, content.size, file) for header in loads]
+    segments, duplicates = _without_duplicates(everything, content, file)
+    notes = _notes(headers.program_headers, content, headers.byte_order, file)
+    return CoreFile(
+        path=file,
+        machine=headers.machine,
+        byte_order=headers.byte_order,
+        segments=segments,
+        duplicates=duplicates,
+        notes=notes,
+        vmcoreinfo=_vmcoreinfo(notes, file),
+        _content=content,
+    )
+
+
+def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegment:
+    """The segment of one PT_LOAD header, whose ranges are checked."""
+    _check_in_file(header, content_size, path)
+    if header.file_size > header.size or header.physical + header.size > _PHYSICAL_END:
+        raise CoreFileError(
+            f"segment {header.index} has {header.file_size:#x} bytes in the file for {header.size:#x} of memory "
+            f"at PA {header.physical:#x}",
+            where=f"{path}, program header {header.index}",
+            rule="System V ABI, program header: p_filesz is not larger than p_memsz; and a PA has 64 bits",
+            remedy=_REMEDY,
+        )
+    return CoreSegment(header.physical, header.virtual, header.size, header.offset, header.file_size)
+
+
+def _check_in_file(header: ProgramHeader, content_size: int, path: Path) -> None:
+    """Refuse a segment whose bytes are not within the file.
+
+    Where a segment has none, its offset means nothing: QEMU writes -1 there.
+    """
+    if header.file_size and header.offset + header.file_size > content_size:
+        raise CoreFileError(
+            f"segment {header.index} ({header.kind}) ends at byte {header.offset + header.file_size:#x}, "
+            f"but the file has {content_size:#x}",
+            where=f"{path}, program header {header.index}, offset {header.offset:#x}",
+            rule="System V ABI, program header: p_offset and p_filesz lie within the file",
+            remedy="copy the file again: this copy is cut short or damaged",
+        )
+
+
+def _without_duplicates(
+    segments: list[CoreSegment], content: NDArray[np.uint8], path: Path
+) -> tuple[tuple[CoreSegment, ...], tuple[CoreSegment, ...]]:
+    """Sort by PA, and set aside segments that only repeat what another one holds.
+
+    kdump describes the kernel's image in a segment of its own, with its VA, beside the memory that it lies in.
+    Kernel: crash_prepare_elf64_headers() in kernel/crash_core.c, v6.12.
+    """
+    kept: list[CoreSegment] = []
+    duplicates: list[CoreSegment] = []
+    for segment in sorted(segments, key=lambda each: (each.physical, -each.size)):
+        if not kept or segment.physical >= kept[-1].end:
+            kept.append(segment)
+        elif segment.end <= kept[-1].end and _repeats(segment, kept[-1], content):
+            duplicates.append(segment)
+        else:
+            raise CoreFileError(
+                f"two segments overlap and disagree: PA {kept[-1].physical:#x}-{kept[-1].end:#x} "
+                f"and {segment.physical:#x}-{segment.end:#x}",
+                where=f"{path}, bytes {kept[-1].offset:#x} and {segment.offset:#x}",
+                rule="one physical page has one content",
+                remedy="if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
+            )
+    return tuple(kept), tuple(duplicates)
+
+
+def _repeats(inner: CoreSegment, outer: CoreSegment, content: NDArray[np.uint8]) -> bool:
+    """Whether `inner`, which lies within `outer`, holds the same bytes, zeros beyond their file sizes included."""
+    skip = inner.physical - outer.physical
+    mine = content[inner.offset : inner.offset + inner.file_size]
+    outer_file_size = min(max(outer.file_size - skip, 0), inner.size)
+    theirs = content[outer.offset + skip : outer.offset + skip + outer_file_size]
+    common = min(mine.size, theirs.size)
+    same = np.array_equal(mine[:common], theirs[:common])
+    return same and not mine[common:].any() and not theirs[common:].any()
+
+
+def _notes(
+    headers: tuple[ProgramHeader, ...], content: NDArray[np.uint8], byte_order: ByteOrder, path: Path
+) -> tuple[CoreNote, ...]:
+    """The notes of all PT_NOTE segments."""
+    found: list[CoreNote] = []
+    for header in headers:
+        if header.kind == "PT_NOTE":
+            _check_in_file(header, content.size, path)
+            segment = content[header.offset : header.offset + header.file_size].tobytes()
+            found += read_notes(segment, header.offset, byte_order, path)
+    return tuple(found)
+
+
+def _vmcoreinfo(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
+    """What the VMCOREINFO note says, if there is one."""
+    texts = {note.data for note in notes if note.name == "VMCOREINFO"}
+    if len(texts) > 1:
+        raise CoreFileError(
+            f"the core has {len(texts)} VMCOREINFO notes that differ",
+            where=str(path),
+            rule="a kernel describes itself once",
+            remedy="dump the memory again",
+        )
+    return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None

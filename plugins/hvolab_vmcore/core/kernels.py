@@ -1,0 +1,104 @@
+"""What the VMCOREINFO of each architecture's kernels says about their page tables: data, one row an architecture.
+
+A row names the numbers from which a reader finds the paging mode, the root table and the vmemmap. An architecture that
+is not in the table can still be read: with --mode, --root and --vmemmap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+
+_VA_MASK = (1 << 64) - 1
+#: Where x86_64 maps its own image: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
+_X86_64_KERNEL_MAP = 0xFFFFFFFF80000000
+#: First version, and the modeled release whose bits kernels have from that version on; newest first.
+_RELEASES = (((7, 0), "7.x"), ((6, 6), "6.12"), ((0, 0), "6.1"))
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """How a kernel of one architecture describes its translation.
+
+    elf_machine  name of the ELF machine
+    va_bits      bits of VA that the tables below swapper_pg_dir are laid out for
+    root         PA of swapper_pg_dir, from its VA
+    features     features of the architecture, each with the number that is not 0 where the kernel uses it
+    va_in_use    bits of VA that the CPU translates, where these may be fewer
+    source       kernel file
+    """
+
+    elf_machine: str
+    va_bits: Callable[[VmcoreInfo], int | None]
+    root: Callable[[VmcoreInfo, int], int | None]
+    features: tuple[tuple[str, str], ...] = ()
+    va_in_use: Callable[[VmcoreInfo], int | None] = lambda _: None
+    source: str = ""
+
+
+def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
+    five = info.number("pgtable_l5_enabled")
+    return None if five is None else 57 if five else 48
+
+
+def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
+    base = info.number("phys_base")
+    return None if base is None else va - _X86_64_KERNEL_MAP + base
+
+
+def _arm64_va_in_use(info: VmcoreInfo) -> int | None:
+    """What TCR_EL1.T1SZ leaves of 64 bits: a 52-bit kernel may run on a CPU that has fewer."""
+    unused = info.number("TCR_EL1_T1SZ")
+    return None if unused is None else 64 - unused
+
+
+def _less(number: str) -> Callable[[VmcoreInfo, int], int | None]:
+    """PA of an address in the kernel's image that lies a fixed distance above its VA."""
+
+    def root(info: VmcoreInfo, va: int) -> int | None:
+        distance = info.number(number)
+        return None if distance is None else (va - distance) & _VA_MASK
+
+    return root
+
+
+ROWS = (
+    KernelRow(
+        "EM_X86_64",
+        _x86_64_va_bits,
+        _x86_64_root,
+        features=(("sme", "sme_mask"),),
+        source="arch/x86/kernel/vmcore_info_64.c, v6.12",
+    ),
+    KernelRow(
+        "EM_AARCH64",
+        lambda info: info.number("VA_BITS"),
+        _less("kimage_voffset"),
+        va_in_use=_arm64_va_in_use,
+        source="arch/arm64/kernel/vmcore_info.c, v6.12",
+    ),
+    KernelRow(
+        "EM_RISCV",
+        lambda info: info.number("VA_BITS"),
+        _less("va_kernel_pa_offset"),
+        source="arch/riscv/kernel/vmcore_info.c, v6.12",
+    ),
+)
+
+
+def row_for(elf_machine: str) -> KernelRow | None:
+    """The row of an ELF machine, if there is one."""
+    return next((row for row in ROWS if row.elf_machine == elf_machine), None)
+
+
+def release_of(osrelease: str, offered: tuple[str, ...]) -> str | None:
+    """Return the modeled release for a version such as '6.12.107+deb13-amd64'; None where the architecture has none."""
+    match = re.match(r"(\d+)\.(\d+)", osrelease)
+    if match is None:
+        return None
+    version = (int(match[1]), int(match[2]))
+    name = next(name for first, name in _RELEASES if version >= first)
+    return name if name in offered else None

@@ -1,0 +1,63 @@
+"""The layout of struct page in a core's kernel: v6.12's, with what VMCOREINFO says put in its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hvolab.errors import CoreFileError
+from hvolab.machine import V6_12, StructPageLayout
+from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+
+_WORD = 8
+#: Fields of the layout and the members of struct page that tell them; the last two are halves of a word.
+_OFFSETS = (
+    ("flags", "page.flags", _WORD),
+    ("lru_next", "page.lru", _WORD),
+    ("compound_head", "page.compound_head", _WORD),
+    ("mapping", "page.mapping", _WORD),
+    ("private", "page.private", _WORD),
+    ("page_type", "page._mapcount", _WORD // 2),
+    ("refcount", "page._refcount", _WORD // 2),
+)
+_RULE = "SIZE(page) and OFFSET(page.*) of VMCOREINFO; include/linux/mm_types.h, v6.12"
+_TYPE_SHIFT = 24
+
+
+def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREINFO") -> StructPageLayout:
+    """The layout that ``info`` tells, v6.12's for what it does not; ``page_size`` in bytes.
+
+    Raises CoreFileError for a size that HVO cannot work with and for a member that does not fit the struct.
+    """
+    if info is None:
+        return V6_12
+    told = info.size("page")
+    size = V6_12.size if told is None else told
+    if size.bit_count() != 1 or not V6_12.size <= size <= page_size // 2:
+        raise CoreFileError(
+            f"a struct page of {size} bytes does not fit the vmemmap that HVO works on",
+            where=where,
+            rule=f"{_RULE}; HVO needs a power of two, of at least {V6_12.size} bytes",
+            remedy="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
+        )
+    fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or V6_12.lru_next) + _WORD}
+    for name, member, width in _OFFSETS:
+        offset = info.offset(member)
+        if offset is None:
+            continue
+        if offset % width or offset + width > size:
+            raise CoreFileError(
+                f"{member} at byte {offset} does not fit a struct page of {size} bytes", where=where, rule=_RULE
+            )
+        fields[name] = offset
+    scale = size - V6_12.size  # the folio's fields lie in the second struct page
+    fields |= {name: getattr(V6_12, name) + scale for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")}
+    order = info.offset("page.compound_order")  # told up to v6.5, when it was a byte of its own
+    if order is not None and 0 <= order < size:
+        fields["folio_order"] = size + order
+    mask, hugetlb = info.number("PG_head_mask"), info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")
+    if mask is not None and mask > 0 and mask.bit_count() == 1:
+        fields["pg_head"] = mask.bit_length() - 1
+    if hugetlb is not None:
+        fields["page_type_hugetlb"] = (hugetlb >> _TYPE_SHIFT) & 0xFF
+    return replace(V6_12, **fields)

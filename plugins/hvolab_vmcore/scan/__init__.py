@@ -1,0 +1,1 @@
+"""Scan of a core: huge pages, vmemmap pages, their owners, and findings."""

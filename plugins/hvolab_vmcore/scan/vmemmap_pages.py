@@ -1,0 +1,117 @@
+"""Every page of vmemmap that a walk met, one row each, whatever level maps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import EntryKind
+from hvolab.errors import CoreFileError
+from hvolab_vmcore.core.snapshot import CoreSnapshot
+from hvolab_vmcore.core.walk import Walk
+
+Ints = npt.NDArray[np.int64]
+Raws = npt.NDArray[np.uint64]
+#: Pages of vmemmap that are taken in: those of 8 TiB of memory in pages of 4 KiB.
+_LARGEST = 1 << 25
+
+
+@dataclass(frozen=True, eq=False)
+class VmemmapPages:
+    """Pages of vmemmap in order of VA; n rows.
+
+    base     VA of page number 0: the struct page of PFN 0
+    shift    log2 of the bytes of a page
+    numbers  page number: how many pages its VA lies above ``base``
+    frames   PFN of the frame that it maps, -1 where an entry at the last level maps none
+    raws     the entry that maps it
+    depths   depth of that entry's level: 0 is the root's
+    tables   index of that entry's table among those of its level
+    """
+
+    base: int
+    shift: int
+    numbers: Ints
+    frames: Ints
+    raws: Raws
+    depths: npt.NDArray[np.int8]
+    tables: Ints
+
+    def va(self, row: int) -> int:
+        """VA of the page in that row."""
+        return self.base + (int(self.numbers[row]) << self.shift)
+
+    def frames_of(self, numbers: Ints) -> Ints:
+        """The frames that the pages of these numbers map, -1 for those that are not mapped or not there."""
+        if not self.numbers.size:
+            return np.full(numbers.shape, -1, dtype=np.int64)
+        rows = np.minimum(np.searchsorted(self.numbers, numbers), self.numbers.size - 1)
+        return np.where(self.numbers[rows] == numbers, self.frames[rows], -1)
+
+
+def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
+    """The pages that the leaves of ``walk`` map, at the last level and the one above it: Linux uses no others.
+
+    Raises CoreFileError for more pages than a machine of 8 TiB has.
+    """
+    shift = snapshot.target.mode.page_shift
+    skew = walk.origin - snapshot.vmemmap
+    parts = (_leaves(walk, len(walk.levels) - 2, skew), _last(walk, skew))
+    numbers, frames, raws, depths, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(numbers, kind="stable")
+    return VmemmapPages(
+        snapshot.vmemmap,
+        shift,
+        numbers[order],
+        frames[order],
+        raws[order],
+        depths[order].astype(np.int8),
+        tables[order],
+    )
+
+
+_Columns = tuple[Ints, Ints, Raws, Ints, Ints]
+
+
+def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
+    """The pages that leaves above the last level map, each leaf as many."""
+    mode, tables = walk.target.mode, walk.levels[depth]
+    rows, slots = np.nonzero(tables.leaf)
+    raws = tables.raws[rows, slots]
+    if not raws.size:
+        none = np.empty(0, dtype=np.int64)
+        return none, none, raws, none, none
+    each = 1 << (tables.level.shift - mode.page_shift)
+    if raws.size * each > _LARGEST:
+        raise CoreFileError(
+            f"the vmemmap has more than {_LARGEST} pages",
+            where=f"{raws.size} leaves at level {tables.level.name}",
+            rule="hvolab reads the vmemmap of up to 8 TiB of memory",
+            remedy="the core is damaged, or --root, --mode or --arch is not its kernel's",
+        )
+    within = np.arange(each, dtype=np.int64)
+    form = mode.format.form(tables.level.name, EntryKind.LEAF)
+    frames = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
+    first = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
+    numbers = (first[:, None] + within).ravel()
+    keep = numbers >= 0  # a leaf may reach below the struct page of PFN 0
+    return (
+        numbers[keep],
+        (frames[:, None] + within).ravel()[keep],
+        np.repeat(raws, each)[keep],
+        np.full(int(keep.sum()), depth, dtype=np.int64),
+        np.repeat(rows, each)[keep],
+    )
+
+
+def _last(walk: Walk, skew: int) -> _Columns:
+    """The pages of the tables at the last level, mapped or not."""
+    mode, tables, depth = walk.target.mode, walk.levels[-1], len(walk.levels) - 1
+    rows, slots = np.nonzero(tables.inside)
+    raws = tables.raws[rows, slots]
+    mapped = tables.leaf[rows, slots]
+    frames = np.where(mapped, walk.target.page_frames(raws), -1)
+    numbers = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
+    return numbers, frames, raws, np.full(raws.size, depth, dtype=np.int64), rows

@@ -1,0 +1,153 @@
+"""The bytes of a BTF section, and where each type stands in them.
+
+A type is found by its number or its name; nothing is decoded before somebody asks.
+Source: Documentation/bpf/btf.rst, v6.12.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvolab_vmlinux.errors import TypeInfoError
+
+_MAGIC: Final = 0xEB9F
+_HEADER: Final = struct.Struct("<HBBIIIII")
+_RULE: Final = "Documentation/bpf/btf.rst"
+
+
+class Kind(enum.IntEnum):
+    """BTF_KIND_*."""
+
+    VOID = 0
+    INT = 1
+    POINTER = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FORWARD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNCTION = 12
+    PROTOTYPE = 13
+    VARIABLE = 14
+    DATA_SECTION = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
+
+
+#: Words behind the three of each type: so many, and so many for each of its members.
+_EXTRA: Final = {
+    Kind.INT: (1, 0),
+    Kind.ARRAY: (3, 0),
+    Kind.STRUCT: (0, 3),
+    Kind.UNION: (0, 3),
+    Kind.ENUM: (0, 2),
+    Kind.PROTOTYPE: (0, 2),
+    Kind.VARIABLE: (1, 0),
+    Kind.DATA_SECTION: (0, 3),
+    Kind.DECL_TAG: (1, 0),
+    Kind.ENUM64: (0, 3),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TypeIndex:
+    """Where types stand.
+
+    words    the type section, as 32-bit words
+    starts   first word of each type; number 0 is void, which has none
+    strings  the string section
+    """
+
+    words: NDArray[np.uint32]
+    starts: NDArray[np.uint32]
+    strings: bytes
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """The numbers of all types of that name, ascending."""
+        found = [np.flatnonzero(self._names == offset) + 1 for offset in self.string_offsets(name)]
+        return tuple(np.sort(np.concatenate(found)).tolist()) if found else ()
+
+    @functools.cached_property
+    def _names(self) -> NDArray[np.uint32]:
+        """Where the name of each type but void stands in the string section."""
+        return self.words[self.starts[1:]]
+
+    def string_offsets(self, name: str) -> list[int]:
+        """Where the string stands in the string section; a linker may have left it more than once."""
+        wanted = b"\0" + name.encode() + b"\0"
+        found = []
+        at = self.strings.find(wanted)
+        while at >= 0:
+            found.append(at + 1)
+            at = self.strings.find(wanted, at + 1)
+        return found
+
+    def string(self, offset: int) -> str:
+        """The string at that offset."""
+        end = self.strings.find(b"\0", offset)
+        if not 0 <= offset <= end:
+            raise broken(f"string {offset:#x} is beyond the string section")
+        return self.strings[offset:end].decode("latin-1")
+
+
+def broken(what: str) -> TypeInfoError:
+    """The error for a BTF that contradicts itself."""
+    return TypeInfoError(
+        f"the BTF is damaged: {what}",
+        where="BTF of the kernel image",
+        rule=_RULE,
+        remedy="copy or fetch the image again",
+    )
+
+
+def read_index(content: bytes, starts: NDArray[np.uint32] | None = None) -> TypeIndex:
+    """Index a BTF section; `starts` is what an earlier reading of the same bytes found.
+
+    Raises TypeInfoError where the bytes are no BTF, or cut short.
+    """
+    if len(content) < _HEADER.size:
+        raise broken(f"it has {len(content)} bytes")
+    magic, version, _, length, type_at, type_size, string_at, string_size = _HEADER.unpack_from(content)
+    if magic != _MAGIC or version != 1:
+        raise broken(f"it begins with {content[:4].hex(' ')}")
+    type_at, string_at = length + type_at, length + string_at
+    if type_at + type_size > len(content) or string_at + string_size > len(content) or type_at % 4 or type_size % 4:
+        raise broken(f"its sections end beyond its {len(content)} bytes")
+    words = np.frombuffer(content, "<u4", type_size // 4, type_at)
+    strings = content[string_at : string_at + string_size]
+    return TypeIndex(words, _starts(words) if starts is None else starts, strings)
+
+
+def _starts(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """First word of each type, found by walking from one to the next."""
+    listed = words.tolist()
+    sizes = {int(kind): _EXTRA.get(kind, (0, 0)) for kind in Kind if kind is not Kind.VOID}
+    position, end = 0, len(listed)
+    found = [0]
+    while position + 3 <= end:
+        info = listed[position + 1]
+        kind = (info >> 24) & 31
+        if kind not in sizes:
+            raise broken(f"type {len(found)} is of unknown kind {kind}")
+        found.append(position)
+        extra, each = sizes[kind]
+        position += 3 + extra + each * (info & 0xFFFF)
+    if position != end:
+        raise broken(f"its last type ends at word {position} of {end}")
+    return np.array(found, np.uint32)

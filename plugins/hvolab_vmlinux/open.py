@@ -1,0 +1,72 @@
+"""Opening a kernel image: from the cache where it was read before, else from the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from hvolab_vmlinux import cache
+from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.kernel import Kernel, Timing
+from hvolab_vmlinux.reader import read_kernel
+
+#: No file is read beyond this: a vmlinux with all its debugging information has less than half.
+LARGEST_FILE: Final = 2 << 30
+
+
+def open_kernel(path: str | os.PathLike[str], *, use_cache: bool = True) -> Kernel:
+    """Read the kernel image at `path`.
+
+    use_cache  take it from the user's cache directory if it is there, and put it there if it is not
+    Raises KernelImageError for a file that cannot be read or is no kernel that hvolab reads.
+    """
+    begun = time.perf_counter()
+    path = Path(path)
+    content = _content(path)
+    if use_cache:
+        digest = hashlib.sha256(content).hexdigest()
+        looked = time.perf_counter()
+        found = cache.load(digest)
+        if found is not None:
+            return replace(
+                found,
+                timings=(
+                    Timing("file and digest", looked - begun),
+                    Timing("cache", time.perf_counter() - looked),
+                    Timing("total", time.perf_counter() - begun),
+                ),
+            )
+    kernel = read_kernel(content, str(path))
+    timings = list(kernel.timings)
+    if use_cache:
+        storing = time.perf_counter()
+        problem = cache.store(kernel)
+        timings.append(Timing(f"not cached: {problem}" if problem else "store", time.perf_counter() - storing))
+    return replace(kernel, timings=(*timings, Timing("total", time.perf_counter() - begun)))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        # asked before opening: opening a FIFO would wait for a writer
+        if not stat.S_ISREG(status.st_mode):
+            raise KernelImageError(
+                "this is not a regular file", where=str(path), remedy="name the image itself, not a folder or device"
+            )
+        if status.st_size > LARGEST_FILE:
+            raise KernelImageError(
+                f"the file has {status.st_size} bytes",
+                where=str(path),
+                rule=f"hvolab reads images of up to {LARGEST_FILE} bytes",
+                remedy="strip its debugging information: strip --strip-debug",
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise KernelImageError(
+            f"the file cannot be opened: {error}", where=repr(str(path)), remedy="check the path and its permissions"
+        ) from error

@@ -1,0 +1,125 @@
+"""Lists as the kernel's are: words in memory, reached through a CPU, checked before they are changed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hvolab.errors import KernelBug
+from hvolab.machine import Cpu, MachineSpec, build_machine
+from hvolab.machine.struct_pages import lists
+from hvolab_x86_64.description import X86_64
+
+_MACHINE = build_machine(X86_64.select(), MachineSpec(memory=64 << 20))
+NODES = tuple(_MACHINE.kernel_data(lists.SIZE) for _ in range(6))
+HEAD, OTHER = _MACHINE.kernel_data(lists.SIZE), _MACHINE.kernel_data(lists.SIZE)
+
+
+@pytest.fixture
+def cpu() -> Cpu:
+    """A CPU, two empty lists, and nodes on none."""
+    cpu = _MACHINE.cpus[0]
+    for head in (HEAD, OTHER):
+        lists.init(cpu, head)
+    return cpu
+
+
+def on(cpu: Cpu, head: int) -> list[int]:
+    return list(lists.nodes(cpu, head))
+
+
+def backwards(cpu: Cpu, head: int) -> list[int]:
+    """The nodes from last to first, by the other links."""
+    found, node = [], cpu.load_word(head + 8)
+    while node != head:
+        found.append(node)
+        node = cpu.load_word(node + 8)
+    return found
+
+
+def test_nodes_are_added_first_or_last(cpu: Cpu) -> None:
+    assert lists.empty(cpu, HEAD)
+    for node in NODES[:2]:
+        lists.add(cpu, node, HEAD)
+    for node in NODES[2:4]:
+        lists.add_tail(cpu, node, HEAD)
+    assert on(cpu, HEAD) == [NODES[1], NODES[0], NODES[2], NODES[3]]
+    assert not lists.empty(cpu, HEAD)
+
+
+def test_a_deleted_node_is_poisoned(cpu: Cpu) -> None:
+    for node in NODES[:3]:
+        lists.add_tail(cpu, node, HEAD)
+    lists.delete(cpu, NODES[1])
+    assert on(cpu, HEAD) == [NODES[0], NODES[2]]
+    assert (cpu.load_word(NODES[1]), cpu.load_word(NODES[1] + 8)) == lists.POISON
+
+
+def test_deleting_twice_is_a_kernel_bug(cpu: Cpu) -> None:
+    lists.add(cpu, NODES[0], HEAD)
+    lists.unlink(cpu, NODES[0])
+    with pytest.raises(KernelBug, match="list corruption"):
+        lists.unlink(cpu, NODES[0])
+
+
+@pytest.mark.parametrize("word", [0, 8], ids=["next", "prev"])
+def test_an_insertion_beside_a_corrupted_link_is_a_kernel_bug(cpu: Cpu, word: int) -> None:
+    lists.add(cpu, NODES[0], HEAD)
+    cpu.store_word(NODES[0] + 8 if word else HEAD, OTHER)
+    with pytest.raises(KernelBug, match="before an insertion"):
+        lists.add(cpu, NODES[1], HEAD)
+
+
+def test_the_node_in_hand_may_leave_the_list(cpu: Cpu) -> None:
+    for node in NODES[:4]:
+        lists.add_tail(cpu, node, HEAD)
+    for node in lists.nodes(cpu, HEAD):
+        lists.move(cpu, node, OTHER)
+    assert (on(cpu, HEAD), on(cpu, OTHER)) == ([], list(NODES[3::-1]))
+
+
+def test_a_spliced_list_comes_first_and_in_its_order(cpu: Cpu) -> None:
+    for node in NODES[:2]:
+        lists.add_tail(cpu, node, HEAD)
+    for node in NODES[2:5]:
+        lists.add_tail(cpu, node, OTHER)
+    lists.splice_init(cpu, OTHER, HEAD)
+    assert on(cpu, HEAD) == [*NODES[2:5], *NODES[:2]]
+    assert lists.empty(cpu, OTHER)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["add", "add_tail", "delete", "move"]), st.sampled_from(NODES), st.booleans()),
+        max_size=30,
+    )
+)
+def test_any_operations_leave_what_python_s_lists_would(steps: list[tuple[str, int, bool]]) -> None:
+    cpu, model = _MACHINE.cpus[0], {HEAD: list[int](), OTHER: list[int]()}
+    for head in model:
+        lists.init(cpu, head)
+    for step, node, other in steps:
+        head = OTHER if other else HEAD
+        holding = next((held for held in model.values() if node in held), None)
+        if (step in {"add", "add_tail"}) is (holding is not None):
+            continue
+        if holding is not None:
+            holding.remove(node)
+        match step:
+            case "delete":
+                lists.delete(cpu, node)
+                continue
+            case "add_tail":
+                lists.add_tail(cpu, node, head)
+                model[head].append(node)
+                continue
+            case "add":
+                lists.add(cpu, node, head)
+            case _:
+                lists.move(cpu, node, head)
+        model[head].insert(0, node)
+    for head, expected in model.items():
+        assert on(cpu, head) == expected
+        assert backwards(cpu, head) == expected[::-1]

@@ -1,0 +1,95 @@
+"""What booted kernels did between two memory cores, done again by a kernel image's own compiled code."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hvolab.hvo import V6_12, HvoEngine
+from hvolab.machine import Machine
+from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.running import KernelHvo
+from hvolab_vmcore.replay.replay import Replay, replay
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.asking import hvolab, image_of
+from tests.plugins.hvolab_vmcore.changed_cores import (
+    CAPTURES,
+    RESTORED,
+    OPTIMizED_1G,
+    OPTIMizED_2M,
+    changed,
+    slot_of,
+    va_of,
+)
+from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO as FOLIO
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
+EACH = pytest.mark.parametrize(
+    ("real_kernel", "folder"),
+    [("x86_64-6.12", "x86_64-6.12-4level"), ("riscv64-6.12", "riscv64-6.12-sv57")],
+    indirect=["real_kernel"],
+)
+X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+
+
+def replayed(kernel: Kernel, before: Path, after: Path) -> Replay:
+    def engine(machine: Machine) -> HvoEngine:
+        return KernelHvo(machine, kernel)
+
+    return replay(before, after, engine=engine)
+
+
+@EACH
+@pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
+def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_form(
+    real_kernel: Kernel, folder: str, before: str, after: str
+) -> None:
+    first, last = (CAPTURES / folder / f"{stage}.core.xz" for stage in (before, after))
+    outcome, ours = replayed(real_kernel, first, last), replay(first, last)
+    assert outcome.plan == ours.plan
+    assert outcome.entries_compared == ours.entries_compared
+    assert outcome.struct_pages_compared == ours.struct_pages_compared
+    form = form_of(real_kernel)
+    assert outcome.form is form
+    if form is V6_12 or not outcome.plan.restored:
+        assert outcome.differences == ()
+    else:  # pages of restored tails are whole copies of the head's
+        assert outcome.differences_of_form == outcome.differences_found > 400
+        assert {one.kind for one in outcome.differences} == {"struct-page.restored"}
+        assert {one.va % 4096 // 64 for one in outcome.differences} <= {0, 1, 2}
+        assert {one.form for one in outcome.differences} == {form.name}
+
+
+@X86
+def test_what_no_form_explains_is_told_apart_from_what_one_does(real_kernel: Kernel, tmp_path: Path) -> None:
+    slot, raw = slot_of(RESTORED, va_of(FOLIO, 2))
+    after = changed(RESTORED, {slot: raw & ~2}, tmp_path / "changed.core")
+    outcome = replayed(real_kernel, OPTIMizED_1G, after)
+    assert outcome.differences_found == outcome.differences_of_form + 1
+    (entry,) = (one for one in outcome.differences if not one.form)
+    assert (entry.kind, entry.va) == ("entry.flags", va_of(FOLIO, 2))
+
+
+@X86
+def test_the_command_takes_an_image_and_tells_of_its_form(real_kernel: Kernel) -> None:
+    image = image_of(real_kernel)
+    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--engine", "kernel", "--image", image)
+    assert done.exit_code == 0
+    assert "differences: none" in done.stdout
+    done = hvolab("replay", str(OPTIMizED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
+    assert done.exit_code == 0
+    if form_of(real_kernel) is not V6_12:
+        assert f"are of HVO's form {form_of(real_kernel).name}, which differs from v6.12" in done.stdout
+        assert "copies_mapped: restored pages are copies" in done.stdout
+        assert f"(of the form {form_of(real_kernel).name})" in " ".join(done.stdout.split())
+
+
+def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:
+    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--engine", "kernel")
+    assert (done.exit_code, "name its image: --image FILE" in done.stderr) == (2, True)
+    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--image", "vmlinuz")
+    assert (done.exit_code, "add --engine kernel" in done.stderr) == (2, True)

@@ -1,0 +1,79 @@
+"""What a kernel has of HVO, told by what is in the image, whatever its release says."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab_kernel.identify.features import HvoFeatures, features_of, hvo_functions
+from hvolab_vmlinux import reader as reading
+from hvolab_vmlinux.reader import read_kernel
+from tests.plugins.hvolab_kernel.code.made_up_code import x86_call, x86_kernel_like_6_12
+from tests.plugins.hvolab_vmlinux.made_up_btf import hvo_types
+from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, elf_image
+
+
+def told(made: MadeUp) -> HvoFeatures:
+    return features_of(read_kernel(elf_image(made), "here"))
+
+
+def test_a_kernel_like_6_12_is_known() -> None:
+    found = told(x86_kernel_like_6_12())
+    assert (found.release, found.summary) == ("6.12", "it has HVO as 6.12 has it")
+    for name in ("optimizes folios", "head moves to a new frame", "waits for RCU", "static key", "memmap counters"):
+        assert found.has(name)
+    assert not found.has("tails share one page per zone and order")
+    assert "hugetlb_vmemmap_optimize_folio calls copy_page" in {one.found for one in found.features}
+
+
+def test_a_kernel_with_shared_tails_is_7_whatever_its_release() -> None:
+    symbols = tuple(name for name in HVO_6_12 if name != "hugetlb_optimize_vmemmap_key")
+    where = addresses(MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True)))
+    at = where["hugetlb_vmemmap_optimize_folio"]
+    code = {"hugetlb_vmemmap_optimize_folio": x86_call(at, where["copy_page"]) + b"\xc3"}
+    assert told(MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True), code=code)).release == "7.x"
+
+
+def test_a_kernel_that_optimizes_head_pages_is_6_1() -> None:
+    symbols = ("hugetlb_vmemmap_optimize", "hugetlb_vmemmap_restore", "hugetlb_optimize_vmemmap_key", "copy_page")
+    assert told(MadeUp(symbols=symbols, btf=hvo_types(flags=False))).release == "6.1"
+
+
+def test_a_kernel_without_hvo_is_said_to_have_none() -> None:
+    found = told(MadeUp(symbols=("copy_page", "memmap_pages_add")))
+    assert found.release is None
+    assert found.summary.startswith("it has no HVO: there is no function hugetlb_vmemmap_optimize_folio")
+
+
+def test_a_mixture_is_no_release() -> None:
+    found = told(MadeUp(symbols=(*HVO_6_12, "hugetlb_vmemmap_optimize"), btf=hvo_types(shared_tails=True)))
+    assert (found.release, found.summary) == (
+        None,
+        "it has HVO, in a form between the releases that hvolab knows",
+    )
+
+
+def test_without_type_information_what_it_would_tell_is_left_open() -> None:
+    made = x86_kernel_like_6_12()
+    found = told(MadeUp(code=made.code, btf=b""))
+    assert found.release == "6.12"
+    assert "as far as can be told without BTF (tails share one page per zone and order)" in found.summary
+
+
+def test_without_symbols_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "symbols_by_vmlinux_to_elf", lambda _content: None)
+    found = told(MadeUp(layout=""))
+    assert found.release is None
+    assert found.summary.startswith("whether it has HVO cannot be told: it has no symbols")
+
+
+def test_the_functions_of_hvo_are_found_by_address() -> None:
+    kernel = read_kernel(
+        elf_image(MadeUp(symbols=("vmemmap_pte_entry.isra.0", "__pfx_vmemmap_remap_pte", *HVO_6_12))), "here"
+    )
+    assert hvo_functions(kernel) == (
+        "vmemmap_pte_entry.isra.0",
+        "hugetlb_vmemmap_optimize_folio",
+        "hugetlb_vmemmap_optimize_folios",
+        "hugetlb_vmemmap_restore_folio",
+        "vmemmap_remap_pte",
+    )

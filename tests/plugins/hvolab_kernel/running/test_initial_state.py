@@ -1,0 +1,86 @@
+"""What boot would have written, by kernel and placement."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.plugin import registry
+from hvolab_kernel.comparison import target_of
+from hvolab_kernel.running.initial_state import SURROUNDINGS, Placement, initial_words, modes_of
+from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.reader import read_kernel
+from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, flat_image
+
+FOUR_LEVEL = Placement(0, 0x1000000, 0xFFFF888000000000, 0xFFFFEA0000000000, 0xFFFFFFFF81000000, 4)
+FIVE_LEVEL = Placement(0, 0x1000000, 0xFF11000000000000, 0xFFD4000000000000, 0xFFFFFFFF81000000, 5)
+SV39 = Placement(0x80000000, 0x80200000, 0xFFFFFFD600000000, 0xFFFFFFC500000000, 0xFFFFFFFF80000000, 3)
+
+
+def test_arm64_gets_what_its_address_arithmetic_needs() -> None:
+    made = MadeUp("EM_AARCH64", symbols=(*HVO_6_12, "memstart_addr", "kimage_voffset", "static_key_initialized"))
+    kernel = read_kernel(flat_image(made), "here")
+    at = Placement(0x40000000, 0x40200000, 0xFFFF000000000000, 0xFFFFFDFFC0000000, made.base, 4)
+    where = addresses(made)
+    assert [(word.va, word.size, word.value) for word in initial_words(kernel, at)] == [
+        (where["vmemmap_optimize_enabled"], 1, 1),
+        (where["memstart_addr"], 8, 0x40000000),
+        (where["kimage_voffset"], 8, made.base - 0x40200000),
+        (where["static_key_initialized"], 1, 1),
+    ]
+
+
+def test_a_variable_that_is_needed_and_not_there_is_refused() -> None:
+    kernel = read_kernel(flat_image(MadeUp("EM_AARCH64")), "here")
+    with pytest.raises(KernelImageError, match="the kernel has no memstart_addr, which boot writes for"):
+        initial_words(kernel, FOUR_LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("page_size", "more", "modes"),
+    [
+        (0x1000, (), ["4K-48bit"]),
+        (0x1000, ("vabits_actual",), ["4K-52bit"]),
+        (0x4000, (), ["16K-48bit"]),
+        (0x10000, (), ["64K-48bit"]),
+        (0x2000, (), []),
+    ],
+)
+def test_an_arm64_kernel_runs_in_the_mode_that_it_is_built_for(
+    page_size: int, more: tuple[str, ...], modes: list[str]
+) -> None:
+    between = tuple(f"between_{number}" for number in range(page_size // 64 - 1))
+    symbols = (*HVO_6_12, "reserved_pg_dir", *between, "swapper_pg_dir", *more)
+    kernel = read_kernel(flat_image(MadeUp("EM_AARCH64", symbols=symbols)), "here")
+    arm64 = registry().architecture("arm64")
+    assert [mode.name for mode in modes_of(kernel, arm64.modes)] == modes
+    assert target_of(kernel).mode.name == (modes or [arm64.modes[0].name])[0]
+
+
+def test_kernels_that_find_their_mode_at_boot_run_in_all() -> None:
+    kernel = read_kernel(flat_image(MadeUp("EM_RISCV")), "here")
+    riscv = registry().architecture("riscv")
+    assert modes_of(kernel, riscv.modes) == riscv.modes
+    assert modes_of(read_kernel(flat_image(MadeUp("EM_AARCH64")), "here"), riscv.modes) == ()
+
+
+@pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x"], indirect=True)
+def test_x86_images_have_all_of_4_level_paging_but_the_switch(real_kernel: Kernel) -> None:
+    image = real_kernel.image
+    changed = [
+        word.words for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
+    ]
+    assert len(changed) == 1
+    assert changed[0].startswith("vmemmap_optimize_enabled")
+    for_five = [word for word in initial_words(real_kernel, FIVE_LEVEL) if image.word(word.va, word.size) != word.value]
+    assert len(for_five) >= 5
+
+
+@pytest.mark.parametrize("real_kernel", ["riscv64-6.12", "riscv64-7.x"], indirect=True)
+def test_riscv_gets_its_own_map(real_kernel: Kernel) -> None:
+    words = {word.words.partition(",")[0]: word for word in initial_words(real_kernel, SV39)}
+    assert words["kernel_map.page_offset"].value == SV39.direct_map
+    assert words["kernel_map.va_pa_offset"].value == SV39.direct_map - SV39.ram
+    assert words["satp_mode"].value == 8 << 60
+    assert (words["pgtable_l4_enabled"].value, words["pgtable_l5_enabled"].value) == (0, 0)
+    assert SURROUNDINGS["EM_RISCV"].root in real_kernel.symbols

@@ -1,0 +1,54 @@
+"""A kernel does on hvolab's machines what the same source did where its trace was taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.machine import Machine, ModelCpu
+from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.running import KernelHvo
+from hvolab_vmlinux.kernel import Kernel
+from tests.core.hvo.test_kernel_traces import departures_of, told
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+#: Bytes of RAM that the vmemmap of a trace describes; there is less of it.
+DESCRIBED = 2 << 30
+#: One run of so many is made in every run of the tests.
+SAMPLE = 9
+TRACED = pytest.mark.parametrize(
+    ("real_kernel", "trace"), [("arm64-6.12.107-hvo", "arm64-6.12-4K-48bit")], indirect=["real_kernel"]
+)
+
+
+def cpu(machine: Machine, index: int) -> ModelCpu:
+    return ModelCpu(index, machine.memory, machine.tables, machine.trace)
+
+
+def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
+    """Where the kernel departs from its trace."""
+    assert form_of(kernel).name == "6.12"
+
+    def engine(machine: Machine) -> KernelHvo:
+        first = machine.memory.first_pfn
+        machine.vmemmap = ((first, first + (DESCRIBED >> machine.target.mode.page_shift)),)
+        hvo = KernelHvo(machine, kernel)
+        hvo.kernel_cpu.watching = False  # calls are compared, and entries once they are there
+        return hvo
+
+    return departures_of(trace, cpu, every, engine=engine)
+
+
+@pytest.mark.slow
+@TRACED
+def test_a_kernel_that_is_run_again_does_what_its_trace_says(real_kernel: Kernel, trace: str) -> None:
+    found = departures(real_kernel, trace, SAMPLE)
+    assert not found, told(found)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@TRACED
+def test_it_does_so_in_every_run(real_kernel: Kernel, trace: str) -> None:
+    found = departures(real_kernel, trace, 1)
+    assert not found, told(found)

@@ -1,0 +1,34 @@
+"""Frames up to a renaming: a bijection is accepted, whatever it is, and what breaks one is told."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvolab_vmcore.replay.renaming import mismatched_frames
+
+FRAMES = st.integers(0, 40)
+
+
+@given(st.lists(FRAMES, max_size=60), st.permutations(range(41)))
+def test_any_one_to_one_renaming_fits(frames: list[int], names: list[int]) -> None:
+    theirs = np.array([names[frame] for frame in frames], dtype=np.int64)
+    assert not mismatched_frames(np.array(frames, dtype=np.int64), theirs).any()
+
+
+@given(st.lists(st.tuples(FRAMES, FRAMES), max_size=60))
+def test_what_is_left_when_misnamed_pairs_are_taken_away_is_one_to_one(pairs: list[tuple[int, int]]) -> None:
+    ours = np.array([pair[0] for pair in pairs], dtype=np.int64)
+    theirs = np.array([pair[1] for pair in pairs], dtype=np.int64)
+    fits = ~mismatched_frames(ours, theirs)
+    left = {pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit}
+    assert len({one for one, _ in left}) == len({other for _, other in left}) == len(left)
+    one_to_one = len({one for one, _ in set(pairs)}) == len({other for _, other in set(pairs)}) == len(set(pairs))
+    assert bool(fits.all()) is one_to_one
+
+
+def test_one_wrong_entry_is_told_and_not_the_many_that_are_right() -> None:
+    ours = np.array([1, 1, 1, 1, 2, 2])
+    theirs = np.array([7, 7, 8, 7, 9, 9])
+    assert mismatched_frames(ours, theirs).tolist() == [False, False, True, False, False, False]

@@ -1,0 +1,102 @@
+"""Each compression that kernels come in: whole, with bytes behind it, cut, damaged, and far too large."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import random
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+import zstandard
+
+from hvolab_vmlinux.compression import COMPRESSIONS, Compression, compression_of, unpacked
+from hvolab_vmlinux.errors import KernelImageError
+
+lz4_block = pytest.importorskip("lz4.block", reason="no LZ4: pip install 'hvolab[kernel]'")
+lzallright = pytest.importorskip("lzallright", reason="no LZO: pip install 'hvolab[kernel]'")
+CONTENT = b"".join(random.Random(1).randbytes(8) + bytes(56) for _ in range(3000))
+
+
+def lz4_packed(content: bytes) -> bytes:
+    blocks = b""
+    for start in range(0, len(content), 8 << 20):
+        block = lz4_block.compress(content[start : start + (8 << 20)], store_size=False)
+        blocks += struct.pack("<I", len(block)) + block
+    return b"\x02\x21\x4c\x18" + blocks + struct.pack("<I", len(content))
+
+
+def lzo_packed(content: bytes) -> bytes:
+    header = b"\x89LZO\0\r\n\x1a\n" + struct.pack(">HHHBB", 0x1040, 0x2080, 0x0940, 1, 5)
+    header += struct.pack(">IIII", 1, 0o644, 0, 0) + b"\0" + bytes(4)
+    blocks = b""
+    for start in range(0, len(content), 1 << 17):
+        block = content[start : start + (1 << 17)]
+        packed = lzallright.LZOCompressor().compress(block)
+        kept = bytes(packed) if len(packed) < len(block) else block
+        blocks += struct.pack(">III", len(block), len(kept), zlib.adler32(block)) + kept
+    return header + blocks + bytes(4)
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lambda content: lzma.compress(content, lzma.FORMAT_XZ, lzma.CHECK_CRC32),
+    "lzma": lambda content: lzma.compress(content, lzma.FORMAT_ALONE),
+    "bzip2": bz2.compress,
+    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,
+    "lz4": lz4_packed,
+    "lzo": lzo_packed,
+}
+#: Those that notice a changed bit by a checksum, wherever it is.
+CHECKED = ("gzip", "xz", "bzip2", "zstd", "lzo")
+
+
+def known(name: str) -> Compression:
+    return next(one for one in COMPRESSIONS if one.name == name)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_what_is_packed_is_unpacked_and_what_follows_is_left_alone(name: str) -> None:
+    packed = PACKERS[name](CONTENT)
+    found = compression_of(packed)
+    assert found is known(name)
+    assert unpacked(packed, found, "here") == CONTENT
+    if name != "lz4":  # whose blocks have no end mark
+        assert unpacked(packed + struct.pack("<I", len(CONTENT)), found, "here") == CONTENT
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_a_stream_that_is_cut_short_is_refused(name: str) -> None:
+    packed = PACKERS[name](CONTENT)
+    with pytest.raises(KernelImageError, match=f"the {name} data"):
+        unpacked(packed[: len(packed) // 2], known(name), "here")
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_nothing_is_unpacked_beyond_the_limit(name: str) -> None:
+    packed = PACKERS[name](bytes(20 << 20))
+    with pytest.raises(KernelImageError, match="unpacks to more than 1000000 bytes"):
+        unpacked(packed, known(name), "here", limit=1_000_000)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_a_damaged_stream_is_refused_or_at_least_no_traceback(name: str) -> None:
+    packed, chance = PACKERS[name](CONTENT), random.Random(2)
+    refused = 0
+    for _ in range(60):
+        changed = bytearray(packed)
+        changed[chance.randrange(len(packed) // 3, len(packed) - 8)] ^= 1 << chance.randrange(8)
+        try:
+            assert name not in CHECKED or unpacked(bytes(changed), known(name), "here") == CONTENT
+        except KernelImageError as error:
+            assert error.where == "here"  # noqa: PT017 - some changes do no harm
+            refused += 1
+    assert refused > 40 or name not in CHECKED
+
+
+def test_what_is_not_compressed_is_said_to_be_none() -> None:
+    assert compression_of(b"\x7fELF") is None
+    assert compression_of(b"") is None
