@@ -1,0 +1,34 @@
+"""Runs in arrays: where neighbors belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: Positions in an array.
+Positions = npt.NDArray[np.int64]
+
+
+def runs(splits: npt.NDArray[np.bool_], size: int) -> tuple[Positions, Positions]:
+    """Cut `size` items into runs.
+
+    splits  one flag for each pair of neighbors, `size - 1` of them: whether a new run starts between them
+    Returns first position, and position behind the last, of each run; two empty arrays for no items.
+    """
+    if not size:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, empty
+    breaks = np.flatnonzero(splits) + 1
+    return np.concatenate(([0], breaks)), np.concatenate((breaks, [size]))
+
+
+def consecutive_runs(values: npt.NDArray[Any], step: int = 1) -> tuple[Positions, Positions]:
+    """Cut an array into runs in which each value is the one before plus `step`; positions as :func:`runs` has them."""
+    return runs(np.diff(values) != step, values.size)
+
+
+def equal_runs(values: npt.NDArray[Any]) -> tuple[Positions, Positions]:
+    """Cut an array into runs of equal values; positions as :func:`runs` has them."""
+    return runs(values[1:] != values[:-1], values.size)
