@@ -22,13 +22,13 @@ DOCS = ROOT / "docs"
 LISTING = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KIT = "hvolab.conformance.pytest_plugin"
 _BOOT = "tests/captures/x86_64-6.12-4level/0-boot.core.xz"
-_OPTIMizED = "tests/captures/x86_64-6.12-4level/1-optimised-2M.core.xz"
+_OPTIMIZED = "tests/captures/x86_64-6.12-4level/1-optimised-2M.core.xz"
 #: What a reader has, by the name that pages call it: a checkout's cores, and a core of his own.
 _LINKS = {
     "tests/captures": "tests/captures",
-    "CORE": _OPTIMizED,
+    "CORE": _OPTIMIZED,
     "BEFORE.core": _BOOT,
-    "AFTER.core": _OPTIMizED,
+    "AFTER.core": _OPTIMIZED,
 }
 
 

@@ -60,7 +60,7 @@ class _Question:
 
 
 #: Functions that the compiler may have left of optimizing, without underscores before and suffixes behind.
-_OPTIMizING: Final = frozenset(
+_OPTIMIZING: Final = frozenset(
     {
         "vmemmap_remap_pte",
         "vmemmap_remap_free",
@@ -93,11 +93,11 @@ _QUESTIONS: Final = (
     _Question("optimizes folios", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
     _Question("optimizes head pages, one by one", ("hugetlb_vmemmap_optimize",)),
     _Question("batches", ("hugetlb_vmemmap_optimize_folios",)),
-    _Question("head moves to a new frame", called=("copy_page", "memcpy", "__memcpy"), callers=_OPTIMizING),
+    _Question("head moves to a new frame", called=("copy_page", "memcpy", "__memcpy"), callers=_OPTIMIZING),
     _Question("tails share one page per zone and order", members=(("zone", "vmemmap_tails"),)),
     _Question("walk names head and tail page", members=(("vmemmap_remap_walk", "vmemmap_tail"),)),
     _Question("flags in the walk", members=(("vmemmap_remap_walk", "flags"),)),
-    _Question("waits for RCU", called=("synchronize_rcu",), callers=_OPTIMizING | _OTHERS),
+    _Question("waits for RCU", called=("synchronize_rcu",), callers=_OPTIMIZING | _OTHERS),
     _Question("static key", ("hugetlb_optimize_vmemmap_key",)),
     _Question("memmap counters", ("memmap_pages_add", "memmap_boot_pages_add")),
     _Question("boot memmap is registered", ("put_page_bootmem",)),
@@ -175,7 +175,7 @@ def _by_members(kernel: Kernel, question: _Question) -> KernelFeature:
     return KernelFeature(question.name, bool(found), f"member {found[0]}" if found else f"no member {wanted}")
 
 
-def hvo_functions(kernel: Kernel, wanted: AbstractSet[str] = _OPTIMizING | _OTHERS) -> tuple[str, ...]:
+def hvo_functions(kernel: Kernel, wanted: AbstractSet[str] = _OPTIMIZING | _OTHERS) -> tuple[str, ...]:
     """The functions of mm/hugetlb_vmemmap.c that the compiler left, by address; `wanted` are their plain names."""
     placed = [
         (address, name)

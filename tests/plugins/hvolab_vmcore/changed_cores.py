@@ -19,7 +19,7 @@ CAPTURES = Path(__file__).parents[2] / "captures"
 #: One folder for each captured kernel.
 FOLDERS = sorted(file.parent for file in CAPTURES.glob("*/capture.json"))
 X86_64 = CAPTURES / "x86_64-6.12-4level"
-BOOT, OPTIMizED_2M, OPTIMizED_1G, RESTORED = (
+BOOT, OPTIMIZED_2M, OPTIMIZED_1G, RESTORED = (
     X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 )
 #: The first 2 MiB page and the 1 GiB page of the captures, by PFN.

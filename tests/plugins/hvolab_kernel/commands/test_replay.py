@@ -16,9 +16,9 @@ from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.asking import hvolab, image_of
 from tests.plugins.hvolab_vmcore.changed_cores import (
     CAPTURES,
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
     RESTORED,
-    OPTIMizED_1G,
-    OPTIMizED_2M,
     changed,
     slot_of,
     va_of,
@@ -68,7 +68,7 @@ def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_form(
 def test_what_no_form_explains_is_told_apart_from_what_one_does(real_kernel: Kernel, tmp_path: Path) -> None:
     slot, raw = slot_of(RESTORED, va_of(FOLIO, 2))
     after = changed(RESTORED, {slot: raw & ~2}, tmp_path / "changed.core")
-    outcome = replayed(real_kernel, OPTIMizED_1G, after)
+    outcome = replayed(real_kernel, OPTIMIZED_1G, after)
     assert outcome.differences_found == outcome.differences_of_form + 1
     (entry,) = (one for one in outcome.differences if not one.form)
     assert (entry.kind, entry.va) == ("entry.flags", va_of(FOLIO, 2))
@@ -77,10 +77,10 @@ def test_what_no_form_explains_is_told_apart_from_what_one_does(real_kernel: Ker
 @X86
 def test_the_command_takes_an_image_and_tells_of_its_form(real_kernel: Kernel) -> None:
     image = image_of(real_kernel)
-    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--engine", "kernel", "--image", image)
+    done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
     assert "differences: none" in done.stdout
-    done = hvolab("replay", str(OPTIMizED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
+    done = hvolab("replay", str(OPTIMIZED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
     if form_of(real_kernel) is not V6_12:
         assert f"are of HVO's form {form_of(real_kernel).name}, which differs from v6.12" in done.stdout
@@ -89,7 +89,7 @@ def test_the_command_takes_an_image_and_tells_of_its_form(real_kernel: Kernel) -
 
 
 def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:
-    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--engine", "kernel")
+    done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--engine", "kernel")
     assert (done.exit_code, "name its image: --image FILE" in done.stderr) == (2, True)
-    done = hvolab("replay", str(OPTIMizED_2M), str(OPTIMizED_1G), "--image", "vmlinuz")
+    done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--image", "vmlinuz")
     assert (done.exit_code, "add --engine kernel" in done.stderr) == (2, True)

@@ -16,15 +16,15 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
     CAPTURES,
     FIRST_FOLIO,
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
     RESTORED,
-    OPTIMizED_1G,
-    OPTIMizED_2M,
     changed,
     slot_of,
     va_of,
 )
 
-RISCV_OPTIMizED = CAPTURES / "riscv64-6.12-sv57" / "1-optimised-2M.core.xz"
+RISCV_OPTIMIZED = CAPTURES / "riscv64-6.12-sv57" / "1-optimised-2M.core.xz"
 
 
 def hvolab(*arguments: str | Path) -> Result:
@@ -42,14 +42,14 @@ def test_the_hook_adds_both_commands_to_any_command_line() -> None:
 
 
 def test_inspect_shows_huge_pages_and_what_they_save() -> None:
-    result = hvolab("inspect", OPTIMizED_1G)
+    result = hvolab("inspect", OPTIMIZED_1G)
     assert result.exit_code == 0
     for text in ("x86_64, 4-level", "0x5c00", "4095 → 0x54e6", "saved: 4151 frames, 16.21 MiB", "nothing is wrong"):
         assert text in result.stdout
 
 
 def test_inspect_prints_json_with_stable_keys() -> None:
-    data = as_json("inspect", OPTIMizED_2M)
+    data = as_json("inspect", OPTIMIZED_2M)
     assert list(data) == [
         "core", "kernel", "architecture", "mode", "profile", "release", "features", "root", "vmemmap",
         "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
@@ -61,8 +61,8 @@ def test_inspect_prints_json_with_stable_keys() -> None:
 
 
 def test_inspect_exits_with_1_for_a_finding_that_nobody_declared(tmp_path: Path) -> None:
-    slot, raw = slot_of(OPTIMizED_2M, va_of(FIRST_FOLIO, 3))
-    core = changed(OPTIMizED_2M, {slot: raw | 2}, tmp_path / "changed.core")
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
+    core = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
     result = hvolab("inspect", core)
     assert result.exit_code == 1
     assert "writable-tail: a tail is writable" in result.stdout
@@ -71,18 +71,18 @@ def test_inspect_exits_with_1_for_a_finding_that_nobody_declared(tmp_path: Path)
 
 
 def test_a_finding_that_the_architecture_declares_does_not_fail_inspect() -> None:
-    result = hvolab("inspect", RISCV_OPTIMizED)
+    result = hvolab("inspect", RISCV_OPTIMIZED)
     assert result.exit_code == 0
     assert "writable-tail (declared)" in result.stdout
-    assert {finding["declared"] for finding in as_json("inspect", RISCV_OPTIMizED)["findings"]} == {True}
+    assert {finding["declared"] for finding in as_json("inspect", RISCV_OPTIMIZED)["findings"]} == {True}
 
 
 def test_the_strict_profile_finds_what_linux_lets_pass() -> None:
-    assert hvolab("inspect", RISCV_OPTIMizED, "--profile", "strict").exit_code == 1
+    assert hvolab("inspect", RISCV_OPTIMIZED, "--profile", "strict").exit_code == 1
 
 
 def test_replay_tells_what_it_did_and_that_nothing_differs() -> None:
-    result = hvolab("replay", OPTIMizED_1G, RESTORED)
+    result = hvolab("replay", OPTIMIZED_1G, RESTORED)
     assert result.exit_code == 0
     for text in (
         "restored: 8 of 2 MiB", "restored: 1 of 1 GiB, at PFN 0x40000", "compared: 4634 entries, 11705 struct pages",
@@ -92,8 +92,8 @@ def test_replay_tells_what_it_did_and_that_nothing_differs() -> None:
 
 
 def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(tmp_path: Path) -> None:
-    slot, raw = slot_of(OPTIMizED_2M, va_of(FIRST_FOLIO, 3))
-    after = changed(OPTIMizED_2M, {slot: raw | 2}, tmp_path / "changed.core")
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
+    after = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
     result = hvolab("replay", BOOT, after, "--json")
     assert result.exit_code == 1
     data = json.loads(result.stdout)
@@ -114,19 +114,19 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
     [
         (("inspect", "no-such.core"), "the file cannot be opened"),
         (("inspect", __file__), "this is not an ELF file"),
-        (("inspect", OPTIMizED_2M, "--arch", "vax"), "no architecture is called 'vax'"),
-        (("inspect", OPTIMizED_2M, "--arch", "arm64"), "it is not told what the paging mode is"),
-        (("inspect", OPTIMizED_2M, "--mode", "6-level"), "x86_64 has no paging mode '6-level'"),
-        (("inspect", OPTIMizED_2M, "--mode", "5-level"), "the vmemmap cannot be walked"),
-        (("inspect", OPTIMizED_2M, "--root", "0x1000"), "the root table, at PA 0x1000, is not in the core"),
-        (("inspect", OPTIMizED_2M, "--root", "0xbfe56000"), "nothing is mapped at the vmemmap"),
+        (("inspect", OPTIMIZED_2M, "--arch", "vax"), "no architecture is called 'vax'"),
+        (("inspect", OPTIMIZED_2M, "--arch", "arm64"), "it is not told what the paging mode is"),
+        (("inspect", OPTIMIZED_2M, "--mode", "6-level"), "x86_64 has no paging mode '6-level'"),
+        (("inspect", OPTIMIZED_2M, "--mode", "5-level"), "the vmemmap cannot be walked"),
+        (("inspect", OPTIMIZED_2M, "--root", "0x1000"), "the root table, at PA 0x1000, is not in the core"),
+        (("inspect", OPTIMIZED_2M, "--root", "0xbfe56000"), "nothing is mapped at the vmemmap"),
         (
-            ("inspect", OPTIMizED_2M, "--vmemmap", "0xffffea0000000001"),
+            ("inspect", OPTIMIZED_2M, "--vmemmap", "0xffffea0000000001"),
             "the vmemmap cannot start at VA 0xffffea0000000001",
         ),
-        (("inspect", OPTIMizED_2M, "--vmemmap", "0x1000"), "the vmemmap from VA 0x1000 on has no room"),
-        (("inspect", OPTIMizED_2M, "--feature", "warp"), "x86_64 has no feature 'warp'"),
-        (("replay", BOOT, RISCV_OPTIMizED), "the cores have different architectures: x86_64 and riscv"),
+        (("inspect", OPTIMIZED_2M, "--vmemmap", "0x1000"), "the vmemmap from VA 0x1000 on has no room"),
+        (("inspect", OPTIMIZED_2M, "--feature", "warp"), "x86_64 has no feature 'warp'"),
+        (("replay", BOOT, RISCV_OPTIMIZED), "the cores have different architectures: x86_64 and riscv"),
         (("replay", BOOT, "no-such.core"), "the file cannot be opened"),
     ],
 )
@@ -139,6 +139,6 @@ def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | P
 
 
 def test_a_number_that_is_none_is_refused_by_its_option() -> None:
-    result = hvolab("inspect", OPTIMizED_2M, "--root", "swapper")
+    result = hvolab("inspect", OPTIMIZED_2M, "--root", "swapper")
     assert result.exit_code == 2
     assert "--root" in result.stderr

@@ -18,9 +18,9 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     FIRST_FOLIO,
     FOLDERS,
     GIGANTIC,
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
     RESTORED,
-    OPTIMizED_1G,
-    OPTIMizED_2M,
     changed,
     pa_of,
     scanned,
@@ -45,9 +45,9 @@ def test_the_engine_leaves_what_the_kernel_left(folder: str, before: str, after:
 @pytest.mark.parametrize(
     ("before", "after", "action", "folios", "entries", "struct_pages"),
     [
-        (BOOT, OPTIMizED_2M, "optimized", 8, 538, 8 * 512),
-        (OPTIMizED_2M, OPTIMizED_1G, "optimized", 1, 4634, 8 * 512 + (1 << 18)),
-        (OPTIMizED_1G, RESTORED, "restored", 9, 4634, 11705),
+        (BOOT, OPTIMIZED_2M, "optimized", 8, 538, 8 * 512),
+        (OPTIMIZED_2M, OPTIMIZED_1G, "optimized", 1, 4634, 8 * 512 + (1 << 18)),
+        (OPTIMIZED_1G, RESTORED, "restored", 9, 4634, 11705),
     ],
 )
 def test_a_replay_tells_what_was_done_compared_and_left_out(
@@ -62,7 +62,7 @@ def test_a_replay_tells_what_was_done_compared_and_left_out(
 
 
 def test_cores_alike_have_nothing_to_replay() -> None:
-    outcome = replay(OPTIMizED_1G, OPTIMizED_1G)
+    outcome = replay(OPTIMIZED_1G, OPTIMIZED_1G)
     assert (outcome.plan.restored, outcome.plan.optimized, outcome.differences) == ((), (), ())
 
 
@@ -75,19 +75,19 @@ def difference(before: Path, after: Path, words: dict[int, int], tmp_path: Path)
 @pytest.mark.parametrize(
     ("before", "after", "va", "make", "kind"),
     [
-        (BOOT, OPTIMizED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw | RW, "entry.flags"),
-        (BOOT, OPTIMizED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw ^ 0x40000, "entry.frame"),
-        (BOOT, OPTIMizED_2M, va_of(FIRST_FOLIO, 3), lambda _: 0x80000000BCF73121, "entry.kept"),
-        (BOOT, OPTIMizED_2M, va_of(FIRST_FOLIO, 0), lambda raw: raw & ~RW, "entry.flags"),
-        (BOOT, OPTIMizED_2M, va_of(FIRST_FOLIO, 7), lambda _: 0, "entry.kind"),
-        (BOOT, OPTIMizED_2M, va_of(0x100), lambda raw: raw & ~GLOBAL, "entry.flags"),  # a neighbor after the split
-        (BOOT, OPTIMizED_2M, va_of(0x100), lambda raw: raw ^ 0x1000000, "entry.kept"),
-        (OPTIMizED_2M, OPTIMizED_1G, va_of(GIGANTIC, 4095), lambda raw: raw | RW, "entry.flags"),
-        (OPTIMizED_2M, OPTIMizED_1G, va_of(GIGANTIC, 700), lambda raw: raw ^ 0x40000, "entry.frame"),
-        (OPTIMizED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw & ~RW, "entry.flags"),
-        (OPTIMizED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw | 1 << 63 | 1 << 9, "entry.flags"),
-        (OPTIMizED_1G, RESTORED, va_of(GIGANTIC, 2000), lambda raw: raw & ~GLOBAL, "entry.flags"),
-        (OPTIMizED_1G, RESTORED, va_of(FIRST_FOLIO, 0), lambda raw: raw ^ 0x40000, "entry.kept"),
+        (BOOT, OPTIMIZED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw | RW, "entry.flags"),
+        (BOOT, OPTIMIZED_2M, va_of(FIRST_FOLIO, 3), lambda raw: raw ^ 0x40000, "entry.frame"),
+        (BOOT, OPTIMIZED_2M, va_of(FIRST_FOLIO, 3), lambda _: 0x80000000BCF73121, "entry.kept"),
+        (BOOT, OPTIMIZED_2M, va_of(FIRST_FOLIO, 0), lambda raw: raw & ~RW, "entry.flags"),
+        (BOOT, OPTIMIZED_2M, va_of(FIRST_FOLIO, 7), lambda _: 0, "entry.kind"),
+        (BOOT, OPTIMIZED_2M, va_of(0x100), lambda raw: raw & ~GLOBAL, "entry.flags"),  # a neighbor after the split
+        (BOOT, OPTIMIZED_2M, va_of(0x100), lambda raw: raw ^ 0x1000000, "entry.kept"),
+        (OPTIMIZED_2M, OPTIMIZED_1G, va_of(GIGANTIC, 4095), lambda raw: raw | RW, "entry.flags"),
+        (OPTIMIZED_2M, OPTIMIZED_1G, va_of(GIGANTIC, 700), lambda raw: raw ^ 0x40000, "entry.frame"),
+        (OPTIMIZED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw & ~RW, "entry.flags"),
+        (OPTIMIZED_1G, RESTORED, va_of(FIRST_FOLIO, 2), lambda raw: raw | 1 << 63 | 1 << 9, "entry.flags"),
+        (OPTIMIZED_1G, RESTORED, va_of(GIGANTIC, 2000), lambda raw: raw & ~GLOBAL, "entry.flags"),
+        (OPTIMIZED_1G, RESTORED, va_of(FIRST_FOLIO, 0), lambda raw: raw ^ 0x40000, "entry.kept"),
     ],
 )
 def test_a_changed_entry_is_a_difference_that_names_va_and_both_entries(
@@ -104,29 +104,29 @@ def test_a_changed_entry_is_a_difference_that_names_va_and_both_entries(
 def test_two_restored_tails_in_one_frame_are_a_difference(tmp_path: Path) -> None:
     raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 1))[1]
     slot, _ = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))
-    outcome = difference(OPTIMizED_1G, RESTORED, {slot: raw}, tmp_path)
+    outcome = difference(OPTIMIZED_1G, RESTORED, {slot: raw}, tmp_path)
     assert {one.kind for one in outcome.differences} == {"entry.frame"}
 
 
 def test_frames_may_be_others_as_long_as_the_entries_share_them_alike(tmp_path: Path) -> None:
     slots = [slot_of(RESTORED, va_of(FIRST_FOLIO, page)) for page in (1, 2)]
     swapped = {slots[0][0]: slots[1][1], slots[1][0]: slots[0][1]}
-    assert replay(OPTIMizED_1G, changed(RESTORED, swapped, tmp_path / "changed.core")).differences == ()
+    assert replay(OPTIMIZED_1G, changed(RESTORED, swapped, tmp_path / "changed.core")).differences == ()
 
 
 def test_a_pmd_that_is_not_split_any_more_is_a_difference(tmp_path: Path) -> None:
     leaf = slot_of(BOOT, va_of(GIGANTIC))[1]
     walk = {step.level.name: step for step in _walk(RESTORED, va_of(GIGANTIC))}
     assert leaf & PSE
-    outcome = difference(OPTIMizED_1G, RESTORED, {walk["pmd"].slot: leaf}, tmp_path)
+    outcome = difference(OPTIMIZED_1G, RESTORED, {walk["pmd"].slot: leaf}, tmp_path)
     (entry,) = (one for one in outcome.differences if one.kind == "entry.kind")
     assert (entry.va, entry.kernel.split()[0]) == (va_of(GIGANTIC), f"{leaf:#018x}")
     assert "a leaf" in entry.text
 
 
 def test_a_table_entry_with_other_flags_is_a_difference(tmp_path: Path) -> None:
-    step = {step.level.name: step for step in _walk(OPTIMizED_2M, va_of(FIRST_FOLIO))}["pmd"]
-    outcome = difference(BOOT, OPTIMizED_2M, {step.slot: step.raw & ~4}, tmp_path)
+    step = {step.level.name: step for step in _walk(OPTIMIZED_2M, va_of(FIRST_FOLIO))}["pmd"]
+    outcome = difference(BOOT, OPTIMIZED_2M, {step.slot: step.raw & ~4}, tmp_path)
     assert [(one.kind, one.va) for one in outcome.differences] == [("entry.flags", va_of(0))]
 
 
@@ -139,40 +139,40 @@ def test_a_table_entry_with_other_flags_is_a_difference(tmp_path: Path) -> None:
     ],
 )
 def test_a_changed_word_in_the_heads_page_is_a_difference(tmp_path: Path, byte: int, word: int, kind: str) -> None:
-    pa = pa_of(OPTIMizED_2M, va_of(FIRST_FOLIO)) + byte
-    outcome = difference(BOOT, OPTIMizED_2M, {pa: word}, tmp_path)
+    pa = pa_of(OPTIMIZED_2M, va_of(FIRST_FOLIO)) + byte
+    outcome = difference(BOOT, OPTIMIZED_2M, {pa: word}, tmp_path)
     assert [(one.kind, one.va) for one in outcome.differences] == [(kind, va_of(FIRST_FOLIO) + byte)]
 
 
 def test_a_huge_page_of_which_nothing_was_done_still_has_its_bit_compared(tmp_path: Path) -> None:
-    pa = pa_of(OPTIMizED_1G, va_of(FIRST_FOLIO)) + 40
-    outcome = difference(OPTIMizED_2M, OPTIMizED_1G, {pa: 8}, tmp_path)
+    pa = pa_of(OPTIMIZED_1G, va_of(FIRST_FOLIO)) + 40
+    outcome = difference(OPTIMIZED_2M, OPTIMIZED_1G, {pa: 8}, tmp_path)
     assert [one.kind for one in outcome.differences] == ["struct-page.head"]
 
 
 @pytest.mark.parametrize("slot", [0, 1, 2, 5])
 def test_a_restored_tail_page_that_does_not_carry_what_it_should_is_a_difference(tmp_path: Path, slot: int) -> None:
     va = va_of(FIRST_FOLIO, 1) + slot * 64 + 16
-    outcome = difference(OPTIMizED_1G, RESTORED, {pa_of(RESTORED, va): va}, tmp_path)
+    outcome = difference(OPTIMIZED_1G, RESTORED, {pa_of(RESTORED, va): va}, tmp_path)
     assert [(one.kind, one.va) for one in outcome.differences] == [("struct-page.restored", va)]
 
 
 def test_a_page_that_was_restored_and_optimized_again_is_done_again(tmp_path: Path) -> None:
     words = {}
     for page in range(8):
-        slot, raw = slot_of(OPTIMizED_1G, va_of(FIRST_FOLIO, page))
+        slot, raw = slot_of(OPTIMIZED_1G, va_of(FIRST_FOLIO, page))
         words[slot] = raw & 0x8000000000000FFF | 0x2345000
-    outcome = replay(OPTIMizED_2M, changed(OPTIMizED_1G, words, tmp_path / "changed.core"))
+    outcome = replay(OPTIMIZED_2M, changed(OPTIMIZED_1G, words, tmp_path / "changed.core"))
     assert outcome.plan.restored == ((FIRST_FOLIO, 9),)
     assert outcome.plan.optimized == ((FIRST_FOLIO, 9), (GIGANTIC, 18))
     assert outcome.differences == ()
 
 
 def test_cores_of_different_kernels_are_refused(tmp_path: Path) -> None:
-    other = with_text(OPTIMizED_2M, b"6.12.107+deb13-amd64", b"6.12.108+deb13-amd64", tmp_path / "other.core")
+    other = with_text(OPTIMIZED_2M, b"6.12.107+deb13-amd64", b"6.12.108+deb13-amd64", tmp_path / "other.core")
     with pytest.raises(UsageError, match=r"different kernels: 6\.12\.107.* and 6\.12\.108"):
         replay(BOOT, other)
-    other = with_text(OPTIMizED_2M, b"BUILD-ID=9c54", b"BUILD-ID=9c55", tmp_path / "other.core")
+    other = with_text(OPTIMIZED_2M, b"BUILD-ID=9c54", b"BUILD-ID=9c55", tmp_path / "other.core")
     with pytest.raises(UsageError, match="different builds of the kernel"):
         replay(BOOT, other)
     with pytest.raises(UsageError, match="different architectures: x86_64 and arm64"):
@@ -180,15 +180,15 @@ def test_cores_of_different_kernels_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_core_before_in_which_two_pages_share_a_frame_is_refused(tmp_path: Path) -> None:
-    slot, _ = slot_of(OPTIMizED_1G, va_of(FIRST_FOLIO))
-    other = slot_of(OPTIMizED_1G, va_of(FIRST_FOLIO + 512))[1]
-    broken = changed(OPTIMizED_1G, {slot: other}, tmp_path / "changed.core")
+    slot, _ = slot_of(OPTIMIZED_1G, va_of(FIRST_FOLIO))
+    other = slot_of(OPTIMIZED_1G, va_of(FIRST_FOLIO + 512))[1]
+    broken = changed(OPTIMIZED_1G, {slot: other}, tmp_path / "changed.core")
     with pytest.raises(CoreFileError, match="the core before is broken: frame 0x549d"):
         replay(broken, RESTORED)
 
 
 def test_a_head_page_that_the_core_before_does_not_hold_is_made_up_and_told(tmp_path: Path) -> None:
-    content = changed(OPTIMizED_1G, {}, tmp_path / "changed.core").read_bytes()
+    content = changed(OPTIMIZED_1G, {}, tmp_path / "changed.core").read_bytes()
     head, elsewhere = ((frame * 4096).to_bytes(8, "little") for frame in (0x5461, 0x7000))
     (tmp_path / "changed.core").write_bytes(content.replace(head, elsewhere, 1))  # p_paddr of the head's segment
     outcome = replay(tmp_path / "changed.core", RESTORED)
@@ -218,13 +218,13 @@ class Careless(Hvo):
 
 
 def test_what_another_form_of_hvo_leaves_otherwise_is_told_as_a_difference_of_that_form(tmp_path: Path) -> None:
-    assert replay(BOOT, OPTIMizED_2M, engine=other_form).differences == ()
-    outcome = replay(OPTIMizED_1G, RESTORED, engine=other_form)
+    assert replay(BOOT, OPTIMIZED_2M, engine=other_form).differences == ()
+    outcome = replay(OPTIMIZED_1G, RESTORED, engine=other_form)
     assert outcome.differences_of_form == outcome.differences_found > 1000
     assert {one.form for one in outcome.differences} == {"6.12.117"}
     raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[1]
     after = changed(RESTORED, {slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[0]: raw & ~RW}, tmp_path / "changed.core")
-    other = replay(OPTIMizED_1G, after, engine=other_form)
+    other = replay(OPTIMIZED_1G, after, engine=other_form)
     assert (other.differences_of_form, other.differences_found) == (
         outcome.differences_of_form,
         outcome.differences_found + 1,
@@ -232,13 +232,13 @@ def test_what_another_form_of_hvo_leaves_otherwise_is_told_as_a_difference_of_th
 
 
 def test_an_engine_that_leaves_more_than_its_form_does_has_no_difference_explained() -> None:
-    outcome = replay(OPTIMizED_1G, RESTORED, engine=Careless)
+    outcome = replay(OPTIMIZED_1G, RESTORED, engine=Careless)
     assert outcome.differences_of_form == 0 < outcome.differences_found
     assert {one.form for one in outcome.differences} == {""}
 
 
 def test_struct_pages_that_stand_in_for_a_kernels_code_are_gone_afterwards() -> None:
-    usual, other = (replay(BOOT, OPTIMizED_2M, engine=engine) for engine in (None, Hvo))
+    usual, other = (replay(BOOT, OPTIMIZED_2M, engine=engine) for engine in (None, Hvo))
     assert (other.differences, other.entries_compared) == ((), usual.entries_compared)
     assert other.struct_pages_compared == usual.struct_pages_compared
     # all that a leaf maps is taken for boot memory, not only what HVO's model asks about
