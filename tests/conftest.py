@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             found |= {_NAMES[first] for word in words if (first := word.partition("-")[0]) in _NAMES}
         if found:
             item.add_marker(pytest.mark.arch(*sorted(found)))
-        for folder, (needed, remedy) in _NEEDED.items():
+        for folder, (needed, hint) in _NEEDED.items():
             missing = [name for name in needed if importlib.util.find_spec(name) is None]
             if missing and folder in item.path.as_posix():
-                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} not installed: {remedy}"))
+                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} not installed: {hint}"))

@@ -1,4 +1,4 @@
-"""The errors that hvolab raises: one root, and one sentence each about what, where, which rule and what to do."""
+"""The errors that hvolab raises: one root, and one phrase each for what, where, rule and hint."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ class HvolabError(Exception):
     what    what was wrong, as a sentence without its full stop
     where   where it was found: architecture, mode, level, VA, PFN, entry in hex, file and offset
     rule    which rule it breaks: manual section, kernel file, or hvolab's own
-    remedy  what the user can do about it
+    hint  what the user can do about it
     """
 
-    def __init__(self, what: str, *, where: str = "", rule: str = "", remedy: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", rule: str = "", hint: str = "") -> None:
         super().__init__(what)
         self._what = what
         self._where = where
         self.rule = rule
-        self.remedy = remedy
+        self.hint = hint
 
     @property
     def what(self) -> str:
@@ -30,12 +30,12 @@ class HvolabError(Exception):
         return self._where
 
     def __str__(self) -> str:
-        titles = (("", self.what), ("where: ", self.where), ("rule: ", self.rule), ("what to do: ", self.remedy))
+        titles = (("", self.what), ("where: ", self.where), ("rule: ", self.rule), ("hint: ", self.hint))
         return "; ".join(title + text for title, text in titles if text)
 
     def as_dict(self) -> dict[str, str]:
         """The parts of the error by name, empty ones left out, for JSON output."""
-        parts = {"what": self.what, "where": self.where, "rule": self.rule, "remedy": self.remedy}
+        parts = {"what": self.what, "where": self.where, "rule": self.rule, "hint": self.hint}
         return {name: text for name, text in parts.items() if text}
 
 

@@ -29,7 +29,7 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is not a size", remedy=_FORM)
+        raise UsageError(f"{text!r} is not a size", hint=_FORM)
     unit = match["unit"] or match["hex_unit"] or ""
     number = int(match["hex"], 16) if match["hex"] else int(match["number"])
     return number << _shift(unit)
@@ -38,7 +38,7 @@ def parse_size(text: str) -> int:
 def format_size(size: int) -> str:
     """``size`` bytes for people: `2 MiB`, `28 KiB`, `16380 KiB`; rounded to two decimals only where no unit is near."""
     if size < 0:
-        raise UsageError(f"{size} is not a size", remedy="a size is 0 or more")
+        raise UsageError(f"{size} is not a size", hint="a size is 0 or more")
     number, unit = _exactly(size)
     if number < _READABLE:
         return f"{number} {unit}iB" if unit else f"{number} bytes" if number != 1 else "1 byte"
@@ -50,7 +50,7 @@ def format_size(size: int) -> str:
 def format_short(size: int) -> str:
     """``size`` bytes as short as an option takes them, always exact: `2M`, `16380K`, `4097`; parse_size() reads it."""
     if size < 0:
-        raise UsageError(f"{size} is not a size", remedy="a size is 0 or more")
+        raise UsageError(f"{size} is not a size", hint="a size is 0 or more")
     number, unit = _exactly(size)
     return f"{number}{unit}"
 
@@ -66,12 +66,12 @@ def parse_hugepages(text: str) -> dict[int, int]:
         size_text, equals, count_text = item.partition("=")
         if not equals:
             wrong = f"{item.strip()!r} does not say how many pages" if item.strip() else f"{text!r} names no size"
-            raise UsageError(wrong, remedy=_LIST_FORM)
+            raise UsageError(wrong, hint=_LIST_FORM)
         size, count = parse_size(size_text), _parse_count(item, count_text)
         if not size:
-            raise UsageError(f"{item.strip()!r} asks for pages of 0 bytes", remedy=_LIST_FORM)
+            raise UsageError(f"{item.strip()!r} asks for pages of 0 bytes", hint=_LIST_FORM)
         if size in pages:
-            raise UsageError(f"{format_short(size)} is given twice in {text!r}", remedy="name each size once")
+            raise UsageError(f"{format_short(size)} is given twice in {text!r}", hint="name each size once")
         pages[size] = count
     return pages
 
@@ -80,7 +80,7 @@ def _parse_count(item: str, text: str) -> int:
     digits = text.strip()
     if not _COUNT.fullmatch(digits):
         raise UsageError(
-            f"{digits!r} in {item.strip()!r} is not a number of pages", remedy="give a whole number, 0 or more"
+            f"{digits!r} in {item.strip()!r} is not a number of pages", hint="give a whole number, 0 or more"
         )
     return int(digits)
 

@@ -41,17 +41,14 @@ def scopes() -> str:
 def capabilities() -> str:
     """What checks need, what to do to have it, and how many need it."""
     needing: dict[str, list[Check]] = {}
-    remedies: dict[str, Capability] = {}
+    hints: dict[str, Capability] = {}
     for check in CHECKS:
         for capability in check.needs:
             needing.setdefault(capability.name, []).append(check)
-            remedies[capability.name] = capability
+            hints[capability.name] = capability
     return table(
-        ("capability", "what to do where it is missing", "checks that need it"),
-        [
-            (plain(name), plain(remedies[name].remedy), f"{len(those)} of {len(CHECKS)}")
-            for name, those in needing.items()
-        ],
+        ("capability", "hint", "checks that need it"),
+        [(plain(name), plain(hints[name].hint), f"{len(those)} of {len(CHECKS)}") for name, those in needing.items()],
         right=("checks that need it",),
     )
 

@@ -27,7 +27,7 @@ def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     if image is None:
-        raise UsageError("a kernel's own engine needs a kernel", remedy="name its image: --image FILE")
+        raise UsageError("a kernel's own engine needs a kernel", hint="name its image: --image FILE")
     kernel = open_kernel(image)
     variant_for_pools(kernel)  # raises for other releases
     return KernelHvo(machine, kernel)

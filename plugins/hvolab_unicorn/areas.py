@@ -80,13 +80,11 @@ def area_of(machine: Machine, index: int) -> Area:
         raise UsageError(
             "the machine has no guest text: an emulated CPU has nowhere to be",
             where=str(machine.target),
-            remedy="build it by build_machine(), or map guest text by map_guest_text()",
+            hint="build it by build_machine(), or map guest text by map_guest_text()",
         )
     first, stop = guest.frames
     least = -(-2 * _BUFFER >> machine.target.mode.page_shift) or 1
     share = min(_MOST_FRAMES, (stop - first) // max(1, len(machine.cpus)))
     if share < least:
-        raise UsageError(
-            f"{len(machine.cpus)} CPUs are too many to emulate", remedy=f"at most {(stop - first) // least}"
-        )
+        raise UsageError(f"{len(machine.cpus)} CPUs are too many to emulate", hint=f"at most {(stop - first) // least}")
     return Area(machine, guest, first + index * share, share)

@@ -68,7 +68,7 @@ def _find(cpu: VirtualCpu) -> Mapping[str, int]:
             raise EmulatorError(
                 f"{len(hits)} places in the emulator's state look like {field.name}",
                 where=f"unicorn {version()}, {cpu.part.emulator[0]}, at {sorted(hits)}",
-                remedy="use a release that hvolab was tried with: unicorn>=2.1,<2.2",
+                hint="use a release that hvolab was tried with: unicorn>=2.1,<2.2",
             )
         found[field.name] = hits.pop()
     return found

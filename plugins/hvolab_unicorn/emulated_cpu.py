@@ -206,7 +206,7 @@ class EmulatedCpu:
         """The architecture's barrier of that kind; raises UsageError for a kind that there is not."""
         routine = self._barriers.get(kind)
         if routine is None:
-            raise UsageError(f"no barrier is called {kind!r}", remedy="there are " + ", ".join(self._barriers))
+            raise UsageError(f"no barrier is called {kind!r}", hint="there are " + ", ".join(self._barriers))
         self._call(routine)
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))

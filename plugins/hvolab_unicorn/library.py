@@ -13,7 +13,7 @@ from typing import Any
 from hvolab.errors import UsageError
 from hvolab_unicorn.errors import EmulatorError
 
-REMEDY = "pip install 'hvolab[emulation]'"
+HINT = "pip install 'hvolab[emulation]'"
 
 
 @cache
@@ -22,7 +22,7 @@ def unicorn() -> ModuleType:
     try:
         return importlib.import_module("unicorn")
     except ImportError as error:
-        raise UsageError(f"no CPU can be emulated: {error}", remedy=REMEDY) from error
+        raise UsageError(f"no CPU can be emulated: {error}", hint=HINT) from error
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hvolab.arch import EmulationPart
 from hvolab_unicorn.guest_text import Routine
-from hvolab_unicorn.library import REMEDY
+from hvolab_unicorn.library import HINT
 
 
 def describe(part: EmulationPart, routine: Routine, registers: Mapping[str, int]) -> str:
@@ -36,5 +36,5 @@ def _instructions(part: EmulationPart, routine: Routine, counter: int) -> str:
     whole = code["enter"] + routine.sequence.machine_code + code["leave"]
     lines = disassembled(part.disassembler, whole, routine.begin)
     if not lines:
-        return f"code {whole.hex()} at {routine.begin:#x} ({REMEDY} to see its text)"
+        return f"code {whole.hex()} at {routine.begin:#x} ({HINT} to see its text)"
     return "; ".join(f"{'-> ' if address == counter else ''}{address:#x} {text}" for address, text in lines)

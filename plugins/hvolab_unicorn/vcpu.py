@@ -49,7 +49,7 @@ class VirtualCpu:
         if part is None:
             raise UsageError(f"{machine.target.architecture.name} declares no instructions to emulate")
         if why := part.refusal(machine.target):
-            raise UsageError(f"{machine.target} cannot be emulated: {why}", remedy="use the modeled CPU")
+            raise UsageError(f"{machine.target} cannot be emulated: {why}", hint="use the modeled CPU")
         self.index = index
         self.memory = machine.memory  # not the machine, which holds its CPUs: nothing here keeps another alive
         self.tables = machine.tables

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import KernelImageError
 
-_REMEDY = "copy or fetch the file again: this copy is damaged or cut short"
+_HINT = "copy or fetch the file again: this copy is damaged or cut short"
 
 
 def fields(layout: str, content: bytes, offset: int, what: str) -> tuple[Any, ...]:
@@ -35,7 +35,7 @@ def piece(content: bytes, offset: int, size: int, what: str) -> bytes:
 
 def damaged(what: str, where: str, rule: str = "") -> KernelImageError:
     """The error for content that contradicts its own headers."""
-    return KernelImageError(what, where=where, rule=rule, remedy=_REMEDY)
+    return KernelImageError(what, where=where, rule=rule, hint=_HINT)
 
 
 def aligned(offset: int, alignment: int) -> int:

@@ -87,7 +87,7 @@ class Types:
                 f"the kernel has no struct or union {name!r}",
                 where="BTF of the kernel image",
                 rule="a type is there only if some compiled code uses it",
-                remedy="check the spelling; another configuration or release may not have it",
+                hint="check the spelling; another configuration or release may not have it",
             )
         return found
 
@@ -119,7 +119,7 @@ class Types:
             raise TypeInfoError(
                 f"struct {name} has no member {path!r}",
                 where="BTF of the kernel image",
-                remedy=f"it has {', '.join(one.name or '(anonymous)' for one in self.layout(name).members)}",
+                hint=f"it has {', '.join(one.name or '(anonymous)' for one in self.layout(name).members)}",
             )
         return found
 
@@ -130,7 +130,7 @@ class Types:
             raise TypeInfoError(
                 f"{name}.{path} is a bit field, at bit {found.bit}, {found.bits} bits wide",
                 where="BTF of the kernel image",
-                remedy="ask for the member itself",
+                hint="ask for the member itself",
             )
         return found.bit // 8
 
@@ -146,7 +146,7 @@ class Types:
             raise TypeInfoError(
                 f"the kernel has no enumerator {name!r}",
                 where="BTF of the kernel image",
-                remedy="check the spelling; a #define is not in BTF",
+                hint="check the spelling; a #define is not in BTF",
             )
         return found
 

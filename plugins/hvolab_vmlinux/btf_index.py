@@ -112,7 +112,7 @@ def broken(what: str) -> TypeInfoError:
         f"the BTF is damaged: {what}",
         where="BTF of the kernel image",
         rule=_RULE,
-        remedy="copy or fetch the image again",
+        hint="copy or fetch the image again",
     )
 
 

@@ -99,20 +99,20 @@ def unpacked(stream: bytes, compression: Compression, where: str, *, limit: int 
                     f"the {name} data unpacks to more than {limit} bytes",
                     where=where,
                     rule="hvolab's limit on the size of a kernel",
-                    remedy="if this is really a kernel of that size, unpack it and name the unpacked file",
+                    hint="if this is really a kernel of that size, unpack it and name the unpacked file",
                 )
     except EOFError as error:
         raise KernelImageError(
             f"the {name} data ends too early, after {len(stream)} bytes",
             where=where,
             rule=f"a {name} stream ends with its own end mark",
-            remedy="copy or fetch the file again: this copy is cut short",
+            hint="copy or fetch the file again: this copy is cut short",
         ) from error
     except _DAMAGE as error:
         raise KernelImageError(
             f"the {name} data cannot be unpacked: {error or type(error).__name__}",
             where=where,
             rule=f"the {name} format, read with at most {_MEMORY >> 20} MiB for its dictionary",
-            remedy="copy or fetch the file again: this copy is damaged",
+            hint="copy or fetch the file again: this copy is damaged",
         ) from error
     return bytes(found)

@@ -92,7 +92,7 @@ def _inside_bzimage(content: bytes, where: str) -> tuple[tuple[str, ...], bytes]
             f"this bzImage is not a 64-bit kernel (boot protocol {version >> 8}.{version & 0xFF:02})",
             where=f"{where}, bytes 0x206 and 0x236",
             rule="x86 boot protocol 2.12: bit XLF_KERNEL_64 of xloadflags",
-            remedy="name a 64-bit kernel: only those have HVO",
+            hint="name a 64-bit kernel: only those have HVO",
         )
     offset, size = fields("<II", content, 0x248, "payload_offset of the boot header")
     start = ((content[0x1F1] or 4) + 1) * _SECTOR + offset
@@ -125,7 +125,7 @@ def _flat_header(content: bytes, machine: str, name: str) -> FlatHeader:
     memory_size, flags = fields("<QQ", content, 16, f"the header of the {name}")
     if flags & 1:
         raise KernelImageError(
-            f"this {name} is big-endian", where="byte 24, bit 0 of flags", remedy="name a little-endian kernel"
+            f"this {name} is big-endian", where="byte 24, bit 0 of flags", hint="name a little-endian kernel"
         )
     if not len(content) <= memory_size + 4096 <= 1 << 32:
         raise damaged(f"the {name} has {len(content)} bytes, its header says that it takes {memory_size}", "byte 16")
@@ -135,13 +135,13 @@ def _flat_header(content: bytes, machine: str, name: str) -> FlatHeader:
 def _unknown(content: bytes, where: str, layers: list[str]) -> KernelImageError:
     inside = f" (inside {', '.join(layers)})" if layers else ""
     if not content:
-        return KernelImageError(f"the file is empty{inside}", where=where, remedy="copy or fetch it again")
-    for magic, name, remedy in _OTHERS:
+        return KernelImageError(f"the file is empty{inside}", where=where, hint="copy or fetch it again")
+    for magic, name, hint in _OTHERS:
         if content.startswith(magic):
-            return KernelImageError(f"this is {name}, not a kernel{inside}", where=where, remedy=remedy)
+            return KernelImageError(f"this is {name}, not a kernel{inside}", where=where, hint=hint)
     return KernelImageError(
         f"this is no known form of kernel{inside}: it begins with {content[:8].hex(' ')}",
         where=where,
         rule="bzImage, EFI zboot, arm64 or riscv Image, ELF; plain or compressed",
-        remedy="name a vmlinuz, Image or vmlinux; the copy may be damaged",
+        hint="name a vmlinuz, Image or vmlinux; the copy may be damaged",
     )

@@ -72,7 +72,7 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             "this ELF file is not a 64-bit little-endian one",
             where=f"{where}, bytes 4 and 5 (EI_CLASS, EI_DATA)",
             rule="kernels with HVO that hvolab reads are",
-            remedy="name a kernel of x86_64, arm64 or riscv64",
+            hint="name a kernel of x86_64, arm64 or riscv64",
         )
     header = fields("<HHIQQQIHHHHHH", content, 16, "the ELF header")
     kind, number, entry, programs, section_table = header[0], header[1], header[3], header[4], header[5]
@@ -82,7 +82,7 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             f"this is an ELF file of machine {machine} and type {kind}, not a kernel that hvolab reads",
             where=f"{where}, bytes 16 and 18 (e_type, e_machine)",
             rule=f"executables of {', '.join(KNOWN_MACHINES)}",
-            remedy="name a vmlinux; a memory core is opened by `hvolab inspect`, a module (.ko) is no kernel",
+            hint="name a vmlinux; a memory core is opened by `hvolab inspect`, a module (.ko) is no kernel",
         )
     if header[8] != 56 or not header[9]:
         raise damaged(f"{header[9]} program headers of {header[8]} bytes", f"{where}, bytes 54 and 56", "ELF-64")

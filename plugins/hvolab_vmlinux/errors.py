@@ -21,5 +21,5 @@ def missing_library(library: str, purpose: str) -> HvolabError:
     """The error for an optional library that is not installed."""
     return HvolabError(
         f"{purpose} needs the Python package {library}, which is not installed",
-        remedy="install the extra: pip install 'hvolab[kernel]'",
+        hint="install the extra: pip install 'hvolab[kernel]'",
     )

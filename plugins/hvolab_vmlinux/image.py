@@ -83,7 +83,7 @@ class KernelImage:
                 f"{size} bytes at VA {va:#x} are not in the image",
                 where=", ".join(f"{one.va:#x} to {one.end:#x}" for one in self.segments),
                 rule="the image's loadable segments",
-                remedy="check the VA: modules, per-CPU copies and the direct map are not in an image",
+                hint="check the VA: modules, per-CPU copies and the direct map are not in an image",
             )
         offset = va - segment.va
         return segment.content[offset : offset + size].tobytes().ljust(size, b"\0")

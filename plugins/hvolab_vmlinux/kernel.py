@@ -67,12 +67,12 @@ class Kernel:
         place: SymbolOffset | None = self.table.at(va)
         return f"{va:#x}" if place is None else str(place)
 
-    def _missing(self, what: str, remedy: str) -> KernelImageError:
+    def _missing(self, what: str, hint: str) -> KernelImageError:
         return KernelImageError(
             f"the kernel {self.image.release or self.image.digest[:12]} has no {what}",
             where=", ".join(self.image.layers),
             rule="; ".join(self.lacks),
-            remedy=remedy,
+            hint=hint,
         )
 
 

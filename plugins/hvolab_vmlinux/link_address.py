@@ -72,7 +72,7 @@ def link_base(
                 "the image does not tell where it is linked",
                 where=where,
                 rule="few pointers in it become addresses of symbols, whatever the base",
-                remedy="name the vmlinux of the same build: its ELF headers tell",
+                hint="name the vmlinux of the same build: its ELF headers tell",
             )
         addresses = relative + np.uint64(base)
     if int(addresses[banner]) - base not in banners(content):
@@ -97,7 +97,7 @@ def _by_relative_base(
             "the image does not tell where it is linked: nothing relocates kallsyms_relative_base",
             where=f"{where}, byte {kallsyms.base_at:#x}",
             rule="an image whose kallsyms_relative_base is 0 in the file relocates it when it starts",
-            remedy="name the vmlinux of the same build: its ELF headers tell",
+            hint="name the vmlinux of the same build: its ELF headers tell",
         )
     chosen = int(fits[0])
     return int(starts[chosen]), kallsyms.addresses(int(relocations.values[chosen]))

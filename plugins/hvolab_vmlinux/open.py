@@ -56,17 +56,17 @@ def _content(path: Path) -> bytes:
         # asked before opening: opening a FIFO would wait for a writer
         if not stat.S_ISREG(status.st_mode):
             raise KernelImageError(
-                "this is not a regular file", where=str(path), remedy="name the image itself, not a folder or device"
+                "this is not a regular file", where=str(path), hint="name the image itself, not a folder or device"
             )
         if status.st_size > LARGEST_FILE:
             raise KernelImageError(
                 f"the file has {status.st_size} bytes",
                 where=str(path),
                 rule=f"hvolab reads images of up to {LARGEST_FILE} bytes",
-                remedy="strip its debugging information: strip --strip-debug",
+                hint="strip its debugging information: strip --strip-debug",
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise KernelImageError(
-            f"the file cannot be opened: {error}", where=repr(str(path)), remedy="check the path and its permissions"
+            f"the file cannot be opened: {error}", where=repr(str(path)), hint="check the path and its permissions"
         ) from error

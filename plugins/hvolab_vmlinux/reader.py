@@ -156,7 +156,7 @@ def _flat_by_fallback(content: bytes, where: str) -> tuple[int, SymbolTable]:
             "the image has no symbols, and its header does not tell where it is linked",
             where=where,
             rule="a flat image is understood through its kallsyms, in a layout that hvolab or vmlinux-to-elf knows",
-            remedy="name the vmlinux of the same build, which has a symbol table, or install hvolab[kernel-fallback]",
+            hint="name the vmlinux of the same build, which has a symbol table, or install hvolab[kernel-fallback]",
         )
     return base, symbols
 

@@ -110,7 +110,7 @@ class SymbolTable:
                 f"{len(found)} symbols are called {name!r}",
                 where=", ".join(f"{address:#x}" for address in found),
                 rule="static functions and data of several files may share a name",
-                remedy="name the address instead",
+                hint="name the address instead",
             )
         return found[0]
 
@@ -120,7 +120,7 @@ class SymbolTable:
         if found is None:
             raise SymbolError(
                 f"the kernel has no symbol {name!r}",
-                remedy=self._advice(name),
+                hint=self._advice(name),
                 rule="the symbols are those of the image's own table",
             )
         return found

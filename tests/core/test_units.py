@@ -43,7 +43,7 @@ def test_what_is_no_size_is_refused_with_the_form_that_one_has(text: str) -> Non
     with pytest.raises(UsageError) as refused:
         parse_size(text)
     assert "is not a size" in refused.value.what
-    assert "4GiB" in refused.value.remedy
+    assert "4GiB" in refused.value.hint
 
 
 @given(SIZES)
@@ -113,4 +113,4 @@ def test_huge_pages_that_cannot_be_read_are_refused(text: str, message: str) -> 
     with pytest.raises(UsageError) as refused:
         parse_hugepages(text)
     assert refused.value.what == message
-    assert refused.value.remedy
+    assert refused.value.hint

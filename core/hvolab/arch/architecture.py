@@ -141,7 +141,7 @@ class Architecture:
                 return mode
         raise UsageError(
             f"{self.name} has no paging mode {name!r}",
-            remedy="the modes are " + ", ".join(mode.name for mode in self.modes),
+            hint="the modes are " + ", ".join(mode.name for mode in self.modes),
         )
 
     def feature(self, name: str) -> Feature:
@@ -151,7 +151,7 @@ class Architecture:
                 return feature
         raise UsageError(
             f"{self.name} has no feature {name!r}",
-            remedy="the features are " + (", ".join(feature.name for feature in self.features) or "none"),
+            hint="the features are " + (", ".join(feature.name for feature in self.features) or "none"),
         )
 
     def select(
@@ -177,7 +177,7 @@ class Architecture:
             if feature.modes and chosen.name not in feature.modes:
                 raise UsageError(
                     f"feature {feature.name!r} does not exist in mode {chosen.name}",
-                    remedy="it exists in " + ", ".join(feature.modes),
+                    hint="it exists in " + ", ".join(feature.modes),
                 )
             chosen = feature.applied(chosen)
         if direct_map_base is not None:
@@ -215,7 +215,7 @@ class Architecture:
                 raise DescriptionError(
                     f"mode {mode.name} does not say where the kernel's image is",
                     where=self.name,
-                    remedy="declare PagingMode.text_base: guest text is mapped there",
+                    hint="declare PagingMode.text_base: guest text is mapped there",
                 )
             for profile in self.profiles:
                 for release in self.releases:
@@ -255,5 +255,5 @@ def _one_of(title: str, name: str | None, offered: tuple[str, ...], architecture
     if name is None:
         return offered[0]
     if name not in offered:
-        raise UsageError(f"{architecture} has no {title} {name!r}", remedy=f"what it has: {', '.join(offered)}")
+        raise UsageError(f"{architecture} has no {title} {name!r}", hint=f"what it has: {', '.join(offered)}")
     return name

@@ -64,7 +64,7 @@ class InstructionSequence:
             raise DescriptionError(
                 f"the effect of {self.step} names {word!r}, which is neither input nor output",
                 where=self.effect,
-                remedy="declare what the register holds, or use the words of the notation: hvolab.arch.steps",
+                hint="declare what the register holds, or use the words of the notation: hvolab.arch.steps",
             )
 
         return _NAME.sub(named, self.effect)

@@ -138,7 +138,7 @@ class EntryForm:
                 raise EncodingError(
                     f"no field {name!r} in a {self.kind.value} entry at {'/'.join(self.levels)}",
                     rule=self.source,
-                    remedy=f"the fields are {', '.join(self.by_name)}",
+                    hint=f"the fields are {', '.join(self.by_name)}",
                 )
             if not 0 <= value < field.limit:
                 raise EncodingError(f"{value} does not fit in {field}", rule=self.source)
@@ -274,7 +274,7 @@ class EntryFormat:
                 f"PFN {pfn:#x} cannot stand in a {kind.value} entry at {level}",
                 where=f"PA bits that can: {form.physical_mask:#x}",
                 rule=form.source,
-                remedy="align the frame to what the level maps, and stay below the PA width",
+                hint="align the frame to what the level maps, and stay below the PA width",
             )
         raw = form.put_address(pa) | form.put_fields(chosen)
         self.decode(level, raw, page_shift)

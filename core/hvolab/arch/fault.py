@@ -67,7 +67,7 @@ class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals
     def __init__(self, fault: Fault) -> None:
         Exception.__init__(self, fault)
         self.fault = fault
-        self.rule = self.remedy = ""
+        self.rule = self.hint = ""
 
     @property
     def what(self) -> str:

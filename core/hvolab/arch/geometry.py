@@ -124,7 +124,7 @@ class PagingMode:
             if level.name == name:
                 return level
         names = ", ".join(level.name for level in self.levels)
-        raise UsageError(f"no level {name!r} in {self.name}", remedy=f"the levels are {names}")
+        raise UsageError(f"no level {name!r} in {self.name}", hint=f"the levels are {names}")
 
     @property
     def huge_pages(self) -> tuple[HugePageSize, ...]:
@@ -190,7 +190,7 @@ class PagingMode:
                     f"an empty entry of {level.name}, {self.format.empty(level.name):#x}, is valid",
                     where=where,
                     rule="a new table maps nothing",
-                    remedy="declare what an empty entry is there: EntryFormat.empty_at",
+                    hint="declare what an empty entry is there: EntryFormat.empty_at",
                 )
         for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
             self.format.form(self.level(name).name, EntryKind.LEAF)

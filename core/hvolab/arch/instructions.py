@@ -45,7 +45,7 @@ def load_emulation_part(
         text = files(package).joinpath(name).read_text(encoding="utf-8")
     except OSError as error:
         raise DescriptionError(
-            f"instruction sequences cannot be read: {error}", where=place, remedy="ship the file with the package"
+            f"instruction sequences cannot be read: {error}", where=place, hint="ship the file with the package"
         ) from error
     return parse_emulation_part(
         text,
@@ -102,7 +102,7 @@ def parse_emulation_part(
         part.check()
     except DescriptionError as error:
         where = "; ".join(filter(None, (place, error.where)))
-        raise DescriptionError(error.what, where=where, rule=error.rule, remedy=error.remedy) from error
+        raise DescriptionError(error.what, where=where, rule=error.rule, hint=error.hint) from error
     return part
 
 

@@ -22,7 +22,7 @@ def package_of(name: str) -> str:
         raise UsageError(
             f"{name!r} is no name for an architecture",
             rule="a letter, then letters, digits and underscores: it becomes a part of a Python package's name",
-            remedy="choose another, such as the one of arch/ in the kernel",
+            hint="choose another, such as the one of arch/ in the kernel",
         )
     return f"hvolab_{name.lower()}"
 
@@ -47,7 +47,7 @@ def write_architecture(name: str, directory: Path) -> list[Path]:
         return sorted(_write(files(__package__) / "architecture", folder, names))
     except FileExistsError as error:
         raise UsageError(
-            f"{error.filename} is there already", remedy="choose another --directory: nothing is overwritten"
+            f"{error.filename} is there already", hint="choose another --directory: nothing is overwritten"
         ) from error
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error

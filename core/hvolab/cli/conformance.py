@@ -45,9 +45,7 @@ def _require_pytest() -> None:
 
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(
-            f"the conformance kit needs {' and '.join(missing)}", remedy="pip install 'hvolab[conformance]'"
-        )
+        raise UsageError(f"the conformance kit needs {' and '.join(missing)}", hint="pip install 'hvolab[conformance]'")
 
 
 def _names(given: list[str]) -> str:

@@ -34,8 +34,8 @@ def exit_code(error: HvolabError) -> ExitCode:
 
 
 def show_error(error: HvolabError) -> None:
-    """Write an error to standard error: what, and below it where, which rule and what to do."""
-    parts = (("where", error.where), ("rule", error.rule), ("what to do", error.remedy))
+    """Write an error to standard error: what, and below it where, which rule, and a hint."""
+    parts = (("where", error.where), ("rule", error.rule), ("hint", error.hint))
     _say("error", "bold red", error.what, [(label, text) for label, text in parts if text])
 
 
@@ -56,7 +56,7 @@ def _say(word: str, style: str, message: str, parts: list[tuple[str, str]]) -> N
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in parts:
-        grid.add_row(f"  {label}", Text(text, style="green" if label == "what to do" else ""))
+        grid.add_row(f"  {label}", Text(text, style="green" if label == "hint" else ""))
     if parts:
         out.print(grid)
 

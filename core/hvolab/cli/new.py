@@ -42,12 +42,12 @@ def arch(
         raise UsageError(
             f"{name!r} is the name or an alias of an architecture that is described already",
             where=f"architecture {taken[name.casefold()]}",
-            remedy="choose another name, or uninstall the plugin that describes it",
+            hint="choose another name, or uninstall the plugin that describes it",
         )
     if find_spec(package_of(name)) is not None:
         raise UsageError(
             f"there is a Python package {package_of(name)} already",
-            remedy="choose another name, or uninstall what brings it",
+            hint="choose another name, or uninstall what brings it",
         )
     written = write_architecture(name, directory)
     if json:

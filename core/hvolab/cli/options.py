@@ -86,7 +86,7 @@ def engine_of(name: str, image: Path | None) -> EngineMaker | None:
     """
     maker = registry().engine(name)
     if maker is None and image is not None:
-        raise UsageError("an image is of no use to hvolab's own engine", remedy="add --engine kernel")
+        raise UsageError("an image is of no use to hvolab's own engine", hint="add --engine kernel")
     return maker
 
 
@@ -102,7 +102,7 @@ def host_architecture() -> Architecture:
             return architecture
     for architecture in known.values():
         return architecture
-    raise UsageError("no plugin describes an architecture", remedy="install or repair one; warnings name broken ones")
+    raise UsageError("no plugin describes an architecture", hint="install or repair one; warnings name broken ones")
 
 
 def select_target(

@@ -60,7 +60,7 @@ def pte(
         if pfn is not None or len(words) > 1:
             raise UsageError(
                 f"{words[0]} is a number, and so an entry to decode; there is more beside it",
-                remedy="decode one entry at a time, without --pfn; or encode from names alone",
+                hint="decode one entry at a time, without --pfn; or encode from names alone",
             )
         raw = _number(words[0])
     else:
@@ -113,11 +113,11 @@ def _unknown(name: str, kind: EntryKind, level: str, known: list[str]) -> UsageE
     advice = f"did you mean {' or '.join(close)}? " if close else ""
     return UsageError(
         f"{name!r} is no entry, protection or field of a {kind.value} at {level}",
-        remedy=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x",
+        hint=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x",
     )
 
 
 def _number(text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise UsageError(f"{text!r} is not a number", remedy="write it in decimal, or in hex with 0x")
+        raise UsageError(f"{text!r} is not a number", hint="write it in decimal, or in hex with 0x")
     return int(text, 0) if text[:2].lower() == "0x" else int(text)

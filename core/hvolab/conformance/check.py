@@ -14,7 +14,7 @@ Proof = Callable[[Subject], None]
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - what a test framework expects to be raised
-    """What a description declares does not hold; the message says what, where, and what to do."""
+    """What a description declares does not hold; the message has the value, the place and a hint."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Capability:
     """Something that a check needs, and that not every description has.
 
     name    what the reason of a skip calls it
-    remedy  what to do to have it
+    hint    the action that gains it
     missing why a subject does not have it; empty where it does
     """
 
     name: str
-    remedy: str
+    hint: str
     missing: Callable[[Subject], str]
 
 
@@ -65,7 +65,7 @@ class CheckOutcome:
     """What came of one check for one subject.
 
     capability  the one that is missing, for a skip
-    reason      why it failed, or why it was skipped and what to do
+    reason      why it failed, or why it was skipped, with a hint
     """
 
     check: Check
@@ -99,7 +99,7 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
     """Make ``check`` for ``subject``."""
     for capability in check.needs:
         if why := capability.missing(subject):
-            reason = f"needs {capability.name}: {why}; what to do: {capability.remedy}"
+            reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
             return CheckOutcome(check, subject, CheckStatus.SKIPPED, capability.name, reason)
     try:
         check.proof(subject)
@@ -109,10 +109,10 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
     return CheckOutcome(check, subject, CheckStatus.PASSED)
 
 
-def require(holds: object, what: str, *, where: object = "", remedy: str = "") -> None:
+def require(holds: object, what: str, *, where: object = "", hint: str = "") -> None:
     """Raise CheckFailed unless ``holds``."""
     if not holds:
-        parts = [what, *([f"where: {where}"] if str(where) else []), *([f"what to do: {remedy}"] if remedy else [])]
+        parts = [what, *([f"where: {where}"] if str(where) else []), *([f"hint: {hint}"] if hint else [])]
         raise CheckFailed("; ".join(parts))
 
 

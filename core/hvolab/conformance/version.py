@@ -14,7 +14,7 @@ def parse_release(text: str) -> tuple[int, int]:
     """Major and minor of a release, as `1.0`; raises UsageError."""
     match = _RELEASE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is not a release of the kit", remedy=f"write two numbers, as {KIT!r}")
+        raise UsageError(f"{text!r} is not a release of the kit", hint=f"write two numbers, as {KIT!r}")
     return int(match[1]), int(match[2])
 
 

@@ -37,7 +37,7 @@ def emulated_cpu(architecture: Architecture, machine: Machine) -> tuple[StepCpu,
         raise UsageError(
             f"CPUs of the kind {EMULATED!r} execute no single sequence of {architecture.name}",
             rule="checks of instruction sequences run each by itself",
-            remedy="leave out the plugin that gives this kind of CPU; hvolab's own does",
+            hint="leave out the plugin that gives this kind of CPU; hvolab's own does",
         )
     return cpu, part
 

@@ -19,7 +19,7 @@ def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
     Kernel: __alloc_bootmem_huge_page(), memblock_reserved_mark_noinit(), v6.12.
     """
     if not pool.h.gigantic:
-        raise UsageError("only gigantic folios are reserved at boot", remedy="grow the pool instead")
+        raise UsageError("only gigantic folios are reserved at boot", hint="grow the pool instead")
     machine, frames = pool.machine, pool.machine.frames
     if not isinstance(frames, FrameAllocator):
         raise MachineError("this machine's frames cannot be reserved at boot")

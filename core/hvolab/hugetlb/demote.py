@@ -15,7 +15,7 @@ def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     if source.h.demote_order != into.h.order:
         raise UsageError(
             f"folios of order {source.h.order} cannot be demoted to order {into.h.order}",
-            remedy="demote gigantic folios to the next smaller size",
+            hint="demote gigantic folios to the next smaller size",
         )
     demoted = result = 0
     machine, cpu = source.machine, source.cpu

@@ -94,4 +94,4 @@ def size_to_hstate(every: tuple[Hstate, ...], size: int) -> Hstate:
         if h.size == size:
             return h
     sizes = ", ".join(f"{h.size:#x}" for h in every)
-    raise UsageError(f"no huge pages of {size:#x} bytes", remedy=f"the sizes are {sizes} bytes")
+    raise UsageError(f"no huge pages of {size:#x} bytes", hint=f"the sizes are {sizes} bytes")

@@ -64,7 +64,7 @@ class Pool:
         Kernel: set_max_huge_pages(), v6.12.y, where free surplus folios are no longer subtracted twice.
         """
         if count < 0:
-            raise UsageError(f"a pool of {count} huge pages", remedy="ask for 0 or more")
+            raise UsageError(f"a pool of {count} huge pages", hint="ask for 0 or more")
         h = self.h
         while h.surplus and count > h.persistent:
             if not self._adjust_surplus(-1):

@@ -23,13 +23,13 @@ def parse_boot_parameter(argument: str) -> bool:
     """
     name, separator, value = argument.partition("=")
     if name != BOOT_PARAMETER:
-        raise UsageError(f"{name!r} is not HVO's boot parameter", remedy=f"it is {BOOT_PARAMETER}")
+        raise UsageError(f"{name!r} is not HVO's boot parameter", hint=f"it is {BOOT_PARAMETER}")
     if not separator:
         return True
     letters = value.lower()[: 2 if value[:1] in {"o", "O"} else 1]
     if letters in _TRUE or letters in _FALSE:
         return letters in _TRUE
-    raise UsageError(f"{value!r} is neither on nor off", where=argument, remedy=f"write {BOOT_PARAMETER}=on or =off")
+    raise UsageError(f"{value!r} is neither on nor off", where=argument, hint=f"write {BOOT_PARAMETER}=on or =off")
 
 
 class Sysctl:
@@ -52,7 +52,7 @@ class Sysctl:
         """Switch HVO on or off for folios to come; raises UsageError for anything but 0 and 1."""
         self._require()
         if text.strip() not in {"0", "1"}:
-            raise UsageError(f"{text!r} cannot be written to {SYSCTL}", remedy="write 0 or 1")
+            raise UsageError(f"{text!r} cannot be written to {SYSCTL}", hint="write 0 or 1")
         self.machine.optimize_enabled = text.strip() == "1"
 
     def _require(self) -> None:

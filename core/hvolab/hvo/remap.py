@@ -239,7 +239,7 @@ class VmemmapRemap:
             raise MachineError(
                 f"the vmemmap at VA {va:#x} is not mapped by {self._middle.name} or {self._last.name}",
                 where=self.machine.tables.describe(va),
-                remedy="HVO needs struct pages that are there: check the vmemmap base and the page tables",
+                hint="HVO needs struct pages that are there: check the vmemmap base and the page tables",
             )
         if not walk.nr_walked and self.machine.records.self_hosted(self.cpu, pfn):
             return -ENOTSUPP, index

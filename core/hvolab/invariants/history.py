@@ -237,7 +237,7 @@ class Monitor:
             if self._idle > self.max_batches:
                 finding = Finding(Rule.TERMINATION, f"{self._idle} batches without progress", since=self.events)
                 self.findings.append(finding)
-                raise EndlessLoopError(str(finding), remedy="the loop that calls HVO must shrink its list each time")
+                raise EndlessLoopError(str(finding), hint="the loop that calls HVO must shrink its list each time")
             return
         self._batch = None
         allowed = _FLUSHES[what] + self._retries

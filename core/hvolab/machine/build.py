@@ -85,7 +85,7 @@ class _Builder:
             raise MachineError(
                 f"the vmemmap of {spec.memory:#x} bytes of RAM does not fit above VA {self.mode.vmemmap_base:#x}",
                 where=self.mode.name,
-                remedy="build a smaller machine",
+                hint="build a smaller machine",
             )
         byte_order = target.architecture.byte_order
         self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
@@ -153,7 +153,7 @@ class _Builder:
             raise MachineError(
                 f"{self.spec.memory:#x} bytes are too little for {nodes} nodes",
                 rule=f"a node is at least {unit << self.shift:#x} bytes, what one leaf of the vmemmap describes",
-                remedy="give more memory or fewer nodes",
+                hint="give more memory or fewer nodes",
             )
         cuts = [first + part * node for node in range(nodes)] + [first + total]
         return [Extent(start, stop) for start, stop in pairwise(cuts)]
@@ -248,7 +248,7 @@ class _Builder:
         return MachineError(
             f"{self.spec.memory:#x} bytes of RAM are too little for their own vmemmap",
             rule=f"struct pages lie in aligned blocks of {unit:#x} bytes",
-            remedy="give the machine more memory",
+            hint="give the machine more memory",
         )
 
     def _initialize_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
@@ -281,7 +281,7 @@ class _Builder:
 
 def _check(spec: MachineSpec) -> None:
     if spec.memory <= 0 or spec.nodes < 1 or spec.cpus < 1:
-        raise MachineError("a machine needs memory, a node and a CPU", remedy="give positive numbers")
+        raise MachineError("a machine needs memory, a node and a CPU", hint="give positive numbers")
     if 0 in spec.movable_nodes or any(node >= spec.nodes for node in spec.movable_nodes):
         raise MachineError(
             f"movable-only nodes {sorted(spec.movable_nodes)} of {spec.nodes}",

@@ -119,7 +119,7 @@ class Machine:
         """VA of ``size`` zeroed bytes for the kernel's own data (list heads); raises MachineError when used up."""
         va, left = self._data
         if size > left:
-            raise MachineError(f"no room for {size} more bytes of kernel data", remedy="build fewer hstates or nodes")
+            raise MachineError(f"no room for {size} more bytes of kernel data", hint="build fewer hstates or nodes")
         self._data = (va + size, left - size)
         return va
 
@@ -252,5 +252,5 @@ class Machine:
     def cpu(self, index: int) -> Cpu:
         """The CPU of that number; raises UsageError with how many there are."""
         if not 0 <= index < len(self.cpus):
-            raise UsageError(f"no CPU {index}", remedy=f"the machine has {len(self.cpus)}, from 0 on")
+            raise UsageError(f"no CPU {index}", hint=f"the machine has {len(self.cpus)}, from 0 on")
         return self.cpus[index]

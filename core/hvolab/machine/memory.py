@@ -62,7 +62,7 @@ class PhysicalMemory:
         except (OSError, ValueError, OverflowError) as error:
             raise MachineError(
                 f"the host does not map {size:#x} bytes: {error}",
-                remedy="build a smaller machine, or allow overcommit (vm.overcommit_memory 0 or 1)",
+                hint="build a smaller machine, or allow overcommit (vm.overcommit_memory 0 or 1)",
             ) from error
         self.base = base
         self.size = size
@@ -92,7 +92,7 @@ class PhysicalMemory:
             raise AbsentMemoryError(
                 f"the frame at PA {pa:#x} is not in the core",
                 where=f"PFN {pa >> self.page_shift:#x}",
-                remedy="use a core that holds it: page tables and vmemmap must not be filtered out",
+                hint="use a core that holds it: page tables and vmemmap must not be filtered out",
             )
         return offset
 

@@ -44,7 +44,7 @@ def managed(origin: PluginOrigin, plugin: object) -> pluggy.PluginManager:
         manager.register(plugin, origin.name)
         manager.check_pending()
     if not manager.get_hookcallers(plugin):
-        raise PluginError(f"{_shown(plugin)} implements no hook", remedy=f"mark {' or '.join(known)} with @hookimpl")
+        raise PluginError(f"{_shown(plugin)} implements no hook", hint=f"mark {' or '.join(known)} with @hookimpl")
     return manager
 
 

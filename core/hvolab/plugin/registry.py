@@ -103,7 +103,7 @@ class PluginRegistry:
         advice = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
         advice.append(f"there are: {', '.join(map(_with_aliases, known)) or 'none, as no plugin describes one'}")
         advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []
-        raise UsageError(f"no architecture is called {name!r}", remedy="; ".join(advice))
+        raise UsageError(f"no architecture is called {name!r}", hint="; ".join(advice))
 
     def cpus(self) -> Mapping[str, CpuMaker | None]:
         """Every kind of CPU by its name; the modeled one, which machines are built with, has no maker."""
@@ -116,7 +116,7 @@ class PluginRegistry:
         """What makes CPUs of this kind, None for the modeled one; UsageError, with what there is, if there is none."""
         known = self.cpus()
         if name not in known:
-            raise UsageError(f"no kind of CPU is called {name!r}", remedy=f"there are: {', '.join(known)}")
+            raise UsageError(f"no kind of CPU is called {name!r}", hint=f"there are: {', '.join(known)}")
         return known[name]
 
     def engines(self) -> Mapping[str, EngineMaker | None]:
@@ -130,7 +130,7 @@ class PluginRegistry:
         """What makes engines of this kind, None for the model; UsageError, with what there is, if there is none."""
         known = self.engines()
         if name not in known:
-            raise UsageError(f"no kind of engine is called {name!r}", remedy=f"there are: {', '.join(known)}")
+            raise UsageError(f"no kind of engine is called {name!r}", hint=f"there are: {', '.join(known)}")
         return known[name]
 
     def add_commands(self, app: typer.Typer) -> None:

@@ -113,5 +113,5 @@ def strict_error(problems: Sequence[PluginProblem]) -> PluginError:
     return PluginError(
         "\n  ".join([count, *map(str, problems)]),
         rule="strict mode (HVOLAB_STRICT=1) lets no plugin be left out",
-        remedy="repair or uninstall what is named, or leave strict mode",
+        hint="repair or uninstall what is named, or leave strict mode",
     )

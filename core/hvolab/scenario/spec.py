@@ -55,7 +55,7 @@ class ScenarioSpec:
                 where = f"{self.target.architecture.name} {self.target.mode.name}"
                 raise UsageError(
                     f"{where} has no huge pages of {format_size(size)}",
-                    remedy=f"the sizes are {', '.join(map(format_short, sizes))}",
+                    hint=f"the sizes are {', '.join(map(format_short, sizes))}",
                 )
         if sum(size * count for size, count in chosen.items()) > self.memory:
             raise does_not_fit(self.target, self.memory, self.nodes, chosen)
@@ -102,7 +102,7 @@ def does_not_fit(target: Target, memory: int, nodes: int, hugepages: Mapping[int
         f"huge pages ({asked}) do not fit into {format_size(memory)} of memory",
         where=where,
         rule="a huge page is naturally aligned, and the kernel and the vmemmap need memory too",
-        remedy=f"give {format_size(needed)} (--memory {format_short(needed)}), or ask for fewer or smaller pages",
+        hint=f"give {format_size(needed)} (--memory {format_short(needed)}), or ask for fewer or smaller pages",
     )
 
 

@@ -71,10 +71,10 @@ def function_named(kernel: Kernel, name: str) -> Function:
         try:
             asked = int(name, 16)
         except ValueError as error:
-            raise SymbolError(f"{name!r} is no VA", remedy="name a function, or its VA in hex") from error
+            raise SymbolError(f"{name!r} is no VA", hint="name a function, or its VA in hex") from error
         place = symbols.at(asked) if 0 <= asked < 1 << 64 else None
         if place is None or kernel.image.segment_of(asked) is None:
-            raise SymbolError(f"VA {asked:#x} is not in the image", remedy="check it with `hvolab image`")
+            raise SymbolError(f"VA {asked:#x} is not in the image", hint="check it with `hvolab image`")
         name, va = place.symbol, asked - place.offset
     else:
         variants = symbols.variants(name)
@@ -87,7 +87,7 @@ def function_named(kernel: Kernel, name: str) -> Function:
             f"{name} has no bytes in the image",
             where=f"VA {va:#x}",
             rule="a function ends where the next symbol begins",
-            remedy="name a function; absolute symbols and zeroed data have no code",
+            hint="name a function; absolute symbols and zeroed data have no code",
         )
     known = _disassembled_of(kernel)
     if va not in known:

@@ -182,7 +182,7 @@ def _checked(kernel: Kernel, one: Stub) -> str:
             f"the kernel declares {prototype}, which is not what hvolab stands in for",
             where=f"{kernel.image.release}, {one.function}",
             rule=f"bytes and signs of its arguments: {_shapes(one.arguments)}",
-            remedy="this kernel's code cannot be run yet: add its form of the function to the table of stand-ins",
+            hint="this kernel's code cannot be run yet: add its form of the function to the table of stand-ins",
         )
     return str(prototype)
 

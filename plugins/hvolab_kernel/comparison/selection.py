@@ -47,7 +47,7 @@ def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scen
     for text in wanted:
         if not any(_names(one, text) for one in known):
             raise UsageError(
-                f"no scenario's name contains {text!r}", remedy="hvolab kernel IMAGE --list shows their names"
+                f"no scenario's name contains {text!r}", hint="hvolab kernel IMAGE --list shows their names"
             )
     return tuple(one for one in known if any(_names(one, text) for text in wanted))
 

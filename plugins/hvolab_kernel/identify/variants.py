@@ -37,7 +37,7 @@ def form_of(kernel: Kernel) -> HvoVariant:
             f"the engine does not model this kernel's HVO: {features.summary}",
             where=kernel.image.release,
             rule="what a kernel has is told by features of its image, not by its release",
-            remedy="compare a kernel whose HVO is as that of 6.1, 6.12 or 7.x",
+            hint="compare a kernel whose HVO is as that of 6.1, 6.12 or 7.x",
         )
     if features.release == USUAL and features.has(_NAMES_BOTH):
         return V6_12_117
@@ -52,7 +52,7 @@ def variant_for_pools(kernel: Kernel) -> HvoVariant:
             f"pools and invariants do not know what this kernel's HVO leaves: {features.summary}",
             where=kernel.image.release,
             rule="; ".join(departures(features)),
-            remedy="compare it with the engine, which has its form as well: hvolab kernel IMAGE",
+            hint="compare it with the engine, which has its form as well: hvolab kernel IMAGE",
         )
     return form
 

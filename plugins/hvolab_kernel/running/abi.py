@@ -76,6 +76,6 @@ def convention_of(machine: str) -> CallingConvention:
         raise KernelImageError(
             f"the code of {machine} kernels cannot be run yet",
             rule=f"hvolab runs {', '.join(CONVENTIONS)}",
-            remedy="its image can be read: hvolab image, hvolab disasm",
+            hint="its image can be read: hvolab image, hvolab disasm",
         )
     return found

@@ -85,7 +85,7 @@ class KernelHvo:
                 f"on, the machine in {ours.node_bits} from bit {ours.node_shift} on",
                 where=self.kernel.image.release,
                 rule="CONFIG_NODES_SHIFT",
-                remedy="give the machine one node, or build it with the kernel's layout: struct_page_layout(kernel)",
+                hint="give the machine one node, or build it with the kernel's layout: struct_page_layout(kernel)",
             )
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:

@@ -231,7 +231,7 @@ def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
             raise KernelImageError(
                 f"the kernel has no {one.symbol}, which boot writes for {one.why}",
                 where=kernel.image.release,
-                remedy="this kernel's code cannot be run yet: its configuration differs from those that are known",
+                hint="this kernel's code cannot be run yet: its configuration differs from those that are known",
             )
         if va is None:
             continue

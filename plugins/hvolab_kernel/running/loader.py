@@ -101,7 +101,7 @@ class LoadedKernel:
             raise UsageError(
                 f"a kernel for {self.kernel.image.machine} does not run on {machine.target.architecture.name}",
                 where=self.kernel.image.release,
-                remedy="name an image of the machine's architecture",
+                hint="name an image of the machine's architecture",
             )
         modes = modes_of(self.kernel, machine.target.architecture.modes)
         if machine.target.mode.name not in {mode.name for mode in modes}:
@@ -109,7 +109,7 @@ class LoadedKernel:
                 f"this kernel does not run in the mode {machine.target.mode.name}",
                 where=self.kernel.image.release,
                 rule="it is built for one base page and one width of VA",
-                remedy=f"choose --mode {modes[0].name}" if modes else "hvolab declares no mode that it would run in",
+                hint=f"choose --mode {modes[0].name}" if modes else "hvolab declares no mode that it would run in",
             )
 
     # memory

@@ -19,6 +19,6 @@ def family_of(architecture: str) -> Family:
     if family is None:
         raise UsageError(
             f"faults of {architecture} cannot be read off the emulator",
-            remedy="the families are " + ", ".join(_FAMILIES),
+            hint="the families are " + ", ".join(_FAMILIES),
         )
     return family

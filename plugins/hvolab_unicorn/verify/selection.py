@@ -40,7 +40,7 @@ def select(arch: list[str] | None, mode: list[str] | None, profile: str | None, 
     architectures = [known.architecture(name) for name in arch] if arch else list(known.architectures().values())
     offered = {one.name for architecture in architectures for one in architecture.modes}
     if unknown := [name for name in mode or () if name not in offered]:
-        raise UsageError(f"no paging mode is called {unknown[0]!r}", remedy=f"there are {', '.join(sorted(offered))}")
+        raise UsageError(f"no paging mode is called {unknown[0]!r}", hint=f"there are {', '.join(sorted(offered))}")
     features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
     targets: list[Target] = []
     refused: list[tuple[Target, str]] = []
@@ -56,7 +56,7 @@ def select(arch: list[str] | None, mode: list[str] | None, profile: str | None, 
                 targets.append(target)
     if not targets:
         told = "; ".join(f"{target}: {why}" for target, why in refused)
-        raise UsageError(f"nothing can be verified: {told}", remedy="choose by --arch and --mode, see `hvolab arches`")
+        raise UsageError(f"nothing can be verified: {told}", hint="choose by --arch and --mode, see `hvolab arches`")
     return Selection(tuple(targets), tuple(refused))
 
 

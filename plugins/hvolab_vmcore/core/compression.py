@@ -127,15 +127,15 @@ def _map_file(path: Path) -> mmap.mmap:
             raise CoreFileError(
                 "this is not a regular file",
                 where=str(path),
-                remedy="name the core file itself, not a folder or device",
+                hint="name the core file itself, not a folder or device",
             )
         if status.st_size == 0:
-            raise CoreFileError("the file is empty", where=str(path), remedy="dump the memory again")
+            raise CoreFileError("the file is empty", where=str(path), hint="dump the memory again")
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a file emptied since it was looked at
         raise CoreFileError(
-            f"the file cannot be opened: {error}", where=repr(str(path)), remedy="check the path and its permissions"
+            f"the file cannot be opened: {error}", where=repr(str(path)), hint="check the path and its permissions"
         ) from error
 
 
@@ -153,7 +153,7 @@ def _decompress(path: Path, source: mmap.mmap, known: _Format, limit: int) -> ND
                 f"the file unpacks to more than {limit} bytes",
                 where=where,
                 rule="hvolab's limit on decompressed sizes",
-                remedy="if this is really a core of that size, decompress it to disk and open that, or raise the limit",
+                hint="if this is really a core of that size, decompress it to disk and open that, or raise the limit",
             )
         _store(room, output, where)
         position += len(piece)
@@ -166,7 +166,7 @@ def _decompress(path: Path, source: mmap.mmap, known: _Format, limit: int) -> ND
         f"the {known.name} file ends inside its compressed data",
         where=f"{path}, {len(source)} bytes, of which {room.size} were unpacked",
         rule=f"a {known.name} stream ends with its own end mark",
-        remedy="copy the file again: this copy is cut short",
+        hint="copy the file again: this copy is cut short",
     )
 
 
@@ -179,7 +179,7 @@ def _unpack(stream: _Decompressor, piece: bytes, known: _Format, where: str) -> 
             f"the {known.name} file cannot be unpacked: {error}",
             where=where,
             rule=f"the {known.name} format, read with {XZ_MEMORY >> 20} MiB for xz, {ZSTD_WINDOW >> 20} MiB for zstd",
-            remedy="copy the file again, or decompress it to disk and open that",
+            hint="copy the file again, or decompress it to disk and open that",
         ) from error
 
 
@@ -191,7 +191,7 @@ def _store(room: _Room, output: bytes, where: str) -> None:
         raise CoreFileError(
             f"there is no memory for the unpacked file: {error}",
             where=where,
-            remedy="decompress it to disk and open that: such a file is mapped, not read",
+            hint="decompress it to disk and open that: such a file is mapped, not read",
         ) from error
 
 
@@ -213,6 +213,6 @@ def _next_stream(path: Path, source: mmap.mmap, position: int, known: _Format) -
             f"something else follows the {known.name} data",
             where=f"{path}, byte {position} of {len(source)}",
             rule=f"only further {known.name} streams and zero bytes may follow",
-            remedy="copy the file again, or cut off what follows",
+            hint="copy the file again, or cut off what follows",
         )
     return known.begin()

@@ -22,7 +22,7 @@ from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 __all__ = ["ByteOrder", "CoreArchitecture", "CoreFile", "CoreNote", "CoreSegment", "open_core"]
 
 _PHYSICAL_END = 1 << 64
-_REMEDY = "dump the memory again, or copy the file again if it was copied"
+_HINT = "dump the memory again, or copy the file again if it was copied"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
     loads = [header for header in headers.program_headers if header.kind == "PT_LOAD" and header.size]
     if not loads:
         raise CoreFileError(
-            "the core holds no memory: it has no PT_LOAD segment", where=str(file), remedy="dump the memory again"
+            "the core holds no memory: it has no PT_LOAD segment", where=str(file), hint="dump the memory again"
         )
     everything = [_segment(header, content.size, file) for header in loads]
     segments, duplicates = _without_duplicates(everything, content, file)
@@ -115,7 +115,7 @@ def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegmen
             f"at PA {header.physical:#x}",
             where=f"{path}, program header {header.index}",
             rule="System V ABI, program header: p_filesz is not larger than p_memsz; and a PA has 64 bits",
-            remedy=_REMEDY,
+            hint=_HINT,
         )
     return CoreSegment(header.physical, header.virtual, header.size, header.offset, header.file_size)
 
@@ -131,7 +131,7 @@ def _check_in_file(header: ProgramHeader, content_size: int, path: Path) -> None
             f"but the file has {content_size:#x}",
             where=f"{path}, program header {header.index}, offset {header.offset:#x}",
             rule="System V ABI, program header: p_offset and p_filesz lie within the file",
-            remedy="copy the file again: this copy is cut short or damaged",
+            hint="copy the file again: this copy is cut short or damaged",
         )
 
 
@@ -156,7 +156,7 @@ def _without_duplicates(
                 f"and {segment.physical:#x}-{segment.end:#x}",
                 where=f"{path}, bytes {kept[-1].offset:#x} and {segment.offset:#x}",
                 rule="one physical page has one content",
-                remedy="if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
+                hint="if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
             )
     return tuple(kept), tuple(duplicates)
 
@@ -193,6 +193,6 @@ def _vmcoreinfo(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
             f"the core has {len(texts)} VMCOREINFO notes that differ",
             where=str(path),
             rule="a kernel describes itself once",
-            remedy="dump the memory again",
+            hint="dump the memory again",
         )
     return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None

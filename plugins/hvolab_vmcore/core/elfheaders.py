@@ -27,7 +27,7 @@ PN_XNUM = 0xFFFF
 
 _EHDR_SIZE, _PHDR_SIZE, _SHDR_SIZE = 64, 56, 64  # ELF-64 Object File Format, figures 2, 3 and 6
 _BYTE_ORDERS: dict[int, ByteOrder] = {1: "little", 2: "big"}  # EI_DATA
-_REMEDY = "dump the memory again, or copy the file again if it was copied"
+_HINT = "dump the memory again, or copy the file again if it was copied"
 
 #: Files that are memory dumps but not ELF, by their first bytes, and how to make an ELF core of them.
 _OTHER_DUMPS = {
@@ -83,14 +83,14 @@ def read_headers(content: NDArray[np.uint8], path: Path) -> CoreHeaders:
             f"this ELF file is {_value(header.e_type)}, not a core (ET_CORE)",
             where=f"{path}, byte 16 (e_type)",
             rule="System V ABI, ELF header: e_type",
-            remedy="name a memory core; a kernel image (vmlinux) is not one",
+            hint="name a memory core; a kernel image (vmlinux) is not one",
         )
     if header.e_phentsize != _PHDR_SIZE:
         raise CoreFileError(
             f"program headers are said to have {header.e_phentsize} bytes each, not {_PHDR_SIZE}",
             where=f"{path}, byte 54 (e_phentsize)",
             rule="ELF-64 Object File Format, figure 6",
-            remedy=_REMEDY,
+            hint=_HINT,
         )
     number = ENUM_E_MACHINE.get(header.e_machine, header.e_machine)
     machine = CoreArchitecture(number=number, name=_value(header.e_machine, prefix="EM_"))
@@ -102,19 +102,17 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
     """Check e_ident, the first 16 bytes, and return the byte order that it declares."""
     for magic, advice in _OTHER_DUMPS.items():
         if start.startswith(magic):
-            raise CoreFileError(
-                "this memory dump is not an ELF core", where=f"{path}, byte 0", remedy=f"it is {advice}"
-            )
+            raise CoreFileError("this memory dump is not an ELF core", where=f"{path}, byte 0", hint=f"it is {advice}")
     if not start.startswith(b"\x7fELF"):
         raise CoreFileError(
             f"this is not an ELF file: it begins with {start[:4].hex(' ') or 'nothing'}",
             where=f"{path}, byte 0",
             rule="System V ABI, ELF identification: 7f 45 4c 46",
-            remedy="name a memory core as kdump or QEMU's dump-guest-memory make it",
+            hint="name a memory core as kdump or QEMU's dump-guest-memory make it",
         )
     if len(start) < _EHDR_SIZE:
         raise CoreFileError(
-            f"the file ends inside the ELF header, after {len(start)} bytes", where=str(path), remedy=_REMEDY
+            f"the file ends inside the ELF header, after {len(start)} bytes", where=str(path), hint=_HINT
         )
     if start[4] != 2:
         words = "a 32-bit ELF file" if start[4] == 1 else f"of unknown ELF class {start[4]}"
@@ -122,14 +120,14 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
             f"this is {words}, not a 64-bit one",
             where=f"{path}, byte 4 (EI_CLASS)",
             rule="hvolab reads ELFCLASS64: kernels with HVO are 64-bit",
-            remedy="dump the memory as an ELF64 core",
+            hint="dump the memory as an ELF64 core",
         )
     if start[5] not in _BYTE_ORDERS or start[6] != 1:
         raise CoreFileError(
             f"byte order {start[5]} or ELF version {start[6]} is unknown",
             where=f"{path}, bytes 5 and 6 (EI_DATA, EI_VERSION)",
             rule="System V ABI, ELF identification: 1 (little) or 2 (big); version 1",
-            remedy=_REMEDY,
+            hint=_HINT,
         )
     return _BYTE_ORDERS[start[5]]
 
@@ -149,7 +147,7 @@ def _read_program_headers(
             f"{count} program headers at bytes {header.e_phoff:#x} to {end:#x} do not fit the file's {content.size:#x}",
             where=f"{path}, bytes 32 and 56 (e_phoff, e_phnum)",
             rule="a core has program headers, behind its ELF header and within the file",
-            remedy=_REMEDY,
+            hint=_HINT,
         )
     stream = io.BytesIO(content[header.e_phoff : end].tobytes())
     parsed = (struct_parse(structs.Elf_Phdr, stream) for _ in range(count))
@@ -168,7 +166,7 @@ def _parse(structure: Any, content: NDArray[np.uint8], path: Path, *, offset: in
             f"{name} is not within the file's {content.size} bytes: {error}",
             where=f"{path}, byte {offset:#x}",
             rule="System V ABI, chapter 4",
-            remedy=_REMEDY,
+            hint=_HINT,
         ) from error
 
 

@@ -63,5 +63,5 @@ def _cut(what: str, path: Path, offset: int) -> CoreFileError:
         what,
         where=f"{path}, byte {offset:#x} of the uncompressed file",
         rule="System V ABI, note section: name and descriptor, each padded to 4 bytes, within PT_NOTE",
-        remedy="dump the memory again, or copy the file again if it was copied",
+        hint="dump the memory again, or copy the file again if it was copied",
     )

@@ -83,7 +83,7 @@ def _of_numbers(info: VmcoreInfo, row: KernelRow, architecture: Architecture) ->
             raise UsageError(
                 f"the kernel's {number} is {value:#x}, {architecture.name} describes {name} as {mask:#x}",
                 rule=f"NUMBER({number}) of VMCOREINFO",
-                remedy="say --feature with what to take instead; entries may not decode",
+                hint="say --feature with what to take instead; entries may not decode",
             )
         yield name
 

@@ -35,7 +35,7 @@ def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMem
         raise CoreFileError(
             f"the segments lie {end - base:#x} bytes apart: this computer has no memory for a flag for each frame",
             where=str(core.path),
-            remedy="dump the memory again, or read the core on a larger computer",
+            hint="dump the memory again, or read the core on a larger computer",
         ) from error
     for segment in core.segments:
         first, last = -(-segment.physical // page), segment.end // page

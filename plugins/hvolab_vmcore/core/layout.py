@@ -38,7 +38,7 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
             f"a struct page of {size} bytes does not fit the vmemmap that HVO works on",
             where=where,
             rule=f"{_RULE}; HVO needs a power of two, of at least {V6_12.size} bytes",
-            remedy="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
+            hint="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
         )
     fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or V6_12.lru_next) + _WORD}
     for name, member, width in _OFFSETS:

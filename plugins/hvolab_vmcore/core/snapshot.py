@@ -61,7 +61,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
         raise UsageError(
             f"the kernel's pages have {info.page_size} bytes, those of mode {mode.name} {mode.page_size}",
             where=str(core.path),
-            remedy="leave --mode out, or name a mode of that page size",
+            hint="leave --mode out, or name a mode of that page size",
         )
     told = options.features or told_features(info, architecture, mode)
     used = architecture.select(mode.name, features=told).mode
@@ -74,7 +74,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             f"the vmemmap cannot start at VA {vmemmap:#x}",
             where=str(core.path),
             rule="SYMBOL(vmemmap) or --vmemmap: the struct page of PFN 0 starts a page",
-            remedy="check --vmemmap; the core may be damaged",
+            hint="check --vmemmap; the core may be damaged",
         )
     root = options.root if options.root is not None else _root(core, mode, used)
     if root is None or root % used.levels[0].table_bytes:
@@ -86,7 +86,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             f"the root table, at PA {root:#x}, is not in the core",
             where=str(core.path),
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
-            remedy="dump again without leaving kernel memory out, or say --root PA",
+            hint="dump again without leaving kernel memory out, or say --root PA",
         )
     first = memory.first_pfn if used.origin is LinearOrigin.RAM else 0
     base = vmemmap + first * layout.size
@@ -125,14 +125,14 @@ def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
             raise UsageError(
                 f"no architecture plugin reads cores of {core.machine.name}",
                 where=str(core.path),
-                remedy=f"install one, or name one with --arch; there are: {offered}",
+                hint=f"install one, or name one with --arch; there are: {offered}",
             )
         found = matching[0]
     if found.byte_order != core.byte_order:
         raise UsageError(
             f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian",
             where=str(core.path),
-            remedy="name the right architecture with --arch",
+            hint="name the right architecture with --arch",
         )
     return found
 
@@ -152,7 +152,7 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     raise UsageError(
         f"{architecture.name} has no mode with pages of {info.page_size} bytes and {bits} bits of VA",
         where=str(core.path),
-        remedy="the modes are " + ", ".join(mode.name for mode in architecture.modes),
+        hint="the modes are " + ", ".join(mode.name for mode in architecture.modes),
     )
 
 
@@ -185,11 +185,11 @@ def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: P
             f"the vmemmap from VA {vmemmap:#x} on has no room",
             where=str(core.path),
             rule=f"kernel VAs of mode {mode.name} start at {start:#x}; VMEMMAP_END or MAX_PHYSMEM_BITS bounds it",
-            remedy="say --vmemmap VA, of the struct page of PFN 0",
+            hint="say --vmemmap VA, of the struct page of PFN 0",
         )
     return start, end
 
 
 def _unknown(what: str, source: str, option: str, core: CoreFile) -> UsageError:
     """The error for something that neither the core nor an option tells."""
-    return UsageError(f"it is not told {what}", where=f"{core.path}, {source}", rule=_NEEDS, remedy=f"say {option}")
+    return UsageError(f"it is not told {what}", where=f"{core.path}, {source}", rule=_NEEDS, hint=f"say {option}")

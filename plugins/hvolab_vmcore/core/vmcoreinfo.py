@@ -26,7 +26,7 @@ from types import MappingProxyType
 from hvolab.errors import CoreFileError
 
 _RULE = "Documentation/admin-guide/kdump/vmcoreinfo.rst and include/linux/vmcore_info.h, v6.12"
-_REMEDY = "dump the memory again; a note that is damaged says nothing reliable about its kernel"
+_HINT = "dump the memory again; a note that is damaged says nothing reliable about its kernel"
 
 _HEX = re.compile(r"[0-9a-fA-F]{1,16}")
 _UNSIGNED = re.compile(r"[0-9]{1,20}")
@@ -93,7 +93,7 @@ def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
             values[key] = value
     for required in ("OSRELEASE", "PAGESIZE"):
         if required not in raw:
-            raise CoreFileError(f"the text has no {required}", where=where, rule=_RULE, remedy=_REMEDY)
+            raise CoreFileError(f"the text has no {required}", where=where, rule=_RULE, hint=_HINT)
     return VmcoreInfo(
         osrelease=raw["OSRELEASE"],
         page_size=values["PAGESIZE"],
@@ -143,4 +143,4 @@ def _shown(line: bytes) -> str:
 
 def _bad(what: str, where: str, number: int) -> CoreFileError:
     """The error for one line."""
-    return CoreFileError(what, where=f"{where}, line {number}", rule=_RULE, remedy=_REMEDY)
+    return CoreFileError(what, where=f"{where}, line {number}", rule=_RULE, hint=_HINT)

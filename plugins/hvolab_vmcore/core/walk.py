@@ -176,7 +176,7 @@ def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found
             f"a page table points outside: to PA {int(children[first]):#x}",
             where=f"VA {origin + int(offsets[first]):#x}, {target.describe(level.name, int(raws[first]))}",
             rule=f"physical memory ends below PA {limit:#x} (MAX_PHYSMEM_BITS, or the width of the paging mode)",
-            remedy="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
         )
 
 
@@ -190,5 +190,5 @@ def _refuse_loop(level: Level, origin: int, seen: Ints, offsets: Ints, pas: Ints
             f"the page tables loop: two entries lead to the table at PA {pa:#x}",
             where=f"one of them maps VA {origin + int(offsets[pas == pa][-1]):#x} at level {level.name}",
             rule="a table of the vmemmap has one place",
-            remedy="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
         )

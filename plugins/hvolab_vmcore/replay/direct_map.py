@@ -80,7 +80,7 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
     raise MachineError(
         f"no {size:#x} bytes of the kernel's VAs are free for a direct map of the core's memory",
         where=f"root table at PA {snapshot.tables.root:#x}",
-        remedy="use a core of a machine with less memory",
+        hint="use a core of a machine with less memory",
     )
 
 

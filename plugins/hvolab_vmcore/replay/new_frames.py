@@ -55,7 +55,7 @@ class NewFrames:
             raise MachineError(
                 f"there is no room for {frames} more new frames above the core's memory",
                 where=f"PFN {first:#x}",
-                remedy="replay cores that lie closer together",
+                hint="replay cores that lie closer together",
             )
         present[index : index + frames] = True
         self._next = first + frames

@@ -194,7 +194,7 @@ def _refuse_strangers(first: CoreSnapshot, last: CoreSnapshot) -> None:
                 f"the cores have different {what}: {ours} and {theirs}",
                 where=f"{first.core.path} and {last.core.path}",
                 rule="only what one kernel did between two cores can be replayed",
-                remedy="give two cores of the same boot, the earlier one first",
+                hint="give two cores of the same boot, the earlier one first",
             )
 
 
@@ -207,7 +207,7 @@ def _refuse_shared_frames(start: Scan) -> None:
             f"the core before is broken: frame {int(start.pages.frames[row]):#x} is {other} as well",
             where=f"{start.snapshot.core.path}, VA {start.pages.va(row):#x}, {entry}",
             rule="every frame has one owner",
-            remedy="see what `hvolab inspect` says of it, and start from an earlier core",
+            hint="see what `hvolab inspect` says of it, and start from an earlier core",
         )
 
 

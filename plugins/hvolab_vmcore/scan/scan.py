@@ -110,11 +110,11 @@ def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
             f"the vmemmap cannot be walked: the table at PA {table.pa:#x} is not in the core",
             where=f"VA {table.va:#x}, {entry}",
             rule=f"an entry that is a {EntryKind.TABLE.value} points to memory",
-            remedy="dump again without leaving page tables out",
+            hint="dump again without leaving page tables out",
         )
     return CoreFileError(
         f"nothing is mapped at the vmemmap, from VA {start:#x} on",
         where=f"{snapshot.core.path}, tables at PA {snapshot.tables.root:#x}",
         rule="the struct pages of all memory are mapped there",
-        remedy="check --vmemmap, --root and --mode; the core may be damaged",
+        hint="check --vmemmap, --root and --mode; the core may be damaged",
     )

@@ -89,7 +89,7 @@ def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
             f"the vmemmap has more than {_LARGEST} pages",
             where=f"{raws.size} leaves at level {tables.level.name}",
             rule="hvolab reads the vmemmap of up to 8 TiB of memory",
-            remedy="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
         )
     within = np.arange(each, dtype=np.int64)
     form = mode.format.form(tables.level.name, EntryKind.LEAF)

@@ -53,7 +53,7 @@ def test_a_feature_named_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "message", "remedy"),
+    ("choice", "message", "hint"),
     [
         ({"mode": "straight"}, "no paging mode 'straight'", "crooked"),
         ({"profile": "lax"}, "no profile 'lax'", "linux, strict"),
@@ -62,10 +62,10 @@ def test_a_feature_named_twice_counts_once() -> None:
         ({"features": ("elsewhere",)}, "'elsewhere' does not exist in mode crooked", "straight"),
     ],
 )
-def test_what_is_not_declared_is_refused_with_what_is(choice: dict[str, object], message: str, remedy: str) -> None:
+def test_what_is_not_declared_is_refused_with_what_is(choice: dict[str, object], message: str, hint: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         MADE_UP.select(**choice)  # type: ignore[arg-type]
-    assert remedy in caught.value.remedy
+    assert hint in caught.value.hint
 
 
 def test_bases_move_where_a_boot_moved_them() -> None:

@@ -132,7 +132,7 @@ def test_a_table_told_by_two_patterns_is_refused() -> None:
 def test_an_unknown_level_is_named_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="no level 'pmd'") as caught:
         MODE.level("pmd")
-    assert caught.value.remedy == "the levels are root, middle, last"
+    assert caught.value.hint == "the levels are root, middle, last"
 
 
 def test_huge_pages_come_from_one_entry_or_several() -> None:

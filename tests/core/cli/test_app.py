@@ -37,7 +37,7 @@ def hvolab_commands(app):
         raise KeyboardInterrupt
 """
 X86, SMALL = ("--arch", "x86_64"), ("--memory", "256M", "--hugepages", "2M=1")
-ERROR = UsageError("the thing is wrong", where="here", rule="manual 1.2", remedy="do it right")
+ERROR = UsageError("the thing is wrong", where="here", rule="manual 1.2", hint="do it right")
 
 
 def ending_with(error: BaseException) -> typer.Typer:
@@ -83,7 +83,7 @@ def test_an_error_tells_its_parts_on_standard_error_one_to_a_line() -> None:
         "error: the thing is wrong",
         "  where: here",
         "  rule: manual 1.2",
-        "  what to do: do it right",
+        "  hint: do it right",
     ]
 
 
@@ -107,7 +107,7 @@ def test_an_error_in_a_terminal_is_colored_and_names_the_same_parts(
         ["error:", "the", "thing", "is", "wrong"],
         ["where", "here"],
         ["rule", "manual", "1.2"],
-        ["what", "to", "do", "do", "it", "right"],
+        ["hint", "do", "it", "right"],
     ]
 
 

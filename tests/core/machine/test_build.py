@@ -189,10 +189,10 @@ def test_every_cpu_has_its_number_and_others_are_refused() -> None:
     ],
     ids=str,
 )
-def test_a_machine_that_cannot_be_is_refused_with_a_remedy(spec: MachineSpec) -> None:
+def test_a_machine_that_cannot_be_is_refused_with_a_hint(spec: MachineSpec) -> None:
     with pytest.raises(MachineError) as caught:
         build_machine(TARGET, spec)
-    assert caught.value.remedy or "not a whole number of pages" in caught.value.what
+    assert caught.value.hint or "not a whole number of pages" in caught.value.what
 
 
 def test_more_ram_than_the_vmemmap_has_room_for_is_refused() -> None:

@@ -84,10 +84,10 @@ def test_ram_is_whole_pages(base: int, size: int) -> None:
         PhysicalMemory(base, size, page_shift=PAGE_SHIFT)
 
 
-def test_more_than_the_host_can_map_is_a_machine_error_with_a_remedy() -> None:
+def test_more_than_the_host_can_map_is_a_machine_error_with_a_hint() -> None:
     with pytest.raises(MachineError, match="does not map") as caught:
         PhysicalMemory(0, 1 << 62, page_shift=PAGE_SHIFT)
-    assert "smaller machine" in caught.value.remedy
+    assert "smaller machine" in caught.value.hint
 
 
 def test_frames_that_a_core_does_not_hold_are_absent() -> None:

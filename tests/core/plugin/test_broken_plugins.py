@@ -144,7 +144,7 @@ def test_a_hook_with_an_argument_that_it_is_not_given(site: Site) -> None:
 )
 def test_a_plugin_without_any_hook(site: Site, source: str, attribute: str, what: str) -> None:
     problem, _ = problem_of(site, source, attribute=attribute)
-    assert problem.reason.startswith(f"{what} implements no hook; what to do: mark hvolab_architectures or ")
+    assert problem.reason.startswith(f"{what} implements no hook; hint: mark hvolab_architectures or ")
 
 
 def test_a_plugin_whose_attributes_cannot_be_read(site: Site) -> None:

@@ -46,7 +46,7 @@ def test_an_unknown_name_is_answered_with_near_ones_and_with_all_that_there_are(
     with pytest.raises(UsageError) as caught:
         site.load().architecture(wrong)
     assert caught.value.what == f"no architecture is called {wrong!r}"
-    assert caught.value.remedy == "did you mean 'zilog'?; there are: alpha, z80 (zilog); left out: broken"
+    assert caught.value.hint == "did you mean 'zilog'?; there are: alpha, z80 (zilog); left out: broken"
 
 
 def test_without_any_plugin_the_answer_is_that_there_is_none() -> None:
@@ -208,7 +208,7 @@ def test_kinds_of_cpu_are_found_by_name_beside_the_modeled_one() -> None:
     loaded.register(Cpus({"wooden": make}), "carpenter")
     assert loaded.cpu("wooden") is make
     assert loaded.cpu("model") is None
-    with pytest.raises(UsageError, match="no kind of CPU is called 'iron'; what to do: there are: model, wooden"):
+    with pytest.raises(UsageError, match="no kind of CPU is called 'iron'; hint: there are: model, wooden"):
         loaded.cpu("iron")
 
 

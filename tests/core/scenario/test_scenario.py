@@ -140,7 +140,7 @@ def test_the_memory_that_is_said_to_be_needed_is_enough(
 def test_pages_that_do_not_fit_are_refused_with_the_memory_that_they_need() -> None:
     with pytest.raises(UsageError) as refused:
         run_scenario(ScenarioSpec(x86_64(), memory=GIB, hugepages={GIB: 1}))
-    assert f"--memory {format_short(memory_needed(x86_64(), 1, {GIB: 1}))}" in refused.value.remedy
+    assert f"--memory {format_short(memory_needed(x86_64(), 1, {GIB: 1}))}" in refused.value.hint
 
 
 def test_what_the_engine_warns_of_is_told_once_and_is_not_as_declared() -> None:

@@ -107,7 +107,7 @@ def test_several_cpus_have_areas_of_their_own_and_too_many_are_refused() -> None
     assert [cpu.index for cpu in machine.cpus] == [0, 1, 2, 3]
     ends = [cpu.vcpu.area.buffer + cpu.vcpu.area.words.nbytes for cpu in cpus]
     assert all(end <= cpu.vcpu.area.block for end, cpu in zip(ends, cpus[1:], strict=False))
-    with pytest.raises(UsageError, match="64 CPUs are too many to emulate; what to do: at most 2"):
+    with pytest.raises(UsageError, match="64 CPUs are too many to emulate; hint: at most 2"):
         emulate(machine_of("x86_64", MachineSpec(memory=64 * MIB, cpus=64)))
 
 

@@ -41,5 +41,5 @@ def _compare(subject: Subject, cpu_mode: CpuMode | None) -> None:
         f"{len(found.mismatches)} of {found.cases} accesses come out otherwise, the first: "
         f"{found.mismatches[0] if found.mismatches else ''}",
         where=f"{subject}{'' if cpu_mode is None else f', {cpu_mode.name}'}",
-        remedy="correct the entry format or MmuRules; what the emulator does wrong is declared as a WalkLimit",
+        hint="correct the entry format or MmuRules; what the emulator does wrong is declared as a WalkLimit",
     )

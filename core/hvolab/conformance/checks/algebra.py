@@ -151,7 +151,7 @@ def _others_stay(target: Target, flags: list[Flag], prefix: str, level: str, sta
                     other is flag or other.holds(change(state)) is other.holds(state),
                     f"{prefix}{word}() changes {prefix}{other.test}() of {target.describe(level, state)}",
                     where=target,
-                    remedy="the patterns of write, dirty and accessed share no bits",
+                    hint="the patterns of write, dirty and accessed share no bits",
                 )
 
 

@@ -86,7 +86,7 @@ def flush_tlb_all_forgets_everything(subject: Subject) -> None:
         not stale,
         f"flush_tlb_all() leaves {stale} in the TLB",
         where=subject,
-        remedy="where the kernel's really flushes nothing, no batch of HVO is safe: flush ranges, or do without HVO",
+        hint="where the kernel's really flushes nothing, no batch of HVO is safe: flush ranges, or do without HVO",
     )
 
 
@@ -104,5 +104,5 @@ def live_entries_are_replaced_as_the_rule_allows(subject: Subject) -> None:
         not wrong,
         f"{len(wrong)} replacements of live entries, the first: {wrong[0] if wrong else ''}",
         where=subject,
-        remedy="declare another Traits.entry_update, or that live entries may be replaced",
+        hint="declare another Traits.entry_update, or that live entries may be replaced",
     )

@@ -44,7 +44,7 @@ def the_kit_is_one_that_exists(subject: Subject) -> None:
         parse_release(written_for) <= parse_release(KIT),
         f"the plugin was written for kit {written_for}, and this is {KIT}",
         where="Architecture.kit",
-        remedy="install a newer hvolab, or name the release that the plugin was tried with",
+        hint="install a newer hvolab, or name the release that the plugin was tried with",
     )
 
 
@@ -56,5 +56,5 @@ def every_feature_changes_something(subject: Subject) -> None:
         require(
             changes or feature.geometry or feature.traits or feature.mmu,
             f"feature {feature.name!r} changes nothing",
-            remedy="declare the fields that it adds, sets or clears, or leave it out",
+            hint="declare the fields that it adds, sets or clears, or leave it out",
         )

@@ -37,7 +37,7 @@ def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
                 not found,
                 f"{sequence.step} with {told or 'no inputs'}: {found}",
                 where=f"{subject}: {sequence.text}",
-                remedy=f"correct the sequence, or what it declares; its effect is {sequence.effect}",
+                hint=f"correct the sequence, or what it declares; its effect is {sequence.effect}",
             )
 
 

@@ -76,7 +76,7 @@ def guest_text_lies_apart(subject: Subject) -> None:
             text + leaf <= base or text >= base + size,
             f"the kernel's image at VA {text:#x} is in the {title} from VA {base:#x} on",
             where=subject,
-            remedy="correct PagingMode.text_base",
+            hint="correct PagingMode.text_base",
         )
 
 

@@ -73,7 +73,7 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
             min(physical, default=-1) in allowed,
             f"the address of {_name(form, level)} begins with PA bit {min(physical, default=-1)}, not {lowest}",
             where=subject,
-            remedy="an entry that maps 2 ** n bytes holds the PA bits from n on",
+            hint="an entry that maps 2 ** n bytes holds the PA bits from n on",
         )
         beyond = sorted(bit for bit in physical if bit >= mode.pa_bits)
         require(not beyond, f"{_name(form, level)} holds PA bits {in_words(beyond)} of {mode.pa_bits}", where=subject)
@@ -136,7 +136,7 @@ def _one_kind(subject: Subject, entry_format: EntryFormat, level: Level, forms: 
         valid or not matching,
         f"{told} is not valid, but has the pattern of a {'/'.join(kinds)}",
         where=subject,
-        remedy="the pattern of a form includes that of a valid entry",
+        hint="the pattern of a form includes that of a valid entry",
     )
     require(len(kinds) < 2, f"{told} has the patterns of both a {' and a '.join(kinds)}", where=subject)
     kind = entry_format.classify(level.name, raw)

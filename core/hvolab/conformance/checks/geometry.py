@@ -47,7 +47,7 @@ def levels_have_the_kernels_names(subject: Subject) -> None:
         names == ordered and names[-1] == _NAMES[-1],
         f"the levels are called {' '.join(names)}",
         where=subject,
-        remedy=f"name them in the order {' '.join(_NAMES)}, leaving out those that are folded",
+        hint=f"name them in the order {' '.join(_NAMES)}, leaving out those that are folded",
     )
 
 
@@ -62,7 +62,7 @@ def tables_fill_pages(subject: Subject) -> None:
             f"a table of {level.name} has {level.entries} entries, {level.table_bytes:#x} bytes of a page "
             f"of {mode.page_size:#x}",
             where=subject,
-            remedy="correct Level.bits; where tables are a fraction of a page, or several, declare fills_page=False",
+            hint="correct Level.bits; where tables are a fraction of a page, or several, declare fills_page=False",
         )
 
 
@@ -95,5 +95,5 @@ def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
         low_end <= high,
         f"the direct map and the vmemmap overlap: one is [{low:#x}, {low_end:#x}), the other begins at {high:#x}",
         where=subject,
-        remedy="correct the bases, or direct_map_size",
+        hint="correct the bases, or direct_map_size",
     )

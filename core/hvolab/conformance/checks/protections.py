@@ -66,7 +66,7 @@ def kernel_pages_need_no_flag_fault(subject: Subject) -> None:
                 flag is None or flag.accepts(raw),
                 f"the {title} flag is clear in {role.value}: {target.describe(name, raw)}",
                 where=subject,
-                remedy=f"set it in the pgprot, or correct MmuRules.{title}",
+                hint=f"set it in the pgprot, or correct MmuRules.{title}",
             )
 
 
@@ -82,7 +82,7 @@ def page_kernel_ro_is_read_only(subject: Subject) -> None:
         not granted & _WRITE and target.tails_fault,
         f"PAGE_KERNEL_RO can be written: {told}",
         where=subject,
-        remedy="correct its fields; where the kernel defines none, declare PAGE_KERNEL itself for tails",
+        hint="correct its fields; where the kernel defines none, declare PAGE_KERNEL itself for tails",
     )
 
 
@@ -98,7 +98,7 @@ def read_only_pages_are_no_shadow_stack(subject: Subject) -> None:
             pattern is None or not pattern.accepts(raw),
             f"{role.value} is taken for a shadow stack: {target.describe(last, raw)}",
             where=subject,
-            remedy="clear the dirty flag in what is read-only",
+            hint="clear the dirty flag in what is read-only",
         )
 
 
@@ -127,7 +127,7 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
                 f"an access to {(access.name or '').lower()} is {answer}: leaf {leaf:#x}, "
                 f"tables {', '.join(f'{table:#x}' for table in way)}",
                 where=subject,
-                remedy="allowed() is what the leaf allows and every table does",
+                hint="allowed() is what the leaf allows and every table does",
             )
 
 

@@ -50,7 +50,7 @@ def a_run_of_entries_has_a_field_that_says_so(subject: Subject) -> None:
             fields & set(named),
             f"{count} entries of {level} map one huge page, but no field of a leaf there says so",
             where=subject,
-            remedy=f"declare the field in Architecture.run_fields, which has {', '.join(named) or 'none'}",
+            hint=f"declare the field in Architecture.run_fields, which has {', '.join(named) or 'none'}",
         )
 
 

@@ -48,7 +48,7 @@ def a_split_drops_what_marks_a_large_leaf(subject: Subject) -> None:
             not kept,
             f"{role.value} has bits {kept:#x}, which mark a leaf above the last level",
             where=subject,
-            remedy="leave them out of the pgprots of pages",
+            hint="leave them out of the pgprots of pages",
         )
 
 
@@ -83,5 +83,5 @@ def no_entry_of_the_vmemmap_says_that_it_is_one_of_a_run(subject: Subject) -> No
             not kept,
             f"{role.value} sets {', '.join(kept)}, which says that the entry is one of a run",
             where=subject,
-            remedy="leave it out of what HVO stores",
+            hint="leave it out of what HVO stores",
         )

@@ -79,7 +79,7 @@ class FrameAllocator:
         A result shorter than `count` means that one call failed: made to fail, or for lack of memory.
         """
         if count < 0:
-            raise UsageError(f"a run of {count} frames", remedy="ask for 0 frames or more")
+            raise UsageError(f"a run of {count} frames", hint="ask for 0 frames or more")
         zones = self._free.zonelist(node, gfp)
         wanted = min(count, self._free.available(zones, count))
         admitted = self.failure.admit(wanted, 0)
@@ -153,7 +153,7 @@ class FrameAllocator:
         Kernel: split_page() in mm/page_alloc.c, v6.12, which always splits to order 0.
         """
         if not 0 <= to_order <= order:
-            raise UsageError(f"splitting order {order} into order {to_order}", remedy="split into a lower order")
+            raise UsageError(f"splitting order {order} into order {to_order}", hint="split into a lower order")
         self._states.require_block(pfn, order, "splitting")
         self._states.clear_block(pfn, order, FREE)
         self._states.set_blocks(np.arange(pfn, pfn + (1 << order), 1 << to_order, dtype=np.int64), to_order)
@@ -181,7 +181,7 @@ class FrameAllocator:
             raise MachineError(
                 f"no {frames} contiguous free frames aligned to {align}",
                 where="any node" if node is None else f"node {node}",
-                remedy="give the machine more memory",
+                hint="give the machine more memory",
             )
         self.reserve(pfn, frames)
         return pfn
@@ -193,9 +193,7 @@ class FrameAllocator:
         """
         heads = np.asarray(pfns, np.int64)
         if (heads & ((1 << order) - 1)).any():
-            raise UsageError(
-                f"blocks of order {order} that are not aligned", remedy="adopt blocks by the PFNs of heads"
-            )
+            raise UsageError(f"blocks of order {order} that are not aligned", hint="adopt blocks by the PFNs of heads")
         frames = (heads[:, np.newaxis] + np.arange(1 << order)).ravel() if order else heads
         self._withdraw(frames, "adopting")
         self._states.set_blocks(heads, order)
@@ -252,7 +250,7 @@ class FrameAllocator:
                 f"an allocation of order {order}",
                 where=f"the highest order is {self.max_order}",
                 rule="the page allocator serves up to MAX_PAGE_ORDER",
-                remedy="use allocate_contiguous() for more",
+                hint="use allocate_contiguous() for more",
             )
         zones = self._free.zonelist(node, gfp)
         if not self.failure.admit(1, order):
@@ -287,4 +285,4 @@ class FrameAllocator:
 
 def _refuse_nothing(frames: int, align: int) -> None:
     if frames < 1 or align < 1:
-        raise UsageError(f"{frames} contiguous frames aligned to {align}", remedy="give 1 or more of each")
+        raise UsageError(f"{frames} contiguous frames aligned to {align}", hint="give 1 or more of each")

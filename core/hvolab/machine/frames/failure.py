@@ -98,7 +98,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.frames < 0:
-            raise UsageError(f"a budget of {self.frames} frames", remedy="give 0 frames or more")
+            raise UsageError(f"a budget of {self.frames} frames", hint="give 0 frames or more")
 
     def admit(self, count: int, order: int) -> int:
         """Admit as many calls as the frames that are left can serve; `frames` is what is left."""
@@ -123,7 +123,7 @@ class Probability:
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
-            raise UsageError(f"a probability of {self.probability}", remedy="give a number from 0 to 1")
+            raise UsageError(f"a probability of {self.probability}", hint="give a number from 0 to 1")
         self._generator = np.random.default_rng(self.seed)
         self._failing = self._next_failing(after=0)
 
@@ -146,4 +146,4 @@ class Probability:
 
 def _refuse_number_below_one(number: int) -> None:
     if number < 1:
-        raise UsageError(f"allocation call number {number}", remedy="number the calls from 1")
+        raise UsageError(f"allocation call number {number}", hint="number the calls from 1")

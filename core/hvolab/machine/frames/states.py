@@ -35,7 +35,7 @@ _TOLD = {
     TAIL: "ALLOCATED (a later frame of a block)",
     NOT_RAM: "nobody: it is not RAM",
 }
-_REMEDIES = {
+_HINTS = {
     FREE: "free a frame once, and use none that was not allocated",
     ALLOCATED: "give an allocated frame back with free() or free_run(), with order 0",
     RESERVED: "give a reserved frame back with release_reserved()",
@@ -147,7 +147,7 @@ class FrameStates:
                 f"{count} frames from PFN {start:#x} are to be reserved, and not all are free",
                 where=f"PFN {start:#x} up to {start + count:#x}, of which {present} frames are RAM",
                 rule="boot reserves memory before anybody owns it",
-                remedy="reserve another range, or let reserve_any() find one",
+                hint="reserve another range, or let reserve_any() find one",
             )
 
     def refusal(self, pfn: int, what: str) -> OwnershipError:
@@ -159,5 +159,5 @@ class FrameStates:
             what,
             where=f"PFN {pfn:#x}, owner {owner}{zone}",
             rule="every frame has exactly one owner",
-            remedy=_REMEDIES[found],
+            hint=_HINTS[found],
         )

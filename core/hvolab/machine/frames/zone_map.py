@@ -49,7 +49,7 @@ class ZoneMap:
                     f"two extents claim PFN {above.start:#x}",
                     where=f"{self.zones[below_index]} and {self.zones[above_index]}",
                     rule="every frame belongs to one zone",
-                    remedy="let one extent stop where the next starts",
+                    hint="let one extent stop where the next starts",
                 )
         self._starts = [extent.start for extent, _ in placed]
         self._stops = [extent.stop for extent, _ in placed]
@@ -71,7 +71,7 @@ class ZoneMap:
             raise AbsentMemoryError(
                 f"PFN {pfn:#x} is in no zone",
                 where=f"PFN {pfn:#x}",
-                remedy="ask contains() first, or give the machine memory there",
+                hint="ask contains() first, or give the machine memory there",
             )
         return self._zones_of_extents[extent]
 
@@ -116,7 +116,7 @@ def _refuse_unreal(extent: Extent, zone: ZoneSpec) -> None:
             f"the extent from PFN {extent.start:#x} up to {extent.stop:#x} has no frames",
             where=str(zone),
             rule="an extent starts at 0 or above and stops after its start",
-            remedy="leave the extent out, or correct its bounds",
+            hint="leave the extent out, or correct its bounds",
         )
 
 
@@ -127,6 +127,6 @@ def _refuse_twins(zones: tuple[ZoneSpec, ...]) -> None:
             raise MachineError(
                 f"{zone} is described twice",
                 rule="a node has one zone of a kind",
-                remedy="give one zone all its extents",
+                hint="give one zone all its extents",
             )
         seen.add((zone.node, zone.kind))

@@ -82,7 +82,7 @@ def gfp_zone(gfp: int) -> ZoneKind:
             f"{describe(gfp)} asks for zones that exclude each other",
             where=f"GFP mask {int(gfp):#x}",
             rule="GFP_ZONE_BAD in include/linux/gfp.h, v6.12",
-            remedy="ask for one of DMA, DMA32 and HIGHMEM, and for MOVABLE with at most one of them",
+            hint="ask for one of DMA, DMA32 and HIGHMEM, and for MOVABLE with at most one of them",
         )
     return kind
 
@@ -100,7 +100,7 @@ def zonelist(node: int, gfp: int, zones: Iterable[ZoneSpec]) -> tuple[ZoneSpec, 
         raise UsageError(
             f"node {node} for an allocation",
             rule="alloc_pages_node() in include/linux/gfp.h, v6.12, turns NUMA_NO_NODE into a node first",
-            remedy="give the node of the CPU that asks",
+            hint="give the node of the CPU that asks",
         )
     highest = gfp_zone(gfp)
     this_node_only = bool(int(gfp) & int(Gfp.THISNODE))

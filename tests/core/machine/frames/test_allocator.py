@@ -374,7 +374,7 @@ def test_a_frame_used_against_its_owner_is_refused_and_nothing_changes(
         act(allocator)
     assert refusal.value.rule == "every frame has exactly one owner"
     assert "PFN 0x" in refusal.value.where or "PFN -0x" in refusal.value.where
-    assert refusal.value.remedy
+    assert refusal.value.hint
     ram = np.array([*range(32), *range(40, 48)])
     assert allocator.owner(ram).tolist() == untouched.owner(ram).tolist()
     assert [allocator.order_of(pfn) for pfn in range(50)] == [untouched.order_of(pfn) for pfn in range(50)]

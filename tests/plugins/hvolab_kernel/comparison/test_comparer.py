@@ -130,7 +130,7 @@ def test_an_arm64_kernel_runs_in_no_mode_but_its_own(real_kernel: Kernel) -> Non
     target = target_of(real_kernel, "4K-48bit")
     with pytest.raises(UsageError, match="does not run in the mode 4K-48bit") as told:
         Comparer(target, real_kernel).run(ComparisonCase(scenarios_of(target)[0]))
-    assert told.value.remedy == "choose --mode 64K-48bit"
+    assert told.value.hint == "choose --mode 64K-48bit"
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def refusal(directory: Path, content: bytes) -> CoreFileError:
     with pytest.raises(CoreFileError) as caught:
         opened(directory, content)
     assert "a.core" in caught.value.where
-    assert caught.value.remedy
+    assert caught.value.hint
     return caught.value
 
 

@@ -118,7 +118,7 @@ def test_a_bad_line_is_refused_and_numbered(text: bytes, complaint: str, line: i
         parse_vmcoreinfo(MINIMAL + text, where="some.core")
     assert caught.value.where == f"some.core, line {line}"
     assert caught.value.rule
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("text", [b"", b"OSRELEASE=6.12.0\n", b"PAGESIZE=4096\n"])
