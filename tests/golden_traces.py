@@ -17,9 +17,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from hvolab.hvo import HvoEngine, HvoVariant
-from hvolab.machine import V6_12, Machine
+from hvolab.machine import STRUCT_PAGE_V6_12, Machine
 from hvolab_kernel.identify.struct_pages import struct_page_layout
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
@@ -81,9 +81,9 @@ STORIES: Final = (
 )
 
 
-def stories_of(form: HvoVariant) -> tuple[Story, ...]:
+def stories_of(variant: HvoVariant) -> tuple[Story, ...]:
     """The stories of a kernel: v6.1 takes no lists, and runs into a BUG() where a folio is optimized twice."""
-    if form.refuses_optimized:
+    if variant.refuses_optimized:
         return STORIES
     single = (one for one in STORIES if not set(one.steps) & set(_MIXED))
     return tuple(replace(one, steps=tuple(step for step in one.steps if step != "optimize-twice")) for one in single)
@@ -92,7 +92,7 @@ def stories_of(form: HvoVariant) -> tuple[Story, ...]:
 def record(kernel: Kernel, name: str) -> dict[str, Any]:
     """The trace of a kernel, in the laboratory of the trace that ``name`` is recorded after."""
     recorder = Recorder(kernel, name)
-    stories = stories_of(form_of(kernel))
+    stories = stories_of(variant_of(kernel))
     return {"meta": recorder.meta, "scenarios": [run for story in stories for run in recorder.runs(story)]}
 
 
@@ -112,13 +112,13 @@ class Recorder:
         self._kernel = kernel
         self._target = target_of(name)
         meta = load(RECORDED[name][1])["meta"]
-        self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": form_of(kernel).name}
+        self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": variant_of(kernel).name}
         layout = struct_page_layout(kernel)
         self.meta |= {key: meta[key] for key in _LAID_OUT} | {
             "off": {name: getattr(layout, field) for name, field in _OFFSETS.items()}
         }
         changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
-        changed = {name: value for name, value in changed.items() if value != getattr(V6_12, name)}
+        changed = {name: value for name, value in changed.items() if value != getattr(STRUCT_PAGE_V6_12, name)}
         if changed:
             self.meta["layout"] = changed
 

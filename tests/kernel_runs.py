@@ -20,7 +20,7 @@ from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import (
     SCRATCH_FRAMES,
-    V6_12,
+    STRUCT_PAGE_V6_12,
     CpuMaker,
     Machine,
     ModelCpu,
@@ -145,7 +145,9 @@ class Laboratory:
         self.tables = PageTables(memory, target, self._new_table())
         self.pool = MonotonicPool(int(meta["pool_first"], 16))
         # a trace says what its kernel's struct pages have otherwise than those of v6.12
-        self.layout = layout = replace(V6_12, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()})
+        self.layout = layout = replace(
+            STRUCT_PAGE_V6_12, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
+        )
         pages = StructPages(self.tables, layout)
         trace = Trace()
         self.machine = Machine(

@@ -12,7 +12,7 @@ from rich.text import Text
 from hvolab.arch import Architecture, Feature, PagingMode
 from hvolab.cli.output import table
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine.struct_pages.layout import V6_12
+from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12
 from hvolab.units import format_short, format_size
 
 
@@ -23,7 +23,7 @@ def savings(mode: PagingMode) -> list[tuple[str, int, int, VmemmapSizes]]:
             huge.level,
             huge.count,
             huge.size,
-            VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, V6_12.size),
+            VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size),
         )
         for huge in mode.huge_pages
     ]

@@ -21,7 +21,7 @@ from hvolab.conformance.check import Capability
 from hvolab.conformance.subject import Subject
 from hvolab.errors import HvolabError
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 from hvolab.plugin import registry
 
 
@@ -242,7 +242,9 @@ def optimizable_sizes(target: Target) -> list[int]:
     return [
         huge.size
         for huge in mode.huge_pages
-        if VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, V6_12.size).optimizable
+        if VmemmapSizes(
+            (huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size
+        ).optimizable
     ]
 
 
@@ -251,7 +253,11 @@ def spanning_sizes(target: Target) -> list[int]:
     mode = target.mode
     if mode.vmemmap_level == mode.last.name:
         return []
-    return [size for size in optimizable_sizes(target) if (size >> mode.page_shift) * V6_12.size > mode.levels[-2].size]
+    return [
+        size
+        for size in optimizable_sizes(target)
+        if (size >> mode.page_shift) * STRUCT_PAGE_V6_12.size > mode.levels[-2].size
+    ]
 
 
 SAVINGS = Capability(

@@ -27,20 +27,20 @@ class Hvo:
 
     machine  the machine
     cpu      the CPU that carries everything out (default: the first)
-    form     which kernel's code is followed where it differs between releases
+    variant  which kernel's code is followed where it differs between releases
     """
 
-    def __init__(self, machine: Machine, cpu: Cpu | None = None, form: HvoVariant = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu | None = None, variant: HvoVariant = V6_12) -> None:
         self.machine = machine
         self.cpu = machine.cpus[0] if cpu is None else cpu
-        self.form = form
-        self.remap = VmemmapRemap(machine, self.cpu, form)
+        self.variant = variant
+        self.remap = VmemmapRemap(machine, self.cpu, variant)
         # runs do at once what the code of v6.12 does step by step
-        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.can_fail or form is not V6_12)
+        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.can_fail or variant is not V6_12)
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private
-        self._rcu = _SYNCHRONIZE_RCU if form.waits_for_rcu else 0
+        self._rcu = _SYNCHRONIZE_RCU if variant.waits_for_rcu else 0
         self._optimized = 1 << layout.hpg_vmemmap_optimized
         self._sizes: dict[int, VmemmapSizes] = {}
         self._spans: dict[int, int] = {}
@@ -66,10 +66,10 @@ class Hvo:
 
     def should_optimize_folio(self, h: HasOrder, folio: int) -> bool:
         """Kernel: vmemmap_should_optimize_folio()."""
-        form = self.form
-        if (form.refuses_optimized and self.folio_optimized(folio)) or not self.machine.optimize_enabled:
+        variant = self.variant
+        if (variant.refuses_optimized and self.folio_optimized(folio)) or not self.machine.optimize_enabled:
             return False
-        return self._span(h) > 0 and not (form.looks_first and self.remap.self_hosted(folio))
+        return self._span(h) > 0 and not (variant.looks_first and self.remap.self_hosted(folio))
 
     # one folio
 
@@ -105,9 +105,9 @@ class Hvo:
 
     def _remap(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
         """What remains of __hugetlb_vmemmap_optimize_folio() once it is known that the folio is to be optimized."""
-        machine, form = self.machine, self.form
+        machine, variant = self.machine, self.variant
         tail = None
-        if form.shares_tail_page:
+        if variant.shares_tail_page:
             tail = self.remap.tail_page(folio, h.order)
             if tail is None:
                 return -ENOMEM
@@ -156,7 +156,7 @@ class Hvo:
             # the rest can still be split when it is remapped, with memory that the first ones give back
             if self.split_folio(h, run[0]) == -ENOMEM:
                 break
-        if folios.size or self.form.flushes_for_none:
+        if folios.size or self.variant.flushes_for_none:
             machine.flush_tlb_all()
         pages = self.remap.new_page_list()
         flags = _REMAP_NO_TLB_FLUSH | self._rcu
@@ -218,7 +218,7 @@ class Hvo:
 
     def _count_folio(self, delta: int) -> None:
         """Count in the static key, if this form's kernel has one. Kernel: static_branch_inc(), static_branch_dec()."""
-        if self.form.counts_folios:
+        if self.variant.counts_folios:
             self.machine.change_key(delta)
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:

@@ -16,12 +16,12 @@ class HvoEngine(Protocol):
 
     machine  the machine
     cpu      the CPU through which folios are looked at
-    form     which kernel's code it is, where that differs between releases
+    variant  which kernel's code it is, where that differs between releases
     """
 
     machine: Machine
     cpu: Cpu
-    form: HvoVariant
+    variant: HvoVariant
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """The sizes of the vmemmap of ``h``'s folios."""

@@ -69,9 +69,9 @@ class RemapWalk:
 class VmemmapRemap:
     """Walks ranges of vmemmap on one CPU of a machine, as one form of the kernel's code does."""
 
-    def __init__(self, machine: Machine, cpu: Cpu, form: HvoVariant = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, variant: HvoVariant = V6_12) -> None:
         self.machine = machine
-        self.form = form
+        self.variant = variant
         self.cpu = cpu
         target = machine.target
         mode = target.mode
@@ -96,7 +96,7 @@ class VmemmapRemap:
 
     def new_page_list(self) -> VmemmapPageAllocator:
         """An empty list of pages, which is filled as the form has it."""
-        return VmemmapPageAllocator(first_in_first_out=self.form.first_in_first_out)
+        return VmemmapPageAllocator(first_in_first_out=self.variant.first_in_first_out)
 
     def self_hosted(self, folio: int) -> bool:
         """Whether the page with the head's struct page is marked. Kernel: vmemmap_should_optimize(), v6.1."""
@@ -136,12 +136,12 @@ class VmemmapRemap:
         Gives 0, a negative errno, or INCOMPLETE where the rollback could not be completed either.
         Kernel: vmemmap_remap_free().
         """
-        machine, form = self.machine, self.form
+        machine, variant = self.machine, self.variant
         walk = RemapWalk(Action.REMAP, flags, reuse, pages, tail_pfn=tail)
-        if form.head_gfp is not None:
+        if variant.head_gfp is not None:
             node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
-            walk.reuse_pfn = machine.alloc_pages(form.head_gfp, 0, node)
-        if walk.reuse_pfn is None and form.head_required:
+            walk.reuse_pfn = machine.alloc_pages(variant.head_gfp, 0, node)
+        if walk.reuse_pfn is None and variant.head_required:
             return -ENOMEM
         if walk.reuse_pfn is not None:
             self.cpu.copy_page(machine.page_to_virt(walk.reuse_pfn), reuse)
@@ -151,7 +151,7 @@ class VmemmapRemap:
         if result and walk.nr_walked:
             end = reuse + walk.nr_walked * self._page_size
             back = RemapWalk(Action.RESTORE, 0, reuse, pages)
-            if not form.walks_head:  # the head is one of those that are mapped to the new page, if tails are too
+            if not variant.walks_head:  # the head is one of those that are mapped to the new page, if tails are too
                 back.reuse_pfn = walk.reuse_pfn if tail is None else tail
             if self._walk(reuse, end, back):
                 return INCOMPLETE
@@ -163,7 +163,7 @@ class VmemmapRemap:
         first_tail = reuse + self._page_size
         if not self._alloc_page_list(first_tail, end, pages):
             return -ENOMEM
-        start = reuse if self.form.walks_head else first_tail
+        start = reuse if self.variant.walks_head else first_tail
         result = self._walk(start, end, RemapWalk(Action.RESTORE, flags, reuse, pages))
         if len(pages) and self._update.can_fail:  # pages of their own were left, or an entry was lost
             self.free_page_list(pages)
@@ -174,7 +174,7 @@ class VmemmapRemap:
         machine = self.machine
         count = (end - start) >> self._page_shift
         node = self._layout.node(self.cpu.load_word(start + self._layout.flags))
-        pages.add_run(machine.alloc_pages_run(count, self.form.restore_gfp, node))
+        pages.add_run(machine.alloc_pages_run(count, self.variant.restore_gfp, node))
         if len(pages) < count:
             machine.free_page_run(pages.pop_run(len(pages)))
             return False
@@ -197,7 +197,7 @@ class VmemmapRemap:
 
     def _count(self, pages: int, *, boot: bool = False) -> None:
         """Count pages of vmemmap, if this form's kernel does. Kernel: memmap_pages_add(), memmap_boot_pages_add()."""
-        if self.form.counts_memmap:
+        if self.variant.counts_memmap:
             (self.machine.memmap_boot_pages_add if boot else self.machine.memmap_pages_add)(pages)
 
     # the walk
@@ -219,7 +219,7 @@ class VmemmapRemap:
                     return result
             va = following
         if walk.action is not Action.SPLIT_ONLY and not walk.flags & _REMAP_NO_TLB_FLUSH:
-            self.machine.flush_tlb_kernel_range(start if self.form.flushes_head else start + self._page_size, end)
+            self.machine.flush_tlb_kernel_range(start if self.variant.flushes_head else start + self._page_size, end)
         return 0
 
     def _pmd_entry(self, va: int, walk: RemapWalk) -> tuple[int, int]:
@@ -256,10 +256,10 @@ class VmemmapRemap:
     def _split_pmd(self, va: int, head: int, index: int, walk: RemapWalk) -> int:
         """Replace the PMD leaf in word ``index``, which maps ``head``, by a table. Kernel: vmemmap_split_pmd()."""
         machine = self.machine
-        table = machine.alloc_pages(self.form.table_gfp, 0)
+        table = machine.alloc_pages(self.variant.table_gfp, 0)
         if table is None:
             return -ENOMEM
-        if self.form.marks_tables:
+        if self.variant.marks_tables:
             self._mark_table(table)
         pfns = np.arange(head, head + self._last.entries, dtype=np.int64)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
@@ -300,7 +300,7 @@ class VmemmapRemap:
             raws = raws.copy()  # events tell what was there
         frames = self._target.page_frames(raws)
         if walk.reuse_pfn is None and (
-            self.form.walks_head or walk.action is Action.REMAP
+            self.variant.walks_head or walk.action is Action.REMAP
         ):  # the first entry of all tells the page to reuse, and stays
             walk.reuse_pfn = int(frames[0])
             walk.nr_walked += 1
@@ -353,7 +353,7 @@ class VmemmapRemap:
         Kernel: vmemmap_restore_pte(), reset_struct_pages().
         """
         slot = self.machine.memory.base + (index << _WORD_SHIFT)
-        if self.form.copies_mapped:
+        if self.variant.copies_mapped:
             return self._restore_copies(va, slot, raws, frames, walk)
         if frames.tolist().count(walk.reuse_pfn) < frames.size:
             if self._update.can_fail:

@@ -10,13 +10,13 @@ from hvolab.machine.cpus.permissions import WalkPermission, WalkPermissions
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.struct_pages.layout import V6_12, StructPageLayout
+from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.tables import PageTables
 
 __all__ = [
     "SCRATCH_FRAMES",
-    "V6_12",
+    "STRUCT_PAGE_V6_12",
     "Cpu",
     "CpuMaker",
     "FrameAllocator",

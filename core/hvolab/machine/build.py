@@ -17,7 +17,7 @@ from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.struct_pages.layout import V6_12, StructPageLayout
+from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import StructPageRecords
 from hvolab.machine.tables import PageTables
@@ -63,7 +63,7 @@ class MachineSpec:
     tlb_capacity: int | None = None
     release_freed: bool = False
     optimize_enabled: bool = True
-    layout: StructPageLayout = V6_12
+    layout: StructPageLayout = STRUCT_PAGE_V6_12
 
 
 def build_machine(target: Target, spec: MachineSpec | None = None) -> Machine:

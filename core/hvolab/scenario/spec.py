@@ -9,7 +9,7 @@ from pathlib import Path
 from hvolab.arch import HugePageSize, Target
 from hvolab.errors import UsageError
 from hvolab.hvo import EngineMaker
-from hvolab.machine import V6_12, CpuMaker
+from hvolab.machine import STRUCT_PAGE_V6_12, CpuMaker
 from hvolab.units import format_short, format_size
 
 DEFAULT_MEMORY = 4 << 30
@@ -85,11 +85,11 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     total = 0
     unit = target.mode.level(target.mode.vmemmap_level).size  # as boot maps the vmemmap
     for _ in range(3):  # the vmemmap of what is added describes more memory, ever less of it
-        vmemmap = _rounded((total * nodes >> target.mode.page_shift) * V6_12.size, unit)
+        vmemmap = _rounded((total * nodes >> target.mode.page_shift) * STRUCT_PAGE_V6_12.size, unit)
         total = largest * share.get(largest, 0) + _rounded(rest + vmemmap + _MARGIN, largest)
     if nodes > 1:  # a node ends where a leaf of the vmemmap does
         mode = target.mode
-        total = _rounded(total, mode.level(mode.vmemmap_level).size // V6_12.size << mode.page_shift)
+        total = _rounded(total, mode.level(mode.vmemmap_level).size // STRUCT_PAGE_V6_12.size << mode.page_shift)
     return total * nodes
 
 

@@ -35,7 +35,7 @@ def kernel(
     results, every outside call with its arguments, in order, every page-table entry, every byte of every struct page,
     counters and lists. Left out are the lru words of vmemmap pages on their way, through which the kernel links them.
 
-    The engine takes the form that the kernel has, told by features of its image. A kernel of another release than
+    The engine takes the variant that the kernel has, told by features of its image. A kernel of another release than
     6.12 is first run beside the engine as v6.12, and each difference is laid to what that release has or lacks; no
     allocation fails then, and frames are not compared by number.
 

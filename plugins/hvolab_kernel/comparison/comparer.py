@@ -15,7 +15,7 @@ from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, Ne
 from hvolab_kernel.comparison.differences import StateDifference, differing_calls, differing_counters, differing_memory
 from hvolab_kernel.comparison.machine_pair import MachinePair, Result
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Pairs of failing allocations are tried where there are fewer.
@@ -100,7 +100,7 @@ class Comparer:
     def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target
         self._kernel = kernel
-        self.form = form_of(kernel)
+        self.variant = variant_of(kernel)
         self._beds: dict[tuple[int, VmemmapBacking], MachinePair] = {}
 
     def bed(self, scenario: Scenario) -> MachinePair:
@@ -108,7 +108,9 @@ class Comparer:
         memory = scenario.memory(self.target.mode)
         key = (memory, scenario.backing)
         if key not in self._beds:
-            self._beds[key] = MachinePair(self.target, self._kernel, self.form, memory=memory, backing=scenario.backing)
+            self._beds[key] = MachinePair(
+                self.target, self._kernel, self.variant, memory=memory, backing=scenario.backing
+            )
         return self._beds[key]
 
     def run(self, case: ComparisonCase) -> tuple[list[StateDifference], int, int]:
@@ -138,7 +140,7 @@ def _differing(bed: MachinePair, step: ScenarioStep, ours: Result, theirs: Resul
     return found
 
 
-def comparable(scenarios: Sequence[Scenario], form: HvoVariant, *, batches: bool) -> tuple[Scenario, ...]:
+def comparable(scenarios: Sequence[Scenario], variant: HvoVariant, *, batches: bool) -> tuple[Scenario, ...]:
     """Those of the scenarios that a kernel can be asked for.
 
     batches  whether its HVO takes lists of folios
@@ -152,7 +154,7 @@ def comparable(scenarios: Sequence[Scenario], form: HvoVariant, *, batches: bool
             return False
         optimized: set[int] = set()
         for step in (*one.prelude, *one.steps):
-            if step.operation is Operation.OPTIMIZE and not form.refuses_optimized and optimized & set(step.folios):
+            if step.operation is Operation.OPTIMIZE and not variant.refuses_optimized and optimized & set(step.folios):
                 return False
             if step.operation is Operation.OPTIMIZE:
                 optimized |= set(step.folios)

@@ -239,16 +239,16 @@ class MachineUnderTest:
 class MachinePair:
     """Two machines that are built alike.
 
-    engine, kernel  the side of the engine, which follows ``form``, and that of the kernel's own code
+    engine, kernel  the side of the engine, which follows ``variant``, and that of the kernel's own code
     """
 
     def __init__(
-        self, target: Target, kernel: Kernel, form: HvoVariant, *, memory: int, backing: VmemmapBacking
+        self, target: Target, kernel: Kernel, variant: HvoVariant, *, memory: int, backing: VmemmapBacking
     ) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
         machine = build_machine(target, spec)
-        self.engine = MachineUnderTest(machine, Hvo(machine, form=form))
+        self.engine = MachineUnderTest(machine, Hvo(machine, variant=variant))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there

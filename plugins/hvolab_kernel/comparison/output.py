@@ -33,7 +33,7 @@ def show_scenarios(chosen: Sequence[Scenario], *, json: bool) -> None:
 
 
 def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], *, every: bool, json: bool) -> bool:
-    """Compare the kernel with the engine in its form, and print the report; whether all is as it should be.
+    """Compare the kernel with the engine in its variant, and print the report; whether all is as it should be.
 
     every  make each allocation fail, however many there are
 
@@ -45,14 +45,14 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     if features.release != USUAL:
         with Progress(console(error=True), len(chosen)) as progress:
             other = compare_release(target, kernel, chosen, lambda one: progress(ComparisonCase(one)))
-    wanted = comparable(chosen, comparer.form, batches=features.has("batches"))
+    wanted = comparable(chosen, comparer.variant, batches=features.has("batches"))
     with Progress(console(error=True), len(wanted)) as progress:
         result = compare(comparer, wanted, every=every, told=progress)
     if json:
-        data = comparison_data(kernel, comparer.target, comparer.form, result)
+        data = comparison_data(kernel, comparer.target, comparer.variant, result)
         print_json(data if other is None else data | {"beside_v6_12": other_release_data(features, other)})
     else:
         if other is not None:
             show(other_release_view(kernel, features, other))
-        show(comparison_view(kernel, comparer.target, comparer.form, result))
+        show(comparison_view(kernel, comparer.target, comparer.variant, result))
     return not result.disagreements and (other is None or not other.unexplained)

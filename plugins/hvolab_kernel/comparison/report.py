@@ -65,9 +65,9 @@ class Progress:
         self._bar.update(self._task, description=words, completed=self._done)
 
 
-def comparison_view(kernel: Kernel, target: Target, form: HvoVariant, result: KernelComparison) -> RenderableType:
+def comparison_view(kernel: Kernel, target: Target, variant: HvoVariant, result: KernelComparison) -> RenderableType:
     """The whole report."""
-    where = f" on {target.architecture.name} {target.mode.name}; beside the engine as {form.name}"
+    where = f" on {target.architecture.name} {target.mode.name}; beside the engine as {variant.name}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
     parts: list[RenderableType] = [heading, Text(), _scenarios(result), Text()]
     for one in result.disagreements[:_TOLD]:
@@ -108,14 +108,14 @@ def _verdict(result: KernelComparison) -> Text:
     return Text.assemble(("No disagreement", "bold green"), f" in {done}{rate}")
 
 
-def comparison_data(kernel: Kernel, target: Target, form: HvoVariant, result: KernelComparison) -> dict[str, Any]:
+def comparison_data(kernel: Kernel, target: Target, variant: HvoVariant, result: KernelComparison) -> dict[str, Any]:
     """The comparison for JSON."""
     return {
         "release": kernel.image.release,
         "digest": kernel.image.digest,
         **target_as_dict(target),
         "hvo": features_of(kernel).release,
-        "form": form.name,
+        "variant": variant.name,
         "cases": result.cases,
         "pairs": result.pairs,
         "alike": result.alike,

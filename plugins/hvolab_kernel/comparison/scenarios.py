@@ -8,7 +8,7 @@ from typing import Final
 
 from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import V6_12, VmemmapBacking
+from hvolab.machine import STRUCT_PAGE_V6_12, VmemmapBacking
 from hvolab.units import format_short
 
 #: Pages of vmemmap, as powers of two, whose folios are tried beside the mode's huge pages: the largest that HVO leaves
@@ -105,7 +105,7 @@ class Scenario:
 
 def _described(mode: PagingMode) -> int:
     """Frames that the struct pages in one leaf of the vmemmap describe."""
-    return mode.level(mode.vmemmap_level).size // V6_12.size
+    return mode.level(mode.vmemmap_level).size // STRUCT_PAGE_V6_12.size
 
 
 _O, _R = Operation.OPTIMIZE, Operation.RESTORE
@@ -177,14 +177,14 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
     mode = target.mode
     middle = mode.levels[-2].shift - mode.page_shift
     orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages}
-    orders |= {(mode.page_size // V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
+    orders |= {(mode.page_size // STRUCT_PAGE_V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
     made = []
     for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
         name = format_short(1 << order << mode.page_shift)
         stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBORS)
         if 1 << order << mode.page_shift == _LARGEST:
             stories = (*_SINGLE, *_GIANT_LISTS)
-        if not VmemmapSizes(order, mode.page_size, V6_12.size).optimizable:
+        if not VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size).optimizable:
             stories = _SINGLE[:1]
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED

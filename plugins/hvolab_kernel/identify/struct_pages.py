@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from hvolab.machine import V6_12, StructPageLayout
+from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab_vmlinux.btf import Types
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 
@@ -35,7 +35,7 @@ def struct_page_layout(kernel: Kernel) -> StructPageLayout:
     """
     types = kernel.types
     bits: dict[str, Any] = {name: types.enumerator(one) for name, one in _BITS.items() if types.has_enumerator(one)}
-    layout = replace(V6_12, **bits, masks_compound=types.has_member("page", "compound_info"))
+    layout = replace(STRUCT_PAGE_V6_12, **bits, masks_compound=types.has_member("page", "compound_info"))
     if types.has_enumerator(_BOOTMEM[0]):
         marked = "index" if types.has_member("page", "index") else "private"
         kinds = tuple(types.enumerator(one) for one in _BOOTMEM)
@@ -50,7 +50,11 @@ def _links(types: Types) -> dict[str, Any]:
     Kernel: include/linux/page-flags-layout.h, MAX_ZONES_PER_ZONELIST in include/linux/mmzone.h, v6.12.
     """
     zones = types.enumerator("__MAX_NR_ZONES")
-    numbers = {name: types.enumerator(f"ZONE_{name}") for name in V6_12.zones if types.has_enumerator(f"ZONE_{name}")}
+    numbers = {
+        name: types.enumerator(f"ZONE_{name}")
+        for name in STRUCT_PAGE_V6_12.zones
+        if types.has_enumerator(f"ZONE_{name}")
+    }
     nodes = (types.size("zonelist") // types.size("zoneref") - 1) // zones
     zone_bits, node_bits = (zones - 1).bit_length(), (nodes - 1).bit_length()
     node_shift = _WORD_BITS - node_bits

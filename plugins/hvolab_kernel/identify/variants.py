@@ -1,4 +1,4 @@
-"""Which form of HVO's code a kernel has, told by its features, and what it has otherwise than v6.12."""
+"""Which variant of HVO's code a kernel has, told by its features, and what it has otherwise than v6.12."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hvolab_vmlinux.kernel import Kernel
 #: The release that the engine follows if nothing else is said, and whose state pools and invariants describe.
 USUAL: Final = "6.12"
 _NAMES_BOTH: Final = "walk names head and tail page"
-#: The form of each release, as its first release has it.
-_FORMS: Final = {"6.1": V6_1, USUAL: V6_12, "7.x": V7_2}
+#: The variant of each release, as its first release has it.
+_VARIANTS: Final = {"6.1": V6_1, USUAL: V6_12, "7.x": V7_2}
 #: What a kernel of that release has, and whether.
 EXPECTED: Final = {
     "optimizes folios": True,
@@ -29,8 +29,8 @@ EXPECTED: Final = {
 }
 
 
-def form_of(kernel: Kernel) -> HvoVariant:
-    """The form that the engine has to follow; raises UsageError for a kernel whose HVO is of no release known."""
+def variant_of(kernel: Kernel) -> HvoVariant:
+    """The variant that the engine has to follow; raises UsageError for a kernel whose HVO is of no release known."""
     features = features_of(kernel)
     if features.release is None:
         raise UsageError(
@@ -41,20 +41,20 @@ def form_of(kernel: Kernel) -> HvoVariant:
         )
     if features.release == USUAL and features.has(_NAMES_BOTH):
         return V6_12_117
-    return _FORMS[features.release]
+    return _VARIANTS[features.release]
 
 
 def variant_for_pools(kernel: Kernel) -> HvoVariant:
-    """As :func:`form_of`; raises UsageError also for a release whose state pools and invariants do not describe."""
-    form, features = form_of(kernel), features_of(kernel)
+    """As :func:`variant_of`; raises UsageError also for a release whose state pools and invariants do not describe."""
+    variant, features = variant_of(kernel), features_of(kernel)
     if features.release != USUAL:
         raise UsageError(
             f"pools and invariants do not know what this kernel's HVO leaves: {features.summary}",
             where=kernel.image.release,
             rule="; ".join(departures(features)),
-            hint="compare it with the engine, which has its form as well: hvolab kernel IMAGE",
+            hint="compare it with the engine, which has its variant as well: hvolab kernel IMAGE",
         )
-    return form
+    return variant
 
 
 def departures(features: HvoFeatures) -> tuple[str, ...]:

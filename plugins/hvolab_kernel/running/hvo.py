@@ -11,7 +11,7 @@ from hvolab.trace import Batch, Warned
 from hvolab_kernel.code.listing import returns_from
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running.call_status import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
 from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer
@@ -42,7 +42,7 @@ class KernelHvo:
     cpu      the CPU through which folios are looked at (default: the machine's first); the kernel's code runs on one
              of its own
     kernel_cpu  that one
-    form     which form of HVO the engine has to have to do the same
+    variant  which variant of HVO the engine has to have to do the same
     last     how the last call of a kernel's function ended
 
     Raises KernelImageError for a kernel without HVO or of a release that has other functions, UsageError for one
@@ -56,7 +56,7 @@ class KernelHvo:
         self.machine = machine
         self.kernel = kernel
         self.release = features.release
-        self.form = form_of(kernel)
+        self.variant = variant_of(kernel)
         self._functions = _FOLIOS if features.has("batches") else _HEADS
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)

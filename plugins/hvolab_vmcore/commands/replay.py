@@ -43,9 +43,9 @@ def replay(
 ) -> None:
     """Do again what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
 
-    Frames are compared up to a renaming. With another kernel's code, what its form of HVO leaves otherwise than v6.12
-    is shown as a difference of that form. Exit code 0: no difference but those; 1: differences; 2: a core cannot be
-    read, or the two are not of one boot.
+    Frames are compared modulo frame numbers. With another kernel's code, differences that its variant of HVO has to
+    v6.12 are shown as differences of that variant. Exit code 0: no other differences; 1: differences; 2: a core cannot
+    be read, or the two are not of one boot.
     """
     # what reads cores waits until a core is to be read
     from hvolab.cli.output import print_json  # noqa: PLC0415
@@ -65,7 +65,7 @@ def replay(
         print_json(outcome.as_dict())
     else:
         _print(outcome)
-    if outcome.differences_found > outcome.differences_of_form:
+    if outcome.differences_found > outcome.differences_of_variant:
         raise typer.Exit(1)
 
 
@@ -88,13 +88,14 @@ def _print(outcome: Replay) -> None:
     for one in outcome.left_out:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
     show(f"differences: {outcome.differences_found or 'none'}")
-    if outcome.differences_of_form:
-        show(f"{outcome.differences_of_form} of them are of HVO's form {outcome.form.name}, which differs from v6.12:")
-        for sentence in outcome.form.departures:
+    if outcome.differences_of_variant:
+        variant = outcome.variant.name
+        show(f"{outcome.differences_of_variant} of them are of HVO's variant {variant}, which differs from v6.12:")
+        for sentence in outcome.variant.departures:
             show(f"  {sentence}")
     for difference in outcome.differences:
-        of_form = f" (of the form {difference.form})" if difference.form else ""
-        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{of_form}")
+        of_variant = f" (of the variant {difference.variant})" if difference.variant else ""
+        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{of_variant}")
         show(f"  engine {difference.engine}")
         show(f"  kernel {difference.kernel}")
     if outcome.differences_found > len(outcome.differences):

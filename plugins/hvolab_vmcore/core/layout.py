@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hvolab.errors import CoreFileError
-from hvolab.machine import V6_12, StructPageLayout
+from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
 _WORD = 8
@@ -30,17 +30,17 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
     Raises CoreFileError for a size that HVO cannot work with and for a member that does not fit the struct.
     """
     if info is None:
-        return V6_12
+        return STRUCT_PAGE_V6_12
     told = info.size("page")
-    size = V6_12.size if told is None else told
-    if size.bit_count() != 1 or not V6_12.size <= size <= page_size // 2:
+    size = STRUCT_PAGE_V6_12.size if told is None else told
+    if size.bit_count() != 1 or not STRUCT_PAGE_V6_12.size <= size <= page_size // 2:
         raise CoreFileError(
             f"a struct page of {size} bytes does not fit the vmemmap that HVO works on",
             where=where,
-            rule=f"{_RULE}; HVO needs a power of two, of at least {V6_12.size} bytes",
+            rule=f"{_RULE}; HVO needs a power of two, of at least {STRUCT_PAGE_V6_12.size} bytes",
             hint="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
         )
-    fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or V6_12.lru_next) + _WORD}
+    fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next) + _WORD}
     for name, member, width in _OFFSETS:
         offset = info.offset(member)
         if offset is None:
@@ -50,8 +50,11 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
                 f"{member} at byte {offset} does not fit a struct page of {size} bytes", where=where, rule=_RULE
             )
         fields[name] = offset
-    scale = size - V6_12.size  # the folio's fields lie in the second struct page
-    fields |= {name: getattr(V6_12, name) + scale for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")}
+    scale = size - STRUCT_PAGE_V6_12.size  # the folio's fields lie in the second struct page
+    fields |= {
+        name: getattr(STRUCT_PAGE_V6_12, name) + scale
+        for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")
+    }
     order = info.offset("page.compound_order")  # told up to v6.5, when it was a byte of its own
     if order is not None and 0 <= order < size:
         fields["folio_order"] = size + order
@@ -60,4 +63,4 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
         fields["pg_head"] = mask.bit_length() - 1
     if hugetlb is not None:
         fields["page_type_hugetlb"] = (hugetlb >> _TYPE_SHIFT) & 0xFF
-    return replace(V6_12, **fields)
+    return replace(STRUCT_PAGE_V6_12, **fields)

@@ -17,7 +17,7 @@ class ReplayDifference:
     va      VA that the entry maps, or of the word in the struct page
     engine  the engine's entry or word, in hex and decoded
     kernel  the kernel's
-    form    the form of HVO that makes it, where the engine is of another form than the kernel; empty: nothing does
+    variant  the variant of HVO that explains it, where kernel and engine have different ones; empty: none does
     """
 
     kind: str
@@ -25,7 +25,7 @@ class ReplayDifference:
     va: int
     engine: str
     kernel: str
-    form: str = ""
+    variant: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """The difference for JSON: the VA in hex."""
@@ -35,7 +35,7 @@ class ReplayDifference:
             "va": hex(self.va),
             "engine": self.engine,
             "kernel": self.kernel,
-            "form": self.form,
+            "variant": self.variant,
         }
 
 

@@ -33,23 +33,23 @@ class Replay:
 
     scan                    the core before
     plan                    what was done again
-    form                    of HVO that did it
+    variant                 of HVO that did it
     entries_compared        entries of all levels that either side uses
     struct_pages_compared   struct pages, each as often as the vmemmap shows it
     differences             the first differences
     differences_found       how many there are
-    differences_of_form     how many of them a model of that form makes too, and one of v6.12 does not
+    differences_of_variant  how many of them a model of that variant makes too, and one of v6.12 does not
     left_out                what was not compared
     """
 
     scan: Scan
     plan: Plan
-    form: HvoVariant
+    variant: HvoVariant
     entries_compared: int
     struct_pages_compared: int
     differences: tuple[ReplayDifference, ...]
     differences_found: int
-    differences_of_form: int
+    differences_of_variant: int
     left_out: tuple[LeftOut, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,8 +69,8 @@ class Replay:
             "struct_pages_compared": self.struct_pages_compared,
             "differences": [difference.as_dict() for difference in self.differences],
             "differences_found": self.differences_found,
-            "form": self.form.name,
-            "differences_of_form": self.differences_of_form,
+            "variant": self.variant.name,
+            "differences_of_variant": self.differences_of_variant,
             "left_out": [one.as_dict() for one in self.left_out],
         }
 
@@ -94,24 +94,24 @@ def replay(
     end = scan(last)
     done = _do_again(first, end, cpu, engine)
     outcome = _outcome(done, end)
-    if not outcome.differences_found or done.form is V6_12:
+    if not outcome.differences_found or done.variant is V6_12:
         return outcome
 
-    def model(form: HvoVariant) -> _Done:
-        return _do_again(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, form=form))
+    def model(variant: HvoVariant) -> _Done:
+        return _do_again(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, variant=variant))
 
-    return _explained(outcome, done, model(done.form), _outcome(model(V6_12), end))
+    return _explained(outcome, done, model(done.variant), _outcome(model(V6_12), end))
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What was done again: from which core, what, by HVO of which form, and what that left."""
+    """What was done again: from which core, what, by HVO of which variant, and what that left."""
 
     start: Scan
     core: CoreMachine
     plan: Plan
     made_up: frozenset[tuple[int, int]]
-    form: HvoVariant
+    variant: HvoVariant
     left: Scan
 
 
@@ -124,14 +124,14 @@ def _do_again(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _Mak
         use_cpus(core.machine, cpu)
     made_up = make_up_heads(core, start, plan)
     if engine is None:
-        form = V6_12
+        variant = V6_12
         carry_out(Hvo(core.machine), plan)
     else:
         with StubStructPages(core, start, plan):
             hvo = engine(core.machine)
-            form = hvo.form
+            variant = hvo.variant
             carry_out(hvo, plan)
-    return _Done(start, core, plan, made_up, form, scan(core.snapshot))
+    return _Done(start, core, plan, made_up, variant, scan(core.snapshot))
 
 
 def _outcome(done: _Done, end: Scan) -> Replay:
@@ -141,26 +141,26 @@ def _outcome(done: _Done, end: Scan) -> Replay:
     differences = (*entries.differences, *pages.differences)
     found = entries.found + pages.found
     return Replay(
-        done.start, done.plan, done.form, entries.compared, pages.compared, differences, found, 0, tuple(left_out)
+        done.start, done.plan, done.variant, entries.compared, pages.compared, differences, found, 0, tuple(left_out)
     )
 
 
 def _explained(outcome: Replay, done: _Done, model: _Done, usual: Replay) -> Replay:
-    """The outcome with the differences named that are its form's, and not the engine's.
+    """The outcome with the differences named that are its variant's, and not the engine's.
 
-    A model of that form must leave what was left, page by page, or none of them is; and what v6.12 leaves otherwise
-    than the core too is no difference of form.
+    A model of that variant must leave what was left, page by page, or none of them is; and what v6.12 leaves otherwise
+    than the core too is no difference of variant.
     """
     if not _alike(done, model) or usual.differences_found > len(usual.differences):
         return outcome
     known = {(one.kind, one.va, one.kernel) for one in usual.differences}
     differences = tuple(
-        one if (one.kind, one.va, one.kernel) in known else replace(one, form=done.form.name)
+        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=done.variant.name)
         for one in outcome.differences
     )
     told_all = outcome.differences_found == len(differences)
-    others = sum(not one.form for one in differences) if told_all else len(known)
-    return replace(outcome, differences=differences, differences_of_form=outcome.differences_found - others)
+    others = sum(not one.variant for one in differences) if told_all else len(known)
+    return replace(outcome, differences=differences, differences_of_variant=outcome.differences_found - others)
 
 
 def _alike(ours: _Done, other: _Done) -> bool:

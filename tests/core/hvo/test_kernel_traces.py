@@ -14,7 +14,7 @@ from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
-FORMS = {form.name: form for form in (V6_1, V6_12, V6_12_117, V7_2)}
+VARIANTS = {variant.name: variant for variant in (V6_1, V6_12, V6_12_117, V7_2)}
 TRACES = {
     "x86_64-6.12": ("x86_64", "4-level", "6.12"),
     "riscv64-6.12-sv39": ("riscv", "Sv39", "6.12"),
@@ -106,18 +106,20 @@ def departures_of(
 ) -> list[str]:
     """Where the engine departs from a kernel in its runs, or in one of so many and those that go on from it.
 
-    engine  makes what is held to the kernel (default: hvolab's own engine in the form of the kernel)
+    engine  makes what is held to the kernel (default: hvolab's own engine in the variant of the kernel)
     """
     trace, target = load(name), target_of(name)
-    form = FORMS[trace["meta"].get("form", V6_12.name)]
-    assert len(trace["scenarios"]) >= (272 if form.refuses_optimized else 100)  # v6.1 has no batches
+    variant = VARIANTS[trace["meta"].get("form", V6_12.name)]
+    assert len(trace["scenarios"]) >= (272 if variant.refuses_optimized else 100)  # v6.1 has no batches
     departures: list[str] = []
     lab, number = None, -1
     for run in trace["scenarios"]:
         if not run["scenario"].endswith(CONTINUES):
             number += 1
             lab = (
-                None if number % every else prepare(target, trace["meta"], run, cpu, engine or partial(Hvo, form=form))
+                None
+                if number % every
+                else prepare(target, trace["meta"], run, cpu, engine or partial(Hvo, variant=variant))
             )
         departures += [] if lab is None else check(lab, run)
     return departures

@@ -1,4 +1,4 @@
-"""What forms of HVO's code do otherwise than v6.12, as far as it can be seen from outside; traces hold the rest."""
+"""What variants of HVO's code do otherwise than v6.12, as far as it can be seen from outside; traces hold the rest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, Hvo, HvoVariant
-from hvolab.machine import V6_12 as V6_12_LAYOUT
-from hvolab.machine import FrameAllocator, Machine, MachineSpec, StructPageLayout, build_machine
+from hvolab.machine import STRUCT_PAGE_V6_12, FrameAllocator, Machine, MachineSpec, StructPageLayout, build_machine
 from hvolab.machine.frames.failure import FailCalls
 from hvolab.machine.frames.gfp import GFP_KERNEL, GFP_VMEMMAP_TAIL
 from hvolab.trace import PagesAllocated, PagesFreed, RangeFlushed
@@ -22,13 +21,13 @@ def built(
     *,
     size: int = 2 << 20,
     memory: int = 512 << 20,
-    form: HvoVariant = V6_12_117,
-    layout: StructPageLayout = V6_12_LAYOUT,
+    variant: HvoVariant = V6_12_117,
+    layout: StructPageLayout = STRUCT_PAGE_V6_12,
 ) -> tuple[Machine, Pool]:
     """A machine with a pool of folios that are not optimized yet."""
     machine = build_machine(X86_64.select(), MachineSpec(memory=memory, layout=layout))
     h = next(one for one in hstates(machine) if one.size == size)
-    pool = Pool(machine, h, Hvo(machine, form=form))
+    pool = Pool(machine, h, Hvo(machine, variant=variant))
     machine.optimize_enabled = False
     pool.set_max_huge_pages(count)
     machine.optimize_enabled = True
@@ -83,11 +82,11 @@ def test_a_rollback_gives_every_page_a_frame_of_its_own_the_head_too(failing: in
 
 
 #: How v7.2 links tails: the mask that leads from a tail's own VA to its head.
-MASKED = replace(V6_12_LAYOUT, masks_compound=True)
+MASKED = replace(STRUCT_PAGE_V6_12, masks_compound=True)
 
 
 def test_in_7_2_tails_of_all_folios_share_one_page_which_is_kept_and_says_what_tails_say() -> None:
-    machine, pool = built(3, form=V7_2, layout=MASKED)
+    machine, pool = built(3, variant=V7_2, layout=MASKED)
     tails = [machine.cpus[0].load(folio + 4096, 4096) for folio in pool.live]
     with machine.trace.record() as events:
         for folio in pool.live:
@@ -112,7 +111,7 @@ def test_in_7_2_tails_of_all_folios_share_one_page_which_is_kept_and_says_what_t
 
 
 def test_in_7_2_a_folio_stays_as_it_is_where_there_is_no_page_for_tails_and_the_next_asks_again() -> None:
-    machine, pool = built(1, form=V7_2, layout=MASKED)
+    machine, pool = built(1, variant=V7_2, layout=MASKED)
     (folio,) = pool.live
     allocator(machine).failure = FailCalls(frozenset({1}))
     before = machine.tables.frames(folio, 8).tolist()
@@ -124,7 +123,7 @@ def test_in_7_2_a_folio_stays_as_it_is_where_there_is_no_page_for_tails_and_the_
 
 
 def test_in_6_1_the_head_keeps_its_page_and_what_falls_free_is_freed_in_order() -> None:
-    machine, pool = built(1, form=V6_1)
+    machine, pool = built(1, variant=V6_1)
     (folio,) = pool.live
     before = machine.tables.frames(folio, 8).tolist()
     counters = machine.counters.total
@@ -137,8 +136,8 @@ def test_in_6_1_the_head_keeps_its_page_and_what_falls_free_is_freed_in_order() 
     assert (machine.key, machine.grace_periods, machine.counters.total) == (1, 0, counters)
 
 
-def test_each_form_says_in_sentences_what_it_has_otherwise() -> None:
+def test_each_variant_says_in_sentences_what_it_has_otherwise() -> None:
     assert V6_12.departures == ()
-    for form in (V6_1, V6_12_117, V7_2):
-        changed = {one.name for one in fields(form) if getattr(form, one.name) != getattr(V6_12, one.name)}
-        assert {sentence.partition(":")[0] for sentence in form.departures} == changed - {"name"}
+    for variant in (V6_1, V6_12_117, V7_2):
+        changed = {one.name for one in fields(variant) if getattr(variant, one.name) != getattr(V6_12, one.name)}
+        assert {sentence.partition(":")[0] for sentence in variant.departures} == changed - {"name"}

@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.arch import EntryKind
 from hvolab.errors import MachineError, UsageError
-from hvolab.machine import V6_12, Machine, MachineSpec, VmemmapBacking, build_machine
+from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import ZoneKind
@@ -19,7 +19,7 @@ from tests.made_up import MADE_UP
 
 MIB, GIB = 1 << 20, 1 << 30
 TARGET = X86_64.select()
-LAYOUT = V6_12
+LAYOUT = STRUCT_PAGE_V6_12
 
 
 def flags_of(machine: Machine, pfns: list[int]) -> list[int]:
@@ -185,7 +185,7 @@ def test_every_cpu_has_its_number_and_others_are_refused() -> None:
         MachineSpec(nodes=0),
         MachineSpec(cpus=0),
         MachineSpec(memory=1 << 60),
-        MachineSpec(memory=64 * MIB, layout=replace(V6_12, size=1 << 20)),
+        MachineSpec(memory=64 * MIB, layout=replace(STRUCT_PAGE_V6_12, size=1 << 20)),
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from hvolab.conformance.capabilities import DISASSEMBLER, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import DescriptionError
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 
@@ -82,4 +82,4 @@ def guest_text_lies_apart(subject: Subject) -> None:
 
 def _vmemmap_bytes(mode: PagingMode) -> int:
     """Struct pages of as much memory as the direct map can have, each at least as large as it is today."""
-    return (mode.direct_map_size >> mode.page_shift) * V6_12.size
+    return (mode.direct_map_size >> mode.page_shift) * STRUCT_PAGE_V6_12.size

@@ -9,7 +9,7 @@ from hvolab.conformance.capabilities import DIRECT_MAP_SIZE
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.property import always_alike
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
@@ -79,7 +79,7 @@ def bases_are_canonical(subject: Subject) -> None:
 def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
     """The direct map of the most RAM that there can be, and its vmemmap, fit and do not overlap."""
     mode = subject.mode
-    vmemmap_size = (mode.direct_map_size >> mode.page_shift) * V6_12.size
+    vmemmap_size = (mode.direct_map_size >> mode.page_shift) * STRUCT_PAGE_V6_12.size
     ranges = (
         ("direct map", mode.direct_map_base, mode.direct_map_base + mode.direct_map_size),
         ("vmemmap", mode.vmemmap_base, mode.vmemmap_base + vmemmap_size),

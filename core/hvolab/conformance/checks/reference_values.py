@@ -8,7 +8,7 @@ from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 
@@ -81,7 +81,9 @@ def known_figures_hold(subject: Subject) -> None:
         declared_sizes = tuple(
             (
                 huge.size,
-                VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, V6_12.size).saved_pages,
+                VmemmapSizes(
+                    (huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size
+                ).saved_pages,
             )
             for huge in mode.huge_pages
         )

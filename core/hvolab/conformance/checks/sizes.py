@@ -6,7 +6,7 @@ from hvolab.conformance.capabilities import RUNS, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 #: hugetlb_add_hstate() refuses an order in which the struct pages that it uses do not fit, v6.12: three of them.
@@ -63,8 +63,8 @@ def savings_follow_the_formula(subject: Subject) -> None:
     mode = subject.target.mode
     for huge in mode.huge_pages:
         entries = huge.size // mode.page_size
-        sizes = VmemmapSizes(entries.bit_length() - 1, mode.page_size, V6_12.size)
-        whole = entries * V6_12.size
+        sizes = VmemmapSizes(entries.bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size)
+        whole = entries * STRUCT_PAGE_V6_12.size
         saved = max(0, whole // mode.page_size - 1)
         require(
             (sizes.size, sizes.saved_pages) == (whole, saved),

@@ -114,4 +114,4 @@ class StructPageLayout:
 
 
 #: v6.12 on 64-bit machines.
-V6_12 = StructPageLayout()
+STRUCT_PAGE_V6_12 = StructPageLayout()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hvolab.arch import Architecture
-from hvolab.machine import V6_12, Machine, MachineSpec, build_machine
+from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, build_machine
 from hvolab.machine.frames.gfp import GFP_KERNEL, Gfp
 from hvolab_x86_64.description import X86_64
 from tests.folios import backing_frames
@@ -20,7 +20,7 @@ def a_machine(architecture: Architecture = X86_64) -> Machine:
 
 
 def refcounts(machine: Machine, pfns: list[int]) -> list[int]:
-    where = machine.struct_pages.locate(np.array(pfns, dtype=np.int64)) + V6_12.refcount
+    where = machine.struct_pages.locate(np.array(pfns, dtype=np.int64)) + STRUCT_PAGE_V6_12.refcount
     return [int(count) for count in machine.memory.halves[where // 4]]
 
 
@@ -57,7 +57,7 @@ def test_a_boot_frame_that_is_freed_is_reserved_no_more(architecture: Architectu
 def test_a_boot_frame_that_is_not_registered_stays_where_it_is() -> None:
     machine = a_machine()
     frames = backing_frames(machine)
-    machine.struct_pages.set_words(frames[:1], V6_12.index, 0)
+    machine.struct_pages.set_words(frames[:1], STRUCT_PAGE_V6_12.index, 0)
     machine.free_bootmem_run(frames[:2])
     assert machine.records.reserved(frames[:2]).tolist() == [True, False]
 

@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.hvo import V6_12, HvoEngine
 from hvolab.machine import Machine
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay.replay import Replay, replay
 from hvolab_vmlinux.kernel import Kernel
@@ -45,7 +45,7 @@ def replayed(kernel: Kernel, before: Path, after: Path) -> Replay:
 
 @EACH
 @pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
-def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_form(
+def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_variant(
     real_kernel: Kernel, folder: str, before: str, after: str
 ) -> None:
     first, last = (CAPTURES / folder / f"{stage}.core.xz" for stage in (before, after))
@@ -53,39 +53,39 @@ def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_form(
     assert outcome.plan == ours.plan
     assert outcome.entries_compared == ours.entries_compared
     assert outcome.struct_pages_compared == ours.struct_pages_compared
-    form = form_of(real_kernel)
-    assert outcome.form is form
-    if form is V6_12 or not outcome.plan.restored:
+    variant = variant_of(real_kernel)
+    assert outcome.variant is variant
+    if variant is V6_12 or not outcome.plan.restored:
         assert outcome.differences == ()
     else:  # pages of restored tails are whole copies of the head's
-        assert outcome.differences_of_form == outcome.differences_found > 400
+        assert outcome.differences_of_variant == outcome.differences_found > 400
         assert {one.kind for one in outcome.differences} == {"struct-page.restored"}
         assert {one.va % 4096 // 64 for one in outcome.differences} <= {0, 1, 2}
-        assert {one.form for one in outcome.differences} == {form.name}
+        assert {one.variant for one in outcome.differences} == {variant.name}
 
 
 @X86
-def test_what_no_form_explains_is_told_apart_from_what_one_does(real_kernel: Kernel, tmp_path: Path) -> None:
+def test_what_no_variant_explains_is_told_apart_from_what_one_does(real_kernel: Kernel, tmp_path: Path) -> None:
     slot, raw = slot_of(RESTORED, va_of(FOLIO, 2))
     after = changed(RESTORED, {slot: raw & ~2}, tmp_path / "changed.core")
     outcome = replayed(real_kernel, OPTIMIZED_1G, after)
-    assert outcome.differences_found == outcome.differences_of_form + 1
-    (entry,) = (one for one in outcome.differences if not one.form)
+    assert outcome.differences_found == outcome.differences_of_variant + 1
+    (entry,) = (one for one in outcome.differences if not one.variant)
     assert (entry.kind, entry.va) == ("entry.flags", va_of(FOLIO, 2))
 
 
 @X86
-def test_the_command_takes_an_image_and_tells_of_its_form(real_kernel: Kernel) -> None:
+def test_the_command_takes_an_image_and_tells_of_its_variant(real_kernel: Kernel) -> None:
     image = image_of(real_kernel)
     done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
     assert "differences: none" in done.stdout
     done = hvolab("replay", str(OPTIMIZED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
-    if form_of(real_kernel) is not V6_12:
-        assert f"are of HVO's form {form_of(real_kernel).name}, which differs from v6.12" in done.stdout
+    if variant_of(real_kernel) is not V6_12:
+        assert f"are of HVO's variant {variant_of(real_kernel).name}, which differs from v6.12" in done.stdout
         assert "copies_mapped: restored pages are copies" in done.stdout
-        assert f"(of the form {form_of(real_kernel).name})" in " ".join(done.stdout.split())
+        assert f"(of the variant {variant_of(real_kernel).name})" in " ".join(done.stdout.split())
 
 
 def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:

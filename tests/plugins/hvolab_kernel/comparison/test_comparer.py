@@ -21,7 +21,7 @@ from hvolab_kernel.comparison.comparer import ComparisonCase, cases_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement
 from hvolab_kernel.comparison.selection import chosen_scenarios
 from hvolab_kernel.identify.features import features_of
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.asking import hvolab, image_of
@@ -144,10 +144,10 @@ def test_they_agree_on_a_folio_whose_vmemmap_is_eight_tables(real_kernel: Kernel
 
 
 @X86
-def test_an_engine_of_another_form_is_found_out_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
+def test_an_engine_of_another_variant_is_found_out_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     comparer = Comparer(target, real_kernel)
-    comparer.form = V6_12 if comparer.form is V6_12_117 else V6_12_117
+    comparer.variant = V6_12 if comparer.variant is V6_12_117 else V6_12_117
     result = compare(comparer, chosen_scenarios(target, ["2M boot: restore a batch below one PMD"]))
     assert len(result.disagreements) > 10  # all in which something is restored
     told = [difference for one in result.disagreements for difference in one.differences]
@@ -213,8 +213,8 @@ def test_the_command_prints_a_verdict_and_json_with_stable_keys(real_kernel: Ker
 
 @X86
 def test_a_disagreement_is_told_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = V6_12 if form_of(real_kernel) is V6_12_117 else V6_12_117
-    monkeypatch.setattr("hvolab_kernel.comparison.comparer.form_of", lambda _: other)
+    other = V6_12 if variant_of(real_kernel) is V6_12_117 else V6_12_117
+    monkeypatch.setattr("hvolab_kernel.comparison.comparer.variant_of", lambda _: other)
     monkeypatch.setenv("COLUMNS", "200")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimize again, its PMD split")
     assert done.exit_code == 1

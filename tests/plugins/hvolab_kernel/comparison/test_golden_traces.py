@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_vmlinux.kernel import Kernel
-from tests.core.hvo.test_kernel_traces import FORMS
+from tests.core.hvo.test_kernel_traces import VARIANTS
 from tests.kernel_runs import TRACES, load, unfolded
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -40,7 +40,7 @@ def test_a_kernel_does_again_what_was_recorded_of_it(real_kernel: Kernel, name: 
     kept(name, real_kernel)
     runs = load(name)["scenarios"]
     recorder = Recorder(real_kernel, name)
-    for story in stories_of(form_of(real_kernel)):
+    for story in stories_of(variant_of(real_kernel)):
         if story.name in QUICK:
             again = json.loads(json.dumps(list(recorder.runs(story))))
             assert again == [run for run in runs if run["scenario"].split("/")[0] == story.name]
@@ -57,8 +57,10 @@ def test_recorded_again_a_trace_is_the_same_byte_by_byte(real_kernel: Kernel, na
 def test_a_trace_is_small_and_has_every_story_with_failures(name: str) -> None:
     assert (TRACES / f"{name}.json.xz").stat().st_size < 100_000
     trace = load(name)
-    form = FORMS[trace["meta"]["form"]]
-    assert {run["scenario"].split("/")[0] for run in trace["scenarios"]} == {story.name for story in stories_of(form)}
+    variant = VARIANTS[trace["meta"]["form"]]
+    assert {run["scenario"].split("/")[0] for run in trace["scenarios"]} == {
+        story.name for story in stories_of(variant)
+    }
     assert sum(len(run["fail"]) == 2 for run in trace["scenarios"]) > 40
 
 

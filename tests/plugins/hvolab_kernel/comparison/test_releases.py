@@ -1,4 +1,4 @@
-"""Kernels of other releases: what they do otherwise than v6.12 is laid to a feature; in their form all agrees."""
+"""Kernels of other releases: what they do otherwise than v6.12 is laid to a feature; in their variant all agrees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.machine import V6_12, MachineSpec, build_machine
+from hvolab.machine import STRUCT_PAGE_V6_12, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
 from hvolab_kernel.comparison import Comparer, compare, scenarios_of, target_of
@@ -66,7 +66,7 @@ def test_every_difference_is_laid_to_a_feature_of_the_release(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
-def test_a_kernel_of_the_engines_release_has_no_difference_but_its_form(real_kernel: Kernel) -> None:
+def test_a_kernel_of_the_engines_release_has_no_difference_but_its_variant(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     result = compare_release(target, real_kernel, chosen_scenarios(target, ["2M boot: optimize", "2M boot: restore"]))
     features = {one.feature for one in result.differences}
@@ -89,7 +89,7 @@ def test_without_a_cause_a_difference_is_not_explained(real_kernel: Kernel, monk
 @EACH
 def test_the_command_names_the_release_and_its_differences(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
-    assert (data["hvo"], data["form"]) in {("6.1", "6.1"), ("7.x", "7.2")}
+    assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.x", "7.2")}
     assert data["disagreements"] == []
     other = data["beside_v6_12"]
     assert other["release"] == data["hvo"]
@@ -139,7 +139,7 @@ def test_lists_are_left_out_where_a_kernel_takes_none_and_run_refuses_it(real_ke
 def test_struct_pages_are_laid_out_as_the_kernel_has_them(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     layout = struct_page_layout(real_kernel)
     changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
-    assert {name: value for name, value in changed.items() if value != getattr(V6_12, name)} == {
+    assert {name: value for name, value in changed.items() if value != getattr(STRUCT_PAGE_V6_12, name)} == {
         "x86_64-6.12": {},
         "x86_64-6.1": {"pg_head": 16, "pg_referenced": 1, "pg_reserved": 12},
         "x86_64-7.x": {"index": 40, "bootmem_types": (1, 2), "masks_compound": True},
@@ -159,7 +159,7 @@ def test_struct_pages_are_laid_out_as_the_kernel_has_them(real_kernel: Kernel, r
 
 @pytest.mark.slow
 @EACH
-def test_the_engine_in_the_form_of_the_release_agrees(real_kernel: Kernel) -> None:
+def test_the_engine_in_the_variant_of_the_release_agrees(real_kernel: Kernel) -> None:
     assert disagreements(real_kernel, None) == []
 
 
@@ -175,12 +175,12 @@ def test_it_agrees_in_other_modes(real_kernel: Kernel, mode: str) -> None:
 
 
 def disagreements(kernel: Kernel, mode: str | None) -> list[object]:
-    """Where kernel and engine, in the kernel's form, do not do the same; gigantic folios are left out."""
+    """Where kernel and engine, in the kernel's variant, do not do the same; gigantic folios are left out."""
     features = features_of(kernel)
     target = target_of_release(target_of(kernel, mode), features.release)
     comparer = Comparer(target, kernel)
     chosen = [one for one in scenarios_of(target) if not one.gigantic]
-    result = compare(comparer, comparable(chosen, comparer.form, batches=features.has("batches")))
+    result = compare(comparer, comparable(chosen, comparer.variant, batches=features.has("batches")))
     assert result.cases > (700 if features.has("batches") else 130)
     return [one.as_dict() for one in result.disagreements]
 

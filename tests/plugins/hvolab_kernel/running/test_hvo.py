@@ -21,7 +21,7 @@ from hvolab_kernel.code.inline import inline_of
 from hvolab_kernel.code.listing import callees
 from hvolab_kernel.code.stubs import StubAction
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
 from hvolab_unicorn.library import translate
 from hvolab_vmlinux.kernel import Kernel
@@ -60,7 +60,7 @@ def unoptimized(machine: Machine) -> tuple[Hstate, int]:
 @EACH
 def test_a_pool_grows_and_shrinks_on_the_kernels_code_and_leaves_the_engines_bytes(real_kernel: Kernel) -> None:
     left = []
-    for make in (lambda m: Hvo(m, form=form_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
+    for make in (lambda m: Hvo(m, variant=variant_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
         machine = machine_for(real_kernel)
         pool = Pool(machine, huge_pages(machine), make(machine))
         monitor = Monitor(machine)
@@ -264,8 +264,8 @@ def test_the_kind_of_engine_asks_for_an_image() -> None:
 
 
 def one_that_restores_copies(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
-    """A machine, a kernel of form 6.12.117, its pool, and the VA of the only folio, which it has optimized."""
-    if form_of(kernel) is not V6_12_117:
+    """A machine, a kernel of variant 6.12.117, its pool, and the VA of the only folio, which it has optimized."""
+    if variant_of(kernel) is not V6_12_117:
         pytest.skip("this kernel resets the struct pages that it restores; Debian's 6.12.117 does not")
     machine = machine_for(kernel)
     hvo = KernelHvo(machine, kernel)
@@ -335,7 +335,9 @@ def test_the_kernels_static_key_counts_from_where_the_machines_is(real_kernel: K
     machine = machine_for(real_kernel)
     h, folio = unoptimized(machine)
     hvo = KernelHvo(machine, real_kernel)
-    Hvo(machine, form=form_of(real_kernel)).optimize_folio(h, folio)  # of which the kernel's own key knows nothing
+    Hvo(machine, variant=variant_of(real_kernel)).optimize_folio(
+        h, folio
+    )  # of which the kernel's own key knows nothing
     assert hvo.restore_folio(h, folio) == 0
     assert machine.key == 0
     hvo.optimize_folio(h, folio)

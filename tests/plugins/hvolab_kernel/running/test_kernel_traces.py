@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.machine import Machine, ModelCpu
-from hvolab_kernel.identify.variants import form_of
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import departures_of, told
@@ -27,7 +27,7 @@ def cpu(machine: Machine, index: int) -> ModelCpu:
 
 def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
     """Where the kernel departs from its trace."""
-    assert form_of(kernel).name == "6.12"
+    assert variant_of(kernel).name == "6.12"
 
     def engine(machine: Machine) -> KernelHvo:
         first = machine.memory.first_pfn

@@ -99,7 +99,7 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
     data = json.loads(result.stdout)
     assert list(data) == [
         "architecture", "mode", "features", "kernel", "folios", "entries_compared", "struct_pages_compared",
-        "differences", "differences_found", "form", "differences_of_form", "left_out",
+        "differences", "differences_found", "variant", "differences_of_variant", "left_out",
     ]  # fmt: skip
     (difference,) = data["differences"]
     assert difference["va"] == hex(va_of(FIRST_FOLIO, 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.machine import V6_12
+from hvolab.machine import STRUCT_PAGE_V6_12
 from hvolab_vmcore.core.kernels import release_of, row_for
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
@@ -58,7 +58,7 @@ def test_an_architecture_without_a_row_is_left_to_the_options() -> None:
 
 
 def test_the_layout_is_that_of_v6_12_but_for_what_the_kernel_tells() -> None:
-    assert layout_of(None, 4096) == V6_12
+    assert layout_of(None, 4096) == STRUCT_PAGE_V6_12
     told = layout_of(info("SIZE(page)=128", "OFFSET(page.private)=48", "NUMBER(PG_head_mask)=32"), 4096)
     assert (told.size, told.words, told.private, told.pg_head, told.folio_order) == (128, 16, 48, 5, 128)
 

@@ -201,15 +201,15 @@ def _walk(core: Path, va: int) -> Any:
     return scanned(core).snapshot.tables.walk(va)
 
 
-def other_form(machine: Machine) -> Hvo:
-    return Hvo(machine, form=V6_12_117)
+def other_variant(machine: Machine) -> Hvo:
+    return Hvo(machine, variant=V6_12_117)
 
 
 class Careless(Hvo):
-    """An engine that says that it is of a form, and writes where that form does not."""
+    """An engine that says that it is of a variant, and writes where that variant does not."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(machine, form=V6_12_117)
+        super().__init__(machine, variant=V6_12_117)
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         result = super().restore_folios(h, folio_list, non_hvo_folios)
@@ -217,24 +217,24 @@ class Careless(Hvo):
         return result
 
 
-def test_what_another_form_of_hvo_leaves_otherwise_is_told_as_a_difference_of_that_form(tmp_path: Path) -> None:
-    assert replay(BOOT, OPTIMIZED_2M, engine=other_form).differences == ()
-    outcome = replay(OPTIMIZED_1G, RESTORED, engine=other_form)
-    assert outcome.differences_of_form == outcome.differences_found > 1000
-    assert {one.form for one in outcome.differences} == {"6.12.117"}
+def test_what_another_variant_of_hvo_leaves_otherwise_is_told_as_a_difference_of_that_variant(tmp_path: Path) -> None:
+    assert replay(BOOT, OPTIMIZED_2M, engine=other_variant).differences == ()
+    outcome = replay(OPTIMIZED_1G, RESTORED, engine=other_variant)
+    assert outcome.differences_of_variant == outcome.differences_found > 1000
+    assert {one.variant for one in outcome.differences} == {"6.12.117"}
     raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[1]
     after = changed(RESTORED, {slot_of(RESTORED, va_of(FIRST_FOLIO, 2))[0]: raw & ~RW}, tmp_path / "changed.core")
-    other = replay(OPTIMIZED_1G, after, engine=other_form)
-    assert (other.differences_of_form, other.differences_found) == (
-        outcome.differences_of_form,
+    other = replay(OPTIMIZED_1G, after, engine=other_variant)
+    assert (other.differences_of_variant, other.differences_found) == (
+        outcome.differences_of_variant,
         outcome.differences_found + 1,
     )
 
 
-def test_an_engine_that_leaves_more_than_its_form_does_has_no_difference_explained() -> None:
+def test_an_engine_that_leaves_more_than_its_variant_does_has_no_difference_explained() -> None:
     outcome = replay(OPTIMIZED_1G, RESTORED, engine=Careless)
-    assert outcome.differences_of_form == 0 < outcome.differences_found
-    assert {one.form for one in outcome.differences} == {""}
+    assert outcome.differences_of_variant == 0 < outcome.differences_found
+    assert {one.variant for one in outcome.differences} == {""}
 
 
 def test_struct_pages_that_stand_in_for_a_kernels_code_are_gone_afterwards() -> None:
