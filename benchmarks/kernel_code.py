@@ -63,7 +63,9 @@ def _folios(name: str, path: Path, runs: int) -> tuple[list[Series], list[Bar]]:
 def _answers(name: str, path: Path, runs: int) -> tuple[list[Series], list[Bar]]:
     """Seconds to the first answer with nothing kept of the image, with everything kept, and to unpack it alone."""
     command = ["-m", "hvolab", "kernel", str(path), "--scenario", _SCENARIO, "--json"]
-    program = "import sys; from hvolab_vmlinux.containers import unwrap; unwrap(open(sys.argv[1], 'rb').read(), '')"
+    program = (
+        "import sys; from hvolab_vmlinux.containers.unwrap import unwrap; unwrap(open(sys.argv[1], 'rb').read(), '')"
+    )
     unpack = ["-c", program, str(path)]
     new, later, unpacked = [], [], []
     for _ in range(runs):

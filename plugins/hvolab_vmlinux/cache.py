@@ -23,7 +23,7 @@ from hvolab_vmlinux.binary import aligned
 from hvolab_vmlinux.errors import missing_library
 from hvolab_vmlinux.image import KernelImage, Segment, read_only
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.symbols import SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 #: Raised whenever what is kept, or how it is read from an image, changes.
 READER_VERSION: Final = 2

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from hvolab_vmlinux.btf import Types
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import KernelImage
-from hvolab_vmlinux.symbols import SymbolOffset, SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolOffset, SymbolTable
+from hvolab_vmlinux.types.btf import Types
 
 _Found = TypeVar("_Found")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from hvolab_vmlinux import cache
+from hvolab_vmlinux.containers.files import map_file
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel, Timing
 from hvolab_vmlinux.reader import read_kernel
@@ -51,22 +51,12 @@ def open_kernel(path: str | os.PathLike[str], *, use_cache: bool = True) -> Kern
 
 
 def _content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        # asked before opening: opening a FIFO would wait for a writer
-        if not stat.S_ISREG(status.st_mode):
-            raise KernelImageError(
-                "this is not a regular file", where=str(path), hint="name the image itself, not a folder or device"
-            )
-        if status.st_size > LARGEST_FILE:
-            raise KernelImageError(
-                f"the file has {status.st_size} bytes",
-                where=str(path),
-                rule=f"hvolab reads images of up to {LARGEST_FILE} bytes",
-                hint="strip its debugging information: strip --strip-debug",
-            )
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    source = map_file(path, KernelImageError)
+    if len(source) > LARGEST_FILE:
         raise KernelImageError(
-            f"the file cannot be opened: {error}", where=repr(str(path)), hint="check the path and its permissions"
-        ) from error
+            f"the file has {len(source)} bytes",
+            where=str(path),
+            rule=f"hvolab reads images of up to {LARGEST_FILE} bytes",
+            hint="remove its debugging information: strip --strip-debug",
+        )
+    return source[:]

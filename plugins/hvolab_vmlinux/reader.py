@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab.errors import HvolabError
-from hvolab_vmlinux.btf_index import read_index
-from hvolab_vmlinux.containers import FlatHeader, Unwrapped, unwrap
-from hvolab_vmlinux.elf import ElfKernel, elf_symbols, read_elf, section_content
+from hvolab_vmlinux.containers.unwrap import FlatHeader, Unwrapped, unwrap
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.fallback import symbols_by_vmlinux_to_elf
+from hvolab_vmlinux.formats.elf import ElfKernel, elf_symbols, read_elf, section_content
+from hvolab_vmlinux.formats.link_address import base_by_banner, link_base, release_of
+from hvolab_vmlinux.formats.relocations import Relocations, check_within, find_relocations
 from hvolab_vmlinux.image import KernelImage, Segment, read_only
-from hvolab_vmlinux.kallsyms import Kallsyms, find_kallsyms
 from hvolab_vmlinux.kernel import Kernel, Timing
-from hvolab_vmlinux.link_address import base_by_banner, link_base, release_of
-from hvolab_vmlinux.relocations import Relocations, check_within, find_relocations
-from hvolab_vmlinux.symbols import SymbolTable
+from hvolab_vmlinux.symbols.fallback import symbols_by_vmlinux_to_elf
+from hvolab_vmlinux.symbols.kallsyms import Kallsyms, find_kallsyms
+from hvolab_vmlinux.symbols.table import SymbolTable
+from hvolab_vmlinux.types.index import read_index
 
 NO_KALLSYMS: Final = "it has no symbols: no ELF symbol table, and no kallsyms in a layout that is known"
 NO_BTF: Final = "it has no type information (BTF): it was built without DEBUG_INFO_BTF"

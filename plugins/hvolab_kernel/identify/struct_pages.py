@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
-from hvolab_vmlinux.btf import Types
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
+from hvolab_vmlinux.types.btf import Types
 
 #: Bit of the layout, by the enumerator that a kernel has for it.
 _BITS: Final = {

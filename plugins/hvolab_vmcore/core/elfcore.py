@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.compression import read_content
 from hvolab_vmcore.core.elfheaders import ByteOrder, CoreArchitecture, ProgramHeader, read_headers
 from hvolab_vmcore.core.elfnotes import CoreNote, read_notes
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+from hvolab_vmlinux.containers.files import read_file
 
 __all__ = ["ByteOrder", "CoreArchitecture", "CoreFile", "CoreNote", "CoreSegment", "open_core"]
 
@@ -84,7 +84,7 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
     Raises CoreFileError, telling file and offset, for whatever cannot be read as such a core.
     """
     file = Path(path)
-    content = read_content(file, max_size=max_size)
+    content = read_file(file, CoreFileError, max_size=max_size)
     headers = read_headers(content, file)
     loads = [header for header in headers.program_headers if header.kind == "PT_LOAD" and header.size]
     if not loads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from hvolab_vmlinux.btf_index import Kind
+from hvolab_vmlinux.types.index import Kind
 
 
 class BtfBuilder:

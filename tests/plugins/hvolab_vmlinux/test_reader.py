@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from hvolab_vmlinux import fallback
 from hvolab_vmlinux import reader as reading
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.reader import NO_BTF, NO_KALLSYMS, read_kernel
+from hvolab_vmlinux.symbols import fallback
 from tests.plugins.hvolab_vmlinux.made_up_kernels import (
     BANNER,
     RELEASE,

@@ -8,11 +8,11 @@ import pytest
 
 from hvolab_kernel.code.listing import list_function, paravirtual_target
 from hvolab_kernel.identify.features import features_of
-from hvolab_vmlinux.containers import unwrap
-from hvolab_vmlinux.fallback import symbols_by_vmlinux_to_elf
+from hvolab_vmlinux.containers.unwrap import unwrap
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
-from hvolab_vmlinux.symbols import SymbolTable
+from hvolab_vmlinux.symbols.fallback import symbols_by_vmlinux_to_elf
+from hvolab_vmlinux.symbols.table import SymbolTable
 from tests.kernel_images import IMAGES, images_directory
 
 ALL = [image.name for image in IMAGES]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from hvolab_vmlinux.binary import damaged
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.kallsyms import Kallsyms
-from hvolab_vmlinux.relocations import Relocations
+from hvolab_vmlinux.formats.relocations import Relocations
+from hvolab_vmlinux.symbols.kallsyms import Kallsyms
 
 _BANNER: Final = re.compile(rb"Linux version ([0-9]+\.[^\s\0]{1,80}) \(")
 _BANNER_SYMBOL: Final = b"linux_banner"

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hvolab_vmlinux.btf_index import Kind, TypeIndex, broken, read_index
 from hvolab_vmlinux.errors import TypeInfoError
+from hvolab_vmlinux.types.index import Kind, TypeIndex, broken, read_index
 
 _MODIFIERS: Final = frozenset({Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
 _WORDS: Final = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hvolab_vmlinux.kallsyms import find_kallsyms
+from hvolab_vmlinux.symbols.kallsyms import find_kallsyms
 from tests.plugins.hvolab_vmlinux.made_up_kernels import kallsyms
 
 BASE = 0xFFFFFFFF81000000

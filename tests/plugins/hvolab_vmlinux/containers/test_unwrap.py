@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from hvolab_vmlinux.containers import unwrap
+from hvolab_vmlinux.containers.unwrap import unwrap
 from hvolab_vmlinux.errors import KernelImageError
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, zboot
 
@@ -46,17 +46,17 @@ def changed(content: bytes, at: int, data: bytes) -> bytes:
     ("content", "what"),
     [
         (b"", "the file is empty"),
-        (b"#!/bin/sh\necho hello\n" * 9, "no known form of kernel: it begins with 23 21"),
-        (gzip.compress(b"hello world"), "no known form of kernel .inside gzip."),
+        (b"#!/bin/sh\necho hello\n" * 9, "unknown kernel format: the file begins with 23 21"),
+        (gzip.compress(b"hello world"), "unknown kernel format .inside gzip."),
         (b"\x27\x05\x19\x56" + bytes(99), "U-Boot legacy image"),
         (b"!<arch>\ndebian-binary", "an archive or a Debian package"),
         (changed(bzimage(ELF), 0x236, b"\0\0"), "not a 64-bit kernel"),
         (changed(bzimage(ELF), 0x24C, b"\xff\xff\xff\x7f"), "the payload of the bzImage does not lie within"),
         (bzimage(ELF, lzma.compress(ELF) + struct.pack("<I", 5)), "its end says 5"),
-        (bzimage(ELF, b"nothing that is known"), "no known compression"),
+        (bzimage(ELF, b"nothing that is known"), "unknown compression: the payload begins with 6e 6f"),
         (bzimage(ELF)[:0x240], "the boot header does not lie within"),
         (changed(ARM64, 24, b"\1"), "is big-endian"),
-        (changed(ARM64, 16, bytes(8)), "its header says that it takes 0"),
+        (changed(ARM64, 16, bytes(8)), "its header says 0"),
         (zboot(ARM64)[:100], "payload of the zboot image does not lie within"),
         (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(ELF))))), "more than 4 layers"),
     ],

@@ -9,7 +9,7 @@ import logging
 
 import numpy as np
 
-from hvolab_vmlinux.symbols import SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 
 def symbols_by_vmlinux_to_elf(content: bytes) -> SymbolTable | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hvolab_vmlinux.binary import damaged, fields, joined, piece
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import Segment, read_only
-from hvolab_vmlinux.symbols import SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 _MACHINES: Final = {number: name for name, number in ENUM_E_MACHINE.items() if isinstance(number, int)}
 #: Machines whose kernels are read.

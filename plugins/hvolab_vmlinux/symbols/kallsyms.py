@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab_vmlinux.binary import aligned
-from hvolab_vmlinux.kallsyms_names import Names, find_names
+from hvolab_vmlinux.symbols.kallsyms_names import Names, find_names
 
 #: Kernel VAs are in the upper half of the address space.
 _KERNEL_HALF = 1 << 63

@@ -1,6 +1,6 @@
-"""What a kernel comes wrapped in, taken off layer by layer: bzImage, EFI zboot, whole-file compression.
+"""Wrappings of a kernel, removed layer by layer: bzImage, EFI zboot, whole-file compression.
 
-What is left is an ELF file, or a flat image with the header of its architecture.
+The result is an ELF file, or a flat image with the header of its architecture.
 Kernel: Documentation/arch/x86/boot.rst, Documentation/arch/arm64/booting.rst,
 Documentation/arch/riscv/boot-image-header.rst, drivers/firmware/efi/libstub/zboot-header.S, v6.12.
 """
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from hvolab_vmlinux.binary import damaged, fields, piece
-from hvolab_vmlinux.compression import compression_of, unpacked
+from hvolab_vmlinux.containers.compression import compression_of, unpack
 from hvolab_vmlinux.errors import KernelImageError
 
 ELF_MAGIC: Final = b"\x7fELF"
-#: Layers that a kernel may have: the deepest known is a compressed file of a zboot image.
+#: Most layers of a kernel: the deepest known is a compressed file of a zboot image.
 _LAYERS: Final = 4
 _SECTOR: Final = 512
 
 
 @dataclass(frozen=True)
 class FlatHeader:
-    """What the header of a flat image says: ELF machine of its architecture, and bytes of memory that it takes."""
+    """Header of a flat image: ELF machine of its architecture, and bytes of memory that the kernel needs."""
 
     machine: str
     memory_size: int
@@ -33,8 +33,8 @@ class Unwrapped:
     """A kernel without its wrappings.
 
     content   an ELF file or a flat image
-    layers    what was taken off, outermost first, and what was found inside
-    flat      the flat image's header; None: the content is ELF
+    layers    names of the wrappings, outermost first, and of the format inside
+    flat      header of the flat image; None: the content is ELF
     """
 
     content: bytes
@@ -42,25 +42,25 @@ class Unwrapped:
     flat: FlatHeader | None
 
 
-#: Flat images have their magic at byte 56: that, the ELF machine, and the name of the form.
+#: Flat images: their magic, which stands at byte 56, the ELF machine, and the name of the format.
 _FLAT: Final = (
     (b"ARM\x64", "EM_AARCH64", "arm64 Image"),
     (b"RSC\x05", "EM_RISCV", "riscv Image"),
 )
 _FLAT_MAGIC_AT: Final = 56
-#: Other things that are taken for kernels, by their first bytes.
+#: Other files that people mistake for kernels: first bytes, name, and the hint.
 _OTHERS: Final = (
     (b"\x27\x05\x19\x56", "a U-Boot legacy image", "take the kernel out of it with dumpimage"),
     (b"\xd0\x0d\xfe\xed", "a flattened device tree or FIT image", "take the kernel out of it with dumpimage"),
     (b"!<arch>", "an archive or a Debian package", "name the kernel inside it"),
-    (b"070701", "an initial RAM file system", "name the kernel that stands beside it"),
+    (b"070701", "an initial RAM file system", "name the kernel next to it"),
 )
 
 
 def unwrap(content: bytes, where: str) -> Unwrapped:
-    """Take off every layer.
+    """Remove every layer.
 
-    Raises KernelImageError for a file that is none of the known forms, or damaged.
+    Raises KernelImageError for a file of an unknown format, and for a damaged one.
     """
     layers: list[str] = []
     for _ in range(_LAYERS):
@@ -74,51 +74,52 @@ def unwrap(content: bytes, where: str) -> Unwrapped:
             compression = compression_of(content)
             if compression is None:
                 raise _unknown(content, where, layers)
-            inner = (compression.name,), unpacked(content, compression, where)
+            inner = (compression.name,), unpack(content, compression, where).tobytes()
         layers += inner[0]
         content = inner[1]
     raise KernelImageError(f"there are more than {_LAYERS} layers: {', '.join(layers)}", where=where)
 
 
 def _inside_bzimage(content: bytes, where: str) -> tuple[tuple[str, ...], bytes] | None:
-    """Names of the layers and unpacked payload of a bzImage; None for anything else."""
+    """Return the layers of a bzImage and its unpacked payload; None for any other content."""
     if content[0x202:0x206] != b"HdrS":
         return None
     name = "bzImage"
     (version,) = fields("<H", content, 0x206, "the protocol version of the boot header")
-    (loads,) = fields("<H", content, 0x236, "xloadflags of the boot header")
-    if version < 0x208 or not loads & 1:
+    (load_flags,) = fields("<H", content, 0x236, "xloadflags of the boot header")
+    if version < 0x208 or not load_flags & 1:
         raise KernelImageError(
             f"this bzImage is not a 64-bit kernel (boot protocol {version >> 8}.{version & 0xFF:02})",
             where=f"{where}, bytes 0x206 and 0x236",
             rule="x86 boot protocol 2.12: bit XLF_KERNEL_64 of xloadflags",
-            hint="name a 64-bit kernel: only those have HVO",
+            hint="name a 64-bit kernel",
         )
     offset, size = fields("<II", content, 0x248, "payload_offset of the boot header")
     start = ((content[0x1F1] or 4) + 1) * _SECTOR + offset
-    payload = piece(content, start, size, "the payload of the bzImage")
+    payload = piece(content, start, size, f"the payload of the {name}")
     if payload.startswith(ELF_MAGIC):
         return (name,), payload
-    compression = compression_of(payload)
-    if compression is None:
-        raise damaged(f"the payload begins with {payload[:6].hex(' ')}, which is no known compression", where)
-    inner = unpacked(payload, compression, f"{where}, payload at byte {start:#x}")
-    (said,) = fields("<I", payload, len(payload) - 4, "the unpacked size at the end of the payload")
-    if said != len(inner):
-        raise damaged(f"the payload unpacks to {len(inner)} bytes, its end says {said}", where, "size_append")
-    return (name, compression.name), inner
+    layers, inner = _unpack_payload(name, payload, f"{where}, payload at byte {start:#x}")
+    (recorded,) = fields("<I", payload, len(payload) - 4, "the unpacked size at the end of the payload")
+    if recorded != len(inner):
+        raise damaged(f"the payload unpacks to {len(inner)} bytes, its end says {recorded}", where, "size_append")
+    return layers, inner
 
 
 def _inside_zboot(content: bytes, where: str) -> tuple[tuple[str, ...], bytes] | None:
-    """Names of the layers and unpacked payload of an EFI zboot image; None for anything else."""
+    """Return the layers of an EFI zboot image and its unpacked payload; None for any other content."""
     if content[:2] != b"MZ" or content[4:8] != b"zimg":
         return None
     start, size = fields("<II", content, 8, "the zboot header")
     payload = piece(content, start, size, "the payload of the zboot image")
+    return _unpack_payload("EFI zboot", payload, f"{where}, payload at byte {start:#x}")
+
+
+def _unpack_payload(name: str, payload: bytes, where: str) -> tuple[tuple[str, ...], bytes]:
     compression = compression_of(payload)
     if compression is None:
-        raise damaged(f"the payload begins with {payload[:6].hex(' ')}, which is no known compression", where)
-    return ("EFI zboot", compression.name), unpacked(payload, compression, f"{where}, payload at byte {start:#x}")
+        raise damaged(f"unknown compression: the payload begins with {payload[:6].hex(' ')}", where)
+    return (name, compression.name), unpack(payload, compression, where).tobytes()
 
 
 def _flat_header(content: bytes, machine: str, name: str) -> FlatHeader:
@@ -128,7 +129,7 @@ def _flat_header(content: bytes, machine: str, name: str) -> FlatHeader:
             f"this {name} is big-endian", where="byte 24, bit 0 of flags", hint="name a little-endian kernel"
         )
     if not len(content) <= memory_size + 4096 <= 1 << 32:
-        raise damaged(f"the {name} has {len(content)} bytes, its header says that it takes {memory_size}", "byte 16")
+        raise damaged(f"the {name} has {len(content)} bytes, its header says {memory_size}", "byte 16")
     return FlatHeader(machine, max(memory_size, len(content)))
 
 
@@ -140,7 +141,7 @@ def _unknown(content: bytes, where: str, layers: list[str]) -> KernelImageError:
         if content.startswith(magic):
             return KernelImageError(f"this is {name}, not a kernel{inside}", where=where, hint=hint)
     return KernelImageError(
-        f"this is no known form of kernel{inside}: it begins with {content[:8].hex(' ')}",
+        f"unknown kernel format{inside}: the file begins with {content[:8].hex(' ')}",
         where=where,
         rule="bzImage, EFI zboot, arm64 or riscv Image, ELF; plain or compressed",
         hint="name a vmlinuz, Image or vmlinux; the copy may be damaged",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hvolab_vmlinux.errors import SymbolError
-from hvolab_vmlinux.symbols import SymbolOffset, SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolOffset, SymbolTable
 
 NAMED = [
     ("fixed_percpu_data", 0),

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from hvolab_vmlinux.btf import Types
-from hvolab_vmlinux.btf_index import Kind
 from hvolab_vmlinux.errors import TypeInfoError
+from hvolab_vmlinux.types.btf import Types
+from hvolab_vmlinux.types.index import Kind
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder
 
 

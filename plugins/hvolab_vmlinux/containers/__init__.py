@@ -1,0 +1,1 @@
+"""Wrappings of a kernel image: files, compressions, bzImage and EFI zboot."""

@@ -1,0 +1,1 @@
+"""Symbols of a kernel: the table, and kallsyms, from which an image without an ELF symbol table gets it."""
