@@ -2,6 +2,7 @@
 #   make demo    the main job: build a machine, fill a pool, optimize, check, restore, show
 #   make test    tests on every interpreter present, lint, types, docs
 #   make bench   benchmarks
+#   make picture draw the README's picture again
 #   make clean   remove what the above installed and cached
 
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
@@ -11,7 +12,7 @@ PYTHON     ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(SUI
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench picture clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,6 +25,9 @@ test: .venv/tox-installed
 
 bench: .venv/tox-installed
 	$(BIN)/tox run -e bench
+
+picture: .venv/installed
+	$(BIN)/python -m docs.hvolab_docs.picture
 
 clean:
 	rm -rf .venv .tox .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
