@@ -28,8 +28,8 @@ from hvolab.arch import PageFault
 from hvolab.machine import Machine
 from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab_unicorn import emulate
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
-from hvolab_unicorn.guest_text import Routine
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.guest.text import Routine
 
 _FAULTS, _FRESH = 400, 20
 _PAGE_WORDS, _TAILS, _TABLE = 512, 8, 512

@@ -17,7 +17,7 @@ from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab_kernel.code.stubs import Stub, StubAction, stand_ins_of
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.loader import LoadedKernel
-from hvolab_unicorn import instance
+from hvolab_unicorn.cpu import instance
 from hvolab_unicorn.families import family_of
 from hvolab_vmlinux.kernel import Kernel
 

@@ -62,13 +62,10 @@ def test_no_file_of_core_is_named_after_an_architecture() -> None:
 _PENDING_FLOORS: frozenset[str] = frozenset(
     {
         "hvolab.arch",
-        "hvolab.conformance",
         "hvolab.hvo",
         "hvolab.machine",
         "hvolab_kernel",
         "hvolab_kernel.running",
-        "hvolab_unicorn",
-        "hvolab_vmlinux",
     }
 )
 #: Rooms with modules whose test is elsewhere.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
-from hvolab.conformance import KIT
 from hvolab.conformance.check import Capability, Check
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.subject import Scope
+from hvolab.conformance.version import KIT
 
 from .markdown import code, plain, table
 

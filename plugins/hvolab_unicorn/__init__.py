@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.machine import Cpu, CpuMaker, Machine
-    from hvolab_unicorn.emulated_cpu import EmulatedCpu
+    from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 
 __all__ = ["emulate", "hvolab_cpus", "make_cpu"]
 
@@ -22,7 +22,7 @@ __all__ = ["emulate", "hvolab_cpus", "make_cpu"]
 def make_cpu(machine: Machine, index: int) -> Cpu:
     """An emulated CPU of that number; raises UsageError where unicorn is missing or cannot emulate the target."""
     # who only looks for plugins needs neither numpy nor an emulator
-    from hvolab_unicorn.emulated_cpu import EmulatedCpu  # noqa: PLC0415
+    from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu  # noqa: PLC0415
 
     return EmulatedCpu(machine, index)
 
@@ -33,7 +33,7 @@ def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
     Do it before an Hvo is made of the machine, which holds its CPU. ``handler``: as EmulatedCpu has it.
     """
     from hvolab.machine import use_cpus  # noqa: PLC0415
-    from hvolab_unicorn.emulated_cpu import EmulatedCpu  # noqa: PLC0415
+    from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu  # noqa: PLC0415
 
     made: list[EmulatedCpu] = []
 
@@ -54,6 +54,6 @@ def hvolab_cpus() -> Mapping[str, CpuMaker]:
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab verify`."""
-    from hvolab_unicorn.verify_command import verify  # noqa: PLC0415 - only who builds a command line needs typer
+    from hvolab_unicorn.commands.verify import verify  # noqa: PLC0415 - only who builds a command line needs typer
 
     app.command("verify")(verify)

@@ -1,4 +1,4 @@
-"""The conformance kit: takes what an architecture plugin declares, and proves it.
+"""The conformance kit: checks that prove what an architecture plugin declares.
 
 For an installed plugin there is nothing to write: `hvolab conformance NAME`, or `pytest --pyargs hvolab.conformance
 --arch NAME`. In the plugin's own suite, one class:
@@ -9,24 +9,23 @@ For an installed plugin there is nothing to write: `hvolab conformance NAME`, or
     class TestMine(Conformance):
         architecture = MY_ARCH
 
-pytest loads this package for the option `--arch` in every run, so nothing is imported here before it is asked for.
+pytest loads this package for the option `--arch` in every run, so the suite is imported on first use.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hvolab.conformance.version import KIT
+
 if TYPE_CHECKING:
     from hvolab.conformance.suite import Conformance
 
 __all__ = ["KIT", "Conformance"]
 
-#: Release of the kit. Checks that a minor release adds are advisory in it for plugins written for an earlier one.
-KIT = "1.0"
-
 
 def __getattr__(name: str) -> object:
-    """Import the suite when it is asked for; it needs pytest and hypothesis."""
+    """Import the suite on first use; it needs pytest and hypothesis."""
     if name != "Conformance":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from hvolab.conformance.version import PROPERTY
+
 _EVERYTHING = "all"
 _MARKER = "arch"
-#: Name of the property under which a test of the kit carries its record.
-PROPERTY = "hvolab.conformance"
 _SELECTED = pytest.StashKey["frozenset[str] | None"]()
 
 

@@ -10,9 +10,9 @@ import pytest
 from hvolab.arch import Architecture
 from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
-from hvolab.conformance.pytest_plugin import PROPERTY
 from hvolab.conformance.record import Record
 from hvolab.conformance.subject import Subject, subjects
+from hvolab.conformance.version import PROPERTY
 
 Recorder = Callable[[str, object], None]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hvolab.conformance import KIT
 from hvolab.conformance.check import CheckStatus
 from hvolab.conformance.record import Record
+from hvolab.conformance.version import KIT
 
 _VERDICTS = tuple(verdict.value for verdict in CheckStatus)
 _WHOLE = "(the whole)"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from hvolab.arch import Architecture
-from hvolab.conformance import Conformance
 from hvolab.conformance.pytest_plugin import selected
+from hvolab.conformance.suite import Conformance
 from hvolab.plugin import registry
 
 

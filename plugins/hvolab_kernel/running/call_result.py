@@ -14,8 +14,8 @@ from hvolab_kernel.running.call_status import CallResult, CallStatus
 from hvolab_kernel.running.disassembly import around
 from hvolab_kernel.running.handlers import NoStubError
 from hvolab_kernel.running.loader import LoadedKernel
-from hvolab_unicorn.faults import FaultRecords
-from hvolab_unicorn.vcpu import VirtualCpu
+from hvolab_unicorn.cpu.faults import FaultRecords
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
 #: Warnings of one call before it is taken for a loop: so many for each page of the vmemmap, and some.
 _WARNINGS, _WARNINGS_PER_PAGE = 64, 4

@@ -12,7 +12,7 @@ from hvolab.machine import Machine
 from hvolab.machine.frames.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
-from hvolab_unicorn.library import Registers
+from hvolab_unicorn.emulator.library import Registers
 
 _ZERO = int(Gfp.ZERO)
 #: Kernel: the static key that counts optimized folios, v6.12.

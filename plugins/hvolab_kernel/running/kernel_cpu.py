@@ -15,9 +15,9 @@ from hvolab_kernel.running.call_status import CallResult
 from hvolab_kernel.running.handlers import BoundHandler, Handlers
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
-from hvolab_unicorn import instance
-from hvolab_unicorn.library import Registers, call_at, unicorn
-from hvolab_unicorn.vcpu import VirtualCpu
+from hvolab_unicorn.cpu import instance
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
+from hvolab_unicorn.emulator.library import Registers, call_at, unicorn
 from hvolab_vmlinux.kernel import Kernel
 
 #: Instructions that a call may take before it is stopped: so many, and so many for each page of the machine's vmemmap.

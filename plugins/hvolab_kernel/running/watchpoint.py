@@ -14,7 +14,7 @@ from hvolab.arch import EntryKind
 from hvolab.machine import Machine
 from hvolab.machine.frames.gfp import Gfp
 from hvolab.trace import EntriesStored, Event, PagesAllocated
-from hvolab_unicorn.library import unicorn
+from hvolab_unicorn.emulator.library import unicorn
 
 _WORD: Final = 8
 _NOWHERE: Final = (1 << 64) - 1

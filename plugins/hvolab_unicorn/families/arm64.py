@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
+from hvolab_unicorn.emulator.library import constants
 from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
-from hvolab_unicorn.library import constants
 
 _PREFETCH_ABORT, _DATA_ABORT = 3, 4
 _SPSR_EL1 = (3, 0, 4, 0, 0)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
+from hvolab_unicorn.emulator.library import constants
 from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
-from hvolab_unicorn.guest_text import HANDLER
-from hvolab_unicorn.library import constants
+from hvolab_unicorn.guest.text import HANDLER
 
 #: Instruction, load and store/AMO page faults, and access faults likewise. Privileged specification, scause.
 _PAGE_FAULTS, _ACCESS_FAULTS = {12, 13, 15}, {1, 5, 7}

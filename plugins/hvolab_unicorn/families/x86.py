@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
+from hvolab_unicorn.emulator.library import constants
 from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
-from hvolab_unicorn.guest_text import HANDLER
-from hvolab_unicorn.library import constants
+from hvolab_unicorn.guest.text import HANDLER
 
 _PAGE_FAULT, _NO_EXCEPTION = 14, 0xFFFFFFFF
 _CODE_SELECTOR, _DATA_SELECTOR = 0x10, 0x18

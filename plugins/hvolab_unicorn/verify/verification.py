@@ -10,9 +10,9 @@ from hvolab.arch import Target
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, Rule, check
-from hvolab.machine import MachineSpec, build_machine
+from hvolab.machine import MachineSpec, build_machine, use_cpus
 from hvolab.scenario import memory_needed
-from hvolab_unicorn import emulate
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.verify.probes import ProbeCounts, ProbeMismatch, ProbeRecord, Probes
 from hvolab_unicorn.verify.stale import StaleCpu
 
@@ -94,7 +94,7 @@ def _verify_size(
     memory = -(-memory_needed(target, 1, {size: folios}) // unit) * unit
     machine = build_machine(target, MachineSpec(memory=memory, cpus=_CPUS, deferred_struct_pages=True))
     h = next(h for h in hstates(machine) if h.size == size)
-    emulate(machine, handler=handler)
+    use_cpus(machine, lambda machine, index: EmulatedCpu(machine, index, handler=handler))
     hvo = Hvo(machine)
     sizes = hvo.sizes(h)
     if not sizes.optimizable:

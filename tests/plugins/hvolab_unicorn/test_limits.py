@@ -12,7 +12,7 @@ from hvolab.errors import HvolabError, UsageError
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_unicorn import emulate
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, lab, pages
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -15,9 +15,9 @@ from hvolab.errors import MachineError
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_unicorn import emulate
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from hvolab_unicorn.families import family_of
-from hvolab_unicorn.vcpu import VirtualCpu
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages, target_of
 
 unicorn = pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")

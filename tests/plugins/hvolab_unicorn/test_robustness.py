@@ -16,8 +16,8 @@ from hvolab.arch import PageFault
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine import Machine, MachineSpec, build_machine, use_cpus
 from hvolab_unicorn import emulate, make_cpu
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
-from hvolab_unicorn.vcpu import VirtualCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from tests.made_up import MADE_UP
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, Lab, lab, pages, target_of
 

@@ -15,7 +15,7 @@ from hvolab.arch import Target
 from hvolab.machine import Machine, MachineSpec, PhysicalMemory, build_machine
 from hvolab.plugin import registry
 from hvolab_unicorn import emulate
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 
 MIB = 1 << 20
 #: Pages of the host that are compared at once.

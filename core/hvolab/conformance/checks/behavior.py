@@ -14,8 +14,8 @@ from hvolab.conformance.capabilities import (
     optimizable_sizes,
 )
 from hvolab.conformance.check import Checks, require
+from hvolab.conformance.checks.machines import World
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.conformance.worlds import World
 from hvolab.invariants import Monitor, Rule
 
 checks = Checks()

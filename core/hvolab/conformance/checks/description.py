@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hvolab.conformance import KIT
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject, subjects
-from hvolab.conformance.version import parse_release
+from hvolab.conformance.version import KIT, parse_release
 
 checks = Checks()
 

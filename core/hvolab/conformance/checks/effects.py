@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
+from hvolab.conformance.checks.machines import emulated_cpu, small_spec
 from hvolab.conformance.effects import TrialPages, compare_effect, forgets, trials
 from hvolab.conformance.effects.compare import Memory
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.conformance.worlds import emulated_cpu, small_spec
 from hvolab.machine import build_machine
 
 checks = Checks()

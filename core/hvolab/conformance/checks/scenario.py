@@ -13,8 +13,8 @@ from hvolab.conformance.capabilities import (
     spanning_sizes,
 )
 from hvolab.conformance.check import Checks, require
+from hvolab.conformance.checks.machines import World, memory_for
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.conformance.worlds import World, memory_for
 from hvolab.hugetlb import Pool
 from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail

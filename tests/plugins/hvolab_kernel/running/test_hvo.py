@@ -23,7 +23,7 @@ from hvolab_kernel.code.stubs import StubAction
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
-from hvolab_unicorn.library import translate
+from hvolab_unicorn.emulator.library import translate
 from hvolab_vmlinux.kernel import Kernel
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")

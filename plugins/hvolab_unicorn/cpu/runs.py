@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import PageFault
-from hvolab_unicorn.vcpu import VirtualCpu
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
 Words = npt.NDArray[np.uint64]
 _WORD = 8

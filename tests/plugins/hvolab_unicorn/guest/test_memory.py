@@ -9,7 +9,7 @@ from hvolab.arch import PageFault, PgprotRole
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab_unicorn import emulate
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, pages, target_of
 
 MODES = {"x86_64": "x86_64-4-level", "arm64": "arm64-4K-48bit", "riscv": "riscv-Sv48"}

@@ -13,7 +13,7 @@ from hvolab.cli.app import build_app
 from hvolab.hvo import Hvo
 from hvolab.hvo.sizes import HasOrder
 from hvolab.plugin import registry
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.verify import Verification, verify
 
 #: Modes whose folios have few tails, and those whose 1 GiB pages have 4095.

@@ -11,19 +11,19 @@ from hvolab.arch.fields import FieldValues
 from hvolab.arch.steps import BLOCK_BYTES, RECORD, RESULT, RETURN
 from hvolab.errors import UsageError
 from hvolab.machine import Machine
-from hvolab_unicorn import instance
-from hvolab_unicorn.areas import Area, area_of
-from hvolab_unicorn.calibration import calibrate
-from hvolab_unicorn.errors import EmulatorError, GuestStuckError
-from hvolab_unicorn.exceptions import Exceptions
+from hvolab_unicorn.cpu import instance
+from hvolab_unicorn.cpu.calibration import calibrate
+from hvolab_unicorn.cpu.exceptions import Exceptions
+from hvolab_unicorn.cpu.faults import FaultRecords
+from hvolab_unicorn.cpu.reports import describe
+from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.emulator.library import unicorn
+from hvolab_unicorn.emulator.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
 from hvolab_unicorn.families import family_of
 from hvolab_unicorn.families.family import GuestLayout
-from hvolab_unicorn.faults import FaultRecords
-from hvolab_unicorn.guest_memory import GuestMemory
-from hvolab_unicorn.guest_text import EXIT, Routine, lay_out
-from hvolab_unicorn.library import unicorn
-from hvolab_unicorn.reports import describe
-from hvolab_unicorn.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
+from hvolab_unicorn.guest.area import Area, area_of
+from hvolab_unicorn.guest.memory import GuestMemory
+from hvolab_unicorn.guest.text import EXIT, Routine, lay_out
 
 #: Instructions that a step may take when it is carried out first: so many, and so many for each word that it visits.
 _INSTRUCTIONS, _PER_WORD = 4096, 64
@@ -83,7 +83,7 @@ class VirtualCpu:
         self.exceptions = Exceptions(self.family, self.area, guest, self._context)
         self._hook(self._library.UC_HOOK_INTR, self.exceptions.raised)
         self._watch = WATCHDOG.watch(self.uc)
-        self.offsets = calibrate(self)
+        self.offsets = calibrate(self, lambda machine: VirtualCpu(machine, 0))
         self.exceptions.find_fields(self.offsets)
         self.exceptions.handler = handler  # not before it is known where the state has what a handler is told
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from hvolab.errors import UsageError
-from hvolab_unicorn.errors import EmulatorError
+from hvolab_unicorn.emulator.errors import EmulatorError
 
 HINT = "pip install 'hvolab[emulation]'"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hvolab_unicorn.library import Registers, call_at
+from hvolab_unicorn.emulator.library import Registers, call_at
 
 unicorn = pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 

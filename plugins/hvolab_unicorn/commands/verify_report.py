@@ -14,7 +14,7 @@ from rich.text import Text
 from hvolab.arch import InstructionSequence
 from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import console, show, table
-from hvolab_unicorn.reports import disassembled
+from hvolab_unicorn.cpu.reports import disassembled
 from hvolab_unicorn.verify.probes import ProbeRecord
 from hvolab_unicorn.verify.selection import Verified
 from hvolab_unicorn.verify.verification import Verification

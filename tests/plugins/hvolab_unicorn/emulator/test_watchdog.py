@@ -16,10 +16,12 @@ from hvolab.arch.steps import RETURN
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.plugin import registry
-from hvolab_unicorn import emulate, vcpu, watchdog
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
-from hvolab_unicorn.errors import EmulatorError, GuestStuckError
-from hvolab_unicorn.watchdog import WATCHDOG, Watchdog
+from hvolab_unicorn import emulate
+from hvolab_unicorn.cpu import vcpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.emulator import watchdog
+from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.emulator.watchdog import WATCHDOG, Watchdog
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages
 
 #: An instruction that jumps to itself, and one that does not exist.

@@ -11,9 +11,9 @@ from hvolab.arch import BARRIERS
 from hvolab.errors import UsageError
 from hvolab.machine import Machine
 from hvolab.trace import Barrier, PageCopied, Stored
-from hvolab_unicorn.library import translate
-from hvolab_unicorn.runs import Runs
-from hvolab_unicorn.vcpu import VirtualCpu
+from hvolab_unicorn.cpu.runs import Runs
+from hvolab_unicorn.cpu.vcpu import VirtualCpu
+from hvolab_unicorn.emulator.library import translate
 
 Words = npt.NDArray[np.uint64]
 _WORD = 8

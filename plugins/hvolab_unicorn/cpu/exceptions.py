@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch.fields import FieldValues
-from hvolab_unicorn.areas import Area
+from hvolab_unicorn.emulator.library import address_of
 from hvolab_unicorn.families import Family
-from hvolab_unicorn.guest_memory import GuestMemory
-from hvolab_unicorn.library import address_of
+from hvolab_unicorn.guest.area import Area
+from hvolab_unicorn.guest.memory import GuestMemory
 
 _KINDS: dict[int, Any] = {4: ctypes.c_uint32, 8: ctypes.c_uint64}
 

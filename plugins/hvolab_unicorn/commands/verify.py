@@ -35,7 +35,7 @@ def verify(
     # what emulates waits until something is to be emulated
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.output import print_json  # noqa: PLC0415
-    from hvolab_unicorn.verify.report import as_dict, progress, show_verifications  # noqa: PLC0415
+    from hvolab_unicorn.commands.verify_report import as_dict, progress, show_verifications  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select, verified  # noqa: PLC0415
 
     chosen = select(arch, mode, profile, feature)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hvolab.arch import EmulationPart, RegisterSetting, Target
+from hvolab_unicorn.emulator.library import constants, unicorn
 from hvolab_unicorn.families import Family
-from hvolab_unicorn.library import constants, unicorn
 
 #: Translated code of a CPU: the emulator reserves 1 GiB of virtual memory for it unless told otherwise.
 _CODE_BUFFER = 8 << 20

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Mapping
 
 from hvolab.arch import EmulationPart
-from hvolab_unicorn.guest_text import Routine
-from hvolab_unicorn.library import HINT
+from hvolab_unicorn.emulator.library import HINT
+from hvolab_unicorn.guest.text import Routine
 
 
 def describe(part: EmulationPart, routine: Routine, registers: Mapping[str, int]) -> str:

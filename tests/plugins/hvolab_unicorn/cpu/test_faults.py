@@ -11,7 +11,7 @@ import pytest
 from hvolab.arch import Access, FaultKind, PageFault, PgprotRole
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Cpu, Machine, MachineSpec
-from hvolab_unicorn.emulated_cpu import EmulatedCpu
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, emulable, pages, target_of, twins
 
 Act = Callable[[Cpu, int], object]

@@ -1,0 +1,1 @@
+"""Command `hvolab verify`."""

@@ -1,0 +1,1 @@
+"""Emulated CPUs: steps executed by one instance of unicorn, faults recorded as the architecture reports them."""

@@ -1,0 +1,118 @@
+"""Search for the fields of the emulator's state that its interface does not show.
+
+Their offsets differ between builds of the library. They are found once in a process for each family of CPUs: by a few
+accesses that must fault, and the value that each field must hold after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from hvolab.arch import Access, EmulationPart, FaultKind, Target
+from hvolab.machine import Machine, MachineSpec, PageTables, PhysicalMemory, build_machine
+from hvolab_unicorn.emulator.errors import EmulatorError
+from hvolab_unicorn.emulator.library import version
+from hvolab_unicorn.families import Family
+from hvolab_unicorn.guest.area import Area
+
+#: Fields lie at multiples of this.
+_STEP = 4
+_FOUND: dict[tuple[str, str], Mapping[str, int]] = {}
+
+
+class ProbedCpu(Protocol):
+    """CPU that makes single accesses, and saves the emulator's state after each."""
+
+    memory: PhysicalMemory
+    tables: PageTables
+    target: Target
+    part: EmulationPart
+    area: Area
+    family: Family
+
+    def state(self) -> bytes:
+        """Return the emulator's state."""
+        ...
+
+    def probe(self, step: str, va: int, *, last: bool) -> bytes:
+        """Return the state after an access that must fault; after the last one it is not restored."""
+        ...
+
+    def probe_without_fault(self, va: int) -> bytes:
+        """Return the state after a load that does not fault and follows one that did."""
+        ...
+
+
+class _Probe(NamedTuple):
+    """An access that must fault: step, access, VA and cause."""
+
+    step: str
+    access: Access
+    va: int
+    kind: FaultKind
+
+
+def calibrate(cpu: ProbedCpu, build: Callable[[Machine], ProbedCpu]) -> Mapping[str, int]:
+    """Return the offset in a saved context of each field of the CPU's family.
+
+    build  makes a CPU of the same kind on another machine, which calibrates itself: accesses that the kernel's mode
+           of the CPU refuses may be allowed in the mode of this one
+    Raises EmulatorError for a field that is not found, or found more than once.
+    """
+    key = (cpu.part.emulator[0], version())
+    target = cpu.target
+    if key not in _FOUND and target.cpu_mode is not None:
+        plain = target.architecture.select(target.mode.name, features=target.features)
+        build(build_machine(plain, MachineSpec(memory=cpu.memory.size, deferred_struct_pages=True)))
+    if key not in _FOUND:
+        _FOUND[key] = _find(cpu)
+    return _FOUND[key]
+
+
+def _find(cpu: ProbedCpu) -> Mapping[str, int]:
+    probes = _probes(cpu)
+    clean = cpu.state()
+    blobs = [cpu.probe(probe.step, probe.va, last=probe is probes[-1]) for probe in probes]
+    # a field keeps what it had where an access does not fault; a register that had the same VA does not
+    unchanged = cpu.probe_without_fault(cpu.area.block)
+    found = {}
+    for field in cpu.family.fields:
+        if field.tells:
+            expected = [_reported(cpu, probe, field.tells) for probe in probes]
+            samples = [*zip(blobs, expected, strict=True), (unchanged, expected[-1])]
+        else:
+            samples = [*((blob, field.faulted) for blob in blobs), (clean, field.clean)]
+        hits = set(range(0, len(clean) - field.size + 1, _STEP))
+        for blob, value in samples:
+            sought = value.to_bytes(field.size, "little")
+            hits = {at for at in hits if blob[at : at + field.size] == sought}
+        if len(hits) != 1:
+            raise EmulatorError(
+                f"{len(hits)} places in the emulator's state look like {field.name}",
+                where=f"unicorn {version()}, {cpu.part.emulator[0]}, at {sorted(hits)}",
+                hint="use a release that hvolab was tried with: unicorn>=2.1,<2.2",
+            )
+        found[field.name] = hits.pop()
+    return found
+
+
+def _probes(cpu: ProbedCpu) -> list[_Probe]:
+    """Return accesses that change nothing: to unmapped VAs, a store to the text, a jump into the direct map."""
+    area = cpu.area
+    nowhere = area.text_va + 4 * area.text_bytes  # the same table maps it
+    return [
+        _Probe("load", Access.READ, nowhere + 0x120, FaultKind.TRANSLATION),
+        _Probe("store", Access.WRITE, nowhere + 0x258, FaultKind.TRANSLATION),
+        _Probe("store", Access.WRITE, area.text_va + 0x18, FaultKind.PERMISSION),
+        _Probe("jump", Access.EXECUTE, area.block, FaultKind.PERMISSION),
+        _Probe("load", Access.READ, nowhere + 0x7F0, FaultKind.TRANSLATION),
+    ]
+
+
+def _reported(cpu: ProbedCpu, probe: _Probe, register: str) -> int:
+    """Return the value of a register of the syndrome that the architecture has for a probe."""
+    target, tables = cpu.target, cpu.tables
+    depth, _, _ = tables.descend(probe.va)
+    syndrome = target.mmu.syndrome(probe.kind, probe.access, probe.va, len(target.mode.levels) - 1 - depth)
+    return dict(syndrome)[register]

@@ -1,0 +1,1 @@
+"""Access to the unicorn library: what its Python interface lacks, its errors, and a watchdog for guests."""
