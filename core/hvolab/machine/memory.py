@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.arithmetic import WORD_BYTES, div_round_up
+from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
-
-# Python 3.11's mmap does not name it; 0x4000 on Linux for every architecture that Python runs on here.
-_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
-_WORD = 8
+from hvolab.machine.mapping import RestorableMapping
 
 
 class Words(Protocol):
@@ -56,9 +56,8 @@ class PhysicalMemory:
             raise MachineError(
                 f"RAM of {size:#x} bytes at PA {base:#x} is not a whole number of pages of {page:#x} bytes"
             )
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         try:
-            self._map = mmap.mmap(-1, size, flags=flags)
+            self._mapping = RestorableMapping(size)
         except (OSError, ValueError, OverflowError) as error:
             raise MachineError(
                 f"the host does not map {size:#x} bytes: {error}",
@@ -70,12 +69,12 @@ class PhysicalMemory:
         self.first_pfn = base >> page_shift
         self.frames = size >> page_shift
         native = byte_order == "little" if np.little_endian else byte_order == "big"
-        self.octets: npt.NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
+        self.octets: npt.NDArray[np.uint8] = self._mapping.octets
         prefix = "<" if byte_order == "little" else ">"
         self.halves: npt.NDArray[np.uint32] = self.octets.view(f"{prefix}u4")
         self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
-        self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // _WORD)
-        self.scalar: Words = memoryview(self._map).cast("Q") if native else _ForeignWords(self.words)
+        self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // WORD_BYTES)
+        self.scalar: Words = memoryview(self._mapping.buffer).cast("Q") if native else _ForeignWords(self.words)
         self.present: npt.NDArray[np.bool_] | None = None
 
     def offset(self, pa: int, size: int = 1) -> int:
@@ -103,11 +102,11 @@ class PhysicalMemory:
 
     def read_word(self, pa: int) -> int:
         """The eight bytes at ``pa``."""
-        return self.scalar[self.offset(pa, _WORD) // _WORD]
+        return self.scalar[self.offset(pa, WORD_BYTES) // WORD_BYTES]
 
     def write_word(self, pa: int, value: int) -> None:
         """Store eight bytes at ``pa``."""
-        self.scalar[self.offset(pa, _WORD) // _WORD] = value
+        self.scalar[self.offset(pa, WORD_BYTES) // WORD_BYTES] = value
 
     def view(self, pa: int, size: int) -> npt.NDArray[np.uint8]:
         """The bytes ``[pa, pa + size)``, not copied."""
@@ -116,7 +115,7 @@ class PhysicalMemory:
 
     def word_view(self, pa: int, count: int) -> npt.NDArray[np.uint64]:
         """``count`` words from ``pa`` on, not copied."""
-        first = self.offset(pa, count * _WORD) // _WORD
+        first = self.offset(pa, count * WORD_BYTES) // WORD_BYTES
         return self.words[first : first + count]
 
     def frame(self, pfn: int) -> npt.NDArray[np.uint64]:
@@ -134,14 +133,24 @@ class PhysicalMemory:
         """Give the host pages of these frames back; the frames read as zeros from then on."""
         if not pfns.size:
             return
-        ordered = np.sort(pfns)
-        breaks = np.flatnonzero(np.diff(ordered) != 1) + 1
-        starts = np.concatenate(([0], breaks))
-        stops = np.concatenate((breaks, [ordered.size]))
+        ordered = np.sort(pfns) - self.first_pfn
+        starts, stops = consecutive_runs(ordered)
         granule = mmap.PAGESIZE >> self.page_shift or 1
-        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        for start, stop in zip(ordered[starts].tolist(), (ordered[stops - 1] + 1).tolist(), strict=True):
             # whole host pages only: a host page may be larger than the machine's
-            first = -(-(int(ordered[start]) - self.first_pfn) // granule) * granule
-            last = (int(ordered[stop - 1]) + 1 - self.first_pfn) // granule * granule
+            first, last = div_round_up(start, granule) * granule, stop // granule * granule
             if last > first:
-                self._map.madvise(mmap.MADV_DONTNEED, first << self.page_shift, (last - first) << self.page_shift)
+                self._mapping.zero(first << self.page_shift, last - first << self.page_shift)
+
+    def save(self) -> Callable[[], None]:
+        """Save the bytes; return the function that restores them. See :meth:`RestorableMapping.save`."""
+        restore_bytes, flags = self._mapping.save(), self.present
+        saved = None if flags is None else flags.copy()
+
+        def restore() -> None:
+            restore_bytes()
+            self.present = flags
+            if flags is not None:
+                flags[:] = saved
+
+        return restore

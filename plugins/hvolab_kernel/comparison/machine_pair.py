@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ from hvolab.hugetlb import VmemmapOptimizer
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import Hvo, HvoVariant
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
+from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab.machine.frames.source import Owner
-from hvolab.machine.machine import Counters
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.comparison.calls import Call, as_inlined, calls_of
@@ -43,20 +42,13 @@ class HugePage:
 class MachineSnapshot:
     """A state of a machine to go back to.
 
-    frames     who owns which frame
-    used       ranges of frames that were in use, counted from the first of memory; what huge pages hold is left out
-    contents   what they held
-    counters, key, optimize_enabled, vmemmap_tails  the machine's
-    own        the memory of the kernel's own that outlives its calls
+    checkpoint  the machine's
+    used        ranges of frames that were in use, counted from the first of memory; what huge pages hold is left out
+    own         the memory of the kernel's own that outlives its calls
     """
 
-    frames: FrameAllocator
+    checkpoint: Checkpoint
     used: tuple[tuple[int, int], ...]
-    contents: tuple[npt.NDArray[np.uint64], ...]
-    counters: Counters
-    key: int
-    optimize_enabled: bool
-    vmemmap_tails: dict[tuple[int, int, int], int]
     own: npt.NDArray[np.uint8]
 
 
@@ -102,16 +94,7 @@ class MachineUnderTest:
         used = np.flatnonzero(in_use)
         breaks = np.flatnonzero(np.diff(used) != 1) + 1
         ranges = tuple((int(part[0]), int(part[-1]) + 1) for part in np.split(used, breaks))
-        return MachineSnapshot(
-            copy.deepcopy(self.frames),
-            ranges,
-            tuple(machine.memory.pages[start:stop].copy() for start, stop in ranges),
-            copy.copy(machine.counters),
-            machine.key,
-            machine.optimize_enabled,
-            machine.vmemmap_tails.copy(),
-            self._own.copy(),
-        )
+        return MachineSnapshot(Checkpoint(machine), ranges, self._own.copy())
 
     def remember(self) -> None:
         """Take the state as it is for the one to go back to."""
@@ -129,14 +112,7 @@ class MachineUnderTest:
     def reset(self) -> None:
         """Go back to the state that was taken last."""
         machine, state = self.machine, self.state
-        for pfn in self.handed_out:
-            machine.memory.zero(pfn, 1)
-        for (start, stop), content in zip(state.used, state.contents, strict=True):
-            machine.memory.pages[start:stop] = content
-        self.frames = machine.frames = copy.deepcopy(state.frames)
-        machine.counters = copy.copy(state.counters)
-        machine.key, machine.optimize_enabled = state.key, state.optimize_enabled
-        machine.vmemmap_tails = state.vmemmap_tails.copy()
+        state.checkpoint.restore()
         self._own[:] = state.own
         machine.grace_periods = 0
         self.handed_out.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -210,6 +210,14 @@ class EmulatedCpu:
         self._call(routine)
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
+
+    def save(self) -> Callable[[], None]:
+        """Empty the emulator's TLB, which cannot be saved; return the function that does so again.
+
+        The guest takes no part in it: a flush by its instructions would write to the machine's memory.
+        """
+        self.vcpu.empty_tlb()
+        return self.vcpu.empty_tlb
 
     def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
         """Carry out the sequence of a step with these inputs; its outputs."""

@@ -104,6 +104,10 @@ class VirtualCpu:
         handle: int = type(self.uc).hook_add(weakref.proxy(self.uc), kind, callback)
         return handle
 
+    def empty_tlb(self) -> None:
+        """Empty the emulator's TLB from outside the guest."""
+        self.uc.ctl(self._library.UC_CTL_TLB_FLUSH, self._library.UC_CTL_IO_WRITE)
+
     def provide_as_needed(self) -> None:
         """Map memory of a core whenever something is met that is not mapped: for who runs other code than steps.
 

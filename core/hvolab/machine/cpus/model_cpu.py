@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -336,6 +336,17 @@ class ModelCpu:
         """Only told: the model carries out stores in program order."""
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
+
+    def save(self) -> Callable[[], None]:
+        """Save the TLB; return the function that restores it."""
+        saved = [cached.copy() for _, cached in self._tlb]
+
+        def restore() -> None:
+            for (_, cached), entries in zip(self._tlb, saved, strict=True):
+                cached.clear()
+                cached.update(entries)
+
+        return restore
 
     def cached_translations(self) -> npt.NDArray[np.uint64]:
         """First VA, first PFN and number of pages of every cached translation, shape (n, 3)."""

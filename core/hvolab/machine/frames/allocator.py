@@ -7,6 +7,7 @@ has the frames, or when the failure policy says so. The same calls always give t
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from hvolab.machine.frames.states import ALLOCATED, FREE, RESERVED, FrameStates
 from hvolab.machine.frames.zone_map import ZoneMap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -52,6 +53,22 @@ class FrameAllocator:
         self._total = sum(zone.frames for zone in zones)
         self._allocated = 0
         self._reserved = 0
+
+    def save(self) -> Callable[[], None]:
+        """Save every frame's state, the order of free ones and the failure policy; return the function to restore them.
+
+        The policy is restored as a copy.
+        """
+        restore_states, restore_free = self._states.save(), self._free.save()
+        counts, failure = (self._allocated, self._reserved), copy.deepcopy(self.failure)
+
+        def restore() -> None:
+            restore_states()
+            restore_free()
+            self._allocated, self._reserved = counts
+            self.failure = copy.deepcopy(failure)
+
+        return restore
 
     def allocate(self, order: int, gfp: int, node: int) -> int | None:
         """The head PFN of a naturally aligned block of 2 ** order frames, or None if the call fails.

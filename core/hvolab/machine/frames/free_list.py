@@ -15,6 +15,7 @@ Kernel: rmqueue() and free_unref_page() in mm/page_alloc.c, v6.12, choose in thi
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from operator import neg
 
 import numpy as np
@@ -205,3 +206,22 @@ class FreeList:
         self._stops: list[int] = stops[::-1].tolist()
         self._extent_frames = int((stops - starts).sum())
         self._floors: dict[tuple[int, int], int] = {}
+
+    def save(self) -> Callable[[], None]:
+        """Save the free frames and their order; return the function that restores them."""
+        loose, blocks = self._loose[: self._loose_count].copy(), _copy_blocks(self._blocks)
+        starts, stops, floors = self._starts.copy(), self._stops.copy(), self._floors.copy()
+        frames = self._block_frames, self._extent_frames
+
+        def restore() -> None:
+            self._loose_count = 0
+            self.add_run(loose)
+            self._blocks = _copy_blocks(blocks)
+            self._starts, self._stops, self._floors = starts.copy(), stops.copy(), floors.copy()
+            self._block_frames, self._extent_frames = frames
+
+        return restore
+
+
+def _copy_blocks(blocks: dict[int, list[int]]) -> dict[int, list[int]]:
+    return {order: heads.copy() for order, heads in blocks.items()}

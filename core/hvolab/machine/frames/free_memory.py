@@ -12,6 +12,8 @@ from hvolab.machine.frames.zones import ZoneKind, ZoneSpec, zonelist
 from hvolab.machine.intervals import Pfns, highest_fit, joined, lowest_fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hvolab.machine.frames.zone_map import ZoneMap
 
 
@@ -24,6 +26,16 @@ class FreeMemory:
         self._zone_map = zone_map
         self._lists = tuple(_all_free(zone) for zone in zone_map.zones)
         self._zonelists: dict[tuple[int, int], tuple[FreeList, ...]] = {}
+
+    def save(self) -> Callable[[], None]:
+        """Save every free list; return the function that restores them."""
+        restores = [free.save() for free in self._lists]
+
+        def restore() -> None:
+            for each in restores:
+                each()
+
+        return restore
 
     def zonelist(self, node: int, gfp: int) -> tuple[FreeList, ...]:
         """The free lists that may serve a request, in the order in which they are tried."""

@@ -1,7 +1,7 @@
 """The state of every frame, one byte each, and the checks that nobody uses a frame against its owner.
 
-A fresh array of zeros costs only the pages of it that are touched, and zero means free: the table of a machine of 1 TiB
-costs nothing until its frames are used.
+Zeroed memory costs only the pages of it that are touched, and zero means free: the table of a machine of 1 TiB costs
+nothing until its frames are used.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import numpy as np
 
 from hvolab.errors import MachineError, OwnershipError
 from hvolab.machine.frames.source import Owner
+from hvolab.machine.mapping import RestorableMapping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from hvolab.machine.frames.zone_map import ZoneMap
@@ -52,12 +55,23 @@ class FrameStates:
     orders  the order of each allocated block by the PFN of its head, blocks of order 0 left out
     """
 
-    __slots__ = ("_zone_map", "marks", "orders")
+    __slots__ = ("_mapping", "_zone_map", "marks", "orders")
 
     def __init__(self, zone_map: ZoneMap) -> None:
         self._zone_map = zone_map
-        self.marks: npt.NDArray[np.uint8] = np.zeros(zone_map.limit, np.uint8)
+        self._mapping = RestorableMapping(max(1, zone_map.limit))
+        self.marks: npt.NDArray[np.uint8] = self._mapping.octets[: zone_map.limit]
         self.orders: dict[int, int] = {}
+
+    def save(self) -> Callable[[], None]:
+        """Save the states; return the function that restores them."""
+        restore_marks, orders = self._mapping.save(), self.orders.copy()
+
+        def restore() -> None:
+            restore_marks()
+            self.orders = orders.copy()
+
+        return restore
 
     def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
         """The Owner of each frame, of the shape of `pfns`; AbsentMemoryError for one that is not memory."""

@@ -1,0 +1,141 @@
+"""Private memory of this process whose bytes are saved and restored by the host's page tables, not by copies.
+
+A saved state becomes a file in memory that the same addresses map privately. Stores go to private copies of its
+pages; dropping these copies restores the state, at a cost that does not depend on the size. The addresses never
+change, so views of the memory, and emulators that map it by pointer, see saved and restored bytes alike.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import weakref
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arithmetic import WORD_BYTES, div_round_up
+from hvolab.arrays import Positions, runs
+
+# Python 3.11's mmap does not name it; 0x4000 on Linux for every architecture that Python runs on here.
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+_MAP_FIXED = 0x10
+_PAGEMAP = Path("/proc/self/pagemap")
+#: Flags of a pagemap entry: the page is in memory; swapped out; of a file (a private copy is not).
+#: Kernel: Documentation/admin-guide/mm/pagemap.rst.
+_PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1 << bit) for bit in (63, 62, 61))
+_PAGES_AT_ONCE = 1 << 20
+#: Runs of pages in one saved state at most: the host limits a process's mappings (vm.max_map_count).
+_MOST_RUNS = 1024
+
+
+class RestorableMapping:
+    """Zeroed private memory of ``size`` bytes, backed page by page when touched.
+
+    buffer  the memory as a buffer
+    octets  the same, uint8
+    """
+
+    def __init__(self, size: int) -> None:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        self.buffer = mmap.mmap(-1, size, flags=flags)
+        self.octets: npt.NDArray[np.uint8] = np.frombuffer(self.buffer, dtype=np.uint8)
+        self._image: _Image | None = None
+
+    def zero(self, start: int, size: int) -> None:
+        """Zero ``size`` bytes at offset ``start``, both whole host pages, and return them to the host if possible."""
+        if self._image is None:
+            self.buffer.madvise(mmap.MADV_DONTNEED, start, size)
+        else:  # dropped pages would show the saved state
+            self.octets[start : start + size] = 0
+
+    def save(self) -> Callable[[], None]:
+        """Save the bytes; return the function that restores them, which may be called any number of times.
+
+        States may be restored in any order. A state keeps the one before it, of which it holds only the changes.
+        Raises OSError where the host has no memory, file descriptor or mapping left.
+        """
+        image = self._image = _Image(self.octets, self._image)
+        image.map_runs()
+
+        def restore() -> None:
+            if self._image is image:
+                self.buffer.madvise(mmap.MADV_DONTNEED)
+            else:
+                image.map()
+                self._image = image
+
+        return restore
+
+
+class _Image:
+    """One saved state: a file with the pages that changed since the parent's state, and with all pages without one."""
+
+    def __init__(self, octets: npt.NDArray[np.uint8], parent: _Image | None) -> None:
+        self._octets = octets
+        self._parent = parent
+        self._file = os.memfd_create("hvolab")
+        weakref.finalize(self, os.close, self._file)
+        os.ftruncate(self._file, octets.size)
+        changed = _runs_of_bytes(_private_pages(octets), octets.size)
+        for start, stop in changed:
+            while start < stop:
+                start += os.pwrite(self._file, octets[start:stop], start)  # noqa: PLW2901 - it may write a part
+        self._runs = changed if parent else [(0, octets.size)]
+
+    def map(self) -> None:
+        """Let the addresses show this state."""
+        if self._parent is not None:
+            self._parent.map()
+        self.map_runs()
+
+    def map_runs(self) -> None:
+        """Let the addresses show what this state has beyond its parent's."""
+        address, protection = self._octets.ctypes.data, mmap.PROT_READ | mmap.PROT_WRITE
+        flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE
+        for start, stop in self._runs:
+            if _libc().mmap(address + start, stop - start, protection, flags, self._file, start) != address + start:
+                error = ctypes.get_errno()
+                raise OSError(error, os.strerror(error))
+
+
+@cache
+def _libc() -> Any:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    return libc
+
+
+def _private_pages(octets: npt.NDArray[np.uint8]) -> Positions:
+    """Return the host pages of a mapping that are private copies; all of them where the host does not report it."""
+    pages, first = div_round_up(octets.size, mmap.PAGESIZE), octets.ctypes.data // mmap.PAGESIZE
+    found = []
+    try:
+        with _PAGEMAP.open("rb", buffering=0) as file:
+            for done in range(0, pages, _PAGES_AT_ONCE):
+                count = min(pages - done, _PAGES_AT_ONCE)
+                entries = np.frombuffer(os.pread(file.fileno(), count * WORD_BYTES, (first + done) * WORD_BYTES), "=u8")
+                if entries.size < count:
+                    return np.arange(pages)
+                private = (entries & (_PRESENT | _SWAPPED) != 0) & (entries & _OF_FILE == 0)
+                found.append(np.flatnonzero(private) + done)
+    except OSError:
+        return np.arange(pages)
+    return np.concatenate(found)
+
+
+def _runs_of_bytes(pages: Positions, size: int) -> list[tuple[int, int]]:
+    """Return runs of pages as first byte and one past the last; near runs are joined while there are too many."""
+    gap = 1
+    starts, stops = runs(np.diff(pages) > gap, pages.size)
+    while starts.size > _MOST_RUNS:
+        gap *= 2
+        starts, stops = runs(np.diff(pages) > gap, pages.size)
+    begin, end = pages[starts] * mmap.PAGESIZE, (pages[stops - 1] + 1) * mmap.PAGESIZE
+    return list(zip(begin.tolist(), np.minimum(end, size).tolist(), strict=True))
