@@ -20,6 +20,8 @@ from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
 _READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
 _WORD_SHIFT = 3
+#: Equal steps from link to link of a chain, after which the links to come are guessed.
+_EVEN_LINKS = 16
 
 #: What a TLB entry holds: PA of the first byte that it maps, and the accesses that it allows.
 Translation = tuple[int, int]
@@ -69,7 +71,7 @@ class ModelCpu:
         #: The largest first: the direct map is where most stores go.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
         self._verdicts = WalkPermissions(self._target)
-        self._runs = ModelRuns(memory, tables, self._all_allow, self.translate)
+        self._runs = ModelRuns(memory, tables, self._verdicts, self.translate)
 
     # translation
 
@@ -119,17 +121,6 @@ class ModelCpu:
             if entry_format.broken_rules(level.name, entry):
                 return
             self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
-
-    def _all_allow(self, depth: int, raws: npt.NDArray[np.uint64], tables: list[int], need: int) -> bool:
-        """Whether every one of ``raws``, found below ``tables``, allows ``need`` with no flag left to set."""
-        decided = raws & np.uint64(self._verdicts.deciding[depth])
-        alike = decided[0]
-        several = set(decided.tolist()) if (decided != alike).any() else {int(alike)}
-        for bits in several:
-            verdict = self._verdicts.of(depth, bits, tables)
-            if verdict.allowed & need != need or not verdict.settled:
-                return False
-        return True
 
     def _update_flags(self, need: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags that the walker sets; the entry and what it allows as they are then."""
@@ -200,16 +191,25 @@ class ModelCpu:
         return words
 
     def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
-        """The links of a chain; raises MachineError for one that comes back to a link of its own."""
+        """Return the links of a chain; raises MachineError for one that comes back to a link of its own."""
         links = array("Q")  # half a million of ints would stay in the heap
-        link = self._words[self._word(va, _READ)]
-        passed, look_out_until = va, 1
+        link, before = self._words[self._word(va, _READ)], va
+        passed, look_out_until, step, even = va, 1, 0, 0
         while link != end:
+            even = even + 1 if link - before == step else 0
+            step, before = link - before, link
+            links.append(link)
+            if even >= _EVEN_LINKS:
+                more = self._runs.evenly_linked(link, step, end)
+                if (more == passed).any():
+                    link = passed
+                elif more.size:
+                    links.frombytes(more.tobytes())
+                    link = before = links[-1]
             if link == passed:
                 raise MachineError(f"a chain comes back to VA {passed:#x} and has no end")
-            links.append(link)
-            if len(links) == look_out_until:  # twice as long each time: longer than any circle in the end
-                passed, look_out_until = link, 2 * look_out_until
+            if len(links) >= look_out_until:  # twice as long each time: longer than any circle in the end
+                passed, look_out_until = link, 2 * len(links)
             link = self._words[self._word(link, _READ)]
         return np.array(links, dtype=np.uint64)
 

@@ -6,31 +6,42 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
+from hvolab.arch import Access
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab.arrays import equal_runs
+from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.tables import PageTables
 
 Vas = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
-#: (depth, entries, table entries on the way, accesses needed) -> whether all of them allow it as they are.
-Judge = Callable[[int, Vas, list[int], int], bool]
 
-#: Pages copied at once: as much as a cache of the host holds.
+#: Pages copied at once where they are scattered: as much as a cache of the host holds.
 _COPIED_AT_ONCE = 32
+#: Links of a chain that are guessed at once.
+_GUESSED_LINKS = 512
+_READ = int(Access.READ)
 
 
 class ModelRuns:
-    """What a modeled CPU does for runs of VAs: it walks the tables, and leaves its TLB as it is.
+    """Accesses of a modeled CPU to runs of VAs: they walk the tables, and leave the TLB unchanged.
 
     A CPU is free to walk although it has a translation cached, so what is stale in the TLB does not matter here.
     """
 
     def __init__(
-        self, memory: PhysicalMemory, tables: PageTables, judge: Judge, translate: Callable[[int, int], int]
+        self,
+        memory: PhysicalMemory,
+        tables: PageTables,
+        permissions: WalkPermissions,
+        translate: Callable[[int, int], int],
     ) -> None:
         self._memory = memory
         self._tables = tables
-        self._judge = judge
+        self._permissions = permissions
         self._translate = translate
         mode = tables.target.mode
         self._last = mode.last
@@ -41,55 +52,118 @@ class ModelRuns:
         self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
 
     def offsets(self, vas: Vas, need: int) -> Offsets:
-        """Offsets in memory of ``vas`` for accesses that need ``need``; raises PageFault at the first that faults."""
-        units = vas >> self._unit_shift
-        breaks = (np.flatnonzero(units[1:] != units[:-1]) + 1).tolist()
-        found = np.empty(vas.size, dtype=np.int64)
-        for start, stop in zip([0, *breaks], [*breaks, vas.size], strict=True) if vas.size else ():
-            part = self._unit(vas[start:stop], need)
-            found[start:stop] = self._singly(vas[start:stop], need) if part is None else part
+        """Return the offsets in memory of ``vas`` for accesses that need ``need``; raises PageFault at the first."""
+        found = self.settled_offsets(vas, need)
+        if found is None:
+            memory = self._memory
+            return np.array([memory.offset(self._translate(va, need)) for va in vas.tolist()], dtype=np.int64)
         return found
 
-    def _unit(self, vas: Vas, need: int) -> Offsets | None:
-        """Offsets of VAs that one entry above the last level covers; ``None`` where each has to be looked at."""
-        first, seen = int(vas[0]), list[int]()
-        depth, index, raw = self._tables.descend(first, seen)
+    def settled_offsets(self, vas: Vas, need: int) -> Offsets | None:
+        """Return the same without any side effect; None if an access would fault, or would set a flag of an entry."""
         memory = self._memory
         if memory.present is not None:
             return None
-        if depth != self._last_depth:
-            form, size = self._leaf_forms[depth], self._levels[depth].size
-            if form is None or not self._judge(depth, np.array([raw], dtype=np.uint64), seen, need):
+        starts, stops = equal_runs(vas >> self._unit_shift)  # one entry above the last level covers each run
+        bases, leaves, walks = [], 0, list[tuple[int, ...]]()
+        for first in vas[starts].tolist():
+            entries = list[int]()
+            depth, index, raw = self._tables.descend(first, entries)
+            if depth == self._last_depth:
+                bases.append(index - self._last.index(first))
+                walks.append(tuple(entries))
+                continue
+            form = self._leaf_forms[depth]
+            if form is None or not self._allowed(depth, [raw], [tuple(entries)], need):
                 return None
-            start = form.get_address(raw) - memory.base + (first & (size - 1))
-            offsets = (vas - vas[0]).astype(np.int64) + start  # may lie before the first one: wraps, and wraps back
+            leaves += 1
+            bases.append((form.get_address(raw) - memory.base - (first & -self._levels[depth].size)) % (1 << 64))
+        if not bases:
+            return np.empty(0, dtype=np.int64)
+        if not leaves:
+            offsets = self._page_offsets(vas, np.repeat(np.array(bases, dtype=np.int64), stops - starts), walks, need)
+        elif leaves == len(bases):
+            offsets = (vas + np.repeat(np.array(bases, dtype=np.uint64), stops - starts)).view(np.int64)
         else:
-            table = index - self._last.index(first)
-            places = ((vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)).astype(np.int64)
-            raws = memory.words[places + table]
-            if not self._judge(depth, raws, seen, need):
-                return None
-            pas = self._page_form.get_address(raws) | (vas & np.uint64(self._last.size - 1))
-            offsets = pas.astype(np.int64) - memory.base
-        return offsets if offsets.min() >= 0 and offsets.max() < memory.size else None
+            parts = (self.settled_offsets(vas[start:stop], need) for start, stop in zip(starts, stops, strict=True))
+            found = [part for part in parts if part is not None]
+            offsets = np.concatenate(found) if len(found) == len(bases) else None
+        if offsets is None or offsets.min() < 0 or offsets.max() >= memory.size:
+            return None
+        return offsets
 
-    def _singly(self, vas: Vas, need: int) -> Offsets:
-        memory = self._memory
-        return np.array([memory.offset(self._translate(va, need)) for va in vas.tolist()], dtype=np.int64)
+    def _page_offsets(self, vas: Vas, tables: Offsets, walks: list[tuple[int, ...]], need: int) -> Offsets | None:
+        """Return the offsets of VAs mapped at the last level.
+
+        tables  for each VA: word in memory of the first entry of its table
+        walks   table entries on the way to each of the tables
+        """
+        places = ((vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)).view(np.int64)
+        raws = self._memory.words[places + tables]
+        deciding = raws & np.uint64(self._permissions.deciding[self._last_depth])
+        alike = deciding[:1] if (deciding == deciding[0]).all() else np.unique(deciding)
+        if not self._allowed(self._last_depth, alike.tolist(), walks, need):
+            return None
+        pas: Vas = self._page_form.get_address(raws)
+        return (pas | (vas & np.uint64(self._last.size - 1))).view(np.int64) - self._memory.base
+
+    def _allowed(self, depth: int, raws: list[int], walks: list[tuple[int, ...]], need: int) -> bool:
+        """Return whether each of ``raws`` below each of ``walks`` allows ``need`` with no flag left to set."""
+        for entries in walks:
+            for raw in raws:
+                permission = self._permissions.of(depth, raw, entries)
+                if permission.allowed & need != need or not permission.settled:
+                    return False
+        return True
+
+    def evenly_linked(self, link: int, step: int, end: int) -> Words:
+        """Return the links of a chain that follow ``link`` at ``step`` each, up to ``end``: a few hundred at most."""
+        chain = np.uint64(link) + np.arange(_GUESSED_LINKS + 1, dtype=np.uint64) * np.uint64(step % (1 << 64))
+        offsets = self.settled_offsets(chain[:-1], _READ)
+        if offsets is None:
+            return chain[:0]
+        follows = (self._memory.words[offsets >> WORD_SHIFT] == chain[1:]) & (chain[1:] != np.uint64(end))
+        return chain[1 : 1 + (_GUESSED_LINKS if follows.all() else int(follows.argmin()))]
 
     def copy_pages(self, to: Offsets, source: Offsets) -> None:
-        """Copy pages from one offset each to another."""
+        """Copy one page for each pair of offsets."""
         pages, shift = self._memory.pages, self._memory.page_shift
+        if self._copy_evenly(to, source, pages.shape[1]):
+            return
         rows, sources = to >> shift, source >> shift
         for first in range(0, rows.size, _COPIED_AT_ONCE):
             part = slice(first, first + _COPIED_AT_ONCE)
             pages[rows[part]] = pages[sources[part]]
 
     def copy_runs(self, to: Offsets, source: Offsets, size: int) -> None:
-        """Copy ``size`` bytes, whole words, from one offset each to another."""
-        words, inside = self._memory.words, np.arange(size // 8)
-        words[(to >> 3)[:, None] + inside] = words[(source >> 3)[:, None] + inside]
+        """Copy ``size`` bytes, whole words, for each pair of offsets."""
+        count = size // WORD_BYTES
+        if not self._copy_evenly(to, source, count):
+            words, inside = self._memory.words, np.arange(count)
+            words[(to >> WORD_SHIFT)[:, None] + inside] = words[(source >> WORD_SHIFT)[:, None] + inside]
 
-    def write_rows(self, slots: Offsets, rows: npt.NDArray[np.uint64]) -> None:
+    def write_rows(self, slots: Offsets, rows: Words) -> None:
         """Store one row of words at each offset."""
-        self._memory.words[(slots >> 3)[:, None] + np.arange(rows.shape[1])] = rows
+        view = self._evenly_spaced(slots, rows.shape[1])
+        if view is None:
+            self._memory.words[(slots >> WORD_SHIFT)[:, None] + np.arange(rows.shape[1])] = rows
+        else:
+            view[:] = rows
+
+    def _copy_evenly(self, to: Offsets, source: Offsets, count: int) -> bool:
+        """Copy ``count`` words for each pair of offsets in one pass; False, with nothing done, for scattered ones."""
+        target, origin = self._evenly_spaced(to, count), self._evenly_spaced(source, count)
+        if target is None or origin is None:
+            return False
+        target[:] = origin
+        return True
+
+    def _evenly_spaced(self, offsets: Offsets, count: int) -> Words | None:
+        """Return ``count`` words from each offset on, not copied, shape (offsets, count); None for scattered ones."""
+        if offsets.size < 2:
+            return None
+        step = int(offsets[1] - offsets[0])
+        if (offsets[1:] - offsets[:-1] != step).any():
+            return None
+        first = self._memory.words[int(offsets[0]) >> WORD_SHIFT :]
+        return as_strided(first, (offsets.size, count), (step, WORD_BYTES))
