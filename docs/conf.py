@@ -1,4 +1,4 @@
-"""How Sphinx builds this documentation: `tox run -e docs`. Nothing is fetched while it is built."""
+"""Configuration of Sphinx: `tox run -e docs`. The build fetches nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     # other projects' names: their inventories would have to be fetched
     (r"py:.*", r"(collections|contextlib|enum|npt|np|numpy|pathlib|pluggy|_pytest|pytest|typer|typing)\..*"),
     (r"py:class", r"EntryPoint|Path|Mapping\[int"),
-    # names of array types, which say what they are
+    # names of array types
     (r"py:class", r"NDArray|u?int64|uint8|bool_|Pfns|hvolab\.arch\.fields\.Raw"),
 ]
 

@@ -1,4 +1,4 @@
-"""The page about architectures, from what the installed plugins declare."""
+"""The page of architectures, generated from the installed plugins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _USES = {
 
 
 def architectures() -> str:
-    """Every architecture that an installed plugin describes, a section each."""
+    """Return a section for every architecture of an installed plugin."""
     return "\n".join(text for architecture in registry().architectures().values() for text in _sections(architecture))
 
 
@@ -85,7 +85,7 @@ def _modes(architecture: Architecture) -> str:
 
 
 def _savings(data: dict[str, Any]) -> str:
-    """A row for each huge page size; modes in which it is the same share the row."""
+    """Return a row for each huge page size; modes with equal rows share one."""
     shared: dict[tuple[str, ...], list[str]] = {}
     sizes: dict[tuple[str, ...], int] = {}
     pages = {mode["name"]: mode["page_size"] for mode in data["modes"]}
@@ -127,7 +127,7 @@ def _saving(huge: dict[str, Any], page_size: int) -> tuple[str, ...]:
 
 
 def _protections(architecture: Architecture) -> str:
-    """The raw bits of each protection, address aside: by default, then where another choice changes them."""
+    """Return the raw bits of each protection without an address: the default, then each choice that changes them."""
     default = {mode.name: _raw(architecture.select(mode.name)) for mode in architecture.modes}
     rows: dict[tuple[str, ...], list[str]] = {}
     for words, targets in _choices(architecture):
@@ -143,7 +143,7 @@ def _protections(architecture: Architecture) -> str:
 
 
 def _choices(architecture: Architecture) -> Iterator[tuple[str, list[Target]]]:
-    """Everything that can be chosen beside the mode, singly, in words, with its target in each mode that has it."""
+    """Return each choice other than the mode, as text, with its target in each mode that has it."""
     modes = [mode.name for mode in architecture.modes]
     yield "", [architecture.select(mode) for mode in modes]
     for profile in architecture.profiles[1:]:
@@ -156,7 +156,7 @@ def _choices(architecture: Architecture) -> Iterator[tuple[str, list[Target]]]:
 
 
 def _raw(target: Target) -> dict[PgprotRole, tuple[str, ...]]:
-    """Name, use, level, raw bits and fields of each protection."""
+    """Return name, use, level, raw bits and fields of each protection."""
     rows: dict[PgprotRole, tuple[str, ...]] = {}
     for role, pgprot in target.pgprots:
         level = _level(target, role)
@@ -170,7 +170,7 @@ def _raw(target: Target) -> dict[PgprotRole, tuple[str, ...]]:
 
 
 def _level(target: Target, role: PgprotRole) -> str:
-    """The level at which HVO meets the protection first."""
+    """Return the first level at which HVO uses the protection."""
     mode = target.mode
     if role is PgprotRole.TABLE:
         return mode.levels[-2].name

@@ -1,4 +1,4 @@
-"""The reference of the command line, from the command line itself."""
+"""The reference of the command line, generated from the commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMENT = re.compile(r"^ +(\w+) = .*#: (.+)$", re.MULTILINE)
 
 
 def commands() -> str:
-    """Every command, with its arguments and options, a section each."""
+    """Return a section for every command, with its arguments and options."""
     root = typer.main.get_command(build_app())
     return "\n".join([*_section(root, "hvolab"), *_subcommands(root, "hvolab")])
 
@@ -71,12 +71,12 @@ def _usage(argument: Any) -> str:
 
 
 def _prose(text: str) -> str:
-    """A command's help; a paragraph that is a command to type stands as code."""
+    """Return a command's help; a paragraph that is a command becomes code."""
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     return "\n\n".join(f"```text\n{one}\n```" if one.startswith("hvolab ") else plain(one) for one in paragraphs) + "\n"
 
 
 def exit_codes() -> str:
-    """What hvolab ends with."""
+    """Return the table of exit codes."""
     meanings = dict(_COMMENT.findall(inspect.getsource(ExitCode)))
     return table(("code", "meaning"), [(f"{member.value}", plain(meanings[member.name])) for member in ExitCode])

@@ -1,4 +1,4 @@
-"""The tables about the conformance kit, from its checks."""
+"""The tables of the conformance kit, generated from its checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .markdown import code, plain, table
 
 
 def checks() -> str:
-    """Every check, in the order in which the kit makes them, a section for each of its modules."""
+    """Return a section for each module of checks, in the order of the kit."""
     parts = []
     for module, group in groupby(CHECKS, key=lambda check: check.proof.__module__):
         title, _, rest = (sys.modules[module].__doc__ or "").strip().partition("\n")[0].partition(":")
@@ -34,12 +34,12 @@ def _row(check: Check) -> tuple[str, str, str, str]:
 
 
 def scopes() -> str:
-    """How often checks are made."""
+    """Return the table of scopes."""
     return table(("about", "made"), [(scope.name.lower(), plain(scope.value)) for scope in Scope])
 
 
 def capabilities() -> str:
-    """What checks need, what to do to have it, and how many need it."""
+    """Return the table of capabilities: meaning, hint, and number of checks that need it."""
     needing: dict[str, list[Check]] = {}
     hints: dict[str, Capability] = {}
     for check in CHECKS:
@@ -54,5 +54,5 @@ def capabilities() -> str:
 
 
 def kit() -> str:
-    """The release of the kit and how many checks it has."""
+    """Return the release of the kit and its number of checks."""
     return f"This is release {KIT} of the kit; it has {len(CHECKS)} checks."

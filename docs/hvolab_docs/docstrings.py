@@ -1,4 +1,4 @@
-"""Docstrings as they are written: columns of names and meanings become tables, indented blocks literal.
+"""Docstrings for Sphinx: columns of names and meanings become tables, indented blocks literal text.
 
     name      a column of names, each with its meaning; a meaning that is long
               goes on below its own beginning
@@ -27,7 +27,7 @@ Row = tuple[str, list[str]]
 
 
 def as_rst(lines: list[str]) -> list[str]:
-    """The docstring in ``lines`` as reStructuredText."""
+    """Return the docstring in ``lines`` as reStructuredText."""
     result: list[str] = []
     for paragraph in _paragraphs([_legible(line) for line in lines]):
         rows = _rows(paragraph)
@@ -47,7 +47,7 @@ def as_rst(lines: list[str]) -> list[str]:
 
 
 def _legible(line: str) -> str:
-    """A line with its code stripped of blanks, and with `file:line`, a place and no address, left alone."""
+    """Return a line with its code stripped of blanks; leave `file:line`, which is not an address, unchanged."""
     return _CODE.sub(lambda code: f"``{code[1].strip()}``", line).replace(" file:line", r" file\:line")
 
 
@@ -62,7 +62,7 @@ def _paragraphs(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _rows(paragraph: list[str]) -> list[Row]:
-    """Names and meanings; nothing where the paragraph is none of such columns."""
+    """Return names and meanings; nothing if the paragraph has no such columns."""
     first = _WIDE.match(paragraph[0])
     if first is None:
         return []

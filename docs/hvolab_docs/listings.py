@@ -1,4 +1,4 @@
-"""Listings in Markdown: one that is a file, ```python some/file.py, gets its name as a caption."""
+"""Listings in Markdown: a listing of a file, ```python some/file.py, gets the name as its caption."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _FILE = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
 
 
 def with_captions(markdown: str) -> str:
-    """``markdown`` with every listing of a file as a code block that says which."""
+    """Return ``markdown`` with every listing of a file as a code block with a caption."""
     return _FILE.sub(r"```{code-block} \1\n:caption: \2\n", markdown)

@@ -1,4 +1,4 @@
-"""Markdown: tables, and text that is to be read as it stands."""
+"""Markdown: tables, and literal text."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _SPECIAL = re.compile(r"(`+).+?\1|[*<>|\[\]]|\b__|__\b|(?<!\w)_|_(?!\w)", re.DOT
 
 
 def plain(text: str) -> str:
-    """``text`` as it stands, code between backticks apart."""
+    """Return ``text`` escaped, except code between backticks."""
     return _SPECIAL.sub(lambda found: found[0] if found[1] else re.sub(r"(.)", r"\\\1", found[0]), text)
 
 
 def code(text: object) -> str:
-    """``text`` as code."""
+    """Return ``text`` as code."""
     return f"`{text}`"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """A table with its columns aligned to the left, those in ``right`` to the right; cells are Markdown."""
+    """Return a table with columns aligned to the left, those in ``right`` to the right; cells are Markdown."""
     rules = ["---:" if column in right else "---" for column in columns]
     lines = [columns, rules, *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    """A cell: one line, and no border inside, not even in code."""
+    """Return a cell: one line, and no border inside, not even in code."""
     return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))

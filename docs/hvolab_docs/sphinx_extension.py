@@ -1,4 +1,4 @@
-"""What Sphinx loads: the directive that makes pages, the hooks about docstrings, and where public names live."""
+"""The Sphinx extension: the directive that generates pages, docstring hooks, and references to public names."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ PUBLIC = (
 
 
 class Generated(SphinxDirective):
-    """Markdown that hvolab itself is asked for while the documentation is built."""
+    """Markdown that is generated from hvolab while the documentation is built."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Make it, and parse it as part of the page."""
+        """Generate the text, and parse it as part of the page."""
         text = GENERATED[self.arguments[0]]()
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
 @cache
 def public_names() -> dict[str, str]:
-    """Where each public object is defined, and where it is documented."""
+    """Map the place where each public object is defined to the place where it is documented."""
     names = {}
     for module_name in (f"hvolab.{name}" for name in PUBLIC):
         module = importlib.import_module(module_name)
@@ -77,7 +77,7 @@ def public_names() -> dict[str, str]:
 
 
 def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.Node | None:
-    """Lead a reference to where an object is defined to where it is documented."""
+    """Resolve a reference to the place where an object is documented."""
     if node.get("refdomain") != "py":
         return None
     wanted = str(node["reftarget"])
@@ -99,7 +99,7 @@ def _docstring(app: Sphinx, what: str, name: str, obj: object, options: object, 
 def _signature(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """No arguments for a protocol, which nobody constructs; arrays by what they hold."""
+    """Hide the arguments of a protocol, which is never constructed; shorten array types to their items."""
     del app, what, name, options
     if getattr(obj, "_is_protocol", False):
         return "", None
@@ -120,7 +120,7 @@ def _cells(
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:  # noqa: FBT001 - Sphinx calls it so
-    """Members of an enumeration speak for themselves; fields of a dataclass are described in its docstring."""
+    """Show members of an enumeration; hide fields of a dataclass, which its docstring describes."""
     del app, what, skip, options
     return False if isinstance(obj, enum.Enum) and not name.rpartition(".")[2].startswith("_") else None
 
