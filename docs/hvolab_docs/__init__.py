@@ -1,6 +1,6 @@
-"""A small Sphinx extension: pages made from hvolab itself, and its docstrings as they are written.
+"""A small Sphinx extension: pages generated from hvolab, and its docstrings.
 
-Nothing in this package but `sphinx_extension` needs Sphinx; tests read what the others generate without it.
+Only `sphinx_extension` needs Sphinx; tests use the other modules without it.
 """
 
 from __future__ import annotations
