@@ -14,7 +14,7 @@ import unicorn
 
 from hvolab.machine import Machine
 from hvolab.machine.frames.gfp import GFP_KERNEL
-from hvolab_kernel.code.stubs import Stub, StubAction, stand_ins_of
+from hvolab_kernel.code.stubs import Stub, StubAction, stubs_of
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.cpu import instance
@@ -55,9 +55,9 @@ class BareKernel:
         self._machine = machine
         free = [machine.alloc_pages(GFP_KERNEL, 0) for _ in range(frames)]
         self._frames = [machine.struct_pages.va(pfn) for pfn in free if pfn is not None]
-        for one in stand_ins_of(kernel):
+        for one in stubs_of(kernel):
             placed.replace(one.va, convention.back)
-            uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stand_in), None, one.va, one.va)
+            uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stub), None, one.va, one.va)
 
     def _stub(self, one: Stub) -> Callable[[Any, int, int, object], None]:
         """What stands in for a function."""
@@ -78,11 +78,11 @@ class BareKernel:
         def nothing(uc: Any, _: int, __: int, ___: object) -> None:
             uc.reg_write(result, 0)
 
-        if one.answer in _ALLOCATING:
+        if one.action in _ALLOCATING:
             return allocate
-        if one.answer in _FREEING:
+        if one.action in _FREEING:
             return free
-        return flush if one.answer in _FLUSHING else nothing
+        return flush if one.action in _FLUSHING else nothing
 
     def call(self, function: str, *arguments: int) -> None:
         """Call a function of the kernel."""

@@ -1,4 +1,4 @@
-"""Kernel images: what is in them, their code, disassembled, and their own HVO, run beside the engine."""
+"""Kernels' own HVO: identified in an image, disassembled, run on a machine, and compared with the engine."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ if TYPE_CHECKING:
 
 
 def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
-    """HVO of the kernel image at a path, on a machine.
+    """Return an engine that runs the HVO of the kernel image at a path on a machine.
 
-    Raises UsageError where no image is named, and what opening and placing one raises.
+    Raises UsageError where no image is named, and as `open_kernel`, `variant_for_pools` and `KernelHvo` do.
     """
-    # who only looks for plugins needs neither numpy nor an emulator
+    # the search for plugins imports neither numpy nor an emulator
     from hvolab_kernel.identify.variants import variant_for_pools  # noqa: PLC0415
     from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     if image is None:
-        raise UsageError("a kernel's own engine needs a kernel", hint="name its image: --image FILE")
+        raise UsageError("--engine kernel requires an image", hint="name a kernel image: --image FILE")
     kernel = open_kernel(image)
-    variant_for_pools(kernel)  # raises for other releases
+    variant_for_pools(kernel)  # raises for unmodeled releases
     return KernelHvo(machine, kernel)
 
 
 @hookimpl
 def hvolab_engines() -> Mapping[str, EngineMaker]:
-    """Announce the kind of engine that `--engine kernel` takes."""
+    """Return the engine of `--engine kernel`."""
     return {"kernel": make_engine}
 
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
-    # only who builds a command line needs typer
     from hvolab_kernel.commands.disasm import disasm  # noqa: PLC0415
     from hvolab_kernel.commands.image import image  # noqa: PLC0415
     from hvolab_kernel.commands.kernel import kernel  # noqa: PLC0415

@@ -1,8 +1,8 @@
-"""What registers hold before each instruction of a function, as far as the code alone tells.
+"""Data flow within a function: the known values of registers before each instruction.
 
-Three things are followed through copies, from block to block: addresses (built of two instructions on arm64 and
-riscv), the pointers that the function was given, and numbers that are bits of a page-table entry, with what is
-combined with them. Where two ways into a block disagree, the register holds nothing that is known.
+Three kinds of values are followed through copies, from block to block: addresses (built by two instructions on arm64
+and riscv), pointers that are parameters of the function, and page-table entries, which are numbers with the bits of a
+protection and all that is combined with them. Where two paths into a block disagree, the value is unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from hvolab_kernel.code.instructions import Function, Instruction, Operand
 
-#: Calls of these leave every register as it was. Kernel: __fentry__ in arch/x86/kernel/ftrace_64.S, v6.12.
+#: Functions that preserve every register. Kernel: __fentry__ in arch/x86/kernel/ftrace_64.S, v6.12.
 _PRESERVING: Final = frozenset({"__fentry__", "_mcount", "mcount"})
 _COMBINING: Final = frozenset(
     {"or", "orr", "and", "bic", "add", "c.or", "c.and", "c.add", "eor", "xor", "c.xor", "orn"}
@@ -24,18 +24,18 @@ _MASK: Final = (1 << 64) - 1
 
 
 class ValueKind(enum.Enum):
-    """What kind of thing a register holds."""
+    """Kind of a register's value."""
 
     NUMBER = "a number or an address"
-    GIVEN = "a pointer that the function was given"
+    PARAMETER = "a pointer that is a parameter of the function"
     ENTRY = "an entry"
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a register holds: a number; a parameter, by its name; or an entry, by the protection that is in it."""
+    """Value of a register: a number, a parameter by its name, or an entry by the name of its protection."""
 
-    what: ValueKind
+    kind: ValueKind
     number: int = 0
     name: str = ""
 
@@ -45,14 +45,14 @@ Registers = Mapping[str, Value]
 
 def registers_before(
     function: Function,
-    given: Registers,
+    parameters: Registers,
     protections: Mapping[int, str],
     callees: Mapping[int, str],
 ) -> list[Registers]:
-    """What registers hold before each instruction.
+    """Return the known registers before each instruction.
 
-    given        what the function's arguments hold when it is called
-    protections  numbers that are the bits of an entry, and the protection's name
+    parameters   registers at the function's entry
+    protections  names of protections, by their bits in an entry
     callees      names of the functions that are called, by VA
     """
     instructions = function.instructions
@@ -60,15 +60,15 @@ def registers_before(
     before: list[dict[str, Value] | None] = [None] * len(instructions)
     if not instructions:
         return []
-    before[0] = dict(given)
+    before[0] = dict(parameters)
     waiting = [0]
     while waiting:
         index = waiting.pop()
         held = before[index]
         one = instructions[index]
         after = _after(one, dict(held or {}), function, protections, callees)
-        following = [] if one.mnemonic in function.dialect.ends else [index + 1]
-        if one.target in position and one.mnemonic not in function.dialect.calls:
+        following = [] if one.mnemonic in function.isa.ends else [index + 1]
+        if one.target in position and one.mnemonic not in function.isa.calls:
             following.append(position[one.target])
         for other in following:
             if other >= len(instructions):
@@ -87,7 +87,7 @@ def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
         first, second = one[register], other[register]
         if first == second:
             both[register] = first
-        elif first.what is second.what is ValueKind.ENTRY:
+        elif first.kind is second.kind is ValueKind.ENTRY:
             names = sorted({*first.name.split(" or "), *second.name.split(" or ")})
             both[register] = Value(ValueKind.ENTRY, 0, " or ".join(names))
     return both
@@ -100,34 +100,34 @@ def _after(
     protections: Mapping[int, str],
     callees: Mapping[int, str],
 ) -> dict[str, Value]:
-    """What registers hold behind an instruction."""
-    dialect = function.dialect
-    if one.mnemonic in dialect.calls:
+    """Return the known registers after an instruction."""
+    isa = function.isa
+    if one.mnemonic in isa.calls:
         if one.target is None or callees.get(one.target) not in _PRESERVING:
-            for register in (*dialect.arguments, *dialect.scratch):
+            for register in (*isa.arguments, *isa.scratch):
                 held.pop(register, None)
         return held
-    result = _result(one, held, dialect.moves)
-    slot = _slot(one, dialect.stack)
+    result = _result(one, held, isa.moves)
+    slot = _slot(one, isa.stack)
     if slot is not None and one.mnemonic in _LOADS and not one.operands[0].memory:
         result = held.get(slot)
-    elif slot is not None and one.mnemonic in dialect.stores:
+    elif slot is not None and one.mnemonic in isa.stores:
         stored = _stored(one, held)
         held.pop(slot, None)
         return held | {slot: stored} if stored is not None else held
     for register in one.written:
         held.pop(register, None)
-        if register in dialect.stack:
+        if register in isa.stack:
             held = {place: value for place, value in held.items() if not place.startswith(f"[{register}")}
     if result is not None and one.operands and one.operands[0].register and not one.operands[0].memory:
-        if result.what is ValueKind.NUMBER and result.number in protections:
+        if result.kind is ValueKind.NUMBER and result.number in protections:
             result = Value(ValueKind.ENTRY, result.number, protections[result.number])
         held[one.operands[0].register] = result
     return held
 
 
 def _slot(one: Instruction, stack: tuple[str, ...]) -> str | None:
-    """The stack slot of eight bytes that is one operand of two, by register and displacement."""
+    """Return the name of the eight-byte stack slot that is one operand of two; None where there is none."""
     place = next((operand for operand in one.operands if operand.memory), None)
     if (
         place is None
@@ -146,7 +146,7 @@ def _stored(one: Instruction, held: Registers) -> Value | None:
 
 
 def _result(one: Instruction, held: Registers, moves: frozenset[str]) -> Value | None:
-    """What an instruction puts into its first operand, if that is known."""
+    """Return the value that an instruction stores to its first operand; None where it is unknown."""
     operands = one.operands
     if len(operands) == 2 and one.mnemonic in moves:
         return _held(operands[1], held)
@@ -154,7 +154,7 @@ def _result(one: Instruction, held: Registers, moves: frozenset[str]) -> Value |
 
 
 def _built(one: Instruction, held: Registers) -> Value | None:
-    """A number or an address that is built of parts."""
+    """Return a number or an address that is built of parts."""
     operands, plain = one.operands, one.mnemonic.removeprefix("c.")
     if plain in {"adrp", "adr", "auipc"} and len(operands) == 2:
         return Value(ValueKind.NUMBER, operands[1].number & _MASK)
@@ -162,20 +162,20 @@ def _built(one: Instruction, held: Registers) -> Value | None:
         return Value(ValueKind.NUMBER, operands[1].number & _MASK)
     if plain == "movk" and len(operands) == 2:
         base = held.get(operands[0].register)
-        if base is not None and base.what is ValueKind.NUMBER:
+        if base is not None and base.kind is ValueKind.NUMBER:
             return Value(ValueKind.NUMBER, base.number & ~(0xFFFF << operands[1].size) | operands[1].number)
     elif plain in {"add", "addi"} and len(operands) == 3 and not operands[2].register:
         base = Value(ValueKind.NUMBER) if operands[1].register == "zero" else held.get(operands[1].register)
-        if base is not None and base.what is ValueKind.NUMBER:
+        if base is not None and base.kind is ValueKind.NUMBER:
             return Value(ValueKind.NUMBER, (base.number + operands[2].number) & _MASK)
         return base if operands[2].number == 0 else None
     return None
 
 
 def _combined(operands: tuple[Operand, ...], held: Registers) -> Value | None:
-    """An entry, where one of the operands is one."""
+    """Return the entry among the operands' values."""
     values = (_held(operand, held) for operand in operands)
-    return next((value for value in values if value is not None and value.what is ValueKind.ENTRY), None)
+    return next((value for value in values if value is not None and value.kind is ValueKind.ENTRY), None)
 
 
 def _held(operand: Operand, held: Registers) -> Value | None:

@@ -1,4 +1,4 @@
-"""What the disassembler's view of each architecture is, for finding out what an instruction refers to and stores."""
+"""Instruction sets as the disassembler presents them: calling convention, and mnemonics by their effect."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hvolab_vmlinux.errors import KernelImageError
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """How code of one ELF machine reads.
+class Isa:
+    """The instruction set of an ELF machine.
 
-    disassembler  (capstone architecture, capstone modes), by the names of capstone's constants
+    disassembler  names of capstone's constants for the architecture and its modes
     arguments     registers of a function's arguments, in order; callees may change these and `scratch`
     scratch       other registers that callees may change
-    stack         registers that point at the stack
+    stack         registers that point to the stack
     moves         mnemonics that copy their second operand, a register or a number
-    stores        mnemonics of plain stores of eight bytes, and where their value stands among the operands
+    stores        mnemonics of plain stores of eight bytes
     exchanges     mnemonics of compare-and-swap and exchange
     calls         mnemonics of calls
-    publishing    instructions that follow a store of an entry and nothing else, so that the walker sees it
-    ends          mnemonics behind which the next instruction is not reached; behind a WARN it is
+    publishing    instructions that directly follow stores of entries, and no other stores
+    ends          mnemonics after which the next instruction is not reached; after a WARN() it is
     """
 
     disassembler: tuple[str, tuple[str, ...]]
@@ -37,8 +37,8 @@ class Dialect:
     ends: frozenset[str]
 
 
-DIALECTS: Final = {
-    "EM_X86_64": Dialect(
+ISAS: Final = {
+    "EM_X86_64": Isa(
         ("CS_ARCH_X86", ("CS_MODE_64",)),
         ("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
         ("rax", "r10", "r11"),
@@ -50,7 +50,7 @@ DIALECTS: Final = {
         (),
         frozenset({"jmp", "ret", "int3"}),
     ),
-    "EM_AARCH64": Dialect(
+    "EM_AARCH64": Isa(
         ("CS_ARCH_ARM64", ("CS_MODE_ARM",)),
         tuple(f"x{number}" for number in range(8)),
         tuple(f"x{number}" for number in (*range(8, 19), 30)),
@@ -62,7 +62,7 @@ DIALECTS: Final = {
         ("dsb ishst", "isb"),  # Kernel: __set_pte() in arch/arm64/include/asm/pgtable.h, v6.12.
         frozenset({"b", "br", "ret"}),
     ),
-    "EM_RISCV": Dialect(
+    "EM_RISCV": Isa(
         ("CS_ARCH_RISCV", ("CS_MODE_RISCV64", "CS_MODE_RISCVC")),
         tuple(f"a{number}" for number in range(8)),
         (*(f"t{number}" for number in range(7)), "ra"),
@@ -81,18 +81,20 @@ _X86_NUMBERED: Final = re.compile(r"(r\d+)[dwb]$")
 _ARM64_ALIASES: Final = {"fp": "x29", "lr": "x30", "wzr": "xzr"}
 
 
-def dialect_of(machine: str) -> Dialect:
-    """The dialect of an ELF machine; KernelImageError where there is none."""
+def isa_of(machine: str) -> Isa:
+    """Return the instruction set of an ELF machine; raises KernelImageError for an unknown machine."""
     try:
-        return DIALECTS[machine]
+        return ISAS[machine]
     except KeyError as error:
         raise KernelImageError(
-            f"code of {machine} cannot be disassembled", rule=f"hvolab knows {', '.join(DIALECTS)}"
+            f"code of {machine} cannot be disassembled",
+            rule=f"hvolab knows {', '.join(ISAS)}",
+            hint="name a kernel of one of these machines",
         ) from error
 
 
-def whole(register: str) -> str:
-    """The full register that a name is a part of: ``rax`` for ``eax``, ``x3`` for ``w3``."""
+def full_register(register: str) -> str:
+    """Return the full register that contains the named one: ``rax`` for ``eax``, ``x3`` for ``w3``."""
     if register in _ARM64_ALIASES:
         return _ARM64_ALIASES[register]
     if register[:1] == "w" and register[1:].isdecimal():

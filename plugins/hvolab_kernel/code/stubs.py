@@ -1,8 +1,7 @@
-"""The kernel functions outside HVO that the machine answers for, when a kernel's own code runs on it.
+"""Stubs: kernel functions outside HVO that the machine performs when a kernel's own code runs on it.
 
-One table says which they are, what each is given, and what it does. A kernel has those of them that its symbols name:
-which kernel calls which is found in the image, never by version. Where the image has BTF, what it declares of a
-function is held against the table.
+One table has each function with its arguments and its action. A kernel has the stubs that its symbols name, whatever
+its version. Where the image has BTF, the prototype that it declares is checked against the table.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from hvolab.errors import HvolabError
-from hvolab_kernel.code.listing import callees
-from hvolab_kernel.identify.features import hvo_functions
+from hvolab_kernel.code.calls import callees
+from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.kernel import Kernel
 
@@ -23,67 +22,67 @@ _REGISTER: Final = 8
 
 
 class StubAction(enum.Enum):
-    """What a stand-in does. The value is what a reader is told."""
+    """Action of a stub, in words for readers."""
 
     ALLOCATE = "allocates a block: its struct page, or null"
     ALLOCATE_ADDRESS = "allocates a block: its VA, or 0"
     ALLOCATE_ZEROED = "allocates a zeroed frame: its VA, or 0"
-    FREE = "gives a block back"
-    FREE_ADDRESS = "gives a block back, by its VA"
-    FREE_TABLE = "gives the frame of a page table back"
-    FREE_BOOT = "gives a frame of boot's back"
-    SPLIT = "makes single frames of a block"
-    COUNT_MANAGED = "is noted: the machine does not count these"
+    FREE = "frees a block"
+    FREE_ADDRESS = "frees a block, by its VA"
+    FREE_TABLE = "frees the frame of a page table"
+    FREE_BOOT = "frees a frame of boot memory"
+    SPLIT = "splits a block into single frames"
+    COUNT_MANAGED = "is recorded only: the machine does not count these"
     GRACE_PERIOD = "waits for a grace period"
-    KEY_UP = "raises the static key"
-    KEY_DOWN = "lowers the static key"
+    KEY_UP = "increments the static key"
+    KEY_DOWN = "decrements the static key"
     FLUSH_RANGE = "flushes a range of VAs on every CPU"
     FLUSH_ALL = "flushes everything on every CPU"
     FLUSH_PAGE_BEGUN = "flushes a page on every CPU, which a barrier completes"
     FLUSH_ALL_BEGUN = "flushes everything on every CPU, which a barrier completes"
     FLUSHES_DONE = "completes the flushes before it"
-    KEY_STORED = "changes the static key, where it stores there"
+    KEY_STORED = "changes the static key, if it stores there"
     COUNT_MEMMAP = "adds to nr_memmap_pages"
     COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
-    COUNT_OTHER = "is noted: the machine does not count this"
+    COUNT_OTHER = "is recorded only: the machine does not count this"
     NOTHING = "does nothing"
-    REPORT = "is reported: all is not well"
-    STOP = "cannot be answered: the call is stopped"
+    REPORT = "is reported as a finding"
+    STOP = "stops the call: the machine cannot perform it"
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument: its name, its bytes, and whether it has a sign. What is above its bytes in a register is noise."""
+    """An argument: name, size in bytes, and whether it is signed. A register's higher bytes are undefined."""
 
     name: str
     size: int = 8
     signed: bool = False
 
     @property
-    def form(self) -> str:
-        """How the eight bytes of a register that holds it are to be taken, in the notation of `struct`."""
+    def layout(self) -> str:
+        """Layout of the eight bytes of a register that holds it, in the notation of `struct`."""
         letter = {4: "I", 8: "Q"}[self.size]
         return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
 
     def value(self, register: int) -> int:
-        """What a register means whose bytes were taken so."""
+        """Return the argument's value for the value read from a register."""
         return register
 
 
 @dataclass(frozen=True)
 class Stub:
-    """A function that the machine answers for: its name, what it does, and those of its arguments that count."""
+    """A function that the machine performs: its name, its action, and the arguments that the action needs."""
 
     function: str
-    answer: StubAction
+    action: StubAction
     arguments: tuple[Argument, ...] = ()
 
 
 @dataclass(frozen=True)
 class PlacedStub:
-    """A stand-in in one kernel: the VA of the function that it stands in for, and its prototype if BTF has it."""
+    """A stub in one kernel: the VA of the function, and its prototype; empty where BTF does not have it."""
 
-    stand_in: Stub
+    stub: Stub
     va: int
     prototype: str
 
@@ -94,7 +93,7 @@ _DELTA, _COUNT = Argument("delta", signed=True), Argument("count", signed=True)
 _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 
 #: Names differ between kernels: `_noprof` since memory allocation profiling (6.10), `_frozen` since 6.14.
-STAND_INS: Final = (
+STUBS: Final = (
     *(
         Stub(name, StubAction.ALLOCATE, (_GFP, _ORDER))
         for name in ("alloc_pages", "alloc_pages_noprof", "alloc_frozen_pages_noprof")
@@ -141,14 +140,14 @@ STAND_INS: Final = (
 )
 
 
-def stand_ins_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
-    """The stand-ins of a kernel, in the table's order.
+def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
+    """Return the stubs of a kernel, in the table's order.
 
-    Raises TypeInfoError where the kernel declares one of the functions otherwise than the table, SymbolError where a
-    name is that of several.
+    Raises TypeInfoError where the kernel declares a function with other arguments than the table, SymbolError where
+    several functions have the name.
     """
     placed = []
-    for one in STAND_INS:
+    for one in STUBS:
         va = kernel.symbols.find(one.function)
         if va is not None:
             placed.append(PlacedStub(one, va, _checked(kernel, one)))
@@ -156,9 +155,9 @@ def stand_ins_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
 
 
 def outside_calls(kernel: Kernel) -> tuple[str, ...]:
-    """The functions that HVO's code calls directly, and that are neither HVO's nor stood in for: these run as they are.
+    """Return the functions that HVO's code calls directly and that run unchanged: neither HVO's own nor stubs.
 
-    Functions that cannot be disassembled are left out.
+    Functions that cannot be disassembled are skipped.
     """
     own = set(hvo_functions(kernel))
     called: set[str] = set()
@@ -167,22 +166,22 @@ def outside_calls(kernel: Kernel) -> tuple[str, ...]:
             called |= callees(kernel, name)
         except HvolabError:
             continue
-    answered = {one.function for one in STAND_INS}
-    return tuple(sorted(name for name in called - own - answered if "+" not in name))
+    stubs = {one.function for one in STUBS}
+    return tuple(sorted(name for name in called - own - stubs if "+" not in name))
 
 
 def _checked(kernel: Kernel, one: Stub) -> str:
-    """The function's prototype in words, after checking that its arguments are those of the table."""
+    """Return the function's prototype as text, after checking its arguments against the table."""
     prototype = None if kernel.btf is None else kernel.types.prototype(one.function)
     if prototype is None:
         return ""
     declared = [(parameter.size, parameter.signed) for parameter in prototype.parameters]
     if declared[: len(one.arguments)] != _shapes(one.arguments):
         raise TypeInfoError(
-            f"the kernel declares {prototype}, which is not what hvolab stands in for",
+            f"the kernel declares {prototype}, which differs from hvolab's stub",
             where=f"{kernel.image.release}, {one.function}",
-            rule=f"bytes and signs of its arguments: {_shapes(one.arguments)}",
-            hint="this kernel's code cannot be run yet: add its form of the function to the table of stand-ins",
+            rule=f"sizes and signs of its arguments: {_shapes(one.arguments)}",
+            hint="this kernel's code cannot be run yet: add its prototype to the table of stubs",
         )
     return str(prototype)
 

@@ -1,4 +1,4 @@
-"""`hvolab disasm`: a function of a kernel image, symbolized, with the instructions marked that store entries."""
+"""`hvolab disasm`: listing of a kernel's function, with the stores of page-table entries marked."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ def disasm(
     image: Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")],
     function: Annotated[str, typer.Argument(help="Function of the kernel, or its VA (0x…).")],
     *,
-    cache: Annotated[bool, typer.Option(help="Keep what is read of the image for the next time.")] = True,
+    cache: Annotated[bool, typer.Option(help="Cache what is read of the image.")] = True,
     json: JsonOption = False,
 ) -> None:
-    """Disassemble a kernel's function beside the architecture plugin's own sequence for storing an entry.
+    """Disassemble a kernel's function, and show the architecture plugin's own sequence that stores an entry.
 
-    Exit code 0: it is shown; 2: the image cannot be read, or has no such function.
+    Exit code 0: the function is shown; 2: the image cannot be read, or has no such function.
     """
-    # what reads images waits until one is to be read
     from hvolab.cli.output import console, print_json  # noqa: PLC0415
     from hvolab_kernel.code.listing import list_function  # noqa: PLC0415
     from hvolab_kernel.commands.disasm_report import listing_data, listing_text  # noqa: PLC0415

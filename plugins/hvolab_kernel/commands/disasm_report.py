@@ -1,4 +1,4 @@
-"""How a listing is shown to people and to programs."""
+"""Report of `hvolab disasm`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEP = "write_entry"
 
 
 def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
-    """A listing for JSON."""
+    """Return a listing for JSON."""
     sequence = _sequence(listing)
     return {
         "kernel": kernel.image.release,
@@ -49,7 +49,7 @@ def _line_data(kernel: Kernel, line: Line) -> dict[str, Any]:
 
 
 def listing_text(kernel: Kernel, listing: Listing) -> Text:
-    """A listing for people: offset, instruction, what it refers to; stores of entries are marked."""
+    """Return a listing for people: offset, instruction and references; stores of entries are marked."""
     function = listing.function
     text = Text(no_wrap=True, overflow="ignore")
     text.append(function.name, "bold").append(
@@ -77,15 +77,15 @@ def listing_text(kernel: Kernel, listing: Listing) -> Text:
 def _stores_text(kernel: Kernel, listing: Listing) -> Text:
     text = Text()
     if not listing.stores:
-        text.append("no instruction was found to store a page-table entry\n", "dim")
+        text.append("no instruction stores a page-table entry\n", "dim")
     for line in listing.stores:
         offset = line.instruction.va - listing.function.va
-        text.append("▶ ", "bold red").append(f"+{offset:x} stores an entry (candidate): {line.stores_entry}")
+        text.append("▶ ", "bold red").append(f"+{offset:x} may store an entry: {line.stores_entry}")
         target = paravirtual_target(kernel, line)
-        text.append(f", which goes to {target} in the image as it is\n" if target else "\n")
+        text.append(f", which goes to {target} in the unpatched image\n" if target else "\n")
     sequence = _sequence(listing)
     if sequence is not None:
-        text.append(f"the plugin's own sequence for {sequence.step}: ").append(sequence.text, "bold")
+        text.append(f"the plugin's sequence for {sequence.step}: ").append(sequence.text, "bold")
         text.append(f" ({sequence.effect})\n" if sequence.effect else "\n")
     elif listing.architecture is not None:
         text.append(f"the plugin {listing.architecture.name} declares no sequence for {_STEP}\n", "dim")

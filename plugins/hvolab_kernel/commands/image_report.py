@@ -1,4 +1,4 @@
-"""How what is in a kernel image is shown to people and to programs."""
+"""Report of `hvolab image`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.cli.output import table
+from hvolab.serialize import as_data
 from hvolab_kernel.code.inline import inline_of
 from hvolab_kernel.code.listing import architecture_of
-from hvolab_kernel.code.stubs import outside_calls, stand_ins_of
+from hvolab_kernel.code.stubs import Stub, outside_calls, stubs_of
 from hvolab_kernel.identify.features import HvoFeatures
 from hvolab_vmlinux.kernel import Kernel
 
 
 def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
-    """A kernel image for JSON."""
+    """Return a kernel image for JSON."""
     image = kernel.image
     architecture = architecture_of(kernel)
     return {
@@ -43,64 +44,56 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "symbols": None if kernel.table is None else len(kernel.table),
         "types": None if kernel.btf is None else len(kernel.types),
         "lacks": list(kernel.lacks),
-        "hvo": {
-            "release": features.release,
-            "summary": features.summary,
-            "features": [{"name": one.name, "present": one.present, "found": one.found} for one in features.features],
-        },
+        "hvo": as_data(features),
         "timings": {one.step: round(one.seconds, 6) for one in kernel.timings},
     }
 
 
-def stand_ins_data(kernel: Kernel) -> dict[str, Any]:
-    """The stand-ins of a kernel for JSON, and what else HVO calls."""
+def stubs_data(kernel: Kernel) -> dict[str, Any]:
+    """Return the stubs of a kernel for JSON, and the other functions that HVO calls."""
     return {
-        "stand_ins": [
+        "stubs": [
             {
-                "function": one.stand_in.function,
-                "va": f"{one.va:#x}",
-                "answer": one.stand_in.answer.name.lower(),
-                "does": one.stand_in.answer.value,
-                "arguments": [argument.name for argument in one.stand_in.arguments],
+                "function": one.stub.function,
+                **_stub_data(one.stub, one.va),
+                "arguments": [argument.name for argument in one.stub.arguments],
                 "prototype": one.prototype,
             }
-            for one in stand_ins_of(kernel)
+            for one in stubs_of(kernel)
         ],
         "instructions": [
-            {
-                "instruction": one.stand_in.function,
-                "va": f"{one.va:#x}",
-                "place": kernel.describe(one.va),
-                "answer": one.stand_in.answer.name.lower(),
-                "does": one.stand_in.answer.value,
-            }
+            {"instruction": one.stub.function, "place": kernel.describe(one.va), **_stub_data(one.stub, one.va)}
             for one in inline_of(kernel)
         ],
-        "runs_as_it_is": list(outside_calls(kernel)),
+        "runs_unchanged": list(outside_calls(kernel)),
     }
 
 
-def stand_ins_view(kernel: Kernel) -> RenderableType:
-    """The stand-ins of a kernel for people, and what else HVO calls."""
-    answered = table("stand-in for", "which")
-    for one in stand_ins_of(kernel):
-        arguments = ", ".join(argument.name for argument in one.stand_in.arguments)
-        answered.add_row(f"{one.stand_in.function}({arguments})", one.stand_in.answer.value)
-    for stand_in, times in Counter(one.stand_in for one in inline_of(kernel)).items():
-        answered.add_row(f"{stand_in.function}, {times} times in HVO's code", stand_in.answer.value)
+def _stub_data(stub: Stub, va: int) -> dict[str, str]:
+    return {"va": f"{va:#x}", "action": stub.action.name.lower(), "does": stub.action.value}
+
+
+def stubs_view(kernel: Kernel) -> RenderableType:
+    """Return the stubs of a kernel for people, and the other functions that HVO calls."""
+    stubs = table("stub", "action")
+    for one in stubs_of(kernel):
+        arguments = ", ".join(argument.name for argument in one.stub.arguments)
+        stubs.add_row(f"{one.stub.function}({arguments})", one.stub.action.value)
+    for stub, times in Counter(one.stub for one in inline_of(kernel)).items():
+        stubs.add_row(f"{stub.function}, {times} times in HVO's code", stub.action.value)
     others = outside_calls(kernel)
-    rest = f"HVO also calls, and these run as they are: {', '.join(others)}" if others else "HVO calls nothing else"
-    return Group("", answered, "", rest)
+    rest = f"HVO also calls functions that run unchanged: {', '.join(others)}" if others else "HVO calls nothing else"
+    return Group("", stubs, "", rest)
 
 
 def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
-    """A kernel image for people."""
+    """Return a kernel image for people."""
     image = kernel.image
     architecture = architecture_of(kernel)
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("release", Text(image.release or "not told", "bold"))
+    grid.add_row("release", Text(image.release or "unknown", "bold"))
     grid.add_row("architecture", f"{architecture.name if architecture else 'no plugin'} ({image.machine})")
     grid.add_row("file", f"{' > '.join(image.layers)}, SHA-256 {image.digest}")
     grid.add_row("linked at", f"{image.base:#x}, {image.memory_size:#x} bytes")
@@ -110,13 +103,13 @@ def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
     grid.add_row("HVO", Text(features.summary, "green" if features.release else "yellow"))
     for lack in kernel.lacks:
         grid.add_row("lacks", Text(lack, "yellow"))
-    grid.add_row("read in", ", ".join(f"{one.step} {one.seconds:.3f} s" for one in kernel.timings))
+    grid.add_row("time", ", ".join(f"{one.step} {one.seconds:.3f} s" for one in kernel.timings))
     segments = table("segment", "content", "memory", "", right=("content", "memory"))
     for one in image.segments:
         segments.add_row(
             f"{one.va:#x}", f"{len(one.content):#x}", f"{one.memory_size:#x}", "per-CPU template" if one.per_cpu else ""
         )
-    found = table("feature of HVO", "", "told by")
+    found = table("feature of HVO", "", "evidence")
     for feature in features.features:
         found.add_row(feature.name, {True: "yes", False: "no", None: "?"}[feature.present], feature.found)
     return Group(grid, "", segments, *(("", found) if features.features else ()))

@@ -1,4 +1,4 @@
-"""`hvolab kernel`: a kernel's own HVO beside the engine."""
+"""`hvolab kernel`: comparison of a kernel's own HVO with the engine."""
 
 from __future__ import annotations
 
@@ -21,27 +21,25 @@ def kernel(
     ] = None,
     every: Annotated[
         bool,
-        typer.Option(
-            "--all", help="Make every allocation fail in turn, also where there are thousands; by default five of them."
-        ),
+        typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
     ] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run none.")] = False,
-    cache: Annotated[bool, typer.Option(help="Keep what is read of the image for the next time.")] = True,
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
+    cache: Annotated[bool, typer.Option(help="Cache what is read of the image.")] = True,
     json: JsonOption = False,
 ) -> None:
-    """Run a kernel's own compiled HVO in every scenario, beside the engine, and show every difference.
+    """Run a kernel's own compiled HVO in every scenario, compare it with the engine, and show every difference.
 
-    Both start from the same bytes, with the same allocator, and each allocation is made to fail in turn. Compared are
-    results, every outside call with its arguments, in order, every page-table entry, every byte of every struct page,
-    counters and lists. Left out are the lru words of vmemmap pages on their way, through which the kernel links them.
+    Both start from the same bytes, with the same allocator, and each allocation fails in turn. The comparison covers
+    results, all calls out of HVO with their arguments, in order, all page-table entries, all bytes of all struct pages,
+    counters and lists. It omits `page->lru` of vmemmap pages that are being allocated or freed: the kernel links them
+    through it.
 
-    The engine takes the variant that the kernel has, told by features of its image. A kernel of another release than
-    6.12 is first run beside the engine as v6.12, and each difference is laid to what that release has or lacks; no
-    allocation fails then, and frames are not compared by number.
+    The engine follows the variant of HVO that the features of the image identify. A kernel whose HVO is of another
+    release than 6.12 is first compared with the engine of v6.12, and each difference is attributed to a feature that
+    this release has or lacks; in that comparison no allocation fails, and frame numbers are not compared.
 
-    Exit code 0: no difference but those of its release; 1: another one; 2: wrong use or unreadable input.
+    Exit code 0: no difference, or only those of the release; 1: other differences; 2: wrong use or unreadable input.
     """
-    # what runs kernels waits until one is to be run
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.comparison.output import show_comparison, show_scenarios  # noqa: PLC0415
     from hvolab_kernel.comparison.selection import chosen_scenarios, target_of  # noqa: PLC0415

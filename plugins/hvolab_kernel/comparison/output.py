@@ -19,8 +19,7 @@ from hvolab_kernel.comparison.report import (
 )
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.comparison.selection import target_of_release
-from hvolab_kernel.identify.features import features_of
-from hvolab_kernel.identify.variants import USUAL
+from hvolab_kernel.identify.features import BASELINE, features_of
 from hvolab_vmlinux.kernel import Kernel
 
 
@@ -42,7 +41,7 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     features = features_of(kernel)
     comparer = Comparer(target_of_release(target, features.release), kernel)
     other = None
-    if features.release != USUAL:
+    if features.release != BASELINE:
         with Progress(console(error=True), len(chosen)) as progress:
             other = compare_release(target, kernel, chosen, lambda one: progress(ComparisonCase(one)))
     wanted = comparable(chosen, comparer.variant, batches=features.has("batches"))

@@ -26,8 +26,7 @@ from hvolab_kernel.comparison.calls import Call, in_words
 from hvolab_kernel.comparison.causes import CAUSES, Seen
 from hvolab_kernel.comparison.machine_pair import MachinePair, MachineUnderTest, Outcomes, Result
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.identify.features import HvoFeatures, features_of
-from hvolab_kernel.identify.variants import EXPECTED
+from hvolab_kernel.identify.features import BASELINE_FEATURES, HvoFeatures, features_of
 from hvolab_vmlinux.kernel import Kernel
 
 _MEMORY: Final = 512 << 20
@@ -103,7 +102,7 @@ def compare_release(
 def _explained(seen: Seen, features: HvoFeatures) -> ReleaseDifference:
     """The difference, laid to the first cause that fits and that this kernel has otherwise than v6.12."""
     for cause in CAUSES:
-        if features.has(cause.feature) is not EXPECTED.get(cause.feature, False) and cause.fits(seen):
+        if features.has(cause.feature) is not BASELINE_FEATURES.get(cause.feature, False) and cause.fits(seen):
             return ReleaseDifference(seen, cause.feature, cause.because)
     return ReleaseDifference(seen, "", "")
 

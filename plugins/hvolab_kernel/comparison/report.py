@@ -22,8 +22,7 @@ from hvolab_kernel.comparison.causes import Seen
 from hvolab_kernel.comparison.comparer import ComparisonCase, Disagreement, KernelComparison
 from hvolab_kernel.comparison.releases import ReleaseComparison
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.identify.features import HvoFeatures, features_of
-from hvolab_kernel.identify.variants import departures
+from hvolab_kernel.identify.features import HvoFeatures, departures, features_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements that are told in full.

@@ -66,14 +66,14 @@ class Handlers:
 
     def method(self, one: Stub) -> BoundHandler:
         """What carries out a stand-in for a function."""
-        act: Callable[..., int | None] = HANDLERS[one.answer].__get__(self)
+        act: Callable[..., int | None] = HANDLERS[one.action].__get__(self)
         count = min(len(one.arguments), len(self._registers))
         values = self._values(self._registers[:count], one.arguments)
         return lambda: act(one, *values())
 
     def inline(self, one: Stub, registers: Sequence[int | None]) -> BoundHandler:
         """What carries out a stand-in for an instruction, with its arguments in these registers; None: it is 0."""
-        act: Callable[..., int | None] = HANDLERS[one.answer].__get__(self)
+        act: Callable[..., int | None] = HANDLERS[one.action].__get__(self)
         held = [
             (register, kind) for register, kind in zip(registers, one.arguments, strict=True) if register is not None
         ]
@@ -87,7 +87,7 @@ class Handlers:
         return carried
 
     def _values(self, registers: Sequence[int], kinds: Sequence[Argument]) -> Callable[[], tuple[int, ...]]:
-        return self._reader(registers, "".join(kind.form for kind in kinds[: len(registers)]))
+        return self._reader(registers, "".join(kind.layout for kind in kinds[: len(registers)]))
 
     # allocating
 

@@ -8,7 +8,7 @@ from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch, Warned
-from hvolab_kernel.code.listing import returns_from
+from hvolab_kernel.code.calls import returns_from
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.identify.variants import variant_of

@@ -8,7 +8,7 @@ from typing import Final
 
 from hvolab.machine import Machine
 from hvolab_kernel.code.inline import inline_of
-from hvolab_kernel.code.stubs import PlacedStub, StubAction, stand_ins_of
+from hvolab_kernel.code.stubs import PlacedStub, StubAction, stubs_of
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.call_result import CallResultReader
 from hvolab_kernel.running.call_status import CallResult
@@ -83,13 +83,13 @@ class KernelCpu:
         self._state = _State()
         #: What the emulator calls back, which it does not hold.
         self._callbacks: list[object] = []
-        self.stand_ins = stand_ins_of(kernel)
-        for one in self.stand_ins:
+        self.stubs = stubs_of(kernel)
+        for one in self.stubs:
             self._hook(one)
         self.inline = inline_of(kernel)
         for instruction in self.inline:
             registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
-            answer = self._answers.inline(instruction.stand_in, registers)
+            answer = self._answers.inline(instruction.stub, registers)
             self._answer_at(instruction.va, answer, inside=True)
         #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
@@ -131,7 +131,7 @@ class KernelCpu:
     @property
     def inline_ceiling(self) -> int | None:
         """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
-        if not any(one.stand_in.answer is StubAction.FLUSHES_DONE for one in self.inline):
+        if not any(one.stub.action is StubAction.FLUSHES_DONE for one in self.inline):
             return None
         mode = self.machine.target.mode
         return self._vcpu.part.ceiling(mode) * mode.page_size
@@ -152,7 +152,7 @@ class KernelCpu:
     def _hook(self, one: PlacedStub) -> None:
         """Answer for a function at its entry, where an instruction that returns stands in for its code."""
         self.placed.replace(one.va, self._convention.back)
-        self._answer_at(one.va, self._answers.method(one.stand_in))
+        self._answer_at(one.va, self._answers.method(one.stub))
 
     def _answer_at(self, va: int, answer: BoundHandler, *, inside: bool = False) -> None:
         """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins.

@@ -64,7 +64,7 @@ def test_an_old_x86_kernel_has_its_per_cpu_data_at_zero(real_kernel: Kernel) -> 
 def test_features_name_the_release(real_kernel: Kernel, release: str | None) -> None:
     found = features_of(real_kernel)
     assert found.release == release
-    assert found.summary.startswith("it has no HVO" if release is None else f"it has HVO as {release} has it")
+    assert found.summary.startswith("it has no HVO" if release is None else f"it has HVO as in {release}")
 
 
 @of("arm64-6.12", "arm64-6.12-hvo", "arm64-7.x", "riscv64-6.12", "riscv64-7.x", "x86_64-6.12")
@@ -82,14 +82,14 @@ def test_x86_stores_entries_through_its_paravirtual_operations(real_kernel: Kern
         assert line.stores_entry == "a call through pv_ops.mmu.set_pte"
         assert paravirtual_target(real_kernel, line) == "native_set_pte"
     (line,) = list_function(real_kernel, "native_set_pte").stores
-    assert "where the parameter pte_t *ptep points" in line.stores_entry
+    assert "through the parameter pte_t *ptep" in line.stores_entry
 
 
 @of("riscv64-6.12", "riscv64-7.x")
 def test_riscv_stores_entries_where_it_was_told_to(real_kernel: Kernel) -> None:
     for name in ("vmemmap_remap_pte", "vmemmap_restore_pte"):
         assert {line.stores_entry for line in list_function(real_kernel, name).stores} == {
-            "eight bytes are stored where the parameter pte_t *pte points"
+            "stores eight bytes through the parameter pte_t *pte"
         }
     assert len(list_function(real_kernel, "vmemmap_pmd_entry").stores) >= 2
 
@@ -97,14 +97,14 @@ def test_riscv_stores_entries_where_it_was_told_to(real_kernel: Kernel) -> None:
 @of("arm64-6.12")
 def test_arm64_publishes_an_entry_that_it_stores(real_kernel: Kernel) -> None:
     stores = list_function(real_kernel, "vmemmap_pte_populate").stores
-    assert any("dsb ishst; isb follows" in line.stores_entry for line in stores)
+    assert any("followed by dsb ishst; isb" in line.stores_entry for line in stores)
 
 
 @of("arm64-6.12-hvo", "arm64-6.12-hvo-plain", "arm64-6.12-hvo-16K", "arm64-6.12-hvo-64K")
 def test_arm64_stores_entries_where_it_was_told_to(real_kernel: Kernel) -> None:
     for name in ("vmemmap_remap_pte", "vmemmap_restore_pte"):
         stores = list_function(real_kernel, name).stores
-        assert any("where the parameter pte_t *pte points" in line.stores_entry for line in stores)
+        assert any("through the parameter pte_t *pte" in line.stores_entry for line in stores)
 
 
 @of(*WITH_HVO)

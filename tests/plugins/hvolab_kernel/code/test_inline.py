@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
+from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.code.inline import INLINE, PageOperand, inline_of
 from hvolab_kernel.code.instructions import disassembled
-from hvolab_kernel.code.isa import DIALECTS
+from hvolab_kernel.code.isa import ISAS
 from hvolab_kernel.code.stubs import StubAction
-from hvolab_kernel.identify.features import hvo_functions
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.kernel_builds import IMAGES
@@ -32,7 +32,7 @@ CODE = struct.pack(f"<{len(TEXTS)}I", *TEXTS)
 
 
 def test_the_instructions_of_this_test_are_what_the_disassembler_says() -> None:
-    found = disassembled(CODE, 0, DIALECTS["EM_AARCH64"])
+    found = disassembled(CODE, 0, ISAS["EM_AARCH64"])
     assert [f"{one.mnemonic} {one.text}".strip() for one in found] == list(TEXTS.values())
 
 
@@ -40,7 +40,7 @@ def test_they_are_found_in_hvos_code_with_the_registers_that_they_take_and_nowhe
     made = MadeUp("EM_AARCH64", code={"vmemmap_remap_pte": CODE, "copy_page": CODE})
     start = addresses(made)["vmemmap_remap_pte"]
     found = inline_of(read_kernel(elf_image(made), "here"))
-    assert [((one.va - start) // 4, one.stand_in.answer, one.registers) for one in found] == [
+    assert [((one.va - start) // 4, one.stub.action, one.registers) for one in found] == [
         (0, StubAction.FLUSH_ALL_BEGUN, ()),
         (1, StubAction.FLUSH_PAGE_BEGUN, ("X3",)),
         (2, StubAction.FLUSH_PAGE_BEGUN, (None,)),
@@ -70,14 +70,14 @@ def test_other_machines_kernels_have_functions_for_all_that() -> None:
 
 @pytest.mark.parametrize("real_kernel", [one.name for one in IMAGES], indirect=True)
 def test_every_flush_in_the_code_of_a_built_kernel_is_one_that_is_known(real_kernel: Kernel) -> None:
-    dialect, symbols = DIALECTS["EM_AARCH64"], real_kernel.symbols
+    isa, symbols = ISAS["EM_AARCH64"], real_kernel.symbols
     flushes: dict[int, str] = {}
     for name in hvo_functions(real_kernel):
         va = symbols.address(name)
         code = real_kernel.image.read(va, (symbols.end(va) or va) - va)
-        flushes |= {one.va: one.text for one in disassembled(code, va, dialect) if one.mnemonic == "tlbi"}
-    found = {one.va: one.stand_in for one in inline_of(real_kernel)}
+        flushes |= {one.va: one.text for one in disassembled(code, va, isa) if one.mnemonic == "tlbi"}
+    found = {one.va: one.stub for one in inline_of(real_kernel)}
     assert {text.partition(",")[0] for text in flushes.values()} == {"vmalle1is", "vaale1is"}
     for va, text in flushes.items():
         assert found[va].function == f"tlbi {text.partition(',')[0]}"
-    assert StubAction.STOP not in {one.answer for one in found.values()}
+    assert StubAction.STOP not in {one.action for one in found.values()}

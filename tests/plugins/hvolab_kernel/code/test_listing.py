@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_kernel.code.listing import Listing, callees, list_function, paravirtual_target
-from hvolab_vmlinux.errors import KernelImageError, SymbolError
+from hvolab_kernel.code.listing import Listing, list_function, paravirtual_target
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import (
@@ -14,7 +13,7 @@ from tests.plugins.hvolab_kernel.code.made_up_code import (
     storing_kernel,
     x86_kernel_like_6_12,
 )
-from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image, flat_image
+from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, elf_image, flat_image
 
 
 def read(made: MadeUp) -> Kernel:
@@ -31,18 +30,18 @@ def test_a_store_where_a_parameter_points_is_marked_through_copies_of_it(machine
     assert found.prototype.startswith("void vmemmap_remap_pte(pte_t * pte, long unsigned int addr")
     (line,) = found.stores
     assert line is found.lines[1]
-    assert line.stores_entry == "eight bytes are stored where the parameter pte_t *pte points"
+    assert line.stores_entry == "stores eight bytes through the parameter pte_t *pte"
 
 
 @pytest.mark.parametrize(
     ("machine", "code", "how"),
     [
         # addi a4, zero, 0xe7; c.or s1, a4; sd s1, 0(s3)
-        ("EM_RISCV", "1307700ed98c23b099008280", "that have the bits of PAGE_KERNEL"),
+        ("EM_RISCV", "1307700ed98c23b099008280", "with the bits of PAGE_KERNEL"),
         # str x1, [x2]; dsb ishst; isb
-        ("EM_AARCH64", "410000f99f3a03d5df3f03d5c0035fd6", "and dsb ishst; isb follows"),
+        ("EM_AARCH64", "410000f99f3a03d5df3f03d5c0035fd6", "followed by dsb ishst; isb"),
         # movabs rax, 0x8000000000000163; or rax, rcx; mov [rbx], rax
-        ("EM_X86_64", "48b863010000000000804809c8488903c3", "that have the bits of PAGE_KERNEL"),
+        ("EM_X86_64", "48b863010000000000804809c8488903c3", "with the bits of PAGE_KERNEL"),
     ],
 )
 def test_a_store_of_what_looks_like_an_entry_is_marked(machine: str, code: str, how: str) -> None:
@@ -67,7 +66,6 @@ def test_calls_and_jumps_have_names() -> None:
     made = x86_kernel_like_6_12()
     lines = listed(made, "hugetlb_vmemmap_optimize_folio").lines
     assert [one.words for line in lines[:2] for one in line.references] == ["copy_page", "synchronize_rcu"]
-    assert callees(read(made), "hugetlb_vmemmap_optimize_folio") == {"copy_page", "synchronize_rcu"}
 
 
 @pytest.mark.parametrize(
@@ -83,23 +81,3 @@ def test_data_and_far_calls_have_names(machine: str, code: str, words: list[str]
     lines = listed(MadeUp(machine, code={"filler_000": bytes.fromhex(code)}), "filler_000").lines
     found = [one.words for line in lines for one in line.references]
     assert [word for word in found if "filler" in word or word.startswith("+")][: len(words)] == words
-
-
-def test_a_function_is_found_by_a_va_inside_it() -> None:
-    made = storing_kernel("EM_X86_64")
-    va = addresses(made)["vmemmap_remap_pte"]
-    assert listed(made, f"{va + 3:#x}").function.va == va
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("nothing", "no symbol 'nothing'"),
-        ("0xzebra", "is no VA"),
-        ("0x1000", "VA 0x1000 is not in the image"),
-        ("__stop_BTF", "has no bytes in the image"),
-    ],
-)
-def test_what_is_no_function_is_refused(name: str, what: str) -> None:
-    with pytest.raises((SymbolError, KernelImageError), match=what):
-        listed(MadeUp(), name)

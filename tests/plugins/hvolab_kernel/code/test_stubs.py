@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from hvolab_kernel.code.stubs import STAND_INS, Argument, StubAction, outside_calls, stand_ins_of
+from hvolab_kernel.code.stubs import STUBS, Argument, StubAction, outside_calls, stubs_of
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
@@ -32,7 +32,7 @@ HARMLESS = frozenset(
 
 
 def test_no_function_is_stood_in_for_twice() -> None:
-    assert set(Counter(one.function for one in STAND_INS).values()) == {1}
+    assert set(Counter(one.function for one in STUBS).values()) == {1}
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_no_function_is_stood_in_for_twice() -> None:
     ],
 )
 def test_what_is_above_an_argument_in_its_register_is_noise(argument: Argument, register: int, value: int) -> None:
-    assert struct.unpack(f"<{argument.form}", register.to_bytes(8, "little")) == (value,)
+    assert struct.unpack(f"<{argument.layout}", register.to_bytes(8, "little")) == (value,)
 
 
 def test_a_kernel_has_the_stand_ins_that_its_symbols_name() -> None:
     kernel = read_kernel(elf_image(x86_kernel_like_6_12()), "here")
-    assert [(one.stand_in.function, one.stand_in.answer) for one in stand_ins_of(kernel)] == [
+    assert [(one.stub.function, one.stub.action) for one in stubs_of(kernel)] == [
         ("synchronize_rcu", StubAction.GRACE_PERIOD),
         ("memmap_pages_add", StubAction.COUNT_MEMMAP),
     ]
@@ -63,12 +63,12 @@ def test_a_function_that_the_kernel_declares_otherwise_is_refused() -> None:
     built.function("memmap_pages_add", 0, [("delta", built.integer("int", 4, signed=True))])
     kernel = read_kernel(elf_image(MadeUp(btf=built.content())), "here")
     with pytest.raises(TypeInfoError, match=r"the kernel declares void memmap_pages_add\(int delta\)"):
-        stand_ins_of(kernel)
+        stubs_of(kernel)
 
 
 @pytest.mark.parametrize("real_kernel", [one.name for one in IMAGES if one.architecture != "arm64"], indirect=True)
 def test_debians_kernels_call_nothing_that_is_not_known(real_kernel: Kernel) -> None:
-    placed = {one.stand_in.function: one for one in stand_ins_of(real_kernel)}
+    placed = {one.stub.function: one for one in stubs_of(real_kernel)}
     assert placed["__free_pages"].prototype == "void __free_pages(struct page * page, unsigned int order)"
     assert {"split_page", "flush_tlb_kernel_range"} <= placed.keys()
     assert set(outside_calls(real_kernel)) <= HARMLESS

@@ -90,6 +90,6 @@ def test_the_command_takes_an_image_and_tells_of_its_variant(real_kernel: Kernel
 
 def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:
     done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--engine", "kernel")
-    assert (done.exit_code, "name its image: --image FILE" in done.stderr) == (2, True)
+    assert (done.exit_code, "name a kernel image: --image FILE" in done.stderr) == (2, True)
     done = hvolab("replay", str(OPTIMIZED_2M), str(OPTIMIZED_1G), "--image", "vmlinuz")
     assert (done.exit_code, "add --engine kernel" in done.stderr) == (2, True)

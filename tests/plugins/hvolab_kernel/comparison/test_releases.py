@@ -107,7 +107,7 @@ def test_a_report_for_people_ends_with_what_is_not_of_the_release(
     monkeypatch.setenv("COLUMNS", "200")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
     assert done.exit_code == 0
-    assert "it has HVO as 6.1 has it; beside the engine as v6.12" in done.stdout
+    assert "it has HVO as in 6.1; beside the engine as v6.12" in done.stdout
     assert "waits for RCU: no grace period is waited for" in done.stdout
     assert ", 0 of them not of its release, in " in done.stdout
     assert "beside the engine as 6.1" in done.stdout

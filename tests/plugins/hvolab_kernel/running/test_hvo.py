@@ -17,8 +17,8 @@ from hvolab.machine.struct_pages import lists
 from hvolab.plugin import registry
 from hvolab.trace import Event, KeyChanged, RangeFlushed, Warned
 from hvolab_kernel import make_engine
+from hvolab_kernel.code.calls import callees
 from hvolab_kernel.code.inline import inline_of
-from hvolab_kernel.code.listing import callees
 from hvolab_kernel.code.stubs import StubAction
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.identify.variants import variant_of
@@ -257,7 +257,7 @@ def test_the_emulator_goes_when_nobody_has_the_cpu_any_more(real_kernel: Kernel)
 def test_the_kind_of_engine_asks_for_an_image() -> None:
     assert registry().engines()["kernel"] is make_engine
     machine = build_machine(registry().architecture("x86_64").select(), MachineSpec(memory=256 << 20))
-    with pytest.raises(UsageError, match="needs a kernel"):
+    with pytest.raises(UsageError, match="requires an image"):
         make_engine(machine, None)
     with pytest.raises(HvolabError, match="no kind of engine is called 'none'"):
         registry().engine("none")
@@ -320,7 +320,7 @@ def test_the_cpu_that_runs_the_code_flushes_by_the_instructions_themselves(
     before = machine.tables.frame_of(folio)
     hvo = KernelHvo(machine, real_kernel)
     for one in hvo.kernel_cpu.inline:
-        if not carried_out and one.stand_in.function.startswith("tlbi"):
+        if not carried_out and one.stub.function.startswith("tlbi"):
             hvo.kernel_cpu.placed.replace(one.va, NOP)
     hvo.optimize_folio(h, folio)
     after = machine.tables.frame_of(folio)
@@ -346,7 +346,7 @@ def test_the_kernels_static_key_counts_from_where_the_machines_is(real_kernel: K
 
 @ARM64
 def test_flushes_that_no_barrier_completes_are_a_finding(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    without = tuple(one for one in inline_of(real_kernel) if one.stand_in.answer is not StubAction.FLUSHES_DONE)
+    without = tuple(one for one in inline_of(real_kernel) if one.stub.action is not StubAction.FLUSHES_DONE)
     monkeypatch.setattr("hvolab_kernel.running.kernel_cpu.inline_of", lambda _: without)
     machine = machine_for(real_kernel)
     hvo = KernelHvo(machine, real_kernel)
