@@ -1,25 +1,29 @@
-"""The table of the invariants, from their rules."""
+"""The page of the invariants, from their registry: a table, and a section for each."""
 
 from __future__ import annotations
 
-from hvolab.invariants import Rule
+from hvolab.hvo.variants import VARIANTS
+from hvolab.invariants import INVARIANTS, Invariant
 
 from .markdown import plain, table
 
 
-def name_of(rule: Rule) -> str:
-    """The rule's name as reports print it."""
-    return rule.name.lower().replace("_", " ")
-
-
 def rules() -> str:
-    """The twelve rules: number, name and sentence."""
-    return table(
-        ("number", "name", "rule"),
-        [(f"[{rule.value}](#{rule.value}-{slug(rule)})", name_of(rule), plain(rule.text)) for rule in Rule],
+    """Every invariant: number, name, sentence, and the variants of HVO that it applies to."""
+    return table(("number", "name", "rule", "variants of HVO"), [_row(invariant) for invariant in INVARIANTS])
+
+
+def _row(invariant: Invariant) -> tuple[str, str, str, str]:
+    number = invariant.number
+    link = f"[{number}](#{number}-{invariant.name.replace('_', '-')})"
+    names = [variant.name for variant in VARIANTS if invariant.applies_to(variant)]
+    variants = "all" if len(names) == len(VARIANTS) else ", ".join(names)
+    return link, invariant.title, plain(invariant.sentence), variants
+
+
+def sections() -> str:
+    """A section for each invariant: state or history, sentence and details."""
+    return "\n".join(
+        f"## {each.number} {each.title.capitalize()}\n\n{each.kind.capitalize()}. {each.sentence}\n\n{each.details}\n"
+        for each in INVARIANTS
     )
-
-
-def slug(rule: Rule) -> str:
-    """The rule's name in the address of its section."""
-    return rule.name.lower().replace("_", "-")

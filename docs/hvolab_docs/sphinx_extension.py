@@ -25,6 +25,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "checks": conformance.checks,
     "commands": commands.commands,
     "exit-codes": commands.exit_codes,
+    "invariants": invariants.sections,
     "kit": conformance.kit,
     "rules": invariants.rules,
     "scopes": conformance.scopes,

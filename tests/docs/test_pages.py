@@ -14,7 +14,7 @@ import hvolab_vmcore.scan.findings
 from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
-from hvolab.invariants import Rule
+from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
 from tests.docs.desk import DOCS, pages
 
@@ -51,10 +51,17 @@ def test_every_public_name_is_described(page: Path) -> None:
             assert re.search(rf"^\.\. (autodata|py:data):: hvolab\.{page.stem}\.{name}$", text, re.MULTILINE)
 
 
-def test_every_rule_is_explained_in_order() -> None:
-    headings = HEADING.findall((DOCS / "invariants.md").read_text("utf-8"))
-    assert headings == [f"{rule.value} {invariants.name_of(rule).capitalize()}" for rule in Rule]
-    assert all(f"#{rule.value}-{invariants.slug(rule)}" in invariants.rules() for rule in Rule)
+def test_every_invariant_has_a_row_and_a_section() -> None:
+    headings = HEADING.findall(invariants.sections())
+    assert headings == [f"{invariant.number} {invariant.title.capitalize()}" for invariant in INVARIANTS]
+    for invariant in INVARIANTS:
+        anchor = f"{invariant.number}-{invariant.name.replace('_', '-')}"
+        assert f"[{invariant.number}](#{anchor}) | {invariant.title} |" in invariants.rules()
+        assert markdown.plain(invariant.sentence) in invariants.rules()
+        assert invariant.details in invariants.sections()
+    assert (
+        "| static key | The static key is the number of optimized folios. | 6.1, 6.12, 6.12.117 |" in invariants.rules()
+    )
 
 
 def test_every_finding_in_a_core_is_explained() -> None:

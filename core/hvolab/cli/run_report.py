@@ -169,7 +169,7 @@ def _finding_row(counted: CountedFinding) -> tuple[Text, Text]:
     word = "declared" if finding.declared else "finding"
     times = f" ({counted.count} times)" if counted.count > 1 else ""
     where = f"; {'first at ' if counted.count > 1 else ''}{finding.where}" if finding.where else ""
-    name = f"invariant {finding.rule.value}, {finding.rule.name.lower().replace('_', ' ')}: "
+    name = f"invariant {finding.number}, {finding.invariant.title}: "
     return Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}")
 
 

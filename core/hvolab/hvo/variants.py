@@ -121,3 +121,5 @@ V6_1: Final = HvoVariant(
     table_gfp=GFP_PGTABLE_KERNEL_6_1,
     restore_gfp=GFP_VMEMMAP_RESTORE_6_1,
 )
+#: Every variant, by release.
+VARIANTS: Final = (V6_1, V6_12, V6_12_117, V7_2)

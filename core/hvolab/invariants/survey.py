@@ -1,8 +1,8 @@
-"""A survey of the vmemmap: every page's entry and frame as arrays, read off the page tables once."""
+"""Survey of a machine's vmemmap: the entry and the frame of every page as arrays, read from the page tables once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryKind
+from hvolab.arithmetic import round_up
+from hvolab.arrays import equal_runs
 from hvolab.hugetlb import Pool
+from hvolab.hvo import VmemmapSizes
 from hvolab.machine import Machine
 
 Pfns = npt.NDArray[np.int64]
+
+#: Vmemmap pages checked at once: bounds the memory that a check of a large machine needs.
+_CHUNK = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -24,28 +30,26 @@ class Folios:
     pfns: Pfns
 
 
-def folios_of(pools: Iterable[Pool]) -> tuple[Folios, ...]:
-    """The folios of some pools."""
-    return tuple(
-        Folios(pool.h.order, np.array(sorted(map(pool.machine.struct_pages.pfn, pool.live)), dtype=np.int64))
-        for pool in pools
-    )
-
-
 @dataclass(frozen=True)
 class Survey:
-    """Every page of a machine's vmemmap.
+    """Every page of a machine's vmemmap, and the folios whose struct pages are in it.
 
-    machine   whose it is
-    starts    first page of each range of vmemmap, in pages from the base
-    offsets   position in the arrays of each range's first page
-    frames    PFN behind each page, -1 where none is
-    raws      the entry of each page that is mapped at the last level, 0 elsewhere
-    tables    PFNs of the tables of the last level
-    split_vas VA that each of these tables starts at
+    machine       the machine
+    pools         its pools
+    folios        the folios of the pools, and others
+    other_frames  allocated frames that belong to neither vmemmap, page tables nor folios
+    starts        first page of each range of vmemmap, in pages from the base
+    offsets       position in the arrays of each range's first page
+    frames        PFN behind each page, -1 where it is not mapped
+    raws          entry of each page that is mapped at the last level, 0 elsewhere
+    tables        PFNs of the tables of the last level
+    split_vas     VA at which each of these tables starts
     """
 
     machine: Machine
+    pools: tuple[Pool, ...]
+    folios: tuple[Folios, ...]
+    other_frames: int
     starts: Pfns
     offsets: Pfns
     frames: Pfns
@@ -57,10 +61,27 @@ class Survey:
     def backing(self) -> Pfns:
         """The frames behind the vmemmap, each once, ascending."""
         ordered = np.sort(self.frames[self.frames >= 0])
-        return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if ordered.size else ordered
+        return ordered[equal_runs(ordered)[0]]
+
+    def sizes(self, folios: Folios) -> VmemmapSizes:
+        """Return the sizes of the vmemmap of these folios."""
+        return VmemmapSizes(folios.order, self.machine.target.mode.page_size, self.machine.struct_pages.layout.size)
+
+    def chunks(self, folios: Folios) -> Iterator[Pfns]:
+        """Yield the PFNs of the folios, as many at once as a bounded number of vmemmap pages describes."""
+        step = max(1, _CHUNK // self.sizes(folios).pages)
+        for first in range(0, folios.pfns.size, step):
+            yield folios.pfns[first : first + step]
+
+    def optimized(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
+        """Return for each folio whether its head struct page, as the tables map it, has the optimized flag."""
+        pages = self.machine.struct_pages
+        bit = np.uint64(1 << pages.layout.hpg_vmemmap_optimized)
+        flags: npt.NDArray[np.bool_] = pages.words(pfns, pages.layout.private) & bit != 0
+        return flags
 
     def positions(self, pfns: Pfns) -> Pfns:
-        """Positions in the arrays of the vmemmap page that each PFN's struct page begins in."""
+        """Return the positions in the arrays of the vmemmap page in which each PFN's struct page begins."""
         pages = self.machine.struct_pages
         shift = self.machine.target.mode.page_shift
         page = ((pfns - pages.first_pfn) * pages.layout.size) >> shift
@@ -68,36 +89,37 @@ class Survey:
         return page - self.starts[ranges] + self.offsets[ranges]
 
     def va(self, position: int) -> int:
-        """VA of the vmemmap page at ``position``."""
+        """Return the VA of the vmemmap page at a position."""
         index = int(np.searchsorted(self.offsets, position, side="right")) - 1
         page = position - int(self.offsets[index]) + int(self.starts[index])
         return self.machine.struct_pages.base + (page << self.machine.target.mode.page_shift)
 
     def where(self, position: int) -> str:
-        """VA, entry raw and decoded, and PFN of the page at ``position``, for a finding."""
+        """Return VA, entry raw and decoded, and PFN of the page at a position, for a finding."""
         target = self.machine.target
         raw, va = int(self.raws[position]), self.va(position)
         entry = target.describe(target.mode.last.name, raw) if raw else self.machine.tables.describe(va)
         return f"VA {va:#x}, entry {entry}, PFN {int(self.frames[position]):#x}"
 
 
-def survey(machine: Machine) -> Survey:
-    """Read the whole vmemmap of ``machine``."""
-    pages, mode = machine.struct_pages, machine.target.mode
+def survey(
+    machine: Machine, pools: Iterable[Pool] = (), folios: Sequence[Folios] = (), *, other_frames: int = 0
+) -> Survey:
+    """Read the whole vmemmap of a machine; the arguments are the fields of :class:`Survey`."""
+    pools, pages, mode = tuple(pools), machine.struct_pages, machine.target.mode
+    pooled = (Folios(pool.h.order, np.array(sorted(map(pages.pfn, pool.live)), dtype=np.int64)) for pool in pools)
     shift, last, leaf = mode.page_shift, mode.last, mode.level(mode.vmemmap_level).size
     starts, offsets, tables, vas = [], [], [], []
-    frames: list[Pfns] = []
-    raws: list[npt.NDArray[np.uint64]] = []
+    frames: list[Pfns] = [np.empty(0, dtype=np.int64)]
+    raws: list[npt.NDArray[np.uint64]] = [np.empty(0, dtype=np.uint64)]
     total = 0
     for first, stop in machine.vmemmap:
         # whole leaves, as boot maps them: the last may reach beyond the struct pages of RAM, and counts all the same
-        start = (pages.va(first) // leaf * leaf - pages.base) >> shift
-        end = (-(-pages.va(stop) // leaf) * leaf - pages.base) >> shift
-        starts.append(start)
+        start, end = pages.va(first) // leaf * leaf, round_up(pages.va(stop), leaf)
+        starts.append((start - pages.base) >> shift)
         offsets.append(total)
-        total += end - start
-        base = pages.base + (start << shift)
-        for run in machine.tables.runs(base, pages.base + (end << shift)):
+        total += (end - start) >> shift
+        for run in machine.tables.runs(start, end):
             if run.level is last:
                 valid = mode.format.is_valid(last.name, run.raws)
                 frames.append(np.where(valid, machine.target.page_frames(run.raws), -1))
@@ -106,8 +128,7 @@ def survey(machine: Machine) -> Survey:
                 vas.append(run.va)
                 continue
             inside = (run.va & (run.level.size - 1)) >> shift
-            rest = (pages.base + (end << shift) - run.va) >> shift
-            count = min(rest, (run.level.size >> shift) - inside)
+            count = min((end - run.va) >> shift, (run.level.size >> shift) - inside)
             if run.kind is EntryKind.LEAF:
                 form = mode.format.form(run.level.name, EntryKind.LEAF)
                 pfn = (form.get_address(int(run.raws[0])) >> shift) + inside
@@ -117,10 +138,13 @@ def survey(machine: Machine) -> Survey:
             raws.append(np.zeros(count, dtype=np.uint64))
     return Survey(
         machine,
+        pools,
+        (*pooled, *folios),
+        other_frames,
         np.array(starts, dtype=np.int64),
         np.array(offsets, dtype=np.int64),
-        np.concatenate(frames) if frames else np.empty(0, dtype=np.int64),
-        np.concatenate(raws) if raws else np.empty(0, dtype=np.uint64),
+        np.concatenate(frames),
+        np.concatenate(raws),
         np.array(tables, dtype=np.int64),
         np.array(vas, dtype=np.uint64),
     )

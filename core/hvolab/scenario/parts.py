@@ -10,6 +10,7 @@ from hvolab.arch import HugePageSize
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants import Finding
 from hvolab.scenario.views import VmemmapView, folded
+from hvolab.serialize import as_data
 from hvolab.units import format_short
 
 
@@ -138,7 +139,7 @@ class CountedFinding:
 
     def as_dict(self) -> dict[str, object]:
         """The findings for JSON."""
-        return {**self.finding.as_dict(), "count": self.count}
+        return {**as_data(self.finding), "count": self.count}
 
 
 def counted(findings: Iterable[Finding]) -> tuple[CountedFinding, ...]:

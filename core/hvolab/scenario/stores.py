@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hvolab.arch import PageFault
-from hvolab.invariants import Finding, Rule
+from hvolab.invariants import Finding
+from hvolab.invariants.rules import stores
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages.layout import WORD
 from hvolab.trace import Stored
@@ -90,7 +91,7 @@ class TailStores:
         stale = [landing for landing in self.landed if landing.stale]
         return [
             Finding(
-                Rule.STORES,
+                stores.INVARIANT,
                 f"{len(found)} of {self.tried} stores to tails of an optimized folio reached {what}",
                 f"VA {found[0].va:#x}, PFN {found[0].pfn:#x}",
                 foretold,

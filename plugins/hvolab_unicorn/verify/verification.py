@@ -9,7 +9,8 @@ from typing import Any
 from hvolab.arch import Target
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
-from hvolab.invariants import Finding, Rule, check
+from hvolab.invariants import Finding, check
+from hvolab.invariants.rules import stores
 from hvolab.machine import MachineSpec, build_machine, use_cpus
 from hvolab.scenario import memory_needed
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
@@ -51,7 +52,7 @@ class Verification:
             "mismatching": [mismatch.as_dict() for mismatch in self.mismatches],
             "findings": [
                 {
-                    "rule": finding.rule.name.lower(),
+                    "rule": finding.rule,
                     "what": finding.what,
                     "where": finding.where,
                     "declared": finding.declared,
@@ -127,5 +128,5 @@ def _findings(probes: Probes) -> list[Finding]:
         what = (
             f"{len(probes.landed)} stores to tails of optimized folios changed the frame that they share with the head"
         )
-        found.append(Finding(Rule.STORES, what, f"VA {probes.landed[0]:#x}", declared=True))
+        found.append(Finding(stores.INVARIANT, what, f"VA {probes.landed[0]:#x}", declared=True))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hvolab.hvo import Hvo
-from hvolab.invariants import Finding, Monitor, Rule
+from hvolab.invariants import Finding, Monitor
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail, Probability
 from hvolab.plugin import registry
@@ -34,7 +34,7 @@ def test_plain_stores_to_live_entries_are_findings_that_the_description_declares
     machine = lab("6.12")
     findings = watched(machine, lambda: machine.pools[1].set_max_huge_pages(2))
     assert findings
-    assert {finding.rule for finding in findings} == {Rule.LIVE_ENTRIES}
+    assert {finding.rule for finding in findings} == {"live_entries"}
     assert all(finding.declared for finding in findings)
     assert "made invalid and flushed first" in findings[0].what
 

@@ -92,8 +92,8 @@ def test_a_store_that_lands_against_the_description_is_no_declared_finding() -> 
     traits = replace(X86_64.traits, flush_all_effective=False)
     result = run(replace(X86_64, traits=traits).select())
     assert not result.as_declared
-    undeclared = {counted.finding.rule.name for counted in result.findings if not counted.finding.declared}
-    assert "STORES" in undeclared
+    undeclared = {counted.finding.rule for counted in result.findings if not counted.finding.declared}
+    assert "stores" in undeclared
 
 
 def test_a_store_that_lands_as_declared_is_put_back() -> None:
@@ -104,7 +104,7 @@ def test_a_store_that_lands_as_declared_is_put_back() -> None:
     traits = replace(X86_64.traits, live_entries=LiveEntryRule.BREAK_BEFORE_MAKE)
     result = run(replace(X86_64, pgprots=writable, traits=traits).select())
     assert result.as_declared
-    assert {counted.finding.rule.name for counted in result.findings} == {"STORES", "LIVE_ENTRIES"}
+    assert {counted.finding.rule for counted in result.findings} == {"stores", "live_entries"}
     assert result.stores[0].at_head
     assert all(not stage.findings for stage in result.stages)
 

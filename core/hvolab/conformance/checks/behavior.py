@@ -16,7 +16,8 @@ from hvolab.conformance.capabilities import (
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.checks.machines import World
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.invariants import Monitor, Rule
+from hvolab.invariants import Monitor
+from hvolab.invariants.rules import live_entries
 
 checks = Checks()
 _ALL_ONES = (1 << 64) - 1
@@ -99,7 +100,7 @@ def live_entries_are_replaced_as_the_rule_allows(subject: Subject) -> None:
     with monitor.watch():
         world.pool(size).set_max_huge_pages(2)
         world.pool(size).set_max_huge_pages(0)
-    wrong = [finding for finding in monitor.findings if finding.rule is Rule.LIVE_ENTRIES]
+    wrong = [finding for finding in monitor.findings if finding.invariant is live_entries.INVARIANT]
     require(
         not wrong,
         f"{len(wrong)} replacements of live entries, the first: {wrong[0] if wrong else ''}",

@@ -1,0 +1,111 @@
+"""An invariant as an object, and the finding that it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from hvolab.hvo import HvoVariant
+from hvolab.invariants.survey import Survey
+from hvolab.machine import Machine
+from hvolab.trace import Event
+
+#: The handlers of one history, by the class of the events that each of them takes.
+Handlers = Mapping[type[Event], Callable[[Any], None]]
+
+
+class Report(Protocol):
+    """Reports that an invariant is broken."""
+
+    def __call__(self, what: str, where: str = "", *, declared: bool = False) -> None:
+        """Report a finding; the arguments are the fields of :class:`Finding`."""
+        ...
+
+
+def _every_variant(_: HvoVariant) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class Invariant:
+    """A rule that holds on a machine, whatever is done to it and whichever allocation fails.
+
+    number      stable number
+    name        stable name, an identifier
+    text        description: the rule in a sentence, an empty line, the details
+    state       checks a machine at rest and reports what breaks the rule
+    history     makes the handlers that a monitor calls while things happen to a machine
+    applies_to  whether the rule applies to kernels with a variant of HVO
+    """
+
+    number: int
+    name: str
+    text: str
+    state: Callable[[Survey, Report], None] | None = None
+    history: Callable[[Machine, Report], Handlers] | None = None
+    applies_to: Callable[[HvoVariant], bool] = _every_variant
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def sentence(self) -> str:
+        """The rule in one sentence."""
+        return self.text.strip().partition("\n")[0]
+
+    @property
+    def details(self) -> str:
+        """The rest of the description."""
+        return self.text.strip().partition("\n")[2].strip()
+
+    def reporter(self, findings: list[Finding], now: Callable[[], int | None] = lambda: None) -> Report:
+        """Return a function that appends findings of this invariant; ``now`` returns the number of the last event."""
+
+        def report(what: str, where: str = "", *, declared: bool = False) -> None:
+            findings.append(Finding(self, what, where, declared, now()))
+
+        return report
+
+    @property
+    def kind(self) -> str:
+        """``state``, ``history``, or both."""
+        return " and ".join(name for name in ("state", "history") if getattr(self, name) is not None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where an invariant is broken.
+
+    invariant  the invariant
+    what       what is wrong, in a sentence
+    where      folio, VA, entry raw and decoded, PFN
+    declared   whether the architecture's description predicts it
+    since      number of the event after which a monitor saw it; None: found at rest
+    """
+
+    also_in_data: ClassVar = ("rule", "number")
+    invariant: Invariant = field(metadata={"data": None})
+    what: str
+    where: str = ""
+    declared: bool = False
+    since: int | None = field(default=None, metadata={"data": None})
+
+    @property
+    def rule(self) -> str:
+        """Name of the invariant."""
+        return self.invariant.name
+
+    @property
+    def number(self) -> int:
+        """Number of the invariant."""
+        return self.invariant.number
+
+    def __str__(self) -> str:
+        parts = [f"invariant {self.number} ({self.rule}): {self.what}"]
+        parts += [self.where] if self.where else []
+        parts += ["declared"] if self.declared else []
+        parts += [f"seen after event {self.since}"] if self.since is not None else []
+        return "; ".join(parts)

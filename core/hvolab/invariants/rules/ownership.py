@@ -1,0 +1,96 @@
+"""Every frame has exactly one owner; no entry and no TLB entry of any CPU maps a free frame.
+
+No frame is behind two pages of vmemmap, except the shared frame of an optimized folio; none is a page table as well. No
+entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs to the
+vmemmap, to a page table, or to a folio: none is lost.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.invariants.invariant import Invariant, Report
+from hvolab.invariants.rules.remapped import tails_share_the_head
+from hvolab.invariants.survey import Folios, Survey
+from hvolab.machine import FrameAllocator
+from hvolab.machine.frames.source import Owner
+
+Pfns = npt.NDArray[np.int64]
+#: Findings of one kind that are reported one by one.
+_LISTED = 8
+
+
+def _state(survey: Survey, report: Report) -> None:
+    frames = survey.machine.frames
+    mapped = (survey.frames >= 0) & ~_shared_tails(survey)
+    owned = np.sort(survey.frames[mapped])
+    for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:_LISTED].tolist():
+        pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
+        report(f"PFN {pfn:#x} is behind two vmemmap pages", " and ".join(survey.where(page) for page in pages))
+    if not isinstance(frames, FrameAllocator):
+        return
+    for pfn in _free(frames, owned).tolist():
+        page = int(np.flatnonzero(survey.frames == pfn)[0])
+        report(f"PFN {pfn:#x} is free, but an entry maps it", survey.where(page))
+    for pfn in _free(frames, survey.tables).tolist():
+        report(f"PFN {pfn:#x} is free, but is a page table", f"PFN {pfn:#x}")
+    for pfn in np.intersect1d(survey.tables, owned)[:_LISTED].tolist():
+        report(f"PFN {pfn:#x} is a page table and backs the vmemmap", f"PFN {pfn:#x}")
+    _check_translations(survey, frames, report)
+    _check_leaks(survey, frames, owned, report)
+
+
+def _shared_tails(survey: Survey) -> npt.NDArray[np.bool_]:
+    """Return for each vmemmap page whether it is a tail of an optimized folio that shares the frame of its head."""
+    found = np.zeros(survey.frames.size, dtype=np.bool_)
+    for folios in survey.folios:
+        sizes = survey.sizes(folios)
+        if not folios.pfns.size or not sizes.optimizable:
+            continue
+        heads = survey.positions(folios.pfns[survey.optimized(folios.pfns)])
+        for page in range(1, sizes.pages):
+            found[heads + page] = survey.frames[heads + page] == survey.frames[heads]
+    return found
+
+
+def _free(frames: FrameAllocator, pfns: Pfns) -> Pfns:
+    """Return the first frames that are free."""
+    free: Pfns = pfns[frames.owner(pfns) == Owner.FREE][:_LISTED]
+    return free
+
+
+def _check_translations(survey: Survey, frames: FrameAllocator, report: Report) -> None:
+    """Report TLB entries of the vmemmap that map free frames."""
+    pages, shift = survey.machine.struct_pages, survey.machine.target.mode.page_shift
+    ends = [pages.va(stop) for _, stop in survey.machine.vmemmap]
+    for cpu in survey.machine.cpus:
+        cached = cpu.cached_translations()
+        if cached is None or not cached.size or not ends:
+            continue
+        inside = (cached[:, 0] >= np.uint64(pages.base)) & (cached[:, 0] < np.uint64(max(ends)))
+        for va, first, count in cached[inside].tolist():
+            for pfn in _free(frames, np.arange(first, first + count, dtype=np.int64))[:1].tolist():
+                what = f"PFN {pfn:#x} is free, but CPU {cpu.index} still has a translation to it"
+                report(what, f"VA {va + ((pfn - first) << shift):#x}")
+
+
+def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Report) -> None:
+    """Report that more frames are allocated than have an owner, or fewer."""
+
+    def allocated(pfns: Pfns) -> int:
+        return int((frames.owner(pfns) == Owner.ALLOCATED).sum()) if pfns.size else 0
+
+    def inside(folios: Folios) -> int:
+        return allocated(folios.pfns) << folios.order
+
+    backing, tables, in_folios = allocated(owned), allocated(survey.tables), sum(map(inside, survey.folios))
+    expected = backing + tables + in_folios + survey.other_frames
+    if frames.allocated_frames != expected:
+        report(
+            f"{frames.allocated_frames} frames are allocated, but {expected} have an owner: {backing} behind the "
+            f"vmemmap, {tables} page tables, {in_folios} in folios, {survey.other_frames} others"
+        )
+
+
+INVARIANT = Invariant(4, "ownership", __doc__, state=_state, applies_to=tails_share_the_head)

@@ -1,0 +1,61 @@
+"""Persistent and surplus folios add up to `nr_hugepages`, and every folio of a pool is accounted for.
+
+The counters of a pool agree with its nodes, its free lists and the folios that exist; surplus is at most
+`nr_hugepages`; a free folio has the hugetlb type, no references and `HPG_freed`. A folio that could not be restored is
+therefore still in the pool: `add_hugetlb_folio()` makes it surplus.
+"""
+
+from __future__ import annotations
+
+from hvolab.hugetlb import Pool
+from hvolab.invariants.invariant import Invariant, Report
+from hvolab.invariants.survey import Survey
+
+
+def _state(survey: Survey, report: Report) -> None:
+    for pool in survey.pools:
+        for what, where in (*_counter_faults(pool), *_folio_faults(pool)):
+            report(f"pool of order {pool.h.order}: {what}", where)
+
+
+def _counter_faults(pool: Pool) -> list[tuple[str, str]]:
+    h, free = pool.h, list(pool.free_folios())
+    counters = {
+        "nr_hugepages": (h.nr, h.nr_node),
+        "free_hugepages": (h.free, h.free_node),
+        "surplus_hugepages": (h.surplus, h.surplus_node),
+    }
+    faults = [
+        *(f"{name} is {n}, but the nodes have {nodes}" for name, (n, nodes) in counters.items() if n != sum(nodes)),
+        *(f"{name} is {n}" for name, (n, _) in counters.items() if n < 0),
+    ]
+    if h.persistent < 0:
+        faults.append(f"surplus {h.surplus} is more than nr_hugepages {h.nr}")
+    if h.free != len(free):
+        faults.append(f"free_hugepages is {h.free}, but {len(free)} are on the free lists")
+    if h.nr != len(pool.live):
+        faults.append(f"nr_hugepages is {h.nr}, but {len(pool.live)} folios exist")
+    if len(set(free)) != len(free):
+        faults.append("a folio is on the free lists twice")
+    return [(fault, "") for fault in faults]
+
+
+def _folio_faults(pool: Pool) -> list[tuple[str, str]]:
+    folios, layout = pool.folio, pool.machine.struct_pages.layout
+    faults = []
+    for folio in pool.free_folios():
+        if folio not in pool.live:
+            fault = "is not in the pool"
+        elif not folios.is_hugetlb(folio):
+            fault = "has no hugetlb type"
+        elif folios.refcount(folio):
+            fault = "has references"
+        elif not folios.flag(folio, layout.hpg_freed):
+            fault = "has no HPG_freed"
+        else:
+            continue
+        faults.append((f"a free folio {fault}", f"folio VA {folio:#x}"))
+    return faults
+
+
+INVARIANT = Invariant(7, "pool", __doc__, state=_state)

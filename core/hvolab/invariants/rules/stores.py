@@ -1,0 +1,102 @@
+"""No store reaches a tail of an optimized folio, or its old head page between the copy and the flush.
+
+A store to a tail would reach the frame that all pages of the folio share. It is a declared finding where the profile's
+`PAGE_KERNEL_RO` allows stores. A store to the old head page between its copy and the flush that follows its remapping
+would be lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hvolab.invariants.invariant import Handlers, Invariant, Report
+from hvolab.machine import Machine
+from hvolab.trace import AllFlushed, EntriesStored, FolioStep, PageCopied, RangeFlushed, Stored
+
+
+@dataclass
+class _HeadCopy:
+    """A head page that was copied: whether its entry was replaced since, and the stores to it (VA and bytes)."""
+
+    remapped: bool = False
+    stores: list[tuple[int, int]] = field(default_factory=list)
+
+
+class _History:
+    """Copies of head pages, and ends of optimized folios, by VA of the head."""
+
+    def __init__(self, machine: Machine, report: Report) -> None:
+        self._target = machine.target
+        self._page_size = machine.target.mode.page_size
+        self._report = report
+        self._current: int | None = None
+        self._optimizing = False
+        self._copies: dict[int, _HeadCopy] = {}
+        self._ends: dict[int, int] = {}
+
+    def handlers(self) -> Handlers:
+        return {
+            FolioStep: self._step,
+            PageCopied: self._copied,
+            EntriesStored: self._entries,
+            Stored: self._stored,
+            RangeFlushed: self._range_flushed,
+            AllFlushed: lambda _: self._copies.clear(),
+        }
+
+    def _step(self, event: FolioStep) -> None:
+        self._optimizing = event.step == "optimize.begin"
+        self._current = event.folio if event.step.endswith("begin") else None
+        if event.step == "optimize.end" and event.result:
+            self._copies.pop(event.folio, None)
+            self._ends.pop(event.folio, None)
+        if event.step == "restore.end" and not event.result:
+            self._ends.pop(event.folio, None)
+
+    def _copied(self, event: PageCopied) -> None:
+        if self._optimizing and event.from_va == self._current:
+            self._copies[event.from_va] = _HeadCopy()
+
+    def _range_flushed(self, event: RangeFlushed) -> None:
+        for va in [va for va in self._copies if event.start <= va < event.end]:
+            del self._copies[va]
+
+    def _entries(self, event: EntriesStored) -> None:
+        if not event.live or event.level != self._target.mode.last.name or self._current is None:
+            return
+        if (copy := self._copies.get(event.va)) is not None:
+            copy.remapped = True
+            self._report_lost(copy)
+        frames = self._target.page_frames(event.after)
+        if event.va == self._current or (frames == frames[0]).all():
+            end = event.va + event.after.size * self._page_size
+            self._ends[self._current] = max(end, self._ends.get(self._current, 0))
+
+    def _stored(self, event: Stored) -> None:
+        start, end = event.va, event.va + event.size
+        for head, copy in self._copies.items():
+            if start < head + self._page_size and end > head:
+                copy.stores.append((start, event.size))
+                self._report_lost(copy)
+        for head, tails_end in self._ends.items():
+            if start < tails_end and end > head + self._page_size:
+                self._report(
+                    "a store to a tail of an optimized folio reached the frame that all its pages share",
+                    f"VA {start:#x}, folio VA {head:#x}",
+                    declared=not self._target.tails_fault,
+                )
+
+    def _report_lost(self, copy: _HeadCopy) -> None:
+        """Report the stores to an old head page; as long as it is still mapped nothing is lost."""
+        if copy.remapped:
+            for va, size in copy.stores:
+                what = f"a store of {size} bytes to the head page between its copy and the flush is lost"
+                self._report(what, f"VA {va:#x}")
+            copy.stores.clear()
+
+
+def _history(machine: Machine, report: Report) -> Handlers:
+    return _History(machine, report).handlers()
+
+
+INVARIANT = Invariant(6, "stores", __doc__, history=_history)

@@ -1,0 +1,37 @@
+"""Machines whose engine or pool is wrong on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hvolab.arch import Target
+from hvolab.invariants import Finding, Monitor
+from hvolab.machine import MachineSpec
+from tests import machines
+from tests.machines import MIB, Pools
+
+SMALL = MachineSpec(memory=512 * MIB, cpus=2)
+
+
+def pools(spec: MachineSpec, target: Target | None = None) -> Pools:
+    """Machines that go folio by folio, as they do when somebody listens: that is what the mutants change."""
+    lab = machines.pools(spec, target)
+    lab.machine.trace.listeners.append(lambda _: None)
+    return lab
+
+
+def grown(lab: Pools, count: int = 3) -> None:
+    lab.pools[0].set_max_huge_pages(count)
+
+
+def broken(findings: list[Finding]) -> set[str]:
+    return {finding.rule for finding in findings if not finding.declared}
+
+
+def watched(lab: Pools, act: Callable[[], Any]) -> list[Finding]:
+    """What a monitor and a check at rest find when ``act`` runs."""
+    monitor = Monitor(lab.machine)
+    with monitor.watch():
+        act()
+    return monitor.findings + lab.findings()

@@ -1,0 +1,42 @@
+"""Mutants that break the invariant: ownership."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.hvo import VmemmapPageAllocator
+from hvolab.machine.frames.failure import FailCalls
+from tests.core.invariants.mutants import SMALL, broken, grown, pools
+
+
+def test_a_free_frame_in_a_tlb_breaks_rule_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    lab.hvo.split_folio(lab.pools[0].h, lab.machine.struct_pages.va(0x1000 * 4))
+    monkeypatch.setattr(lab.machine, "flush_tlb_all", lambda: None)
+    other = lab.machine.cpus[1]
+    for folio in range(0, 0x8000, 64):
+        other.load_word(lab.machine.struct_pages.va(folio))
+    grown(lab)
+    findings = lab.findings()
+    assert "ownership" in broken(findings)
+    assert any("CPU 1 still has a translation" in finding.what for finding in findings)
+
+
+def test_pages_lost_when_a_restore_fails_break_rule_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    grown(lab)
+    lab.frames.failure = FailCalls(frozenset({4}))
+    monkeypatch.setattr(lab.machine, "free_page_run", lambda _: None)
+    assert lab.hvo.restore_folio(lab.pools[0].h, next(lab.pools[0].free_folios())) < 0
+    assert any("have an owner" in finding.what for finding in lab.findings() if finding.rule == "ownership")
+
+
+def test_a_tail_that_keeps_its_frame_breaks_rule_4_and_is_freed_all_the_same() -> None:
+    lab = pools(SMALL)
+    grown(lab)
+    remap, folio = lab.hvo.remap, next(lab.pools[0].free_folios())
+    pages = VmemmapPageAllocator()
+    pages.add_run(lab.machine.tables.frames(folio, 1))
+    remap.free_page_list(pages)
+    findings = lab.findings()
+    assert any("is free, but an entry maps it" in finding.what for finding in findings)

@@ -1,0 +1,38 @@
+"""The check runs the invariants that apply to the variant of HVO."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hvolab.hugetlb import Pool, hstates
+from hvolab.hvo import V6_1, V6_12, Hvo
+from hvolab.invariants import Folios, Monitor, check
+from hvolab.machine import build_machine
+from tests.core.invariants.mutants import SMALL
+from tests.machines import pools, x86_64
+
+
+def test_a_kernel_without_counters_breaks_no_invariant_of_its_own() -> None:
+    machine = build_machine(x86_64(), SMALL)
+    pool = Pool(machine, hstates(machine)[0], Hvo(machine, variant=V6_1))
+    with Monitor(machine, V6_1).watch() as monitor:
+        pool.set_max_huge_pages(3)
+    assert [*check(machine, [pool], variant=V6_1), *monitor.findings] == []
+    assert {finding.rule for finding in check(machine, [pool], variant=V6_12)} == {"counters"}
+
+
+def test_folios_outside_of_pools_are_checked_too() -> None:
+    lab = pools(SMALL)
+    lab.pools[0].set_max_huge_pages(1)
+    (folio,) = lab.pools[0].live
+    pfn = lab.machine.struct_pages.pfn(folio)
+    lab.pools[0].live.clear()
+    assert {finding.rule for finding in check(lab.machine)} == {"static_key", "ownership"}
+    loose = folio_at(pfn)
+    assert check(lab.machine, folios=[loose]) == []
+    assert [finding.rule for finding in check(lab.machine, folios=[loose], other_frames=1)] == ["ownership"]
+
+
+def folio_at(pfn: int) -> Folios:
+    """A folio of 2 MiB that is in no pool."""
+    return Folios(9, np.array([pfn], dtype=np.int64))

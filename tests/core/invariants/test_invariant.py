@@ -1,0 +1,39 @@
+"""An invariant reports findings that name it, as text and as data."""
+
+from __future__ import annotations
+
+from hvolab.invariants import Finding, Invariant
+from hvolab.serialize import as_data
+
+RULE = Invariant(
+    99, "made_up", "Everything is right.\n\nIt always is,\nreally.\n", history=lambda _machine, _report: {}
+)
+
+
+def test_the_description_has_a_sentence_and_details() -> None:
+    assert (RULE.title, RULE.sentence, RULE.details) == ("made up", "Everything is right.", "It always is,\nreally.")
+    assert RULE.kind == "history"
+
+
+def test_a_reporter_appends_findings_with_the_number_of_the_event() -> None:
+    findings: list[Finding] = []
+    report = RULE.reporter(findings, lambda: 7)
+    report("it is wrong", "VA 0x1", declared=True)
+    report("so is this")
+    assert list(map(str, findings)) == [
+        "invariant 99 (made_up): it is wrong; VA 0x1; declared; seen after event 7",
+        "invariant 99 (made_up): so is this; seen after event 7",
+    ]
+
+
+def test_a_finding_at_rest_as_data() -> None:
+    findings: list[Finding] = []
+    RULE.reporter(findings)("it is wrong", "VA 0x1")
+    assert as_data(findings[0]) == {
+        "rule": "made_up",
+        "number": 99,
+        "what": "it is wrong",
+        "where": "VA 0x1",
+        "declared": False,
+    }
+    assert str(findings[0]) == "invariant 99 (made_up): it is wrong; VA 0x1"
