@@ -3,8 +3,8 @@
 In a folio whose head has `HPG_vmemmap_optimized`, every tail entry holds the head's frame and the bits of the profile's
 `PAGE_KERNEL_RO`, and the head entry holds `PAGE_KERNEL`. In any other folio each page of vmemmap is mapped by a leaf
 above, or by an entry with `PAGE_KERNEL`, and no tail has the frame of its head. All bits are compared, not only the
-write permission. Where the kernel can lose the replacement of an entry, as in arm64's scheme of 2026, an optimized
-folio may keep tails with frames of their own.
+write permission. Where the kernel can lose the replacement of an entry, as in the series of 2026, an optimized folio
+may keep tails with frames of their own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Each PMD is split once, into a page table of its own; its buddy block is split once, reserved memory never.
 
-The page table of a split PMD is no other PMD's. The block that the leaf mapped has become single frames by one
+No two split PMDs share a page table. The block that the leaf mapped has become single frames by one
 `split_page()`, unless it is reserved memory of boot: for that `split_page()` is never called.
 """
 

@@ -87,7 +87,7 @@ class _History:
                 )
 
     def _report_lost(self, copy: _HeadCopy) -> None:
-        """Report the stores to an old head page; as long as it is still mapped nothing is lost."""
+        """Report the stores to an old head page, once its entry maps the new one."""
         if copy.remapped:
             for va, size in copy.stores:
                 what = f"a store of {size} bytes to the head page between its copy and the flush is lost"
