@@ -35,18 +35,18 @@ class BareKernel:
         assert part is not None  # noqa: S101 - a kernel that runs is of an architecture that has one
         family, convention = family_of(part.emulator[0]), convention_of(kernel.image.machine)
         self._kernel = kernel
-        self.placed = placed = LoadedKernel(machine, kernel)
+        self.loaded = loaded = LoadedKernel(machine, kernel)
         uc = self._uc = instance.make_instance(part, machine.target, family)
-        for memory in (machine.memory, placed.memory):
+        for memory in (machine.memory, loaded.memory):
             uc.mem_map_ptr(memory.base, memory.size, unicorn.UC_PROT_ALL, memory.octets.ctypes.data)
-        for setting in part.settings(machine.target, placed.root):
+        for setting in part.settings(machine.target, loaded.root):
             instance.apply(uc, setting, part, family)
 
         def register(name: str) -> int:
             return instance.register(part, family, name)
 
         if convention.per_cpu:
-            uc.reg_write(register(convention.per_cpu), placed.per_cpu.va)
+            uc.reg_write(register(convention.per_cpu), loaded.per_cpu.va)
         if convention.current:
             uc.reg_write(register(convention.current), kernel.symbols.address("init_task"))
         self._arguments = tuple(map(register, convention.arguments))
@@ -56,7 +56,7 @@ class BareKernel:
         free = [machine.alloc_pages(GFP_KERNEL, 0) for _ in range(frames)]
         self._frames = [machine.struct_pages.va(pfn) for pfn in free if pfn is not None]
         for one in stubs_of(kernel):
-            placed.replace(one.va, convention.back)
+            loaded.replace(one.va, convention.returning)
             uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stub), None, one.va, one.va)
 
     def _stub(self, one: Stub) -> Callable[[Any, int, int, object], None]:
@@ -86,11 +86,11 @@ class BareKernel:
 
     def call(self, function: str, *arguments: int) -> None:
         """Call a function of the kernel."""
-        uc, placed = self._uc, self.placed
-        end, top = placed.exit, placed.stack.end - 0x100
+        uc, loaded = self._uc, self.loaded
+        end, top = loaded.exit, loaded.stack.end - 0x100
         if self._link is None:
             top -= 8
-            placed.memory.view(placed.pa(top), 8)[:] = np.frombuffer(end.to_bytes(8, "little"), np.uint8)
+            loaded.memory.view(loaded.pa(top), 8)[:] = np.frombuffer(end.to_bytes(8, "little"), np.uint8)
         else:
             uc.reg_write(self._link, end)
         uc.reg_write(self._stack, top)

@@ -71,8 +71,8 @@ class Bare(_Batch):
         hvo = Hvo(machine, variant=variant_of(kernel))
         super().__init__(machine, Pool(machine, size_to_hstate(hstates(machine), _SIZE), hvo))
         self._bare = BareKernel(machine, kernel, 16 * _FOLIOS)
-        self._hstate = self._bare.placed.data.va
-        self._bare.placed.write(self._hstate + kernel.types.offset("hstate", "order"), 4, self.pool.h.order)
+        self._hstate = self._bare.loaded.data.va
+        self._bare.loaded.write(self._hstate + kernel.types.offset("hstate", "order"), 4, self.pool.h.order)
 
     def restore(self) -> None:
         """Restore all."""

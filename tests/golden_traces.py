@@ -124,7 +124,7 @@ class Recorder:
 
     def _engine(self, machine: Machine) -> HvoEngine:
         engine = KernelHvo(machine, self._kernel)
-        engine.kernel_cpu.watching = False  # entries are told as they are in the end
+        engine.kernel_cpu.watch_page_tables = False  # entries are told as they are in the end
         return engine
 
     def runs(self, story: Story) -> Iterator[dict[str, Any]]:

@@ -227,9 +227,9 @@ class MachinePair:
         self.engine = MachineUnderTest(machine, Hvo(machine, variant=variant))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
-        self._kernel_hvo.kernel_cpu.watching = False  # entries are compared once they are there
+        self._kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared once they are there
         self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
-        self.kernel = MachineUnderTest(machine, self._kernel_hvo, self._kernel_hvo.kernel_cpu.placed.zones)
+        self.kernel = MachineUnderTest(machine, self._kernel_hvo, self._kernel_hvo.kernel_cpu.loaded.zones)
         self._prepared: tuple[object, ...] | None = None
         #: Whether the kernel's own data are no longer what calls leave that go well.
         self._spoilt = False

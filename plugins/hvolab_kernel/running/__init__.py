@@ -1,8 +1,8 @@
-"""A kernel's own functions, carried out by an emulated CPU on a machine of hvolab's."""
+"""Execution of a kernel's own functions on one of hvolab's machines, by an emulated CPU."""
 
 from __future__ import annotations
 
-from hvolab_kernel.running.call_status import CallResult, CallStatus
+from hvolab_kernel.running.call_result import CallResult, CallStatus
 from hvolab_kernel.running.hvo import KernelHvo
 from hvolab_kernel.running.kernel_cpu import KernelCpu
 

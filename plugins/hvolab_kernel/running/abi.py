@@ -1,4 +1,4 @@
-"""How kernels pass arguments, results and return addresses: the C calling convention of each architecture."""
+"""C calling conventions of the architectures whose kernels hvolab runs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from hvolab_vmlinux.errors import KernelImageError
 
 @dataclass(frozen=True)
 class CallingConvention:
-    """Registers by the emulator's names, without their prefix.
+    """Registers and instructions of a C calling convention; registers by the emulator's names, without prefix.
 
-    arguments  those of the first arguments, in order
-    result     that of the result
-    counter    the program counter
-    stack      the stack pointer
-    back       the instruction that returns, little-endian
-    link       the register with the return address; empty: it is on the stack
-    per_cpu    the register that per-CPU data is reached through; empty: none that has to be set
-    current    the register that holds the current task; empty: none
-    bugs       instructions that BUG() and WARN() are, little-endian, each with what it is called
+    arguments  registers of the first arguments, in order
+    result     register of the result
+    counter    program counter
+    stack      stack pointer
+    returning  the instruction that returns, little-endian
+    link       register of the return address; empty: it is on the stack
+    per_cpu    base register of per-CPU data; empty: none has to be set
+    current    register of the current task; empty: none
+    bugs       the instructions of BUG() and WARN(), little-endian, each with its mnemonic
     """
 
     arguments: tuple[str, ...]
     result: str
     counter: str
     stack: str
-    back: bytes
+    returning: bytes
     link: str = ""
     per_cpu: str = ""
     current: str = ""
@@ -70,12 +70,12 @@ CONVENTIONS = {
 
 
 def convention_of(machine: str) -> CallingConvention:
-    """The convention of an ELF machine; raises KernelImageError for one whose kernels cannot be run yet."""
-    found = CONVENTIONS.get(machine)
-    if found is None:
+    """Return the convention of an ELF machine; raises KernelImageError for one whose kernels hvolab cannot run."""
+    convention = CONVENTIONS.get(machine)
+    if convention is None:
         raise KernelImageError(
-            f"the code of {machine} kernels cannot be run yet",
-            rule=f"hvolab runs {', '.join(CONVENTIONS)}",
-            hint="its image can be read: hvolab image, hvolab disasm",
+            f"cannot run the code of {machine} kernels",
+            rule=f"hvolab runs kernels of {', '.join(CONVENTIONS)}",
+            hint="read its image instead: hvolab image, hvolab disasm",
         )
-    return found
+    return convention

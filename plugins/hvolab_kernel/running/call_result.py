@@ -1,61 +1,117 @@
-"""How a call of a kernel's function came to its end: read from the CPU, the image's table of bugs and the stack."""
+"""Result of a call of a kernel function, read from the CPU, the stack and the kernel's bug table when it ends."""
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hvolab.arch import Access, Fault
+from hvolab.arithmetic import WORD_BYTES
+from hvolab.errors import KernelBug
 from hvolab.machine import Machine
 from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
-from hvolab_kernel.running.backtrace import return_addresses
-from hvolab_kernel.running.call_status import CallResult, CallStatus
-from hvolab_kernel.running.disassembly import around
-from hvolab_kernel.running.handlers import NoStubError
+from hvolab_kernel.running.backtrace import instructions_around, return_addresses
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.cpu.faults import FaultRecords
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
-#: Warnings of one call before it is taken for a loop: so many for each page of the vmemmap, and some.
+#: Warnings after which a call counts as an endless loop: a constant, and more for each page of the vmemmap.
 _WARNINGS, _WARNINGS_PER_PAGE = 64, 4
-_WORD: Final = 8
 _ACCESSES: Final = (Access.READ, Access.WRITE, Access.EXECUTE)
 
 
-class CallResultReader:
-    """Tells how calls on one CPU end, and where one goes on that only warns.
+class CallStatus(enum.Enum):
+    """The way a call ended. The value is the text of messages."""
 
-    findings  what should not have happened in the call that is under way, or was last
+    RETURNED = "returned"
+    FAULT = "faulted"
+    BUG = "ran into a BUG()"
+    STUCK = "did not end"
+    STOPPED = "called a kernel function that has no stub"
+    EXCEPTION = "raised an exception"
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """Result of a call, with what it reported on the way.
+
+    function     the function that was called
+    status       the way the call ended
+    result       value of the result register if the call returned; else 0
+    place        symbol and offset of the instruction that the call ended at; empty if it returned
+    what         detail of the status: the exception, the function without a stub, the limit
+    fault        the architecture's record of a page fault
+    backtrace    active functions, innermost first: return addresses found on the stack
+    disassembly  instructions around `place`, with an arrow at the one that the call ended at
+    findings     messages and warnings that did not end the call, warnings with their backtrace
+    """
+
+    function: str
+    status: CallStatus
+    result: int = 0
+    place: str = ""
+    what: str = ""
+    fault: Fault | None = None
+    backtrace: tuple[str, ...] = ()
+    disassembly: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def returned(self) -> bool:
+        """True if the call returned."""
+        return self.status is CallStatus.RETURNED
+
+    def __str__(self) -> str:
+        if self.returned:
+            return f"{self.function} returned {self.result:#x}"
+        what = f": {self.what}" if self.what else ""
+        fault = f": {self.fault}" if self.fault is not None else ""
+        return f"{self.function} {self.status.value} at {self.place}{what}{fault}"
+
+    def required(self) -> CallResult:
+        """Return this result; raises KernelBug with the backtrace if the call did not return."""
+        if self.returned:
+            return self
+        code = f"; {'; '.join(self.disassembly)}" if self.disassembly else ""
+        raise KernelBug(str(self), where=" < ".join(self.backtrace) + code)
+
+
+class CallResultReader:
+    """Reads the results of calls on one CPU, and decides where to continue after a WARN().
+
+    findings  messages and warnings of the current or last call
     """
 
     def __init__(
-        self, machine: Machine, placed: LoadedKernel, vcpu: VirtualCpu, convention: CallingConvention, stack: int
+        self, machine: Machine, loaded: LoadedKernel, vcpu: VirtualCpu, convention: CallingConvention, stack_top: int
     ) -> None:
         self._machine = machine
-        self._placed = placed
-        self._kernel = placed.kernel
+        self._loaded = loaded
+        self._kernel = loaded.kernel
         self._vcpu = vcpu
         self._exceptions, self._family = vcpu.exceptions, vcpu.family
         self._convention = convention
         self._counter, self._stack = map(vcpu.register, (convention.counter, convention.stack))
         self._link = vcpu.register(convention.link) if convention.link else None
-        self._top = stack
+        self._stack_top = stack_top
         pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
-        self._most_warnings = _WARNINGS + _WARNINGS_PER_PAGE * pages
+        self._max_warnings = _WARNINGS + _WARNINGS_PER_PAGE * pages
         self._warned: Counter[str] = Counter()
         self.findings: list[str] = []
 
     def begin(self) -> None:
-        """Forget the last call."""
+        """Discard the state of the last call."""
         self._exceptions.clear()
         self._warned.clear()
         self.findings = []
 
-    def behind_warning(self, failure: str) -> int | None:
-        """Where the CPU goes on behind a WARN() that it stands at, which is noted; None where it stands at none.
+    def after_warning(self, failure: str) -> int | None:
+        """Record the WARN() that the CPU stopped at and return the VA after it; None if it stopped at none.
 
-        failure  what the emulator said, where it gave up
+        failure  the emulator's error text; empty if it reported none
 
         Kernel: handle_bug() in arch/x86/kernel/traps.c, handle_break() in arch/riscv/kernel/traps.c, bug_brk_handler()
         in arch/arm64/kernel/traps.c, v6.12.
@@ -63,113 +119,110 @@ class CallResultReader:
         number = self._exceptions.number
         if number in self._family.page_faults or (number is None and not failure):
             return None
-        at = self._stopped_at()
-        entry = bug_table_of(self._kernel).at(at)
-        code = self._trap(at)[0]
-        if entry is None or not entry.warning or not code or self._warned.total() == self._most_warnings:
+        va = self._stopped_at()
+        entry = bug_table_of(self._kernel).at(va)
+        code = self._bug_instruction(va)[0]
+        if entry is None or not entry.warning or not code or self._warned.total() == self._max_warnings:
             return None
         source = f" ({entry.source})" if entry.source else ""
-        warning = " < ".join((f"WARN at {self._kernel.describe(at)}{source}", *self._backtrace(at)))
+        warning = " < ".join((f"WARN at {self._kernel.describe(va)}{source}", *self._backtrace(va)))
         if warning not in self._warned:
             self.findings.append(warning)
         self._warned[warning] += 1
         self._exceptions.clear()
-        return at + len(code)
+        return va + len(code)
 
     def returned(self, function: str, result: int) -> CallResult:
-        """The outcome of a call that returned."""
-        return CallResult(function, CallStatus.RETURNED, result, findings=self._found())
+        """Return the result of a call that returned."""
+        return CallResult(function, CallStatus.RETURNED, result, findings=self._counted_findings())
 
-    def outcome(self, function: str, failure: str, problem: BaseException | None, instructions: int) -> CallResult:
-        """The outcome of a call that did not return.
+    def stopped(self, function: str, failure: str, no_stub: str, instructions: int) -> CallResult:
+        """Return the result of a call that did not return.
 
-        failure       what the emulator said, where it gave up
-        problem       what was raised where the machine was asked; raised again unless it is NoStubError
-        instructions  after how many the call was stopped, if nothing else ended it
+        failure       the emulator's error text; empty if it reported none
+        no_stub       text about the function without a stub that it called; empty: it called none
+        instructions  limit at which the call was stopped, if nothing else ended it
         """
         exceptions = self._exceptions
-        at = self._stopped_at()
-        backtrace = self._backtrace(at)
-        number, syndrome, hole = exceptions.number, exceptions.syndrome, exceptions.hole
+        va = self._stopped_at()
+        backtrace = self._backtrace(va)
+        number, syndrome, absent = exceptions.number, exceptions.syndrome, exceptions.hole
         exceptions.clear()
-        if hole is not None:
-            self._machine.memory.offset(hole)  # raises: it is not there
-        if problem is not None and not isinstance(problem, NoStubError):
-            raise problem
+        if absent is not None:
+            self._machine.memory.offset(absent)  # raises AbsentMemoryError
         fault = None
-        if problem is not None:
-            ending, what = CallStatus.STOPPED, str(problem)
+        if no_stub:
+            status, what = CallStatus.STOPPED, no_stub
         elif number in self._family.page_faults:
             fault = self._fault(syndrome)
-            ending, what = CallStatus.FAULT, ""
+            va = dict(fault.syndrome).get("sepc", va)
+            status, what = CallStatus.FAULT, ""
         elif number is not None or failure:
-            ending, what = self._trapped(at, failure or f"exception {number}")
+            status, what = self._trap(va, failure or f"exception {number}")
         else:
-            ending, what = CallStatus.STUCK, f"it was stopped after {instructions:,} instructions"
-        if fault is not None:
-            at = dict(fault.syndrome).get("sepc", at)
-        place = self._kernel.describe(at)
+            status, what = CallStatus.STUCK, f"stopped after {instructions:,} instructions"
+        place = self._kernel.describe(va)
         return CallResult(
             function,
-            ending,
+            status,
             place=place,
             what=what,
             fault=fault,
             backtrace=(place, *backtrace),
-            disassembly=around(self._kernel, at),
-            findings=self._found(),
+            disassembly=instructions_around(self._kernel, va),
+            findings=self._counted_findings(),
         )
 
-    def _found(self) -> tuple[str, ...]:
-        """The findings; what was found more than once is told once, with how often."""
+    def _counted_findings(self) -> tuple[str, ...]:
+        """Return each finding once, a repeated warning with its count."""
         warned = self._warned
-        return tuple(f"{one}, {warned[one]} times" if warned[one] > 1 else one for one in self.findings)
+        return tuple(f"{text}, {warned[text]} times" if warned[text] > 1 else text for text in self.findings)
 
     def _fault(self, syndrome: Any) -> Fault:
         va = self._family.address(syndrome)
-        tables = self._placed.tables if self._placed.holds(va) else self._machine.tables
+        tables = self._loaded.tables if self._loaded.holds(va) else self._machine.tables
         return FaultRecords(tables, 0).of(_ACCESSES, va, syndrome)
 
     def _stopped_at(self) -> int:
-        """VA of the instruction that the CPU stands at."""
-        at: int = self._vcpu.uc.reg_read(self._counter)
+        """Return the VA of the instruction that the CPU stopped at."""
+        va: int = self._vcpu.uc.reg_read(self._counter)
         if self._exceptions.number is not None and self._vcpu.part.emulator[0] == "UC_ARCH_RISCV":
-            at -= 4  # the emulator's counter stands so far behind an exception
-        return at
+            va -= 4  # after an exception the emulator's counter is one instruction further
+        return va
 
-    def _trap(self, va: int) -> tuple[bytes, str]:
-        """The instruction at the VA and its name, if it is one that BUG() and WARN() are made of; else empty."""
-        placed = self._placed
+    def _bug_instruction(self, va: int) -> tuple[bytes, str]:
+        """Return the instruction of BUG() and WARN() at `va` and its mnemonic; both empty for another instruction."""
+        loaded = self._loaded
         for code, name in self._convention.bugs:
-            inside = placed.image.va <= va < placed.image.end
-            if inside and placed.memory.view(placed.pa(va), len(code)).tobytes() == code:
+            inside = loaded.image.va <= va < loaded.image.end
+            if inside and loaded.memory.view(loaded.pa(va), len(code)).tobytes() == code:
                 return code, name
         return b"", ""
 
-    def _trapped(self, va: int, raised: str) -> tuple[CallStatus, str]:
-        """What an exception at the VA is. Without the kernel's table of bugs any trap is taken for a BUG()."""
-        name = self._trap(va)[1]
+    def _trap(self, va: int, exception: str) -> tuple[CallStatus, str]:
+        """Classify an exception at `va`. Without a bug table every trap instruction counts as a BUG()."""
+        name = self._bug_instruction(va)[1]
         if not name:
-            return CallStatus.EXCEPTION, raised
+            return CallStatus.EXCEPTION, exception
         table = bug_table_of(self._kernel)
         entry = table.at(va)
         if entry is None:
-            return (CallStatus.EXCEPTION, f"{name}, which is no BUG()") if table.known else (CallStatus.BUG, name)
+            return (CallStatus.EXCEPTION, f"{name}, not in the bug table") if table.known else (CallStatus.BUG, name)
         if entry.warning:
-            return CallStatus.STUCK, f"it was stopped after {self._most_warnings:,} warnings"
+            return CallStatus.STUCK, f"stopped after {self._max_warnings:,} warnings"
         return CallStatus.BUG, f"{name}, {entry.source}" if entry.source else name
 
-    def _backtrace(self, at: int) -> tuple[str, ...]:
-        """The functions that are under way, but for the one that the CPU stands in, at ``at``."""
-        placed, uc = self._placed, self._vcpu.uc
+    def _backtrace(self, va: int) -> tuple[str, ...]:
+        """Return the callers of the function at `va`, where the CPU stopped."""
+        loaded, uc = self._loaded, self._vcpu.uc
         stack = uc.reg_read(self._stack)
-        if not placed.stack.va <= stack <= placed.stack.end:
-            return ("the stack pointer is not in the stack",)
-        size = self._top - stack
-        words = placed.memory.word_view(placed.pa(stack & -_WORD), max(0, size) // _WORD).tolist()
+        if not loaded.stack.va <= stack <= loaded.stack.end:
+            return ("the stack pointer is outside the stack",)
+        size = self._stack_top - stack
+        words = loaded.memory.word_view(loaded.pa(stack & -WORD_BYTES), max(0, size) // WORD_BYTES).tolist()
         if self._link is not None:
             link = uc.reg_read(self._link)
-            if self._function(link) != self._function(at):  # else it is behind a call of this function that has ended
+            if self._function(link) != self._function(va):  # else it is left from a finished call of this function
                 words.insert(0, link)
         return return_addresses(self._kernel, words)
 

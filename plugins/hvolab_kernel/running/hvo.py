@@ -1,9 +1,11 @@
-"""A kernel's own HVO, with the methods of the engine: pools and scenarios work with either."""
+"""HVO engine that calls a kernel's own code, with the methods of hvolab's engine: pools and scenarios use either."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from hvolab.arithmetic import round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
@@ -12,73 +14,67 @@ from hvolab_kernel.code.calls import returns_from
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.identify.variants import variant_of
-from hvolab_kernel.running.call_status import CallResult
+from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
 from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
-_CALLERS: Final = tuple(
-    f"hugetlb_vmemmap_{what}_folio{plural}" for what in ("optimize", "restore") for plural in ("", "s")
-)
-_INT_BITS: Final = 32
-_LONG_BITS: Final = 64
-
-
-#: The kernel's function for each of the engine's methods, by what it takes: folios, or head pages one by one.
+#: Functions that handle folios, by the engine's method. Kernel: mm/hugetlb_vmemmap.c, v6.12.
 _FOLIOS: Final = {
     "optimize": "hugetlb_vmemmap_optimize_folio",
     "restore": "hugetlb_vmemmap_restore_folio",
     "optimize list": "hugetlb_vmemmap_optimize_folios",
     "restore list": "hugetlb_vmemmap_restore_folios",
 }
+#: Functions that handle head pages, one at a time. Kernel: mm/hugetlb_vmemmap.c, v6.1.
 _HEADS: Final = {"optimize": "hugetlb_vmemmap_optimize", "restore": "hugetlb_vmemmap_restore"}
+_INT_BITS: Final = 32
+_LONG_BITS: Final = 64
 
 
 class KernelHvo:
-    """HVO as a kernel image has it, on one machine. A folio is the VA of its head struct page, as in the kernel.
+    """HVO of a kernel image on one machine. A folio is the VA of its head struct page, as in the kernel.
 
-    machine  the machine
-    cpu      the CPU through which folios are looked at (default: the machine's first); the kernel's code runs on one
-             of its own
-    kernel_cpu  that one
-    variant  which variant of HVO the engine has to have to do the same
-    last     how the last call of a kernel's function ended
+    machine     the machine
+    cpu         the CPU that reads struct pages (default: the machine's first)
+    kernel_cpu  the CPU that runs the kernel's code
+    variant     the variant of HVO in which the engine does the same
+    batches     True if the kernel has functions that take lists of folios
+    last        result of the last call
 
-    Raises KernelImageError for a kernel without HVO or of a release that has other functions, UsageError for one
-    that is not for this machine.
+    Raises KernelImageError for a kernel without HVO or of a release with other functions, UsageError for a kernel
+    that does not fit the machine.
     """
 
     def __init__(self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None) -> None:
         features = features_of(kernel)
         if features.release is None:
-            raise KernelImageError(f"this kernel's HVO cannot be run: {features.summary}", where=kernel.image.release)
+            raise KernelImageError(f"cannot run this kernel's HVO: {features.summary}", where=kernel.image.release)
         self.machine = machine
         self.kernel = kernel
         self.release = features.release
         self.variant = variant_of(kernel)
-        self._functions = _FOLIOS if features.has("batches") else _HEADS
+        self.batches = features.has("batches")
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
-        layout = machine.struct_pages.layout
-        self._layout = layout
+        self._layout = machine.struct_pages.layout
         self._sizes: dict[int, VmemmapSizes] = {}
         self._hstates: dict[int, int] = {}
         self._order = kernel.types.offset("hstate", "order")
-        self._hstate_size = -(-kernel.types.size("hstate") // 64) * 64
+        self._hstate_size = round_up(kernel.types.size("hstate"), 64)
         self.last: CallResult | None = None
-        self._follow()
-        if layout.size != kernel.types.size("page"):
-            raise UsageError(
-                f"the kernel's struct page has {kernel.types.size('page')} bytes, the machine's {layout.size}"
-            )
-        self._check_nodes()
+        self._trace_folios()
+        self._check_layout()
 
-    def _check_nodes(self) -> None:
-        """Raise UsageError where the kernel would not see which node a page is on."""
+    def _check_layout(self) -> None:
+        """Raise UsageError if kernel and machine differ in the size of a struct page, or in the node bits of flags."""
+        ours, size = self._layout, self.kernel.types.size("page")
+        if ours.size != size:
+            raise UsageError(f"the kernel's struct page has {size} bytes, the machine's {ours.size}")
         if self.machine.nodes == 1:
             return
-        theirs, ours = struct_page_layout(self.kernel), self._layout
+        theirs = struct_page_layout(self.kernel)
         if (theirs.node_shift, theirs.node_bits) != (ours.node_shift, ours.node_bits):
             raise UsageError(
                 f"the kernel has a page's node in {theirs.node_bits} bits of its flags from bit {theirs.node_shift} "
@@ -89,50 +85,46 @@ class KernelHvo:
             )
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
-        """The sizes of the vmemmap of ``h``'s folios."""
-        known = self._sizes.get(h.order)
-        if known is None:
+        """Return the sizes of the vmemmap of `h`'s folios."""
+        sizes = self._sizes.get(h.order)
+        if sizes is None:
             page_size = self.machine.target.mode.page_size
-            known = self._sizes[h.order] = VmemmapSizes(h.order, page_size, self._layout.size)
-        return known
+            sizes = self._sizes[h.order] = VmemmapSizes(h.order, page_size, self._layout.size)
+        return sizes
 
     def folio_optimized(self, folio: int) -> bool:
-        """Whether the kernel has set its flag for it. Kernel: folio_test_hugetlb_vmemmap_optimized()."""
+        """Test the flag of an optimized folio. Kernel: folio_test_hugetlb_vmemmap_optimized()."""
         private = self.cpu.load_word(folio + self._layout.private)
         return bool(private >> self._layout.hpg_vmemmap_optimized & 1)
 
-    def _follow(self) -> None:
-        """Tell listeners of what happens to each folio, also within a batch, and of pages that are copied."""
+    def _trace_folios(self) -> None:
+        """Emit events for each folio, also within a batch, and for each copied page."""
         cpu, symbols = self.kernel_cpu, self.kernel.symbols
-        follower = self._follower = FolioTracer(self.machine, self.cpu)
-        for name, what in FOLIO_FUNCTIONS.items():
+        tracer = self._tracer = FolioTracer(self.machine, self.cpu)
+        for name, operation in FOLIO_FUNCTIONS.items():
             va = symbols.find(name)
             if va is None:
                 continue
-            cpu.follow(va, lambda _, folio, what=what: follower.folio(what, folio), 2)
-            for caller in _CALLERS:
-                for back in returns_from(self.kernel, caller, va):
-                    cpu.follow(back, follower.done)
+            begin = partial(tracer.begin, operation)
+            cpu.trace_at(va, lambda _, folio, begin=begin: begin(folio), 2)
+            for caller in _FOLIOS.values():
+                for return_va in returns_from(self.kernel, caller, va):
+                    cpu.trace_at(return_va, tracer.end)
         size = self.machine.target.mode.page_size
-        page, some = map(symbols.find, COPY_FUNCTIONS)
-        if page is not None:
-            cpu.follow(page, lambda to, source: follower.copied(to, source, size), 2)
-        if some is not None:
-            cpu.follow(some, follower.copied, 3)
+        copy_page, memcpy = map(symbols.find, COPY_FUNCTIONS)
+        if copy_page is not None:
+            cpu.trace_at(copy_page, lambda to_va, from_va: tracer.copied(to_va, from_va, size), 2)
+        if memcpy is not None:
+            cpu.trace_at(memcpy, tracer.copied, 3)
 
     # the engine's methods
 
-    @property
-    def batches(self) -> bool:
-        """Whether the kernel has functions that take lists of folios."""
-        return self._functions is _FOLIOS
-
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
-        """Call hugetlb_vmemmap_optimize_folio() of the kernel, or what was before it."""
+        """Call hugetlb_vmemmap_optimize_folio() of the kernel, or its predecessor."""
         self._call("optimize", self._hstate(h), folio)
 
     def restore_folio(self, h: HasOrder, folio: int) -> int:
-        """Call hugetlb_vmemmap_restore_folio() of the kernel, or what was before it: 0 or a negative errno."""
+        """Call hugetlb_vmemmap_restore_folio() of the kernel, or its predecessor: 0 or a negative errno."""
         return _signed(self._call("restore", self._hstate(h), folio), _INT_BITS)
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
@@ -149,40 +141,40 @@ class KernelHvo:
         return _signed(result, _LONG_BITS)
 
     def reset(self) -> None:
-        """Bring the kernel's own data back to what they were before its first call: locks, counters, caches."""
-        self.kernel_cpu.placed.reset()
+        """Reset the kernel's own data to the state before its first call: locks, counters, caches."""
+        self.kernel_cpu.loaded.reset()
         self._hstates.clear()
 
     # helpers
 
     def _call(self, method: str, *arguments: int) -> int:
-        """Call a function and give what it returns; raises KernelBug with a backtrace where it does not.
+        """Call the kernel's function for a method and return its result.
 
-        What it found amiss on the way, listeners are told of: no folio is named, VA 0 stands for it.
-        Raises KernelImageError for a method that the kernel has no function for.
+        Findings of the call are emitted as warnings of VA 0, since they name no folio. Raises KernelBug with a
+        backtrace if the call does not return, KernelImageError if the kernel has no function for the method.
         """
-        function = self._functions.get(method)
+        function = (_FOLIOS if self.batches else _HEADS).get(method)
         if function is None:
             raise KernelImageError(
-                "this kernel's HVO takes no lists of folios: its functions take head pages, one by one",
+                "this kernel's HVO takes no lists of folios, only single head pages",
                 where=f"{self.kernel.image.release}, release {self.release}",
-                rule="batches came with the release 6.12",
+                rule="HVO takes lists since 6.12",
             )
         self.last = self.kernel_cpu.call(function, *arguments)
-        self._follower.done()
+        self._tracer.end()
         for text in self.last.findings:
             self.machine.trace.emit(Warned(text, 0))
         return self.last.required().result
 
     def _hstate(self, h: HasOrder) -> int:
-        """VA of a struct hstate of that order: HVO reads nothing else of it. Kernel: struct hstate, v6.12."""
+        """Return the VA of a struct hstate with that order, the only member that HVO reads."""
         va = self._hstates.get(h.order)
         if va is None:
-            placed = self.kernel_cpu.placed
-            va = placed.data.va + self._hstate_size * len(self._hstates)
-            if va + 2 * self._hstate_size > placed.data.end:
-                raise UsageError(f"no room for a struct hstate more: there are {len(self._hstates)}")
-            placed.write(va + self._order, 4, h.order)
+            loaded = self.kernel_cpu.loaded
+            va = loaded.data.va + self._hstate_size * len(self._hstates)
+            if va + 2 * self._hstate_size > loaded.data.end:
+                raise UsageError(f"no room for another struct hstate: there are {len(self._hstates)}")
+            loaded.write(va + self._order, 4, h.order)
             self._hstates[h.order] = va
         return va
 
@@ -192,6 +184,6 @@ class KernelHvo:
 
 
 def _signed(value: int, bits: int) -> int:
-    """The low ``bits`` of a register as a signed number."""
+    """Return the low `bits` of a register as a signed number."""
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value

@@ -1,4 +1,4 @@
-"""An emulated CPU that carries out a kernel's own functions beside a machine."""
+"""Emulated CPU that runs a kernel's own functions on a machine's memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import weakref
 from collections.abc import Callable
 from typing import Final
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Machine
 from hvolab_kernel.code.inline import inline_of
-from hvolab_kernel.code.stubs import PlacedStub, StubAction, stubs_of
+from hvolab_kernel.code.stubs import StubAction, stubs_of
 from hvolab_kernel.running.abi import convention_of
-from hvolab_kernel.running.call_result import CallResultReader
-from hvolab_kernel.running.call_status import CallResult
-from hvolab_kernel.running.handlers import BoundHandler, Handlers
+from hvolab_kernel.running.call_result import CallResult, CallResultReader
+from hvolab_kernel.running.handlers import BoundHandler, Handlers, NoStubError
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
 from hvolab_unicorn.cpu import instance
@@ -20,24 +20,22 @@ from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from hvolab_unicorn.emulator.library import Registers, call_at, unicorn
 from hvolab_vmlinux.kernel import Kernel
 
-#: Instructions that a call may take before it is stopped: so many, and so many for each page of the machine's vmemmap.
-#: A list of all folios that there can be visits each of those pages, and restoring one takes some two thousand.
+#: Limit of instructions in a call: a constant, and more for each page of the machine's vmemmap.
+#: A list of all possible folios visits each of those pages, and restoring one page takes about two thousand.
 _INSTRUCTIONS, _PER_PAGE = 1 << 24, 1 << 14
-_WORD: Final = 8
 #: Kernel: static_key.enabled, an atomic_t, v6.12.
 _KEY_SIZE: Final = 4
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
 _SWITCH: Final = "vmemmap_optimize_enabled"
-_MASK: Final = (1 << 64) - 1
-#: The stack of a call begins so many bytes below the end of its room, and is aligned to 16 bytes there.
+#: Bytes between the top of the stack region and the first frame, which is aligned to 16 bytes.
 _HEADROOM: Final = 0x100
 
 
 class _State:
-    """What a call back leaves for whoever made the call.
+    """State shared between emulator callbacks and `call()`.
 
-    problem   what it raised
-    switched  whether HVO's switch is on as the kernel sees it
+    problem   the exception that a callback raised
+    switched  value of HVO's switch in the kernel's memory
     """
 
     __slots__ = ("problem", "switched")
@@ -48,14 +46,15 @@ class _State:
 
 
 class KernelCpu:
-    """Calls functions of one kernel, on one CPU beside one machine.
+    """One CPU, with a TLB of its own, that calls functions of one kernel on one machine.
 
-    The CPU has a TLB of its own. What a call reaches through the direct map and the vmemmap is the machine's memory;
-    what lies outside HVO is answered by the machine, as the table of stand-ins says.
+    Through the direct map and the vmemmap a call reaches the machine's memory. Calls out of HVO are handled by the
+    machine, as the table of stubs says.
 
-    placed        the kernel in its memory
-    inline        instructions of its HVO that the machine hears of
-    instructions  number of them after which a call is stopped (default: far more than any that comes to its end)
+    loaded        the kernel in its memory
+    inline        the instructions of HVO's code that have a handler
+    instructions  limit after which a call is stopped (default: far above any call that ends)
+    watch_page_tables  emit an event for each store to a page table; makes every store slow while there are listeners
     """
 
     def __init__(self, machine: Machine, kernel: Kernel, *, instructions: int | None = None) -> None:
@@ -63,39 +62,31 @@ class KernelCpu:
         self.kernel = kernel
         pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
         self.instructions = _INSTRUCTIONS + _PER_PAGE * pages if instructions is None else instructions
+        self.watch_page_tables = True
         self._convention = convention_of(kernel.image.machine)
-        self.placed = LoadedKernel(machine, kernel)
+        self.loaded = LoadedKernel(machine, kernel)
         self._vcpu = VirtualCpu(machine, 0)
-        self._exceptions = self._vcpu.exceptions
         uc = self._uc = self._vcpu.uc
         library = unicorn()
         self._failure = library.UcError
         self._flush = (library.unicorn_const.UC_CTL_TLB_FLUSH, library.unicorn_const.UC_CTL_IO_WRITE)
-        if machine.memory.present is not None:  # of a core: what is there is mapped as it is needed
+        if machine.memory.present is not None:  # memory of a core is mapped on first use
             self._vcpu.provide_as_needed()
-        memory = self.placed.memory
+        memory = self.loaded.memory
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
         self._find_registers()
         self._registers = Registers(uc)
         self._set_up()
-        self._endings = CallResultReader(machine, self.placed, self._vcpu, self._convention, self._top)
-        self._answers = Handlers(machine, weakref.proxy(self), self._registers)
+        self._results = CallResultReader(machine, self.loaded, self._vcpu, self._convention, self._stack_top)
+        self._handlers = Handlers(machine, weakref.proxy(self), self._registers)
         self._state = _State()
-        #: What the emulator calls back, which it does not hold.
+        #: Callbacks, which the emulator does not keep alive.
         self._callbacks: list[object] = []
-        self.stubs = stubs_of(kernel)
-        for one in self.stubs:
-            self._hook(one)
-        self.inline = inline_of(kernel)
-        for instruction in self.inline:
-            registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
-            answer = self._answers.inline(instruction.stub, registers)
-            self._answer_at(instruction.va, answer, inside=True)
-        #: VA of HVO's switch, which somebody may throw while a call is under way; None: the kernel has none.
+        #: VA of HVO's switch, which may change during a call; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
-        #: Whether stores to page tables are told to listeners, which makes every store slow while there are any.
-        self.watching = True
-        self.watch = PageTableWatchpoint(machine, uc)
+        self.inline = inline_of(kernel)
+        self._install_handlers()
+        self._watchpoint = PageTableWatchpoint(machine, uc)
         self._clean = uc.context_save()
 
     def _find_registers(self) -> None:
@@ -108,81 +99,87 @@ class KernelCpu:
 
     def _set_up(self) -> None:
         """Set the registers: translation through the kernel's own top table, per-CPU data, the current task."""
-        vcpu, uc, placed, convention = self._vcpu, self._uc, self.placed, self._convention
-        for setting in vcpu.part.settings(vcpu.target, placed.root):
+        vcpu, uc, loaded, convention = self._vcpu, self._uc, self.loaded, self._convention
+        for setting in vcpu.part.settings(vcpu.target, loaded.root):
             instance.apply(uc, setting, vcpu.part, vcpu.family)
-        if convention.per_cpu and placed.per_cpu.size:
-            uc.reg_write(vcpu.register(convention.per_cpu), placed.per_cpu.va)
+        if convention.per_cpu and loaded.per_cpu.size:
+            uc.reg_write(vcpu.register(convention.per_cpu), loaded.per_cpu.va)
         if convention.current:
             uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
-        self._top = placed.stack.end - _HEADROOM
-        self._exit = placed.exit
+        self._stack_top = loaded.stack.end - _HEADROOM
+        self._exit = loaded.exit
         self.flush()
 
     def flush(self) -> None:
-        """Forget every translation of this CPU."""
+        """Flush the TLB of this CPU."""
         self._uc.ctl(*self._flush)
 
     @property
     def findings(self) -> list[str]:
-        """What should not have happened in the call that is under way, or was last."""
-        return self._endings.findings
+        """Messages and warnings of the current or last call."""
+        return self._results.findings
 
     @property
     def inline_ceiling(self) -> int | None:
-        """Bytes of the longest range that the code flushes page by page; None: its flushes are calls."""
+        """Bytes of the longest range that the code flushes page by page; None: it flushes by function calls."""
         if not any(one.stub.action is StubAction.FLUSHES_DONE for one in self.inline):
             return None
         mode = self.machine.target.mode
         return self._vcpu.part.ceiling(mode) * mode.page_size
 
-    def switch(self) -> None:
-        """Put HVO's switch where the machine has it."""
+    def _copy_switch(self) -> None:
+        """Copy the machine's switch into the kernel's memory."""
         self._state.switched = self.machine.optimize_enabled
         if self._switch is not None:
-            self.placed.write(self._switch, 1, int(self._state.switched))
+            self.loaded.write(self._switch, 1, int(self._state.switched))
 
-    def _count_key(self) -> None:
-        """Let the kernel's static key count what the machine's does: where it is inline it is raised from 0 up only."""
-        if self._answers.key is not None:
-            self.placed.write(self._answers.key, _KEY_SIZE, self.machine.key % (1 << 8 * _KEY_SIZE))
+    def _copy_key(self) -> None:
+        """Copy the machine's static key into the kernel's memory: inline code increments it from 0 up only."""
+        if self._handlers.key is not None:
+            self.loaded.write(self._handlers.key, _KEY_SIZE, self.machine.key % (1 << 8 * _KEY_SIZE))
 
-    # stand-ins
+    # handlers
 
-    def _hook(self, one: PlacedStub) -> None:
-        """Answer for a function at its entry, where an instruction that returns stands in for its code."""
-        self.placed.replace(one.va, self._convention.back)
-        self._answer_at(one.va, self._answers.method(one.stub))
+    def _install_handlers(self) -> None:
+        """Install a handler at the entry of each function with a stub, and at each instruction that needs one.
 
-    def _answer_at(self, va: int, answer: BoundHandler, *, inside: bool = False) -> None:
-        """Answer before the instruction at ``va`` is carried out; ``inside``: where no block of instructions begins.
+        The function's code is replaced by an instruction that returns.
+        """
+        for function in stubs_of(self.kernel):
+            self.loaded.replace(function.va, self._convention.returning)
+            self._handle_at(function.va, self._handlers.for_function(function.stub))
+        for instruction in self.inline:
+            registers = [None if name is None else self._vcpu.register(name) for name in instruction.registers]
+            handler = self._handlers.for_instruction(instruction.stub, registers)
+            self._handle_at(instruction.va, handler, inside=True)
 
-        Blocks where it can be: each hook for an instruction is looked at for all that are counted.
+    def _handle_at(self, va: int, handler: BoundHandler, *, inside: bool = False) -> None:
+        """Call a handler before the instruction at `va` executes; `inside`: also if no basic block begins there.
+
+        Block hooks are preferred: the emulator tests every instruction hook at each counted instruction.
         """
         state, machine = self._state, self.machine
         write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
-        switch = weakref.WeakMethod(self.switch)  # not the CPU, which holds this
+        copy_switch = weakref.WeakMethod(self._copy_switch)  # not the CPU, which holds this callback
 
-        def entered() -> None:
-            """Hear that the CPU has come there."""
+        def reached() -> None:
             try:
-                result = answer()
-                if machine.optimize_enabled is not state.switched and (thrown := switch()) is not None:
-                    thrown()
+                result = handler()
+                if machine.optimize_enabled is not state.switched and (copy := copy_switch()) is not None:
+                    copy()
                 if result is not None:
                     write(result_register, result)
-            except BaseException as problem:  # noqa: BLE001 - it is raised again where the call was made
+            except BaseException as problem:  # noqa: BLE001 - call() raises it again
                 state.problem = problem
                 stop()
 
-        self._callbacks.append(call_at(self._uc, va, entered, inside=inside))
+        self._callbacks.append(call_at(self._uc, va, reached, inside=inside))
 
-    def follow(self, va: int, hear: Callable[..., None], arguments: int = 0) -> None:
-        """Let ``hear`` know whenever the CPU comes to ``va``, with so many arguments of the function there.
+    def trace_at(self, va: int, callback: Callable[..., None], arguments: int = 0) -> None:
+        """Call `callback` with that many arguments of the function whenever the CPU reaches `va`.
 
-        A function begins there, or goes on after a call: it is where a block of instructions begins.
-        Only where somebody listens to the machine, to whom it could be told.
-        To be done before the first call: code that is translated already is not looked at again.
+        A basic block must begin at `va`: the entry of a function, or the return from a call. Nothing is called while
+        the machine's trace has no listeners. Must precede the first call: translated code is not hooked later.
         """
         values = self._registers.reader(self.arguments[:arguments])
         listeners, state, stop = self.machine.trace.listeners, self._state, self._uc.emu_stop
@@ -190,8 +187,8 @@ class KernelCpu:
         def reached() -> None:
             if listeners:
                 try:
-                    hear(*values())
-                except BaseException as problem:  # noqa: BLE001 - as above
+                    callback(*values())
+                except BaseException as problem:  # noqa: BLE001 - call() raises it again
                     state.problem = problem
                     stop()
 
@@ -202,52 +199,57 @@ class KernelCpu:
     def call(self, function: str, *arguments: int) -> CallResult:
         """Call a function of the kernel with up to four arguments.
 
-        Raises SymbolError for a name that the kernel does not have, and what the machine raises where it is asked
-        for something that it cannot give.
+        Raises SymbolError for a name that the kernel does not have, and the machine's errors from handlers.
         """
         va = self.kernel.symbols.address(function)
-        uc, write = self._uc, self._registers.write
+        self._prepare(arguments)
+        failure = self._run(va)
+        problem = self._state.problem
+        if problem is not None and not isinstance(problem, NoStubError):
+            raise problem
+        completed = problem is None and not failure and self._vcpu.exceptions.number is None
+        if completed and self._uc.reg_read(self._counter) == self._exit:
+            if self._handlers.pending:
+                self.findings.append("TLB flushes were begun, and no barrier completed them")
+            return self._results.returned(function, self._uc.reg_read(self._result))
+        return self._results.stopped(function, failure, "" if problem is None else str(problem), self.instructions)
+
+    def _prepare(self, arguments: tuple[int, ...]) -> None:
+        """Reset the CPU, and set switch, static key, return address and arguments for a call."""
+        write = self._registers.write
         self._state.problem = None
-        self._endings.begin()
-        self._answers.begun.clear()
-        uc.context_restore(self._clean)
+        self._results.begin()
+        self._handlers.pending.clear()
+        self._uc.context_restore(self._clean)
         self.flush()
-        self.switch()
-        self._count_key()
-        top = self._top
+        self._copy_switch()
+        self._copy_key()
+        top = self._stack_top
         if self._link is None:
-            top -= _WORD
-            self.placed.write(top, _WORD, self._exit)
+            top -= WORD_BYTES
+            self.loaded.write(top, WORD_BYTES, self._exit)
         else:
             write(self._link, self._exit)
         write(self._stack, top)
         for register, value in zip(self.arguments, arguments, strict=False):
             write(register, value)
-        failure = self._run(va)
-        if self._state.problem is None and not failure and self._exceptions.number is None:
-            at = uc.reg_read(self._counter)
-            if at == self._exit:
-                if self._answers.begun:
-                    self.findings.append("TLB flushes were begun, and no barrier completed them")
-                return self._endings.returned(function, uc.reg_read(self._result))
-        return self._endings.outcome(function, failure, self._state.problem, self.instructions)
 
     def _run(self, va: int) -> str:
-        """Run from ``va`` on, also beyond instructions that only warn; what the emulator says where it gives up."""
+        """Run from `va`, continuing after each WARN(); return the emulator's error text, or empty."""
         begin: int | None = va
         failure = ""
         try:
-            self.watch.begin(wanted=self.watching and bool(self.machine.trace.listeners))
+            self._watchpoint.begin(enable=self.watch_page_tables and bool(self.machine.trace.listeners))
             while begin is not None:
                 failure = self._start(begin)
-                begin = None if self._state.problem is not None else self._endings.behind_warning(failure)
+                begin = None if self._state.problem is not None else self._results.after_warning(failure)
         finally:
-            self.watch.end()
+            self._watchpoint.end()
         return failure
 
     def _start(self, va: int) -> str:
         try:
-            # counted each time: code that was translated while nobody counted would not be counted later
+            # always with a limit: code translated without one would not be counted later
             self._uc.emu_start(va, self._exit, 0, self.instructions)
         except self._failure as failed:
             return str(failed)

@@ -1,43 +1,44 @@
-"""Puts a kernel image beside a machine: in memory of its own above RAM, mapped at its link address.
+"""Loader of a kernel image next to a machine: into memory of its own above RAM, mapped at its link address.
 
-A machine's bytes stay as they are. The CPU that runs the kernel's code has a top table of its own, in that memory too:
-its entries are the machine's, so direct map and vmemmap are the machine's own, but for the one that leads to the
-image. So do Linux's processes share the kernel's tables below their own top table. What the kernel's code walks and
-changes, through init_mm, is the machine's top table.
+The machine's bytes do not change. The CPU that runs the kernel's code has a top table of its own in the new memory,
+with the machine's entries for direct map and vmemmap and one more for the image, just as Linux's processes share the
+kernel's tables below their own top tables. The tables that the kernel's code walks and changes, through init_mm, are
+the machine's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
+from hvolab.arithmetic import WORD_BYTES, div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
-from hvolab_kernel.running.initial_state import Placement, Word, initial_words, keeps_pages, modes_of, node_words
+from hvolab_kernel.running.initial_state import Placement, Word, initial_words, modes_of, node_words, uses_zones
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
-_WORD = 8
-#: Bytes of a stack, of room for the kernel's structs that are made up (hstates), and of room for page tables.
-_STACK, _DATA, _TABLES = 64 << 10, 512 << 10, 2 << 20
-#: What begins behind the image is aligned so.
-_ALIGNMENT = 2 << 20
-#: Where a kernel's code is that may run: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. What x86_64
-#: has right behind init text are the long forms of static_cpu_has().
-_TEXT = {
+#: Bytes of the stack, of the kernel's structs that HVO is called with (hstates) or reaches (nodes), and of page tables.
+_STACK, _DATA, _NODE, _TABLES = 64 << 10, 256 << 10, 256 << 10, 2 << 20
+#: Alignment of the image, and of the regions whose size depends on it.
+_ALIGNMENT: Final = 2 << 20
+#: Executable code: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. On x86_64 the code after init text is
+#: the long forms of static_cpu_has().
+_TEXT: Final = {
     "EM_X86_64": (("_text", "_etext"), ("_sinittext", "__x86_cpu_dev_start")),
     "EM_AARCH64": (("_text", "_etext"),),
     "EM_RISCV": (("_start", "_etext"),),
 }
-#: Architecture of unicorn for the machine that an ELF file names.
-_EMULATORS = {"EM_X86_64": "UC_ARCH_X86", "EM_AARCH64": "UC_ARCH_ARM64", "EM_RISCV": "UC_ARCH_RISCV"}
+#: Unicorn's architecture for each ELF machine.
+_EMULATORS: Final = {"EM_X86_64": "UC_ARCH_X86", "EM_AARCH64": "UC_ARCH_ARM64", "EM_RISCV": "UC_ARCH_RISCV"}
 
 
 @dataclass(frozen=True)
 class Region:
-    """A range of the memory beside the machine: its first VA and PA, and its bytes."""
+    """A range of the kernel's memory: first VA and PA, and bytes."""
 
     va: int
     pa: int
@@ -45,28 +46,30 @@ class Region:
 
     @property
     def end(self) -> int:
-        """First VA behind it."""
+        """First VA after it."""
         return self.va + self.size
 
 
 class LoadedKernel:
-    """A kernel image beside a machine, ready to run.
+    """A kernel image in memory next to a machine, ready to run.
 
-    kernel   what was placed
-    machine  beside which machine
-    memory   the memory that holds it, above the machine's RAM
-    root     PA of the top table through which its code runs
-    image, per_cpu, stack, data  where things are
+    kernel  the kernel
+    memory  the memory that holds it, above the machine's RAM
+    root    PA of the top table that its code runs with
+    tables  the page tables below that
+    image, per_cpu, stack, data, node  regions of the memory
+    zones   bytes of the kernel's zones if its HVO keeps pages there; else empty
+    exit    VA that calls return to; it holds no code, and the CPU stops before it fetches any
     """
 
     def __init__(self, machine: Machine, kernel: Kernel) -> None:
         self.kernel = kernel
         self._check(machine)
         target, image = machine.target, kernel.image
-        template = next((one for one in image.segments if one.per_cpu), None)
-        per_cpu = 0 if template is None else _aligned(template.memory_size)
-        sizes = (_aligned(image.memory_size), per_cpu, _STACK, _DATA)
-        base = _aligned(machine.memory.base + machine.memory.size)
+        template = next((segment for segment in image.segments if segment.per_cpu), None)
+        per_cpu = 0 if template is None else round_up(template.memory_size, _ALIGNMENT)
+        sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, _NODE)
+        base = round_up(machine.memory.base + machine.memory.size, _ALIGNMENT)
         self.memory = PhysicalMemory(
             base,
             sum(sizes) + _TABLES,
@@ -74,17 +77,11 @@ class LoadedKernel:
             byte_order=target.architecture.byte_order,
         )
         starts = [sum(sizes[:position]) for position in range(len(sizes))]
-        rooms = [Region(image.base + at, base + at, size) for at, size in zip(starts, sizes, strict=True)]
-        self.image, self.per_cpu, self.stack, data = rooms
-        half = data.size // 2
-        self.data = Region(data.va, data.pa, half)
-        #: Room for the kernel's structs of a node; calls return to its end.
-        self.node = Region(data.va + half, data.pa + half, half)
-        #: The bytes of the kernel's zones, for kernels whose HVO goes there and leaves pages there; else none.
-        zones = self.node.size if keeps_pages(kernel) else 0
-        self.zones = self.memory.view(self.node.pa, zones)
-        #: Where a call returns to: no code stands there, and the CPU is stopped before it fetches any.
-        self.exit = self.node.end - 2 * _WORD
+        self.image, self.per_cpu, self.stack, self.data, self.node = (
+            Region(image.base + start, base + start, size) for start, size in zip(starts, sizes, strict=True)
+        )
+        self.zones = self.memory.view(self.node.pa, self.node.size if uses_zones(kernel) else 0)
+        self.exit = self.node.end - 2 * WORD_BYTES
         self._next_table = base + sum(sizes)
         self._target = target
         self.root = self._new_table(target.mode.levels[0])
@@ -94,40 +91,41 @@ class LoadedKernel:
         self._fill()
 
     def _check(self, machine: Machine) -> None:
-        """Raise UsageError where the kernel is for another machine."""
-        emulation = machine.target.architecture.emulation
-        wanted = _EMULATORS.get(self.kernel.image.machine)
-        if emulation is None or emulation.emulator[0] != wanted:
+        """Raise UsageError if the kernel is for another architecture or paging mode."""
+        emulation, release = machine.target.architecture.emulation, self.kernel.image.release
+        if emulation is None or emulation.emulator[0] != _EMULATORS.get(self.kernel.image.machine):
             raise UsageError(
                 f"a kernel for {self.kernel.image.machine} does not run on {machine.target.architecture.name}",
-                where=self.kernel.image.release,
+                where=release,
                 hint="name an image of the machine's architecture",
             )
         modes = modes_of(self.kernel, machine.target.architecture.modes)
         if machine.target.mode.name not in {mode.name for mode in modes}:
             raise UsageError(
                 f"this kernel does not run in the mode {machine.target.mode.name}",
-                where=self.kernel.image.release,
-                rule="it is built for one base page and one width of VA",
-                hint=f"choose --mode {modes[0].name}" if modes else "hvolab declares no mode that it would run in",
+                where=release,
+                rule="an arm64 kernel is built for one base page and one width of VA",
+                hint=f"choose --mode {modes[0].name}"
+                if modes
+                else "use another image: hvolab has no mode for this one",
             )
 
-    # memory
+    # page tables
 
     def _new_table(self, level: Level) -> int:
-        """PA of an empty table."""
-        pa = -(-self._next_table // level.table_bytes) * level.table_bytes
+        """Return the PA of an empty table."""
+        pa = round_up(self._next_table, level.table_bytes)
         self._next_table = pa + level.table_bytes
         if self._next_table > self.memory.base + self.memory.size:
             raise KernelImageError(
                 f"the image has {self.kernel.image.memory_size} bytes, more than can be mapped",
                 where=self.kernel.image.release,
-                rule=f"there is room for {_TABLES} bytes of page tables",
+                rule=f"the loader has {_TABLES} bytes for page tables",
             )
         return pa
 
     def _map(self, machine: Machine) -> None:
-        """Map the image and what is behind it, by single pages: text can be executed only, all else only accessed."""
+        """Map image and regions by single pages: text is executable only, everything else not executable."""
         mode, memory, tables = self._target.mode, self.memory, self.tables
         self._share(machine)
         last, step = mode.last, mode.levels[-2].size
@@ -143,9 +141,9 @@ class LoadedKernel:
             memory.word_view(tables.find(va).slot, count)[:] = entries
 
     def _share(self, machine: Machine) -> None:
-        """Take the machine's tables, but for those on the way to the image, down to where nothing else is below.
+        """Copy the machine's tables on the path to the image, down to the level where they map nothing else.
 
-        What the machine has there is its guest text, for which the kernel's code has no use.
+        What they map there is the machine's guest text, which the kernel's code does not use.
         """
         mode, memory, va = self._target.mode, self.memory, self.image.va
         pages, first = machine.struct_pages, machine.memory.first_pfn
@@ -171,25 +169,27 @@ class LoadedKernel:
             memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
 
     def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which pages from the image's base on are text."""
-        shift = self._target.mode.page_shift
-        pages = np.zeros((self.node.end - self.image.va) >> shift, dtype=np.bool_)
-        pages[-1] = True  # where calls return to
-        for start, stop in _TEXT[self.kernel.image.machine]:
-            first, last = self.kernel.symbols.find(start), self.kernel.symbols.find(stop)
+        """Return a flag for each page from the image's base on: whether it is text."""
+        page_size, base = self._target.mode.page_size, self.image.va
+        pages = np.zeros((self.node.end - base) // page_size, dtype=np.bool_)
+        pages[-1] = True  # holds the exit
+        for start, end in _TEXT[self.kernel.image.machine]:
+            first, last = self.kernel.symbols.find(start), self.kernel.symbols.find(end)
             if first is not None and last is not None and first < last:
-                pages[(first - self.image.va) >> shift : (last - self.image.va + (1 << shift) - 1) >> shift] = True
+                pages[(first - base) // page_size : div_round_up(last - base, page_size)] = True
         if not pages[:-1].any():
-            raise KernelImageError("the kernel does not tell where its text is", where=self.kernel.image.release)
+            raise KernelImageError("the kernel has no symbols for its text", where=self.kernel.image.release)
         return pages
 
+    # contents
+
     def reset(self) -> None:
-        """Put the image's bytes into memory, a copy of the per-CPU template, and what boot would have written."""
+        """Restore the image, the per-CPU template and the initial state."""
         self.memory.view(self.image.pa, self.node.pa + self.node.size - self.image.pa)[:] = 0
         self._fill()
 
     def _fill(self) -> None:
-        """Do so in memory that is zeroed, as it is at first."""
+        """Fill zeroed memory with them."""
         for segment in self.kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
@@ -197,37 +197,35 @@ class LoadedKernel:
             self.write(word.va, word.size, word.value)
 
     def replace(self, va: int, code: bytes) -> None:
-        """Put other instructions where a function begins that is never to run as it is."""
-        word = Word(va, len(code), int.from_bytes(code, "little"), "a function that is stood in for")
+        """Replace instructions at `va`, also after a reset."""
+        word = Word(va, len(code), int.from_bytes(code, "little"), "replaced code")
         self._words = (*self._words, word)
         self.write(word.va, word.size, word.value)
 
     def pa(self, va: int) -> int:
-        """PA of a VA of the image or behind it."""
+        """Return the PA of a VA in the kernel's memory."""
         return va - self.image.va + self.image.pa
 
     def holds(self, va: int, size: int = 1) -> bool:
-        """Whether the VA is the image's, or of what is behind it."""
+        """Return True if the range is in the kernel's memory."""
         return self.image.va <= va and va + size <= self.node.end
 
     def read(self, va: int, size: int) -> int:
-        """The little-endian number at a VA of the image or behind it."""
+        """Read a little-endian number from the kernel's memory."""
         return int.from_bytes(self.memory.view(self.pa(va), size).tobytes(), "little")
 
     def write(self, va: int, size: int, value: int) -> None:
-        """Store a little-endian number there."""
+        """Write a little-endian number to the kernel's memory."""
         self.memory.view(self.pa(va), size)[:] = np.frombuffer(value.to_bytes(size, "little"), dtype=np.uint8)
 
     def read_text(self, va: int, limit: int = 256) -> str:
-        """The text up to its NUL at a VA of the image."""
+        """Read a NUL-terminated text from the kernel's memory."""
         size = min(limit, self.node.end - va)
         raw = self.memory.view(self.pa(va), size).tobytes()
         return raw.partition(b"\0")[0].decode("ascii", "replace")
 
-    # what boot writes
-
     def _initial_state(self, machine: Machine) -> tuple[Word, ...]:
-        """What boot would have written into the kernel's data."""
+        """Return the words that boot would have written into the kernel's data."""
         mode, kernel = self._target.mode, self.kernel
         placement = Placement(
             ram=machine.memory.base if mode.origin is LinearOrigin.RAM else 0,
@@ -237,15 +235,11 @@ class LoadedKernel:
             text=self.image.va,
             levels=len(mode.levels),
         )
-        # the kernel's code walks and changes the machine's tables, not those that it would have built in its image
+        # the kernel's code walks and changes the machine's tables instead of those that boot would build in the image
         pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
         root = machine.virt(machine.tables.root)
         return (
             *initial_words(kernel, placement),
-            Word(pgd, 8, root, "init_mm.pgd, for who walks the kernel's tables"),
+            Word(pgd, WORD_BYTES, root, "init_mm.pgd, for walks of the kernel's tables"),
             *node_words(kernel, self.node.va, self.node.size),
         )
-
-
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT

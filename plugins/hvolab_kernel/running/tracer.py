@@ -1,4 +1,4 @@
-"""Tells listeners what a kernel's code does beside calling out: folios begun and done with, pages copied."""
+"""Tracer that emits an event for each folio and each copied page while a kernel's code runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from hvolab.hvo.remap import ENOMEM
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import FolioStep, PageCopied
 
-#: Functions of the kernel that handle one folio, with what they do. Kernel: mm/hugetlb_vmemmap.c, v6.12.
+#: Functions that handle one folio, with the operation. Kernel: mm/hugetlb_vmemmap.c, v6.12.
 FOLIO_FUNCTIONS: Final = {
     "__hugetlb_vmemmap_optimize_folio": "optimize",
     "__hugetlb_vmemmap_restore_folio": "restore",
 }
-#: Functions that copy: a page, or as many bytes as the third argument says.
+#: Functions that copy a page, or the bytes that the third argument gives.
 COPY_FUNCTIONS: Final = ("copy_page", "__memcpy")
 
 
 class FolioTracer:
-    """Hears that a function was entered, and tells listeners; does nothing where nobody listens."""
+    """Emits folio and copy events at the entry of kernel functions, as long as the machine's trace has listeners."""
 
     def __init__(self, machine: Machine, cpu: Cpu) -> None:
         self._machine = machine
@@ -31,26 +31,26 @@ class FolioTracer:
     def _optimized(self, folio: int) -> bool:
         return bool(self._cpu.load_word(folio + self._private) >> self._bit & 1)
 
-    def folio(self, what: str, folio: int) -> None:
-        """HVO turns to a folio."""
-        self.done()
+    def begin(self, operation: str, folio: int) -> None:
+        """Emit that an operation on a folio begins; ends the one before it."""
+        self.end()
         trace = self._machine.trace
         if not trace.listeners:
             return
         optimized = self._optimized(folio)
-        if optimized is (what == "restore") and (optimized or self._machine.optimize_enabled):
-            self._current = (what, folio)
-            trace.emit(FolioStep(f"{what}.begin", folio))
+        if optimized is (operation == "restore") and (optimized or self._machine.optimize_enabled):
+            self._current = (operation, folio)
+            trace.emit(FolioStep(f"{operation}.begin", folio))
 
-    def done(self) -> None:
-        """HVO has done with the folio that it turned to last."""
+    def end(self) -> None:
+        """Emit that the current operation ended, if there is one."""
         if self._current is None:
             return
-        (what, folio), self._current = self._current, None
-        failed = self._optimized(folio) is (what == "restore")
-        self._machine.trace.emit(FolioStep(f"{what}.end", folio, -ENOMEM if failed else 0))
+        (operation, folio), self._current = self._current, None
+        failed = self._optimized(folio) is (operation == "restore")
+        self._machine.trace.emit(FolioStep(f"{operation}.end", folio, -ENOMEM if failed else 0))
 
-    def copied(self, to: int, source: int, size: int) -> None:
-        """Bytes are copied."""
+    def copied(self, to_va: int, from_va: int, size: int) -> None:
+        """Emit that a page was copied; other sizes are ignored."""
         if self._machine.trace.listeners and size == self._page_size:
-            self._machine.trace.emit(PageCopied(0, to, source))
+            self._machine.trace.emit(PageCopied(0, to_va, from_va))

@@ -13,7 +13,7 @@ from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay.replay import Replay, replay
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.asking import hvolab, image_of
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 from tests.plugins.hvolab_vmcore.changed_cores import (
     CAPTURES,
     OPTIMIZED_1G,

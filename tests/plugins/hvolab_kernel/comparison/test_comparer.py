@@ -24,7 +24,7 @@ from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.asking import hvolab, image_of
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 

@@ -20,7 +20,7 @@ from hvolab_kernel.comparison.selection import chosen_scenarios, target_of_relea
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.asking import hvolab, image_of
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 

@@ -1,4 +1,4 @@
-"""What boot would have written, by kernel and placement."""
+"""Initial state of a kernel's data, by kernel and placement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from hvolab.plugin import registry
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.running.initial_state import SURROUNDINGS, Placement, initial_words, modes_of
+from hvolab_kernel.running.initial_state import Placement, initial_words, modes_of
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
@@ -17,7 +17,7 @@ FIVE_LEVEL = Placement(0, 0x1000000, 0xFF11000000000000, 0xFFD4000000000000, 0xF
 SV39 = Placement(0x80000000, 0x80200000, 0xFFFFFFD600000000, 0xFFFFFFC500000000, 0xFFFFFFFF80000000, 3)
 
 
-def test_arm64_gets_what_its_address_arithmetic_needs() -> None:
+def test_arm64_gets_the_words_of_its_address_arithmetic() -> None:
     made = MadeUp("EM_AARCH64", symbols=(*HVO_6_12, "memstart_addr", "kimage_voffset", "static_key_initialized"))
     kernel = read_kernel(flat_image(made), "here")
     at = Placement(0x40000000, 0x40200000, 0xFFFF000000000000, 0xFFFFFDFFC0000000, made.base, 4)
@@ -30,7 +30,7 @@ def test_arm64_gets_what_its_address_arithmetic_needs() -> None:
     ]
 
 
-def test_a_variable_that_is_needed_and_not_there_is_refused() -> None:
+def test_a_missing_variable_that_is_required_is_refused() -> None:
     kernel = read_kernel(flat_image(MadeUp("EM_AARCH64")), "here")
     with pytest.raises(KernelImageError, match="the kernel has no memstart_addr, which boot writes for"):
         initial_words(kernel, FOUR_LEVEL)
@@ -46,7 +46,7 @@ def test_a_variable_that_is_needed_and_not_there_is_refused() -> None:
         (0x2000, (), []),
     ],
 )
-def test_an_arm64_kernel_runs_in_the_mode_that_it_is_built_for(
+def test_an_arm64_kernel_runs_in_the_mode_of_its_configuration(
     page_size: int, more: tuple[str, ...], modes: list[str]
 ) -> None:
     between = tuple(f"between_{number}" for number in range(page_size // 64 - 1))
@@ -57,7 +57,7 @@ def test_an_arm64_kernel_runs_in_the_mode_that_it_is_built_for(
     assert target_of(kernel).mode.name == (modes or [arm64.modes[0].name])[0]
 
 
-def test_kernels_that_find_their_mode_at_boot_run_in_all() -> None:
+def test_kernels_that_select_their_mode_at_boot_run_in_all() -> None:
     kernel = read_kernel(flat_image(MadeUp("EM_RISCV")), "here")
     riscv = registry().architecture("riscv")
     assert modes_of(kernel, riscv.modes) == riscv.modes
@@ -65,10 +65,10 @@ def test_kernels_that_find_their_mode_at_boot_run_in_all() -> None:
 
 
 @pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x"], indirect=True)
-def test_x86_images_have_all_of_4_level_paging_but_the_switch(real_kernel: Kernel) -> None:
+def test_x86_images_hold_all_words_of_4_level_paging_but_the_switch(real_kernel: Kernel) -> None:
     image = real_kernel.image
     changed = [
-        word.words for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
+        word.purpose for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
     ]
     assert len(changed) == 1
     assert changed[0].startswith("vmemmap_optimize_enabled")
@@ -77,10 +77,10 @@ def test_x86_images_have_all_of_4_level_paging_but_the_switch(real_kernel: Kerne
 
 
 @pytest.mark.parametrize("real_kernel", ["riscv64-6.12", "riscv64-7.x"], indirect=True)
-def test_riscv_gets_its_own_map(real_kernel: Kernel) -> None:
-    words = {word.words.partition(",")[0]: word for word in initial_words(real_kernel, SV39)}
+def test_riscv_gets_its_kernel_map(real_kernel: Kernel) -> None:
+    words = {word.purpose.partition(",")[0]: word for word in initial_words(real_kernel, SV39)}
     assert words["kernel_map.page_offset"].value == SV39.direct_map
     assert words["kernel_map.va_pa_offset"].value == SV39.direct_map - SV39.ram
     assert words["satp_mode"].value == 8 << 60
     assert (words["pgtable_l4_enabled"].value, words["pgtable_l5_enabled"].value) == (0, 0)
-    assert SURROUNDINGS["EM_RISCV"].root in real_kernel.symbols
+    assert "swapper_pg_dir" in real_kernel.symbols

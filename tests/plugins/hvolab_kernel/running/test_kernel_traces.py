@@ -1,4 +1,4 @@
-"""A kernel does on hvolab's machines what the same source did where its trace was taken."""
+"""A kernel on hvolab's machines against the trace of the same source, recorded elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.core.hvo.test_kernel_traces import departures_of, told
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
-#: Bytes of RAM that the vmemmap of a trace describes; there is less of it.
+#: Bytes of RAM that the vmemmap of a trace describes; the machine has less.
 DESCRIBED = 2 << 30
-#: One run of so many is made in every run of the tests.
+#: One of this many runs is repeated in every test run.
 SAMPLE = 9
 TRACED = pytest.mark.parametrize(
     ("real_kernel", "trace"), [("arm64-6.12.107-hvo", "arm64-6.12-4K-48bit")], indirect=["real_kernel"]
@@ -26,14 +26,14 @@ def cpu(machine: Machine, index: int) -> ModelCpu:
 
 
 def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
-    """Where the kernel departs from its trace."""
+    """Return the differences between the kernel and its trace."""
     assert variant_of(kernel).name == "6.12"
 
     def engine(machine: Machine) -> KernelHvo:
         first = machine.memory.first_pfn
         machine.vmemmap = ((first, first + (DESCRIBED >> machine.target.mode.page_shift)),)
         hvo = KernelHvo(machine, kernel)
-        hvo.kernel_cpu.watching = False  # calls are compared, and entries once they are there
+        hvo.kernel_cpu.watch_page_tables = False  # calls are compared, and entries at the end
         return hvo
 
     return departures_of(trace, cpu, every, engine=engine)
@@ -41,7 +41,7 @@ def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
 
 @pytest.mark.slow
 @TRACED
-def test_a_kernel_that_is_run_again_does_what_its_trace_says(real_kernel: Kernel, trace: str) -> None:
+def test_a_sample_of_runs_matches_the_trace(real_kernel: Kernel, trace: str) -> None:
     found = departures(real_kernel, trace, SAMPLE)
     assert not found, told(found)
 
@@ -49,6 +49,6 @@ def test_a_kernel_that_is_run_again_does_what_its_trace_says(real_kernel: Kernel
 @pytest.mark.long
 @pytest.mark.slow
 @TRACED
-def test_it_does_so_in_every_run(real_kernel: Kernel, trace: str) -> None:
+def test_every_run_matches_the_trace(real_kernel: Kernel, trace: str) -> None:
     found = departures(real_kernel, trace, 1)
     assert not found, told(found)

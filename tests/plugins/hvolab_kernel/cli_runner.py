@@ -1,4 +1,4 @@
-"""The command line, asked about kernels that were fetched."""
+"""Runs of the command line on real kernel images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.kernel_images import images_directory
 
 
 def image_of(kernel: Kernel) -> str:
-    """The path of a kernel that was fetched."""
+    """Return the path of a fetched kernel image."""
     return next(
         str(path)
         for path in images_directory().glob("*.image")
@@ -21,5 +21,5 @@ def image_of(kernel: Kernel) -> str:
 
 
 def hvolab(*arguments: str) -> Result:
-    """Do what the command line does with these arguments."""
+    """Run a command with these arguments."""
     return CliRunner().invoke(build_app(), arguments)

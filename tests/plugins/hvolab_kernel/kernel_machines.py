@@ -1,0 +1,60 @@
+"""Machines and huge pages on which tests run a kernel's own code, and the kernels that they are run for."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.hugetlb import Hstate, Pool, hstates
+from hvolab.hugetlb.hstate import size_to_hstate
+from hvolab.hvo import V6_12_117, Hvo
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab_kernel.comparison import target_of
+from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.running import KernelHvo
+from hvolab_vmlinux.kernel import Kernel
+
+EACH = pytest.mark.parametrize(
+    "real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True
+)
+ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True)
+#: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
+DEBIANS = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
+X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+SIZE = 2 << 20
+
+
+def machine_for(kernel: Kernel, mode: str | None = None, cpus: int = 1) -> Machine:
+    """Build a machine for a kernel."""
+    return build_machine(target_of(kernel, mode), MachineSpec(memory=512 << 20, cpus=cpus))
+
+
+def huge_pages(machine: Machine) -> Hstate:
+    """Return the hstate of 2 MiB pages."""
+    return size_to_hstate(hstates(machine), SIZE)
+
+
+def unoptimized(machine: Machine) -> tuple[Hstate, int]:
+    """Return hstate and VA of a free huge page that is not optimized, on a machine whose switch is on."""
+    pool = Pool(machine, huge_pages(machine), Hvo(machine))
+    machine.optimize_enabled = False
+    pool.set_max_huge_pages(1)
+    machine.optimize_enabled = True
+    (folio,) = pool.free_folios()
+    return pool.h, folio
+
+
+def optimized(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
+    """Return a machine, the kernel's HVO, its pool, and the VA of the only folio, which that HVO has optimized."""
+    machine = machine_for(kernel)
+    hvo = KernelHvo(machine, kernel)
+    pool = Pool(machine, huge_pages(machine), hvo)
+    pool.set_max_huge_pages(1)
+    (folio,) = pool.free_folios()
+    return machine, hvo, pool, folio
+
+
+def optimized_by_6_12_117(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
+    """Return the same for a kernel of the variant 6.12.117; skips for others."""
+    if variant_of(kernel) is not V6_12_117:
+        pytest.skip("this kernel resets the struct pages that it restores; fetch Debian's 6.12.117, which does not")
+    return optimized(kernel)

@@ -1,0 +1,88 @@
+"""Handlers of stubs, called with registers of a real emulated CPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.trace import AllFlushed, Event, KeyChanged, PagesAllocated, PagesFreed, RangeFlushed
+from hvolab_kernel.code.inline import PageOperand
+from hvolab_kernel.code.stubs import Argument, Stub, StubAction
+from hvolab_kernel.running import KernelCpu
+from hvolab_kernel.running.handlers import HANDLERS
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.kernel_machines import X86, machine_for
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+PAGE = 4096
+
+
+def test_every_action_has_a_handler() -> None:
+    assert set(HANDLERS) == set(StubAction)
+    assert all(handler.__doc__ for handler in HANDLERS.values())
+
+
+@X86
+def test_a_function_is_handled_with_its_arguments_and_their_signs(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    order, noise = Argument("order", 4), 0xDEAD << 32
+    allocate = Stub("alloc_pages", StubAction.ALLOCATE, (Argument("gfp", 4), order, Argument("node", 4, signed=True)))
+    for register, value in zip(cpu.arguments, (0xCC0 | noise, 1 | noise, 0), strict=False):
+        cpu._registers.write(register, value)
+    events: list[Event] = []
+    with machine.trace.listen(events.append):
+        page = cpu._handlers.for_function(allocate)()
+        assert page is not None
+        cpu._registers.write(cpu.arguments[0], page)
+        free = Stub("__free_pages", StubAction.FREE, (Argument("page"), order))
+        assert cpu._handlers.for_function(free)() is None
+    allocated, freed = events
+    assert isinstance(allocated, PagesAllocated)
+    assert isinstance(freed, PagesFreed)
+    assert (allocated.gfp, allocated.order, allocated.node) == (0xCC0, 1, 0)
+    assert allocated.pfns.tolist() == freed.pfns.tolist() == [machine.struct_pages.pfn(page)]
+
+
+@X86
+def test_flush_instructions_complete_at_the_barrier_with_consecutive_pages_as_a_range(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    va, register = machine.struct_pages.base, cpu.arguments[0]
+    page = Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, (PageOperand("va"),))
+    flush_page = cpu._handlers.for_instruction(page, [register])
+    events: list[Event] = []
+    with machine.trace.listen(events.append):
+        for number in (0, 1, 2, 7):
+            cpu._registers.write(register, va + number * PAGE >> 12)
+            assert flush_page() is None
+        cpu._handlers.for_instruction(Stub("tlbi vmalle1is", StubAction.FLUSH_ALL_BEGUN), [])()
+        assert events == []
+        cpu._handlers.for_instruction(Stub("dsb ish", StubAction.FLUSHES_DONE), [])()
+    ranges = [(va, va + 3 * PAGE), (va + 7 * PAGE, va + 8 * PAGE)]
+    assert [(one.start, one.end) for one in events if isinstance(one, RangeFlushed)] == ranges
+    assert isinstance(events[-1], AllFlushed)
+    assert not cpu._handlers.pending
+
+
+@X86
+def test_a_store_changes_the_static_key_only_at_its_address(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    key = cpu._handlers.key
+    assert key is not None
+    address, value = cpu.arguments[:2]
+    stub = Stub("stxr", StubAction.KEY_STORED, (Argument("address"), Argument("value", 4, signed=True)))
+    stored, zeroed = (
+        cpu._handlers.for_instruction(stub, registers) for registers in ([address, value], [address, None])
+    )
+    events: list[Event] = []
+    with machine.trace.listen(events.append):
+        for to, new in ((key + 8, 5), (key, 2)):
+            cpu._registers.write(address, to)
+            cpu._registers.write(value, new)
+            stored()
+        cpu.loaded.write(key, 4, 2)
+        zeroed()
+    assert [one.delta for one in events if isinstance(one, KeyChanged)] == [2, -2]
+    assert machine.key == 0

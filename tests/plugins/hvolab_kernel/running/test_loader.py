@@ -1,0 +1,64 @@
+"""The loader: a kernel image next to a machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.arch import PgprotRole
+from hvolab.errors import UsageError
+from hvolab.machine import MachineSpec, build_machine
+from hvolab.plugin import registry
+from hvolab_kernel.running import KernelHvo
+from hvolab_kernel.running.loader import LoadedKernel
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86, machine_for
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+
+@X86
+def test_a_kernel_runs_only_on_a_machine_of_its_architecture(real_kernel: Kernel) -> None:
+    machine = build_machine(registry().architecture("riscv").select("Sv39"), MachineSpec(memory=256 << 20))
+    with pytest.raises(UsageError, match="does not run on riscv"):
+        KernelHvo(machine, real_kernel)
+
+
+@DEBIANS
+def test_a_reset_restores_the_image_and_keeps_replaced_code(real_kernel: Kernel) -> None:
+    loaded = LoadedKernel(machine_for(real_kernel), real_kernel)
+    before = loaded.memory.view(loaded.image.pa, loaded.image.size).tobytes()
+    text, switch = (real_kernel.symbols.address(name) for name in ("_etext", "vmemmap_optimize_enabled"))
+    assert loaded.read(switch, 1) == 1
+    loaded.write(switch, 1, 0)
+    loaded.write(loaded.data.va, 8, 1)
+    loaded.reset()
+    assert loaded.memory.view(loaded.image.pa, loaded.image.size).tobytes() == before
+    assert loaded.read(loaded.data.va, 8) == 0
+    loaded.replace(text - 8, b"\x90\x90")
+    loaded.reset()
+    assert loaded.read(text - 8, 2) == 0x9090
+
+
+@DEBIANS
+def test_only_text_is_executable_and_the_machines_tables_are_shared(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    loaded = LoadedKernel(machine, real_kernel)
+    target = machine.target
+
+    def executable(va: int) -> bool:
+        step = loaded.tables.find(va)
+        pfn = loaded.tables.frame_of(va)
+        assert pfn is not None
+        return step.raw == target.leaf(step.level.name, pfn, PgprotRole.KERNEL_EXEC)
+
+    assert executable(real_kernel.symbols.address("hugetlb_vmemmap_optimize_folio"))
+    assert executable(loaded.exit)
+    assert not executable(real_kernel.symbols.address("vmemmap_optimize_enabled"))
+    assert not executable(loaded.stack.va)
+    va = machine.struct_pages.base
+    top = target.mode.levels[0]
+    slot = top.index(va) * top.entry_bytes
+    assert loaded.memory.read_word(loaded.root + slot) == machine.memory.read_word(machine.tables.root + slot) != 0
+    assert loaded.holds(loaded.image.va, 8)
+    assert not loaded.holds(va)
+    assert loaded.read_text(real_kernel.symbols.address("linux_banner")).startswith("Linux version 6.12")
