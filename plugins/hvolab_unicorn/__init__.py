@@ -1,6 +1,9 @@
-"""Emulated CPUs: HVO's accesses, entries and flushes as the architecture's own instructions, carried out by unicorn.
+"""Emulated CPUs: unicorn executes HVO's accesses, entries and flushes as the architecture's own instructions.
 
-Without unicorn the module can be imported, and what needs it says what to install.
+The package can be imported without unicorn; using it then raises UsageError with the package to install.
+
+`emulator/` is the library, `guest/` the guest's text and memory, `families/` the differences between architectures,
+`cpu/` the emulated CPU, and `verify/` and `commands/` are `hvolab verify`.
 """
 
 from __future__ import annotations
@@ -20,17 +23,17 @@ __all__ = ["emulate", "hvolab_cpus", "make_cpu"]
 
 
 def make_cpu(machine: Machine, index: int) -> Cpu:
-    """An emulated CPU of that number; raises UsageError where unicorn is missing or cannot emulate the target."""
-    # who only looks for plugins needs neither numpy nor an emulator
+    """Return an emulated CPU of that number; raises UsageError without unicorn, or for a target it cannot emulate."""
+    # importing the plugin takes neither numpy nor an emulator
     from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu  # noqa: PLC0415
 
     return EmulatedCpu(machine, index)
 
 
 def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
-    """Replace every CPU of ``machine`` by an emulated one of the same number, and give them.
+    """Replace every CPU of `machine` by an emulated one of the same number, and return them.
 
-    Do it before an Hvo is made of the machine, which holds its CPU. ``handler``: as EmulatedCpu has it.
+    Call it before an Hvo is made of the machine, which holds its CPU. `handler`: see EmulatedCpu.
     """
     from hvolab.machine import use_cpus  # noqa: PLC0415
     from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu  # noqa: PLC0415
@@ -47,13 +50,13 @@ def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
 
 @hookimpl
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
-    """Announce the kind of CPU that `--cpu emulated` takes."""
+    """Register the kind of CPU of `--cpu emulated`."""
     return {"emulated": make_cpu}
 
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab verify`."""
-    from hvolab_unicorn.commands.verify import verify  # noqa: PLC0415 - only who builds a command line needs typer
+    from hvolab_unicorn.commands.verify import verify  # noqa: PLC0415 - typer is needed for a command line alone
 
     app.command("verify")(verify)

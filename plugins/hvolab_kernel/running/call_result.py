@@ -179,16 +179,14 @@ class CallResultReader:
         return tuple(f"{text}, {warned[text]} times" if warned[text] > 1 else text for text in self.findings)
 
     def _fault(self, syndrome: Any) -> Fault:
-        va = self._family.address(syndrome)
+        va = dict(syndrome)[self._family.address_register]
         tables = self._loaded.tables if self._loaded.holds(va) else self._machine.tables
         return FaultRecords(tables, 0).of(_ACCESSES, va, syndrome)
 
     def _stopped_at(self) -> int:
         """Return the VA of the instruction that the CPU stopped at."""
         va: int = self._vcpu.uc.reg_read(self._counter)
-        if self._exceptions.number is not None and self._vcpu.part.emulator[0] == "UC_ARCH_RISCV":
-            va -= 4  # after an exception the emulator's counter is one instruction further
-        return va
+        return va if self._exceptions.number is None else va - self._family.counter_offset
 
     def _bug_instruction(self, va: int) -> tuple[bytes, str]:
         """Return the instruction of BUG() and WARN() at `va` and its mnemonic; both empty for another instruction."""

@@ -1,4 +1,4 @@
-"""`hvolab verify`: what optimized folios are to CPUs that execute."""
+"""`hvolab verify`: accesses to optimized folios by CPUs that execute instructions."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ def verify(
     profile: ProfileOption = None,
     feature: FeatureOption = None,
     handler: Annotated[
-        bool, typer.Option("--handler", help="Let a handler in the guest record faults, as a kernel's does.")
+        bool, typer.Option("--handler", help="Record faults by a handler in the guest, as a kernel does.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Have emulated CPUs optimize huge pages, then load, store to, exchange and fetch from every tail.
+    """Optimize huge pages on emulated CPUs, then load, store to, exchange and fetch from every tail.
 
-    Each access must do what the description foretells: loads through a tail's alias give the head's bytes, stores fault
-    with the very record of the architecture, or change the shared frame where the profile leaves tails writable; before
-    the flush another CPU's store still lands in the frame that is about to be freed, after it none does.
+    Each access must do what the description predicts. A load through a tail's alias returns the head's bytes. A store
+    faults with the architecture's record, or changes the shared frame where the profile leaves tails writable. Before
+    the flush, another CPU's store still reaches the frame that is about to be freed; after it, none does.
     """
-    # what emulates waits until something is to be emulated
+    # the emulator is imported on first use
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.output import print_json  # noqa: PLC0415
     from hvolab_unicorn.commands.verify_report import as_dict, progress, show_verifications  # noqa: PLC0415
-    from hvolab_unicorn.verify.selection import select, verified  # noqa: PLC0415
+    from hvolab_unicorn.verify import verification  # noqa: PLC0415
+    from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
-    chosen = select(arch, mode, profile, feature)
-    with progress(quiet=json) as tell:
-        found = verified(chosen, handler=handler, progress=tell)
+    selection = select(arch, mode, profile, feature)
+    with progress(quiet=json) as report:
+        found = [verification.verify(target, handler=handler, progress=report) for target in selection.targets]
     if json:
-        print_json(as_dict(found))
+        print_json(as_dict(found, selection.refused))
     else:
-        show_verifications(found)
-    if not all(one.as_declared for one in found.verifications):
+        show_verifications(found, selection.refused)
+    if not all(one.as_declared for one in found):
         raise typer.Exit(ExitCode.FINDING)

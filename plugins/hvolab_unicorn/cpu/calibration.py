@@ -16,7 +16,7 @@ from hvolab_unicorn.emulator.library import version
 from hvolab_unicorn.families import Family
 from hvolab_unicorn.guest.area import Area
 
-#: Fields lie at multiples of this.
+#: Fields are at multiples of this offset.
 _STEP = 4
 _FOUND: dict[tuple[str, str], Mapping[str, int]] = {}
 
@@ -73,40 +73,40 @@ def calibrate(cpu: ProbedCpu, build: Callable[[Machine], ProbedCpu]) -> Mapping[
 def _find(cpu: ProbedCpu) -> Mapping[str, int]:
     probes = _probes(cpu)
     clean = cpu.state()
-    blobs = [cpu.probe(probe.step, probe.va, last=probe is probes[-1]) for probe in probes]
-    # a field keeps what it had where an access does not fault; a register that had the same VA does not
+    states = [cpu.probe(probe.step, probe.va, last=probe is probes[-1]) for probe in probes]
+    # an access without a fault changes a register that had the VA of the last fault, and leaves the field
     unchanged = cpu.probe_without_fault(cpu.area.block)
     found = {}
     for field in cpu.family.fields:
-        if field.tells:
-            expected = [_reported(cpu, probe, field.tells) for probe in probes]
-            samples = [*zip(blobs, expected, strict=True), (unchanged, expected[-1])]
+        if field.register:
+            expected = [_reported(cpu, probe, field.register) for probe in probes]
+            samples = [*zip(states, expected, strict=True), (unchanged, expected[-1])]
         else:
-            samples = [*((blob, field.faulted) for blob in blobs), (clean, field.clean)]
-        hits = set(range(0, len(clean) - field.size + 1, _STEP))
-        for blob, value in samples:
-            sought = value.to_bytes(field.size, "little")
-            hits = {at for at in hits if blob[at : at + field.size] == sought}
-        if len(hits) != 1:
+            samples = [*((state, field.faulted) for state in states), (clean, field.clean)]
+        offsets = set(range(0, len(clean) - field.size + 1, _STEP))
+        for state, value in samples:
+            data = value.to_bytes(field.size, "little")
+            offsets = {at for at in offsets if state[at : at + field.size] == data}
+        if len(offsets) != 1:
             raise EmulatorError(
-                f"{len(hits)} places in the emulator's state look like {field.name}",
-                where=f"unicorn {version()}, {cpu.part.emulator[0]}, at {sorted(hits)}",
-                hint="use a release that hvolab was tried with: unicorn>=2.1,<2.2",
+                f"the emulator's state has {len(offsets)} candidates for the field {field.name}",
+                where=f"unicorn {version()}, {cpu.part.emulator[0]}, at {sorted(offsets)}",
+                hint="install a release that hvolab was tried with: unicorn>=2.1,<2.2",
             )
-        found[field.name] = hits.pop()
+        found[field.name] = offsets.pop()
     return found
 
 
 def _probes(cpu: ProbedCpu) -> list[_Probe]:
     """Return accesses that change nothing: to unmapped VAs, a store to the text, a jump into the direct map."""
     area = cpu.area
-    nowhere = area.text_va + 4 * area.text_bytes  # the same table maps it
+    unmapped = area.text_va + 4 * area.text_bytes  # in a table that exists
     return [
-        _Probe("load", Access.READ, nowhere + 0x120, FaultKind.TRANSLATION),
-        _Probe("store", Access.WRITE, nowhere + 0x258, FaultKind.TRANSLATION),
+        _Probe("load", Access.READ, unmapped + 0x120, FaultKind.TRANSLATION),
+        _Probe("store", Access.WRITE, unmapped + 0x258, FaultKind.TRANSLATION),
         _Probe("store", Access.WRITE, area.text_va + 0x18, FaultKind.PERMISSION),
         _Probe("jump", Access.EXECUTE, area.block, FaultKind.PERMISSION),
-        _Probe("load", Access.READ, nowhere + 0x7F0, FaultKind.TRANSLATION),
+        _Probe("load", Access.READ, unmapped + 0x7F0, FaultKind.TRANSLATION),
     ]
 
 

@@ -1,6 +1,6 @@
-"""What happens when the guest raises an exception: it is noted while the emulator stands at it.
+"""Hooks for exceptions of the guest, which read the emulator's state while it is at the exception.
 
-Not later: when it stops, the emulator looks at where it would have stopped, and a fault there leaves its mark.
+They cannot wait until it stops: then the emulator fetches where it stops, and a fault there changes the state.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ _KINDS: dict[int, Any] = {4: ctypes.c_uint32, 8: ctypes.c_uint64}
 
 
 class Exceptions:
-    """Takes the exceptions of one emulator.
+    """Exceptions of one emulator. They hold no reference to it: its hooks hold them, and it would never be freed.
 
-    It must not hold the emulator, which holds the hook that holds this, or none of them would ever be freed.
-
-    number    of the exception that was raised; ``None``: none
-    syndrome  the registers that report it
-    hole      PA of an access to memory that is not there; ``None``: none
-    state     the emulator's state then, while it is not known where to look in it
-    handler   whether the guest's handler is entered, as a CPU does; else the emulator stops
+    number    number of the exception that was raised; `None`: none
+    syndrome  registers that report it
+    hole      PA of an access to memory that does not exist; `None`: none
+    state     the emulator's state at the exception, as long as the offsets of its fields are unknown
+    handler   True where the guest's handler is entered, as by a CPU; else the emulator stops
     """
 
-    def __init__(self, family: Family, area: Area, guest: GuestMemory, context: Any) -> None:
+    def __init__(self, family: Family, area: Area, guest: GuestMemory, context: Any, counter: int) -> None:
         self.number: int | None = None
         self.syndrome: FieldValues = ()
         self.hole: int | None = None
@@ -40,41 +38,43 @@ class Exceptions:
         self._area = area
         self._guest = guest
         self._context = context
+        self._counter = counter
         #: Fields of the state, in the context that is saved at every exception.
         self._fields: tuple[tuple[str, Any], ...] = ()
 
     def find_fields(self, offsets: Mapping[str, int]) -> None:
-        """Take the fields of the state from these offsets in a saved context."""
+        """Read the fields of the state from now on at these offsets in a saved context."""
         start = address_of(self._context)
         self._fields = tuple(
             (field.name, _KINDS[field.size].from_address(start + offsets[field.name])) for field in self._family.fields
         )
 
     def clear(self) -> None:
-        """Forget what was noted."""
+        """Forget the last exception."""
         self.number = self.hole = None
 
     def missing(self, _: Any, __: int, pa: int, ___: int, ____: int, _____: object) -> bool:
-        """The hook for accesses to memory that is not mapped: map it and go on, or note that it is not there."""
+        """Map memory that is accessed first, and return True; record a hole and return False where there is none."""
         if self._guest.provide(pa):
             return True
         self.hole = pa
         return False
 
     def raised(self, uc: Any, number: int, _: object) -> None:
-        """The hook. Where it does not stop the emulator, the guest goes on: at its handler, or with another try."""
+        """Record an exception. Unless this stops the emulator, the guest continues: in its handler, or by a retry."""
         self.number = number
         uc.context_update(self._context)
         family = self._family
         if not self._fields:
-            self.state = bytes(self._context)  # where its fields are is being found out
+            self.state = bytes(self._context)
         elif number in family.page_faults:
             fields = {name: field.value for name, field in self._fields}
             self.syndrome = family.syndrome(uc, number, fields)
-            if self._guest.sparse and self._guest.provide_walk(family.address(self.syndrome)):
+            if self._guest.sparse and self._guest.provide_walk(dict(self.syndrome)[family.address_register]):
                 self.number = None
                 self._forget(uc)
-                family.retry(uc)
+                if family.counter_offset:  # else the emulator repeats the instruction
+                    uc.reg_write(self._counter, uc.reg_read(self._counter) - family.counter_offset)
                 return
             if self.handler:
                 self._forget(uc)
@@ -83,11 +83,9 @@ class Exceptions:
         uc.emu_stop()
 
     def _forget(self, uc: Any) -> None:
-        """Let the emulator forget the exception, which it would take the next one for a second one of."""
-        restore = False
+        """Clear the exception in the emulator's state, or it would take the next one for a second one."""
         for field, (_, value) in zip(self._family.fields, self._fields, strict=True):
-            if not field.tells:
+            if not field.register:
                 value.value = field.clean
-                restore = True
-        if restore:
+        if not all(field.register for field in self._family.fields):
             uc.context_restore(self._context)

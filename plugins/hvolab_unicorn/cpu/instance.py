@@ -1,4 +1,4 @@
-"""An instance of unicorn that is a CPU of a machine: made, and its registers set."""
+"""Creation of a unicorn instance for a target, and its registers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from hvolab.arch import EmulationPart, RegisterSetting, Target
 from hvolab_unicorn.emulator.library import constants, unicorn
 from hvolab_unicorn.families import Family
 
-#: Translated code of a CPU: the emulator reserves 1 GiB of virtual memory for it unless told otherwise.
+#: Bytes for a CPU's translated code: the default reserves 1 GiB of virtual memory.
 _CODE_BUFFER = 8 << 20
 
 
 def make_instance(part: EmulationPart, target: Target, family: Family) -> Any:
-    """An instance for the target, with nothing mapped."""
+    """Return an instance for the target, with no memory mapped."""
     library = unicorn()
     architecture, mode = part.emulator
     uc = library.Uc(getattr(library.unicorn_const, architecture), getattr(library.unicorn_const, mode))
-    if family.sets_page_size:  # before anything else, or pages of another size widen every flush
+    if family.sets_page_size:  # before any other call, or pages of another size widen every flush
         uc.ctl_set_page_size(target.mode.page_size)
     if part.model:
         uc.ctl_set_cpu_model(getattr(constants(architecture), part.model))
@@ -26,7 +26,7 @@ def make_instance(part: EmulationPart, target: Target, family: Family) -> Any:
 
 
 def register(part: EmulationPart, family: Family, name: str) -> int:
-    """Number of a register in the emulator's interface."""
+    """Return unicorn's number of a register."""
     number: int = getattr(constants(part.emulator[0]), family.prefix + name.upper())
     return number
 

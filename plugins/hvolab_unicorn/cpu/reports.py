@@ -1,4 +1,4 @@
-"""What an emulated CPU was doing, for messages: the instructions of a step, and registers."""
+"""Registers and instructions of an emulated CPU in words, for messages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hvolab_unicorn.guest.text import Routine
 
 
 def describe(part: EmulationPart, routine: Routine, registers: Mapping[str, int]) -> str:
-    """The registers, and the routine's instructions with the one that is next marked."""
+    """Return the registers, and the routine's instructions with an arrow at the next one."""
     values = " ".join(f"{name}={value:#x}" for name, value in registers.items())
     return f"{values}; {_instructions(part, routine, registers[part.convention.counter])}"
 
 
 def disassembled(disassembler: tuple[str, str], code: bytes, at: int = 0) -> list[tuple[int, str]]:
-    """The instructions of ``code`` as (address, text), for code that stands at ``at``; none without a disassembler."""
+    """Return address and text of each instruction of `code` at address `at`; none without capstone."""
     try:
         capstone = importlib.import_module("capstone")
     except ImportError:

@@ -1,4 +1,4 @@
-"""One emulated CPU as a thing that carries out steps: an instance of unicorn over the machine's memory."""
+"""Emulated CPU that executes steps: an instance of unicorn over the machine's memory."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
 from hvolab_unicorn.emulator.library import unicorn
 from hvolab_unicorn.emulator.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
 from hvolab_unicorn.families import family_of
-from hvolab_unicorn.families.family import GuestLayout
 from hvolab_unicorn.guest.area import Area, area_of
 from hvolab_unicorn.guest.memory import GuestMemory
 from hvolab_unicorn.guest.text import EXIT, Routine, lay_out
 
-#: Instructions that a step may take when it is carried out first: so many, and so many for each word that it visits.
+#: Most instructions of a step that is executed first: so many, and so many for each word that it visits.
 _INSTRUCTIONS, _PER_WORD = 4096, 64
 _Error = TypeVar("_Error", bound=EmulatorError)
 _BLOCK = struct.Struct("<8Q")
 _OUTCOME = struct.Struct("<2Q")
-#: Routines of each text that were carried out in this process, by the VA of their first instruction.
+#: VAs of the routines of each text that were executed in this process.
 _TRIED: dict[bytes, set[int]] = {}
 
 
 class VirtualCpu:
-    """Carries out steps on one instance of unicorn.
+    """One instance of unicorn that executes steps.
 
-    memory, tables, target  the machine's
+    memory, tables, target  those of the machine
     routines  the steps, by name
     exit      VA at which each of them ends
-    handler  whether faults are recorded by a handler in the guest, which the emulator enters as a CPU does; else they
-             are read off the emulator's state
+    handler   True: a handler in the guest records faults, which the emulator enters as a CPU does; False: faults are
+              read from the emulator's state
+    Raises UsageError for a target that cannot be emulated, and without unicorn.
     """
 
     def __init__(self, machine: Machine, index: int, *, handler: bool = False) -> None:
         part = machine.target.architecture.emulation
         if part is None:
             raise UsageError(f"{machine.target.architecture.name} declares no instructions to emulate")
-        if why := part.refusal(machine.target):
-            raise UsageError(f"{machine.target} cannot be emulated: {why}", hint="use the modeled CPU")
+        if reason := part.refusal(machine.target):
+            raise UsageError(f"{machine.target} cannot be emulated: {reason}", hint="use the modeled CPU")
         self.index = index
-        self.memory = machine.memory  # not the machine, which holds its CPUs: nothing here keeps another alive
+        self.memory = machine.memory  # not the machine, which holds its CPUs
         self.tables = machine.tables
         self.target = machine.target
         self.part = part
@@ -74,33 +74,32 @@ class VirtualCpu:
         self.exit = self.area.text_va + EXIT
         wait = part.sequence("wait")
         self._ended = self.exit + (0 if wait is None else len(wait.machine_code))
-        #: Where the emulator is told to stop, which it looks up after each run: a page of text without any code.
+        #: VA at which the emulator is to stop: it looks it up after each run, so it is in a page of text without code.
         self._never = self.area.text_va + self.area.text_bytes - self.target.mode.page_size
         self.area.put_word(self.area.block + RETURN, self.exit)
         self._set_up()
         self._clean = self.uc.context_save()
         self._context = self.uc.context_save()
-        self.exceptions = Exceptions(self.family, self.area, guest, self._context)
+        self.exceptions = Exceptions(self.family, self.area, guest, self._context, self._counter)
         self._hook(self._library.UC_HOOK_INTR, self.exceptions.raised)
         self._watch = WATCHDOG.watch(self.uc)
         self.offsets = calibrate(self, lambda machine: VirtualCpu(machine, 0))
         self.exceptions.find_fields(self.offsets)
-        self.exceptions.handler = handler  # not before it is known where the state has what a handler is told
+        self.exceptions.handler = handler  # only now: entering the handler takes the fields of the state
 
     def register(self, name: str) -> int:
-        """Number of a register in the emulator's interface."""
+        """Return unicorn's number of a register."""
         return instance.register(self.part, self.family, name)
 
     def _set_up(self) -> None:
-        """Set the registers that switch the MMU on, those of the convention, and what the handler needs."""
+        """Set the registers that switch the MMU on, those of the convention, and those of the handler."""
         for setting in self.part.settings(self.target, self.tables.root):
             instance.apply(self.uc, setting, self.part, self.family)
         self.uc.reg_write(self.register(self.part.convention.block), self.area.block)
-        layout = GuestLayout(self.area.text_va, self.area.tables, self.area.stack)
-        self.family.prepare(self.uc, layout, self.area)
+        self.family.prepare(self.uc, self.area)
 
     def _hook(self, kind: int, callback: Any) -> int:
-        """Add a hook for the time being, or for good: what it is given for the emulator holds nothing alive."""
+        """Add a hook; it gets a weak reference, so that it does not keep the emulator alive."""
         handle: int = type(self.uc).hook_add(weakref.proxy(self.uc), kind, callback)
         return handle
 
@@ -109,22 +108,19 @@ class VirtualCpu:
         self.uc.ctl(self._library.UC_CTL_TLB_FLUSH, self._library.UC_CTL_IO_WRITE)
 
     def provide_as_needed(self) -> None:
-        """Map memory of a core whenever something is met that is not mapped: for who runs other code than steps.
-
-        It makes every access slow.
-        """
+        """Map memory of a core at its first access, also for code other than steps. It makes every access slow."""
         self._hook(self._library.UC_HOOK_MEM_UNMAPPED, self.exceptions.missing)
 
     # steps
 
     def call(self, routine: Routine, a: int = 0, b: int = 0, c: int = 0, d: int = 0, *, work: int = 1) -> int:
-        """Carry out a routine with these arguments and give its result.
+        """Execute a routine with these arguments and return its result.
 
-        work  words that it visits, about: how long it may take follows from that
+        work  about as many words as it visits, which bounds its time
 
-        The first call of a routine counts its instructions, so that a sequence that is wrong is told at once; later
-        ones, which are several times as fast, are watched.
-        Raises PageFault, AbsentMemoryError for memory that is not there, GuestStuckError, EmulatorError.
+        The first call of a routine counts its instructions, so that a wrong sequence is reported at once; later ones,
+        several times as fast, are watched instead.
+        Raises PageFault, AbsentMemoryError for an access outside memory, GuestStuckError, EmulatorError.
         """
         watch, begin = self._watch, routine.begin
         _BLOCK.pack_into(self._block, 0, a, b, c, d, 0, 0, 0, 0)
@@ -138,19 +134,27 @@ class VirtualCpu:
             return int(result)
         return self._not_done(routine)
 
+    def _pass(self, va: int) -> None:
+        """Store the one argument of a routine in the block."""
+        _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
+
     def _try(self, routine: Routine, work: int) -> None:
-        """Carry out a routine for the first time."""
+        """Execute a routine for the first time."""
         self._run(routine, routine.begin, _INSTRUCTIONS + _PER_WORD * work)
-        exceptions = self.exceptions
-        if exceptions.number is None and exceptions.hole is None and self.uc.reg_read(self._counter) != self._ended:
+        if not self._excepted and self.uc.reg_read(self._counter) != self._ended:
             raise self.stuck(routine)
         self._tried.add(routine.begin)
 
+    @property
+    def _excepted(self) -> bool:
+        """True after an exception, or an access outside memory."""
+        return self.exceptions.number is not None or self.exceptions.hole is not None
+
     def _not_done(self, routine: Routine) -> int:
-        """Tell why a routine did not come to its end; carry it to its end where it was stopped for another one."""
-        watch, exceptions = self._watch, self.exceptions
+        """Raise the error that ended a routine; one that was stopped for another CPU is continued, to its result."""
+        watch = self._watch
         while True:
-            if exceptions.number is not None or exceptions.hole is not None:
+            if self._excepted:
                 self._fail(routine)
             if watch.stopped == watch.number - 1:
                 raise self.stuck(routine)
@@ -159,30 +163,29 @@ class VirtualCpu:
             if done == self._done and watch.stopped != watch.number - 1:
                 return int(result)
 
-    def stuck(self, routine: Routine, why: str = "does not come to its end") -> GuestStuckError:
-        """The error that tells of a routine without an end, with its instructions and registers."""
-        error = self._report(GuestStuckError, f"{routine.sequence.step} {why}", routine)
-        self.area.put_word(self.area.block + RETURN, self.exit)  # a guest that runs wild may have changed it
+    def stuck(self, routine: Routine, reason: str = "does not come to its end") -> GuestStuckError:
+        """Return the error for a routine that does not end, with its instructions and registers."""
+        error = self._report(GuestStuckError, f"{routine.sequence.step} {reason}", routine)
+        self.area.put_word(self.area.block + RETURN, self.exit)  # the guest may have overwritten it
         return error
 
     def fetch(self, va: int) -> None:
-        """Jump to ``va`` and stop before the first instruction there: raises PageFault where it cannot be fetched."""
+        """Jump to `va` and stop before the first instruction there; raises PageFault where it cannot be fetched."""
         self._jump(va)
-        exceptions = self.exceptions
-        if exceptions.number is None and exceptions.hole is None:
+        if not self._excepted:
             return
-        counter = self.uc.reg_read(self._counter)
+        exceptions, counter = self.exceptions, self.uc.reg_read(self._counter)
         if exceptions.number is not None and exceptions.handler and counter != self._ended:
-            self.uc.emu_start(counter, self._never, 0, _INSTRUCTIONS)  # it was stopped on its way through the handler
+            self.uc.emu_start(counter, self._never, 0, _INSTRUCTIONS)  # it was stopped inside the handler
         self._fail(self.routines["jump"])
 
     def _jump(self, va: int) -> None:
         routine = self.routines["jump"]
-        _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
+        self._pass(va)
         self._run(routine, routine.begin, routine.instructions)
 
     def _run(self, routine: Routine, begin: int, instructions: int = 0) -> None:
-        """Have the emulator go on from ``begin``, for so many instructions at most; 0: watched instead."""
+        """Run the emulator from `begin` on, for at most so many instructions; 0: watched instead."""
         watch = self._watch
         watch.number += 1
         try:
@@ -190,15 +193,15 @@ class VirtualCpu:
         except self._failure as failed:
             if failed.errno not in self._unmapped:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed
-            self._go_on_with_holes(routine, instructions)
+            self._map_and_continue(routine, instructions)
         finally:
             watch.number += 1
 
-    def _go_on_with_holes(self, routine: Routine, instructions: int) -> None:
-        """Go on with the instruction that met memory which is not mapped: map what there is, note what there is not.
+    def _map_and_continue(self, routine: Routine, instructions: int) -> None:
+        """Repeat the instruction that accessed unmapped memory; map what exists, and record a hole.
 
-        What came before is done, and not done again: it may have changed what it would read. Only a jump is made
-        again, which changes nothing, so that nothing is executed where it leads.
+        The instructions before it are not repeated: they may have changed what they read. Only a jump is, which
+        changes nothing, so that nothing is executed at its target.
         The hook for this makes every access slow, so it is there only now, in code that is translated for it.
         """
         uc = self.uc
@@ -215,32 +218,32 @@ class VirtualCpu:
             uc.ctl_flush_tb()
 
     def _fail(self, routine: Routine) -> NoReturn:
-        """Raise what a routine has met."""
+        """Raise the error for an exception or a hole."""
         number, hole = self.exceptions.number, self.exceptions.hole
         if hole is not None:
             self._restore()
-            self.memory.offset(hole)  # raises: it is not there
-            raise EmulatorError(f"memory at PA {hole:#x} is there, and the emulator does not see it")
+            self.memory.offset(hole)  # raises AbsentMemoryError
+            raise EmulatorError(f"the emulator does not see memory at PA {hole:#x}, which exists")
         if number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{routine.sequence.step} raises exception {number}", routine)
         syndrome = self._recorded() if self.exceptions.handler else self.exceptions.syndrome
         self._restore()
-        raise PageFault(self._records.of(routine.accesses, self.family.address(syndrome), syndrome))
+        raise PageFault(self._records.of(routine.accesses, dict(syndrome)[self.family.address_register], syndrome))
 
     # faults
 
     def state(self) -> bytes:
-        """The emulator's state as it is."""
+        """Return the emulator's state."""
         self.uc.context_update(self._context)
         return bytes(self._context)
 
     def probe(self, step: str, va: int, *, last: bool) -> bytes:
-        """The state after an access that must fault; after the last one it stays as it is."""
+        """Return the state after an access that must fault; after the last one it is not restored."""
         routine = self.routines[step]
         if step == "jump":
             self._jump(va)
         else:
-            _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
+            self._pass(va)
             self._run(routine, routine.begin, _INSTRUCTIONS)
         if self.exceptions.number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{step} at VA {va:#x} does not fault", routine)
@@ -250,21 +253,21 @@ class VirtualCpu:
         return state
 
     def probe_without_fault(self, va: int) -> bytes:
-        """The state after a load that does not fault, for the emulator as the last fault left it."""
-        _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
+        """Return the state after a load that does not fault and follows one that did."""
         load = self.routines["load"]
+        self._pass(va)
         self._run(load, load.begin, _INSTRUCTIONS)
         state = self.state()
         self._restore()
         return state
 
     def _recorded(self) -> FieldValues:
-        """The same, as the guest's handler has recorded them."""
+        """Return the registers that the guest's handler has recorded."""
         names = self.part.convention.records
         return tuple((name, self.area.word(self.area.block + RECORD + 8 * at)) for at, name in enumerate(names))
 
     def _restore(self) -> None:
-        """Forget the exception, also in the emulator, which would take the next one for a second one."""
+        """Clear the exception, also in the emulator, which would take the next one for a second one."""
         self.exceptions.clear()
         self.uc.context_restore(self._clean)
 

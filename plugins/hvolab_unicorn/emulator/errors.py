@@ -1,4 +1,4 @@
-"""What can go wrong with an emulated CPU beside the faults of its guest."""
+"""Errors of an emulated CPU, other than the faults of its guest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from hvolab.errors import HvolabError
 
 
 class EmulatorError(HvolabError):
-    """The emulator does something that is not expected of it: another release, or a step that is not what it says."""
+    """Unexpected behavior of the emulator: an untried release, or a sequence that does not do its step."""
 
 
 class GuestStuckError(EmulatorError):
-    """A guest that did not come to its end within the instructions or the time that its step may take."""
+    """A guest that did not reach its end within the instructions or the time that its step may take."""

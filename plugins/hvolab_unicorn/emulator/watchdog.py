@@ -1,8 +1,8 @@
-"""Stops guests that do not come to an end: one thread looks at all running CPUs from time to time.
+"""Watchdog for guests that do not end: one thread checks all running CPUs once a second.
 
-An emulator that counts instructions is several times as slow, and its own timeout takes a thread and a tenth of a
-millisecond for every call. Here a call costs two additions. What is counted are ticks that fall into the same call, not
-seconds: a process that was suspended meanwhile has not waited.
+Counting instructions makes an emulator several times as slow, and its own timeout costs a thread and a tenth of a
+millisecond for every call. Here a call costs two additions. The watchdog counts its own ticks in the same call, not
+seconds: a suspended process has not waited.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import threading
 import weakref
 from typing import Any
 
-#: Seconds from one tick to the next, and how many of them a call may last. A call takes microseconds, a large copy
-#: some milliseconds.
+#: Seconds between ticks, and ticks that a call may last. A call takes microseconds, a large copy some milliseconds.
 TICK_SECONDS, TICKS = 1.0, 20
-#: Words that a slow and busy host has done at the next tick.
+#: Words that a slow and busy host processes in a tick.
 WORDS_PER_TICK = 1 << 18
 
 
 class Watch:
-    """The calls of one CPU as the watchdog sees them.
+    """Calls of one CPU.
 
-    number   of begins and ends of calls: odd while one is on
-    ticks    how many of them the call may last
-    stopped  ``number`` when a call was stopped
+    number   count of begins and ends of calls: odd during a call
+    ticks    ticks that the call may last
+    stopped  `number` when a call was stopped
     """
 
     __slots__ = ("__weakref__", "_emulator", "_seen", "_ticked", "number", "stopped", "ticks")
@@ -38,7 +37,7 @@ class Watch:
         self._ticked = 0
 
     def tick(self) -> None:
-        """Count, and stop a call that has lasted too long: again at each tick, until it has ended."""
+        """Count a tick, and stop a call that has lasted too long: again at each tick, until it has ended."""
         number = self.number
         if number != self._seen:
             self._seen, self._ticked = number, 0
@@ -52,7 +51,7 @@ class Watch:
 
 
 class Watchdog:
-    """The thread: there while there is somebody to watch."""
+    """The thread, which runs while there is an emulator to watch."""
 
     def __init__(self) -> None:
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
@@ -61,7 +60,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, emulator: Any) -> Watch:
-        """Watch an emulator for as long as the answer is held."""
+        """Watch an emulator until the returned watch is freed."""
         watch = Watch(emulator)
         with self._lock:
             self._watches.add(watch)
@@ -83,7 +82,7 @@ class Watchdog:
                     return
             for watch in watches:
                 watch.tick()
-            del watches, watch  # holds nobody while it waits
+            del watches, watch  # keep no watch alive during the wait
 
     def pause(self) -> None:
         """End the thread: a process must not fork while it has several."""
@@ -95,8 +94,8 @@ class Watchdog:
             thread.join()
 
     def resume(self) -> None:
-        """Start it again where somebody is to be watched, in a parent as in a child."""
-        self._lock = threading.Lock()  # a child's may be held by a thread that it does not have
+        """Start the thread again if there is an emulator to watch, in the parent and in the child of a fork."""
+        self._lock = threading.Lock()  # in a child, a thread that it does not have may hold the old one
         with self._lock:
             if len(self._watches):
                 self._start()

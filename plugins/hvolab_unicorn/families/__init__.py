@@ -1,4 +1,4 @@
-"""What is peculiar to the emulator's CPUs of one family: where faults are told, how exceptions are entered."""
+"""Families of emulated CPUs: fault registers, and entry into an exception handler, of one architecture in unicorn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _FAMILIES: dict[str, Family] = {"UC_ARCH_X86": X86(), "UC_ARCH_ARM64": Arm64(), 
 
 
 def family_of(architecture: str) -> Family:
-    """The family of that architecture of unicorn; raises UsageError where hvolab knows nothing about it."""
+    """Return the family of an architecture, by unicorn's constant; raises UsageError for one that has none."""
     family = _FAMILIES.get(architecture)
     if family is None:
         raise UsageError(
-            f"faults of {architecture} cannot be read off the emulator",
-            hint="the families are " + ", ".join(_FAMILIES),
+            f"hvolab cannot read the faults of {architecture}", hint=f"choose one of {', '.join(_FAMILIES)}"
         )
     return family

@@ -1,4 +1,4 @@
-"""arm64 in unicorn: syndrome and fault address are fields of the state, ESR_EL1 and FAR_EL1 are never written."""
+"""arm64 in unicorn: syndrome and fault address are fields of the state; ESR_EL1 and FAR_EL1 are never written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.emulator.library import constants
-from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
+from hvolab_unicorn.families.family import StateField
+from hvolab_unicorn.guest.area import Area
 
 _PREFETCH_ABORT, _DATA_ABORT = 3, 4
 _SPSR_EL1 = (3, 0, 4, 0, 0)
@@ -18,36 +19,30 @@ _MODE, _AT_HANDLER = 0xF, 0x3C5
 
 
 class Arm64:
-    """The family."""
+    """arm64 family."""
 
     prefix = "UC_ARM64_REG_"
-    fields: tuple[StateField, ...] = (StateField("syndrome", 4, tells="esr"), StateField("address", 8, tells="far"))
+    fields: tuple[StateField, ...] = (StateField("syndrome", 4, "esr"), StateField("address", 8, "far"))
     page_faults = frozenset({_PREFETCH_ABORT, _DATA_ABORT})
+    address_register = "far"
+    counter_offset = 0
     sets_page_size = True
     general = (*(f"x{number}" for number in range(31)), "sp")
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
-        """ESR_EL1 and FAR_EL1 as the CPU would have written them."""
+        """Return ESR_EL1 and FAR_EL1 as the CPU would have written them."""
         del uc, number
         return (("esr", state["syndrome"]), ("far", state["address"]))
 
-    def address(self, syndrome: FieldValues) -> int:
-        """FAR_EL1."""
-        return dict(syndrome)["far"]
-
-    def retry(self, uc: Any) -> None:
-        """The emulator does so."""
-
-    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
-        """VBAR_EL1 and a stack."""
-        del memory
+    def prepare(self, uc: Any, area: Area) -> None:
+        """Set VBAR_EL1 and the stack pointer."""
         arm64 = constants("UC_ARCH_ARM64")
-        uc.reg_write(arm64.UC_ARM64_REG_VBAR_EL1, layout.text)
-        uc.reg_write(arm64.UC_ARM64_REG_SP, layout.stack)
+        uc.reg_write(arm64.UC_ARM64_REG_VBAR_EL1, area.text_va)
+        uc.reg_write(arm64.UC_ARM64_REG_SP, area.stack)
 
-    def enter(self, uc: Any, number: int, state: Mapping[str, int], memory: GuestBytes) -> None:
+    def enter(self, uc: Any, number: int, state: Mapping[str, int], area: Area) -> None:
         """Report in ESR_EL1 and FAR_EL1, save PC and PSTATE, go to the vector. Arm ARM, AArch64.TakeException()."""
-        del number, memory
+        del number, area
         arm64 = constants("UC_ARCH_ARM64")
         pstate = uc.reg_read(arm64.UC_ARM64_REG_PSTATE)
         uc.reg_write(arm64.UC_ARM64_REG_ESR_EL1, state["syndrome"])

@@ -1,4 +1,4 @@
-"""The interface of a family of emulated CPUs."""
+"""Interface of a family of emulated CPUs."""
 
 from __future__ import annotations
 
@@ -7,83 +7,54 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hvolab.arch.fields import FieldValues
+from hvolab_unicorn.guest.area import Area
 
 
 @dataclass(frozen=True)
 class StateField:
-    """A field of the emulator's CPU state that has no register in its interface; its offset is found at start.
+    """A field of the emulator's CPU state that its interface does not show; calibration finds its offset.
 
-    name   what it is called here
-    size   bytes
-    tells  name of the register of a syndrome whose value it has; empty: see ``clean`` and ``faulted``
-    clean, faulted  its value before and after every fault
+    name      of the field
+    size      bytes
+    register  register of the architecture's syndrome that has the same value; empty: see `clean` and `faulted`
+    clean, faulted  value before and after every fault
     """
 
     name: str
     size: int
-    tells: str = ""
+    register: str = ""
     clean: int = 0
     faulted: int = 0
 
 
-@dataclass(frozen=True)
-class GuestLayout:
-    """Where a CPU's own structures for exceptions are: VAs, all of them zeroed.
-
-    text     VA of the text, with the handler at guest_text.HANDLER
-    tables   room for descriptor tables, 512 bytes
-    stack    VA of the top of the stack
-    """
-
-    text: int
-    tables: int
-    stack: int
-
-
-class GuestBytes(Protocol):
-    """Bytes of the machine by their VA in the direct map."""
-
-    def read(self, va: int, size: int) -> bytes:
-        """The bytes there."""
-        ...
-
-    def write(self, va: int, data: bytes) -> None:
-        """Put bytes there."""
-        ...
-
-
 class Family(Protocol):
-    """What differs between families.
+    """Differences between families.
 
-    prefix         of the names of its registers
-    fields         what is read from the state
-    page_faults    numbers of interrupts that are faults of the MMU
-    sets_page_size whether the emulator has to be told the base page
-    general        names of its general registers
+    prefix            prefix of unicorn's constants for registers
+    fields            fields of the emulator's state that report a fault
+    page_faults       numbers of the interrupts that are faults of the MMU
+    address_register  register of the syndrome that holds the VA that faulted
+    counter_offset    distance of the emulator's PC from the faulting instruction
+    sets_page_size    True where the emulator needs the base page's size
+    general           names of the general registers
     """
 
     prefix: str
     fields: tuple[StateField, ...]
     page_faults: frozenset[int]
+    address_register: str
+    counter_offset: int
     sets_page_size: bool
     general: tuple[str, ...]
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
-        """The registers that report the fault, as the architecture's syndrome names them."""
+        """Return the registers that report fault `number`, by the names of the architecture's syndrome."""
         ...
 
-    def address(self, syndrome: FieldValues) -> int:
-        """The VA that faulted."""
+    def prepare(self, uc: Any, area: Area) -> None:
+        """Set up the CPU so that an exception can enter the handler in the text."""
         ...
 
-    def retry(self, uc: Any) -> None:
-        """Have the faulting instruction carried out again, from within the hook."""
-        ...
-
-    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
-        """Make the handler ready to be entered."""
-        ...
-
-    def enter(self, uc: Any, number: int, state: Mapping[str, int], memory: GuestBytes) -> None:
-        """Do what the CPU does when it takes the exception: save where it was, report, go to the handler."""
+    def enter(self, uc: Any, number: int, state: Mapping[str, int], area: Area) -> None:
+        """Enter the handler as the CPU does: save the interrupted state, report the exception, jump."""
         ...

@@ -7,23 +7,26 @@ from typing import Any
 
 from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.emulator.library import constants
-from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
+from hvolab_unicorn.families.family import StateField
+from hvolab_unicorn.guest.area import Area
 from hvolab_unicorn.guest.text import HANDLER
 
 #: Instruction, load and store/AMO page faults, and access faults likewise. Privileged specification, scause.
 _PAGE_FAULTS, _ACCESS_FAULTS = {12, 13, 15}, {1, 5, 7}
-#: Where the emulator's PC stands when it reports a fault, counted from the instruction: also for 16-bit ones.
+#: The emulator's PC at a fault is so far behind the instruction, also for one of 16 bits.
 _BEYOND = 4
 _SIE, _SPIE, _SPP = 1 << 1, 1 << 5, 1 << 8
 _SUPERVISOR, _DIRECT = 1, ~3
 
 
 class Riscv:
-    """The family."""
+    """riscv family."""
 
     prefix = "UC_RISCV_REG_"
-    fields: tuple[StateField, ...] = (StateField("badaddr", 8, tells="stval"),)
+    fields: tuple[StateField, ...] = (StateField("badaddr", 8, "stval"),)
     page_faults = frozenset(_PAGE_FAULTS | _ACCESS_FAULTS)
+    address_register = "stval"
+    counter_offset = _BEYOND
     sets_page_size = False
     general = (
         *("ra", "sp", "gp", "tp"),
@@ -31,29 +34,19 @@ class Riscv:
     )
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
-        """Scause, stval and sepc."""
+        """Return scause, stval and sepc."""
         pc = uc.reg_read(constants("UC_ARCH_RISCV").UC_RISCV_REG_PC)
         return (("scause", number), ("stval", state["badaddr"]), ("sepc", pc - _BEYOND))
 
-    def address(self, syndrome: FieldValues) -> int:
-        """Stval."""
-        return dict(syndrome)["stval"]
-
-    def retry(self, uc: Any) -> None:
-        """Go back to it."""
-        pc = constants("UC_ARCH_RISCV").UC_RISCV_REG_PC
-        uc.reg_write(pc, uc.reg_read(pc) - _BEYOND)
-
-    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
-        """Stvec and a stack."""
-        del memory
+    def prepare(self, uc: Any, area: Area) -> None:
+        """Set stvec and the stack pointer."""
         riscv = constants("UC_ARCH_RISCV")
-        uc.reg_write(riscv.UC_RISCV_REG_STVEC, layout.text + HANDLER)
-        uc.reg_write(riscv.UC_RISCV_REG_SP, layout.stack)
+        uc.reg_write(riscv.UC_RISCV_REG_STVEC, area.text_va + HANDLER)
+        uc.reg_write(riscv.UC_RISCV_REG_SP, area.stack)
 
-    def enter(self, uc: Any, number: int, state: Mapping[str, int], memory: GuestBytes) -> None:
+    def enter(self, uc: Any, number: int, state: Mapping[str, int], area: Area) -> None:
         """Report in scause and stval, save PC and status, go to stvec. Privileged specification, section 3.1.6.1."""
-        del memory
+        del area
         riscv = constants("UC_ARCH_RISCV")
         status = uc.reg_read(riscv.UC_RISCV_REG_SSTATUS)
         enabled = _SPIE if status & _SIE else 0

@@ -1,9 +1,8 @@
-"""x86_64 in unicorn.
+"""x86_64 in unicorn: CR2, error code and vector of the last exception are fields of the state.
 
-CR2, error code and vector of the last exception are fields of the state, and the first is a register too, which takes
-longer to read. The emulator does not clear the
-vector, so that the second page fault is taken for a double fault and the third stops it without a word: whoever goes
-on after a fault restores a clean state first, or clears ``old_exception`` where the exception is delivered.
+The first is a register too, which takes longer to read. The emulator does not clear the vector: it takes a second page
+fault for a double fault, and stops at the third without an error. After a fault, a clean state is restored, or
+`old_exception` is cleared where the exception is delivered.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import Any
 
 from hvolab.arch.fields import FieldValues
 from hvolab_unicorn.emulator.library import constants
-from hvolab_unicorn.families.family import GuestBytes, GuestLayout, StateField
+from hvolab_unicorn.families.family import StateField
+from hvolab_unicorn.guest.area import Area
 from hvolab_unicorn.guest.text import HANDLER
 
 _PAGE_FAULT, _NO_EXCEPTION = 14, 0xFFFFFFFF
@@ -26,52 +26,47 @@ _GDT, _IDT, _GATE_BYTES = 0, 0x100, 16
 
 
 class X86:
-    """The family."""
+    """x86_64 family."""
 
     prefix = "UC_X86_REG_"
     fields: tuple[StateField, ...] = (
-        StateField("error_code", 4, tells="error_code"),
-        StateField("cr2", 8, tells="cr2"),
+        StateField("error_code", 4, "error_code"),
+        StateField("cr2", 8, "cr2"),
         StateField("old_exception", 4, clean=_NO_EXCEPTION, faulted=_PAGE_FAULT),
     )
     page_faults = frozenset({_PAGE_FAULT})
+    address_register = "cr2"
+    counter_offset = 0
     sets_page_size = False
     general = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 
     def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
-        """Vector, error code and CR2."""
+        """Return vector, error code and CR2."""
         del uc
         return (("vector", number), ("error_code", state["error_code"]), ("cr2", state["cr2"]))
 
-    def address(self, syndrome: FieldValues) -> int:
-        """CR2."""
-        return dict(syndrome)["cr2"]
-
-    def retry(self, uc: Any) -> None:
-        """The emulator does so."""
-
-    def prepare(self, uc: Any, layout: GuestLayout, memory: GuestBytes) -> None:
-        """Segments, and an IDT whose gate 14 leads to the handler. Intel SDM 3A, sections 3.4 and 6.14."""
+    def prepare(self, uc: Any, area: Area) -> None:
+        """Set up segments, and an IDT whose gate 14 leads to the handler. Intel SDM 3A, sections 3.4 and 6.14."""
         x86 = constants("UC_ARCH_X86")
-        handler = layout.text + HANDLER
+        handler = area.text_va + HANDLER
         gate = (handler & 0xFFFF) | _CODE_SELECTOR << 16 | _INTERRUPT_GATE << 32 | (handler >> 16 & 0xFFFF) << 48
-        memory.write(layout.tables + _GDT, struct.pack("<4Q", 0, 0, _CODE, _DATA))
-        memory.write(layout.tables + _IDT + _PAGE_FAULT * _GATE_BYTES, struct.pack("<2Q", gate, handler >> 32))
-        uc.reg_write(x86.UC_X86_REG_GDTR, (0, layout.tables + _GDT, 4 * 8 - 1, 0))
-        uc.reg_write(x86.UC_X86_REG_IDTR, (0, layout.tables + _IDT, (_PAGE_FAULT + 1) * _GATE_BYTES - 1, 0))
+        area.write(area.tables + _GDT, struct.pack("<4Q", 0, 0, _CODE, _DATA))
+        area.write(area.tables + _IDT + _PAGE_FAULT * _GATE_BYTES, struct.pack("<2Q", gate, handler >> 32))
+        uc.reg_write(x86.UC_X86_REG_GDTR, (0, area.tables + _GDT, 4 * 8 - 1, 0))
+        uc.reg_write(x86.UC_X86_REG_IDTR, (0, area.tables + _IDT, (_PAGE_FAULT + 1) * _GATE_BYTES - 1, 0))
         uc.reg_write(x86.UC_X86_REG_CS, _CODE_SELECTOR)
         uc.reg_write(x86.UC_X86_REG_SS, _DATA_SELECTOR)
-        uc.reg_write(x86.UC_X86_REG_RSP, layout.stack)
+        uc.reg_write(x86.UC_X86_REG_RSP, area.stack)
 
-    def enter(self, uc: Any, number: int, state: Mapping[str, int], memory: GuestBytes) -> None:
-        """Push SS, RSP, RFLAGS, CS, RIP and the error code, go where the gate says. Intel SDM 3A, section 6.14.2."""
+    def enter(self, uc: Any, number: int, state: Mapping[str, int], area: Area) -> None:
+        """Push SS, RSP, RFLAGS, CS, RIP and the error code, go to the gate's offset. Intel SDM 3A, section 6.14.2."""
         x86 = constants("UC_ARCH_X86")
         names = ("RIP", "CS", "EFLAGS", "RSP", "SS")
         rip, cs, flags, rsp, ss = (uc.reg_read(getattr(x86, f"UC_X86_REG_{name}")) for name in names)
         frame = (rsp & ~15) - 48
-        memory.write(frame, struct.pack("<6Q", state["error_code"], rip, cs, flags, rsp, ss))
+        area.write(frame, struct.pack("<6Q", state["error_code"], rip, cs, flags, rsp, ss))
         _, idt, _, _ = uc.reg_read(x86.UC_X86_REG_IDTR)
-        low, high = struct.unpack("<2Q", memory.read(idt + number * _GATE_BYTES, _GATE_BYTES))
+        low, high = struct.unpack("<2Q", area.read(idt + number * _GATE_BYTES, _GATE_BYTES))
         uc.reg_write(x86.UC_X86_REG_RSP, frame)
         uc.reg_write(x86.UC_X86_REG_EFLAGS, flags & ~_IF)
         uc.reg_write(x86.UC_X86_REG_RIP, (low & 0xFFFF) | (low >> 48) << 16 | high << 32)

@@ -1,1 +1,1 @@
-"""Guest side of an emulated CPU: its text, its memory, and the frames it has for itself."""
+"""Guest of an emulated CPU: its text, its memory, and the frames that are reserved for it."""

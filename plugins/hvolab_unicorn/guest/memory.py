@@ -1,4 +1,4 @@
-"""The machine's memory as an emulator sees it: the same bytes, and only those that are there."""
+"""Memory of a machine as an emulator sees it: the same bytes, and no others."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import PageTables, PhysicalMemory
 
-_ALL = 7  # UC_PROT_ALL: what a page allows is the page tables' to say
-#: Frames around one that is needed that are looked at for more to map along with it.
+_ALL = 7  # UC_PROT_ALL: page tables alone restrict accesses
+#: Frames on each side of a missing one that are searched for more to map along with it.
 _REACH = 1 << 18
 
 
 class GuestMemory:
-    """Maps memory into one emulator.
+    """Mapping of memory into one emulator.
 
-    RAM without holes is mapped at once. Of memory from a core only the frames that it holds are, run by run when they
-    are first needed: there may be very many runs, and HVO visits few.
+    RAM without holes is mapped at once. Of memory from a core, only the frames that the core holds are mapped, run by
+    run when they are first accessed: there may be very many runs, and HVO visits few.
     """
 
     def __init__(self, uc: Any, memory: PhysicalMemory, tables: PageTables) -> None:
-        self._uc = weakref.proxy(uc)  # whose hooks hold this
+        self._uc = weakref.proxy(uc)  # its hooks hold this object
         self._memory = memory
         self._tables = tables
         self._mapped: npt.NDArray[np.bool_] | None = None
@@ -35,7 +35,7 @@ class GuestMemory:
 
     @property
     def sparse(self) -> bool:
-        """Whether there is memory that may have to be mapped yet."""
+        """True for memory that is mapped as it is accessed."""
         return self._mapped is not None
 
     def _map(self, first: int, count: int) -> None:
@@ -45,7 +45,7 @@ class GuestMemory:
         self._uc.mem_map_ptr(memory.base + (first << shift), count << shift, _ALL, host)
 
     def provide(self, pa: int) -> bool:
-        """Map what is around ``pa``; True where it was not mapped and is now."""
+        """Map the run of frames around `pa`; return False where it is mapped already, or there is no memory."""
         memory, mapped, present = self._memory, self._mapped, self._memory.present
         frame = (pa - memory.base) >> memory.page_shift
         if mapped is None or present is None or not 0 <= frame < memory.frames:
@@ -63,7 +63,7 @@ class GuestMemory:
         return True
 
     def provide_walk(self, va: int) -> bool:
-        """Map the tables that a walk for ``va`` reads, and what it leads to; True where something was not mapped."""
+        """Map the tables that a walk for `va` reads and the frame that it leads to; return False if all were mapped."""
         if self._mapped is None:
             return False
         provided = False

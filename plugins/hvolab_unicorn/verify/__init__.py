@@ -1,4 +1,4 @@
-"""What optimized folios are to a CPU that executes: every tail loaded, stored to, exchanged and fetched from."""
+"""Verification of optimized folios on emulated CPUs: every tail is loaded, stored to, exchanged and fetched from."""
 
 from __future__ import annotations
 

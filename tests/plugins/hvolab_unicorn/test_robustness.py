@@ -117,7 +117,7 @@ def test_a_machine_without_guest_text_or_with_another_one_is_refused() -> None:
     with pytest.raises(MachineError, match="another guest text"):
         emulate(machine)
     machine.guest = None
-    with pytest.raises(UsageError, match=r"no guest text: .*map_guest_text"):
+    with pytest.raises(UsageError, match=r"no guest text, .*map_guest_text"):
         emulate(machine)
     with pytest.raises(UsageError, match="made-up declares no instructions"):
         VirtualCpu(build_machine(MADE_UP.select(), SPEC), 0)

@@ -146,8 +146,8 @@ def test_json_lists_each_mode_and_what_is_not_emulated() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--arch", "arm64", "--mode", "4K-52bit"], "nothing can be verified: arm64 4K-52bit"),
-        (["--arch", "arm64", "--mode", "Sv39"], "no paging mode is called 'Sv39'"),
+        (["--arch", "arm64", "--mode", "4K-52bit"], "no target can be emulated: arm64 4K-52bit"),
+        (["--arch", "arm64", "--mode", "Sv39"], "unknown paging mode 'Sv39'"),
         (["--arch", "vax"], "no architecture is called 'vax'"),
     ],
 )
