@@ -113,7 +113,6 @@ _PENDING_WORDS: frozenset[str] = frozenset(
         "examples/hvolab-s390x",
         "plugins/hvolab_kernel",
         "plugins/hvolab_unicorn",
-        "plugins/hvolab_vmcore",
         "plugins/hvolab_vmlinux",
     }
 )

@@ -1,4 +1,11 @@
-"""Memory cores of real kernels: opening them, reading HVO's state off their page tables, replaying what kernels did."""
+"""Memory cores of real kernels: reading HVO's state from their page tables, and replaying what a kernel did.
+
+Rooms, each importing only from those above it:
+core      the file: ELF headers, notes, VMCOREINFO, memory, and a walk of its page tables
+scan      huge pages, vmemmap pages, and findings
+replay    the same operations by an engine, and the comparison with the kernel's result
+commands  `hvolab inspect` and `hvolab replay`
+"""
 
 from __future__ import annotations
 
@@ -13,7 +20,7 @@ if TYPE_CHECKING:
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab inspect` and `hvolab replay`."""
-    # only who builds a command line needs typer
+    # only a command line needs typer
     from hvolab_vmcore.commands.inspect import inspect  # noqa: PLC0415
     from hvolab_vmcore.commands.replay import replay  # noqa: PLC0415
 

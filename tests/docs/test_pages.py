@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import hvolab_vmcore.scan.findings
+import hvolab_vmcore.scan.inspector
 from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
@@ -65,7 +65,7 @@ def test_every_invariant_has_a_row_and_a_section() -> None:
 
 
 def test_every_finding_in_a_core_is_explained() -> None:
-    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.scan.findings)))
+    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.scan.inspector)))
     table = re.findall(r"^\| (`.+?) \|", (DOCS / "vmcores.md").read_text("utf-8"), re.MULTILINE)
     assert {name.strip("`") for names in table for name in names.split(", ")} == kinds
 

@@ -1,1 +1,1 @@
-"""The commands `hvolab inspect` and `hvolab replay`."""
+"""Commands `hvolab inspect` and `hvolab replay`."""

@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
-from hvolab_vmcore.commands.core_options import (
-    ArchOption,
-    FeatureOption,
-    ModeOption,
-    ProfileOption,
-    ReleaseOption,
-    RootOption,
-    VmemmapOption,
-    options_of,
-)
+from hvolab.cli.options import JsonOption, ProfileOption
+from hvolab_vmcore.commands import options
 
 
 def inspect(
@@ -25,30 +16,30 @@ def inspect(
         Path, typer.Argument(metavar="CORE", help="Memory core: ELF64, may be compressed (.xz, .gz, .zst).")
     ],
     *,
-    arch: ArchOption = None,
-    mode: ModeOption = None,
-    root: RootOption = None,
-    vmemmap: VmemmapOption = None,
-    feature: FeatureOption = None,
+    arch: options.ArchOption = None,
+    mode: options.ModeOption = None,
+    root: options.RootOption = None,
+    vmemmap: options.VmemmapOption = None,
+    feature: options.FeatureOption = None,
     profile: ProfileOption = None,
-    release: ReleaseOption = None,
+    release: options.ReleaseOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show which huge pages of a memory core are optimized, what that saves, and what is wrong.
+    """Show which huge pages of a memory core are optimized, the memory saved, and broken invariants.
 
-    Exit code 0: nothing is wrong that the architecture does not declare; 1: something is; 2: the core cannot be read.
+    Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the core cannot be read.
     """
-    # what reads cores waits until a core is to be read
+    # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
     from hvolab_vmcore.commands.report import print_scan, scan_data  # noqa: PLC0415
-    from hvolab_vmcore.core.snapshot import open_snapshot  # noqa: PLC0415
+    from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot  # noqa: PLC0415
     from hvolab_vmcore.scan.scan import scan  # noqa: PLC0415
 
-    options = options_of(arch, mode, root, vmemmap, feature, profile, release)
-    found = scan(open_snapshot(core, options))
+    chosen = SnapshotOptions(arch, mode, root, vmemmap, options.split_names(feature), profile, release)
+    result = scan(open_snapshot(core, chosen))
     if json:
-        print_json(scan_data(found))
+        print_json(scan_data(result))
     else:
-        print_scan(found)
-    if found.kinds():
+        print_scan(result)
+    if result.kinds():
         raise typer.Exit(1)

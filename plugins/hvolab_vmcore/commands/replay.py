@@ -1,4 +1,4 @@
-"""`hvolab replay`: what a kernel did between two memory cores, done again by the engine and compared."""
+"""`hvolab replay`: a kernel's HVO operations between two memory cores, repeated by an engine and compared."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, engine_of
-from hvolab_vmcore.commands.core_options import (
-    ArchOption,
-    FeatureOption,
-    ModeOption,
-    ProfileOption,
-    ReleaseOption,
-    RootOption,
-    VmemmapOption,
-    options_of,
-)
+from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of
+from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
     from hvolab_vmcore.replay.replay import Replay
@@ -29,74 +20,74 @@ def replay(
     ],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="Later core of the same boot.")],
     *,
-    arch: ArchOption = None,
-    mode: ModeOption = None,
-    root: RootOption = None,
-    vmemmap: VmemmapOption = None,
-    feature: FeatureOption = None,
+    arch: options.ArchOption = None,
+    mode: options.ModeOption = None,
+    root: options.RootOption = None,
+    vmemmap: options.VmemmapOption = None,
+    feature: options.FeatureOption = None,
     profile: ProfileOption = None,
-    release: ReleaseOption = None,
+    release: options.ReleaseOption = None,
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Do again what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
+    """Repeat what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
 
-    Frames are compared modulo frame numbers. With another kernel's code, differences that its variant of HVO has to
-    v6.12 are shown as differences of that variant. Exit code 0: no other differences; 1: differences; 2: a core cannot
-    be read, or the two are not of one boot.
+    Entries are compared modulo frame numbers. With another kernel's code, differences between its HVO variant and
+    v6.12 are marked. Exit code 0: no unmarked difference; 1: differences; 2: a core cannot be read, or the two are
+    not of the same boot.
     """
-    # what reads cores waits until a core is to be read
+    # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
+    from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.replay.replay import replay as replay_cores  # noqa: PLC0415
 
-    options = options_of(arch, mode, root, vmemmap, feature, profile, release)
     maker = engine_of(engine, image)
-    outcome = replay_cores(
+    result = replay_cores(
         before,
         after,
-        options,
+        SnapshotOptions(arch, mode, root, vmemmap, options.split_names(feature), profile, release),
         cpu=registry().cpu(cpu),
         engine=None if maker is None else lambda machine: maker(machine, image),
     )
     if json:
-        print_json(outcome.as_dict())
+        print_json(result.as_dict())
     else:
-        _print(outcome)
-    if outcome.differences_found > outcome.differences_of_variant:
+        _print(result)
+    if result.differences_found > result.differences_of_variant:
         raise typer.Exit(1)
 
 
-def _print(outcome: Replay) -> None:
-    """Print the outcome for people."""
+def _print(result: Replay) -> None:
+    """Print the result as text."""
     from hvolab.cli.output import show  # noqa: PLC0415
     from hvolab_vmcore.commands.report import size_text  # noqa: PLC0415
 
-    target = outcome.scan.snapshot.target
-    words = [outcome.scan.snapshot.kernel or "unknown kernel", target.architecture.name, target.mode.name]
+    target = result.scan.snapshot.target
+    words = [result.scan.snapshot.kernel or "unknown kernel", target.architecture.name, target.mode.name]
     show(", ".join([*words, *target.features]))
-    for action, folios in (("restored", outcome.plan.restored), ("optimized", outcome.plan.optimized)):
+    for action, folios in (("restored", result.plan.restored), ("optimized", result.plan.optimized)):
         for order in sorted({order for _, order in folios}):
             pfns = [hex(pfn) for pfn, its in folios if its == order]
             listed = ", ".join(pfns[:8]) + (", …" if len(pfns) > 8 else "")
             show(f"{action}: {len(pfns)} of {size_text(target.mode.page_size << order)}, at PFN {listed}")
-    if not outcome.plan.restored and not outcome.plan.optimized:
+    if not result.plan.restored and not result.plan.optimized:
         show("no huge page was optimized or restored between these cores")
-    show(f"compared: {outcome.entries_compared} entries, {outcome.struct_pages_compared} struct pages")
-    for one in outcome.left_out:
+    show(f"compared: {result.entries_compared} entries, {result.struct_pages_compared} struct pages")
+    for one in result.left_out:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
-    show(f"differences: {outcome.differences_found or 'none'}")
-    if outcome.differences_of_variant:
-        variant = outcome.variant.name
-        show(f"{outcome.differences_of_variant} of them are of HVO's variant {variant}, which differs from v6.12:")
-        for sentence in outcome.variant.departures:
+    show(f"differences: {result.differences_found or 'none'}")
+    if result.differences_of_variant:
+        variant = result.variant.name
+        show(f"{result.differences_of_variant} of them are due to HVO variant {variant}, which differs from v6.12:")
+        for sentence in result.variant.departures:
             show(f"  {sentence}")
-    for difference in outcome.differences:
-        of_variant = f" (of the variant {difference.variant})" if difference.variant else ""
-        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{of_variant}")
+    for difference in result.differences:
+        cause = f" (due to variant {difference.variant})" if difference.variant else ""
+        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{cause}")
         show(f"  engine {difference.engine}")
         show(f"  kernel {difference.kernel}")
-    if outcome.differences_found > len(outcome.differences):
-        show(f"… and {outcome.differences_found - len(outcome.differences)} more")
+    if result.differences_found > len(result.differences):
+        show(f"… and {result.differences_found - len(result.differences)} more")

@@ -1,30 +1,29 @@
-"""A scan in words: what `hvolab inspect` prints, as plain data for JSON and as tables for people."""
+"""Output of `hvolab inspect`: a scan as plain data for JSON, and as tables."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
+from hvolab.arrays import equal_runs
 from hvolab.cli.output import show, table
+from hvolab.serialize import as_data
 from hvolab_vmcore.scan.finding import CoreFinding
-from hvolab_vmcore.scan.huge_pages import HugePages, Sharing, sharing_of
+from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.scan import Scan
 
-#: Huge pages that are listed one by one to people; JSON has all.
+#: Huge pages in the table; JSON has all.
 _LISTED = 32
-#: Runs of tails that are listed to people; an optimized huge page has one.
+#: Runs of tails of a huge page in the table; an optimized one has a single run.
 _RUNS_LISTED = 3
-#: Findings of one kind that are listed to people.
+#: Findings of one kind that are printed.
 _FINDINGS_LISTED = 8
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def size_text(size: int) -> str:
-    """A number of bytes as people write it."""
+    """Return a number of bytes with a unit, in four digits."""
     for unit, name in _UNITS:
         if size >= unit:
             return f"{size / unit:.4g} {name}"
@@ -32,20 +31,23 @@ def size_text(size: int) -> str:
 
 
 def assumptions(scan: Scan) -> list[str]:
-    """What had to be assumed, because the core does not hold it."""
+    """Return notes about all that the core does not hold, and the assumptions made for it."""
     texts = []
     if scan.absent_frames:
-        texts.append(f"{scan.absent_frames} frames behind the vmemmap are not in the core; nothing in them was read")
+        texts.append(
+            f"cannot check {scan.absent_frames} frames that back the vmemmap: they are not in the core; a "
+            "huge page whose head is in them is found only if it is optimized"
+        )
     if scan.walk.absent:
-        texts.append(f"{len(scan.walk.absent)} page tables are not in the core; what lies below them is left out")
+        texts.append(f"cannot check the vmemmap below {len(scan.walk.absent)} page tables: they are not in the core")
     if not scan.snapshot.kernel:
-        texts.append("the core has no VMCOREINFO; struct page is taken to be v6.12's")
+        texts.append("the core has no VMCOREINFO; the layout of struct page is assumed to be that of v6.12")
     return texts
 
 
 def scan_data(scan: Scan) -> dict[str, Any]:
-    """The scan for JSON; VAs, PAs, PFNs and entries are strings of hex. The keys are stable."""
-    snapshot, target, savings = scan.snapshot, scan.snapshot.target, scan.savings
+    """Return the scan for JSON; VAs, PAs, PFNs and entries are strings of hex. The keys are stable."""
+    snapshot, target = scan.snapshot, scan.snapshot.target
     return {
         "core": str(snapshot.core.path),
         "kernel": snapshot.kernel,
@@ -58,13 +60,7 @@ def scan_data(scan: Scan) -> dict[str, Any]:
         "vmemmap": hex(snapshot.vmemmap),
         "sizes": [_size_data(scan, huge) for huge in scan.huge_pages],
         "huge_pages": [row for huge in scan.huge_pages for row in _huge_page_data(scan, huge)],
-        "savings": {
-            "frames": savings.frames,
-            "bytes": savings.bytes,
-            "splits": savings.splits,
-            "split_bytes": savings.split_bytes,
-            "net_bytes": savings.net_bytes,
-        },
+        "savings": as_data(scan.savings),
         "absent": {
             "frames": scan.absent_frames,
             "tables": [
@@ -72,13 +68,13 @@ def scan_data(scan: Scan) -> dict[str, Any]:
                 for one in scan.walk.absent
             ],
         },
-        "findings": [finding.as_dict() for finding in scan.findings],
+        "findings": as_data(scan.findings),
         "assumptions": assumptions(scan),
     }
 
 
 def _size_data(scan: Scan, huge: HugePages) -> dict[str, int]:
-    """How many huge pages of one size there are, by state."""
+    """Return the number of huge pages of one size, by state."""
     return {
         "order": huge.order,
         "size": scan.snapshot.target.mode.page_size << huge.order,
@@ -90,19 +86,19 @@ def _size_data(scan: Scan, huge: HugePages) -> dict[str, int]:
 
 
 def _huge_page_data(scan: Scan, huge: HugePages) -> Iterator[dict[str, Any]]:
-    """One huge page after the other, with how its tails are mapped."""
+    """Return the huge pages of one size, with the mapping of their tails."""
     pages, writable = scan.pages, scan.inspector.writable
     broken = {finding.folio for finding in scan.findings if not finding.declared}
     for index, (row, pfn) in enumerate(zip(huge.rows.tolist(), huge.pfns.tolist(), strict=True)):
-        sharing = sharing_of(int(huge.sharing[index]))
-        state = "optimized" if sharing in {Sharing.HEAD, Sharing.TAIL} else sharing.value
+        sharing = Sharing(int(huge.sharing[index]))
+        state = "optimized" if sharing in {Sharing.HEAD, Sharing.TAIL} else sharing.label
         runs = () if sharing is Sharing.NONE else _runs(scan, row + 1, row + huge.pages)
         yield {
             "pfn": hex(pfn),
             "order": huge.order,
             "size": scan.snapshot.target.mode.page_size << huge.order,
             "state": "broken" if pfn in broken else state,
-            "tails_share": None if sharing is Sharing.NONE else sharing.value,
+            "tails_share": None if sharing is Sharing.NONE else sharing.label,
             "bit": bool(huge.heads.optimized[index]) if huge.heads.there[index] else None,
             "vmemmap_va": hex(pages.va(row)),
             "vmemmap_pages": huge.pages,
@@ -112,7 +108,7 @@ def _huge_page_data(scan: Scan, huge: HugePages) -> Iterator[dict[str, Any]]:
 
 
 def _mapping(scan: Scan, row: int, count: int) -> dict[str, Any]:
-    """What maps ``count`` pages of vmemmap that have the same entry."""
+    """Return the mapping of ``count`` vmemmap pages with the same entry."""
     pages = scan.pages
     level, frame = scan.walk.levels[int(pages.depths[row])].level, int(pages.frames[row])
     return {
@@ -124,11 +120,9 @@ def _mapping(scan: Scan, row: int, count: int) -> dict[str, Any]:
 
 
 def _runs(scan: Scan, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Rows with the same entry, as the first and how many."""
-    raws = scan.pages.raws[start:stop]
-    cuts = [0, *(np.flatnonzero(raws[1:] != raws[:-1]) + 1).tolist(), stop - start]
-    for first, last in pairwise(cuts):
-        yield start + first, last - first
+    """Return runs of rows with the same entry, as first row and count."""
+    for first, last in zip(*equal_runs(scan.pages.raws[start:stop]), strict=True):
+        yield start + int(first), int(last - first)
 
 
 def print_scan(scan: Scan) -> None:
@@ -146,11 +140,11 @@ def print_scan(scan: Scan) -> None:
         show(f"split: {count} {leaves} of the vmemmap into {tables} of {cost}")
     for text in data["assumptions"]:
         show(f"note: {text}")
-    _print_findings(scan.findings)
+    _print_findings(scan.findings, complete=not (scan.absent_frames or scan.walk.absent))
 
 
 def _print_huge_pages(data: dict[str, Any]) -> None:
-    """Print a table of huge pages, and a line for each size."""
+    """Print a table of the huge pages, and a line for each size."""
     rows = data["huge_pages"]
     listed = table("PFN", "size", "state", "head", "tails", "writable", "HPG bit", right=("size", "writable"))
     for row in rows[:_LISTED]:
@@ -169,20 +163,20 @@ def _print_huge_pages(data: dict[str, Any]) -> None:
         show(f"{size_text(size['size'])}: {size['optimized']} optimized, {size['not_optimized']} not{others}")
 
 
-def _print_findings(findings: tuple[CoreFinding, ...]) -> None:
-    """Print the findings, or that there are none."""
+def _print_findings(findings: tuple[CoreFinding, ...], *, complete: bool) -> None:
+    """Print the findings."""
     if not findings:
-        show("nothing is wrong")
-    told: Counter[tuple[str, bool]] = Counter()
+        show("no problems found" if complete else "no problems found in what was read")
+    printed: Counter[tuple[str, bool]] = Counter()
     for finding in findings:
-        told[finding.kind, finding.declared] += 1
-        if told[finding.kind, finding.declared] > _FINDINGS_LISTED:
+        printed[finding.kind, finding.declared] += 1
+        if printed[finding.kind, finding.declared] > _FINDINGS_LISTED:
             continue
         declared = " (declared)" if finding.declared else ""
         pages = "" if finding.pages == 1 else f", {finding.pages} pages"
         folio = "" if finding.folio is None else f", huge page at PFN {finding.folio:#x}"
         show(f"{finding.kind}{declared}: {finding.text}")
         show(f"  VA {finding.va:#x}{pages}{folio}: {finding.entry}")
-    for (kind, _), count in told.items():
+    for (kind, _), count in printed.items():
         if count > _FINDINGS_LISTED:
             show(f"… and {count - _FINDINGS_LISTED} more of {kind}; --json lists them")

@@ -1,1 +1,1 @@
-"""Core files: format, notes, VMCOREINFO, page tables."""
+"""Core files: headers, notes, VMCOREINFO, memory, and page tables."""

@@ -1,7 +1,7 @@
-"""Opens the memory core of a real kernel: which physical memory it holds, where, and what its notes say.
+"""Memory core of a real kernel: its ranges of physical memory and its notes.
 
-A memory core is an ELF64 ET_CORE file as kdump and QEMU make them: one PT_LOAD segment for each range of physical
-memory, p_paddr being its PA. Page tables are not read here, and no VA is translated.
+A memory core is an ELF64 ET_CORE file, as kdump and QEMU write it: one PT_LOAD segment for each range of physical
+memory, with its PA in p_paddr.
 """
 
 from __future__ import annotations
@@ -14,26 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elfheaders import ByteOrder, CoreArchitecture, ProgramHeader, read_headers
+from hvolab_vmcore.core.elfheaders import DUMP_AGAIN, ByteOrder, ElfMachine, ProgramHeader, read_headers
 from hvolab_vmcore.core.elfnotes import CoreNote, read_notes
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 from hvolab_vmlinux.containers.files import read_file
 
-__all__ = ["ByteOrder", "CoreArchitecture", "CoreFile", "CoreNote", "CoreSegment", "open_core"]
+__all__ = ["ByteOrder", "CoreFile", "CoreNote", "CoreSegment", "ElfMachine", "open_core"]
 
 _PHYSICAL_END = 1 << 64
-_HINT = "dump the memory again, or copy the file again if it was copied"
 
 
 @dataclass(frozen=True)
 class CoreSegment:
-    """A range of physical memory that a core holds.
+    """Range of physical memory in a core.
 
     physical   PA of its first byte
-    virtual    VA that the dumper gave for it; often 0, since a core of physical memory needs none
-    size       bytes of memory; those beyond `file_size` are zero, as ELF has it (makedumpfile -E leaves out
-               excluded pages in the same way, so that there a zero page may be one that was not saved)
-    offset     where its bytes begin in the uncompressed file
+    virtual    VA of its first byte; often 0, since a core of physical memory needs none
+    size       bytes of memory; those after `file_size` are zero by the ELF specification (pages that makedumpfile -E
+               excluded look the same)
+    offset     offset of its bytes in the uncompressed file
     file_size  bytes of it that are in the file
     """
 
@@ -45,25 +44,25 @@ class CoreSegment:
 
     @property
     def end(self) -> int:
-        """PA behind its last byte."""
+        """PA after its last byte."""
         return self.physical + self.size
 
 
 @dataclass(frozen=True, eq=False)
 class CoreFile:
-    """An opened core.
+    """Open core.
 
     path        the file
     machine     number and name of its e_machine
-    byte_order  'little' or 'big', of the headers and of the machine's memory
-    segments    the physical memory that it holds, sorted by PA, none overlapping another
+    byte_order  'little' or 'big', of the headers and of memory
+    segments    its physical memory, sorted by PA, without overlaps
     duplicates  segments that repeat memory of `segments` byte for byte: kdump adds the kernel's image with its VA
     notes       all notes, raw, in the order of the file
-    vmcoreinfo  the kernel's own description of itself, or None where there is no such note
+    vmcoreinfo  the parsed VMCOREINFO note, or None without such a note
     """
 
     path: Path
-    machine: CoreArchitecture
+    machine: ElfMachine
     byte_order: ByteOrder
     segments: tuple[CoreSegment, ...]
     duplicates: tuple[CoreSegment, ...]
@@ -72,16 +71,16 @@ class CoreFile:
     _content: NDArray[np.uint8] = field(repr=False)
 
     def data(self, segment: CoreSegment) -> NDArray[np.uint8]:
-        """Read-only view, not a copy, of the `file_size` bytes of a segment of this file; the rest of it is zero."""
+        """Return a read-only view of the `file_size` bytes of a segment; the rest of the segment is zero."""
         return self._content[segment.offset : segment.offset + segment.file_size]
 
 
 def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> CoreFile:
     """Open the ELF64 core at `path`, which may be compressed (.xz, .gz, .zst, whatever its name).
 
-    max_size: largest decompressed size in bytes; by default 64 GiB or this computer's memory, whichever is less.
-    An uncompressed file is mapped and must not be cut short while the result is in use.
-    Raises CoreFileError, telling file and offset, for whatever cannot be read as such a core.
+    max_size  largest decompressed size in bytes; by default 64 GiB or this computer's memory, whichever is less
+    An uncompressed file is mapped and must not be truncated while the result is in use.
+    Raises CoreFileError, with file and offset, for anything that is not such a core.
     """
     file = Path(path)
     content = read_file(file, CoreFileError, max_size=max_size)
@@ -107,7 +106,7 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
 
 
 def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegment:
-    """The segment of one PT_LOAD header, whose ranges are checked."""
+    """Return the segment of one PT_LOAD header; raise CoreFileError for ranges that are impossible."""
     _check_in_file(header, content_size, path)
     if header.file_size > header.size or header.physical + header.size > _PHYSICAL_END:
         raise CoreFileError(
@@ -115,15 +114,15 @@ def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegmen
             f"at PA {header.physical:#x}",
             where=f"{path}, program header {header.index}",
             rule="System V ABI, program header: p_filesz is not larger than p_memsz; and a PA has 64 bits",
-            hint=_HINT,
+            hint=DUMP_AGAIN,
         )
     return CoreSegment(header.physical, header.virtual, header.size, header.offset, header.file_size)
 
 
 def _check_in_file(header: ProgramHeader, content_size: int, path: Path) -> None:
-    """Refuse a segment whose bytes are not within the file.
+    """Raise CoreFileError for a segment whose bytes are not within the file.
 
-    Where a segment has none, its offset means nothing: QEMU writes -1 there.
+    The offset of a segment without bytes is not checked: QEMU writes -1 there.
     """
     if header.file_size and header.offset + header.file_size > content_size:
         raise CoreFileError(
@@ -131,16 +130,16 @@ def _check_in_file(header: ProgramHeader, content_size: int, path: Path) -> None
             f"but the file has {content_size:#x}",
             where=f"{path}, program header {header.index}, offset {header.offset:#x}",
             rule="System V ABI, program header: p_offset and p_filesz lie within the file",
-            hint="copy the file again: this copy is cut short or damaged",
+            hint="copy the file again: this copy is truncated or damaged",
         )
 
 
 def _without_duplicates(
     segments: list[CoreSegment], content: NDArray[np.uint8], path: Path
 ) -> tuple[tuple[CoreSegment, ...], tuple[CoreSegment, ...]]:
-    """Sort by PA, and set aside segments that only repeat what another one holds.
+    """Sort by PA, and separate the segments that only repeat memory of another.
 
-    kdump describes the kernel's image in a segment of its own, with its VA, beside the memory that it lies in.
+    kdump adds a segment for the kernel's image, with its VA, to the segment of the memory around it.
     Kernel: crash_prepare_elf64_headers() in kernel/crash_core.c, v6.12.
     """
     kept: list[CoreSegment] = []
@@ -162,7 +161,7 @@ def _without_duplicates(
 
 
 def _repeats(inner: CoreSegment, outer: CoreSegment, content: NDArray[np.uint8]) -> bool:
-    """Whether `inner`, which lies within `outer`, holds the same bytes, zeros beyond their file sizes included."""
+    """Return whether `inner`, a range within `outer`, has the same bytes, including zeros after their file sizes."""
     skip = inner.physical - outer.physical
     mine = content[inner.offset : inner.offset + inner.file_size]
     outer_file_size = min(max(outer.file_size - skip, 0), inner.size)
@@ -175,7 +174,7 @@ def _repeats(inner: CoreSegment, outer: CoreSegment, content: NDArray[np.uint8])
 def _notes(
     headers: tuple[ProgramHeader, ...], content: NDArray[np.uint8], byte_order: ByteOrder, path: Path
 ) -> tuple[CoreNote, ...]:
-    """The notes of all PT_NOTE segments."""
+    """Return the notes of all PT_NOTE segments."""
     found: list[CoreNote] = []
     for header in headers:
         if header.kind == "PT_NOTE":
@@ -186,13 +185,13 @@ def _notes(
 
 
 def _vmcoreinfo(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
-    """What the VMCOREINFO note says, if there is one."""
+    """Return the parsed VMCOREINFO note, None without such a note."""
     texts = {note.data for note in notes if note.name == "VMCOREINFO"}
     if len(texts) > 1:
         raise CoreFileError(
             f"the core has {len(texts)} VMCOREINFO notes that differ",
             where=str(path),
-            rule="a kernel describes itself once",
+            rule="a kernel writes one VMCOREINFO note",
             hint="dump the memory again",
         )
     return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None

@@ -1,7 +1,7 @@
-"""The ELF header and program headers of a memory core, parsed by pyelftools and checked.
+"""ELF header and program headers of a memory core, parsed with pyelftools' structures and checked.
 
-pyelftools' ELFFile also opens section tables, dynamic segments and typed notes, none of which a memory core needs and
-each of which can fail in ways of its own on a damaged file. So only its structures are used here, on bounded bytes.
+Its ELFFile class is not used: it also reads section tables, dynamic segments and typed notes, which a memory core does
+not need and which can fail on a damaged file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from hvolab.errors import CoreFileError
 
 ByteOrder = Literal["little", "big"]
 
-#: e_phnum's value where the count did not fit; it is then sh_info of section header 0. System V ABI, "ELF header".
+#: e_phnum of a file whose number of program headers is in sh_info of section header 0. System V ABI, "ELF header".
 PN_XNUM = 0xFFFF
 
 _EHDR_SIZE, _PHDR_SIZE, _SHDR_SIZE = 64, 56, 64  # ELF-64 Object File Format, figures 2, 3 and 6
 _BYTE_ORDERS: dict[int, ByteOrder] = {1: "little", 2: "big"}  # EI_DATA
-_HINT = "dump the memory again, or copy the file again if it was copied"
+#: Hint of errors about damaged cores.
+DUMP_AGAIN = "dump the memory again, or copy the file again if it was copied"
 
-#: Files that are memory dumps but not ELF, by their first bytes, and how to make an ELF core of them.
+#: First bytes of memory dumps in other formats, and how to get an ELF core instead.
 _OTHER_DUMPS = {
     b"KDUMP   ": "kdump's compressed format: save it with makedumpfile -E, or dump from QEMU without a format",
     b"DISKDUMP": "diskdump's format: save it with makedumpfile -E",
@@ -40,8 +41,8 @@ _OTHER_DUMPS = {
 
 
 @dataclass(frozen=True)
-class CoreArchitecture:
-    """e_machine of a core: its number, and its name such as 'EM_X86_64' ('EM_<number>' where pyelftools knows none)."""
+class ElfMachine:
+    """e_machine of a core: its number, and its name such as 'EM_X86_64' ('EM_<number>' if pyelftools has no name)."""
 
     number: int
     name: str
@@ -49,7 +50,7 @@ class CoreArchitecture:
 
 @dataclass(frozen=True)
 class ProgramHeader:
-    """One program header; its fields are ELF's, `kind` is p_type as pyelftools names it or its number."""
+    """Program header with ELF's fields; `kind` is p_type, as pyelftools names it or its number."""
 
     index: int
     kind: str | int
@@ -62,9 +63,9 @@ class ProgramHeader:
 
 @dataclass(frozen=True)
 class CoreHeaders:
-    """What the headers of a core say."""
+    """ELF headers of a core."""
 
-    machine: CoreArchitecture
+    machine: ElfMachine
     byte_order: ByteOrder
     program_headers: tuple[ProgramHeader, ...]
 
@@ -72,7 +73,7 @@ class CoreHeaders:
 def read_headers(content: NDArray[np.uint8], path: Path) -> CoreHeaders:
     """Parse and check the ELF header and all program headers of `content`, the uncompressed bytes of `path`.
 
-    Raises CoreFileError for what is not an ELF64 ET_CORE file, or whose headers do not lie within the file.
+    Raises CoreFileError for a file other than ELF64 ET_CORE, and for headers that are not within the file.
     """
     byte_order = _check_identity(content[:_EHDR_SIZE].tobytes(), path)
     structs = ELFStructs(little_endian=byte_order == "little", elfclass=64)
@@ -87,13 +88,13 @@ def read_headers(content: NDArray[np.uint8], path: Path) -> CoreHeaders:
         )
     if header.e_phentsize != _PHDR_SIZE:
         raise CoreFileError(
-            f"program headers are said to have {header.e_phentsize} bytes each, not {_PHDR_SIZE}",
+            f"program headers have {header.e_phentsize} bytes each, not {_PHDR_SIZE}",
             where=f"{path}, byte 54 (e_phentsize)",
             rule="ELF-64 Object File Format, figure 6",
-            hint=_HINT,
+            hint=DUMP_AGAIN,
         )
     number = ENUM_E_MACHINE.get(header.e_machine, header.e_machine)
-    machine = CoreArchitecture(number=number, name=_value(header.e_machine, prefix="EM_"))
+    machine = ElfMachine(number=number, name=_value(header.e_machine, prefix="EM_"))
     structs.create_advanced_structs(header.e_type, header.e_machine, header.e_ident.EI_OSABI)
     return CoreHeaders(machine, byte_order, _read_program_headers(content, header, structs, path))
 
@@ -112,7 +113,7 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
         )
     if len(start) < _EHDR_SIZE:
         raise CoreFileError(
-            f"the file ends inside the ELF header, after {len(start)} bytes", where=str(path), hint=_HINT
+            f"the file ends inside the ELF header, after {len(start)} bytes", where=str(path), hint=DUMP_AGAIN
         )
     if start[4] != 2:
         words = "a 32-bit ELF file" if start[4] == 1 else f"of unknown ELF class {start[4]}"
@@ -127,7 +128,7 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
             f"byte order {start[5]} or ELF version {start[6]} is unknown",
             where=f"{path}, bytes 5 and 6 (EI_DATA, EI_VERSION)",
             rule="System V ABI, ELF identification: 1 (little) or 2 (big); version 1",
-            hint=_HINT,
+            hint=DUMP_AGAIN,
         )
     return _BYTE_ORDERS[start[5]]
 
@@ -135,7 +136,7 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
 def _read_program_headers(
     content: NDArray[np.uint8], header: Any, structs: ELFStructs, path: Path
 ) -> tuple[ProgramHeader, ...]:
-    """All program headers, after checking that the file has room for as many as it declares."""
+    """Return all program headers; raise CoreFileError where they do not fit the file."""
     count = header.e_phnum
     if count == PN_XNUM:
         name = "section header 0 (PN_XNUM)"
@@ -147,7 +148,7 @@ def _read_program_headers(
             f"{count} program headers at bytes {header.e_phoff:#x} to {end:#x} do not fit the file's {content.size:#x}",
             where=f"{path}, bytes 32 and 56 (e_phoff, e_phnum)",
             rule="a core has program headers, behind its ELF header and within the file",
-            hint=_HINT,
+            hint=DUMP_AGAIN,
         )
     stream = io.BytesIO(content[header.e_phoff : end].tobytes())
     parsed = (struct_parse(structs.Elf_Phdr, stream) for _ in range(count))
@@ -158,7 +159,7 @@ def _read_program_headers(
 
 
 def _parse(structure: Any, content: NDArray[np.uint8], path: Path, *, offset: int, size: int, name: str) -> Any:
-    """One structure of `size` bytes at `offset`; pyelftools reports a file that ends inside it."""
+    """Parse one structure of `size` bytes at `offset`; raise CoreFileError where the file ends inside it."""
     try:
         return struct_parse(structure, io.BytesIO(content[offset : offset + size].tobytes()))
     except ELFError as error:
@@ -166,10 +167,10 @@ def _parse(structure: Any, content: NDArray[np.uint8], path: Path, *, offset: in
             f"{name} is not within the file's {content.size} bytes: {error}",
             where=f"{path}, byte {offset:#x}",
             rule="System V ABI, chapter 4",
-            hint=_HINT,
+            hint=DUMP_AGAIN,
         ) from error
 
 
 def _value(parsed: str | int, *, prefix: str = "of type ") -> str:
-    """A field's name, or its number behind `prefix` where pyelftools knows no name."""
+    """Return a field's name, or `prefix` and its number if pyelftools has no name."""
     return parsed if isinstance(parsed, str) else f"{prefix}{parsed}"

@@ -1,6 +1,6 @@
-"""The notes of a memory core: who wrote them, their type and their raw bytes.
+"""Notes of a memory core: owner, type and raw bytes.
 
-They are kept raw on purpose. kdump writes CORE/NT_PRSTATUS for each CPU and VMCOREINFO; QEMU writes CORE/NT_PRSTATUS
+kdump writes CORE/NT_PRSTATUS for each CPU and VMCOREINFO; QEMU writes CORE/NT_PRSTATUS
 and QEMU (its CPU state, control registers included) for each CPU, and VMCOREINFO where the guest has a device for it.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hvolab.arithmetic import round_up
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elfheaders import ByteOrder
+from hvolab_vmcore.core.elfheaders import DUMP_AGAIN, ByteOrder
 
 _HEADER_SIZE = 12  # n_namesz, n_descsz, n_type: three 32-bit words, also in ELF64 as Linux and QEMU write it
 _ALIGNMENT = 4
@@ -20,7 +21,7 @@ _ALIGNMENT = 4
 
 @dataclass(frozen=True)
 class CoreNote:
-    """One note: its owner (bytes that are not ASCII show as escapes), its n_type, and its descriptor."""
+    """Note of a core: its owner (bytes other than ASCII as escapes), its n_type, and its descriptor."""
 
     name: str
     type: int
@@ -28,9 +29,9 @@ class CoreNote:
 
 
 def read_notes(segment: bytes, offset: int, byte_order: ByteOrder, path: Path) -> Iterator[CoreNote]:
-    """The notes of one PT_NOTE segment, whose bytes begin at `offset` of the uncompressed file at `path`.
+    """Return the notes of one PT_NOTE segment, whose bytes begin at `offset` of the uncompressed file at `path`.
 
-    An all-zero header, or less than a header's zero bytes, ends the list, as the kernel's own does.
+    A header of zeros, or fewer zero bytes than a header has, ends the list.
     Raises CoreFileError for a note that does not end within the segment.
     Kernel: final_note() in kernel/vmcore_info.c, v6.12.
     """
@@ -39,29 +40,24 @@ def read_notes(segment: bytes, offset: int, byte_order: ByteOrder, path: Path) -
     while any(segment[position : position + _HEADER_SIZE]):
         header = segment[position : position + _HEADER_SIZE]
         if len(header) < _HEADER_SIZE:
-            raise _cut(f"a note's header has {len(header)} bytes, not {_HEADER_SIZE}", path, offset + position)
+            raise _truncated(f"a note's header has {len(header)} bytes, not {_HEADER_SIZE}", path, offset + position)
         name_size, data_size, kind = words.unpack(header)
         name_start = position + _HEADER_SIZE
-        data_start = name_start + _aligned(name_size)
+        data_start = name_start + round_up(name_size, _ALIGNMENT)
         if data_start + data_size > len(segment):
             text = f"a note with {name_size} bytes of name and {data_size} of data does not fit its segment"
-            raise _cut(text, path, offset + position)
+            raise _truncated(text, path, offset + position)
         name = segment[name_start : name_start + name_size].partition(b"\0")[0]
         data = segment[data_start : data_start + data_size]
         yield CoreNote(name.decode("ascii", errors="backslashreplace"), kind, data)
-        position = data_start + _aligned(data_size)
+        position = data_start + round_up(data_size, _ALIGNMENT)
 
 
-def _aligned(size: int) -> int:
-    """`size` rounded up to where the next field of a note begins."""
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
-
-
-def _cut(what: str, path: Path, offset: int) -> CoreFileError:
-    """The error for a note that its segment does not hold."""
+def _truncated(what: str, path: Path, offset: int) -> CoreFileError:
+    """Return the error for a note that does not end within its segment."""
     return CoreFileError(
         what,
         where=f"{path}, byte {offset:#x} of the uncompressed file",
         rule="System V ABI, note section: name and descriptor, each padded to 4 bytes, within PT_NOTE",
-        hint="dump the memory again, or copy the file again if it was copied",
+        hint=DUMP_AGAIN,
     )

@@ -1,4 +1,4 @@
-"""Which features a core's kernel used: what VMCOREINFO says, and what the entries of the vmemmap look like."""
+"""Features that a core's kernel uses, from its VMCOREINFO and from the entries of its vmemmap."""
 
 from __future__ import annotations
 
@@ -10,69 +10,68 @@ import numpy as np
 from hvolab.arch import Architecture, EntryKind, PagingMode, PgprotRole, Target
 from hvolab.errors import UsageError
 from hvolab.machine import PageTables
-from hvolab_vmcore.core.kernels import KernelRow, row_for
+from hvolab_vmcore.core.kernels import VmcoreInfoKeys, keys_for
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 from hvolab_vmcore.core.walk import Walk, walk_tables
 
 Select = Callable[[tuple[str, ...]], Target]
 
 
-def told_features(info: VmcoreInfo | None, architecture: Architecture, mode: PagingMode) -> tuple[str, ...]:
-    """The features that VMCOREINFO tells: by a number that is not 0, or by the widths of VA and PA.
+def reported_features(info: VmcoreInfo | None, architecture: Architecture, mode: PagingMode) -> tuple[str, ...]:
+    """Return the features that VMCOREINFO reports: by a number that is not 0, or by the widths of VA and PA.
 
-    Raises UsageError for a number that a feature is not described for.
+    Raises UsageError for a number that the description of its feature does not have.
     """
-    row = row_for(architecture.elf_machine)
-    if info is None or row is None:
+    keys = keys_for(architecture.elf_machine)
+    if info is None or keys is None:
         return ()
-    return (*_of_widths(info, row, architecture, mode), *_of_numbers(info, row, architecture))
+    return (*_by_widths(info, keys, architecture, mode), *_by_numbers(info, keys, architecture))
 
 
-def seen_features(
+def detected_features(
     architecture: Architecture,
     mode: PagingMode,
     tables: PageTables,
     region: tuple[int, int],
     select: Select,
-    told: tuple[str, ...],
+    reported: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """The features that are ``told``, and those that the entries of the vmemmap show.
+    """Return the ``reported`` features, and those that show in the entries of the vmemmap.
 
-    A feature that only changes protections (PTI: no Global) is found in the leaves of the vmemmap: of the sets of
-    features the smallest that explains most of them.
+    A feature that only changes protections (PTI clears Global) shows in the leaves of the vmemmap. Of the sets of
+    features that explain the most leaves, the smallest is returned.
     """
-    seen = _protections(walk_tables(tables, *region))
-    if not seen:
-        return told
+    counts = _protections(walk_tables(tables, *region))
+    if not counts:
+        return reported
     optional = [
         feature.name
         for feature in architecture.features
         if not feature.adds
         and not feature.geometry
-        and feature.name not in told
+        and feature.name not in reported
         and mode.name in (feature.modes or (mode.name,))
     ]
-    sets = (told + more for count in range(len(optional) + 1) for more in combinations(optional, count))
-    return max(sets, key=lambda features: _explained(select(features), seen))
+    sets = (reported + more for count in range(len(optional) + 1) for more in combinations(optional, count))
+    return max(sets, key=lambda features: _explained(select(features), counts))
 
 
-def _of_widths(info: VmcoreInfo, row: KernelRow, architecture: Architecture, mode: PagingMode) -> Iterator[str]:
-    """The features that make of the mode what the kernel runs with."""
-    va_bits, pa_bits = row.va_in_use(info), info.number("MAX_PHYSMEM_BITS")
+def _by_widths(info: VmcoreInfo, keys: VmcoreInfoKeys, architecture: Architecture, mode: PagingMode) -> Iterator[str]:
+    """Return the features that turn the mode's widths into those that the kernel uses."""
+    va_bits, pa_bits = keys.va_in_use(info), info.number("MAX_PHYSMEM_BITS")
     for feature in architecture.features:
         if mode.name not in dict(feature.geometry):
             continue
         other = feature.applied(mode)
-        # a kernel that runs with a smaller VA says nothing of the PA that it runs with
-        told, said = (other.va_bits, va_bits) if other.va_bits != mode.va_bits else (other.pa_bits, pa_bits)
-        if told == said:
+        # MAX_PHYSMEM_BITS does not depend on the VA bits in use, so a smaller VA is recognized by its bits alone
+        if va_bits == other.va_bits if other.va_bits != mode.va_bits else pa_bits == other.pa_bits:
             yield feature.name
 
 
-def _of_numbers(info: VmcoreInfo, row: KernelRow, architecture: Architecture) -> Iterator[str]:
-    """The features whose number in VMCOREINFO is not 0."""
+def _by_numbers(info: VmcoreInfo, keys: VmcoreInfoKeys, architecture: Architecture) -> Iterator[str]:
+    """Return the features whose number in VMCOREINFO is not 0."""
     declared = {feature.name: feature for feature in architecture.features}
-    for name, number in row.features:
+    for name, number in keys.features:
         value = info.number(number) or 0
         if not value or name not in declared:
             continue
@@ -83,28 +82,28 @@ def _of_numbers(info: VmcoreInfo, row: KernelRow, architecture: Architecture) ->
             raise UsageError(
                 f"the kernel's {number} is {value:#x}, {architecture.name} describes {name} as {mask:#x}",
                 rule=f"NUMBER({number}) of VMCOREINFO",
-                hint="say --feature with what to take instead; entries may not decode",
+                hint="name the features to use with --feature; entries may not decode",
             )
         yield name
 
 
 def _protections(walk: Walk) -> dict[tuple[str, int], int]:
-    """How often each protection occurs in leaves: by level and the bits that are not address."""
-    seen: dict[tuple[str, int], int] = {}
+    """Return the number of leaves by level and bits that are not address."""
+    leaves: dict[tuple[str, int], int] = {}
     for tables in walk.levels:
         raws = tables.raws[tables.leaf]
         if raws.size:
             form = walk.target.mode.format.form(tables.level.name, EntryKind.LEAF)
             values, counts = np.unique(raws & ~np.uint64(form.address_mask), return_counts=True)
-            seen.update({(tables.level.name, int(value)): int(n) for value, n in zip(values, counts, strict=True)})
-    return seen
+            leaves.update({(tables.level.name, int(value)): int(n) for value, n in zip(values, counts, strict=True)})
+    return leaves
 
 
-def _explained(target: Target, seen: dict[tuple[str, int], int]) -> int:
-    """How many leaves have a protection that the kernel gives the vmemmap on ``target``."""
+def _explained(target: Target, leaves: dict[tuple[str, int], int]) -> int:
+    """Return the number of leaves that have a protection which the kernel gives the vmemmap on ``target``."""
     last = target.mode.last.name
     total = 0
-    for (level, bits), count in seen.items():
+    for (level, bits), count in leaves.items():
         roles = (PgprotRole.KERNEL, PgprotRole.KERNEL_RO) if level == last else (PgprotRole.KERNEL_LARGE,)
         total += count if any(bits == target.bits(level, role) for role in roles) else 0
     return total

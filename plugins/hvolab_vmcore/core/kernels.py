@@ -1,7 +1,7 @@
-"""What the VMCOREINFO of each architecture's kernels says about their page tables: data, one row an architecture.
+"""VMCOREINFO keys that describe a kernel's page tables, one row for each architecture.
 
-A row names the numbers from which a reader finds the paging mode, the root table and the vmemmap. An architecture that
-is not in the table can still be read: with --mode, --root and --vmemmap.
+From these a reader finds the paging mode, the root table and the features. A core of any other architecture can be
+read with --mode, --root and --vmemmap.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
 _VA_MASK = (1 << 64) - 1
-#: Where x86_64 maps its own image: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
+#: VA of the kernel's image on x86_64: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
 _X86_64_KERNEL_MAP = 0xFFFFFFFF80000000
-#: First version, and the modeled release whose bits kernels have from that version on; newest first.
+#: First version, and the modeled release for kernels from that version on; newest first.
 _RELEASES = (((7, 0), "7.x"), ((6, 6), "6.12"), ((0, 0), "6.1"))
 
 
 @dataclass(frozen=True)
-class KernelRow:
-    """How a kernel of one architecture describes its translation.
+class VmcoreInfoKeys:
+    """Translation of one architecture's kernel, computed from its VMCOREINFO.
 
     elf_machine  name of the ELF machine
-    va_bits      bits of VA that the tables below swapper_pg_dir are laid out for
+    va_bits      bits of VA for which the tables below swapper_pg_dir are laid out
     root         PA of swapper_pg_dir, from its VA
-    features     features of the architecture, each with the number that is not 0 where the kernel uses it
-    va_in_use    bits of VA that the CPU translates, where these may be fewer
+    features     features of the architecture, each with the name of the number that is not 0 if the kernel uses it
+    va_in_use    bits of VA that the CPU translates, which may be fewer
     source       kernel file
     """
 
@@ -40,8 +40,8 @@ class KernelRow:
 
 
 def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
-    five = info.number("pgtable_l5_enabled")
-    return None if five is None else 57 if five else 48
+    five_levels = info.number("pgtable_l5_enabled")
+    return None if five_levels is None else 57 if five_levels else 48
 
 
 def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
@@ -50,48 +50,48 @@ def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
 
 
 def _arm64_va_in_use(info: VmcoreInfo) -> int | None:
-    """What TCR_EL1.T1SZ leaves of 64 bits: a 52-bit kernel may run on a CPU that has fewer."""
+    """Return 64 less TCR_EL1.T1SZ: a kernel built for 52 bits may run on a CPU that has 48."""
     unused = info.number("TCR_EL1_T1SZ")
     return None if unused is None else 64 - unused
 
 
-def _less(number: str) -> Callable[[VmcoreInfo, int], int | None]:
-    """PA of an address in the kernel's image that lies a fixed distance above its VA."""
+def _fixed_offset(number: str) -> Callable[[VmcoreInfo, int], int | None]:
+    """Return the conversion of image VA to PA for kernels whose image is mapped at a fixed offset, named `number`."""
 
     def root(info: VmcoreInfo, va: int) -> int | None:
-        distance = info.number(number)
-        return None if distance is None else (va - distance) & _VA_MASK
+        offset = info.number(number)
+        return None if offset is None else (va - offset) & _VA_MASK
 
     return root
 
 
-ROWS = (
-    KernelRow(
+KEYS = (
+    VmcoreInfoKeys(
         "EM_X86_64",
         _x86_64_va_bits,
         _x86_64_root,
         features=(("sme", "sme_mask"),),
         source="arch/x86/kernel/vmcore_info_64.c, v6.12",
     ),
-    KernelRow(
+    VmcoreInfoKeys(
         "EM_AARCH64",
         lambda info: info.number("VA_BITS"),
-        _less("kimage_voffset"),
+        _fixed_offset("kimage_voffset"),
         va_in_use=_arm64_va_in_use,
         source="arch/arm64/kernel/vmcore_info.c, v6.12",
     ),
-    KernelRow(
+    VmcoreInfoKeys(
         "EM_RISCV",
         lambda info: info.number("VA_BITS"),
-        _less("va_kernel_pa_offset"),
+        _fixed_offset("va_kernel_pa_offset"),
         source="arch/riscv/kernel/vmcore_info.c, v6.12",
     ),
 )
 
 
-def row_for(elf_machine: str) -> KernelRow | None:
-    """The row of an ELF machine, if there is one."""
-    return next((row for row in ROWS if row.elf_machine == elf_machine), None)
+def keys_for(elf_machine: str) -> VmcoreInfoKeys | None:
+    """Return the keys of an ELF machine, None if it has no row."""
+    return next((keys for keys in KEYS if keys.elf_machine == elf_machine), None)
 
 
 def release_of(osrelease: str, offered: tuple[str, ...]) -> str | None:

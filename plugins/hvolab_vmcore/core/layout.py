@@ -1,61 +1,66 @@
-"""The layout of struct page in a core's kernel: v6.12's, with what VMCOREINFO says put in its place."""
+"""Layout of struct page in a core's kernel: v6.12's, corrected by VMCOREINFO."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
-_WORD = 8
-#: Fields of the layout and the members of struct page that tell them; the last two are halves of a word.
+#: Fields of the layout, the members of struct page whose offsets they are, and their bytes.
 _OFFSETS = (
-    ("flags", "page.flags", _WORD),
-    ("lru_next", "page.lru", _WORD),
-    ("compound_head", "page.compound_head", _WORD),
-    ("mapping", "page.mapping", _WORD),
-    ("private", "page.private", _WORD),
-    ("page_type", "page._mapcount", _WORD // 2),
-    ("refcount", "page._refcount", _WORD // 2),
+    ("flags", "page.flags", WORD_BYTES),
+    ("lru_next", "page.lru", WORD_BYTES),
+    ("compound_head", "page.compound_head", WORD_BYTES),
+    ("mapping", "page.mapping", WORD_BYTES),
+    ("private", "page.private", WORD_BYTES),
+    ("page_type", "page._mapcount", WORD_BYTES // 2),
+    ("refcount", "page._refcount", WORD_BYTES // 2),
 )
 _RULE = "SIZE(page) and OFFSET(page.*) of VMCOREINFO; include/linux/mm_types.h, v6.12"
 _TYPE_SHIFT = 24
 
 
 def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREINFO") -> StructPageLayout:
-    """The layout that ``info`` tells, v6.12's for what it does not; ``page_size`` in bytes.
+    """Return the layout that ``info`` describes, with v6.12's values for all else; ``page_size`` in bytes.
 
-    Raises CoreFileError for a size that HVO cannot work with and for a member that does not fit the struct.
+    Raises CoreFileError for a size that HVO does not support, and for a member that does not fit the struct.
     """
     if info is None:
         return STRUCT_PAGE_V6_12
-    told = info.size("page")
-    size = STRUCT_PAGE_V6_12.size if told is None else told
+    size = STRUCT_PAGE_V6_12.size if (named := info.size("page")) is None else named
     if size.bit_count() != 1 or not STRUCT_PAGE_V6_12.size <= size <= page_size // 2:
         raise CoreFileError(
-            f"a struct page of {size} bytes does not fit the vmemmap that HVO works on",
+            f"a struct page of {size} bytes does not suit HVO",
             where=where,
             rule=f"{_RULE}; HVO needs a power of two, of at least {STRUCT_PAGE_V6_12.size} bytes",
-            hint="HVO never runs on such a kernel; if the kernel does have HVO, dump the memory again",
+            hint="HVO is off on such a kernel; if this kernel does have HVO, dump the memory again",
         )
-    fields: dict[str, Any] = {"size": size, "lru_prev": (info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next) + _WORD}
+    fields: dict[str, Any] = {
+        "size": size,
+        "lru_prev": (info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next) + WORD_BYTES,
+    }
     for name, member, width in _OFFSETS:
         offset = info.offset(member)
         if offset is None:
             continue
         if offset % width or offset + width > size:
             raise CoreFileError(
-                f"{member} at byte {offset} does not fit a struct page of {size} bytes", where=where, rule=_RULE
+                f"{member} at byte {offset} does not fit a struct page of {size} bytes",
+                where=where,
+                rule=_RULE,
+                hint="dump the memory again: this note is damaged",
             )
         fields[name] = offset
-    scale = size - STRUCT_PAGE_V6_12.size  # the folio's fields lie in the second struct page
+    scale = size - STRUCT_PAGE_V6_12.size  # the folio's fields are in the second struct page
     fields |= {
         name: getattr(STRUCT_PAGE_V6_12, name) + scale
         for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")
     }
-    order = info.offset("page.compound_order")  # told up to v6.5, when it was a byte of its own
+    order = info.offset("page.compound_order")  # up to v6.5, when it was a byte of its own
     if order is not None and 0 <= order < size:
         fields["folio_order"] = size + order
     mask, hugetlb = info.number("PG_head_mask"), info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")

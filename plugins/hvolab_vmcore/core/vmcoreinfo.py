@@ -1,7 +1,7 @@
-"""VMCOREINFO: the text in which a kernel describes itself to the readers of its memory cores.
+"""VMCOREINFO: the note in which a kernel describes itself to readers of its memory cores.
 
 Lines `KEY=VALUE`, and `SYMBOL(name)=`, `SIZE(type)=`, `OFFSET(type.member)=`, `LENGTH(array)=`, `NUMBER(name)=`.
-What the captures of 6.12.107 have, of what matters to HVO:
+Keys in the captures of 6.12.107 that matter to HVO:
 
 each     OSRELEASE, BUILD-ID, PAGESIZE, SYMBOL(swapper_pg_dir, _stext, vmemmap, mem_section), SIZE(page, mem_section),
          OFFSET(page.flags, ._refcount, .mapping, .lru, ._mapcount, .private, .compound_head),
@@ -12,8 +12,8 @@ arm64    NUMBER(VA_BITS, VMEMMAP_START, VMEMMAP_END, VMALLOC_END, MODULES_VADDR,
 riscv64  NUMBER(VA_BITS, VMEMMAP_START, VMEMMAP_END, VMALLOC_END, MODULES_VADDR, MODULES_END, PAGE_OFFSET,
          phys_ram_base, KERNEL_LINK_ADDR, va_kernel_pa_offset), no KERNELOFFSET
 
-SYMBOL(vmemmap) is the VA of the struct page of PFN 0 on each, not of a variable that points there. It lies below
-NUMBER(VMEMMAP_START) by SIZE(page) times the PFN that VMEMMAP_START is for, where memory does not begin at PA 0.
+SYMBOL(vmemmap) is the VA of the struct page of PFN 0 on each, not of a pointer variable. Where memory does not begin
+at PA 0, it is below NUMBER(VMEMMAP_START) by SIZE(page) times the PFN that VMEMMAP_START describes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from types import MappingProxyType
 from hvolab.errors import CoreFileError
 
 _RULE = "Documentation/admin-guide/kdump/vmcoreinfo.rst and include/linux/vmcore_info.h, v6.12"
-_HINT = "dump the memory again; a note that is damaged says nothing reliable about its kernel"
+_HINT = "dump the memory again: a damaged note is not reliable"
 
 _HEX = re.compile(r"[0-9a-fA-F]{1,16}")
 _UNSIGNED = re.compile(r"[0-9]{1,20}")
@@ -36,13 +36,13 @@ _LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?
 
 @dataclass(frozen=True)
 class VmcoreInfo:
-    """What a kernel says about itself. Every accessor by name gives None for what the note does not have.
+    """Parsed VMCOREINFO. The accessors by name return None for a key that the note does not have.
 
     osrelease      the kernel's release, as `uname -r` prints it
     page_size      bytes of its base page
-    kernel_offset  how far KASLR moved the kernel's image, in bytes; None where the note does not tell
-    raw            every line, key to value, as written
-    values         the integer of every line that has one by its form, key to value
+    kernel_offset  offset of the kernel's image by KASLR, in bytes; None without KERNELOFFSET
+    raw            all lines, key to value, as written
+    values         the lines that have an integer by their key, key to integer
     """
 
     osrelease: str
@@ -52,37 +52,37 @@ class VmcoreInfo:
     values: Mapping[str, int]
 
     def symbol(self, name: str) -> int | None:
-        """VA of a kernel symbol; of `vmemmap`, the VA of the struct page of PFN 0."""
+        """Return the VA of a kernel symbol; for `vmemmap`, the VA of the struct page of PFN 0."""
         return self.values.get(f"SYMBOL({name})")
 
     def number(self, name: str) -> int | None:
-        """A number: signed where the kernel writes it in decimal, not where in hex."""
+        """Return a number: signed if the kernel writes it in decimal, unsigned if in hex."""
         return self.values.get(f"NUMBER({name})")
 
     def size(self, name: str) -> int | None:
-        """Bytes of a type."""
+        """Return the bytes of a type."""
         return self.values.get(f"SIZE({name})")
 
     def offset(self, member: str) -> int | None:
-        """Byte offset of a member, named `type.member`."""
+        """Return the byte offset of a member, named `type.member`."""
         return self.values.get(f"OFFSET({member})")
 
     def length(self, name: str) -> int | None:
-        """Elements of an array."""
+        """Return the number of elements of an array."""
         return self.values.get(f"LENGTH({name})")
 
 
 def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
     """Parse the descriptor of a VMCOREINFO note; `where` names it in errors.
 
-    Zero bytes behind the text are padding. A key that is written twice must have the same value each time.
-    Raises CoreFileError, telling the line, for one not of the form above, and for a text without OSRELEASE or PAGESIZE.
+    Zero bytes after the text are padding. A key that occurs twice must have the same value each time.
+    Raises CoreFileError, with the line, for a malformed line, and for a text without OSRELEASE or PAGESIZE.
     Kernel: vmcoreinfo_append_str() and crash_save_vmcoreinfo_init() in kernel/vmcore_info.c, v6.12.
     """
     lines = data.rstrip(b"\0").split(b"\n")
     if lines[-1]:
-        # The kernel cuts a text that outgrows its page, so the value of an open line may lack digits.
-        raise _bad(f"the last line does not end: {_shown(lines[-1])}", where, len(lines))
+        # the kernel truncates a text that is longer than a page, so the last value may lack digits
+        raise _bad(f"the last line does not end: {_start(lines[-1])}", where, len(lines))
     raw: dict[str, str] = {}
     values: dict[str, int] = {}
     for number, line in enumerate(lines[:-1], start=1):
@@ -104,30 +104,30 @@ def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
 
 
 def _parse_line(line: bytes, where: str, number: int) -> tuple[str, str, int | None]:
-    """Key, value as written, and its integer where the key's form has one."""
+    """Return key, value as written, and its integer if lines of this key have one."""
     text = line.decode("ascii", errors="backslashreplace")
     match = _LINE.fullmatch(text)
     if match is None or not text.isprintable() or not line.isascii():
-        raise _bad(f"this line is no KEY=VALUE: {_shown(line)}", where, number)
+        raise _bad(f"this line is not KEY=VALUE: {_start(line)}", where, number)
     key, kind, name, value = match.group("key", "kind", "name", "value")
     try:
-        return key, value, _integer(kind if name else key, value, called=name is not None)
+        return key, value, _integer(kind if name else key, value, named=name is not None)
     except ValueError as error:
         raise _bad(f"{key} has a value that is {error}: {value[:40]!r}", where, number) from error
 
 
-def _integer(kind: str, value: str, *, called: bool) -> int | None:
-    """The integer in a line of this kind, written KIND(name) if `called`; ValueError tells what `value` is not."""
-    if called and kind == "NUMBER":
+def _integer(kind: str, value: str, *, named: bool) -> int | None:
+    """Return the integer in a line of this kind, written KIND(name) if `named`; raise ValueError for a wrong value."""
+    if named and kind == "NUMBER":
         match = _NUMBER.fullmatch(value)
         if match is None:
             raise ValueError("not a decimal number, nor a hexadecimal one with 0x")
         return int(value, 16) if match["hex"] else int(value)
-    if (called and kind == "SYMBOL") or (not called and kind == "KERNELOFFSET"):
+    if (named and kind == "SYMBOL") or (not named and kind == "KERNELOFFSET"):
         if not _HEX.fullmatch(value):
             raise ValueError("not hexadecimal")
         return int(value, 16)
-    if (called and kind in {"SIZE", "OFFSET", "LENGTH"}) or (not called and kind == "PAGESIZE"):
+    if (named and kind in {"SIZE", "OFFSET", "LENGTH"}) or (not named and kind == "PAGESIZE"):
         if not _UNSIGNED.fullmatch(value):
             raise ValueError("not an unsigned decimal number")
         if kind == "PAGESIZE" and int(value).bit_count() != 1:
@@ -136,11 +136,11 @@ def _integer(kind: str, value: str, *, called: bool) -> int | None:
     return None
 
 
-def _shown(line: bytes) -> str:
-    """The start of a line, fit for an error."""
+def _start(line: bytes) -> str:
+    """Return the start of a line, quoted for an error."""
     return repr(line[:60])[1:]
 
 
 def _bad(what: str, where: str, number: int) -> CoreFileError:
-    """The error for one line."""
+    """Return the error for one line."""
     return CoreFileError(what, where=f"{where}, line {number}", rule=_RULE, hint=_HINT)

@@ -1,4 +1,4 @@
-"""All page tables below one root that map a range of VA, level by level, as arrays: no Python for single entries."""
+"""Walk of all page tables that map a range of VA, level by level, as arrays."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import EntryForm, EntryKind, Level, Target
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.machine import PageTables, PhysicalMemory
+from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
 
-Ints = npt.NDArray[np.int64]
-Raws = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
-_WORD = 8
+#: Hint of errors about page tables that make no sense.
+DAMAGED = "the core is damaged, or --root, --mode or --arch is not its kernel's"
 
 
 @dataclass(frozen=True, eq=False)
 class LevelTables:
-    """The tables of one level, in order of VA; n tables of e entries.
+    """Tables of one level, in order of VA; n tables of e entries.
 
     level           the level
     offsets         VA that each table's first entry maps, less the walk's origin, shape (n,)
     pas             PA of each table, shape (n,)
     parents, slots  index of the table above it and of the entry there, shape (n,)
     raws            the entries, a copy, shape (n, e)
-    inside          which of them map VAs of the range, shape (n, e)
-    table, leaf     which of those point to a table, map memory; shape (n, e)
-    illegal         which of those are valid but of no form, or set what is reserved; shape (n, e)
+    inside          flags: the entry maps VAs of the range, shape (n, e)
+    table, leaf     flags: it is inside and points to a table, maps memory; shape (n, e)
+    illegal         flags: it is inside and valid, but of no known form or with reserved bits set; shape (n, e)
     """
 
     level: Level
@@ -37,7 +36,7 @@ class LevelTables:
     pas: Ints
     parents: Ints
     slots: Ints
-    raws: Raws
+    raws: Words
     inside: Flags
     table: Flags
     leaf: Flags
@@ -46,7 +45,13 @@ class LevelTables:
 
 @dataclass(frozen=True)
 class AbsentTable:
-    """A table that the core does not hold: the entry that points there, its level, first VA, and the table's PA."""
+    """Page table that the core does not hold.
+
+    level  level of the entry that points to it
+    va     first VA that this entry maps
+    raw    this entry
+    pa     PA of the table
+    """
 
     level: Level
     va: int
@@ -56,12 +61,12 @@ class AbsentTable:
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """What a walk met.
+    """Page tables that a walk read.
 
-    target  what the entries are made of
-    origin  VA that offset 0 stands for
+    target  architecture, mode and features by which entries were decoded
+    origin  VA of offset 0
     levels  the tables, from the root's level to the last; a level without tables has empty arrays
-    absent  tables that are pointed to and not there
+    absent  tables that an entry points to and the core does not hold
     """
 
     target: Target
@@ -70,7 +75,7 @@ class Walk:
     absent: tuple[AbsentTable, ...]
 
     def path(self, depth: int, index: int) -> tuple[int, ...]:
-        """The table entries from the root down to the table of that index at that depth."""
+        """Return the table entries from the root down to the table of that index at that depth."""
         raws: list[int] = []
         while depth:
             tables = self.levels[depth]
@@ -81,10 +86,10 @@ class Walk:
 
 
 def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int | None = None) -> Walk:
-    """Walk everything below ``tables.root`` that maps VAs of ``[start, end)`` and is there.
+    """Walk all tables below ``tables.root`` that map VAs of ``[start, end)`` and that the memory holds.
 
-    physical_bits: width of the PAs that the machine may have, by default the mode's.
-    Raises CoreFileError for a table that is reached twice (a loop), and for one beyond that width.
+    physical_bits  bits of a PA, by default the mode's
+    Raises CoreFileError for a table that is reached twice (a loop), and for one above the last PA.
     """
     target, memory = tables.target, tables.memory
     mode = target.mode
@@ -94,7 +99,7 @@ def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int 
     limit = 1 << (mode.pa_bits if physical_bits is None else min(physical_bits, mode.pa_bits))
     zero = np.zeros(1, dtype=np.int64)
     offsets, pas, parents, slots = zero, np.array([tables.root], dtype=np.int64), zero, zero
-    seen = pas
+    visited = pas
     levels: list[LevelTables] = []
     absent: list[AbsentTable] = []
     for level in mode.levels:
@@ -110,36 +115,32 @@ def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int 
         _refuse_outside(target, level, origin, limit, (offsets, raws, children))
         pas = children.astype(np.int64)
         below = mode.levels[len(levels)]
-        there = _held(memory, pas, below.table_bytes)
+        there = _tables_held(memory, pas, below.table_bytes)
         absent += [
             AbsentTable(level, origin + int(offset), int(raw), int(pa))
             for offset, raw, pa in zip(offsets[~there], raws[~there], pas[~there], strict=True)
         ]
         offsets, pas, parents, slots = offsets[there], pas[there], parents[there], slots[there]
-        seen = np.concatenate((seen, pas))
-        _refuse_loop(level, origin, seen, offsets, pas)
+        visited = np.concatenate((visited, pas))
+        _refuse_loop(level, origin, visited, offsets, pas)
     return Walk(target, origin, tuple(levels), tuple(absent))
 
 
-def _held(memory: PhysicalMemory, pas: Ints, size: int) -> Flags:
-    """Which of the ranges of ``size`` bytes at ``pas``, each in one frame or a whole number of them, are there."""
+def _tables_held(memory: PhysicalMemory, pas: Ints, size: int) -> Flags:
+    """Return one flag for each table of ``size`` bytes: whether the memory holds all frames that it occupies."""
     held = np.ones(pas.size, dtype=np.bool_)
     for step in range(0, size, 1 << memory.page_shift):
-        frames = (pas + step - memory.base) >> memory.page_shift
-        inside = (frames >= 0) & (frames < memory.frames)
-        held &= inside
-        if memory.present is not None:
-            held[inside] &= memory.present[frames[inside]]
+        held &= held_frames(memory, (pas + step) >> memory.page_shift)
     return held
 
 
 def _read(
     target: Target, memory: PhysicalMemory, level: Level, where: tuple[Ints, Ints, Ints, Ints], span: tuple[int, int]
 ) -> LevelTables:
-    """The tables of a level, and what their entries are."""
+    """Read the tables of one level, and classify their entries."""
     offsets, pas, parents, slots = where
     entries = np.arange(level.entries, dtype=np.int64)
-    raws: Raws = memory.words[(pas[:, None] - memory.base) // _WORD + entries].astype(np.uint64)
+    raws: Words = memory.words[(pas[:, None] - memory.base) // WORD_BYTES + entries].astype(np.uint64)
     vas = offsets[:, None] + (entries << level.shift)
     inside = (vas < span[1]) & (vas + level.size > span[0])
     valid = np.asarray(target.mode.format.is_valid(level.name, raws)) & inside
@@ -162,12 +163,12 @@ def _read(
 
 
 def _forms(target: Target, level: Level) -> Iterator[EntryForm]:
-    """The forms that entries of a level may have, as the format tells them apart."""
+    """Return the forms that entries of a level may have, in the order in which the format recognizes them."""
     return (form for form in target.mode.format.forms if level.name in form.levels)
 
 
-def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Raws, Raws]) -> None:
-    """Refuse a table entry that points beyond the physical memory that the machine may have."""
+def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Words, Words]) -> None:
+    """Raise CoreFileError for a table entry that points above the last PA."""
     offsets, raws, children = found
     beyond = np.flatnonzero(children >= np.uint64(limit))
     if beyond.size:
@@ -176,19 +177,19 @@ def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found
             f"a page table points outside: to PA {int(children[first]):#x}",
             where=f"VA {origin + int(offsets[first]):#x}, {target.describe(level.name, int(raws[first]))}",
             rule=f"physical memory ends below PA {limit:#x} (MAX_PHYSMEM_BITS, or the width of the paging mode)",
-            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            hint=DAMAGED,
         )
 
 
-def _refuse_loop(level: Level, origin: int, seen: Ints, offsets: Ints, pas: Ints) -> None:
-    """Refuse a table that another entry has led to already."""
-    tables, counts = np.unique(seen, return_counts=True)
+def _refuse_loop(level: Level, origin: int, visited: Ints, offsets: Ints, pas: Ints) -> None:
+    """Raise CoreFileError for a table that two entries point to."""
+    tables, counts = np.unique(visited, return_counts=True)
     twice = tables[counts > 1]
     if twice.size:
         pa = int(twice[0])
         raise CoreFileError(
             f"the page tables loop: two entries lead to the table at PA {pa:#x}",
             where=f"one of them maps VA {origin + int(offsets[pas == pa][-1]):#x} at level {level.name}",
-            rule="a table of the vmemmap has one place",
-            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            rule="one entry points to each table of the vmemmap",
+            hint=DAMAGED,
         )

@@ -1,1 +1,1 @@
-"""Replay: the engine repeats what a kernel did between two cores, and both results are compared."""
+"""Replay: an engine repeats what a kernel did between two cores, and the results are compared."""

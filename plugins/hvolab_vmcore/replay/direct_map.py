@@ -1,6 +1,6 @@
-"""A direct map for a machine made from a core: at a VA where its kernel has nothing.
+"""Direct map of a machine built from a core, at VAs that its kernel does not use.
 
-A cut core does not hold the kernel's own direct map, and that does not reach the new frames either.
+A filtered core does not hold the kernel's own direct map, which does not map the new frames either.
 """
 
 from __future__ import annotations
@@ -10,29 +10,28 @@ from collections import deque
 import numpy as np
 
 from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
+from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import MachineError
 from hvolab_vmcore.core.snapshot import CoreSnapshot, with_direct_map
 from hvolab_vmcore.replay.new_frames import NewFrames
 
 
-def map_directly(snapshot: CoreSnapshot, new: NewFrames) -> tuple[CoreSnapshot, int]:
-    """The snapshot with all of its memory mapped at one free place of its kernel's VAs, and that as its direct map.
+def build_direct_map(snapshot: CoreSnapshot, new: NewFrames) -> tuple[CoreSnapshot, int]:
+    """Map all memory at a free range of the kernel's VAs, as the direct map.
 
-    Also gives the VA that follows, where there is room for a leaf more.
-
-    Raises MachineError where no place is large enough.
+    Returns the snapshot with that direct map, and the VA after it, where one more leaf is free.
+    Raises MachineError where no free range is large enough.
     """
     mode, memory = snapshot.target.mode, snapshot.memory
     leaf = mode.level(mode.direct_map_level)
     origin = memory.base if mode.origin is LinearOrigin.RAM else 0
     below = origin // leaf.size * leaf.size  # leaves start at multiples of their size, on both sides
-    window = memory.base + memory.size - below
-    window = -(-window // leaf.size) * leaf.size
+    window = round_up(memory.base + memory.size - below, leaf.size)
     base = _free_window(snapshot, window + leaf.size)
     mapped = with_direct_map(snapshot, base + origin - below)
 
     first = memory.base // leaf.size
-    for unit in range(first, -(-(memory.base + memory.size) // leaf.size)):
+    for unit in range(first, div_round_up(memory.base + memory.size, leaf.size)):
         va = base + unit * leaf.size - below
         role = PgprotRole.KERNEL if leaf is mode.last else PgprotRole.KERNEL_LARGE
         mapped.tables.map_leaf(va, unit * leaf.size >> mode.page_shift, leaf.name, role, new.table)
@@ -40,19 +39,18 @@ def map_directly(snapshot: CoreSnapshot, new: NewFrames) -> tuple[CoreSnapshot, 
 
 
 def _free_window(snapshot: CoreSnapshot, size: int) -> int:
-    """VA of a range of ``size`` bytes, outside of the vmemmap, in which nothing is mapped.
+    """Return the VA of a range of ``size`` bytes, outside of the vmemmap, in which nothing is mapped.
 
-    Entries that lead to tables which the core does not hold map nothing either, and are cleared. It is the first one
-    from where the kernel's own direct map begins, so that a kernel's code takes VAs there for those of a direct map;
-    where there is none, the highest one. Looked for in the root table first, then in the tables below it, as far as the
-    core holds them.
+    It is the first range after the start of the kernel's own direct map, so that a kernel's code takes its VAs for
+    direct-map VAs; if there is none, the last range before it. The root table is searched first, then the tables below
+    it. Entries that point to tables which the core does not hold count as free and are cleared.
     """
     mode, memory = snapshot.target.mode, snapshot.memory
     root = mode.levels[0]
     top = (1 << 64) - (1 << (root.shift + root.bits))
     start, end = snapshot.region
     waiting = deque([(0, top, snapshot.tables.root)])
-    seen = {snapshot.tables.root}
+    visited = {snapshot.tables.root}
     lowest = [level.name for level in mode.levels].index(mode.direct_map_level)
     form = mode.format
     while waiting:
@@ -60,38 +58,38 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
         level = mode.levels[depth]
         raws = memory.word_view(pa, level.entries)
         vas = [table_va + (slot << level.shift) for slot in range(level.entries)]
-        kept = np.array([not mode.canonical(va) or (va < end and va + level.size > start) for va in vas])
-        lost = np.array([_leads_nowhere(snapshot, level, int(raw)) for raw in raws]) & ~kept
-        used = np.asarray(form.is_valid(level.name, raws)) & ~lost | kept
-        need = -(-size // level.size)
+        reserved = np.array([not mode.canonical(va) or (va < end and va + level.size > start) for va in vas])
+        dangling = np.array([_is_dangling(snapshot, level, int(raw)) for raw in raws]) & ~reserved
+        used = np.asarray(form.is_valid(level.name, raws)) & ~dangling | reserved
+        need = div_round_up(size, level.size)
         free = np.concatenate(([0], np.cumsum(~used)))
         fits = np.flatnonzero(free[need:] - free[:-need] == need) if need <= level.entries else np.empty(0, np.int64)
         if fits.size:
             above = [slot for slot in fits.tolist() if vas[slot] >= mode.direct_map_base]
             slot = above[0] if above else int(fits[-1])
-            raws[slot : slot + need][lost[slot : slot + need]] = form.empty(level.name)
+            raws[slot : slot + need][dangling[slot : slot + need]] = form.empty(level.name)
             return vas[slot]
         if depth < lowest:
             for slot in np.flatnonzero(used).tolist():
                 child = _table_below(snapshot, level, int(raws[slot]))
-                if child is not None and child not in seen:
-                    seen.add(child)
+                if child is not None and child not in visited:
+                    visited.add(child)
                     waiting.append((depth + 1, vas[slot], child))
     raise MachineError(
-        f"no {size:#x} bytes of the kernel's VAs are free for a direct map of the core's memory",
+        f"the kernel's VAs have no free range of {size:#x} bytes for a direct map",
         where=f"root table at PA {snapshot.tables.root:#x}",
         hint="use a core of a machine with less memory",
     )
 
 
-def _leads_nowhere(snapshot: CoreSnapshot, level: Level, raw: int) -> bool:
-    """Whether an entry points to a table that the core does not hold."""
+def _is_dangling(snapshot: CoreSnapshot, level: Level, raw: int) -> bool:
+    """Return whether an entry points to a table that the core does not hold."""
     is_table = snapshot.target.mode.format.classify(level.name, raw) is EntryKind.TABLE
     return is_table and _table_below(snapshot, level, raw) is None
 
 
 def _table_below(snapshot: CoreSnapshot, level: Level, raw: int) -> int | None:
-    """PA of the table that an entry points to, if it is one that the core holds."""
+    """Return the PA of the table that an entry points to, None if the core does not hold it."""
     form, memory = snapshot.target.mode.format, snapshot.memory
     if form.classify(level.name, raw) is not EntryKind.TABLE:
         return None

@@ -1,4 +1,4 @@
-"""A machine whose memory is a core's: what HVO would have found, had it gone on from there."""
+"""Machine with the memory and page tables of a core."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ import numpy as np
 
 from hvolab.machine import SCRATCH_FRAMES, Machine, ModelCpu, map_guest_text
 from hvolab.trace import Trace
-from hvolab_vmcore.core.image import first_new_pfn
+from hvolab_vmcore.core.memory import first_new_pfn
 from hvolab_vmcore.core.snapshot import CoreSnapshot
-from hvolab_vmcore.replay.direct_map import map_directly
+from hvolab_vmcore.replay.direct_map import build_direct_map
 from hvolab_vmcore.replay.new_frames import CoreRecords, NewFrames
 from hvolab_vmcore.scan.scan import Scan
 
 
 @dataclass(frozen=True, eq=False)
 class CoreMachine:
-    """A machine made from a core.
+    """Machine built from a core.
 
-    machine   the machine, with one CPU
-    snapshot  the same memory and tables, to scan again
-    records   what was taken for granted about frames that the core does not hold
-    new       where its new frames come from
+    machine     the machine, with one CPU
+    snapshot    the same memory and tables, to be scanned afterwards
+    records     per-frame flags, with assumptions about frames whose struct page the core does not hold
+    new_frames  allocator of its new frames
     """
 
     machine: Machine
     snapshot: CoreSnapshot
     records: CoreRecords
-    new: NewFrames
+    new_frames: NewFrames
 
 
-def machine_from(scan: Scan) -> CoreMachine:
-    """Make the machine; it works on the scan's own memory, of which the scan keeps copies of entries only.
+def build_core_machine(scan: Scan) -> CoreMachine:
+    """Build the machine on the scan's own memory; the scan stays valid, since it has copies of the entries.
 
-    The direct map, and a frame for the kernel's own data, lie in new frames. ``key`` is what the core's optimized huge
-    pages make it; the counters of vmemmap pages start at 0, since a core does not hold them.
-    Raises MachineError where there is no room for them.
+    The direct map and the kernel's own data are in new frames. ``key`` is the number of optimized huge pages in the
+    core; the counters of vmemmap pages start at 0, since their location is not in a core.
+    Raises MachineError where the room for new frames is too small.
     """
     snapshot = scan.snapshot
     mode, memory = snapshot.target.mode, snapshot.memory
     tables = [level.pas >> mode.page_shift for level in scan.walk.levels]
-    taken = np.unique(np.concatenate([scan.pages.frames, *tables]))
-    new = NewFrames(memory, first_new_pfn(snapshot.core, mode.page_shift), taken)
-    mapped, free = map_directly(snapshot, new)
+    used = np.unique(np.concatenate([scan.pages.frames, *tables]))
+    new = NewFrames(memory, first_new_pfn(snapshot.core, mode.page_shift), used)
+    mapped, free = build_direct_map(snapshot, new)
     records = CoreRecords(scan.pages, memory, mapped.struct_pages.layout, new)
     trace = Trace()
     data = new.allocate(0, 0, 0)

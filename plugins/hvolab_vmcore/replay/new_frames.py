@@ -1,68 +1,65 @@
-"""New frames for a machine made from a core, and what is known about its frames: there is no page allocator in it."""
+"""New frames of a machine built from a core, and per-frame flags; it has no page allocator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import Level
+from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import MachineError
 from hvolab.machine import Cpu, PhysicalMemory, StructPageLayout
+from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
-
-Pfns = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-_WORD = 8
 
 
 class NewFrames:
-    """Hands out frames that the core does not hold and its vmemmap does not map, from one PFN up; none twice.
+    """Allocator of frames that the core does not hold and its vmemmap does not map; no frame is allocated twice.
 
-    memory  the machine's; a frame is there from when it is handed out
-    first   PFN to start from
-    taken   PFNs to leave out, ascending
+    memory  the machine's memory; an allocated frame becomes present
+    first   lowest PFN
+    used    PFNs that are not allocated, ascending
     """
 
-    def __init__(self, memory: PhysicalMemory, first: int, taken: Pfns) -> None:
+    def __init__(self, memory: PhysicalMemory, first: int, used: Ints) -> None:
         self._memory = memory
-        self._taken = taken
+        self._used = used
         self.first = first
         self._next = first
 
     def allocate(self, order: int, gfp: int, node: int) -> int:
-        """The head PFN of a naturally aligned block of 2 ** order frames."""
-        del gfp, node  # a core tells nothing of zones
+        """Return the head PFN of a naturally aligned block of 2 ** order frames."""
+        del gfp, node  # a core has no zones
         return self.allocate_contiguous(1 << order, 0, 0, 1 << order)
 
-    def allocate_run(self, count: int, gfp: int, node: int) -> Pfns:
-        """The PFNs of ``count`` single frames."""
+    def allocate_run(self, count: int, gfp: int, node: int) -> Ints:
+        """Return the PFNs of ``count`` single frames."""
         return np.array([self.allocate(0, gfp, node) for _ in range(count)], dtype=np.int64)
 
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int:
-        """The first PFN of an aligned range; raises MachineError where the room above the core is used up."""
+        """Return the first PFN of an aligned range; raise MachineError where no room above the core is left."""
         del gfp, node
         present = self._memory.present
-        first = -(-self._next // align) * align
+        first = round_up(self._next, align)
         while True:
-            place = int(np.searchsorted(self._taken, first))
-            if place == self._taken.size or self._taken[place] >= first + frames:
+            place = int(np.searchsorted(self._used, first))
+            if place == self._used.size or self._used[place] >= first + frames:
                 break
-            first = -(-(int(self._taken[place]) + 1) // align) * align
+            first = round_up(int(self._used[place]) + 1, align)
         index = first - self._memory.first_pfn
         if present is None or index + frames > self._memory.frames:
             raise MachineError(
-                f"there is no room for {frames} more new frames above the core's memory",
+                f"no room is left above the core's memory for {frames} new frames",
                 where=f"PFN {first:#x}",
-                hint="replay cores that lie closer together",
+                hint="replay cores with fewer changes between them",
             )
         present[index : index + frames] = True
         self._next = first + frames
         return first
 
     def table(self, level: Level) -> int:
-        """PA of a zeroed table for a level; raises MachineError as for a range of its size."""
+        """Return the PA of a zeroed table for a level; raise MachineError as allocate_contiguous() does."""
         shift = self._memory.page_shift
         frames = max(1, level.table_bytes >> shift)
         pfn = self.allocate_contiguous(frames, 0, 0, frames)
@@ -70,93 +67,92 @@ class NewFrames:
         return pfn << shift
 
     def certain(self, count: int, gfp: int, node: int) -> bool:
-        """Never: the frames that a core does not hold may run out, and folio by folio tells where."""
+        """Return False: allocation folio by folio reports where the room ends."""
         del count, gfp, node
         return False
 
     def free(self, pfn: int, order: int) -> None:
-        """Take back a block: it is not handed out again."""
+        """Free a block; its frames are not allocated again."""
 
-    def free_run(self, pfns: Pfns) -> None:
-        """Take back frames: they are not handed out again."""
+    def free_run(self, pfns: Ints) -> None:
+        """Free frames; they are not allocated again."""
 
     def split(self, pfn: int, order: int, to_order: int = 0) -> None:
-        """Frames are single from the start."""
+        """Do nothing: all frames are single."""
 
-    def release_reserved(self, pfns: Pfns) -> None:
-        """Take back boot frames: they are not handed out."""
+    def release_reserved(self, pfns: Ints) -> None:
+        """Free boot frames; they are not allocated again."""
 
 
 class CoreRecords:
-    """What struct pages in the core say of single frames; of those that it does not hold, what boot leaves.
+    """Per-frame flags from struct pages in the core, and assumptions for frames whose struct page it does not hold.
 
-    pages, memory  where struct pages are, as the core's own tables map them
-    new            where new frames begin: those are the page allocator's
-    assumed        PFNs for which something was asked and assumed
-    provide        makes struct pages of frames that are handed out, for who needs them; None: nobody does
+    pages, memory  struct pages, as the core's own tables map them
+    new_frames     allocator of the new frames
+    assumed        PFNs whose flags were read and assumed
+    provide        called with frames that are allocated, to add their struct pages; None: they have none
     """
 
-    def __init__(self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new: NewFrames) -> None:
+    def __init__(
+        self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new_frames: NewFrames
+    ) -> None:
         self._memory = memory
         self._layout = layout
-        self._new = new
-        # kept as it was: frames behind the vmemmap are described by parts of it that HVO leaves alone
-        self._struct_pages = pages
+        self._new_frames = new_frames
+        # as scanned: the vmemmap pages of frames that back the vmemmap are never remapped by HVO
+        self._pages = pages
         self.assumed: set[int] = set()
-        self.provide: Callable[[Pfns], None] | None = None
+        self.provide: Callable[[Ints], None] | None = None
 
-    def _flags(self, pfns: Pfns) -> tuple[npt.NDArray[np.uint64], Flags]:
-        """The flags word of each frame's struct page, and whether the core holds it."""
+    def _flags(self, pfns: Ints) -> tuple[Words, Flags]:
+        """Return the flags word of each frame's struct page, and whether the core holds it."""
         memory, shift = self._memory, self._memory.page_shift
-        where = pfns * self._layout.size + self._layout.flags
-        frames = self._struct_pages.frames_of(where >> shift) - memory.first_pfn
-        there = (frames >= 0) & (frames < memory.frames)
-        if memory.present is not None:
-            there[there] = memory.present[frames[there]]
-        inside = (where & ((1 << shift) - 1)) // _WORD
-        flags = np.where(there, memory.pages[np.where(there, frames, 0), inside], 0).astype(np.uint64)
-        return flags, there
+        offsets = pfns * self._layout.size + self._layout.flags
+        frames = self._pages.frames_of(offsets >> shift)
+        there = held_frames(memory, frames)
+        inside = (offsets & ((1 << shift) - 1)) // WORD_BYTES
+        rows = np.where(there, frames - memory.first_pfn, 0)
+        return np.where(there, memory.pages[rows, inside], 0).astype(np.uint64), there
 
-    def known(self, pfns: Pfns) -> Flags:
-        """Of which frames the core holds the struct page."""
+    def known(self, pfns: Ints) -> Flags:
+        """Return one flag for each frame: whether the core holds its struct page."""
         return self._flags(pfns)[1]
 
-    def reserved(self, pfns: Pfns) -> Flags:
-        """Which frames have PG_reserved set; those whose struct page is not in the core are taken for boot memory."""
+    def reserved(self, pfns: Ints) -> Flags:
+        """Return PG_reserved of each frame; a frame without a struct page in the core is assumed to be boot memory."""
         flags, there = self._flags(pfns)
-        new = pfns >= self._new.first
+        new = pfns >= self._new_frames.first
         self.assumed.update(pfns[~there & ~new].tolist())
-        said = (flags >> np.uint64(self._layout.pg_reserved) & np.uint64(1)).astype(np.bool_)
-        return np.where(there, said, True) & ~new
+        reserved = (flags >> np.uint64(self._layout.pg_reserved) & np.uint64(1)).astype(np.bool_)
+        return np.where(there, reserved, True) & ~new
 
     def self_hosted(self, cpu: Cpu, pfn: int) -> bool:
-        """Whether PG_vmemmap_self_hosted is set; False where the struct page is not in the core."""
+        """Return PG_vmemmap_self_hosted of a frame, False if its struct page is not in the core."""
         del cpu
         flags, there = self._flags(np.array([pfn], dtype=np.int64))
-        if not there[0] and pfn < self._new.first:
+        if not there[0] and pfn < self._new_frames.first:
             self.assumed.add(pfn)
         return bool(there[0]) and bool(int(flags[0]) >> self._layout.pg_vmemmap_self_hosted & 1)
 
-    def any_self_hosted(self, cpu: Cpu, pfns: Pfns) -> bool:
-        """Whether PG_vmemmap_self_hosted is set in one of them."""
+    def any_self_hosted(self, cpu: Cpu, pfns: Ints) -> bool:
+        """Return whether PG_vmemmap_self_hosted is set for any frame."""
         return any(self.self_hosted(cpu, pfn) for pfn in pfns.tolist())
 
-    def boot_registered(self, pfns: Pfns) -> Flags:
-        """Every frame: the kernel registers the vmemmap of boot, and only boot frames are asked about."""
+    def boot_registered(self, pfns: Ints) -> Flags:
+        """Return True for each frame: the kernel registers the vmemmap of boot, and only boot frames are checked."""
         return np.ones(pfns.size, dtype=np.bool_)
 
     def allocated(self, first: int, count: int) -> None:
-        """Nothing is written: the struct pages of new frames are not in the core."""
-        if self.provide is not None:
-            self.provide(np.arange(first, first + count, dtype=np.int64))
+        """Provide the struct pages of a range of new frames."""
+        self.allocated_run(np.arange(first, first + count, dtype=np.int64))
 
-    def allocated_run(self, pfns: Pfns) -> None:
-        """Nothing is written, as for :meth:`allocated`."""
+    def allocated_run(self, pfns: Ints) -> None:
+        """Provide the struct pages of new frames; nothing is written to them."""
         if self.provide is not None:
             self.provide(pfns)
 
-    def freed(self, pfns: Pfns) -> None:
-        """Nothing is written: what freeing does to struct pages is not HVO's."""
+    def freed(self, pfns: Ints) -> None:
+        """Do nothing: HVO does not write the struct pages that freeing changes."""
 
     def freed_one(self, pfn: int) -> None:
-        """Nothing is written, as for :meth:`freed`."""
+        """Do nothing, as :meth:`freed`."""

@@ -1,4 +1,4 @@
-"""Does with the engine what a kernel did between two cores, and compares what both left."""
+"""Replay of two cores: an engine repeats what a kernel did between them, and the results are compared."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ import numpy as np
 from hvolab.errors import CoreFileError, UsageError
 from hvolab.hvo import V6_12, Hvo, HvoEngine, HvoVariant
 from hvolab.machine import CpuMaker, Machine, use_cpus
-from hvolab_vmcore.core.options import SnapshotOptions
-from hvolab_vmcore.core.snapshot import CoreSnapshot, open_snapshot
-from hvolab_vmcore.replay.compare_entries import compare_entries
-from hvolab_vmcore.replay.compare_struct_pages import StructPageComparison, contents
-from hvolab_vmcore.replay.differences import LeftOut, ReplayDifference
-from hvolab_vmcore.replay.machine import CoreMachine, machine_from
-from hvolab_vmcore.replay.plan import Plan, carry_out, make_up_heads, plan_of
-from hvolab_vmcore.replay.stub_pages import StubStructPages
-from hvolab_vmcore.scan.owners import shared_frames
+from hvolab.serialize import as_data
+from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
+from hvolab_vmcore.replay.comparison import Omission, ReplayDifference
+from hvolab_vmcore.replay.entry_comparison import compare_entries
+from hvolab_vmcore.replay.machine import CoreMachine, build_core_machine
+from hvolab_vmcore.replay.placeholder_pages import PlaceholderStructPages, add_placeholder_heads
+from hvolab_vmcore.replay.plan import Folio, ReplayPlan, execute, plan_of
+from hvolab_vmcore.replay.struct_page_comparison import compare_struct_pages, contents
+from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.scan import Scan, scan
 
-#: Makes who does HVO's work on a machine.
-_Maker = Callable[[Machine], HvoEngine]
+_EngineMaker = Callable[[Machine], HvoEngine]
+_NOT_SHOWN = (
+    Omission("order of steps, allocations and flushes", 0, "two cores show states, not the steps between them"),
+    Omission("counters of vmemmap pages", 0, "a core does not contain their address"),
+    Omission("other words of struct pages", 0, "hugetlb and the page allocator also wrote them between the cores"),
+)
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The outcome.
+    """Result of a replay.
 
     scan                    the core before
-    plan                    what was done again
-    variant                 of HVO that did it
-    entries_compared        entries of all levels that either side uses
-    struct_pages_compared   struct pages, each as often as the vmemmap shows it
+    plan                    the operations
+    variant                 HVO variant of the engine
+    entries_compared        number of entries of all levels that either side uses
+    struct_pages_compared   number of struct pages, each counted once for every VA that maps it
     differences             the first differences
-    differences_found       how many there are
-    differences_of_variant  how many of them a model of that variant makes too, and one of v6.12 does not
-    left_out                what was not compared
+    differences_found       number of all differences
+    differences_of_variant  number of those that a model of the engine's variant has too, and a model of v6.12 has not
+    left_out                omissions
     """
 
     scan: Scan
-    plan: Plan
+    plan: ReplayPlan
     variant: HvoVariant
     entries_compared: int
     struct_pages_compared: int
     differences: tuple[ReplayDifference, ...]
     differences_found: int
     differences_of_variant: int
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Omission, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome for JSON. The keys are stable."""
+        """Return the result for JSON. The keys are stable."""
         target, page_size = self.scan.snapshot.target, self.scan.snapshot.target.mode.page_size
         return {
             "architecture": target.architecture.name,
@@ -67,11 +71,11 @@ class Replay:
             ],
             "entries_compared": self.entries_compared,
             "struct_pages_compared": self.struct_pages_compared,
-            "differences": [difference.as_dict() for difference in self.differences],
+            "differences": as_data(self.differences),
             "differences_found": self.differences_found,
             "variant": self.variant.name,
             "differences_of_variant": self.differences_of_variant,
-            "left_out": [one.as_dict() for one in self.left_out],
+            "left_out": as_data(self.left_out),
         }
 
 
@@ -81,102 +85,116 @@ def replay(
     options: SnapshotOptions | None = None,
     *,
     cpu: CpuMaker | None = None,
-    engine: _Maker | None = None,
+    engine: _EngineMaker | None = None,
 ) -> Replay:
-    """Replay what the kernel did between the cores ``before`` and ``after``.
+    """Repeat what the kernel did between the cores ``before`` and ``after``, and compare the results.
 
-    ``cpu`` makes the machine's CPUs; ``None``: modeled ones. ``engine`` makes who does the work, as a kernel's own
-    code; ``None``: hvolab's engine.
-    Raises UsageError for cores that are not of one boot of one kernel, and what reading and scanning them raises.
+    cpu     makes the machine's CPUs; ``None``: modeled ones
+    engine  makes the HVO engine; ``None``: the model of v6.12
+    Raises UsageError for cores of different boots or kernels, and all errors of reading and scanning them.
     """
     first, last = open_snapshot(before, options), open_snapshot(after, options)
-    _refuse_strangers(first, last)
+    _check_same_boot(first, last)
     end = scan(last)
-    done = _do_again(first, end, cpu, engine)
-    outcome = _outcome(done, end)
-    if not outcome.differences_found or done.variant is V6_12:
-        return outcome
+    execution = _execute(first, end, cpu, engine)
+    result = _compare(execution, end)
+    if not result.differences_found or execution.variant is V6_12:
+        return result
 
-    def model(variant: HvoVariant) -> _Done:
-        return _do_again(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, variant=variant))
+    def model(variant: HvoVariant) -> _Execution:
+        return _execute(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, variant=variant))
 
-    return _explained(outcome, done, model(done.variant), _outcome(model(V6_12), end))
+    return _with_variant_differences(result, execution, model(execution.variant), _compare(model(V6_12), end))
 
 
 @dataclass(frozen=True)
-class _Done:
-    """What was done again: from which core, what, by HVO of which variant, and what that left."""
+class _Execution:
+    """Execution of a plan on a machine built from the core before.
+
+    start              scan of the core before
+    core               the machine
+    plan               the operations
+    placeholder_heads  folios whose head page is a placeholder
+    variant            HVO variant of the engine
+    end                scan of the machine afterwards
+    """
 
     start: Scan
     core: CoreMachine
-    plan: Plan
-    made_up: frozenset[tuple[int, int]]
+    plan: ReplayPlan
+    placeholder_heads: frozenset[Folio]
     variant: HvoVariant
-    left: Scan
+    end: Scan
 
 
-def _do_again(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _Maker | None) -> _Done:
+def _execute(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None) -> _Execution:
     start = scan(first)
-    _refuse_shared_frames(start)
+    _check_ownership(start)
     plan = plan_of(start, end)
-    core = machine_from(start)
+    core = build_core_machine(start)
     if cpu is not None:
         use_cpus(core.machine, cpu)
-    made_up = make_up_heads(core, start, plan)
+    placeholder_heads = add_placeholder_heads(core, start, plan)
     if engine is None:
         variant = V6_12
-        carry_out(Hvo(core.machine), plan)
+        execute(Hvo(core.machine), plan)
     else:
-        with StubStructPages(core, start, plan):
+        with PlaceholderStructPages(core, start, plan):
             hvo = engine(core.machine)
             variant = hvo.variant
-            carry_out(hvo, plan)
-    return _Done(start, core, plan, made_up, variant, scan(core.snapshot))
+            execute(hvo, plan)
+    return _Execution(start, core, plan, placeholder_heads, variant, scan(core.snapshot))
 
 
-def _outcome(done: _Done, end: Scan) -> Replay:
-    entries = compare_entries(done.start, done.left, end)
-    pages = StructPageComparison(done.left, end, done.plan.restored, done.made_up).compare()
-    left_out = [*entries.left_out, *pages.left_out, *_assumed(done.core, len(done.made_up))]
-    differences = (*entries.differences, *pages.differences)
-    found = entries.found + pages.found
+def _compare(execution: _Execution, end: Scan) -> Replay:
+    """Compare the machine after the execution with the core after."""
+    entries = compare_entries(execution.start, execution.end, end)
+    pages = compare_struct_pages(execution.end, end, execution.plan.restored, execution.placeholder_heads)
     return Replay(
-        done.start, done.plan, done.variant, entries.compared, pages.compared, differences, found, 0, tuple(left_out)
+        scan=execution.start,
+        plan=execution.plan,
+        variant=execution.variant,
+        entries_compared=entries.compared,
+        struct_pages_compared=pages.compared,
+        differences=(*entries.differences, *pages.differences),
+        differences_found=entries.found + pages.found,
+        differences_of_variant=0,
+        left_out=(*entries.left_out, *pages.left_out, *_omissions(execution)),
     )
 
 
-def _explained(outcome: Replay, done: _Done, model: _Done, usual: Replay) -> Replay:
-    """The outcome with the differences named that are its variant's, and not the engine's.
+def _with_variant_differences(result: Replay, execution: _Execution, model: _Execution, baseline: Replay) -> Replay:
+    """Return the result with the differences marked that are due to the engine's variant.
 
-    A model of that variant must leave what was left, page by page, or none of them is; and what v6.12 leaves otherwise
-    than the core too is no difference of variant.
+    If the model of that variant did not leave the same bytes as the engine, no difference is marked. A difference
+    that the model of v6.12 (``baseline``) has too is not marked.
     """
-    if not _alike(done, model) or usual.differences_found > len(usual.differences):
-        return outcome
-    known = {(one.kind, one.va, one.kernel) for one in usual.differences}
+    if not _same_result(execution, model) or baseline.differences_found > len(baseline.differences):
+        return result
+    known = {(one.kind, one.va, one.kernel) for one in baseline.differences}
     differences = tuple(
-        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=done.variant.name)
-        for one in outcome.differences
+        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=execution.variant.name)
+        for one in result.differences
     )
-    told_all = outcome.differences_found == len(differences)
-    others = sum(not one.variant for one in differences) if told_all else len(known)
-    return replace(outcome, differences=differences, differences_of_variant=outcome.differences_found - others)
+    complete = result.differences_found == len(differences)
+    others = sum(not one.variant for one in differences) if complete else len(known)
+    return replace(result, differences=differences, differences_of_variant=result.differences_found - others)
 
 
-def _alike(ours: _Done, other: _Done) -> bool:
-    """Whether both left the same entries, up to a renaming of frames, and the same bytes of every folio's vmemmap."""
-    if compare_entries(ours.start, ours.left, other.left).found:
+def _same_result(ours: _Execution, other: _Execution) -> bool:
+    """Return whether both left the same entries modulo frame numbers, and the same bytes in all folios' vmemmap."""
+    if compare_entries(ours.start, ours.end, other.end).found:
         return False
-    size, shift = ours.core.machine.struct_pages.layout.size, ours.left.pages.shift
+    size, shift = ours.core.machine.struct_pages.layout.size, ours.end.pages.shift
     for pfn, order in (*ours.plan.restored, *ours.plan.optimized):
         numbers = (pfn * size >> shift) + np.arange(max(1, size << order >> shift), dtype=np.int64)
-        if not np.array_equal(contents(ours.left, numbers), contents(other.left, numbers)):
+        if not np.array_equal(contents(ours.end, numbers), contents(other.end, numbers)):
             return False
     return True
 
 
-def _refuse_strangers(first: CoreSnapshot, last: CoreSnapshot) -> None:
-    """Refuse two cores that are not of one boot of one kernel."""
+def _check_same_boot(first: CoreSnapshot, last: CoreSnapshot) -> None:
+    """Raise UsageError for cores of different boots or kernels."""
     infos = (first.core.vmcoreinfo, last.core.vmcoreinfo)
     builds = [None if info is None else info.raw.get("BUILD-ID") for info in infos]
     for what, ours, theirs in (
@@ -185,7 +203,7 @@ def _refuse_strangers(first: CoreSnapshot, last: CoreSnapshot) -> None:
         ("builds of the kernel", builds[0] or "unknown", builds[1] or "unknown"),
         ("paging modes", first.target.mode.name, last.target.mode.name),
         ("root tables", hex(first.tables.root), hex(last.tables.root)),
-        ("places of the vmemmap", hex(first.vmemmap), hex(last.vmemmap)),
+        ("VAs of the vmemmap", hex(first.vmemmap), hex(last.vmemmap)),
         ("features", ", ".join(first.target.features) or "none", ", ".join(last.target.features) or "none"),
         ("layouts of struct page", str(first.struct_pages.layout), str(last.struct_pages.layout)),
     ):
@@ -193,13 +211,13 @@ def _refuse_strangers(first: CoreSnapshot, last: CoreSnapshot) -> None:
             raise UsageError(
                 f"the cores have different {what}: {ours} and {theirs}",
                 where=f"{first.core.path} and {last.core.path}",
-                rule="only what one kernel did between two cores can be replayed",
+                rule="a replay needs two cores of the same boot",
                 hint="give two cores of the same boot, the earlier one first",
             )
 
 
-def _refuse_shared_frames(start: Scan) -> None:
-    """Refuse to go on from memory in which a store to one page could change another, or a page table."""
+def _check_ownership(start: Scan) -> None:
+    """Raise CoreFileError for memory in which a store to one page changes another, or a page table."""
     for row, other in shared_frames(start.walk, start.pages, start.huge_pages)[:1]:
         level = start.walk.levels[int(start.pages.depths[row])].level
         entry = start.snapshot.target.describe(level.name, int(start.pages.raws[row]))
@@ -207,30 +225,22 @@ def _refuse_shared_frames(start: Scan) -> None:
             f"the core before is broken: frame {int(start.pages.frames[row]):#x} is {other} as well",
             where=f"{start.snapshot.core.path}, VA {start.pages.va(row):#x}, {entry}",
             rule="every frame has one owner",
-            hint="see what `hvolab inspect` says of it, and start from an earlier core",
+            hint="run `hvolab inspect` on it, and start from an earlier core",
         )
 
 
-def _assumed(core: CoreMachine, heads: int) -> list[LeftOut]:
-    """What the replay took for granted, and what two cores cannot tell at all."""
-    found = []
-    if core.records.assumed:
-        found.append(
-            LeftOut(
-                "records of frames behind the vmemmap",
-                len(core.records.assumed),
-                "their struct pages are not in the core: taken for boot (reserved) memory that is not self-hosted",
-            )
-        )
-    if heads:
-        found.append(
-            LeftOut(
-                "struct pages of huge pages", heads, "their head page is not in the core before: an empty one stands in"
-            )
-        )
-    found.append(LeftOut("order of steps, allocations and flushes", 0, "two cores show states, not what lies between"))
-    found.append(LeftOut("counters of vmemmap pages", 0, "a core does not tell where they are"))
-    found.append(
-        LeftOut("other words of struct pages", 0, "hugetlb and the page allocator wrote them between the cores as well")
+def _omissions(execution: _Execution) -> list[Omission]:
+    """Return the assumptions of a replay, and what two cores do not show."""
+    counted = (
+        Omission(
+            "records of frames behind the vmemmap",
+            len(execution.core.records.assumed),
+            "their struct pages are not in the core: assumed to be boot (reserved) memory that is not self-hosted",
+        ),
+        Omission(
+            "struct pages of huge pages",
+            len(execution.placeholder_heads),
+            "their head page is not in the core before: an empty placeholder is used",
+        ),
     )
-    return found
+    return [*(one for one in counted if one.count), *_NOT_SHOWN]

@@ -1,1 +1,1 @@
-"""Scan of a core: huge pages, vmemmap pages, their owners, and findings."""
+"""Scan of a core: huge pages, vmemmap pages, frames with two owners, and findings."""

@@ -1,46 +1,35 @@
-"""One thing in a scanned vmemmap that should not be."""
+"""Finding in a scanned vmemmap."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-#: Findings of one kind that are told one by one; a garbled core can have millions.
-LARGEST_LIST = 200
+from hvolab.serialize import Hex
+
+#: Findings of one kind that are listed; a garbled core can have millions.
+LARGEST_LIST: Final = 200
 
 
 @dataclass(frozen=True)
 class CoreFinding:
-    """One thing that should not be.
+    """One problem in the vmemmap.
 
     kind      stable name
     text      what is wrong
-    va        VA that the entry maps, the first where ``pages`` is more than one
+    va        VA that the entry maps, the first if ``pages`` is more than one
     pages     consecutive pages of vmemmap with the same entry
     entry     the entry, in hex and decoded
-    pfn       frame that it maps, None where it maps none
+    pfn       frame that it maps, None if it maps none
     folio     PFN of the huge page, None outside of any
     declared  the description of the architecture predicts it
     """
 
     kind: str
     text: str
-    va: int
+    va: Hex
     pages: int
     entry: str
-    pfn: int | None
-    folio: int | None
+    pfn: Hex | None
+    folio: Hex | None
     declared: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding for JSON: VAs and PFNs in hex."""
-        return {
-            "kind": self.kind,
-            "text": self.text,
-            "va": hex(self.va),
-            "pages": self.pages,
-            "entry": self.entry,
-            "pfn": None if self.pfn is None else hex(self.pfn),
-            "folio": None if self.folio is None else hex(self.folio),
-            "declared": self.declared,
-        }

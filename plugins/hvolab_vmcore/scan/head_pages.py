@@ -1,27 +1,24 @@
-"""What the struct pages at the start of huge pages say, read in one go for many of them."""
+"""Head and first tail struct pages of many huge pages, read at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hvolab.arithmetic import WORD_BYTES
+from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-_WORD = 8
 
 
 @dataclass(frozen=True, eq=False)
 class HeadPages:
-    """The first two struct pages of each folio, as far as the core holds them; n rows.
+    """Fields of the first two struct pages of each folio; n rows.
 
-    there      whether it does; elsewhere the other columns are False or 0
+    there      the core holds them; where it does not, the other columns are False or 0
     head       PG_head is set
     hugetlb    the type is hugetlb's
-    optimized  HPG_vmemmap_optimized is set, which means something for hugetlb folios only
+    optimized  PG_head and HPG_vmemmap_optimized are set; meaningful for hugetlb folios only
     orders     folio order, 0 where PG_head is not set
     """
 
@@ -33,16 +30,13 @@ class HeadPages:
 
 
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
-    """Read the heads whose vmemmap pages map ``frames``; a head is the first struct page of its vmemmap page."""
+    """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
     memory, layout = snapshot.memory, snapshot.struct_pages.layout
-    index = frames - memory.first_pfn
-    there = (frames >= 0) & (index >= 0) & (index < memory.frames)
-    if memory.present is not None:
-        there[there] = memory.present[index[there]]
-    rows = np.where(there, index, 0)
+    there = held_frames(memory, frames)
+    rows = np.where(there, frames - memory.first_pfn, 0)
 
-    def word(offset: int) -> npt.NDArray[np.uint64]:
-        return np.where(there, memory.pages[rows, offset // _WORD], 0).astype(np.uint64)
+    def word(offset: int) -> Words:
+        return np.where(there, memory.pages[rows, offset // WORD_BYTES], 0).astype(np.uint64)
 
     halves = memory.halves[(rows << memory.page_shift) // 4 + layout.page_type // 4]
     head = (word(layout.flags) >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)

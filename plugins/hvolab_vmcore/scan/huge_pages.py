@@ -1,4 +1,4 @@
-"""Finds the huge pages in a vmemmap: those whose vmemmap pages share a frame, and other hugetlb folios."""
+"""Huge pages in a vmemmap: those whose vmemmap pages share a frame, and all other hugetlb folios."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import enum
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.hvo import VmemmapSizes
+from hvolab_vmcore.core.arrays import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.head_pages import HeadPages, read_heads
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
+class Sharing(enum.IntEnum):
+    """Frame that the tail pages of a folio share."""
 
-class Sharing(enum.Enum):
-    """What the vmemmap of a folio looks like."""
+    NONE = 0  #: every page has its own frame
+    HEAD = 1  #: the head's frame, up to v6.12
+    TAIL = 2  #: a frame of their own, since v7
+    DAX = 3  #: a frame of their own, in memory of a DAX device; not a hugetlb folio
 
-    NONE = "not optimized"  #: every page has a frame of its own
-    HEAD = "head"  #: the tails map the head's frame: v6.12
-    TAIL = "tail"  #: the tails map one frame that is not the head's: since v7
-    DAX = "device dax"  #: likewise, but of a device's memory: no hugetlb folio
+    @property
+    def label(self) -> str:
+        """Stable name in output."""
+        return ("not optimized", "head", "tail", "device dax")[self]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,8 @@ class HugePages:
     rows     row of each one's first page among the vmemmap pages, shape (n,); the others follow it
     pfns     PFN of each one's head, shape (n,)
     shared   the frame that the tails share, -1 where they share none, shape (n,)
-    sharing  how, index into the members of Sharing, shape (n,)
-    heads    what their first struct pages say
+    sharing  Sharing of each, as integers, shape (n,)
+    heads    their first struct pages
     """
 
     order: int
@@ -48,35 +50,27 @@ class HugePages:
     heads: HeadPages
 
     def with_sharing(self, *kinds: Sharing) -> Flags:
-        """Which of them share in one of these ways."""
-        return np.isin(self.sharing, [_CODES[kind] for kind in kinds])
+        """Return one flag for each: its sharing is one of ``kinds``."""
+        return np.isin(self.sharing, kinds)
 
     @property
     def optimized(self) -> Flags:
-        """Which of them HVO has optimized."""
+        """Flags of those that HVO has optimized."""
         return self.with_sharing(Sharing.HEAD, Sharing.TAIL)
 
     @property
     def frames_saved(self) -> int:
-        """Frames that those optimized do without."""
+        """Frames that HVO freed."""
         shared_by_many = np.unique(self.shared[self.with_sharing(Sharing.TAIL)])
         return int(self.optimized.sum()) * (self.pages - 1) - int(shared_by_many.size)
 
 
-_MEMBERS = tuple(Sharing)
-_CODES = {kind: code for code, kind in enumerate(_MEMBERS)}
-
-
-def sharing_of(code: int) -> Sharing:
-    """The member that a code in ``HugePages.sharing`` stands for."""
-    return _MEMBERS[code]
-
-
 def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePages, ...]:
-    """The huge pages of every size that HVO can optimize, the largest size first.
+    """Return the huge pages of every size that HVO can optimize, the largest size first.
 
-    Of a size are the aligned blocks most of whose tails map one frame, those between the parts that a smaller size
-    would have included: so a few wrong entries do not hide a huge page. Of the rest, those whose head says so.
+    An aligned block is a huge page if more than half of its tails map one frame, also if only the first tail of each
+    block of the next smaller size is counted; a few wrong entries do not hide a huge page. Of the other blocks, those
+    are huge pages whose head has that order.
     """
     mode, layout = snapshot.target.mode, snapshot.struct_pages.layout
     orders = [page.size.bit_length() - 1 - mode.page_shift for page in mode.huge_pages]
@@ -90,7 +84,7 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
         frames = pages.frames[rows[:, None] + np.arange(size.pages)]
         heads = read_heads(snapshot, pages.frames[rows])
         shared, sharing = _shared(frames, smaller, heads)
-        keep = (sharing != _CODES[Sharing.NONE]) | (heads.hugetlb & (heads.orders == size.order))
+        keep = (sharing != Sharing.NONE) | (heads.hugetlb & (heads.orders == size.order))
         rows = rows[keep]
         free[(rows[:, None] + np.arange(size.pages)).ravel()] = False
         pfns = (pages.numbers[rows] << mode.page_shift) // layout.size
@@ -102,27 +96,26 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
 
 
 def _blocks(pages: VmemmapPages, count: int, free: Flags) -> Ints:
-    """Rows at which ``count`` pages start that are aligned, all there, and not yet taken."""
+    """Return the rows at which ``count`` aligned consecutive pages start that are free."""
     starts: Ints = np.flatnonzero(pages.numbers % count == 0)
     starts = starts[starts + count <= pages.numbers.size]
     whole = pages.numbers[starts + count - 1] - pages.numbers[starts] == count - 1
     starts = starts[whole]
-    return starts[free[starts]]  # a block that is taken is taken whole: larger sizes are aligned to smaller ones
+    return starts[free[starts]]  # the first page is enough: larger blocks are aligned to smaller ones
 
 
 def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:
-    """The frame that most tails of each block map, or -1, and how they share it."""
+    """Return the frame that most tails of each block map, or -1, and the sharing."""
     count = frames.shape[1]
     tails = frames[:, 1:]
-    # what more than half of a row are is in the middle of the sorted row
+    # a value of more than half of a row is in the middle of the sorted row
     middle = (count - 1) // 2
     common = np.partition(tails, middle, axis=1)[:, middle]
     between = frames[:, smaller::smaller]
     most = (tails == common[:, None]).sum(axis=1) * 2 > count - 1
     most &= (between == common[:, None]).sum(axis=1) * 2 > between.shape[1]
     most &= common >= 0
-    sharing = np.full(common.size, _CODES[Sharing.NONE])
-    sharing[most] = _CODES[Sharing.TAIL]
-    sharing[most & heads.there & ~heads.hugetlb] = _CODES[Sharing.DAX]
-    sharing[most & (common == frames[:, 0])] = _CODES[Sharing.HEAD]
+    sharing = np.where(most, Sharing.TAIL, Sharing.NONE)
+    sharing[most & heads.there & ~heads.hugetlb] = Sharing.DAX
+    sharing[most & (common == frames[:, 0])] = Sharing.HEAD
     return np.where(most, common, -1), sharing

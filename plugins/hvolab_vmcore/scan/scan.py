@@ -1,32 +1,35 @@
-"""Reads HVO's state off a core: which huge pages are optimized, what that saves, and what is wrong."""
+"""Scan of a core for HVO: huge pages, savings, and findings."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
+from hvolab_vmcore.core.arrays import held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
 from hvolab_vmcore.scan.finding import CoreFinding
-from hvolab_vmcore.scan.findings import Inspector
 from hvolab_vmcore.scan.huge_pages import HugePages, find_huge_pages
+from hvolab_vmcore.scan.inspector import Inspector
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages, pages_of
 
 
 @dataclass(frozen=True)
 class Savings:
-    """What HVO saves in a core.
+    """Memory that HVO saves in a core.
 
-    frames, bytes  vmemmap frames that optimized huge pages do without
-    splits         tables at the last level that stand where a larger leaf stood; each costs a table
+    frames, bytes  vmemmap frames that HVO freed
+    splits         page tables at the last level that replaced a larger leaf
     split_bytes    bytes of those tables
     """
 
+    also_in_data: ClassVar = ("net_bytes",)
     frames: int
     bytes: int
     splits: int
@@ -34,18 +37,18 @@ class Savings:
 
     @property
     def net_bytes(self) -> int:
-        """Bytes saved less what the splits cost."""
+        """Bytes saved, less those of the split's tables."""
         return self.bytes - self.split_bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What a core tells about HVO.
+    """Scanned core.
 
     snapshot    the core
     walk        the page tables of its vmemmap
     pages       the pages of its vmemmap
-    huge_pages  those of each size that HVO can optimize, the largest size first
+    huge_pages  the huge pages of each size that HVO can optimize, the largest size first
     """
 
     snapshot: CoreSnapshot
@@ -55,17 +58,17 @@ class Scan:
 
     @cached_property
     def inspector(self) -> Inspector:
-        """What looks at the entries one by one."""
+        """Inspector of the huge pages."""
         return Inspector(self.snapshot, self.walk, self.pages, self.huge_pages)
 
     @cached_property
     def findings(self) -> tuple[CoreFinding, ...]:
-        """What breaks an invariant."""
+        """Findings, those about page tables first."""
         return tuple(self.inspector.findings())
 
     @cached_property
     def savings(self) -> Savings:
-        """What is saved, and what it costs."""
+        """Memory saved, and the cost of splits."""
         mode = self.snapshot.target.mode
         frames = sum(huge.frames_saved for huge in self.huge_pages)
         boot_leaf = mode.level(mode.vmemmap_level)
@@ -75,21 +78,18 @@ class Scan:
     @cached_property
     def absent_frames(self) -> int:
         """Frames that the vmemmap maps and that the core does not hold."""
-        memory = self.snapshot.memory
-        frames = np.unique(self.pages.frames[self.pages.frames >= 0]) - memory.first_pfn
-        inside = frames[(frames >= 0) & (frames < memory.frames)]
-        held = inside.size if memory.present is None else int(memory.present[inside].sum())
-        return int(frames.size - held)
+        frames = np.unique(self.pages.frames[self.pages.frames >= 0])
+        return int((~held_frames(self.snapshot.memory, frames)).sum())
 
     def kinds(self) -> dict[str, int]:
-        """How many findings there are of each kind, those declared left out."""
+        """Return the number of findings of each kind, without those that the architecture declares."""
         return dict(Counter(finding.kind for finding in self.findings if not finding.declared))
 
 
 def scan(snapshot: CoreSnapshot) -> Scan:
     """Scan the vmemmap of a core.
 
-    Raises CoreFileError where its page tables loop or point outside of memory, and where they map no vmemmap.
+    Raises CoreFileError where its page tables loop, point above the last PA, or do not map the vmemmap.
     """
     info = snapshot.core.vmcoreinfo
     bits = None if info is None else info.number("MAX_PHYSMEM_BITS")
@@ -101,7 +101,7 @@ def scan(snapshot: CoreSnapshot) -> Scan:
 
 
 def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
-    """The error for a vmemmap that cannot be reached."""
+    """Return the error for a vmemmap of which no page was read."""
     start = snapshot.region[0]
     if walk.absent:
         table = walk.absent[0]
@@ -110,10 +110,10 @@ def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
             f"the vmemmap cannot be walked: the table at PA {table.pa:#x} is not in the core",
             where=f"VA {table.va:#x}, {entry}",
             rule=f"an entry that is a {EntryKind.TABLE.value} points to memory",
-            hint="dump again without leaving page tables out",
+            hint="dump again without excluding page tables",
         )
     return CoreFileError(
-        f"nothing is mapped at the vmemmap, from VA {start:#x} on",
+        f"no vmemmap is mapped at VA {start:#x}",
         where=f"{snapshot.core.path}, tables at PA {snapshot.tables.root:#x}",
         rule="the struct pages of all memory are mapped there",
         hint="check --vmemmap, --root and --mode; the core may be damaged",

@@ -1,4 +1,4 @@
-"""Every page of vmemmap that a walk met, one row each, whatever level maps it."""
+"""Pages of the vmemmap that a walk read, one row each, at any level of leaf."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
+from hvolab_vmcore.core.arrays import Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
-from hvolab_vmcore.core.walk import Walk
+from hvolab_vmcore.core.walk import DAMAGED, Walk
 
-Ints = npt.NDArray[np.int64]
-Raws = npt.NDArray[np.uint64]
-#: Pages of vmemmap that are taken in: those of 8 TiB of memory in pages of 4 KiB.
+#: Largest number of vmemmap pages: those of 8 TiB of memory in pages of 4 KiB.
 _LARGEST = 1 << 25
 
 
@@ -24,7 +23,7 @@ class VmemmapPages:
 
     base     VA of page number 0: the struct page of PFN 0
     shift    log2 of the bytes of a page
-    numbers  page number: how many pages its VA lies above ``base``
+    numbers  page number: distance of its VA from ``base``, in pages
     frames   PFN of the frame that it maps, -1 where an entry at the last level maps none
     raws     the entry that maps it
     depths   depth of that entry's level: 0 is the root's
@@ -35,16 +34,16 @@ class VmemmapPages:
     shift: int
     numbers: Ints
     frames: Ints
-    raws: Raws
+    raws: Words
     depths: npt.NDArray[np.int8]
     tables: Ints
 
     def va(self, row: int) -> int:
-        """VA of the page in that row."""
+        """Return the VA of the page in a row."""
         return self.base + (int(self.numbers[row]) << self.shift)
 
     def frames_of(self, numbers: Ints) -> Ints:
-        """The frames that the pages of these numbers map, -1 for those that are not mapped or not there."""
+        """Return the frames that the pages of these numbers map, -1 for pages that are not mapped or were not read."""
         if not self.numbers.size:
             return np.full(numbers.shape, -1, dtype=np.int64)
         rows = np.minimum(np.searchsorted(self.numbers, numbers), self.numbers.size - 1)
@@ -52,7 +51,7 @@ class VmemmapPages:
 
 
 def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
-    """The pages that the leaves of ``walk`` map, at the last level and the one above it: Linux uses no others.
+    """Return the pages that leaves map at the last level and the one above it, the two that Linux uses.
 
     Raises CoreFileError for more pages than a machine of 8 TiB has.
     """
@@ -72,11 +71,11 @@ def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
     )
 
 
-_Columns = tuple[Ints, Ints, Raws, Ints, Ints]
+_Columns = tuple[Ints, Ints, Words, Ints, Ints]
 
 
 def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
-    """The pages that leaves above the last level map, each leaf as many."""
+    """Return the pages that leaves above the last level map, as columns."""
     mode, tables = walk.target.mode, walk.levels[depth]
     rows, slots = np.nonzero(tables.leaf)
     raws = tables.raws[rows, slots]
@@ -89,14 +88,14 @@ def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
             f"the vmemmap has more than {_LARGEST} pages",
             where=f"{raws.size} leaves at level {tables.level.name}",
             rule="hvolab reads the vmemmap of up to 8 TiB of memory",
-            hint="the core is damaged, or --root, --mode or --arch is not its kernel's",
+            hint=DAMAGED,
         )
     within = np.arange(each, dtype=np.int64)
     form = mode.format.form(tables.level.name, EntryKind.LEAF)
     frames = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
     first = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
     numbers = (first[:, None] + within).ravel()
-    keep = numbers >= 0  # a leaf may reach below the struct page of PFN 0
+    keep = numbers >= 0  # a leaf may start below the struct page of PFN 0
     return (
         numbers[keep],
         (frames[:, None] + within).ravel()[keep],
@@ -107,7 +106,7 @@ def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
 
 
 def _last(walk: Walk, skew: int) -> _Columns:
-    """The pages of the tables at the last level, mapped or not."""
+    """Return the pages of the tables at the last level, mapped or not, as columns."""
     mode, tables, depth = walk.target.mode, walk.levels[-1], len(walk.levels) - 1
     rows, slots = np.nonzero(tables.inside)
     raws = tables.raws[rows, slots]

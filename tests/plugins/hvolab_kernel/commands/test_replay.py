@@ -83,9 +83,9 @@ def test_the_command_takes_an_image_and_tells_of_its_variant(real_kernel: Kernel
     done = hvolab("replay", str(OPTIMIZED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
     if variant_of(real_kernel) is not V6_12:
-        assert f"are of HVO's variant {variant_of(real_kernel).name}, which differs from v6.12" in done.stdout
+        assert f"are due to HVO variant {variant_of(real_kernel).name}, which differs from v6.12" in done.stdout
         assert "copies_mapped: restored pages are copies" in done.stdout
-        assert f"(of the variant {variant_of(real_kernel).name})" in " ".join(done.stdout.split())
+        assert f"(due to variant {variant_of(real_kernel).name})" in " ".join(done.stdout.split())
 
 
 def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:

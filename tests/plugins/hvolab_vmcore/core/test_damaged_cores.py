@@ -97,7 +97,7 @@ def test_a_table_beyond_physical_memory_is_refused_with_its_entry(tmp_path: Path
 def test_a_struct_page_of_an_impossible_size_is_refused(tmp_path: Path) -> None:
     for size in (b"56", b"63", b"16", b"00"):
         core = with_text(OPTIMIZED_2M, b"SIZE(page)=64", b"SIZE(page)=" + size, tmp_path / "changed.core")
-        with pytest.raises(CoreFileError, match=f"a struct page of {int(size)} bytes does not fit"):
+        with pytest.raises(CoreFileError, match=f"a struct page of {int(size)} bytes does not suit HVO"):
             open_snapshot(core)
 
 

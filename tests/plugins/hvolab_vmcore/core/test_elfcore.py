@@ -300,7 +300,7 @@ GOOD = write_core([page(0x1000), page(0x5000)], (CoreNote("CORE", 1, b"1234"),))
         (patched(GOOD, 5, b"\3"), "byte order 3 or ELF version 1 is unknown"),
         (write_core([page(0)], kind=ET_EXEC), "this ELF file is ET_EXEC, not a core"),
         (write_core([page(0)], kind=77), "this ELF file is of type 77, not a core"),
-        (patched(GOOD, 54, b"\x20"), "program headers are said to have 32 bytes each"),
+        (patched(GOOD, 54, b"\x20"), "program headers have 32 bytes each"),
         (patched(GOOD, 56, b"\0\0"), "0 program headers"),
         (patched(GOOD, 56, b"\xfe\xff"), "65534 program headers"),
         (patched(GOOD, 32, b"\xff" * 8), "do not fit the file"),
@@ -320,7 +320,7 @@ GOOD = write_core([page(0x1000), page(0x5000)], (CoreNote("CORE", 1, b"1234"),))
         (write_core([page(0x1000), Memory(0x1800, b"\xab" * 2048, 4096)]), "two segments overlap and disagree"),
         (write_core([page(0x1000), Memory(0x1800, b"", 2048)]), "two segments overlap and disagree"),
         (write_core([Memory(0, b"a", 8192), Memory(4096, b"a", 4096)]), "two segments overlap and disagree"),
-        (write_core([page(0)], (CoreNote("VMCOREINFO", 0, b"PAGESIZE\n"),)), "no KEY=VALUE"),
+        (write_core([page(0)], (CoreNote("VMCOREINFO", 0, b"PAGESIZE\n"),)), "is not KEY=VALUE"),
         (
             write_core([page(0)], tuple(CoreNote("VMCOREINFO", 0, VMCOREINFO + extra) for extra in (b"", b"A=1\n"))),
             "2 VMCOREINFO notes that differ",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.machine import STRUCT_PAGE_V6_12
-from hvolab_vmcore.core.kernels import release_of, row_for
+from hvolab_vmcore.core.kernels import keys_for, release_of
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
@@ -47,14 +47,14 @@ def test_a_release_that_the_architecture_does_not_describe_is_left_to_its_defaul
 def test_the_root_table_is_found_from_the_kernels_own_numbers(
     machine: str, lines: list[str], va: int, root: int
 ) -> None:
-    row = row_for(machine)
+    row = keys_for(machine)
     assert row is not None
     assert row.root(info(*lines), va) == root
     assert row.root(info(), va) is None
 
 
 def test_an_architecture_without_a_row_is_left_to_the_options() -> None:
-    assert row_for("EM_LOONGARCH") is None
+    assert keys_for("EM_LOONGARCH") is None
 
 
 def test_the_layout_is_that_of_v6_12_but_for_what_the_kernel_tells() -> None:

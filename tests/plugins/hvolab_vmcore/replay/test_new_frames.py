@@ -37,5 +37,5 @@ def test_blocks_are_aligned_apart_from_each_other_and_from_what_is_taken(taken: 
 def test_a_room_that_is_used_up_is_told() -> None:
     new = NewFrames(memory(8), 0x1000, np.empty(0, dtype=np.int64))
     assert new.allocate_run(8, 0, 0).tolist() == list(range(0x1000, 0x1008))
-    with pytest.raises(MachineError, match="there is no room for 1 more new frames"):
+    with pytest.raises(MachineError, match="no room is left above the core's memory for 1 new frames"):
         new.allocate(0, 0, 0)

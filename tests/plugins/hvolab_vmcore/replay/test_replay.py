@@ -194,7 +194,7 @@ def test_a_head_page_that_the_core_before_does_not_hold_is_made_up_and_told(tmp_
     outcome = replay(tmp_path / "changed.core", RESTORED)
     assert outcome.differences == ()
     assert (0x6800, 9) in outcome.plan.restored
-    assert any(one.count == 1 and "an empty one stands in" in one.why for one in outcome.left_out)
+    assert any(one.count == 1 and "an empty placeholder is used" in one.why for one in outcome.left_out)
 
 
 def _walk(core: Path, va: int) -> Any:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from hvolab_vmcore.commands.report import scan_data
-from hvolab_vmcore.core.options import SnapshotOptions
-from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,

@@ -1,4 +1,4 @@
-"""What breaks an invariant in a scanned vmemmap: which entries, and of whom."""
+"""Inspection of a scanned vmemmap: entries, heads, tails, and owners of frames."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import Access, PgprotRole
+from hvolab.arrays import runs
+from hvolab_vmcore.core.arrays import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
 from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
-from hvolab_vmcore.scan.owners import shared_frames
+from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
-Flags = npt.NDArray[np.bool_]
 _WRITE = int(Access.WRITE)
 
 
 class Inspector:
-    """Looks at the huge pages of one scan.
+    """Inspector of the vmemmap of one scan.
 
-    writable  for each vmemmap page whether a store through its entry would be let through, shape (rows,)
+    writable  one flag for each vmemmap page: its entry and the path to it permit stores, shape (rows,)
     """
 
     def __init__(
@@ -34,20 +34,19 @@ class Inspector:
         self._pages = pages
         self._huge_pages = huge_pages
         self._last = len(walk.levels) - 1
-        form = self._target.page_form
-        self._protections = pages.raws & ~np.uint64(form.address_mask)
+        self._protections = pages.raws & ~np.uint64(self._target.page_form.address_mask)
         self.writable = self._writable()
 
     def findings(self) -> Iterator[CoreFinding]:
-        """Everything found, the entries of huge pages first."""
-        yield from self._of_tables()
+        """Return all findings, those about page tables first."""
+        yield from self._table_findings()
         for huge in self._huge_pages:
-            yield from self._of_heads(huge)
-            yield from self._of_tails(huge)
-        yield from self._of_owners()
+            yield from self._head_findings(huge)
+            yield from self._tail_findings(huge)
+        yield from self._owner_findings()
 
     def _writable(self) -> Flags:
-        """Work out what entries allow once for each protection and table: their paths allow different things."""
+        """Compute the permission once for each protection and table: pages of one table have the same path."""
         pages, target = self._pages, self._target
         result = np.zeros(pages.numbers.size, dtype=np.bool_)
         mapped = np.flatnonzero(pages.frames >= 0)
@@ -64,8 +63,8 @@ class Inspector:
         result[mapped] = allowed[inverse]
         return result
 
-    def _of_tables(self) -> Iterator[CoreFinding]:
-        """Entries that the architecture does not define, and leaves that Linux does not use for a vmemmap."""
+    def _table_findings(self) -> Iterator[CoreFinding]:
+        """Return entries that the architecture does not define, and leaves at levels that Linux does not use."""
         for depth, tables in enumerate(self._walk.levels):
             name = tables.level.name
             too_high = tables.leaf if depth < self._last - 1 else np.zeros_like(tables.leaf)
@@ -79,39 +78,38 @@ class Inspector:
                     entry = self._target.describe(name, int(tables.raws[row, slot]))
                     yield CoreFinding(kind, text, va, 1, entry, None, None)
 
-    def _of_heads(self, huge: HugePages) -> Iterator[CoreFinding]:
-        """The first page of each huge page, and what its struct pages say."""
-        optimized, heads = huge.optimized, huge.heads
-        rows = huge.rows
+    def _head_findings(self, huge: HugePages) -> Iterator[CoreFinding]:
+        """Check the first vmemmap page of each huge page, and its head struct page."""
+        optimized, heads, rows = huge.optimized, huge.heads, huge.rows
         cases = (
             (
                 "bit-without-remap",
                 huge.with_sharing(Sharing.NONE) & heads.optimized,
-                "the head says HPG_vmemmap_optimized, but the tails have frames of their own",
+                "the head has HPG_vmemmap_optimized set, but each tail page maps its own frame",
             ),
             (
                 "remap-without-bit",
                 optimized & heads.there & ~heads.optimized,
-                "the tails share a frame, but the head does not say HPG_vmemmap_optimized",
+                "the tail pages share a frame, but the head has HPG_vmemmap_optimized clear",
             ),
             (
                 "wrong-order",
                 optimized & heads.there & heads.head & (heads.orders != huge.order),
-                f"the tails share a frame as in a folio of order {huge.order}, but the head says another order",
+                f"the tail pages share a frame as in a folio of order {huge.order}, but the head has another order",
             ),
-            ("read-only-head", optimized & ~self.writable[rows], "the head's page cannot be written"),
+            ("read-only-head", optimized & ~self.writable[rows], "the head page is not writable"),
             (
                 "wrong-pgprot",
                 optimized & self.writable[rows] & ~self._has(rows, PgprotRole.KERNEL),
-                "the head's page is not mapped with PAGE_KERNEL",
+                "the head page is not mapped with PAGE_KERNEL",
             ),
         )
         for kind, wrong, text in cases:
             for index in np.flatnonzero(wrong)[:LARGEST_LIST].tolist():
                 yield self._finding(kind, text, int(rows[index]), 1, int(huge.pfns[index]))
 
-    def _of_tails(self, huge: HugePages) -> Iterator[CoreFinding]:
-        """The pages behind the first."""
+    def _tail_findings(self, huge: HugePages) -> Iterator[CoreFinding]:
+        """Check the tail pages of optimized huge pages."""
         optimized = np.flatnonzero(huge.optimized)
         rows = (huge.rows[optimized][:, None] + np.arange(1, huge.pages)).ravel()
         folios = np.repeat(huge.pfns[optimized], huge.pages - 1)
@@ -133,29 +131,24 @@ class Inspector:
             for row, count, folio in islice(self._runs(rows[wrong], folios[wrong]), LARGEST_LIST):
                 yield self._finding(kind, words, row, count, folio, declared=declared)
 
-    def _of_owners(self) -> Iterator[CoreFinding]:
-        """Frames that two owners have."""
-        found = shared_frames(self._walk, self._pages, self._huge_pages)
-        for row, other in found[:LARGEST_LIST]:
+    def _owner_findings(self) -> Iterator[CoreFinding]:
+        """Return the frames that have two owners."""
+        for row, other in shared_frames(self._walk, self._pages, self._huge_pages)[:LARGEST_LIST]:
             frame = int(self._pages.frames[row])
             yield self._finding("two-owners", f"frame {frame:#x} is {other} as well", row, 1, None)
 
-    def _has(self, rows: npt.NDArray[np.int64], role: PgprotRole) -> Flags:
-        """Which rows are mapped at the last level with the protection of ``role``."""
+    def _has(self, rows: Ints, role: PgprotRole) -> Flags:
+        """Return one flag for each row: it is mapped at the last level with the protection of ``role``."""
         bits = self._target.bits(self._target.mode.last.name, role)
         result: Flags = (self._protections[rows] == np.uint64(bits)) & (self._pages.depths[rows] == self._last)
         return result
 
-    def _runs(self, rows: npt.NDArray[np.int64], folios: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-        """Consecutive rows of one folio with the same entry, as first row, count and the folio's PFN."""
-        if not rows.size:
-            return
+    def _runs(self, rows: Ints, folios: Ints) -> Iterator[tuple[int, int, int]]:
+        """Return runs of rows of one folio with the same entry, as first row, count, and PFN of the folio."""
         raws = self._pages.raws[rows]
-        cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(folios) != 0) | (raws[1:] != raws[:-1])) + 1
-        starts = np.concatenate(([0], cuts))
-        counts = np.diff(np.concatenate((starts, [rows.size])))
-        for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-            yield int(rows[start]), count, int(folios[start])
+        splits = (np.diff(rows) != 1) | (np.diff(folios) != 0) | (raws[1:] != raws[:-1])
+        for start, stop in zip(*runs(splits, rows.size), strict=True):
+            yield int(rows[start]), int(stop - start), int(folios[start])
 
     def _finding(
         self, kind: str, text: str, row: int, count: int, folio: int | None, *, declared: bool = False

@@ -1,59 +1,60 @@
-"""The physical memory that a core holds, as the memory of a machine: which frames are there, and their bytes."""
+"""Physical memory of a core, as the memory of a machine."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import PhysicalMemory
 from hvolab_vmcore.core.elfcore import CoreFile, CoreSegment
 
 #: RAM starts at a multiple of this, so that the struct page of its first frame starts a page of any size.
 _ALIGNMENT = 1 << 27
-#: Room for new frames, in bytes: all of the vmemmap twice over (1/64 of memory), and this much for the rest.
+#: Room for new frames: twice the vmemmap (1/64 of memory), plus this many bytes.
 _SPARE = 256 << 20
 _VMEMMAP_SHARE = 32
-#: Bytes looked at in one go: zeros are not copied, so that memory which is not touched is not backed.
+#: Bytes copied at once. Pieces that are all zeros are not copied, so that the host does not back them.
 _CHUNK = 1 << 18
 
 
 def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMemory:
-    """Memory from the lowest to the highest PA of the core's segments, and room for new frames above.
+    """Return memory from the lowest to the highest PA of the core's segments, with room for new frames above.
 
-    ``present`` tells the frames that the core holds whole; the room is absent until frames of it are handed out.
-    Raises CoreFileError where the segments are too far apart to be mapped, or hold no whole frame.
+    ``present`` is set for frames that the core holds whole. The room is absent until frames of it are allocated.
+    Raises CoreFileError where the segments are too far apart to be mapped.
     """
     page = 1 << page_shift
     alignment = max(_ALIGNMENT, page)
     base = core.segments[0].physical // alignment * alignment
-    end = -(-core.segments[-1].end // alignment) * alignment
-    room = -(-((end - base) // _VMEMMAP_SHARE + _SPARE) // alignment) * alignment
+    end = round_up(core.segments[-1].end, alignment)
+    room = round_up((end - base) // _VMEMMAP_SHARE + _SPARE, alignment)
     memory = PhysicalMemory(base, end - base + room, page_shift=page_shift, byte_order=byte_order)
     try:
         memory.present = np.zeros(memory.frames, dtype=np.bool_)
     except MemoryError as error:
         raise CoreFileError(
-            f"the segments lie {end - base:#x} bytes apart: this computer has no memory for a flag for each frame",
+            f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame",
             where=str(core.path),
             hint="dump the memory again, or read the core on a larger computer",
         ) from error
     for segment in core.segments:
-        first, last = -(-segment.physical // page), segment.end // page
+        first, last = div_round_up(segment.physical, page), segment.end // page
         memory.present[first - memory.first_pfn : max(first, last) - memory.first_pfn] = True
         _copy(core, segment, memory)
     return memory
 
 
 def first_new_pfn(core: CoreFile, page_shift: int) -> int:
-    """The first PFN above all that the core holds, from which new frames may be taken."""
-    return -(-core.segments[-1].end // _ALIGNMENT) * _ALIGNMENT >> page_shift
+    """Return the first PFN above all memory of the core; new frames are allocated from there."""
+    return round_up(core.segments[-1].end, _ALIGNMENT) >> page_shift
 
 
 def _copy(core: CoreFile, segment: CoreSegment, memory: PhysicalMemory) -> None:
-    """Put the bytes of a segment where they belong."""
+    """Copy the bytes of a segment to their PA."""
     data = core.data(segment)
-    at = segment.physical - memory.base
+    offset = segment.physical - memory.base
     for start in range(0, data.size, _CHUNK):
         piece = data[start : start + _CHUNK]
         if piece.any():
-            memory.octets[at + start : at + start + piece.size] = piece
+            memory.octets[offset + start : offset + start + piece.size] = piece

@@ -1,4 +1,4 @@
-"""Frames that two owners have: two folios' vmemmap, two pages of vmemmap, or a page table as well."""
+"""Ownership of frames by vmemmap pages and page tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
 
 def shared_frames(walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, ...]) -> list[tuple[int, str]]:
-    """Rows of vmemmap pages whose frame somebody else owns, each with who that is, in order of frame and VA.
+    """Return the rows of vmemmap pages whose frame has another owner, with that owner, in order of frame and VA.
 
-    A page of vmemmap owns the frame that it maps, and so does a page table. The pages of a huge page that share its
-    frame are one owner; where since v7 the huge pages of an order share one frame for their tails, all those are.
+    A vmemmap page owns the frame that it maps, and a page table the frame that it occupies. The pages of a huge page
+    that share its frame are one owner. Since v7 all huge pages of one order may share a frame for their tails: then
+    all of them are one owner.
     """
     owners = np.arange(pages.numbers.size, dtype=np.int64)
     for huge in huge_pages:
@@ -34,9 +35,9 @@ def shared_frames(walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, 
     starts = np.concatenate(([True], frames[1:] != frames[:-1]))
     first = np.maximum.accumulate(np.where(starts, np.arange(frames.size), 0))
     wrong = np.flatnonzero((owner != owner[first]) & (rows >= 0))
-    return [(int(rows[index]), _whose(pages, int(rows[first[index]]))) for index in wrong.tolist()]
+    return [(int(rows[index]), _owner(pages, int(rows[first[index]]))) for index in wrong.tolist()]
 
 
-def _whose(pages: VmemmapPages, row: int) -> str:
-    """Who the owner is whose first row that is; -1 is a page table."""
+def _owner(pages: VmemmapPages, row: int) -> str:
+    """Describe the owner with that first row; -1 is a page table."""
     return "a page table" if row < 0 else f"mapped at VA {pages.va(row):#x}"

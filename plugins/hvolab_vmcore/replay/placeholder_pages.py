@@ -1,6 +1,7 @@
-"""Struct pages that a core does not hold, for who reads and writes them: a kernel's own code does, the engine does not.
+"""Placeholders for struct pages that a core does not hold.
 
-They are there while HVO's work is done again, and taken away before what was left is looked at.
+A kernel's own code reads and writes struct pages that hvolab's engine does not use. Their placeholders are added before
+it runs, and removed before the result is scanned.
 """
 
 from __future__ import annotations
@@ -9,36 +10,54 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import EntryKind, PgprotRole
+from hvolab_vmcore.core.arrays import Ints
+from hvolab_vmcore.replay.folios import prepare_folio
 from hvolab_vmcore.replay.machine import CoreMachine
-from hvolab_vmcore.replay.plan import Plan
+from hvolab_vmcore.replay.plan import Folio, ReplayPlan
 from hvolab_vmcore.scan.scan import Scan
 
-Pfns = npt.NDArray[np.int64]
+
+def add_placeholder_heads(core: CoreMachine, start: Scan, plan: ReplayPlan) -> frozenset[Folio]:
+    """Add an empty head page to each folio of the plan whose head page is not in the core; return those folios."""
+    machine = core.machine
+    memory, pages, layout = machine.memory, machine.struct_pages, machine.struct_pages.layout
+    added = set()
+    for pfn, order in sorted({*plan.restored, *plan.optimized}):
+        number = np.array([pfn * layout.size >> memory.page_shift], dtype=np.int64)
+        frame = int(start.pages.frames_of(number)[0])
+        index = frame - memory.first_pfn
+        if memory.present is not None and 0 <= index < memory.frames and not memory.present[index]:
+            memory.present[index] = True
+            prepare_folio(machine, pfn, order)
+            flags = 1 << layout.hpg_vmemmap_optimized if (pfn, order) in plan.restored else 0
+            pages.set_words(np.array([pfn]), layout.private, flags)
+            added.add((pfn, order))
+    return frozenset(added)
 
 
-class StubStructPages:
-    """Puts struct pages where a machine made from a core has none: of frames behind the vmemmap, and of new ones.
+class PlaceholderStructPages:
+    """Context in which frames that back the vmemmap, and new frames, have struct pages.
 
-    Those behind the vmemmap say what the replay takes for granted of them; those of new frames are empty.
+    Those of frames that back the vmemmap have the flags that :class:`CoreRecords` assumes; those of new frames are
+    empty.
     """
 
-    def __init__(self, core: CoreMachine, start: Scan, plan: Plan) -> None:
+    def __init__(self, core: CoreMachine, start: Scan, plan: ReplayPlan) -> None:
         self._core = core
         self._machine = core.machine
-        self._behind = _behind(start, plan)
-        #: Slots of tables that were changed, with what was there before.
+        self._backing = _backing_frames(start, plan)
+        #: Slots of tables that were changed, with the entries before.
         self._slots: list[tuple[int, int]] = []
-        #: Frames that are no part of the core, counted from the first of memory.
+        #: Frames that were made present, counted from the first of memory.
         self._added: list[int] = []
 
     def __enter__(self) -> Self:
         machine, records = self._machine, self._core.records
-        unknown = self._behind[~records.known(self._behind)]
+        unknown = self._backing[~records.known(self._backing)]
         reserved = unknown[records.reserved(unknown)] if unknown.size else unknown
-        self.provide(self._behind)
+        self.provide(self._backing)
         layout, pages = machine.struct_pages.layout, machine.struct_pages
         if reserved.size:
             pages.set_words(reserved, layout.flags, 1 << layout.pg_reserved)
@@ -57,8 +76,8 @@ class StubStructPages:
         if memory.present is not None:
             memory.present[self._added] = False
 
-    def provide(self, pfns: Pfns) -> None:
-        """Make the pages that hold the struct pages of these frames be there, empty where they were not."""
+    def provide(self, pfns: Ints) -> None:
+        """Add the pages that hold the struct pages of these frames; pages that are absent become empty ones."""
         machine = self._machine
         size, shift = machine.struct_pages.layout.size, machine.target.mode.page_shift
         for offset in np.unique((pfns - machine.struct_pages.first_pfn) * size >> shift).tolist():
@@ -69,10 +88,10 @@ class StubStructPages:
         step = machine.tables.find(va)
         if step.kind is EntryKind.NONE:
             self._slots.append((step.slot, step.raw))
-            new = self._core.new
-            pfn = new.allocate(0, 0, 0)
+            new_frames = self._core.new_frames
+            pfn = new_frames.allocate(0, 0, 0)
             memory.zero(pfn, 1)
-            machine.tables.map_leaf(va, pfn, machine.target.mode.last.name, PgprotRole.KERNEL, new.table)
+            machine.tables.map_leaf(va, pfn, machine.target.mode.last.name, PgprotRole.KERNEL, new_frames.table)
             return
         frame = machine.tables.frame_of(va)
         index = -1 if frame is None else frame - memory.first_pfn
@@ -82,16 +101,16 @@ class StubStructPages:
             self._added.append(index)
 
 
-def _behind(start: Scan, plan: Plan) -> Pfns:
-    """The frames behind the vmemmap of the plan's folios, and those of the leaves that map it, before."""
+def _backing_frames(start: Scan, plan: ReplayPlan) -> Ints:
+    """Return the frames that back the vmemmap of the plan's folios, and all else that the same leaves map, before."""
     mode, size = start.snapshot.target.mode, start.snapshot.struct_pages.layout.size
     unit = mode.levels[-2].size
-    frames: list[Pfns] = [np.empty(0, dtype=np.int64)]
+    frames: list[Ints] = [np.empty(0, dtype=np.int64)]
     for pfn, order in (*plan.restored, *plan.optimized):
         first = start.snapshot.struct_pages.va(pfn)
         last = first + (size << order)
         for va in range(first & -unit, last, unit):
             numbers = (va - start.pages.base >> mode.page_shift) + np.arange(unit >> mode.page_shift, dtype=np.int64)
             frames.append(start.pages.frames_of(numbers))
-    found = np.unique(np.concatenate(frames))
-    return found[found >= 0]
+    backing = np.unique(np.concatenate(frames))
+    return backing[backing >= 0]

@@ -1,0 +1,42 @@
+"""Options of all commands that read a core."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def parse_address(text: str) -> int:
+    """Return the VA or PA in `text`, hex with 0x or else decimal; raise ValueError for anything else."""
+    value = int(text, 0)
+    if not 0 <= value < 1 << 64:
+        raise ValueError("a VA or PA has 64 bits and no sign")
+    return value
+
+
+def split_names(features: list[str] | None) -> tuple[str, ...]:
+    """Return the names in a repeatable option; one value may have several, separated by commas."""
+    return tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
+
+
+ArchOption = Annotated[
+    str | None,
+    typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),
+]
+ModeOption = Annotated[
+    str | None, typer.Option("--mode", "-m", metavar="NAME", help="Paging mode, by default from VMCOREINFO.")
+]
+RootOption = Annotated[
+    int | None, typer.Option(metavar="PA", parser=parse_address, help="PA of the root table, swapper_pg_dir.")
+]
+VmemmapOption = Annotated[
+    int | None, typer.Option(metavar="VA", parser=parse_address, help="VA of the struct page of PFN 0.")
+]
+FeatureOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Feature of the CPU or kernel, by default detected; repeatable."),
+]
+ReleaseOption = Annotated[
+    str | None, typer.Option(metavar="RELEASE", help="Kernel release to model, by default the core's.")
+]

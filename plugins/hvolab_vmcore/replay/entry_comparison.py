@@ -1,0 +1,152 @@
+"""Comparison of page-table entries: kinds and flags exactly, frames modulo frame numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from hvolab.arch import EntryKind, Level, Target
+from hvolab_vmcore.core.arrays import Ints, Words
+from hvolab_vmcore.core.walk import LevelTables
+from hvolab_vmcore.replay.comparison import ReplayComparison, ReplayDifference
+from hvolab_vmcore.replay.frame_matching import mismatched_frames
+from hvolab_vmcore.scan.scan import Scan
+
+_NONE, _TABLE, _LEAF, _ILLEGAL = range(4)
+_KINDS = ("not valid", "a table", "a leaf", "illegal")
+_UNKNOWN = -2
+_MISMATCH = "the frames do not match: other entries pair each of them with another frame"
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Entries of one level on one side; n rows. Frames are -1 where there is none."""
+
+    raws: Words
+    kinds: Ints
+    flags: Words
+    frames: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class _Matched:
+    """Entries of one level that both sides have, by VA, and the frames that the core before maps there."""
+
+    target: Target
+    level: Level
+    origin: int
+    offsets: Ints
+    engine: _Side
+    kernel: _Side
+    before: Ints
+
+    def difference(self, kind: str, text: str, index: int) -> ReplayDifference:
+        """Return the difference at one entry."""
+        ours, theirs = (self.target.describe(self.level.name, int(s.raws[index])) for s in (self.engine, self.kernel))
+        return ReplayDifference(kind, text, self.origin + int(self.offsets[index]), ours, theirs)
+
+    def kind_difference(self, index: int) -> ReplayDifference:
+        """Return the difference at an entry of different kinds."""
+        ours, theirs = (_KINDS[int(side.kinds[index])] for side in (self.engine, self.kernel))
+        return self.difference("entry.kind", f"the engine's entry is {ours}, the kernel's {theirs}", index)
+
+
+def compare_entries(before: Scan, engine: Scan, kernel: Scan) -> ReplayComparison:
+    """Compare the entries that the engine left, starting from ``before``, with those that the kernel left.
+
+    An entry that keeps its frame on one side must keep it on the other. All other frames must match one to one.
+    """
+    result = ReplayComparison()
+    matched = [_match(depth, before, engine, kernel) for depth in range(len(engine.walk.levels))]
+    for rows in matched:
+        _compare_contents(rows, result)
+    _compare_frames(matched, result)
+    for side, scan in (("before", before), ("after", kernel)):
+        absent = len(scan.walk.absent)
+        result.leave_out("page tables, and all below them", absent, f"they are not in the core {side}")
+    return result
+
+
+def _match(depth: int, before: Scan, engine: Scan, kernel: Scan) -> _Matched:
+    """Pair the tables of one level by the VA that they map."""
+    ours, theirs = engine.walk.levels[depth], kernel.walk.levels[depth]
+    common, mine, other = np.intersect1d(ours.offsets, theirs.offsets, assume_unique=True, return_indices=True)
+    rows, slots = np.nonzero(ours.inside[mine])
+    target = engine.snapshot.target
+    offsets = common[rows] + (slots << ours.level.shift)
+    return _Matched(
+        target,
+        ours.level,
+        engine.walk.origin,
+        offsets,
+        _side(target, ours, mine[rows], slots),
+        _side(target, theirs, other[rows], slots),
+        _frames_before(before, depth, common, offsets, rows, slots),
+    )
+
+
+def _side(target: Target, tables: LevelTables, rows: Ints, slots: Ints) -> _Side:
+    """Return the entries in slots of tables."""
+    raws = tables.raws[rows, slots]
+    kinds = np.full(raws.size, _NONE, dtype=np.int64)
+    for code, chosen in ((_TABLE, tables.table), (_LEAF, tables.leaf), (_ILLEGAL, tables.illegal)):
+        kinds[chosen[rows, slots]] = code
+    flags = np.where(kinds == _NONE, np.uint64(0), raws)
+    frames = np.full(raws.size, -1, dtype=np.int64)
+    for code, kind in ((_TABLE, EntryKind.TABLE), (_LEAF, EntryKind.LEAF)):
+        chosen = kinds == code
+        if chosen.any():
+            form = target.mode.format.form(tables.level.name, kind)
+            pas = form.get_address(raws[chosen])
+            frames[chosen] = (pas >> np.uint64(target.mode.page_shift)).astype(np.int64)
+            flags[chosen] = raws[chosen] & ~np.uint64(form.address_mask)
+    return _Side(raws, kinds, flags, frames)
+
+
+def _frames_before(before: Scan, depth: int, common: Ints, offsets: Ints, rows: Ints, slots: Ints) -> Ints:
+    """Return the frame of each entry in the core before: of the same level's entry, or within a larger leaf."""
+    if depth == len(before.walk.levels) - 1:
+        vas = before.walk.origin - before.snapshot.vmemmap
+        return before.pages.frames_of((offsets + vas) >> before.pages.shift)
+    tables = before.walk.levels[depth]
+    frames = np.full(offsets.size, _UNKNOWN, dtype=np.int64)
+    _, place, index = np.intersect1d(common, tables.offsets, assume_unique=True, return_indices=True)
+    where = np.full(common.size, -1, dtype=np.int64)
+    where[place] = index
+    known = where[rows] >= 0
+    frames[known] = _side(before.snapshot.target, tables, where[rows[known]], slots[known]).frames
+    return frames
+
+
+def _compare_contents(rows: _Matched, result: ReplayComparison) -> None:
+    """Compare kinds and flags."""
+    ours, theirs = rows.engine, rows.kernel
+    result.compared += int(((ours.kinds != _NONE) | (theirs.kinds != _NONE)).sum())
+    kinds = ours.kinds != theirs.kinds
+    flags = ~kinds & (ours.flags != theirs.flags)
+    result.add_each(np.flatnonzero(kinds).tolist(), rows.kind_difference)
+    difference = partial(rows.difference, "entry.flags", "the entries have different flags")
+    result.add_each(np.flatnonzero(flags).tolist(), difference)
+
+
+def _compare_frames(matched: list[_Matched], result: ReplayComparison) -> None:
+    """Compare frames: kept on both sides or on neither, and matched one to one over all levels."""
+    pairs: list[tuple[_Matched, Ints]] = []
+    for rows in matched:
+        both = (rows.engine.frames >= 0) & (rows.kernel.frames >= 0) & (rows.engine.kinds == rows.kernel.kinds)
+        ours, theirs = rows.engine.frames == rows.before, rows.kernel.frames == rows.before
+        for keeps, other, wrong in (("kernel", "engine", ~ours & theirs), ("engine", "kernel", ours & ~theirs)):
+            text = f"the {keeps} keeps the frame that was mapped before, the {other} does not"
+            result.add_each(np.flatnonzero(both & wrong).tolist(), partial(rows.difference, "entry.kept", text))
+        pairs.append((rows, np.flatnonzero(both & (ours == theirs))))
+    wrong = mismatched_frames(
+        np.concatenate([rows.engine.frames[chosen] for rows, chosen in pairs]),
+        np.concatenate([rows.kernel.frames[chosen] for rows, chosen in pairs]),
+    )
+    first = 0
+    for rows, chosen in pairs:
+        places = chosen[wrong[first : first + chosen.size]].tolist()
+        result.add_each(places, partial(rows.difference, "entry.frame", _MISMATCH))
+        first += chosen.size

@@ -1,0 +1,197 @@
+"""Comparison of the struct pages of huge pages, as far as two cores allow.
+
+Between the cores the kernel did more than HVO: it allocated folios, added them to a pool, and freed them. Words that
+these operations write are left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import repeat
+
+import numpy as np
+
+from hvolab.arithmetic import WORD_BYTES
+from hvolab.machine.struct_pages.lists import POISON
+from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
+from hvolab_vmcore.replay.comparison import ReplayComparison, ReplayDifference
+from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
+from hvolab_vmcore.scan.scan import Scan
+
+_HALF = WORD_BYTES // 2
+_OPTIMIZED, _RESTORED = "struct pages of optimized huge pages", "struct pages of restored huge pages"
+#: Omissions, as what and why.
+_ABSENT_HEADS = (_OPTIMIZED, "the head's frame is not in the core after")
+_ABSENT_TAILS = (_OPTIMIZED, "the tail's frame is not in the core after")
+_ABSENT_RESTORED = (_RESTORED, "their frames are not in the core after")
+_REUSED = (_RESTORED, "they were used or put on a free list since")
+_FREED_HEADS = (
+    "struct pages in the head's frame of restored huge pages",
+    "HVO does not change that frame in a restore, and freeing the huge page does",
+)
+
+
+def compare_struct_pages(
+    engine: Scan,
+    kernel: Scan,
+    restored: tuple[tuple[int, int], ...],
+    placeholders: frozenset[tuple[int, int]] = frozenset(),
+) -> ReplayComparison:
+    """Compare the struct pages of all huge pages in two scans.
+
+    restored      PFN and order of the folios that were restored
+    placeholders  those whose head page is a placeholder for one that the core before does not hold
+    """
+    comparison = _Comparison(engine, kernel)
+    theirs = {huge.order: huge for huge in kernel.huge_pages}
+    for ours in engine.huge_pages:
+        comparison.compare_optimized(ours, theirs[ours.order])
+        comparison.compare_flags(theirs[ours.order])
+    for pfn, order in restored:
+        if (pfn, order) not in placeholders:
+            comparison.compare_restored(pfn, order)
+    for what, why in (_ABSENT_HEADS, _ABSENT_TAILS, _ABSENT_RESTORED, _REUSED, _FREED_HEADS):
+        comparison.result.leave_out(what, comparison.omitted[what, why], why)
+    return comparison.result
+
+
+class _Comparison:
+    """Comparison of two scans, with its result and the omissions so far."""
+
+    def __init__(self, engine: Scan, kernel: Scan) -> None:
+        self._engine = engine
+        self._kernel = kernel
+        self._layout = engine.snapshot.struct_pages.layout
+        self._size = self._layout.size
+        self._per_page = engine.snapshot.target.mode.page_size // self._size
+        self.result = ReplayComparison()
+        self.omitted: Counter[tuple[str, str]] = Counter()
+
+    def compare_optimized(self, ours: HugePages, theirs: HugePages) -> None:
+        """Compare the huge pages that are optimized on both sides."""
+        mine, other = np.flatnonzero(ours.optimized), np.flatnonzero(theirs.optimized)
+        _, left, right = np.intersect1d(ours.pfns[mine], theirs.pfns[other], assume_unique=True, return_indices=True)
+        for row, kernel_row in zip(ours.rows[mine[left]].tolist(), theirs.rows[other[right]].tolist(), strict=True):
+            va = self._engine.pages.va(row)
+            engine_head = _page(self._engine, int(self._engine.pages.frames[row]))
+            kernel_head = _page(self._kernel, int(self._kernel.pages.frames[kernel_row]))
+            if engine_head is None or kernel_head is None:
+                self.omitted[_ABSENT_HEADS] += ours.pages * self._per_page
+                continue
+            self._compare_head(va, engine_head, kernel_head)
+            self.result.compared += self._per_page
+            self._compare_tails(va, self._kernel.pages.frames[kernel_row : kernel_row + ours.pages], kernel_head)
+
+    def _compare_head(self, va: int, ours: Words, theirs: Words) -> None:
+        """Compare the head's page: PG_head, HPG_vmemmap_optimized, the order, and compound_head of its tails."""
+        layout = self._layout
+        order_mask = 0xFF << layout.folio_order % WORD_BYTES * 8
+        self._compare_bits("PG_head", va, layout.flags, 1 << layout.pg_head, ours, theirs)
+        self._compare_optimized_flag(va, ours, theirs)
+        self._compare_bits("folio order", va, layout.folio_order, order_mask, ours, theirs)
+        step = self._size // WORD_BYTES
+        heads = slice(layout.compound_head // WORD_BYTES + step, None, step)
+        places = np.flatnonzero(ours[heads] != theirs[heads])
+        vas = (va + layout.compound_head + (place + 1) * self._size for place in places.tolist())
+        self._add("tail", "compound_head differs", vas, ours[heads][places], theirs[heads][places])
+
+    def _compare_optimized_flag(self, va: int, ours: Words, theirs: Words) -> None:
+        layout = self._layout
+        mask = 1 << layout.hpg_vmemmap_optimized
+        self._compare_bits("HPG_vmemmap_optimized", va, layout.private, mask, ours, theirs)
+
+    def _compare_bits(self, name: str, va: int, offset: int, mask: int, ours: Words, theirs: Words) -> None:
+        """Compare the bits of ``mask`` in the word at ``offset`` of a page."""
+        mine, other = ours[offset // WORD_BYTES], theirs[offset // WORD_BYTES]
+        if (int(mine) ^ int(other)) & mask:
+            self._add("head", f"{name} differs", (va + offset,), (mine,), (other,))
+
+    def _compare_tails(self, va: int, frames: Ints, head: Words) -> None:
+        """Compare each tail page that the kernel maps with the head's page: both must read the same."""
+        shift = self._engine.pages.shift
+        for frame in np.unique(frames[1:]).tolist():
+            places = np.flatnonzero(frames[1:] == frame) + 1
+            page = _page(self._kernel, frame)
+            if page is None:
+                self.omitted[_ABSENT_TAILS] += places.size * self._per_page
+                continue
+            self.result.compared += places.size * self._per_page
+            wrong = np.flatnonzero(page != head)
+            if wrong.size:
+                first = int(wrong[0])
+                vas = (va + (place << shift) + first * WORD_BYTES for place in places.tolist())
+                text = "a tail page does not read as the head's page"
+                self._add("alias", text, vas, repeat(head[first]), repeat(page[first]))
+
+    def compare_flags(self, theirs: HugePages) -> None:
+        """Compare HPG_vmemmap_optimized of the kernel's huge pages that have it and are not optimized."""
+        for row in theirs.rows[theirs.with_sharing(Sharing.NONE) & theirs.heads.optimized].tolist():
+            numbers = self._kernel.pages.numbers[row : row + 1]
+            kernel_page = _page(self._kernel, int(self._kernel.pages.frames[row]))
+            engine_page = _page(self._engine, int(self._engine.pages.frames_of(numbers)[0]))
+            if engine_page is not None and kernel_page is not None:
+                self._compare_optimized_flag(self._kernel.pages.va(row), engine_page, kernel_page)
+
+    def compare_restored(self, pfn: int, order: int) -> None:
+        """Compare the tail pages of a folio that was restored, without the words that freeing writes."""
+        layout, shift = self._layout, self._engine.pages.shift
+        count = self._size << order >> shift
+        self.omitted[_FREED_HEADS] += self._per_page
+        numbers = (pfn * self._size >> shift) + np.arange(1, count, dtype=np.int64)
+        there = held_pages(self._engine, numbers) & held_pages(self._kernel, numbers)
+        self.omitted[_ABSENT_RESTORED] += int((~there).sum()) * self._per_page
+        numbers = numbers[there]
+        if not numbers.size:
+            return
+        shape = (numbers.size, self._per_page, -1)
+        ours, theirs = (contents(scan, numbers).reshape(shape) for scan in (self._engine, self._kernel))
+        untouched = self._untouched(theirs)
+        self.omitted[_REUSED] += int((~untouched).sum())
+        self.result.compared += int(untouched.sum())
+        differ = (ours != theirs) & untouched[:, :, None]
+        for offset in (layout.compound_head, layout.mapping):
+            differ[:, :, offset // WORD_BYTES] = False  # freeing clears them
+        for page, slot, word in np.argwhere(differ).tolist():
+            va = self._engine.pages.base + (int(numbers[page]) << shift) + slot * self._size + word * WORD_BYTES
+            text = f"the word at byte {word * WORD_BYTES} differs after the restore"
+            self._add("restored", text, (va,), (ours[page, slot, word],), (theirs[page, slot, word],))
+
+    def _untouched(self, words: Words) -> Flags:
+        """Return one flag for each struct page, shape (pages, struct pages): a freed tail, not used since."""
+        layout = self._layout
+        halves = np.ascontiguousarray(words).view(np.dtype(words.dtype.str.replace("8", "4")))
+        untouched: Flags = halves[:, :, layout.page_type // _HALF] == layout.page_type_none
+        untouched &= halves[:, :, layout.refcount // _HALF] == 0
+        for offset in (layout.compound_head, layout.mapping, layout.private):
+            untouched &= words[:, :, offset // WORD_BYTES] == 0
+        untouched &= words[:, :, layout.lru_prev // WORD_BYTES] != np.uint64(POISON[1])
+        return untouched
+
+    def _add(self, kind: str, text: str, vas: Iterable[int], ours: Iterable[int], theirs: Iterable[int]) -> None:
+        """Record one difference for each VA, with the words there."""
+
+        def difference(place: tuple[int, int, int]) -> ReplayDifference:
+            va, mine, other = place
+            return ReplayDifference(f"struct-page.{kind}", text, va, f"{int(mine):#018x}", f"{int(other):#018x}")
+
+        self.result.add_each(zip(vas, ours, theirs, strict=False), difference)
+
+
+def held_pages(scan: Scan, numbers: Ints) -> Flags:
+    """Return one flag for each vmemmap page, by its number: whether the core holds it."""
+    return held_frames(scan.snapshot.memory, scan.pages.frames_of(numbers))
+
+
+def contents(scan: Scan, numbers: Ints) -> Words:
+    """Return the words of vmemmap pages by their numbers, shape (pages, words of a page); zeros for absent pages."""
+    memory, frames, held = scan.snapshot.memory, scan.pages.frames_of(numbers), held_pages(scan, numbers)
+    words = np.zeros((numbers.size, memory.pages.shape[1]), dtype=memory.pages.dtype)
+    words[held] = memory.pages[frames[held] - memory.first_pfn]
+    return words
+
+
+def _page(scan: Scan, frame: int) -> Words | None:
+    """Return the words of a frame, None if the core does not hold it."""
+    memory = scan.snapshot.memory
+    return memory.frame(frame) if frame >= 0 and memory.holds(frame << memory.page_shift) else None
