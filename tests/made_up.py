@@ -146,7 +146,6 @@ MADE_UP = Architecture(
             source=MANUAL,
         ),
         Feature("blunt", "software bits are not kept", clears=("SW",), modes=("crooked",), source=MANUAL),
-        Feature("elsewhere", "exists in no mode that there is", modes=("straight",), source=MANUAL),
     ),
     traits=Traits(
         live_entries=LiveEntryRule.BREAK_BEFORE_MAKE,

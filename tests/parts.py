@@ -10,16 +10,16 @@ from hvolab.arch import (
     EmulationPart,
     InstructionSequence,
     RegisterSetting,
-    Target,
+    Selection,
 )
 from hvolab.arch.steps import StepContract
 
 CONVENTION = Convention("b", ("a0", "a1", "a2", "a3", "a4", "a5"), "r", "s", "p", ("cause", "address"))
 
 
-def registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
+def registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
     """One register, which holds the root."""
-    del target
+    del selection
     return (RegisterSetting("ROOT", root),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvolab.arch import EmulatorLimit, RegisterSetting, Target, WalkLimit, load_emulation_part
+from hvolab.arch import EmulatorLimit, RegisterSetting, Selection, WalkLimit, load_emulation_part
 
 #: op0, op1, CRn, CRm, op2: Arm ARM D24.2.
 _SCR_EL3, _MAIR, _TCR, _TTBR1, _SCTLR = (
@@ -21,9 +21,9 @@ _WRITE_BACK, _INNER, _PA_48 = 1, 3, 5
 _GRANULES = {12: 2, 14: 1, 16: 3}
 
 
-def _registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
+def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
     """EL1 with its kernel half, TTBR1_EL1, alone: walks through TTBR0_EL1 are switched off."""
-    mode = target.mode
+    mode = selection.mode
     size = 64 - mode.va_bits
     tcr = size | 1 << _EPD0 | size << _T1SZ | _GRANULES[mode.page_shift] << _TG1 | _PA_48 << _IPS
     tcr |= _WRITE_BACK << _IRGN1 | _WRITE_BACK << _ORGN1 | _INNER << _SH1

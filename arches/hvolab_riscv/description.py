@@ -6,6 +6,7 @@ from hvolab.arch import (
     Access,
     Architecture,
     EntryKind,
+    EntryRule,
     FaultKind,
     Feature,
     Field,
@@ -30,6 +31,7 @@ from hvolab_riscv.entries import NAPOT_LEAF, PA_BITS, PAGE_SHIFT, R, U, W, X, en
 from hvolab_riscv.reference_values import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
+_SVPBMT = "RISC-V privileged specification, Svpbmt"
 _STRUCT_PAGE_MAX_SHIFT = 6
 #: KERNEL_LINK_ADDR: the last 2 GiB of the VA space.
 _TEXT = 0xFFFFFFFF80000000
@@ -114,7 +116,8 @@ RISCV = Architecture(
             "page-based memory types",
             adds=(Field("PBMT", 61, 2, "memory type: 0 PMA, 1 NC, 2 IO"),),
             adds_to=(EntryKind.LEAF,),
-            source="RISC-V privileged specification, Svpbmt",
+            rules=(EntryRule(Match(3 << 61, 3 << 61), "PBMT 3 is reserved", _SVPBMT),),
+            source=_SVPBMT,
         ),
         Feature(
             "svadu",

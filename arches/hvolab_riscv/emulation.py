@@ -12,7 +12,7 @@ from hvolab.arch import (
     Match,
     Permission,
     RegisterSetting,
-    Target,
+    Selection,
     UpdateRule,
     WalkLimit,
     load_emulation_part,
@@ -29,9 +29,9 @@ _READ_EXECUTABLE = Permission(leaf=Match(X, X), privilege=Match(U, 0))
 _A, _D = 1 << 6, 1 << 7
 
 
-def _registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
+def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
     """Supervisor mode below ``satp``; physical memory protection has no rules and stays out of the way."""
-    mode = target.mode
+    mode = selection.mode
     satp = _SATP_MODES[mode.va_bits] << _SATP_MODE | root >> mode.page_shift
     return (RegisterSetting("SATP", satp), RegisterSetting("PRIV", _SUPERVISOR))
 

@@ -6,7 +6,7 @@ Svpbmt. The software bit is the kernel's, arch/riscv/include/asm/pgtable-bits.h,
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Match
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Match, values
 
 PAGE_SHIFT = 12
 PFN_LOW, PFN_BITS = 10, 44
@@ -45,7 +45,10 @@ _TABLE = EntryForm(
         Field("SPECIAL", 8, 1, "software (RSW): special"),
         Field("RSW", 9, 1, "software"),
     ),
-    source=f"{_SOURCE}: D, A and U of a table entry must be zero",
+    rules=tuple(
+        EntryRule(Match(bit, bit), "D, A and U of a table entry must be zero", _SOURCE) for bit in (U, 1 << 6, 1 << 7)
+    ),
+    source=_SOURCE,
 )
 
 
@@ -57,7 +60,7 @@ def _leaf(levels: tuple[str, ...], shift: int) -> EntryForm:
         _LEAF_TYPES,
         (AddressPart(PFN_LOW + shift - PAGE_SHIFT, PFN_BITS - shift + PAGE_SHIFT, shift),),
         _LEAF_FIELDS,
-        source=f"{_SOURCE}: a misaligned superpage faults",
+        source=_SOURCE,
     )
 
 
@@ -81,6 +84,7 @@ NAPOT_LEAF = EntryForm(
         if size != 8
     ),
     source="RISC-V privileged specification, Svnapot",
+    constant=values("N", NAPOT_SIZE=8),
 )
 
 

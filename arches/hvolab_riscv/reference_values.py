@@ -38,6 +38,7 @@ EXAMPLES = (
     Example(
         _57, "pte", 0x20000000402B0CE7, _LEAF, 0x100AC3, features=("svpbmt",), source=f"{_SPEC}, Svpbmt: bit 61 is NC"
     ),
+    Example(_57, "pte", 0x60000000402B0CE7, _ILLEGAL, features=("svpbmt",), source=f"{_SPEC}, Svpbmt: 3 is reserved"),
     Example(_57, "pte", 0x20000000402B0CE7, _ILLEGAL, source=f"{_SPEC}: bit 61 is reserved without Svpbmt"),
     Example(_57, "pte", 0x00400000402B0CE7, _ILLEGAL, source=f"{_SPEC}: bits 60:54 are reserved"),
     Example(_57, "pte", 0x00000000402B0CE5, _ILLEGAL, source=f"{_SPEC}: W without R is reserved"),

@@ -7,7 +7,7 @@ from hvolab.arch import (
     EmulatorLimit,
     Permission,
     RegisterSetting,
-    Target,
+    Selection,
     WalkLimit,
     load_emulation_part,
 )
@@ -24,9 +24,9 @@ _KERNEL_CR0 = _PE | _MP | _ET | _NE | _WP | _AM | _PG
 _NX = 1 << 63
 
 
-def _registers(target: Target, root: int) -> tuple[RegisterSetting, ...]:
+def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
     """Paging as Linux has it, supervisor mode, write protection on."""
-    la57 = _LA57 if len(target.mode.levels) == _LEVELS_OF_LA57 else 0
+    la57 = _LA57 if len(selection.mode.levels) == _LEVELS_OF_LA57 else 0
     return (
         RegisterSetting("msr", _KERNEL_EFER, (_EFER,)),
         RegisterSetting("CR4", _PAE | _PGE | _OSFXSR | la57),

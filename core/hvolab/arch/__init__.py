@@ -1,28 +1,29 @@
-"""The words in which an architecture is described; no behavior of the kernel."""
+"""Data types that describe an architecture; no behavior of the kernel."""
 
 from __future__ import annotations
 
-from hvolab.arch.architecture import Architecture, Feature, ReleaseChange, ZoneLimit
+from hvolab.arch.architecture import Architecture, Target, ZoneLimit
+from hvolab.arch.cpu_mode import CpuMode, RegisterSetting
 from hvolab.arch.emulation import (
     Convention,
-    CpuMode,
     EmulationPart,
     EmulatorLimit,
     InstructionSequence,
-    RegisterSetting,
     RegisterSetup,
     WalkLimit,
 )
 from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
 from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
-from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, values
+from hvolab.arch.features import Feature, ReleaseChange
+from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, set_bits, values
 from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
 from hvolab.arch.instructions import load_emulation_part
 from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
+from hvolab.arch.overrides import Overrides
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures
+from hvolab.arch.selection import Selection
 from hvolab.arch.steps import BARRIERS, STEP_BY_NAME, STEPS, StepContract
-from hvolab.arch.target import Target
 from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Traits
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "MemoryOrder",
     "MmuRules",
     "ModeFigures",
+    "Overrides",
     "PageFault",
     "PagingMode",
     "Permission",
@@ -65,6 +67,7 @@ __all__ = [
     "RegisterSetting",
     "RegisterSetup",
     "ReleaseChange",
+    "Selection",
     "StepContract",
     "Target",
     "Traits",
@@ -72,5 +75,6 @@ __all__ = [
     "WalkLimit",
     "ZoneLimit",
     "load_emulation_part",
+    "set_bits",
     "values",
 ]

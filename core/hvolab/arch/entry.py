@@ -1,22 +1,24 @@
-"""Entry formats: what a page-table entry of one level may say, how it is encoded and decoded."""
+"""Entry formats: the forms of a page-table entry at each level, encoded and decoded."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, Raw, set_bits
 from hvolab.errors import DescriptionError, EncodingError
+from hvolab.units import format_size
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class EntryKind(enum.Enum):
-    """What an entry is to a page-table walk."""
+    """The meaning of an entry to a page-table walk."""
 
     NONE = "none"  #: not valid: the walk ends with a translation fault, whatever the other bits are
     TABLE = "table"  #: points to the next table
@@ -28,18 +30,24 @@ class EntryKind(enum.Enum):
 class Entry:
     """A decoded entry.
 
-    level   name of the level that it stands at
-    raw     the integer in memory
-    kind    what it is to a walk
-    pfn     output PFN in units of the base page; ``None`` where there is none
-    fields  every field's value by name, in order of bits
+    level  name of its level
+    raw    the integer in memory
+    kind   its meaning to a walk
+    pfn    output PFN in units of the base page; ``None`` if there is none
+    form   the form that it matches; ``None`` if it is not valid
     """
 
     level: str
     raw: int
     kind: EntryKind
-    pfn: int | None
-    fields: FieldValues
+    pfn: int | None = None
+    form: EntryForm | None = field(default=None, repr=False)
+
+    @property
+    def fields(self) -> FieldValues:
+        """Every field's value by name, in order of bits."""
+        fields = () if self.form is None else sorted(self.form.fields, key=lambda field: field.low)
+        return tuple((field.name, field.get(self.raw)) for field in fields)
 
     def __str__(self) -> str:
         named = [name if value == 1 else f"{name}={value:#x}" for name, value in self.fields if value]
@@ -53,10 +61,10 @@ class EntryForm:
 
     kind       TABLE or LEAF
     levels     names of the levels at which the form occurs
-    recognize  the entry has this form where any of the patterns matches
-    address    where the output PA stands
+    recognize  patterns: an entry that matches one of them has this form
+    address    the bits that hold the output PA
     fields     every other bit that has a meaning, or is ignored and free for software
-    rules      what such an entry must not say
+    rules      rules that such an entry must keep
     source     manual section
     constant   values that entries of this form have whatever their protection is: the type of a table, a leaf's size
 
@@ -72,6 +80,9 @@ class EntryForm:
     source: str = ""
     constant: FieldValues = ()
 
+    def __str__(self) -> str:
+        return f"{self.kind.value} entry at {'/'.join(self.levels)}"
+
     @cached_property
     def by_name(self) -> dict[str, Field]:
         """The fields by name."""
@@ -84,7 +95,7 @@ class EntryForm:
 
     @cached_property
     def address_mask(self) -> int:
-        """The bits in which the output PA stands."""
+        """The bits that hold the output PA."""
         return _union(part.mask for part in self.address)
 
     @cached_property
@@ -93,23 +104,28 @@ class EntryForm:
         return _union(part.physical_mask for part in self.address)
 
     @cached_property
+    def shift(self) -> int:
+        """log2 of the alignment of the output PA in bytes; of a leaf, log2 of the bytes that it maps."""
+        return min(part.physical for part in self.address)
+
+    @cached_property
     def _known(self) -> int:
         """The bits that have a meaning, or are ignored."""
         return self.address_mask | _union(field.mask for field in self.fields)
 
     def reserved_mask(self, entry_bits: int) -> int:
-        """The bits of an entry of ``entry_bits`` bits that must be zero."""
+        """Return the bits of an entry of ``entry_bits`` bits that must be zero."""
         return ((1 << entry_bits) - 1) & ~self._known
 
     def matches(self, raw: int) -> bool:
-        """Whether ``raw`` is recognized as this form."""
+        """Return whether ``raw`` has this form."""
         for match in self.recognize:  # noqa: SIM110 - any() costs a generator for each entry that is walked
             if raw & match.mask == match.value:
                 return True
         return False
 
     def put_address(self, pa: Raw) -> Raw:
-        """The bits of an entry that hold ``pa``; low bits that the form cannot hold are dropped."""
+        """Return the bits of an entry that hold ``pa``; low bits that the form cannot hold are dropped."""
         first, *others = self.address
         bits: Any = pa  # numpy's stubs take a shifted array of uint64 for a signed one
         raw: Raw = ((bits >> first.physical) & (first.mask >> first.low)) << first.low
@@ -118,7 +134,7 @@ class EntryForm:
         return raw
 
     def get_address(self, raw: Raw) -> Raw:
-        """The output PA of ``raw``."""
+        """Return the output PA of ``raw``."""
         (mask, low, physical), *others = self._parts
         bits: Any = raw
         pa: Raw = (bits & mask) >> low << physical
@@ -127,7 +143,7 @@ class EntryForm:
         return pa
 
     def put_fields(self, chosen: FieldValues) -> int:
-        """The bits of ``chosen``, and of what is constant where ``chosen`` does not say otherwise.
+        """Return the bits of ``chosen``, and of the constant fields that ``chosen`` does not set.
 
         Raises EncodingError for a name that the form does not have or a value that does not fit.
         """
@@ -136,7 +152,7 @@ class EntryForm:
             field = self.by_name.get(name)
             if field is None:
                 raise EncodingError(
-                    f"no field {name!r} in a {self.kind.value} entry at {'/'.join(self.levels)}",
+                    f"no field {name!r} in a {self}",
                     rule=self.source,
                     hint=f"the fields are {', '.join(self.by_name)}",
                 )
@@ -146,7 +162,7 @@ class EntryForm:
         return raw
 
     def ignoring(self, mask: int) -> EntryForm:
-        """This form with these bits free for anything where it reserves them, and no rule that looks at them alone."""
+        """Return this form without its rules for the bits of ``mask`` alone; reserved ones are free for software."""
         freed = set_bits(mask & self.reserved_mask(mask.bit_length()))
         return replace(
             self,
@@ -154,12 +170,17 @@ class EntryForm:
             rules=tuple(rule for rule in self.rules if rule.broken_by.mask & ~mask),
         )
 
-    def with_field(self, field: Field) -> EntryForm:
-        """This form with a field that takes its bits from the address or from what was reserved."""
-        if any(field.mask & other.mask for other in self.fields):
-            raise DescriptionError(f"{field} overlaps another field of the {self.kind.value} form", rule=self.source)
-        address = tuple(rest for part in self.address for rest in part.without(field))
-        return replace(self, address=address, fields=(*self.fields, field))
+    def extended(self, fields: tuple[Field, ...], rules: tuple[EntryRule, ...]) -> EntryForm:
+        """Return this form with more rules, and with fields that take their bits from the address or reserved bits."""
+        form = replace(self, rules=(*self.rules, *rules))
+        for added in fields:
+            if added in form.fields:
+                continue
+            if any(added.mask & other.mask for other in form.fields):
+                raise DescriptionError(f"{added} overlaps another field of the {self}", rule=self.source)
+            address = tuple(rest for part in form.address for rest in part.without(added))
+            form = replace(form, address=address, fields=(*form.fields, added))
+        return form
 
 
 @dataclass(frozen=True)
@@ -167,12 +188,12 @@ class EntryFormat:
     """All forms of a paging mode's entries.
 
     valid       the pattern of an entry that the walker does not take for absent
-    forms       tables and leaves, in the order in which they are recognized; of several of one kind at a level the
-                last is the plain one, those before it are told from it by more bits
+    forms       tables and leaves, in the order in which they are recognized. Of several of one kind at a level the
+                last is the plain one; those before it match more bits.
     entry_bits  width of an entry
-    valid_at    (level, patterns) of the levels where validity is told otherwise: an entry there is valid where any
-                of the patterns matches
-    empty_at    (level, entry) of the levels where an entry of a new table is not 0: where 0 would be valid
+    valid_at    (level, patterns) of the levels where validity has other patterns: an entry there is valid if any
+                of them matches
+    empty_at    (level, entry) of the levels where an entry of a new table is not 0, because 0 would be valid
     """
 
     valid: Match
@@ -186,120 +207,135 @@ class EntryFormat:
         return dict(self.valid_at)
 
     def valid_patterns(self, level: str) -> tuple[Match, ...]:
-        """The patterns of a valid entry at ``level``; one of them must match."""
+        """Return the patterns of a valid entry at ``level``; one of them must match."""
         return self._valid_by_level.get(level, (self.valid,))
 
     def is_valid(self, level: str, raw: Raw) -> bool | npt.NDArray[np.bool_]:
-        """Whether ``raw`` is valid at ``level``; for an array, an array of answers."""
+        """Return whether ``raw`` is valid at ``level``; for an array, an array of booleans."""
         first, *others = self.valid_patterns(level)
-        answer = first.accepts(raw)
+        valid = first.accepts(raw)
         for pattern in others:
-            answer = answer | pattern.accepts(raw)
-        return answer
+            valid = valid | pattern.accepts(raw)
+        return valid
 
     def empty(self, level: str) -> int:
-        """What every entry of a new table of ``level`` is: not valid there."""
+        """Return every entry of a new table of ``level``; it is not valid there."""
         return dict(self.empty_at).get(level, 0)
 
-    def form(self, level: str, kind: EntryKind) -> EntryForm:
-        """The plain form of ``kind`` at ``level``; raises EncodingError where there is none."""
-        for form in reversed(self.forms):
-            if form.kind is kind and level in form.levels:
-                return form
-        offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
-        raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
+    def form(self, level: str, kind: EntryKind, fields: Iterable[str] = ()) -> EntryForm:
+        """Return the form of ``kind`` at ``level`` that has the fields of these names, the plain one if it can be.
+
+        The plain form too if no form has all of them. Raises EncodingError for a kind that the level does not have.
+        """
+        forms = [form for form in reversed(self.forms) if form.kind is kind and level in form.levels]
+        if not forms:
+            offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
+            raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
+        names = set(fields)
+        return next((form for form in forms if names <= form.by_name.keys()), forms[0])
 
     def leaf_form(self, level: str) -> EntryForm | None:
-        """The plain form of a leaf at ``level``; ``None`` where there are no leaves."""
+        """Return the plain form of a leaf at ``level``; ``None`` if there are no leaves."""
         return next(
             (form for form in reversed(self.forms) if form.kind is EntryKind.LEAF and level in form.levels), None
         )
 
     def recognize(self, level: str, raw: int) -> EntryForm | None:
-        """The form that ``raw`` has at ``level``; ``None`` where it has none that is defined there."""
+        """Return the form that ``raw`` has at ``level``; ``None`` if no form there matches."""
         for form in self.forms:
             if level in form.levels and form.matches(raw):
                 return form
         return None
 
     def classify(self, level: str, raw: int) -> EntryKind:
-        """What ``raw`` is to a walk at ``level``, reserved bits aside."""
+        """Return the meaning of ``raw`` to a walk at ``level``, reserved bits aside."""
         if not self.is_valid(level, raw):
             return EntryKind.NONE
         form = self.recognize(level, raw)
         return EntryKind.ILLEGAL if form is None else form.kind
 
     def broken_rules(self, level: str, raw: int) -> list[tuple[str, str]]:
-        """Every rule that the valid entry ``raw`` breaks at ``level``, as pairs of text and source."""
+        """Return every rule that the valid entry ``raw`` breaks at ``level``, as pairs of text and source."""
         form = self.recognize(level, raw)
         if form is None:
             return [(f"the type bits of a valid entry at {level} are those of no form defined there", self._sources())]
-        broken = [(rule.text, rule.source) for rule in form.rules if rule.broken_by.accepts(raw)]
-        if reserved := raw & form.reserved_mask(self.entry_bits):
-            numbers = ", ".join(str(bit) for bit in range(self.entry_bits) if reserved >> bit & 1)
-            broken.append((f"reserved bits must be zero, set are: {numbers}", form.source))
+        rules = [rule for rule in form.rules if rule.broken_by.accepts(raw)]
+        broken = [(rule.text, rule.source) for rule in rules]
+        reserved = raw & form.reserved_mask(self.entry_bits) & ~_union(rule.broken_by.mask for rule in rules)
+        misaligned = reserved & self._leaf_address_mask if form.kind is EntryKind.LEAF else 0
+        for mask, text in (
+            (misaligned, f"the output address of a {form} is a multiple of {format_size(1 << form.shift)}"),
+            (reserved & ~misaligned, "reserved bits must be zero"),
+        ):
+            if mask:
+                broken.append((f"{text}, set are: {', '.join(map(str, set_bits(mask)))}", form.source))
         return broken
 
+    @cached_property
+    def _leaf_address_mask(self) -> int:
+        """The bits that hold the output PA in some leaf: a reserved one in another leaf is for its alignment."""
+        return _union(form.address_mask for form in self.forms if form.kind is EntryKind.LEAF)
+
     def decode(self, level: str, raw: int, page_shift: int) -> Entry:
-        """Decode ``raw`` as it stands at ``level``.
+        """Decode ``raw`` as an entry of ``level``.
 
         Raises EncodingError with the broken rule for a valid entry that is reserved or illegal.
         """
         if not 0 <= raw < 1 << self.entry_bits:
             raise EncodingError(f"{raw:#x} is not an entry of {self.entry_bits} bits", where=level)
         if not self.is_valid(level, raw):
-            return Entry(level, raw, EntryKind.NONE, None, ())
+            return Entry(level, raw, EntryKind.NONE)
+        form = self.recognize(level, raw)
         broken = self.broken_rules(level, raw)
-        if broken:
+        if broken or form is None:
             raise EncodingError(
                 f"entry {raw:#018x} is not legal: " + "; ".join(text for text, _ in broken),
                 where=f"level {level}",
                 rule="; ".join(dict.fromkeys(source for _, source in broken if source)),
             )
-        form = self.recognize(level, raw)
-        assert form is not None  # noqa: S101 - broken_rules() told of it otherwise
-        fields = tuple((field.name, field.get(raw)) for field in sorted(form.fields, key=lambda field: field.low))
-        return Entry(level, raw, form.kind, form.get_address(raw) >> page_shift, fields)
+        return Entry(level, raw, form.kind, form.get_address(raw) >> page_shift, form)
 
     def encode(self, level: str, kind: EntryKind, pfn: int, chosen: FieldValues, page_shift: int) -> int:
-        """The entry of ``kind`` at ``level`` with that output PFN and those fields.
+        """Return the entry of ``kind`` at ``level`` with that output PFN and those fields.
 
-        Raises EncodingError for a PFN that the form cannot hold (misaligned, too high), for unknown
-        fields, and where the result breaks a rule.
+        Its form is one that has the fields. Raises EncodingError for a PFN that the form cannot hold (misaligned, too
+        high), for unknown fields, and for a result that breaks a rule.
         """
-        form = self.form(level, kind)
+        form = self.form(level, kind, (name for name, _ in chosen))
         pa = pfn << page_shift
         if pfn < 0 or pa & ~form.physical_mask:
             raise EncodingError(
-                f"PFN {pfn:#x} cannot stand in a {kind.value} entry at {level}",
-                where=f"PA bits that can: {form.physical_mask:#x}",
+                f"PFN {pfn:#x} does not fit in a {kind.value} entry at {level}",
+                where=f"PA bits that fit: {form.physical_mask:#x}",
                 rule=form.source,
                 hint="align the frame to what the level maps, and stay below the PA width",
             )
         raw = form.put_address(pa) | form.put_fields(chosen)
-        self.decode(level, raw, page_shift)
-        if self.classify(level, raw) is not kind:
-            raise EncodingError(f"{raw:#018x} does not read as a {kind.value} entry at {level}", rule=form.source)
+        if self.decode(level, raw, page_shift).form is not form:
+            raise EncodingError(f"the fields of {raw:#018x} are not those of a {form}", rule=form.source)
         return raw
 
     def with_fields(
-        self, fields: tuple[Field, ...], kinds: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF)
+        self,
+        fields: tuple[Field, ...],
+        rules: tuple[EntryRule, ...] = (),
+        kinds: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF),
     ) -> EntryFormat:
-        """This format with more fields in every form of these kinds."""
-        forms = self.forms
-        for field in fields:
-            forms = tuple(form.with_field(field) if form.kind in kinds else form for form in forms)
-        return replace(self, forms=forms)
+        """Return this format with more fields and rules in every form of these kinds."""
+        if not fields and not rules:
+            return self
+        forms = (form.extended(fields, rules) if form.kind in kinds else form for form in self.forms)
+        return replace(self, forms=tuple(forms))
 
     def with_forms(self, forms: tuple[EntryForm, ...]) -> EntryFormat:
-        """This format with more forms, which are recognized before its own."""
+        """Return this format with more forms, which are recognized before its own."""
         return replace(self, forms=(*forms, *self.forms))
 
     def _sources(self) -> str:
         return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
 
 
-def _union(masks: Iterator[int]) -> int:
+def _union(masks: Iterable[int]) -> int:
     total = 0
     for mask in masks:
         total |= mask

@@ -10,7 +10,7 @@ from hvolab.errors import HvolabError
 
 
 class Access(enum.IntFlag):
-    """What an access does; the values are bits so that permissions can be masked."""
+    """A kind of access; the values are bits, so that permissions can be masked."""
 
     READ = 1
     WRITE = 2
@@ -19,27 +19,27 @@ class Access(enum.IntFlag):
 
 
 class FaultKind(enum.Enum):
-    """Why an access was refused."""
+    """The reason why the MMU refuses an access."""
 
-    TRANSLATION = "translation"  #: an entry on the way is not valid
+    TRANSLATION = "translation"  #: an entry of the walk is not valid
     PERMISSION = "permission"  #: the mapping does not allow the access
     ACCESS_FLAG = "access flag"  #: the accessed flag is clear and software has to set it
     DIRTY_FLAG = "dirty flag"  #: the dirty flag is clear and software has to set it
-    RESERVED = "reserved bit"  #: an entry on the way is not legal
-    ABSENT = "absent memory"  #: the walk or the access leads to a PA where there is no memory
+    RESERVED = "reserved bit"  #: an entry of the walk is not legal
+    ABSENT = "absent memory"  #: the walk or the access reaches a PA without memory
 
 
 @dataclass(frozen=True)
 class Fault:
     """The record of one fault.
 
-    kind      why
-    access    what was tried
-    va        the VA that was accessed
+    kind      reason
+    access    kind of access
+    va        the accessed VA
     level     name of the level at which the walk ended
-    raw       the entry that it ended with
+    raw       the last entry of the walk
     cpu       index of the CPU
-    syndrome  the registers that the architecture reports the fault in, by name
+    syndrome  the architecture's registers that describe the fault, by name
     """
 
     kind: FaultKind
@@ -59,9 +59,9 @@ class Fault:
 
 
 class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals give it
-    """An access that faulted; ``fault`` is the record.
+    """An access of a CPU faults; ``fault`` is the record.
 
-    It is worded when somebody reads it: most faults are expected, and a test makes very many.
+    The text is composed on use: tests catch very many faults that they expect.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -71,7 +71,7 @@ class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals
 
     @property
     def what(self) -> str:
-        """The record in words."""
+        """The record as text."""
         return str(self.fault)
 
     @property

@@ -1,27 +1,28 @@
-"""The bits of a page-table entry: named fields, parts of the output address, and patterns of bits."""
+"""Bits of a page-table entry: named fields, parts of the output address, patterns, rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # to decode one entry takes no numpy, whose import takes longer than that
+    import numpy as np
+    import numpy.typing as npt
 
-#: Values of fields by name, as a tuple of pairs so that descriptions stay frozen and hashable.
+#: Values of fields by name, as pairs, so that descriptions stay frozen and hashable.
 FieldValues = tuple[tuple[str, int], ...]
 
-#: One raw entry or an array of them: everything here works on both.
-Raw = TypeVar("Raw", int, npt.NDArray[np.uint64])
+#: One raw entry or an array of them: every function here accepts both.
+Raw = TypeVar("Raw", int, "npt.NDArray[np.uint64]")
 
 
 def values(*set_bits: str, **others: int) -> FieldValues:
-    """Field values: every name in ``set_bits`` is 1, the others as given."""
+    """Return field values: 1 for every name in ``set_bits``, the others as given."""
     return tuple((name, 1) for name in set_bits) + tuple(others.items())
 
 
 def set_bits(mask: int) -> tuple[int, ...]:
-    """Numbers of the bits that are set, ascending."""
+    """Return the numbers of the bits that are set, ascending."""
     return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
 
 
@@ -32,7 +33,7 @@ class Field:
     name     the manual's or the kernel's name
     low      number of the lowest bit
     width    number of bits
-    meaning  what the bits say, in a few words
+    meaning  meaning of the bits, in a few words
     """
 
     name: str
@@ -51,7 +52,7 @@ class Field:
         return (self.limit - 1) << self.low
 
     def get(self, raw: int) -> int:
-        """The field's value in ``raw``."""
+        """Return the field's value in ``raw``."""
         return (raw >> self.low) & (self.limit - 1)
 
     def __str__(self) -> str:
@@ -61,11 +62,11 @@ class Field:
 
 @dataclass(frozen=True)
 class AddressPart:
-    """Where some bits of the output PA stand in an entry.
+    """A run of an entry's bits that holds a run of bits of the output PA.
 
     low       lowest bit in the entry
     width     number of bits
-    physical  the PA bit that stands at ``low``
+    physical  the PA bit at ``low``
     """
 
     low: int
@@ -83,7 +84,7 @@ class AddressPart:
         return ((1 << self.width) - 1) << self.physical
 
     def without(self, field: Field) -> tuple[AddressPart, ...]:
-        """This part less the bits that ``field`` takes from it: none, one or two parts."""
+        """Return what is left of this part without the bits of ``field``: none, one or two parts."""
         high, field_high = self.low + self.width, field.low + field.width
         if field_high <= self.low or field.low >= high:
             return (self,)
@@ -98,20 +99,20 @@ class AddressPart:
 
 @dataclass(frozen=True)
 class Match:
-    """A pattern of bits: an entry matches where ``entry & mask == value``."""
+    """A pattern of bits: an entry matches if ``entry & mask == value``."""
 
     mask: int
     value: int
 
     def accepts(self, raw: Raw) -> bool | npt.NDArray[np.bool_]:
-        """Whether ``raw`` matches; for an array, an array of answers."""
+        """Return whether ``raw`` matches; for an array, an array of booleans."""
         matching: bool | npt.NDArray[np.bool_] = (raw & self.mask) == self.value
         return matching
 
 
 @dataclass(frozen=True)
 class EntryRule:
-    """Something that an entry must not say.
+    """A rule that entries must keep.
 
     broken_by  an entry that matches breaks the rule
     text       the rule, in a few words

@@ -1,4 +1,4 @@
-"""Paging modes: levels, virtual and physical widths, where the kernel puts its direct map and vmemmap."""
+"""Paging modes: levels, virtual and physical widths, bases of the direct map and the vmemmap."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from hvolab.arch.entry import EntryFormat, EntryKind
+from hvolab.arch.overrides import check_name
 from hvolab.errors import DescriptionError, UsageError
 
 
@@ -17,7 +18,7 @@ class Level:
     shift        log2 of the bytes of VA that one entry covers
     bits         number of VA bits that index a table
     entry_bytes  size of an entry
-    fills_page   whether a table fills a page exactly; where not, tables are a fraction of a page or several pages
+    fills_page   whether a table fills a page exactly; else a table is a fraction of a page or several pages
     """
 
     name: str
@@ -42,12 +43,12 @@ class Level:
         return 1 << self.shift
 
     def index(self, va: int) -> int:
-        """Index of ``va`` in a table of this level."""
+        """Return the index of ``va`` in a table of this level."""
         return (va >> self.shift) & (self.entries - 1)
 
 
 class LinearOrigin(enum.Enum):
-    """Which frame the direct map and the vmemmap start with."""
+    """The first frame of the direct map and the vmemmap."""
 
     ZERO = "PFN 0"  #: direct map of PA 0, struct page of PFN 0
     RAM = "first frame of RAM"  #: direct map of the start of RAM, struct page of its first frame
@@ -71,22 +72,22 @@ class HugePageSize:
 class PagingMode:
     """One geometry of paging.
 
-    name, summary         what users call it
+    name, summary         its name for users, and one line
     page_shift            log2 of the base page size
     levels                from the root to the last level
     va_bits, pa_bits      widths
     format                the entries
     direct_map_base       VA of the direct map
     vmemmap_base          VA of the vmemmap (struct page of the first frame, see ``origin``)
-    origin                which frame both start with
+    origin                first frame of both
     vmemmap_level         level whose leaves map the vmemmap at boot
     direct_map_level      highest level whose leaves may map the direct map
-    split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
     huge_page_levels      (level name, entries) of each huge page size, ascending
-    text_base             VA of the kernel's image; ``None``: not told
-    direct_map_size       bytes of VA set aside for the direct map, and so the most RAM there can be; 0: not told
+    split_roots           whether kernel VAs have a root of their own, and so a whole VA width to themselves
+    direct_map_size       bytes of VA for the direct map, and so the most RAM that is possible; 0: not declared
     kernel_base           first VA of the kernel's part of the VA space; ``None``: it ends with the last VA of 64 bits
-    source                where the figures come from
+    text_base             VA of the kernel's image; ``None``: not declared
+    source                manual or kernel file of the figures
     """
 
     name: str
@@ -119,12 +120,12 @@ class PagingMode:
         return self.levels[-1]
 
     def level(self, name: str) -> Level:
-        """The level of that name; raises UsageError with the names that there are."""
+        """Return the level of that name; raises UsageError with the names that exist."""
         for level in self.levels:
             if level.name == name:
                 return level
         names = ", ".join(level.name for level in self.levels)
-        raise UsageError(f"no level {name!r} in {self.name}", hint=f"the levels are {names}")
+        raise UsageError(f"no level {name!r} in {self.name}", hint=f"choose one of {names}")
 
     @property
     def huge_pages(self) -> tuple[HugePageSize, ...]:
@@ -132,22 +133,22 @@ class PagingMode:
         return tuple(HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels)
 
     def canonical(self, va: int) -> bool:
-        """Whether ``va`` is a kernel VA that this mode can translate.
+        """Return whether ``va`` is a kernel VA that this mode can translate.
 
-        Where no ``kernel_base`` says otherwise, all bits above its width are ones.
+        Without ``kernel_base``, all bits above its width are ones.
         """
         size = 1 << (self.va_bits if self.split_roots else self.va_bits - 1)
         first = (1 << 64) - size if self.kernel_base is None else self.kernel_base
         return first <= va < min(first + size, 1 << 64)
 
     def check(self) -> None:
-        """Raise DescriptionError where the geometry contradicts itself."""
+        """Raise DescriptionError if the geometry contradicts itself."""
         self._check_tiling(f"mode {self.name}")
         self._check_bases(f"mode {self.name}")
         self._check_entries(f"mode {self.name}")
 
     def _check_tiling(self, where: str) -> None:
-        """The levels tile a VA, and each has a name."""
+        """Check that the levels tile a VA, and that their names differ."""
         if len(self.levels) < 2:
             raise DescriptionError(
                 f"{len(self.levels)} levels of page tables",
@@ -175,7 +176,7 @@ class PagingMode:
             raise DescriptionError("two levels have the same name", where=where)
 
     def _check_bases(self, where: str) -> None:
-        """The direct map and the vmemmap begin on pages that a kernel VA can reach."""
+        """Check that the direct map and the vmemmap begin on pages that a kernel VA can reach."""
         bases = [("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)]
         bases += [] if self.text_base is None else [("kernel's image", self.text_base)]
         for title, base in bases:
@@ -183,17 +184,18 @@ class PagingMode:
                 raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
 
     def _check_entries(self, where: str) -> None:
-        """Each level has the entries that it needs."""
+        """Check that each level has the forms of entries that it needs."""
         for level in self.levels:
             if self.format.is_valid(level.name, self.format.empty(level.name)):
                 raise DescriptionError(
                     f"an empty entry of {level.name}, {self.format.empty(level.name):#x}, is valid",
                     where=where,
                     rule="a new table maps nothing",
-                    hint="declare what an empty entry is there: EntryFormat.empty_at",
+                    hint="declare an empty entry for the level: EntryFormat.empty_at",
                 )
         for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
-            self.format.form(self.level(name).name, EntryKind.LEAF)
+            check_name("level", name, [level.name for level in self.levels], where)
+            self.format.form(name, EntryKind.LEAF)
         for level in self.levels[:-1]:
             if len(self.format.form(level.name, EntryKind.TABLE).recognize) != 1:
-                raise DescriptionError(f"a table entry at {level.name} must be told by one pattern", where=where)
+                raise DescriptionError(f"a table entry at {level.name} must be recognized by one pattern", where=where)

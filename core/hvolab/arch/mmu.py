@@ -1,4 +1,4 @@
-"""What the MMU demands of the entries on the way to a page before it allows an access."""
+"""Rules by which the MMU allows or refuses an access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SyndromeFormat = Callable[[FaultKind, Access, int, int], FieldValues]
 
 
 class UpdateRule(enum.Enum):
-    """Who sets the accessed or dirty flag of a leaf."""
+    """The setter of the accessed or dirty flag of a leaf."""
 
     WALKER = "the walker sets it"
     SOFTWARE = "an access with the flag clear faults"
@@ -23,13 +23,13 @@ class UpdateRule(enum.Enum):
 
 @dataclass(frozen=True)
 class Permission:
-    """An access is allowed where the leaf matches, and so does each table entry on the way.
+    """Patterns of the entries of a walk that allows an access.
 
-    leaf          pattern that the leaf must match; ``None``: always allowed
-    tables        pattern that every table entry must match; ``None``: tables have no say
-    privilege     pattern that the leaf must match as well, for whose page it is and not for what may be done to it
+    leaf          pattern that the leaf must match; ``None``: any leaf
+    tables        pattern that every table entry must match; ``None``: any table entries
+    privilege     pattern that the leaf must match as well, for the page's owner (user or kernel), not for the access
     some_table    pattern that at least one table entry must match
-    alternatives  other ways to be allowed: one of them, or the above, is enough
+    alternatives  other permissions: the access is allowed if one of them, or this one, allows it
     """
 
     leaf: Match | None = None
@@ -39,7 +39,7 @@ class Permission:
     alternatives: tuple[Permission, ...] = ()
 
     def grants(self, leaf: int, tables: tuple[int, ...]) -> bool:
-        """Whether ``leaf`` below ``tables`` allows the access."""
+        """Return whether ``leaf`` below ``tables`` allows the access."""
         if any(alternative.grants(leaf, tables) for alternative in self.alternatives):
             return True
         if any(pattern is not None and not pattern.accepts(leaf) for pattern in (self.leaf, self.privilege)):
@@ -53,15 +53,15 @@ class Permission:
 class MmuRules:
     """Permissions of supervisor accesses, and the flags that the walker keeps.
 
-    read, write, execute  what each needs
-    accessed, dirty       pattern of a leaf whose flag is set; ``None``: there is no such flag
-    accessed_by, dirty_by who sets it
-    syndrome              how a fault is reported
-    shadow_stack          pattern of a leaf that is taken for a shadow stack, which its own instructions can write to;
-                          ``None``: there is no such pattern
-    table_accessed        pattern of a table entry whose accessed flag is set, which the walker does where it uses the
-                          entry; ``None``: it does not
-    reserved_faults       whether a walk faults where a reserved bit is set; else it takes no notice
+    read, write, execute   permission of each access
+    accessed, dirty        pattern of a leaf whose flag is set; ``None``: there is no such flag
+    accessed_by, dirty_by  setter of the flag
+    syndrome               function that returns the registers of a fault
+    shadow_stack           pattern of a shadow-stack leaf, to which only special instructions can write; ``None``:
+                           there is no such pattern
+    table_accessed         pattern of a table entry whose accessed flag is set, as the walker sets it when it uses the
+                           entry; ``None``: it does not
+    reserved_faults        whether a reserved bit that is set makes a walk fault; else the walk ignores it
     """
 
     read: Permission
@@ -77,7 +77,7 @@ class MmuRules:
     reserved_faults: bool = True
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
-        """The accesses, as bits of :class:`Access`, that ``leaf`` below ``tables`` allows."""
+        """Return the accesses that ``leaf`` below ``tables`` allows, as bits of :class:`Access`."""
         granted = 0
         for access, permission in (
             (Access.READ, self.read),

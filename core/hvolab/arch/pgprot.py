@@ -1,4 +1,4 @@
-"""Page protections under the kernel's names, and which kernel release and profile each belongs to."""
+"""Page protections under the kernel's names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hvolab.arch.fields import FieldValues
 
 
 class PgprotRole(enum.Enum):
-    """What HVO uses a protection for."""
+    """The use that HVO has for a protection."""
 
     KERNEL = "PAGE_KERNEL"  #: head pages, restored tails, the entries of a split
     KERNEL_RO = "PAGE_KERNEL_RO"  #: tails of an optimized folio
     KERNEL_LARGE = "PAGE_KERNEL_LARGE"  #: a leaf above the last level, as boot maps the vmemmap
-    KERNEL_EXEC = "PAGE_KERNEL_ROX"  #: the kernel's text; only where there is an emulation part
+    KERNEL_EXEC = "PAGE_KERNEL_ROX"  #: the kernel's text; only with an emulation part
     TABLE = "table"  #: an entry that points to a table
 
 
@@ -22,13 +22,13 @@ class PgprotRole(enum.Enum):
 class Pgprot:
     """One protection.
 
-    role         what it is used for
-    name         the kernel's name
-    fields       values of the entry's fields
+    role      its use
+    name      the kernel's name
+    fields    values of the entry's fields
     releases  kernel releases that have it; empty: all
-    profiles     profiles that have it; empty: all
-    modes        paging modes that have it; empty: all
-    source       kernel file
+    profiles  profiles that have it; empty: all
+    modes     paging modes that have it; empty: all
+    source    kernel file
     """
 
     role: PgprotRole
@@ -40,7 +40,7 @@ class Pgprot:
     source: str = ""
 
     def belongs_to(self, mode: str, profile: str, release: str) -> bool:
-        """Whether the protection is the one of that mode, profile and release."""
+        """Return whether that mode, profile and release have the protection."""
         return all(
             not having or chosen in having
             for having, chosen in ((self.modes, mode), (self.profiles, profile), (self.releases, release))

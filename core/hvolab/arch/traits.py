@@ -1,4 +1,4 @@
-"""Traits: how an architecture behaves where its entries alone do not tell."""
+"""Behavior of an architecture that its entries do not show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class LiveEntryRule(enum.Enum):
-    """How a valid entry may be replaced by another valid one with a different output address."""
+    """Rule for replacing a valid entry by another valid one with a different output address."""
 
     FREE = "a plain store may replace it; the old translation stays usable until it is flushed"
     BREAK_BEFORE_MAKE = "it must be made invalid and flushed first"
@@ -22,7 +22,7 @@ class MemoryOrder(enum.Enum):
 
 
 class EntryUpdateRule(enum.Enum):
-    """How the kernel replaces an entry of the vmemmap."""
+    """The kernel's way to replace an entry of the vmemmap."""
 
     STORE = "by a plain store"
     CLEAR_ACCESSED_AND_EXCHANGE = "its accessed flag is cleared, the page flushed, the new entry exchanged for the old"
@@ -30,17 +30,17 @@ class EntryUpdateRule(enum.Enum):
 
 @dataclass(frozen=True)
 class Traits:
-    """How an architecture behaves.
+    """Behavior of an architecture.
 
     live_entries                  rule for replacing a live entry
     memory_order                  order in which stores become visible
     flush_all_effective           whether flush_tlb_all() really flushes
     compare_and_swap_needs_write  whether a compare-and-swap that fails still needs write permission
-    uncached_without_accessed     whether an entry whose accessed flag is clear is in no TLB
-    live_size_change              whether a live leaf may become a table that maps the same, or the other way
-    entry_update                  how the kernel replaces entries of the vmemmap
+    uncached_without_accessed     whether no TLB holds an entry whose accessed flag is clear
+    live_size_change              whether a live leaf may become a table that maps the same, and back
+    entry_update                  the kernel's way to replace entries of the vmemmap
     bootmem_info                  whether freeing a boot page goes through its bootmem_info (put_page_bootmem())
-    source                        where this is said
+    source                        manual section or kernel file
     """
 
     live_entries: LiveEntryRule

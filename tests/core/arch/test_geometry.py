@@ -125,14 +125,14 @@ def test_a_vmemmap_level_without_leaves_is_refused() -> None:
 def test_a_table_told_by_two_patterns_is_refused() -> None:
     table, *leaves = MODE.format.forms
     vague = replace(table, recognize=(*table.recognize, Match(1, 1)))
-    with pytest.raises(DescriptionError, match="told by one pattern"):
+    with pytest.raises(DescriptionError, match="recognized by one pattern"):
         replace(MODE, format=replace(MODE.format, forms=(vague, *leaves))).check()
 
 
 def test_an_unknown_level_is_named_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="no level 'pmd'") as caught:
         MODE.level("pmd")
-    assert caught.value.hint == "the levels are root, middle, last"
+    assert caught.value.hint == "choose one of root, middle, last"
 
 
 def test_huge_pages_come_from_one_entry_or_several() -> None:

@@ -194,5 +194,5 @@ def test_leaves_side_by_side_are_as_mapped_one_by_one(made_up: bool) -> None:  #
 
 def test_leaves_whose_frames_cannot_stand_in_an_entry_are_refused() -> None:
     made = Tables()
-    with pytest.raises(EncodingError, match="PFN 0x10000000000 cannot stand in"):
+    with pytest.raises(EncodingError, match="PFN 0x10000000000 does not fit in"):
         made.tables.map_leaves(VA, (1 << 40) - 2, 4, "pte", KERNEL, made.new_table)

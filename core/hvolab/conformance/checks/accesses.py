@@ -32,7 +32,7 @@ def accesses_come_out_as_foretold_in_other_cpu_modes(subject: Subject) -> None:
 
 
 def _compare(subject: Subject, cpu_mode: CpuMode | None) -> None:
-    target = subject.target if cpu_mode is None else cpu_mode.applied(subject.target)
+    target = subject.target if cpu_mode is None else subject.target.in_cpu_mode(cpu_mode)
     lab = lay_out(target)
     cpu, part = emulated_cpu(subject.architecture, lab.machine)
     found = compare_walks(lab, cpu, cases(lab, every_bit=cpu_mode is None), part.walk_limits(target))

@@ -15,6 +15,7 @@ def the_description_is_sound(subject: Subject) -> None:
     for offered in subjects(subject.architecture, Scope.TARGET):
         require(offered.target.mode.levels, "a mode without levels", where=offered)
     subject.architecture.check()
+    subject.architecture.check_features()
 
 
 @checks.add(Scope.ARCHITECTURE)

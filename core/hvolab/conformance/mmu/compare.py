@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
-from hvolab.arch import Access, PageFault, WalkLimit
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import Access, FieldValues, PageFault, WalkLimit
 from hvolab.conformance.mmu.enumerate import ACCESSES, AccessCase
 from hvolab.conformance.mmu.lab import Lab
 from hvolab.errors import AbsentMemoryError

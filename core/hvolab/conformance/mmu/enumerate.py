@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hvolab.arch import Access, EntryKind, Match, PgprotRole, Target
-from hvolab.arch.fields import set_bits
+from hvolab.arch import Access, EntryKind, Match, PgprotRole, Target, set_bits
 from hvolab.conformance.mmu.lab import Lab
 
 ACCESSES = (Access.READ, Access.WRITE, Access.EXECUTE, Access.ATOMIC)

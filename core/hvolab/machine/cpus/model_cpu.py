@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
-from hvolab.arch.target import Target
+from hvolab.arch import Access, Fault, FaultKind, PageFault, Target, UpdateRule
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.cpus.model_runs import ModelRuns
 from hvolab.machine.cpus.permissions import WalkPermissions

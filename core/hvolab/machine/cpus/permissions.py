@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from operator import and_
 from typing import NamedTuple
 
-from hvolab.arch import Access, FaultKind, UpdateRule
-from hvolab.arch.target import Target
+from hvolab.arch import Access, FaultKind, Target, UpdateRule
 
 _WRITE = int(Access.WRITE)
 

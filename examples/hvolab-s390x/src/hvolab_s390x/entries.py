@@ -113,7 +113,7 @@ _PAGE = EntryForm(
         _P,
         Field("INVALID", 10, 1, "0: valid"),
     ),
-    source=f"{_MANUAL}, page-table entries; bit 52 of the manual, bit 11 here, must be zero",
+    source=f"{_MANUAL}, page-table entries",  # bit 52 of the manual, bit 11 here, is reserved
 )
 
 FORMAT = EntryFormat(

@@ -115,6 +115,6 @@ def test_every_bit_in_every_cpu_mode_comes_out_as_foretold(architecture: str, mo
     assert part is not None
     assert make is not None
     for cpu_mode in part.cpu_modes:
-        lab = lay_out(cpu_mode.applied(target))
+        lab = lay_out(target.in_cpu_mode(cpu_mode))
         found = compare_walks(lab, make(lab.machine, 0), cases(lab), part.walk_limits(target))
         assert (found.mismatches, found.cases > 1000) == ([], True)

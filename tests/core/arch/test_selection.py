@@ -27,7 +27,7 @@ def test_an_entry_is_address_and_protection() -> None:
     ("level", "pfn"), [("root", 128), ("middle", 127), ("last", 1 << 30)], ids=["misaligned", "odd", "beyond the PA"]
 )
 def test_a_frame_that_the_level_cannot_map_is_refused(level: str, pfn: int) -> None:
-    with pytest.raises(EncodingError, match=f"PFN {pfn:#x} cannot stand in a leaf entry at {level}|not legal"):
+    with pytest.raises(EncodingError, match=f"PFN {pfn:#x} does not fit in a leaf entry at {level}|not legal"):
         TARGET.leaf(level, pfn, LARGE)
 
 

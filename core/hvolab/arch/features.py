@@ -1,0 +1,110 @@
+"""Features of a machine or boot, and changes of a kernel release, as changes to a description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hvolab.arch.entry import EntryForm, EntryKind
+from hvolab.arch.fields import EntryRule, Field, FieldValues
+from hvolab.arch.geometry import PagingMode
+from hvolab.arch.mmu import MmuRules
+from hvolab.arch.overrides import Overrides, check_name, check_overrides, check_types, overridden
+from hvolab.arch.traits import Traits
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A property of a machine or a boot, and the bits that it changes.
+
+    name              value of ``--feature``
+    summary           one line
+    adds              fields that exist only with it; they take their bits from the address or from reserved bits
+    adds_to           the kinds of entries that get these fields
+    rules             rules that these kinds of entries must keep with it
+    forms             forms of entries that exist only with it
+    sets              values that every pgprot gets if its form has the field
+    clears            fields that every pgprot loses
+    huge_page_levels  huge page sizes that exist only with it
+    geometry          (paging mode, overrides of PagingMode in it), applied before anything else
+    traits, mmu       overrides of Traits and MmuRules
+    modes             paging modes in which it exists; empty: all
+    source            manual section or kernel file
+    """
+
+    name: str
+    summary: str
+    adds: tuple[Field, ...] = ()
+    adds_to: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF)
+    rules: tuple[EntryRule, ...] = ()
+    forms: tuple[EntryForm, ...] = ()
+    sets: FieldValues = ()
+    clears: tuple[str, ...] = ()
+    huge_page_levels: tuple[tuple[str, int], ...] = ()
+    geometry: tuple[tuple[str, Overrides], ...] = ()
+    traits: Overrides = ()
+    mmu: Overrides = ()
+    modes: tuple[str, ...] = ()
+    source: str = ""
+
+    def applied(self, mode: PagingMode) -> PagingMode:
+        """Return the mode on a machine or boot that has this feature alone."""
+        return with_features(mode, (self,))
+
+    def exists_in(self, mode: str) -> bool:
+        """Return whether the paging mode of that name can have the feature."""
+        return not self.modes or mode in self.modes
+
+    def check(self, architecture: str, modes: tuple[PagingMode, ...]) -> None:
+        """Raise DescriptionError for a value of the wrong type, and for a name or override that does not exist."""
+        where = f"{architecture}, feature {self.name!r}"
+        check_types(self, where)
+        names = [mode.name for mode in modes]
+        for name in (*self.modes, *(mode for mode, _ in self.geometry)):
+            check_name("paging mode", name, names, where)
+        for _, overrides in self.geometry:
+            check_overrides(PagingMode, overrides, where)
+        _check_behavior(self, where)
+        formats = [self.applied(mode).format for mode in modes if self.exists_in(mode.name)]
+        fields = {name: None for entries in formats for form in entries.forms for name in form.by_name}
+        for name in (*self.clears, *(name for name, _ in self.sets)):
+            check_name("field of an entry", name, fields, where)
+
+
+def with_features(mode: PagingMode, features: tuple[Feature, ...]) -> PagingMode:
+    """Return the mode on a machine or boot that has these features; their order does not matter to its entries."""
+    for feature in features:
+        mode = overridden(mode, dict(feature.geometry).get(mode.name, ()))
+    entries = mode.format.with_forms(tuple(form for feature in features for form in feature.forms))
+    for feature in features:  # after all forms: those of another feature get the fields too
+        entries = entries.with_fields(feature.adds, feature.rules, feature.adds_to)
+    sizes = tuple(size for feature in features for size in feature.huge_page_levels)
+    return replace(mode, format=entries, huge_page_levels=(*sizes, *mode.huge_page_levels))
+
+
+@dataclass(frozen=True)
+class ReleaseChange:
+    """A difference of one kernel release from the description, pgprots aside.
+
+    release      its name
+    summary      one line
+    traits, mmu  overrides of Traits and MmuRules
+    source       series or commit
+    """
+
+    release: str
+    summary: str
+    traits: Overrides = ()
+    mmu: Overrides = ()
+    source: str = ""
+
+    def check(self, architecture: str, releases: tuple[str, ...]) -> None:
+        """Raise DescriptionError for a release that is not declared, and for an override that does not exist."""
+        where = f"{architecture}, change of release {self.release!r}"
+        check_types(self, where)
+        check_name("release", self.release, releases, where)
+        _check_behavior(self, where)
+
+
+def _check_behavior(change: Feature | ReleaseChange, where: str) -> None:
+    check_overrides(Traits, change.traits, where)
+    check_overrides(MmuRules, change.mmu, where)
