@@ -1,8 +1,8 @@
-"""What was read from a kernel image, kept for the next time.
+"""Cache of kernels that were read, in the user's cache directory.
 
-An entry is one file, named by the digest of the image and the version of the reader: a line of magic, a description in
-JSON, and arrays at multiples of 4096 bytes, each with its CRC. It is mapped, not read. An entry that is damaged in any
-way is thrown away, and made again by whoever asked.
+An entry is one file, named by the image's digest and the version of the reader: a line of magic, a description in JSON,
+and arrays at multiples of 4096 bytes, each with its CRC. It is mapped, not read. A damaged entry is removed, and the
+image is read again.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hvolab_vmlinux.binary import aligned
+from hvolab.arithmetic import round_up
 from hvolab_vmlinux.errors import missing_library
 from hvolab_vmlinux.image import KernelImage, Segment, read_only
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.symbols.table import SymbolTable
 
-#: Raised whenever what is kept, or how it is read from an image, changes.
+#: Incremented whenever the content of an entry changes, or the reading of an image.
 READER_VERSION: Final = 2
-#: Names the folder of the cache, instead of the user's own.
+#: Environment variable with the folder of the cache, instead of the user's own.
 CACHE_VARIABLE: Final = "HVOLAB_CACHE_DIR"
 
 _MAGIC: Final = b"hvolab kernel cache\n"
 _PAGE: Final = 4096
 _LARGEST_DESCRIPTION: Final = 1 << 20
+#: Fields of an image in the description.
+_FIELDS: Final = ("layers", "machine", "release", "base", "entry", "relocations")
 
 
 def cache_directory() -> Path:
-    """The folder: HVOLAB_CACHE_DIR, or `hvolab` in the user's cache directory, where XDG_CACHE_HOME has its say.
+    """Return the folder: HVOLAB_CACHE_DIR, or `hvolab` in the user's cache directory (XDG_CACHE_HOME).
 
     Raises HvolabError where the package platformdirs is not installed.
     """
@@ -51,12 +53,12 @@ def cache_directory() -> Path:
 
 
 def entry_path(digest: str) -> Path:
-    """Where the entry of an image is, or would be."""
+    """Return the path of an image's entry."""
     return cache_directory() / "kernels" / f"{digest}-r{READER_VERSION}.kernel"
 
 
 def load(digest: str) -> Kernel | None:
-    """The kernel as it was stored; None where it is not stored, or no longer readable."""
+    """Return the stored kernel; None where it is not stored, or damaged."""
     path = entry_path(digest)
     try:
         with path.open("rb") as file:
@@ -72,7 +74,7 @@ def load(digest: str) -> Kernel | None:
 
 
 def store(kernel: Kernel) -> str:
-    """Store a kernel, whole or not at all; returns why that failed, or an empty string."""
+    """Store a kernel, whole or not at all; return the reason of a failure, or an empty string."""
     path = entry_path(kernel.image.digest)
     temporary = None
     try:
@@ -95,40 +97,30 @@ def store(kernel: Kernel) -> str:
 
 
 def _encoded(kernel: Kernel) -> list[bytes]:
-    image = kernel.image
-    arrays: list[tuple[str, NDArray[Any]]] = [
-        (f"segment{index}", one.content) for index, one in enumerate(image.segments)
-    ]
-    if kernel.table is not None:
-        arrays += [("addresses", kernel.table.addresses), ("letters", kernel.table.letters)]
-        arrays.append(("by_name", kernel.table.by_name))
-        arrays.append(("text", np.frombuffer(kernel.table.text, np.uint8)))
+    image, table = kernel.image, kernel.table
+    arrays: dict[str, NDArray[Any]] = {f"segment{index}": one.content for index, one in enumerate(image.segments)}
+    if table is not None:
+        arrays |= {"addresses": table.addresses, "letters": table.letters, "by_name": table.by_name}
+        arrays["text"] = np.frombuffer(table.text, np.uint8)
     if kernel.btf is not None and kernel.btf_starts is not None:
-        arrays += [("btf", np.frombuffer(kernel.btf, np.uint8)), ("btf_starts", kernel.btf_starts)]
+        arrays |= {"btf": np.frombuffer(kernel.btf, np.uint8), "btf_starts": kernel.btf_starts}
     described: dict[str, list[Any]] = {}
     position = 0
     parts: list[bytes] = []
-    for name, array in arrays:
-        data = np.ascontiguousarray(array).tobytes()
-        described[name] = [array.dtype.str, position, len(data), zlib.crc32(data)]
-        padding = aligned(len(data), _PAGE) - len(data)
-        parts += [data, bytes(padding)]
-        position += len(data) + padding
-    description = json.dumps(
-        {
-            "layers": image.layers,
-            "machine": image.machine,
-            "release": image.release,
-            "base": image.base,
-            "entry": image.entry,
-            "relocations": image.relocations,
-            "segments": [[one.va, one.memory_size, one.physical] for one in image.segments],
-            "lacks": kernel.lacks,
-            "arrays": described,
-        }
-    ).encode()
-    head = _MAGIC + len(description).to_bytes(8, "little") + zlib.crc32(description).to_bytes(4, "little") + description
-    return [head, bytes(aligned(len(head), _PAGE) - len(head)), *parts]
+    for name, array in arrays.items():
+        content = array.tobytes()
+        described[name] = [array.dtype.str, position, len(content), zlib.crc32(content)]
+        parts.append(_padded(content))
+        position += len(parts[-1])
+    segments = [[one.va, one.memory_size, one.physical] for one in image.segments]
+    data = {name: getattr(image, name) for name in _FIELDS}
+    text = json.dumps({**data, "segments": segments, "lacks": kernel.lacks, "arrays": described}).encode()
+    head = _MAGIC + len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + text
+    return [_padded(head), *parts]
+
+
+def _padded(data: bytes) -> bytes:
+    return data.ljust(round_up(len(data), _PAGE), b"\0")
 
 
 def _decoded(content: mmap.mmap, digest: str) -> Kernel:
@@ -136,12 +128,12 @@ def _decoded(content: mmap.mmap, digest: str) -> Kernel:
     head = content[:start]
     length = int.from_bytes(head[len(_MAGIC) : -4], "little")
     if head[: len(_MAGIC)] != _MAGIC or length > _LARGEST_DESCRIPTION:
-        raise ValueError("no cache entry")
+        raise ValueError("not a cache entry")
     text = content[start : start + length]
     if zlib.crc32(text) != int.from_bytes(head[-4:], "little"):
         raise ValueError("the description is damaged")
     data = json.loads(text)
-    body = memoryview(content)[aligned(start + length, _PAGE) :]
+    body = memoryview(content)[round_up(start + length, _PAGE) :]
 
     def array(name: str) -> NDArray[Any]:
         kind, position, size, checksum = data["arrays"][name]
@@ -150,22 +142,14 @@ def _decoded(content: mmap.mmap, digest: str) -> Kernel:
             raise ValueError(f"{name} is damaged")
         return np.frombuffer(part, np.dtype(kind))
 
-    image = KernelImage(
-        digest,
-        tuple(data["layers"]),
-        data["machine"],
-        data["release"],
-        data["base"],
-        data["entry"],
-        tuple(
-            Segment(va, read_only(array(f"segment{index}")), memory_size, physical)
-            for index, (va, memory_size, physical) in enumerate(data["segments"])
-        ),
-        data["relocations"],
+    segments = tuple(
+        Segment(va, read_only(array(f"segment{index}")), memory_size, physical)
+        for index, (va, memory_size, physical) in enumerate(data["segments"])
     )
+    described = {name: data[name] for name in _FIELDS} | {"layers": tuple(data["layers"])}
     table = btf = starts = None
     if "addresses" in data["arrays"]:
         table = SymbolTable(array("addresses"), array("letters"), array("text").tobytes(), array("by_name"))
     if "btf" in data["arrays"]:
         btf, starts = array("btf").tobytes(), array("btf_starts")
-    return Kernel(image, table, btf, starts, tuple(data["lacks"]))
+    return Kernel(KernelImage(digest, segments=segments, **described), table, btf, starts, tuple(data["lacks"]))

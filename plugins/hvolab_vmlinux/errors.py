@@ -1,4 +1,4 @@
-"""The errors that a kernel image, its symbols and its type information can give."""
+"""Errors about a kernel image, its symbols and its type information."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from hvolab.errors import HvolabError
 
 
 class KernelImageError(HvolabError):
-    """A kernel image that cannot be read: truncated, damaged, unknown, or without what is needed."""
+    """An unreadable kernel image: truncated, damaged, of an unknown format, or without required information."""
 
 
 class SymbolError(HvolabError):
-    """A symbol that the kernel does not have, or of which it has several."""
+    """A symbol that the kernel lacks, or a name that several symbols have."""
 
 
 class TypeInfoError(HvolabError):
-    """A type or member that the kernel's BTF does not have, or a BTF that contradicts itself."""
+    """A type or member that the kernel's BTF lacks, or a damaged BTF."""
 
 
 def missing_library(library: str, purpose: str) -> HvolabError:
-    """The error for an optional library that is not installed."""
+    """Return the error for an optional library that is not installed."""
     return HvolabError(
         f"{purpose} needs the Python package {library}, which is not installed",
         hint="install the extra: pip install 'hvolab[kernel]'",

@@ -1,4 +1,4 @@
-"""A kernel image as it lies in memory: what each segment holds, at which VA."""
+"""A kernel image in memory: the content of each segment, at its link VA."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import KernelImageError
 
-#: Where x86_64 kernels up to 6.14 link their per-CPU data: at zero, so that an offset from GS is a symbol's address.
+#: Limit of link VAs of per-CPU data. x86_64 links it at zero up to 6.14: a symbol's address is an offset from GS.
 #: Kernel: PERCPU_VADDR in arch/x86/kernel/vmlinux.lds.S, v6.12.
 _PER_CPU_LIMIT = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One loadable segment.
+    """A loadable segment.
 
     va           link VA of its first byte
     content      its bytes as loaded, relocated to its link VA; read-only
-    memory_size  bytes of memory that it takes; what goes beyond the content starts as zero
-    physical     physical address that the file names, 0 where it names none
+    memory_size  its size in memory; the bytes beyond the content start as zero
+    physical     physical address in the file, 0 where there is none
     """
 
     va: int
@@ -36,7 +36,7 @@ class Segment:
 
     @property
     def per_cpu(self) -> bool:
-        """Whether it is the template of the per-CPU data, linked at zero, and not mapped where it is linked."""
+        """True for the template of the per-CPU data, which is linked at zero and not mapped there."""
         return self.va < _PER_CPU_LIMIT
 
 
@@ -44,14 +44,14 @@ class Segment:
 class KernelImage:
     """A kernel image, unpacked.
 
-    digest       SHA-256 of the file as given, in hex
-    layers       what the file was wrapped in, outermost first
+    digest       SHA-256 of the original file, in hex
+    layers       formats of the file, outermost first
     machine      ELF machine: ``EM_X86_64``, ``EM_AARCH64``, ``EM_RISCV``
-    release      the kernel's release, as ``6.12.107+deb13-amd64``; empty where the image does not tell
+    release      the kernel's release, as ``6.12.107+deb13-amd64``; empty where the image has no banner
     base         lowest link VA that is mapped
-    entry        where the boot loader jumps to, as the file has it
+    entry        VA that the boot loader jumps to, as in the file
     segments     in the order of the file
-    relocations  relative relocations that were applied
+    relocations  number of relative relocations that were applied
     """
 
     digest: str
@@ -65,18 +65,15 @@ class KernelImage:
 
     @property
     def memory_size(self) -> int:
-        """Bytes from the base to the end of the last segment that is mapped."""
+        """Bytes from the base to the end of the last mapped segment."""
         return max((segment.end for segment in self.segments if not segment.per_cpu), default=self.base) - self.base
 
     def segment_of(self, va: int) -> Segment | None:
-        """The segment that `va` lies in, or None."""
+        """Return the segment that contains `va`, or None."""
         return next((one for one in self.segments if one.va <= va < one.end), None)
 
     def read(self, va: int, size: int) -> bytes:
-        """The `size` bytes at `va`, as they are before the kernel runs.
-
-        Raises KernelImageError where they are not all in one segment.
-        """
+        """Return `size` bytes at `va`, as before the kernel runs; raises KernelImageError beyond one segment."""
         segment = self.segment_of(va)
         if segment is None or size < 0 or va + size > segment.end:
             raise KernelImageError(
@@ -89,13 +86,12 @@ class KernelImage:
         return segment.content[offset : offset + size].tobytes().ljust(size, b"\0")
 
     def word(self, va: int, size: int = 8) -> int:
-        """The little-endian number of `size` bytes at `va`; raises as `read` does."""
+        """Return the little-endian number of `size` bytes at `va`; raises as `read` does."""
         return int.from_bytes(self.read(va, size), "little")
 
 
 def read_only(content: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The bytes as an array that nobody can write to."""
-    array = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
-    array = array.view()
+    """Return the bytes as a read-only array."""
+    array = np.frombuffer(content, np.uint8).view()
     array.flags.writeable = False
     return array

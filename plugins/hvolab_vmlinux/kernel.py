@@ -1,4 +1,4 @@
-"""A kernel, read: its image, its symbols and its types, and what it lacks."""
+"""A kernel: image, symbols, types, and the information that it lacks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import KernelImage
-from hvolab_vmlinux.symbols.table import SymbolOffset, SymbolTable
+from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.btf import Types
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What a step of opening a kernel took, in seconds of wall time."""
+    """Wall time of a step of opening a kernel, in seconds."""
 
     step: str
     seconds: float
@@ -34,9 +34,9 @@ class Kernel:
     image       its segments
     table       its symbols; None where it has none
     btf         its type information; None where it has none
-    btf_starts  where each type stands in that
-    lacks       what it does not have, in a sentence each
-    timings     what each step of opening it took
+    btf_starts  the index of `btf`: first word of each type
+    lacks       a sentence for each kind of information that it lacks
+    timings     time of each step of opening it
     """
 
     image: KernelImage
@@ -48,24 +48,22 @@ class Kernel:
 
     @property
     def symbols(self) -> SymbolTable:
-        """The symbols; KernelImageError where the kernel has none."""
+        """The symbols; raises KernelImageError where the kernel has none."""
         if self.table is None:
             raise self._missing("symbols", "name the vmlinux of the same build, which has a symbol table")
         return self.table
 
     @functools.cached_property
     def types(self) -> Types:
-        """The types; KernelImageError where the kernel has none."""
+        """The types; raises KernelImageError where the kernel has none."""
         if self.btf is None:
             raise self._missing("type information (BTF)", "name a kernel that was built with DEBUG_INFO_BTF")
         return Types(self.btf, self.btf_starts)
 
     def describe(self, va: int) -> str:
-        """A VA in words: symbol and offset, or the VA in hex where it is not the image's."""
-        if self.table is None or self.image.segment_of(va) is None:
-            return f"{va:#x}"
-        place: SymbolOffset | None = self.table.at(va)
-        return f"{va:#x}" if place is None else str(place)
+        """Return symbol and offset of a VA, or the VA in hex where it is not in the image."""
+        symbol = None if self.table is None or self.image.segment_of(va) is None else self.table.at(va)
+        return f"{va:#x}" if symbol is None else str(symbol)
 
     def _missing(self, what: str, hint: str) -> KernelImageError:
         return KernelImageError(
@@ -76,15 +74,14 @@ class Kernel:
         )
 
 
-def cached_per_kernel(find: Callable[[Kernel], _Found]) -> Callable[[Kernel], _Found]:
-    """Have a function find once what it finds of a kernel, for as long as that kernel is in use."""
-    known: WeakKeyDictionary[Kernel, _Found] = WeakKeyDictionary()
+def cached_per_kernel(function: Callable[[Kernel], _Result]) -> Callable[[Kernel], _Result]:
+    """Return a function that computes its result once for each kernel, and keeps it as long as the kernel is in use."""
+    results: WeakKeyDictionary[Kernel, _Result] = WeakKeyDictionary()
 
-    @functools.wraps(find)
-    def found(kernel: Kernel) -> _Found:
-        """What was found before, or is found now."""
-        if kernel not in known:
-            known[kernel] = find(kernel)
-        return known[kernel]
+    @functools.wraps(function)
+    def cached(kernel: Kernel) -> _Result:
+        if kernel not in results:
+            results[kernel] = function(kernel)
+        return results[kernel]
 
-    return found
+    return cached

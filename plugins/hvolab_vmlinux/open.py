@@ -1,4 +1,4 @@
-"""Opening a kernel image: from the cache where it was read before, else from the file."""
+"""Opening of a kernel image: from the cache where it was read before, else from the file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel, Timing
 from hvolab_vmlinux.reader import read_kernel
 
-#: No file is read beyond this: a vmlinux with all its debugging information has less than half.
+#: Limit of a file's size: a vmlinux with all its debugging information has less than half.
 LARGEST_FILE: Final = 2 << 30
 
 
 def open_kernel(path: str | os.PathLike[str], *, use_cache: bool = True) -> Kernel:
     """Read the kernel image at `path`.
 
-    use_cache  take it from the user's cache directory if it is there, and put it there if it is not
-    Raises KernelImageError for a file that cannot be read or is no kernel that hvolab reads.
+    use_cache  load it from the user's cache directory if it is there, else store it there
+    Raises KernelImageError for a file that cannot be read, or is not a kernel that hvolab reads.
     """
     begun = time.perf_counter()
     path = Path(path)

@@ -1,4 +1,4 @@
-"""From the bytes of a kernel image to its segments, symbols and types. Nothing here is cached."""
+"""Reader of a kernel image: from the bytes of a file to segments, symbols and types, without the cache."""
 
 from __future__ import annotations
 
@@ -25,42 +25,29 @@ from hvolab_vmlinux.symbols.kallsyms import Kallsyms, find_kallsyms
 from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.index import read_index
 
-NO_KALLSYMS: Final = "it has no symbols: no ELF symbol table, and no kallsyms in a layout that is known"
+NO_KALLSYMS: Final = "it has no symbols: no ELF symbol table, and no kallsyms in a known layout"
 NO_BTF: Final = "it has no type information (BTF): it was built without DEBUG_INFO_BTF"
-
-
-class _Clock:
-    """What each step took."""
-
-    def __init__(self) -> None:
-        self.timings: list[Timing] = []
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time what is inside."""
-        begun = time.perf_counter()
-        yield
-        self.timings.append(Timing(name, time.perf_counter() - begun))
+#: An image, its symbols, and its type information as far as the file's headers name it.
+_Parts = tuple[KernelImage, SymbolTable | None, bytes | None]
 
 
 def read_kernel(content: bytes, where: str) -> Kernel:
-    """The kernel in `content`, the bytes of a file.
+    """Read the kernel in `content`, the bytes of a file.
 
-    Raises KernelImageError for what cannot be read, and for a flat image that does not tell where it is linked.
+    Raises KernelImageError for an unreadable image, and for a flat image whose link address is unknown.
     """
-    clock = _Clock()
-    with clock.step("digest"):
+    timings: list[Timing] = []
+    with _timed(timings, "digest"):
         digest = hashlib.sha256(content).hexdigest()
-    with clock.step("unpack"):
+    with _timed(timings, "unpack"):
         unwrapped = unwrap(content, where)
-    read = _read_flat if unwrapped.flat is not None else _read_elf
-    image, symbols, btf = read(unwrapped, where, clock)
-    image = replace(image, digest=digest)
-    lacks = []
-    if symbols is None:
-        lacks.append(NO_KALLSYMS)
+    with _timed(timings, "segments and symbols"):
+        flat = unwrapped.flat
+        parts = _read_elf(unwrapped, digest, where) if flat is None else _read_flat(unwrapped, flat, digest, where)
+    image, symbols, btf = parts
+    lacks = [] if symbols else [NO_KALLSYMS]
     starts: NDArray[np.uint32] | None = None
-    with clock.step("btf"):
+    with _timed(timings, "btf"):
         if symbols is not None and btf is None:
             btf = _btf_by_symbols(image, symbols)
         if btf is None:
@@ -71,79 +58,57 @@ def read_kernel(content: bytes, where: str) -> Kernel:
             except HvolabError as error:
                 btf = None
                 lacks.append(f"its type information cannot be read: {error.what}")
-    return Kernel(image, symbols, btf, starts, tuple(lacks), tuple(clock.timings))
+    return Kernel(image, symbols, btf, starts, tuple(lacks), tuple(timings))
 
 
-def _read_elf(unwrapped: Unwrapped, where: str, clock: _Clock) -> tuple[KernelImage, SymbolTable | None, bytes | None]:
+@contextmanager
+def _timed(timings: list[Timing], step: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    timings.append(Timing(step, time.perf_counter() - begun))
+
+
+def _read_elf(unwrapped: Unwrapped, digest: str, where: str) -> _Parts:
     content = unwrapped.content
     kernel = read_elf(content, where)
     relocations = find_relocations(content, kernel.machine)
-    base = min(one.va for one in kernel.segments if not one.per_cpu)
-    with clock.step("symbols"):
-        symbols = elf_symbols(content, kernel, where)
-        if symbols is None:
-            symbols = _elf_kallsyms(content, kernel, relocations)
-        if symbols is None:
-            symbols = symbols_by_vmlinux_to_elf(content)
-    memory_size = max(one.end for one in kernel.segments if not one.per_cpu) - base
-    check_within(relocations, base, memory_size, where)
+    symbols = (
+        elf_symbols(content, kernel, where)
+        or _elf_kallsyms(content, kernel, relocations)
+        or symbols_by_vmlinux_to_elf(content)
+    )
     segments = tuple(
-        Segment(one.va, read_only(relocations.applied(one.content, one.va)), one.memory_size, one.physical)
-        for one in kernel.segments
+        replace(one, content=read_only(relocations.applied(one.content, one.va))) for one in kernel.segments
     )
+    base = min(one.va for one in segments if not one.per_cpu)
+    image = _image(unwrapped, digest, kernel.machine, base, kernel.entry, segments, relocations, where)
     section = kernel.section(".BTF")
-    btf = None if section is None else section_content(content, section)
-    image = KernelImage(
-        "", unwrapped.layers, kernel.machine, release_of(content), base, kernel.entry, segments, len(relocations)
-    )
-    return image, symbols, btf
+    return image, symbols, None if section is None else section_content(content, section)
 
 
 def _elf_kallsyms(content: bytes, kernel: ElfKernel, relocations: Relocations) -> SymbolTable | None:
-    """The kallsyms of a stripped ELF kernel: its segments tell the VA of each byte."""
+    """Return the kallsyms of a stripped ELF kernel, whose segments have the VA of each byte."""
     found = find_kallsyms(content)
     if found is None:
         return None
-    place = found.table_at if found.base_at is None else found.base_at
-    va = _va_of(kernel, place)
+    va = kernel.va_of(found.table_at if found.base_at is None else found.base_at)
     if va is None:
         return None
     base = va if found.base is None else found.base or relocations.value_at(va)
     return None if base is None else _table(found, found.addresses(base))
 
 
-def _va_of(kernel: ElfKernel, offset: int) -> int | None:
-    """Link VA of a byte of the file, if a segment has it."""
-    for segment, start in zip(kernel.segments, kernel.offsets, strict=True):
-        if start <= offset < start + len(segment.content):
-            return segment.va + offset - start
-    return None
-
-
-def _read_flat(unwrapped: Unwrapped, where: str, clock: _Clock) -> tuple[KernelImage, SymbolTable | None, bytes | None]:
+def _read_flat(unwrapped: Unwrapped, header: FlatHeader, digest: str, where: str) -> _Parts:
     content = unwrapped.content
-    header = unwrapped.flat
-    assert isinstance(header, FlatHeader)  # noqa: S101 - the caller has looked
     relocations = find_relocations(content, header.machine)
-    with clock.step("symbols"):
-        found = find_kallsyms(content)
-        if found is not None:
-            base, addresses = link_base(content, header.memory_size, found, relocations, where)
-            symbols = _table(found, addresses)
-        else:
-            base, symbols = _flat_by_fallback(content, where)
-    check_within(relocations, base, header.memory_size, where)
-    held = read_only(relocations.applied(read_only(content), base))
-    image = KernelImage(
-        "",
-        unwrapped.layers,
-        header.machine,
-        release_of(content),
-        base,
-        base,
-        (Segment(base, held, header.memory_size),),
-        len(relocations),
-    )
+    found = find_kallsyms(content)
+    if found is None:
+        base, symbols = _flat_by_fallback(content, where)
+    else:
+        base, addresses = link_base(content, header.memory_size, found, relocations, where)
+        symbols = _table(found, addresses)
+    segment = Segment(base, read_only(relocations.applied(read_only(content), base)), header.memory_size)
+    image = _image(unwrapped, digest, header.machine, base, base, (segment,), relocations, where)
     return image, symbols, None
 
 
@@ -153,12 +118,28 @@ def _flat_by_fallback(content: bytes, where: str) -> tuple[int, SymbolTable]:
     base = None if banner is None else base_by_banner(content, banner)
     if symbols is None or base is None:
         raise KernelImageError(
-            "the image has no symbols, and its header does not tell where it is linked",
+            "cannot determine the link address of the image: it has no symbols, and its header does not have it",
             where=where,
-            rule="a flat image is understood through its kallsyms, in a layout that hvolab or vmlinux-to-elf knows",
+            rule="a flat image needs kallsyms in a layout that hvolab or vmlinux-to-elf knows",
             hint="name the vmlinux of the same build, which has a symbol table, or install hvolab[kernel-fallback]",
         )
     return base, symbols
+
+
+def _image(
+    unwrapped: Unwrapped,
+    digest: str,
+    machine: str,
+    base: int,
+    entry: int,
+    segments: tuple[Segment, ...],
+    relocations: Relocations,
+    where: str,
+) -> KernelImage:
+    release = release_of(unwrapped.content)
+    image = KernelImage(digest, unwrapped.layers, machine, release, base, entry, segments, len(relocations))
+    check_within(relocations, base, image.memory_size, where)
+    return image
 
 
 def _table(found: Kallsyms, addresses: NDArray[np.uint64]) -> SymbolTable:

@@ -13,7 +13,7 @@ import mmap
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import zstandard
@@ -40,18 +40,6 @@ Content = bytes | mmap.mmap
 Pieces = Generator[bytes, None, int]
 
 
-class _Decompressor(Protocol):
-    """Common interface of the decompressors of zlib, bz2, lzma and zstandard."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
 @dataclass(frozen=True)
 class Compression:
     """A compression.
@@ -66,8 +54,8 @@ class Compression:
     pieces: Callable[[Content, int], Pieces]
 
 
-def _chunked(create: Callable[[], _Decompressor]) -> Callable[[Content, int], Pieces]:
-    """Return a function that unpacks a stream with a new decompressor, up to its end mark."""
+def _chunked(create: Callable[[], Any]) -> Callable[[Content, int], Pieces]:
+    """Return a function that unpacks a stream, up to its end mark, with a new decompressor of a library."""
 
     def pieces(content: Content, position: int) -> Pieces:
         decompressor = create()
@@ -82,7 +70,7 @@ def _chunked(create: Callable[[], _Decompressor]) -> Callable[[Content, int], Pi
     return pieces
 
 
-def _lzma(container: int) -> _Decompressor:
+def _lzma(container: int) -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(container, memlimit=DICTIONARY_LIMIT)
 
 

@@ -1,10 +1,12 @@
-"""Where a flat image is linked. Its header does not tell; three things in the image do.
+"""Link address of a flat image, which its header does not have.
 
-1. `kallsyms_relative_base`, where it stands in the file: the VA of the lowest symbol.
-2. The relocation that fills it in, where it does not.
-3. Pointers: with symbols' offsets known, the right base turns most pointers in the image into addresses of symbols.
+One of these shows it:
 
-The banner ("Linux version …") is the check: `linux_banner` has to be where the text is.
+1. `kallsyms_relative_base`, the VA of the lowest symbol, where the file has its value.
+2. The relocation that fills it in, where the file has 0.
+3. Pointers: with the offsets of symbols known, the right base makes most pointers in the image addresses of symbols.
+
+The banner ("Linux version …") is the check: the symbol `linux_banner` has to be at its text.
 """
 
 from __future__ import annotations
@@ -21,129 +23,113 @@ from hvolab_vmlinux.formats.relocations import Relocations
 from hvolab_vmlinux.symbols.kallsyms import Kallsyms
 
 _BANNER: Final = re.compile(rb"Linux version ([0-9]+\.[^\s\0]{1,80}) \(")
-_BANNER_SYMBOL: Final = b"linux_banner"
-#: arm64 and riscv images are linked at multiples of 2 MiB.
+#: Images of arm64 and riscv are linked at multiples of 2 MiB.
 _ALIGNMENT_BITS: Final = 21
+_ALIGNMENT: Final = 1 << _ALIGNMENT_BITS
 _MASK: Final = (1 << 64) - 1
 _KERNEL_HALF: Final = 1 << 63
 _SAMPLE: Final = 20_000
-#: Of the blocks that pointers point into, so many are taken for the image's own.
+#: Number of the most frequent targets of pointers, in blocks of 2 MiB, that are tried as the image's own.
 _FREQUENT: Final = 16
 
 
-def banners(content: bytes) -> dict[int, str]:
-    """Where a banner stands in the content, and the release that each names."""
-    return {found.start(): found[1].decode("latin-1") for found in _BANNER.finditer(content)}
-
-
 def release_of(content: bytes) -> str:
-    """The release that the first banner names, or an empty string."""
+    """Return the release in the first banner; empty where there is no banner."""
     found = _BANNER.search(content)
     return found[1].decode("latin-1") if found else ""
 
 
 def base_by_banner(content: bytes, banner: int) -> int | None:
-    """Link VA of a flat image's first byte, when `linux_banner` is at VA `banner`; None where no text is in place."""
-    starts = {banner - offset for offset in banners(content)}
-    fitting = [start for start in starts if start >= _KERNEL_HALF and start % (1 << _ALIGNMENT_BITS) == 0]
+    """Return the link VA of a flat image's first byte, for `linux_banner` at VA `banner`; None where no text fits."""
+    starts = {banner - found.start() for found in _BANNER.finditer(content)}
+    fitting = [start for start in starts if start >= _KERNEL_HALF and start % _ALIGNMENT == 0]
     return fitting[0] if len(fitting) == 1 else None
 
 
 def link_base(
     content: bytes, memory_size: int, kallsyms: Kallsyms, relocations: Relocations, where: str
 ) -> tuple[int, NDArray[np.uint64]]:
-    """Link VA of a flat image's first byte, and the addresses of its symbols.
+    """Return the link VA of a flat image's first byte, and the addresses of its symbols.
 
-    Raises KernelImageError where the image does not tell, or contradicts itself.
+    Raises KernelImageError where the image does not show its link address, or contradicts itself.
     """
-    banner = _banner_index(kallsyms)
-    if kallsyms.base is not None:
-        base, addresses = _by_relative_base(kallsyms, relocations, where)
-        if base is None:  # the file has the relative base itself: the banner tells where the image starts
-            base = base_by_banner(content, int(addresses[banner]))
-            if base is None:
-                raise _contradiction(where)
-            return base, addresses
+    base: int | None
+    if kallsyms.base is None:
+        base = _by_pointers(content, memory_size, kallsyms.addresses(kallsyms.table_at), relocations, where)
+        addresses = kallsyms.addresses(base + kallsyms.table_at)
+    elif kallsyms.base:
+        base, addresses = None, kallsyms.addresses(kallsyms.base)
     else:
-        relative = kallsyms.addresses(kallsyms.table_at)
-        base = _by_pointers(content, memory_size, relative, relocations)
-        if base is None:
-            raise KernelImageError(
-                "the image does not tell where it is linked",
-                where=where,
-                rule="few pointers in it become addresses of symbols, whatever the base",
-                hint="name the vmlinux of the same build: its ELF headers tell",
-            )
-        addresses = relative + np.uint64(base)
-    if int(addresses[banner]) - base not in banners(content):
-        raise _contradiction(where)
+        base, lowest = _by_relocation(kallsyms, relocations, where)
+        addresses = kallsyms.addresses(lowest)
+    banner = int(addresses[_banner_index(kallsyms)])
+    if base is None:
+        base = base_by_banner(content, banner)
+    elif not _BANNER.match(content, max(banner - base, 0)):
+        base = None
+    if base is None:
+        raise damaged(
+            "kallsyms and the image's bytes contradict each other about the link address",
+            where,
+            "linux_banner is the address of the text 'Linux version'",
+        )
     return base, addresses
 
 
-def _by_relative_base(
-    kallsyms: Kallsyms, relocations: Relocations, where: str
-) -> tuple[int | None, NDArray[np.uint64]]:
-    """Link base, where a relocation tells it, and addresses."""
-    if kallsyms.base:
-        return None, kallsyms.addresses(kallsyms.base)
-    if kallsyms.base_at is None:
-        raise _contradiction(where)
-    # the place is the base plus where the pointer stands; the value, the lowest symbol, is in the image's first pages
-    starts = relocations.places - np.uint64(kallsyms.base_at)
+def _by_relocation(kallsyms: Kallsyms, relocations: Relocations, where: str) -> tuple[int, int]:
+    """Return the link base and the lowest symbol, by the relocation of `kallsyms_relative_base`."""
+    # its place is the base plus the pointer's offset; its value, the lowest symbol, is in the image's first pages
+    starts = relocations.places - np.uint64(kallsyms.base_at or 0)
     gaps = relocations.values - starts
-    fits = np.flatnonzero((gaps < 1 << 16) & (starts % np.uint64(1 << _ALIGNMENT_BITS) == 0))
+    fits = np.flatnonzero((gaps < 1 << 16) & (starts % np.uint64(_ALIGNMENT) == 0))
     if len(fits) != 1:
-        raise KernelImageError(
-            "the image does not tell where it is linked: nothing relocates kallsyms_relative_base",
-            where=f"{where}, byte {kallsyms.base_at:#x}",
-            rule="an image whose kallsyms_relative_base is 0 in the file relocates it when it starts",
-            hint="name the vmlinux of the same build: its ELF headers tell",
+        raise _unknown(
+            f"{where}, byte {kallsyms.base_at:#x}",
+            "an image whose kallsyms_relative_base is 0 in the file has a relocation for it",
         )
-    chosen = int(fits[0])
-    return int(starts[chosen]), kallsyms.addresses(int(relocations.values[chosen]))
+    return int(starts[fits[0]]), int(relocations.values[fits[0]])
 
 
 def _by_pointers(
-    content: bytes, memory_size: int, relative: NDArray[np.uint64], relocations: Relocations
-) -> int | None:
-    """The base by which most pointers point at symbols."""
+    content: bytes, memory_size: int, relative: NDArray[np.uint64], relocations: Relocations, where: str
+) -> int:
+    """Return the base with which most pointers are addresses of symbols; `relative` has those for base 0."""
     pointers = relocations.values
     if not len(pointers):
         words = np.frombuffer(content, "<u8", len(content) // 8)
-        # in the upper half's last 2^47 or 2^57 bytes, and no small negative number
+        # in the upper half's last 2^47 or 2^57 bytes, and not a small negative number
         pointers = words[(words >= np.uint64(0xFF000000_00000000)) & (words < np.uint64(0xFFFFFFFF_F0000000))]
-    if not len(pointers):
-        return None
     sample = pointers[:: max(1, len(pointers) // _SAMPLE)]
     known = np.unique(relative)
     blocks, counts = np.unique(sample >> np.uint64(_ALIGNMENT_BITS), return_counts=True)
     frequent = blocks[np.argsort(counts)[-_FREQUENT:]]
     reach = np.arange((len(content) >> _ALIGNMENT_BITS) + 1, dtype=np.uint64)
-    candidates = np.unique((frequent[:, None] - reach[None, :]).ravel())
-    scores = []
-    for block in candidates.tolist():
+    scores = [(0, 0), (0, 0)]
+    for block in np.unique((frequent[:, None] - reach[None, :]).ravel()).tolist():
         base = block << _ALIGNMENT_BITS & _MASK
-        offsets = sample - np.uint64(base)  # what lies below the base wraps around
+        offsets = sample - np.uint64(base)  # pointers below the base wrap around
         offsets = offsets[offsets < memory_size]
         indices = np.minimum(np.searchsorted(known, offsets), len(known) - 1)
-        hits = int((known[indices] == offsets).sum())
-        scores.append((hits, base))
-    best, second = (sorted(scores, reverse=True) + [(0, 0)] * 2)[:2]
-    # by chance one pointer in forty points at a symbol; by right at least one in six does
-    return best[1] if best[0] > len(sample) // 10 and best[0] > 2 * second[0] else None
+        scores.append((int((known[indices] == offsets).sum()), base))
+    second, best = sorted(scores)[-2:]
+    # by chance one pointer in forty is the address of a symbol; with the right base at least one in six is
+    if best[0] <= len(sample) // 10 or best[0] <= 2 * second[0]:
+        raise _unknown(where, "few pointers in it become addresses of symbols, with any base")
+    return best[1]
 
 
 def _banner_index(kallsyms: Kallsyms) -> int:
     text = kallsyms.names.text
-    at = text.find(b"\0" + _BANNER_SYMBOL + b"\0")
+    at = text.find(b"\0linux_banner\0")
     if at < 0:
         raise damaged("kallsyms has no linux_banner", "kallsyms", "every kernel has that symbol")
     return text.count(b"\0", 0, at + 1)
 
 
-def _contradiction(where: str) -> KernelImageError:
-    return damaged(
-        "kallsyms and the image's bytes disagree about where the image is linked",
-        where,
-        "linux_banner is where the text 'Linux version' is",
+def _unknown(where: str, rule: str) -> KernelImageError:
+    return KernelImageError(
+        "cannot determine the link address of the image",
+        where=where,
+        rule=rule,
+        hint="name the vmlinux of the same build, whose ELF headers have it",
     )

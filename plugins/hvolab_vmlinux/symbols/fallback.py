@@ -1,6 +1,6 @@
 """Symbols by vmlinux-to-elf, for layouts of kallsyms that hvolab's own reader does not know; forty times as slow.
 
-It is an extra of its own, `kernel-fallback`, as it needs a C compiler to install.
+It is in the extra `kernel-fallback`, since its installation needs a C compiler.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from hvolab_vmlinux.symbols.table import SymbolTable
 
 
 def symbols_by_vmlinux_to_elf(content: bytes) -> SymbolTable | None:
-    """The symbols; None where it finds none, or is not installed."""
+    """Return the symbols; None where vmlinux-to-elf finds none, or is not installed."""
     try:
         from vmlinux_to_elf.core.kallsyms import KallsymsFinder  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
         return None
-    logging.disable(logging.ERROR)  # it tells its story on the root logger
+    logging.disable(logging.ERROR)  # it logs on the root logger
     try:
         found = KallsymsFinder(content, bit_size=64)
     except Exception:  # noqa: BLE001 - its own errors have no common root, and damaged images make it raise any other

@@ -1,7 +1,7 @@
-"""The names of kallsyms: found in an image by their own shape, and expanded.
+"""Names of kallsyms, found in an image by their structure, and expanded.
 
-Each name is a length and so many codes; a code stands for a token, one of 256 strings. The first byte of a name is the
-symbol's kind. Every 256th name has its offset in `kallsyms_markers`, by which all groups of 256 are walked at once.
+A name is a length and as many codes; a code represents a token, one of 256 strings. The first byte of a name is the
+symbol's kind. `kallsyms_markers` has the offset of every 256th name, so that all groups of 256 are walked at once.
 Kernel: write_src() in scripts/kallsyms.c, kallsyms_expand_symbol() in kernel/kallsyms.c, v6.12.
 """
 
@@ -17,17 +17,17 @@ from hvolab_vmlinux.binary import joined
 
 _TOKENS: Final = 256
 _GROUP: Final = 256
-#: The tokens of the ten digits stand for themselves in every kernel, since digits are not worth a longer token.
+#: The tokens of the ten digits are the digits themselves in every kernel, since no longer token replaces them.
 _DIGITS: Final = b"".join(bytes((digit, 0)) for digit in b"0123456789")
-#: Bytes before the token table in which the markers are looked for: 8 bytes for each 256 of a million names, and more.
+#: Bytes before the token table in which the markers are searched: more than 8 bytes for each 256 of a million names.
 _MARKERS_REACH: Final = 8 << 20
-#: Bytes that 256 names take: from two each up to the longest names that kernels have.
+#: Bytes of 256 names: from two each up to the longest names of kernels.
 _SHORTEST_GROUP, _LONGEST_GROUP = 2 * _GROUP, 160 * _GROUP
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The 256 tokens: where their table starts, where the index behind it ends, their bytes and starts in those."""
+    """The 256 tokens: start of their table, end of the index behind it, their bytes, and the start of each in them."""
 
     start: int
     index_end: int
@@ -39,13 +39,11 @@ class Tokens:
 class Names:
     """The names, expanded.
 
-    start     where the packed names start in the image
-    count_at  where the number of symbols stands
+    count_at  place of the number of symbols in the image
     letters   the kind of each symbol
     text      the names, each with a NUL behind it
     """
 
-    start: int
     count_at: int
     tokens: Tokens
     letters: NDArray[np.uint8]
@@ -53,12 +51,12 @@ class Names:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of names."""
         return len(self.letters)
 
 
 def find_names(content: bytes) -> Names | None:
-    """The names, or None where nothing has their shape."""
+    """Return the names, or None where the image has none."""
     position = content.find(_DIGITS)
     while position >= 0:
         tokens = _tokens(content, position)
@@ -71,7 +69,7 @@ def find_names(content: bytes) -> Names | None:
 
 
 def _tokens(content: bytes, digits_at: int) -> Tokens | None:
-    """The token table around the digits, if `kallsyms_token_index` behind it agrees."""
+    """Return the token table around the digits, if `kallsyms_token_index` behind it agrees."""
     start = digits_at
     for _ in range(ord("0")):
         start = content.rfind(b"\0", max(0, start - 256), start - 1) + 1
@@ -94,7 +92,7 @@ def _tokens(content: bytes, digits_at: int) -> Tokens | None:
 
 
 def _names(content: bytes, tokens: Tokens) -> Names | None:
-    """The names before the token table: markers first, by their shape, then what they mark."""
+    """Return the names before the token table: first the markers, by their values, then the names that they mark."""
     reach = max(0, tokens.start - _MARKERS_REACH) & ~3
     words = np.frombuffer(content, "<u4", (tokens.start - reach) // 4, reach).astype(np.int64)
     steps = np.diff(words)
@@ -113,12 +111,12 @@ def _names(content: bytes, tokens: Tokens) -> Names | None:
         walked = _walk(content, start, markers_at, markers, count)
         if walked is not None:
             letters, text = _expand(content, tokens, *walked)
-            return Names(start, count_at, tokens, letters, text)
+            return Names(count_at, tokens, letters, text)
     return None
 
 
 def _starts(content: bytes, markers: NDArray[np.int64], markers_at: int) -> list[tuple[int, int, int]]:
-    """Where the names may start, where their number then stands, and that number: it must fit the markers."""
+    """Return possible starts of the names, the place of their number, and that number, which must fit the markers."""
     last = markers_at - int(markers[-1])
     first = max(last - _LONGEST_GROUP - 64, 8) & ~3
     if last <= first:
@@ -137,7 +135,7 @@ def _starts(content: bytes, markers: NDArray[np.int64], markers_at: int) -> list
 def _walk(
     content: bytes, start: int, end: int, markers: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Start and length of each name's codes; None where the names do not meet their markers."""
+    """Return start and length of each name's codes; None where the names do not end at their markers."""
     raw = np.frombuffer(content, np.uint8)
     groups = len(markers)
     positions = start + markers
@@ -145,23 +143,19 @@ def _walk(
     lengths = np.zeros((_GROUP, groups), np.int64)
     last_group = count - (groups - 1) * _GROUP
     for index in range(_GROUP):
-        if index == last_group:
-            rest = positions[-1]
-            positions = positions[:-1]
-            if not len(positions):
-                break
-        used = len(positions)
-        length = raw[positions].astype(np.int64)
+        used = groups - (index >= last_group)
+        if not used:
+            break
+        at = positions[:used]
+        length = raw[at].astype(np.int64)
         two = length >= 0x80  # ULEB128: the kernel has names of more than 127 codes since 6.1
-        length = np.where(two, (length & 0x7F) | (raw[positions + 1].astype(np.int64) << 7), length)
-        starts[index, :used] = positions + 1 + two
+        length = np.where(two, (length & 0x7F) | (raw[at + 1].astype(np.int64) << 7), length)
+        starts[index, :used] = at + 1 + two
         lengths[index, :used] = length
-        positions = starts[index, :used] + length
-        if positions.max() > end or length.min() == 0:
+        at[:] = starts[index, :used] + length
+        if at.max() > end or length.min() == 0:
             return None
-    rest = positions[-1] if last_group == _GROUP else rest
-    met = positions if last_group < _GROUP else positions[:-1]
-    if not np.array_equal(met, start + markers[1:]) or not 0 <= end - rest < 16:
+    if not np.array_equal(positions[:-1], start + markers[1:]) or not 0 <= end - positions[-1] < 16:
         return None
     return starts.T.ravel()[:count], lengths.T.ravel()[:count]
 
@@ -169,9 +163,9 @@ def _walk(
 def _expand(
     content: bytes, tokens: Tokens, starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], bytes]:
-    """Kinds and text of all names, by one gathering of codes and one of tokens."""
+    """Return kinds and text of all names: codes are gathered once, then tokens."""
     raw = np.frombuffer(content, np.uint8)
-    # one code more for each name, which becomes the NUL
+    # each name has one more code, which becomes the NUL
     codes = joined(raw, starts, lengths + 1).astype(np.int16)
     ends = np.cumsum(lengths + 1)
     codes[ends - 1] = _TOKENS

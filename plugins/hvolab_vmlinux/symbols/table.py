@@ -1,4 +1,4 @@
-"""A kernel's symbols: from name to address and back."""
+"""Symbols of a kernel, by name and by address."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import SymbolError
 
-#: What compilers put behind the name of a function that they changed.
+#: Suffixes of functions that a compiler changed.
 _SUFFIX: Final = re.compile(r"(\.(isra|constprop|part|cold|llvm)(\.\d+)?)+$")
-#: Names that mark a place before a function, rather than the function.
+#: Prefixes of symbols that mark the padding before a function.
 _MARKERS: Final = ("__pfx_", "__cfi_")
 
 
 @dataclass(frozen=True)
 class SymbolOffset:
-    """An address in words: the symbol at or before it, and how many bytes it is behind that."""
+    """An address as the symbol at or before it and the distance in bytes."""
 
     symbol: str
     offset: int
@@ -36,10 +36,10 @@ class SymbolTable:
     """All symbols, by address.
 
     addresses  ascending, 64-bit
-    letters    the kind of each as nm names it: T text, D data, B zeroed data, R read-only, A absolute, W weak; small
-               letters are local
+    letters    the kind of each as in nm: T text, D data, B zeroed data, R read-only, A absolute, W weak; lower case
+               for local symbols
     text       their names in the same order, each with a NUL behind it
-    sorted     positions of the symbols in the order of their names, if they are known already; see by_name
+    sorted     `by_name` where it is already known
     """
 
     addresses: NDArray[np.uint64]
@@ -49,7 +49,7 @@ class SymbolTable:
 
     @classmethod
     def sorted_by_address(cls, addresses: NDArray[np.uint64], letters: NDArray[np.uint8], text: bytes) -> SymbolTable:
-        """A table of symbols in any order; those of one address stay in the order given."""
+        """Return a table of symbols in any order; symbols of one address keep their order."""
         order = np.argsort(addresses, kind="stable")
         names = text.split(b"\0")
         ordered = b"\0".join([names[index] for index in order.tolist()]) + b"\0"
@@ -65,9 +65,9 @@ class SymbolTable:
 
     @functools.cached_property
     def by_name(self) -> NDArray[np.uint32]:
-        """Positions of the symbols in the order of their names' bytes; those of one name stay in that of addresses.
+        """Positions of the symbols in the order of their names' bytes; symbols of one name stay in address order.
 
-        It finds a name by bisection, so that nothing has to be made of all names when a few are asked for.
+        A name is found by bisection of these, so that a lookup decodes only a few names.
         """
         if self.sorted is not None:
             return self.sorted
@@ -76,7 +76,7 @@ class SymbolTable:
 
     @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:
-        """Where in the text the NUL behind each name is."""
+        """Position in the text of the NUL behind each name."""
         return np.flatnonzero(np.frombuffer(self.text, np.uint8) == 0)
 
     def _name(self, index: int) -> bytes:
@@ -84,27 +84,17 @@ class SymbolTable:
         return self.text[start : self._ends[index]]
 
     def _indices(self, name: str) -> list[int]:
-        """The symbols of that name."""
+        """Return the indices of the symbols of that name."""
         wanted, order = name.encode("latin-1", "replace"), self.by_name
-
-        def key(place: int) -> bytes:
-            return self._name(int(order[place]))
-
-        first = bisect.bisect_left(range(len(self)), wanted, key=key)
-        found = itertools.takewhile(lambda index: self._name(index) == wanted, map(int, order[first:]))
-        return list(found)
+        first = bisect.bisect_left(range(len(self)), wanted, key=lambda place: self._name(int(order[place])))
+        return list(itertools.takewhile(lambda index: self._name(index) == wanted, map(int, order[first:])))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self._indices(name))
 
     def find(self, name: str) -> int | None:
-        """Address of the symbol of that name; None if there is none.
-
-        Raises SymbolError where several have it, at several addresses.
-        """
+        """Return the address of the symbol of that name, or None; raises SymbolError where several have the name."""
         found = self.all(name)
-        if not found:
-            return None
         if len(found) > 1:
             raise SymbolError(
                 f"{len(found)} symbols are called {name!r}",
@@ -112,25 +102,25 @@ class SymbolTable:
                 rule="static functions and data of several files may share a name",
                 hint="name the address instead",
             )
-        return found[0]
+        return found[0] if found else None
 
     def address(self, name: str) -> int:
-        """Address of the only symbol of that name; SymbolError where there is none, or several."""
+        """Return the address of the only symbol of that name; raises SymbolError where there is none, or several."""
         found = self.find(name)
         if found is None:
             raise SymbolError(
                 f"the kernel has no symbol {name!r}",
-                hint=self._advice(name),
                 rule="the symbols are those of the image's own table",
+                hint=self._hint(name),
             )
         return found
 
     def all(self, name: str) -> tuple[int, ...]:
-        """Every address that has a symbol of that name, ascending."""
+        """Return all addresses of symbols of that name, ascending."""
         return tuple(sorted({int(self.addresses[index]) for index in self._indices(name)}))
 
     def containing(self, part: str) -> tuple[str, ...]:
-        """The names that have this text in them, in the order of the addresses: a search of bytes, not of each name."""
+        """Return the names that contain a text, in the order of the addresses."""
         text, wanted = self.text, part.encode("latin-1", "replace")
         found = []
         at = text.find(wanted)
@@ -141,9 +131,9 @@ class SymbolTable:
         return tuple(name for name in found if part in name)
 
     def variants(self, name: str) -> tuple[str, ...]:
-        """The names under which a compiler may have left a function: itself, and with suffixes such as `.isra.0`.
+        """Return the names that a compiler may have given a function: its own, or with suffixes such as `.isra.0`.
 
-        Parts that a compiler moved away (`.cold`) are not the function.
+        Parts of the function that the compiler moved away (`.cold`) are not included.
         """
         if name in self:
             return (name,)
@@ -157,9 +147,9 @@ class SymbolTable:
         )
 
     def at(self, address: int) -> SymbolOffset | None:
-        """The symbol at or before `address`; None where no symbol is before it.
+        """Return the last symbol at or before `address`, or None.
 
-        Of several at one address the first that marks no mere padding counts.
+        Of several symbols at one address it is the first that does not mark padding.
         """
         index = int(np.searchsorted(self.addresses, np.uint64(address), side="right")) - 1
         if index < 0:
@@ -171,18 +161,18 @@ class SymbolTable:
         return SymbolOffset(chosen, address - int(start))
 
     def end(self, address: int) -> int | None:
-        """The next higher address that has a symbol, where what starts at `address` ends at the latest; or None."""
+        """Return the next higher address of a symbol, at which the symbol at `address` ends at the latest; or None."""
         index = int(np.searchsorted(self.addresses, np.uint64(address), side="right"))
         return int(self.addresses[index]) if index < len(self) else None
 
-    def _advice(self, name: str) -> str:
+    def _hint(self, name: str) -> str:
         variants = self.variants(name)
         if variants:
-            return f"the compiler left {', '.join(variants)}"
+            return f"name what the compiler made of it: {', '.join(variants)}"
         bare = name.strip("_").lower()
         close = [
             one for one in set(self.names) if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)
         ]
         if close:
-            return f"similar: {', '.join(sorted(close, key=len)[:5])}"
+            return f"use a similar name: {', '.join(sorted(close, key=len)[:5])}"
         return "check the spelling; the compiler may have inlined it, or this kernel does not have it"

@@ -1,7 +1,8 @@
-"""Struct layouts, enumerations and prototypes, from a kernel's own type information (BTF)."""
+"""Struct layouts, enumerators and prototypes from a kernel's own type information (BTF)."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.types.index import Kind, TypeIndex, broken, read_index
 
-_MODIFIERS: Final = frozenset({Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
+_QUALIFIERS: Final = frozenset({Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
+_MODIFIERS: Final = _QUALIFIERS | {Kind.TYPEDEF}
+_COMPOUND: Final = frozenset({Kind.STRUCT, Kind.UNION})
+_ENUMERATIONS: Final = {Kind.ENUM: 2, Kind.ENUM64: 3}  # words of an enumerator
+_SIZED: Final = frozenset({Kind.INT, Kind.FLOAT, *_COMPOUND, *_ENUMERATIONS})
 _WORDS: Final = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}
-#: Nothing nests deeper than this but a damaged BTF whose types name each other.
+#: Limit of nesting; only a damaged BTF, whose types name each other, exceeds it.
 _DEPTH: Final = 64
 _POINTER_SIZE: Final = 8
+_WHERE: Final = "BTF of the kernel image"
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,8 @@ class Member:
 
     name    empty where it is anonymous
     type    number of its type
-    bit     where it starts, in bits from the start of the struct
-    bits    its width if it is a bit field, else 0
+    bit     offset from the start of the struct, in bits
+    bits    width of a bit field, else 0
     """
 
     name: str
@@ -36,7 +42,7 @@ class Member:
 
 @dataclass(frozen=True)
 class StructLayout:
-    """A struct or union: its name, number, size in bytes and members."""
+    """A struct or union; `size` in bytes."""
 
     name: str
     number: int
@@ -46,7 +52,7 @@ class StructLayout:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter or result of a function: its name, its type in C's words, bytes, and whether it has a sign."""
+    """A parameter or result of a function: its type as C writes it, and its size in bytes."""
 
     name: str
     type: str
@@ -56,21 +62,19 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Prototype:
-    """A function: its name, what it returns (None: void), and its parameters."""
+    """A function; a result of None is void."""
 
     name: str
     result: Parameter | None
     parameters: tuple[Parameter, ...]
 
     def __str__(self) -> str:
-        result = "void" if self.result is None else self.result.type
-        return (
-            f"{result} {self.name}({', '.join(f'{one.type} {one.name}'.strip() for one in self.parameters) or 'void'})"
-        )
+        parameters = ", ".join(f"{one.type} {one.name}".strip() for one in self.parameters)
+        return f"{self.result.type if self.result else 'void'} {self.name}({parameters or 'void'})"
 
 
 class Types:
-    """A kernel's types. Whatever is asked for and not there raises TypeInfoError, as damage does."""
+    """A kernel's types. Every method raises TypeInfoError where the BTF is damaged."""
 
     def __init__(self, content: bytes, starts: NDArray[np.uint32] | None = None) -> None:
         self.index: TypeIndex = read_index(content, starts)
@@ -80,93 +84,87 @@ class Types:
         return len(self.index)
 
     def layout(self, name: str) -> StructLayout:
-        """The struct or union of that name, also by a typedef of it."""
+        """Return the struct or union of that name, or of that typedef; raises TypeInfoError where there is none."""
         found = self.find(name)
         if found is None:
             raise TypeInfoError(
                 f"the kernel has no struct or union {name!r}",
-                where="BTF of the kernel image",
-                rule="a type is there only if some compiled code uses it",
+                where=_WHERE,
+                rule="BTF has a type only if compiled code uses it",
                 hint="check the spelling; another configuration or release may not have it",
             )
         return found
 
     def find(self, name: str) -> StructLayout | None:
-        """The struct or union of that name; None if there is none."""
-        numbers = self.index.numbers(name)
-        for number in numbers:
-            if self._kind(number) in {Kind.STRUCT, Kind.UNION}:
-                return self._layout(number)
-        for number in numbers:
-            target = self._resolved(number) if self._kind(number) is Kind.TYPEDEF else number
-            if self._kind(target) in {Kind.STRUCT, Kind.UNION}:
-                return self._layout(target)
-        return None
+        """Return the struct or union of that name, or of that typedef; None where there is none."""
+        # a struct comes before a typedef of the same name
+        numbers = sorted(self.index.numbers(name), key=lambda number: self._kind(number) is Kind.TYPEDEF)
+        targets = (self._resolve(number) for number in numbers)
+        return next((self._layout(target) for target in targets if self._kind(target) in _COMPOUND), None)
 
     def size(self, name: str) -> int:
-        """Size of a struct or union in bytes."""
+        """Return the size of a struct or union in bytes."""
         return self.layout(name).size
 
     def has_member(self, name: str, path: str) -> bool:
-        """Whether there is such a struct, and it has that member; `path` may go into members, with dots between."""
+        """Return whether the struct exists and has the member; a `path` into members has dots between."""
         layout = self.find(name)
         return layout is not None and self._search(layout, path.split(".")) is not None
 
     def member(self, name: str, path: str) -> Member:
-        """A member, its `bit` counted from the start of the outermost struct; anonymous members are looked into."""
-        found = self._search(self.layout(name), path.split("."))
+        """Return a member, also one of an anonymous member; its `bit` counts from the start of the outermost struct.
+
+        Raises TypeInfoError where the struct or the member does not exist.
+        """
+        layout = self.layout(name)
+        found = self._search(layout, path.split("."))
         if found is None:
-            raise TypeInfoError(
-                f"struct {name} has no member {path!r}",
-                where="BTF of the kernel image",
-                hint=f"it has {', '.join(one.name or '(anonymous)' for one in self.layout(name).members)}",
-            )
+            members = ", ".join(one.name or "(anonymous)" for one in layout.members)
+            raise TypeInfoError(f"struct {name} has no member {path!r}", where=_WHERE, hint=f"choose one of {members}")
         return found
 
     def offset(self, name: str, path: str) -> int:
-        """Offset of a member in bytes; a bit field has none."""
+        """Return the offset of a member in bytes; raises TypeInfoError also for a bit field."""
         found = self.member(name, path)
         if found.bits or found.bit % 8:
             raise TypeInfoError(
                 f"{name}.{path} is a bit field, at bit {found.bit}, {found.bits} bits wide",
-                where="BTF of the kernel image",
-                hint="ask for the member itself",
+                where=_WHERE,
+                hint="use the member itself",
             )
         return found.bit // 8
 
     def path_at(self, name: str, offset: int) -> str | None:
-        """The innermost named member at that byte of a struct, with dots between; None where no member starts."""
+        """Return the innermost named member at that byte of a struct, with dots between; None where none starts."""
         layout = self.find(name)
         return None if layout is None else self._path(layout, offset * 8)
 
     def enumerator(self, name: str) -> int:
-        """Value of an enumerator, of whichever enumeration."""
+        """Return the value of an enumerator of any enumeration; raises TypeInfoError where there is none."""
         found = self._find_enumerator(name)
         if found is None:
             raise TypeInfoError(
-                f"the kernel has no enumerator {name!r}",
-                where="BTF of the kernel image",
-                hint="check the spelling; a #define is not in BTF",
+                f"the kernel has no enumerator {name!r}", where=_WHERE, hint="check the spelling; BTF has no #define"
             )
         return found
 
     def has_enumerator(self, name: str) -> bool:
-        """Whether some enumeration has it."""
+        """Return whether any enumeration has the enumerator."""
         return self._find_enumerator(name) is not None
 
     def prototype(self, name: str) -> Prototype | None:
-        """The function of that name; None where BTF has none, as for functions that were compiled away."""
+        """Return the function of that name; None where BTF has none, as for functions that were compiled away."""
         for number in self.index.numbers(name):
             if self._kind(number) is Kind.FUNCTION:
                 return self._prototype(name, self._word(number, 2))
         return None
 
     def type_name(self, number: int, depth: int = 0) -> str:
-        """A type in C's words, such as ``struct page *``."""
+        """Return a type as C writes it, such as ``struct page *``."""
         kind = self._kind(number)
         if depth > _DEPTH:
             raise broken(f"type {number} is nested in itself")
-        if kind in {Kind.POINTER, Kind.ARRAY, *_MODIFIERS} - {Kind.TYPEDEF}:
+        if kind in {Kind.POINTER, Kind.ARRAY, *_QUALIFIERS}:
             return self._derived_name(number, kind, depth + 1)
         if kind is Kind.VOID:
             return "void"
@@ -176,9 +174,8 @@ class Types:
         return _WORDS.get(kind, "") + name
 
     def _derived_name(self, number: int, kind: Kind, depth: int) -> str:
-        """A pointer, an array, or a type with const and the like, in C's words."""
         target = self._word(number, 3 if kind is Kind.ARRAY else 2)
-        if kind is Kind.POINTER and self._kind(self._bare(target)) is Kind.PROTOTYPE:
+        if kind is Kind.POINTER and self._kind(self._resolve(target, _QUALIFIERS)) is Kind.PROTOTYPE:
             return "function *"
         name = self.type_name(target, depth)
         if kind is Kind.POINTER:
@@ -188,17 +185,16 @@ class Types:
         return f"const {name}" if kind is Kind.CONST else name
 
     def type_size(self, number: int, depth: int = 0) -> int:
-        """Size of a type in bytes; 0 for void and functions."""
+        """Return the size of a type in bytes; 0 for void and functions."""
         if depth > _DEPTH:
             raise broken(f"type {number} is nested in itself")
-        number = self._resolved(number)
+        number = self._resolve(number)
         kind = self._kind(number)
         if kind is Kind.POINTER:
             return _POINTER_SIZE
         if kind is Kind.ARRAY:
             return self._word(number, 5) * self.type_size(self._word(number, 3), depth + 1)
-        sized = {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT}
-        return self._word(number, 2) if kind in sized else 0
+        return self._word(number, 2) if kind in _SIZED else 0
 
     def _word(self, number: int, index: int) -> int:
         if not 0 < number < len(self.index):
@@ -214,19 +210,10 @@ class Types:
     def _count(self, number: int) -> int:
         return self._word(number, 1) & 0xFFFF
 
-    def _bare(self, number: int) -> int:
-        """The type without const, volatile and the like."""
+    def _resolve(self, number: int, kinds: AbstractSet[Kind] = _MODIFIERS) -> int:
+        """Return the type behind typedefs, const and other `kinds`."""
         for _ in range(_DEPTH):
-            kind = self._kind(number)
-            if kind not in _MODIFIERS or kind is Kind.TYPEDEF:
-                return number
-            number = self._word(number, 2)
-        raise broken(f"type {number} is nested in itself")
-
-    def _resolved(self, number: int) -> int:
-        """The type behind typedefs, const and the like."""
-        for _ in range(_DEPTH):
-            if self._kind(number) not in _MODIFIERS:
+            if self._kind(number) not in kinds:
                 return number
             number = self._word(number, 2)
         raise broken(f"type {number} is nested in itself")
@@ -247,21 +234,19 @@ class Types:
         if depth > _DEPTH:
             raise broken(f"struct {layout.name} is nested in itself")
         for member in layout.members:
+            if member.name == path[0] and len(path) == 1:
+                return member
             inner = self._inner(member)
-            found: Member | None = None
-            if member.name == path[0]:
-                if len(path) == 1:
-                    return member
-                found = None if inner is None else self._search(inner, path[1:], depth + 1)
-            elif not member.name and inner is not None:
-                found = self._search(inner, path, depth + 1)
+            if inner is None or member.name not in {"", path[0]}:
+                continue
+            found = self._search(inner, path[1:] if member.name else path, depth + 1)
             if found is not None:
                 return Member(found.name, found.type, member.bit + found.bit, found.bits)
         return None
 
     def _inner(self, member: Member) -> StructLayout | None:
-        number = self._resolved(member.type)
-        return self._layout(number) if self._kind(number) in {Kind.STRUCT, Kind.UNION} else None
+        number = self._resolve(member.type)
+        return self._layout(number) if self._kind(number) in _COMPOUND else None
 
     def _path(self, layout: StructLayout, bit: int, depth: int = 0) -> str | None:
         for member in layout.members:
@@ -275,42 +260,39 @@ class Types:
         return None
 
     def _find_enumerator(self, name: str) -> int | None:
-        """Value of the first enumerator of that name: the words that are its name, inside enumerations."""
+        """Return the value of the first enumerator of that name, by a search of all words for the name's offset."""
         words, starts = self.index.words, self.index.starts
         for offset in self.index.string_offsets(name):
             for position in np.flatnonzero(words == offset).tolist():
                 number = int(np.searchsorted(starts[1:], position, side="right"))
-                kind = self._kind(number)
-                step = {Kind.ENUM: 2, Kind.ENUM64: 3}.get(kind)
+                step = _ENUMERATIONS.get(self._kind(number))
                 index = position - int(starts[number])
                 if step is not None and index >= 3 and (index - 3) % step == 0:
-                    return self._enumerator_value(number, index, wide=kind is Kind.ENUM64)
+                    return self._enumerator_value(number, index, step - 1)
         return None
 
-    def _enumerator_value(self, number: int, index: int, *, wide: bool) -> int:
-        width = 64 if wide else 32
-        value = self._word(number, index + 1) | (self._word(number, index + 2) << 32 if wide else 0)
+    def _enumerator_value(self, number: int, index: int, words: int) -> int:
+        value = sum(self._word(number, index + 1 + word) << 32 * word for word in range(words))
         signed = self._word(number, 1) >> 31
-        return value - (1 << width) if signed and value >> (width - 1) else value
+        return value - (1 << 32 * words) if signed and value >> (32 * words - 1) else value
 
     def _prototype(self, name: str, number: int) -> Prototype:
         if self._kind(number) is not Kind.PROTOTYPE:
-            raise broken(f"function {name} has type {number}, which is no prototype")
-        returned = self._word(number, 2)
+            raise broken(f"function {name} has type {number}, which is not a prototype")
+        result = self._word(number, 2)
         parameters = tuple(
             self._parameter(self.index.string(self._word(number, index)), self._word(number, index + 1))
             for index in range(3, 3 + 2 * self._count(number), 2)
         )
-        return Prototype(name, self._parameter("", returned) if returned else None, parameters)
+        return Prototype(name, self._parameter("", result) if result else None, parameters)
 
     def _parameter(self, name: str, number: int) -> Parameter:
         if number == 0:
             return Parameter(name or "...", "...", 0, signed=False)
-        bare = self._resolved(number)
+        bare = self._resolve(number)
         kind = self._kind(bare)
-        signed = (
-            bool(self._word(bare, 3) >> 24 & 1)
-            if kind is Kind.INT
-            else bool(kind in {Kind.ENUM, Kind.ENUM64} and self._word(bare, 1) >> 31)
-        )
+        if kind is Kind.INT:
+            signed = bool(self._word(bare, 3) >> 24 & 1)
+        else:
+            signed = kind in _ENUMERATIONS and bool(self._word(bare, 1) >> 31)
         return Parameter(name, self.type_name(number), self.type_size(number), signed)

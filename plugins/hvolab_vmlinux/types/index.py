@@ -1,6 +1,5 @@
-"""The bytes of a BTF section, and where each type stands in them.
+"""Index of a BTF section: the place of each type, by number and by name. Types are decoded only on use.
 
-A type is found by its number or its name; nothing is decoded before somebody asks.
 Source: Documentation/bpf/btf.rst, v6.12.
 """
 
@@ -19,7 +18,6 @@ from hvolab_vmlinux.errors import TypeInfoError
 
 _MAGIC: Final = 0xEB9F
 _HEADER: Final = struct.Struct("<HBBIIIII")
-_RULE: Final = "Documentation/bpf/btf.rst"
 
 
 class Kind(enum.IntEnum):
@@ -47,7 +45,7 @@ class Kind(enum.IntEnum):
     ENUM64 = 19
 
 
-#: Words behind the three of each type: so many, and so many for each of its members.
+#: Words after the first three of a type: their number, and the number for each member.
 _EXTRA: Final = {
     Kind.INT: (1, 0),
     Kind.ARRAY: (3, 0),
@@ -64,7 +62,7 @@ _EXTRA: Final = {
 
 @dataclass(frozen=True, eq=False)
 class TypeIndex:
-    """Where types stand.
+    """Places of types.
 
     words    the type section, as 32-bit words
     starts   first word of each type; number 0 is void, which has none
@@ -79,17 +77,17 @@ class TypeIndex:
         return len(self.starts)
 
     def numbers(self, name: str) -> tuple[int, ...]:
-        """The numbers of all types of that name, ascending."""
+        """Return the numbers of all types of that name, ascending."""
         found = [np.flatnonzero(self._names == offset) + 1 for offset in self.string_offsets(name)]
         return tuple(np.sort(np.concatenate(found)).tolist()) if found else ()
 
     @functools.cached_property
     def _names(self) -> NDArray[np.uint32]:
-        """Where the name of each type but void stands in the string section."""
+        """Offset in the string section of the name of each type but void."""
         return self.words[self.starts[1:]]
 
     def string_offsets(self, name: str) -> list[int]:
-        """Where the string stands in the string section; a linker may have left it more than once."""
+        """Return the offsets of a string in the string section; a linker may have kept several copies."""
         wanted = b"\0" + name.encode() + b"\0"
         found = []
         at = self.strings.find(wanted)
@@ -99,7 +97,7 @@ class TypeIndex:
         return found
 
     def string(self, offset: int) -> str:
-        """The string at that offset."""
+        """Return the string at an offset; raises TypeInfoError where there is none."""
         end = self.strings.find(b"\0", offset)
         if not 0 <= offset <= end:
             raise broken(f"string {offset:#x} is beyond the string section")
@@ -107,19 +105,19 @@ class TypeIndex:
 
 
 def broken(what: str) -> TypeInfoError:
-    """The error for a BTF that contradicts itself."""
+    """Return the error for a BTF that contradicts itself."""
     return TypeInfoError(
         f"the BTF is damaged: {what}",
         where="BTF of the kernel image",
-        rule=_RULE,
+        rule="Documentation/bpf/btf.rst",
         hint="copy or fetch the image again",
     )
 
 
 def read_index(content: bytes, starts: NDArray[np.uint32] | None = None) -> TypeIndex:
-    """Index a BTF section; `starts` is what an earlier reading of the same bytes found.
+    """Index a BTF section; `starts` is the result of an earlier reading of the same bytes.
 
-    Raises TypeInfoError where the bytes are no BTF, or cut short.
+    Raises TypeInfoError where the bytes are not BTF, or are cut short.
     """
     if len(content) < _HEADER.size:
         raise broken(f"it has {len(content)} bytes")
@@ -135,7 +133,7 @@ def read_index(content: bytes, starts: NDArray[np.uint32] | None = None) -> Type
 
 
 def _starts(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """First word of each type, found by walking from one to the next."""
+    """Return the first word of each type, by a walk from one to the next."""
     listed = words.tolist()
     sizes = {int(kind): _EXTRA.get(kind, (0, 0)) for kind in Kind if kind is not Kind.VOID}
     position, end = 0, len(listed)

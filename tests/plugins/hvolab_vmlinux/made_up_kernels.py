@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hvolab_vmlinux.binary import aligned
+from hvolab.arithmetic import round_up
 from tests.plugins.hvolab_vmlinux.made_up_btf import hvo_types
 
 RELEASE = "6.12.99-made-up"
@@ -61,7 +61,7 @@ def addresses(kernel: MadeUp) -> dict[str, int]:
     """Where each symbol is: fillers first, then the others, then those of data."""
     names = [f"filler_{number:03}" for number in range(kernel.fillers)] + list(kernel.symbols)
     found = {"_text": kernel.base} | {name: kernel.base + 0x1000 + 64 * index for index, name in enumerate(names)}
-    found["linux_banner"] = kernel.base + aligned(0x1000 + 64 * len(names), 0x1000)
+    found["linux_banner"] = kernel.base + round_up(0x1000 + 64 * len(names), 0x1000)
     found["__start_BTF"] = found["linux_banner"] + 0x1000
     found["__stop_BTF"] = found["__start_BTF"] + len(kernel.btf)
     return found if kernel.btf else {name: va for name, va in found.items() if not name.endswith("_BTF")}
@@ -71,7 +71,7 @@ def content(kernel: MadeUp) -> bytes:
     """The bytes of a made-up kernel from its base on, without any header."""
     where = addresses(kernel)
     end = max(where.values()) - kernel.base + 0x100
-    held = bytearray(aligned(end, 0x1000))
+    held = bytearray(round_up(end, 0x1000))
 
     def put(va: int, data: bytes) -> None:
         held[va - kernel.base : va - kernel.base + len(data)] = data
@@ -94,7 +94,7 @@ def content(kernel: MadeUp) -> bytes:
         if kernel.relocated and base_at is not None:
             relocations.append((kernel.base + base_at, kernel.base))
     if kernel.relocated:
-        held += bytes(aligned(len(held), 8) - len(held))
+        held += bytes(round_up(len(held), 8) - len(held))
         # a table that is worth its name, of pointers in unused bytes
         spare = kernel.base + 0x100
         relocations += [(spare + 8 * number, kernel.base + 0x1000 + 64 * number) for number in range(40)]
@@ -128,11 +128,11 @@ def kallsyms(
         token_index += struct.pack("<H", len(token_table))
         token_table += (_TOKENS.get(code) or (bytes((code,)) if 32 < code < 127 else b"")) + b"\0"
     step = 4 if layout == "place" else 8
-    held, base_at = bytes(aligned(at, 8) - at), None
+    held, base_at = bytes(round_up(at, 8) - at), None
 
     def put(data: bytes, alignment: int = step) -> int:
         nonlocal held
-        held += bytes(aligned(at + len(held), alignment) - at - len(held))
+        held += bytes(round_up(at + len(held), alignment) - at - len(held))
         start = at + len(held)
         held += data
         return start
@@ -158,7 +158,7 @@ def kallsyms(
         put(numbers(0))
         base_at = put(relative_base)
     elif layout == "place":
-        put(numbers(aligned(at + len(held), 4)))
+        put(numbers(round_up(at + len(held), 4)))
     return held + bytes(64), base_at
 
 
@@ -166,7 +166,7 @@ def flat_image(kernel: MadeUp) -> bytes:
     """A made-up kernel as an Image: its header stands in its first bytes."""
     held = bytearray(content(kernel))
     magic = {"EM_AARCH64": b"ARM\x64", "EM_RISCV": b"RSC\x05"}[kernel.machine]
-    struct.pack_into("<QQQ", held, 8, 0, aligned(len(held), 0x1000) + 0x2000, 0)
+    struct.pack_into("<QQQ", held, 8, 0, round_up(len(held), 0x1000) + 0x2000, 0)
     held[56:60] = magic
     return bytes(held)
 
@@ -176,13 +176,13 @@ def elf_image(kernel: MadeUp, *, per_cpu: bytes = b"", symbol_table: bool = Fals
     body = content(kernel)
     segments = [(kernel.base, 0x1000, body, len(body) + 0x1000)]
     if per_cpu:
-        segments.append((0, 0x1000 + aligned(len(body), 0x1000), per_cpu, len(per_cpu)))
-    sections, tail, tail_at = [], b"", aligned(max(at + len(data) for _, at, data, _ in segments), 8)
+        segments.append((0, 0x1000 + round_up(len(body), 0x1000), per_cpu, len(per_cpu)))
+    sections, tail, tail_at = [], b"", round_up(max(at + len(data) for _, at, data, _ in segments), 8)
 
     def section(name: str, kind: int, data: bytes, link: int = 0) -> None:
         nonlocal tail
         sections.append((name, kind, tail_at + len(tail), len(data), link))
-        tail += data + bytes(aligned(len(data), 8) - len(data))
+        tail += data + bytes(round_up(len(data), 8) - len(data))
 
     if symbol_table:
         strings, symbols = b"\0", bytes(24)

@@ -102,8 +102,8 @@ def test_what_an_image_lacks_is_said() -> None:
 @pytest.mark.parametrize(
     ("made", "what"),
     [
-        (MadeUp("EM_RISCV", layout=""), "no symbols, and its header does not tell where it is linked"),
-        (MadeUp("EM_RISCV", layout="place"), "does not tell where it is linked"),
+        (MadeUp("EM_RISCV", layout=""), "cannot determine the link address of the image: it has no symbols"),
+        (MadeUp("EM_RISCV", layout="place"), "cannot determine the link address of the image"),
     ],
 )
 def test_a_flat_image_that_does_not_tell_where_it_is_linked_is_refused(made: MadeUp, what: str) -> None:

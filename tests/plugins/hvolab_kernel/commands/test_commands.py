@@ -112,7 +112,7 @@ def test_what_cannot_be_read_ends_with_a_sentence_and_2(
 def test_a_function_that_is_not_there_ends_with_advice_and_2(image: Path) -> None:
     result = hvolab("disasm", image, "vmemmap_remap")
     assert result.exit_code == 2
-    assert "similar: vmemmap_remap_pte" in result.stderr
+    assert "use a similar name: vmemmap_remap_pte" in result.stderr
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_functions_have_prototypes_in_words() -> None:
     ("ask", "what"),
     [
         (lambda: TYPES.size("folio"), "no struct or union 'folio'"),
-        (lambda: TYPES.offset("page", "zone"), "has no member 'zone'; .*it has flags, .anonymous."),
+        (lambda: TYPES.offset("page", "zone"), "has no member 'zone'; .*hint: choose one of flags, .anonymous."),
         (lambda: TYPES.enumerator("PG_zebra"), "no enumerator 'PG_zebra'"),
         (lambda: Types(b"nothing"), "it has 7 bytes"),
         (lambda: Types(bytes(64)), "it begins with 00 00"),
