@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 import types
 from pathlib import Path
 
 import pytest
 
-import hvolab_vmcore.scan.inspector
 from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
 from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
+from hvolab_vmcore.scan.finding import KINDS
 from tests.docs.desk import DOCS, pages
 
 API = sorted(page for page in pages() if page.parent.name == "api" and page.stem != "index")
@@ -65,9 +64,11 @@ def test_every_invariant_has_a_row_and_a_section() -> None:
 
 
 def test_every_finding_in_a_core_is_explained() -> None:
-    kinds = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', inspect.getsource(hvolab_vmcore.scan.inspector)))
-    table = re.findall(r"^\| (`.+?) \|", (DOCS / "vmcores.md").read_text("utf-8"), re.MULTILINE)
-    assert {name.strip("`") for names in table for name in names.split(", ")} == kinds
+    rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", (DOCS / "vmcores.md").read_text("utf-8"), re.MULTILINE)
+    explained = {name.strip("`"): invariant for names, invariant in rows for name in names.split(", ")}
+    anchors = {one.name: f"{one.number}-{one.title.replace(' ', '-')}" for one in INVARIANTS}
+    links = {name: f"[{anchor.partition('-')[0]}](invariants.md#{anchor})" for name, anchor in anchors.items()}
+    assert explained == {kind: "none" if name is None else links[name] for kind, name in KINDS.items()}
 
 
 def test_every_architecture_has_its_modes_and_protections() -> None:

@@ -175,7 +175,8 @@ def _print_findings(findings: tuple[CoreFinding, ...], *, complete: bool) -> Non
         declared = " (declared)" if finding.declared else ""
         pages = "" if finding.pages == 1 else f", {finding.pages} pages"
         folio = "" if finding.folio is None else f", huge page at PFN {finding.folio:#x}"
-        show(f"{finding.kind}{declared}: {finding.text}")
+        invariant = "" if finding.rule is None else f"; invariant {finding.number} ({finding.rule})"
+        show(f"{finding.kind}{declared}: {finding.text}{invariant}")
         show(f"  VA {finding.va:#x}{pages}{folio}: {finding.entry}")
     for (kind, _), count in printed.items():
         if count > _FINDINGS_LISTED:

@@ -9,10 +9,11 @@ import numpy as np
 
 from hvolab.arch import Access, PgprotRole
 from hvolab.arrays import runs
+from hvolab.hvo import V6_12, V7_2
 from hvolab_vmcore.core.arrays import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
-from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding
+from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding, invariant_of
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
@@ -34,6 +35,8 @@ class Inspector:
         self._pages = pages
         self._huge_pages = huge_pages
         self._last = len(walk.levels) - 1
+        shares_tail_page = any(huge.with_sharing(Sharing.TAIL).any() for huge in huge_pages)
+        self._variant = V7_2 if shares_tail_page else V6_12
         self._protections = pages.raws & ~np.uint64(self._target.page_form.address_mask)
         self.writable = self._writable()
 
@@ -157,4 +160,6 @@ class Inspector:
         level = self._walk.levels[int(pages.depths[row])].level
         frame = int(pages.frames[row])
         entry = self._target.describe(level.name, int(pages.raws[row]))
-        return CoreFinding(kind, text, pages.va(row), count, entry, None if frame < 0 else frame, folio, declared)
+        invariant = invariant_of(kind, self._variant)
+        pfn = None if frame < 0 else frame
+        return CoreFinding(kind, text, pages.va(row), count, entry, pfn, folio, declared, invariant)
