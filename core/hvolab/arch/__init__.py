@@ -12,13 +12,22 @@ from hvolab.arch.emulation import (
     RegisterSetup,
     WalkLimit,
 )
-from hvolab.arch.entry import Entry, EntryForm, EntryFormat, EntryKind
-from hvolab.arch.fault import Access, Fault, FaultKind, PageFault
+from hvolab.arch.entry import (
+    AddressPart,
+    Entry,
+    EntryForm,
+    EntryKind,
+    EntryRule,
+    Field,
+    FieldValues,
+    Match,
+    set_bits,
+    values,
+)
 from hvolab.arch.features import Feature, ReleaseChange
-from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, set_bits, values
-from hvolab.arch.geometry import HugePageSize, Level, LinearOrigin, PagingMode
+from hvolab.arch.geometry import EntryFormat, HugePageSize, Level, LinearOrigin, PagingMode
 from hvolab.arch.instructions import load_emulation_part
-from hvolab.arch.mmu import MmuRules, Permission, UpdateRule
+from hvolab.arch.mmu import Access, Fault, FaultKind, MmuRules, PageFault, Permission, UpdateRule
 from hvolab.arch.overrides import Overrides
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hvolab.arch.fields import EntryRule, Match, set_bits
+from hvolab.arch.entry import EntryRule, Match, set_bits
 from hvolab.arch.overrides import Overrides
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hvolab.arch.cpu_mode import CpuMode, RegisterSetting
-from hvolab.arch.entry import EntryForm, EntryKind
-from hvolab.arch.fields import AddressPart
+from hvolab.arch.entry import AddressPart, EntryForm, EntryKind
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
 from hvolab.arch.overrides import Overrides, check_overrides, check_types, overridden

@@ -1,4 +1,4 @@
-"""Entry formats: the forms of a page-table entry at each level, encoded and decoded."""
+"""Page-table entries: named fields, parts of the output address, patterns, rules, and the forms made of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,127 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hvolab.arch.fields import AddressPart, EntryRule, Field, FieldValues, Match, Raw, set_bits
 from hvolab.errors import DescriptionError, EncodingError
-from hvolab.units import format_size
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # to decode one entry takes no numpy, whose import takes longer than that
     import numpy as np
     import numpy.typing as npt
+
+#: Values of fields by name, as pairs, so that descriptions stay frozen and hashable.
+FieldValues = tuple[tuple[str, int], ...]
+
+#: One raw entry or an array of them: every function here accepts both.
+Raw = TypeVar("Raw", int, "npt.NDArray[np.uint64]")
+
+
+def values(*set_bits: str, **others: int) -> FieldValues:
+    """Return field values: 1 for every name in ``set_bits``, the others as given."""
+    return tuple((name, 1) for name in set_bits) + tuple(others.items())
+
+
+def set_bits(mask: int) -> tuple[int, ...]:
+    """Return the numbers of the bits that are set, ascending."""
+    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named run of bits.
+
+    name     the manual's or the kernel's name
+    low      number of the lowest bit
+    width    number of bits
+    meaning  meaning of the bits, in a few words
+    """
+
+    name: str
+    low: int
+    width: int = 1
+    meaning: str = ""
+
+    @property
+    def limit(self) -> int:
+        """One more than the greatest value that fits."""
+        return 1 << self.width
+
+    @property
+    def mask(self) -> int:
+        """The field's bits in an entry."""
+        return (self.limit - 1) << self.low
+
+    def get(self, raw: int) -> int:
+        """Return the field's value in ``raw``."""
+        return (raw >> self.low) & (self.limit - 1)
+
+    def __str__(self) -> str:
+        high = self.low + self.width - 1
+        return f"{self.name} (bit {self.low})" if self.width == 1 else f"{self.name} (bits {high}:{self.low})"
+
+
+@dataclass(frozen=True)
+class AddressPart:
+    """A run of an entry's bits that holds a run of bits of the output PA.
+
+    low       lowest bit in the entry
+    width     number of bits
+    physical  the PA bit at ``low``
+    """
+
+    low: int
+    width: int
+    physical: int
+
+    @property
+    def mask(self) -> int:
+        """The part's bits in an entry."""
+        return ((1 << self.width) - 1) << self.low
+
+    @property
+    def physical_mask(self) -> int:
+        """The part's bits in a PA."""
+        return ((1 << self.width) - 1) << self.physical
+
+    def without(self, field: Field) -> tuple[AddressPart, ...]:
+        """Return what is left of this part without the bits of ``field``: none, one or two parts."""
+        high, field_high = self.low + self.width, field.low + field.width
+        if field_high <= self.low or field.low >= high:
+            return (self,)
+        below = max(0, field.low - self.low)
+        above = max(0, high - field_high)
+        parts = (
+            AddressPart(self.low, below, self.physical),
+            AddressPart(high - above, above, self.physical + self.width - above),
+        )
+        return tuple(part for part in parts if part.width)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A pattern of bits: an entry matches if ``entry & mask == value``."""
+
+    mask: int
+    value: int
+
+    def accepts(self, raw: Raw) -> bool | npt.NDArray[np.bool_]:
+        """Return whether ``raw`` matches; for an array, an array of booleans."""
+        matching: bool | npt.NDArray[np.bool_] = (raw & self.mask) == self.value
+        return matching
+
+
+@dataclass(frozen=True)
+class EntryRule:
+    """A rule that entries must keep.
+
+    broken_by  an entry that matches breaks the rule
+    text       the rule, in a few words
+    source     manual section or kernel file
+    """
+
+    broken_by: Match
+    text: str
+    source: str
 
 
 class EntryKind(enum.Enum):
@@ -96,12 +208,12 @@ class EntryForm:
     @cached_property
     def address_mask(self) -> int:
         """The bits that hold the output PA."""
-        return _union(part.mask for part in self.address)
+        return union(part.mask for part in self.address)
 
     @cached_property
     def physical_mask(self) -> int:
         """The bits of a PA that the form can hold."""
-        return _union(part.physical_mask for part in self.address)
+        return union(part.physical_mask for part in self.address)
 
     @cached_property
     def shift(self) -> int:
@@ -111,7 +223,7 @@ class EntryForm:
     @cached_property
     def _known(self) -> int:
         """The bits that have a meaning, or are ignored."""
-        return self.address_mask | _union(field.mask for field in self.fields)
+        return self.address_mask | union(field.mask for field in self.fields)
 
     def reserved_mask(self, entry_bits: int) -> int:
         """Return the bits of an entry of ``entry_bits`` bits that must be zero."""
@@ -183,159 +295,8 @@ class EntryForm:
         return form
 
 
-@dataclass(frozen=True)
-class EntryFormat:
-    """All forms of a paging mode's entries.
-
-    valid       the pattern of an entry that the walker does not take for absent
-    forms       tables and leaves, in the order in which they are recognized. Of several of one kind at a level the
-                last is the plain one; those before it match more bits.
-    entry_bits  width of an entry
-    valid_at    (level, patterns) of the levels where validity has other patterns: an entry there is valid if any
-                of them matches
-    empty_at    (level, entry) of the levels where an entry of a new table is not 0, because 0 would be valid
-    """
-
-    valid: Match
-    forms: tuple[EntryForm, ...]
-    entry_bits: int = 64
-    valid_at: tuple[tuple[str, tuple[Match, ...]], ...] = ()
-    empty_at: tuple[tuple[str, int], ...] = ()
-
-    @cached_property
-    def _valid_by_level(self) -> dict[str, tuple[Match, ...]]:
-        return dict(self.valid_at)
-
-    def valid_patterns(self, level: str) -> tuple[Match, ...]:
-        """Return the patterns of a valid entry at ``level``; one of them must match."""
-        return self._valid_by_level.get(level, (self.valid,))
-
-    def is_valid(self, level: str, raw: Raw) -> bool | npt.NDArray[np.bool_]:
-        """Return whether ``raw`` is valid at ``level``; for an array, an array of booleans."""
-        first, *others = self.valid_patterns(level)
-        valid = first.accepts(raw)
-        for pattern in others:
-            valid = valid | pattern.accepts(raw)
-        return valid
-
-    def empty(self, level: str) -> int:
-        """Return every entry of a new table of ``level``; it is not valid there."""
-        return dict(self.empty_at).get(level, 0)
-
-    def form(self, level: str, kind: EntryKind, fields: Iterable[str] = ()) -> EntryForm:
-        """Return the form of ``kind`` at ``level`` that has the fields of these names, the plain one if it can be.
-
-        The plain form too if no form has all of them. Raises EncodingError for a kind that the level does not have.
-        """
-        forms = [form for form in reversed(self.forms) if form.kind is kind and level in form.levels]
-        if not forms:
-            offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
-            raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
-        names = set(fields)
-        return next((form for form in forms if names <= form.by_name.keys()), forms[0])
-
-    def leaf_form(self, level: str) -> EntryForm | None:
-        """Return the plain form of a leaf at ``level``; ``None`` if there are no leaves."""
-        return next(
-            (form for form in reversed(self.forms) if form.kind is EntryKind.LEAF and level in form.levels), None
-        )
-
-    def recognize(self, level: str, raw: int) -> EntryForm | None:
-        """Return the form that ``raw`` has at ``level``; ``None`` if no form there matches."""
-        for form in self.forms:
-            if level in form.levels and form.matches(raw):
-                return form
-        return None
-
-    def classify(self, level: str, raw: int) -> EntryKind:
-        """Return the meaning of ``raw`` to a walk at ``level``, reserved bits aside."""
-        if not self.is_valid(level, raw):
-            return EntryKind.NONE
-        form = self.recognize(level, raw)
-        return EntryKind.ILLEGAL if form is None else form.kind
-
-    def broken_rules(self, level: str, raw: int) -> list[tuple[str, str]]:
-        """Return every rule that the valid entry ``raw`` breaks at ``level``, as pairs of text and source."""
-        form = self.recognize(level, raw)
-        if form is None:
-            return [(f"the type bits of a valid entry at {level} are those of no form defined there", self._sources())]
-        rules = [rule for rule in form.rules if rule.broken_by.accepts(raw)]
-        broken = [(rule.text, rule.source) for rule in rules]
-        reserved = raw & form.reserved_mask(self.entry_bits) & ~_union(rule.broken_by.mask for rule in rules)
-        misaligned = reserved & self._leaf_address_mask if form.kind is EntryKind.LEAF else 0
-        for mask, text in (
-            (misaligned, f"the output address of a {form} is a multiple of {format_size(1 << form.shift)}"),
-            (reserved & ~misaligned, "reserved bits must be zero"),
-        ):
-            if mask:
-                broken.append((f"{text}, set are: {', '.join(map(str, set_bits(mask)))}", form.source))
-        return broken
-
-    @cached_property
-    def _leaf_address_mask(self) -> int:
-        """The bits that hold the output PA in some leaf: a reserved one in another leaf is for its alignment."""
-        return _union(form.address_mask for form in self.forms if form.kind is EntryKind.LEAF)
-
-    def decode(self, level: str, raw: int, page_shift: int) -> Entry:
-        """Decode ``raw`` as an entry of ``level``.
-
-        Raises EncodingError with the broken rule for a valid entry that is reserved or illegal.
-        """
-        if not 0 <= raw < 1 << self.entry_bits:
-            raise EncodingError(f"{raw:#x} is not an entry of {self.entry_bits} bits", where=level)
-        if not self.is_valid(level, raw):
-            return Entry(level, raw, EntryKind.NONE)
-        form = self.recognize(level, raw)
-        broken = self.broken_rules(level, raw)
-        if broken or form is None:
-            raise EncodingError(
-                f"entry {raw:#018x} is not legal: " + "; ".join(text for text, _ in broken),
-                where=f"level {level}",
-                rule="; ".join(dict.fromkeys(source for _, source in broken if source)),
-            )
-        return Entry(level, raw, form.kind, form.get_address(raw) >> page_shift, form)
-
-    def encode(self, level: str, kind: EntryKind, pfn: int, chosen: FieldValues, page_shift: int) -> int:
-        """Return the entry of ``kind`` at ``level`` with that output PFN and those fields.
-
-        Its form is one that has the fields. Raises EncodingError for a PFN that the form cannot hold (misaligned, too
-        high), for unknown fields, and for a result that breaks a rule.
-        """
-        form = self.form(level, kind, (name for name, _ in chosen))
-        pa = pfn << page_shift
-        if pfn < 0 or pa & ~form.physical_mask:
-            raise EncodingError(
-                f"PFN {pfn:#x} does not fit in a {kind.value} entry at {level}",
-                where=f"PA bits that fit: {form.physical_mask:#x}",
-                rule=form.source,
-                hint="align the frame to what the level maps, and stay below the PA width",
-            )
-        raw = form.put_address(pa) | form.put_fields(chosen)
-        if self.decode(level, raw, page_shift).form is not form:
-            raise EncodingError(f"the fields of {raw:#018x} are not those of a {form}", rule=form.source)
-        return raw
-
-    def with_fields(
-        self,
-        fields: tuple[Field, ...],
-        rules: tuple[EntryRule, ...] = (),
-        kinds: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF),
-    ) -> EntryFormat:
-        """Return this format with more fields and rules in every form of these kinds."""
-        if not fields and not rules:
-            return self
-        forms = (form.extended(fields, rules) if form.kind in kinds else form for form in self.forms)
-        return replace(self, forms=tuple(forms))
-
-    def with_forms(self, forms: tuple[EntryForm, ...]) -> EntryFormat:
-        """Return this format with more forms, which are recognized before its own."""
-        return replace(self, forms=(*forms, *self.forms))
-
-    def _sources(self) -> str:
-        return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
-
-
-def _union(masks: Iterable[int]) -> int:
+def union(masks: Iterable[int]) -> int:
+    """Return the bits that are set in any mask."""
     total = 0
     for mask in masks:
         total |= mask

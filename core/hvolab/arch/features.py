@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hvolab.arch.entry import EntryForm, EntryKind
-from hvolab.arch.fields import EntryRule, Field, FieldValues
+from hvolab.arch.entry import EntryForm, EntryKind, EntryRule, Field, FieldValues
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
 from hvolab.arch.overrides import Overrides, check_name, check_overrides, check_types, overridden

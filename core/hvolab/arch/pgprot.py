@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hvolab.arch.fields import FieldValues
+from hvolab.arch.entry import FieldValues
 
 
 class PgprotRole(enum.Enum):

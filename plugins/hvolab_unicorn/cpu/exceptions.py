@@ -9,7 +9,7 @@ import ctypes
 from collections.abc import Mapping
 from typing import Any
 
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import FieldValues
 from hvolab_unicorn.emulator.library import address_of
 from hvolab_unicorn.families import Family
 from hvolab_unicorn.guest.area import Area

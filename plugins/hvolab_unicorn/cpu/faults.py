@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hvolab.arch import Access, Fault, FaultKind
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import Access, Fault, FaultKind, FieldValues
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import PageTables, WalkPermissions
 

@@ -6,8 +6,7 @@ import struct
 import weakref
 from typing import Any, NoReturn, TypeVar
 
-from hvolab.arch import PageFault
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import FieldValues, PageFault
 from hvolab.arch.steps import BLOCK_BYTES, RECORD, RESULT, RETURN
 from hvolab.errors import UsageError
 from hvolab.machine import Machine

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import FieldValues
 from hvolab_unicorn.guest.area import Area
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import FieldValues
 from hvolab_unicorn.emulator.library import constants
 from hvolab_unicorn.families.family import StateField
 from hvolab_unicorn.guest.area import Area

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hvolab.arch import Access, Fault, FaultKind, PageFault
-from hvolab.arch.fields import FieldValues
+from hvolab.arch import Access, Fault, FaultKind, FieldValues, PageFault
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants import Finding
 from hvolab.machine import Cpu, Machine
