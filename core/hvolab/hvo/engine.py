@@ -36,7 +36,7 @@ class Hvo:
         self.variant = variant
         self.remap = VmemmapRemap(machine, self.cpu, variant)
         # runs do at once what the code of v6.12 does step by step
-        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.can_fail or variant is not V6_12)
+        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.stepwise or variant is not V6_12)
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private

@@ -14,6 +14,7 @@ from hvolab.errors import KernelBug, MachineError
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.update import EntryUpdate, entry_update
 from hvolab.hvo.variants import V6_12, HvoVariant
+from hvolab.machine.cpus.bulk import bulk_of, is_bulk
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.frames.gfp import GFP_VMEMMAP_TAIL
 from hvolab.machine.machine import Machine
@@ -73,6 +74,7 @@ class VmemmapRemap:
         self.machine = machine
         self.variant = variant
         self.cpu = cpu
+        self._bulk = bulk_of(cpu)
         target = machine.target
         mode = target.mode
         self._target = target
@@ -88,11 +90,8 @@ class VmemmapRemap:
         self._layout = layout
         self._reset_size = layout.reset_struct_pages * layout.size
         self._update: EntryUpdate = entry_update(target, machine, cpu)
-
-    @property
-    def can_fail(self) -> bool:
-        """Whether the replacement of an entry can be lost to somebody else."""
-        return self._update.can_fail
+        #: Whether every operation goes to the CPU by itself, in the kernel's order.
+        self.stepwise = self._update.can_fail or not is_bulk(cpu)
 
     def new_page_list(self) -> VmemmapPageAllocator:
         """An empty list of pages, which is filled as the form has it."""
@@ -101,7 +100,7 @@ class VmemmapRemap:
     def self_hosted(self, folio: int) -> bool:
         """Whether the page with the head's struct page is marked. Kernel: vmemmap_should_optimize(), v6.1."""
         page = folio & -self._page_size
-        return self.machine.records.self_hosted(self.cpu, int(self.machine.tables.frames(page, 1)[0]))
+        return self.machine.records.self_hosted(self.cpu, self._find_entry(page)[1])
 
     def tail_page(self, folio: int, order: int) -> int | None:
         """The page that the tails of optimized folios of an order share in the folio's zone; None: no memory for it.
@@ -208,11 +207,11 @@ class VmemmapRemap:
         va = start
         while va < end:
             following = min((va // size + 1) * size, end)
-            result, index = self._pmd_entry(va, walk)
+            result, slot = self._pmd_entry(va, walk)
             if result:
                 return result
             if walk.action is not Action.SPLIT_ONLY:
-                result = self._pte_entries(va, (following - va) >> self._page_shift, index, walk)
+                result = self._pte_entries(va, (following - va) >> self._page_shift, slot, walk)
                 if result:
                     # v6.12 cannot fail here; later kernels flush what was done before they give up
                     self.machine.flush_tlb_kernel_range(start, end)
@@ -223,38 +222,41 @@ class VmemmapRemap:
         return 0
 
     def _pmd_entry(self, va: int, walk: RemapWalk) -> tuple[int, int]:
-        """Split the PMD of ``va`` if it is a leaf; give the result and the word of the PTE of ``va``.
+        """Split the PMD of ``va`` if it is a leaf; return the result, and the PA of the PTE of ``va``.
 
         Kernel: vmemmap_pmd_entry().
         """
-        depth, index, raw = self.machine.tables.descend(va)
-        head = None
+        slot, pfn, head = self._find_entry(va)
+        if not walk.nr_walked and self.machine.records.self_hosted(self.cpu, pfn):
+            return -ENOTSUPP, slot
+        if head is None:
+            return 0, slot
+        result = self._split_pmd(va & ~(self._middle.size - 1), head, slot, walk)
+        if result or walk.action is Action.SPLIT_ONLY:
+            return result, slot
+        return 0, self._find_entry(va)[0]
+
+    def _find_entry(self, va: int) -> tuple[int, int, int | None]:
+        """Return the PA of the entry that maps ``va``, the PFN there, and the first PFN of a PMD leaf (PTE: None)."""
+        tables = self.machine.tables
+        depth, slot, raw = self._bulk.find_entry(tables, va)
         if depth == self._last_depth:
-            pfn = self._target.page_form.get_address(raw) >> self._page_shift
-        elif depth == self._last_depth - 1 and self._is_leaf(raw):
+            return slot, self._target.page_form.get_address(raw) >> self._page_shift, None
+        if depth == self._last_depth - 1 and self._is_leaf(raw):
             form = self._format.form(self._middle.name, EntryKind.LEAF)
             head = form.get_address(raw) >> self._page_shift
-            pfn = head + self._last.index(va)
-        else:
-            raise MachineError(
-                f"the vmemmap at VA {va:#x} is not mapped by {self._middle.name} or {self._last.name}",
-                where=self.machine.tables.describe(va),
-                hint="HVO needs struct pages that are there: check the vmemmap base and the page tables",
-            )
-        if not walk.nr_walked and self.machine.records.self_hosted(self.cpu, pfn):
-            return -ENOTSUPP, index
-        if head is None:
-            return 0, index
-        result = self._split_pmd(va & ~(self._middle.size - 1), head, index, walk)
-        if result or walk.action is Action.SPLIT_ONLY:
-            return result, index
-        return 0, self.machine.tables.descend(va)[1]
+            return slot, head + self._last.index(va), head
+        raise MachineError(
+            f"the vmemmap at VA {va:#x} is not mapped by {self._middle.name} or {self._last.name}",
+            where=tables.describe(va),
+            hint="HVO needs struct pages that are there: check the vmemmap base and the page tables",
+        )
 
     def _is_leaf(self, raw: int) -> bool:
         return self._format.classify(self._middle.name, raw) is EntryKind.LEAF
 
-    def _split_pmd(self, va: int, head: int, index: int, walk: RemapWalk) -> int:
-        """Replace the PMD leaf in word ``index``, which maps ``head``, by a table. Kernel: vmemmap_split_pmd()."""
+    def _split_pmd(self, va: int, head: int, slot: int, walk: RemapWalk) -> int:
+        """Replace the PMD leaf at PA ``slot``, which maps ``head``, by a table. Kernel: vmemmap_split_pmd()."""
         machine = self.machine
         table = machine.alloc_pages(self.variant.table_gfp, 0)
         if table is None:
@@ -263,9 +265,8 @@ class VmemmapRemap:
             self._mark_table(table)
         pfns = np.arange(head, head + self._last.entries, dtype=np.int64)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
-        slot = table << self._page_shift
-        self._store(self._last.name, slot, va, np.zeros_like(entries), entries, live=False)
-        raw = machine.memory.scalar[index]
+        self._store(self._last.name, table << self._page_shift, va, np.zeros_like(entries), entries, live=False)
+        raw = self.cpu.load_word(machine.virt(slot))
         if not self._is_leaf(raw):  # somebody else has split it meanwhile
             machine.free_pages(table, 0)
             return 0
@@ -276,7 +277,6 @@ class VmemmapRemap:
             machine.split_page(head, self._middle.shift - self._page_shift)
         self.cpu.barrier("smp_wmb")
         pointer = np.array([self._target.table(self._middle.name, table)], dtype=np.uint64)
-        slot = machine.memory.base + (index << _WORD_SHIFT)
         self._store(self._middle.name, slot, va, np.array([raw], dtype=np.uint64), pointer, live=True)
         if not walk.flags & _SPLIT_NO_TLB_FLUSH:
             machine.flush_tlb_kernel_range(va, va + self._middle.size)
@@ -290,14 +290,12 @@ class VmemmapRemap:
         little = self._target.architecture.byte_order == "little"
         cpu.store(page + layout.page_type, kind.to_bytes(_HALF, "little" if little else "big"))
 
-    def _pte_entries(self, va: int, count: int, index: int, walk: RemapWalk) -> int:
-        """Remap or restore ``count`` entries of one table, from word ``index`` on; 0 or -EAGAIN.
+    def _pte_entries(self, va: int, count: int, slot: int, walk: RemapWalk) -> int:
+        """Remap or restore ``count`` entries of one table, from PA ``slot`` on; 0 or -EAGAIN.
 
         Kernel: vmemmap_pte_entry().
         """
-        raws = self.machine.memory.words[index : index + count]
-        if self.machine.trace.listeners:
-            raws = raws.copy()  # events tell what was there
+        raws = self._bulk.read_entries(self.machine.virt(slot), count)
         frames = self._target.page_frames(raws)
         if walk.reuse_pfn is None and (
             self.variant.walks_head or walk.action is Action.REMAP
@@ -306,16 +304,16 @@ class VmemmapRemap:
             walk.nr_walked += 1
             if count == 1:
                 return 0
-            va, index, raws, frames = va + self._page_size, index + 1, raws[1:], frames[1:]
+            va, slot, raws, frames = va + self._page_size, slot + self._last.entry_bytes, raws[1:], frames[1:]
         act = self._remap_ptes if walk.action is Action.REMAP else self._restore_ptes
-        done = act(va, index, raws, frames, walk)
+        done = act(va, slot, raws, frames, walk)
         walk.nr_walked += done
         return 0 if done == raws.size else -EAGAIN
 
     def _remap_ptes(
         self,
         va: int,
-        index: int,
+        slot: int,
         raws: npt.NDArray[np.uint64],
         frames: npt.NDArray[np.int64],
         walk: RemapWalk,
@@ -334,7 +332,7 @@ class VmemmapRemap:
             if taken != walk.reuse_pfn:
                 raise KernelBug(f"the new head page {walk.reuse_pfn:#x} is not first on the list, {taken:#x} is")
             self.cpu.barrier("smp_wmb")
-        done = self._update.replace(self.machine.memory.base + (index << _WORD_SHIFT), va, raws, entries)
+        done = self._update.replace(slot, va, raws, entries)
         if not done and va == walk.reuse_va:
             walk.pages.add(walk.reuse_pfn)
         walk.pages.add_run(frames[:done])
@@ -343,7 +341,7 @@ class VmemmapRemap:
     def _restore_ptes(
         self,
         va: int,
-        index: int,
+        slot: int,
         raws: npt.NDArray[np.uint64],
         frames: npt.NDArray[np.int64],
         walk: RemapWalk,
@@ -352,7 +350,6 @@ class VmemmapRemap:
 
         Kernel: vmemmap_restore_pte(), reset_struct_pages().
         """
-        slot = self.machine.memory.base + (index << _WORD_SHIFT)
         if self.variant.copies_mapped:
             return self._restore_copies(va, slot, raws, frames, walk)
         if frames.tolist().count(walk.reuse_pfn) < frames.size:
@@ -419,16 +416,16 @@ class VmemmapRemap:
         machine, cpu, update = self.machine, self.cpu, self._update
         pfns = walk.pages.pop_run(raws.size)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
-        if not machine.trace.listeners and not update.can_fail:
-            fresh = [machine.page_to_virt(pfn) for pfn in pfns.tolist()]
-            cpu.copy_page_run(fresh, walk.reuse_va)
-            cpu.copy_run(fresh, self._reset_size, self._reset_size)
+        if not machine.trace.listeners and not self.stepwise:
+            fresh = np.array([machine.page_to_virt(pfn) for pfn in pfns.tolist()], dtype=np.uint64)
+            self._bulk.copy_pages(fresh, np.full_like(fresh, walk.reuse_va))
+            self._bulk.copy_runs(fresh, fresh + np.uint64(self._reset_size), self._reset_size)
             cpu.barrier("smp_wmb")
             return update.replace(slot, va, raws, entries)
         for position, pfn in enumerate(pfns.tolist()):
             to = machine.page_to_virt(pfn)
             cpu.copy_page(to, walk.reuse_va)
-            cpu.copy(to, to + self._reset_size, self._reset_size)
+            cpu.store(to, cpu.load(to + self._reset_size, self._reset_size))
             cpu.barrier("smp_wmb")
             if not update.replace(slot, va, raws[position : position + 1], entries[position : position + 1]):
                 walk.pages.add_run(pfns[position:][::-1])
@@ -448,7 +445,7 @@ class VmemmapRemap:
         live: bool,
     ) -> None:
         """Store a run of entries at PA ``slot``. Kernel: set_pte_at(), pmd_populate_kernel()."""
-        self.cpu.write_entries(self.machine.virt(slot), after)
+        self._bulk.write_entries(self.machine.virt(slot), after)
         if self.machine.trace.listeners:
             self.machine.trace.emit(EntriesStored(self.cpu.index, level, slot, va, before, after, live))
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from hvolab.arch import PgprotRole
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import VmemmapSizes
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.frames.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
 
-_WORD_SHIFT = 3
 #: Folios of one run at most: bounds the memory that one step needs.
 _LONGEST = 256
 
@@ -31,14 +31,14 @@ class _Run(NamedTuple):
     folios   VAs of their head struct pages
     private  the word with the HPG_ flags of each
     node     NUMA node of all
-    slots    word in memory of each folio's first entry
+    slots    VA of each folio's first entry, in the direct map
     raws, frames  entries and the PFNs in them, shape (folios, vmemmap pages)
     """
 
     folios: npt.NDArray[np.uint64]
     private: npt.NDArray[np.uint64]
     node: int
-    slots: npt.NDArray[np.int64]
+    slots: npt.NDArray[np.uint64]
     raws: npt.NDArray[np.uint64]
     frames: npt.NDArray[np.int64]
 
@@ -49,6 +49,7 @@ class FolioRuns:
     def __init__(self, machine: Machine, cpu: Cpu, *, stepwise: bool) -> None:
         self._machine = machine
         self._cpu = cpu
+        self._bulk = bulk_of(cpu)
         self._stepwise = stepwise
         self._target = machine.target
         mode = machine.target.mode
@@ -87,15 +88,15 @@ class FolioRuns:
         machine.change_key(count)
         if synchronize_rcu:
             machine.synchronize_rcu()
-        self._cpu.store_words(run.folios + np.uint64(self._layout.private), run.private | self._optimized)
+        self._bulk.store_words(run.folios + np.uint64(self._layout.private), run.private | self._optimized)
         heads = machine.alloc_pages_run(count, GFP_VMEMMAP_HEAD, run.node)
-        self._cpu.copy_pages(self._virt(heads), run.folios)
+        self._bulk.copy_pages(self._virt(heads), run.folios)
         machine.memmap_pages_add(count)
         entries = np.empty_like(run.raws)
         entries[:, 0] = self._target.page_entries(heads, PgprotRole.KERNEL)
         entries[:, 1:] = self._target.page_entries(heads, PgprotRole.KERNEL_RO)[:, None]
         self._cpu.barrier("smp_wmb")
-        self._cpu.write_entry_rows(self._slot_vas(run.slots), entries)
+        self._bulk.write_entry_rows(run.slots, entries)
         pages.add_run(run.frames.ravel())
         return True
 
@@ -117,13 +118,13 @@ class FolioRuns:
         # each folio takes its pages from the front of its own list: the last one allocated comes first
         taken = pfns.reshape(len(folios), tails)[:, ::-1]
         to = self._virt(taken.ravel())
-        self._cpu.copy_pages(to, np.repeat(run.folios, tails))
+        self._bulk.copy_pages(to, np.repeat(run.folios, tails))
         reset = self._layout.reset_struct_pages * self._layout.size
-        self._cpu.copy_runs(to, to + np.uint64(reset), reset)
+        self._bulk.copy_runs(to, to + np.uint64(reset), reset)
         self._cpu.barrier("smp_wmb")
         entries = self._target.page_entries(taken.ravel(), PgprotRole.KERNEL).reshape(taken.shape)
-        self._cpu.write_entry_rows(self._slot_vas(run.slots + 1), entries)
-        self._cpu.store_words(run.folios + np.uint64(self._layout.private), run.private & ~self._optimized)
+        self._bulk.write_entry_rows(run.slots + np.uint64(self._last.entry_bytes), entries)
+        self._bulk.store_words(run.folios + np.uint64(self._layout.private), run.private & ~self._optimized)
         machine.change_key(-len(folios))
         return True
 
@@ -132,21 +133,21 @@ class FolioRuns:
         machine = self._machine
         if len(folios) < 2 or machine.trace.listeners or self._stepwise or not sizes.optimizable:
             return None
-        depth, index, _ = machine.tables.descend(folios[0])
+        depth, slot, _ = self._bulk.find_entry(machine.tables, folios[0])
         if depth != self._last_depth:
             return None
         vas = np.array(folios, dtype=np.uint64)
-        links = self._cpu.load_words(vas + np.uint64(self._layout.flags)) >> np.uint64(self._layout.node_shift)
+        links = self._bulk.load_words(vas + np.uint64(self._layout.flags)) >> np.uint64(self._layout.node_shift)
         if (links != links[0]).any():
             return None
-        table = index - self._last.index(folios[0])
+        table = machine.virt(slot) - self._last.index(folios[0]) * self._last.entry_bytes
         inside = (vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)
-        slots = inside.astype(np.int64) + table
-        raws = machine.memory.words[slots[:, None] + np.arange(sizes.pages)]
+        slots = np.uint64(table) + inside * np.uint64(self._last.entry_bytes)
+        raws = self._bulk.read_entry_rows(slots, sizes.pages)
         valid = self._target.page_form.recognize[0]
         if len(self._target.page_form.recognize) == 1 and ((raws & np.uint64(valid.mask)) != valid.value).any():
             return None
-        private = self._cpu.load_words(vas + np.uint64(self._layout.private))
+        private = self._bulk.load_words(vas + np.uint64(self._layout.private))
         frames = self._target.page_frames(raws.ravel()).reshape(raws.shape)
         return _Run(vas, private, int(links[0]) & ((1 << self._layout.node_bits) - 1), slots, raws, frames)
 
@@ -155,8 +156,3 @@ class FolioRuns:
         machine, shift = self._machine, np.uint64(self._target.mode.page_shift)
         first = machine.memory.first_pfn
         return np.uint64(machine.page_to_virt(first)) + ((pfns - first).astype(np.uint64) << shift)
-
-    def _slot_vas(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        """VAs in the direct map of words in memory."""
-        base = np.uint64(self._machine.virt(self._machine.memory.base))
-        return base + (slots.astype(np.uint64) << np.uint64(_WORD_SHIFT))

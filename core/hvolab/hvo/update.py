@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryUpdateRule, Target
 from hvolab.errors import DescriptionError
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
@@ -41,14 +42,15 @@ class PlainStores:
 
     def __init__(self, machine: Machine, cpu: Cpu) -> None:
         self._machine = machine
-        self._cpu = cpu
+        self._index = cpu.index
+        self._bulk = bulk_of(cpu)
         self._level = machine.target.mode.last.name
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
         """Store every entry."""
-        self._cpu.write_entries(self._machine.virt(slot), after)
+        self._bulk.write_entries(self._machine.virt(slot), after)
         if self._machine.trace.listeners:
-            self._machine.trace.emit(EntriesStored(self._cpu.index, self._level, slot, va, before, after, live=True))
+            self._machine.trace.emit(EntriesStored(self._index, self._level, slot, va, before, after, live=True))
         return after.size
 
 
@@ -84,9 +86,8 @@ class ClearAccessedAndExchange:
         machine = self._machine
         if not machine.entry_updates.admit(1, 0):
             return False
-        index = machine.memory.offset(slot) // self._level.entry_bytes
         for _ in range(_TRIES):
-            old = machine.memory.scalar[index]
+            old = self._cpu.load_word(machine.virt(slot))
             if self._accessed.accepts(old):
                 cleared = old & ~self._accessed.mask
                 if not self._exchange(slot, va, old, cleared):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
+from hvolab.machine.cpus.bulk import BulkCpu
 from hvolab.machine.cpus.cpu import Cpu, CpuMaker, StepCpu, use_cpus
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
@@ -17,6 +18,7 @@ from hvolab.machine.tables import PageTables
 __all__ = [
     "SCRATCH_FRAMES",
     "STRUCT_PAGE_V6_12",
+    "BulkCpu",
     "Cpu",
     "CpuMaker",
     "FrameAllocator",

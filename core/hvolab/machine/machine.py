@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import LinearOrigin, Target
+from hvolab.arch import Target
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
@@ -97,10 +97,8 @@ class Machine:
     _data: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        mode = self.target.mode
-        origin = self.memory.base if mode.origin is LinearOrigin.RAM else 0
-        self._linear = mode.direct_map_base - origin
-        self._page_shift = mode.page_shift
+        self._linear = self.tables.virt(0)
+        self._page_shift = self.target.mode.page_shift
 
     # addresses
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import EntryKind, Level, PgprotRole, Target
+from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole, Target
 from hvolab.errors import AbsentMemoryError, EncodingError, MachineError
 from hvolab.machine.memory import PhysicalMemory
 
@@ -80,23 +80,29 @@ class PageTables:
         self.memory = memory
         self.target = target
         self.root = root
+        self._linear = target.mode.direct_map_base - (memory.base if target.mode.origin is LinearOrigin.RAM else 0)
         self._levels = target.mode.levels
         self._last = target.mode.last
         self._plan = tuple(_LevelPlan.of(target, level) for level in self._levels)
         if any(level.entry_bytes != memory.words.itemsize for level in self._levels):
             raise MachineError("page tables whose entries are not words of eight bytes", where=str(target.mode.name))
 
-    def walk(self, va: int) -> list[WalkStep]:
-        """The steps of a walk for ``va``, until an entry that points to no table.
+    def virt(self, pa: int) -> int:
+        """Return the VA of ``pa`` in the direct map. Kernel: __va()."""
+        return pa + self._linear
 
-        Raises AbsentMemoryError where a table lies in memory that is not there.
+    def walk(self, va: int, read: Callable[[int], int] | None = None) -> list[WalkStep]:
+        """Return the steps of a walk for ``va``, up to an entry that points to no table.
+
+        read  reads the entry at a PA; default: from memory
+        Raises AbsentMemoryError for a table in memory that is absent.
         """
         steps: list[WalkStep] = []
-        table = self.root
+        table, read = self.root, self.memory.read_word if read is None else read
         entry_format = self.target.mode.format
         for level in self._levels:
             slot = table + level.index(va) * level.entry_bytes
-            raw = self.memory.read_word(slot)
+            raw = read(slot)
             kind = entry_format.classify(level.name, raw)
             steps.append(WalkStep(level, slot, raw, kind))
             if kind is not EntryKind.TABLE:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import BARRIERS
 from hvolab.errors import UsageError
-from hvolab.machine import Machine
+from hvolab.machine import Machine, PageTables
+from hvolab.machine.cpus.bulk import find_entry
 from hvolab.trace import Barrier, PageCopied, Stored
 from hvolab_unicorn.cpu.runs import Runs
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
@@ -133,28 +134,10 @@ class EmulatedCpu:
             for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
                 self._trace.emit(PageCopied(self.index, to_va, from_va))
 
-    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
-        """Copy one page to each of several."""
-        self.copy_pages(_words(*to_vas), np.full(len(to_vas), from_va, dtype=np.uint64))
-
     def copy_runs(self, to_vas: Words, from_vas: Words, size: int) -> None:
         """Copy ``size`` bytes, whole words, for each pair of VAs."""
         self._runs.copy(to_vas, from_vas, size // _WORD)
         self._stored(to_vas, size)
-
-    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
-        """Copy to the start of each page what stands at ``offset`` in it."""
-        vas = _words(*pages)
-        if (offset | size) % _WORD:
-            for page in pages:
-                self.copy(page, page + offset, size)
-        else:
-            self.copy_runs(vas, vas + np.uint64(offset), size)
-
-    def copy(self, to_va: int, from_va: int, size: int) -> None:
-        """Copy ``size`` bytes within a page each."""
-        self._runs.copy_once(to_va, from_va, size)
-        self._stored(_words(to_va), size)
 
     def _stored(self, vas: Words, size: int) -> None:
         if self._trace.listeners:
@@ -167,6 +150,19 @@ class EmulatedCpu:
         return 0 if pa is None else pa
 
     # page tables
+
+    def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
+        """Walk ``tables`` for ``va`` by loads of the guest; return depth, PA of the slot, and entry at the end."""
+        return find_entry(self, tables, va)
+
+    def read_entries(self, slot_va: int, count: int) -> Words:
+        """Return a copy of ``count`` entries of one table."""
+        return np.frombuffer(self.load(slot_va, count * _WORD), dtype=self._native).astype(np.uint64)
+
+    def read_entry_rows(self, slot_vas: Words, count: int) -> Words:
+        """Return ``count`` entries from each slot on."""
+        vas: Words = slot_vas[:, None] + np.arange(count, dtype=np.uint64) * np.uint64(_WORD)
+        return self.load_words(vas.ravel()).reshape(vas.shape)
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry."""

@@ -53,10 +53,6 @@ class Runs:
         else:
             self._call(self._routines["copy_words"], to_va, from_va, size // _WORD, work=size // _WORD)
 
-    def copy_once(self, to_va: int, from_va: int, size: int) -> None:
-        """Copy ``size`` bytes between VAs."""
-        self._copy(to_va, from_va, size)
-
     def can_touch(self, va: int) -> bool:
         """Whether the word at ``va`` may be stored to; nothing is changed."""
         try:

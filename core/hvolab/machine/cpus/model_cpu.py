@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import Access, Fault, FaultKind, PageFault, Target, UpdateRule
 from hvolab.errors import AbsentMemoryError, MachineError
-from hvolab.machine.cpus.model_runs import ModelRuns
+from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words
 from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.tables import PageTables
@@ -47,7 +46,6 @@ class ModelCpu:
         self._words = memory.scalar
         self._base = memory.base
         self._size = memory.size
-        self._octets = memory.octets.reshape(memory.frames, -1)
         mode = self._target.mode
         self._page_mask = mode.page_size - 1
         self._page_shift = mode.page_shift
@@ -184,12 +182,12 @@ class ModelCpu:
             self._memory.offset(pa, 8)
         return offset >> _WORD_SHIFT
 
-    def load_words(self, vas: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    def load_words(self, vas: Vas) -> Words:
         """The eight bytes at each of ``vas``."""
-        words: npt.NDArray[np.uint64] = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+        words: Words = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
         return words
 
-    def load_chain(self, va: int, end: int) -> npt.NDArray[np.uint64]:
+    def load_chain(self, va: int, end: int) -> Words:
         """Return the links of a chain; raises MachineError for one that comes back to a link of its own."""
         links = array("Q")  # half a million of ints would stay in the heap
         link, before = self._words[self._word(va, _READ)], va
@@ -212,13 +210,16 @@ class ModelCpu:
             link = self._words[self._word(link, _READ)]
         return np.array(links, dtype=np.uint64)
 
-    def store_words(self, vas: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
+    def store_words(self, vas: Vas, values: Words) -> None:
         """Store eight bytes at each of ``vas``."""
         offsets = self._runs.offsets(vas, _WRITE)
         self._memory.words[offsets >> _WORD_SHIFT] = values
+        self._stored(vas, offsets, 8)
+
+    def _stored(self, vas: Vas, offsets: Offsets, size: int) -> None:
         if self._trace.listeners:
             for va, offset in zip(vas.tolist(), offsets.tolist(), strict=True):
-                self._trace.emit(Stored(self.index, va, self._base + offset, 8))
+                self._trace.emit(Stored(self.index, va, self._base + offset, size))
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
@@ -240,46 +241,18 @@ class ModelCpu:
         if self._trace.listeners:
             self._trace.emit(PageCopied(self.index, to_va, from_va))
 
-    def copy_pages(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64]) -> None:
+    def copy_pages(self, to_vas: Vas, from_vas: Vas) -> None:
         """Copy one page for each pair of VAs."""
         self._runs.copy_pages(self._runs.offsets(to_vas, _WRITE), self._runs.offsets(from_vas, _READ))
         if self._trace.listeners:
             for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
                 self._trace.emit(PageCopied(self.index, to_va, from_va))
 
-    def copy_runs(self, to_vas: npt.NDArray[np.uint64], from_vas: npt.NDArray[np.uint64], size: int) -> None:
+    def copy_runs(self, to_vas: Vas, from_vas: Vas, size: int) -> None:
         """Copy ``size`` bytes for each pair of VAs."""
         to = self._runs.offsets(to_vas, _WRITE)
         self._runs.copy_runs(to, self._runs.offsets(from_vas, _READ), size)
-        if self._trace.listeners:
-            for va, offset in zip(to_vas.tolist(), to.tolist(), strict=True):
-                self._trace.emit(Stored(self.index, va, self._base + offset, size))
-
-    def copy(self, to_va: int, from_va: int, size: int) -> None:
-        """Copy ``size`` bytes within a page each."""
-        source = self._memory.view(self.translate(from_va, _READ), size)
-        pa = self.translate(to_va, _WRITE)
-        self._memory.view(pa, size)[:] = source
-        if self._trace.listeners:
-            self._trace.emit(Stored(self.index, to_va, pa, size))
-
-    def copy_page_run(self, to_vas: Sequence[int], from_va: int) -> None:
-        """Copy one page to each of several."""
-        pages = self._memory.pages
-        source = self._row(from_va, _READ)
-        pages[[self._row(va, _WRITE) for va in to_vas]] = pages[source]
-        if self._trace.listeners:
-            for va in to_vas:
-                self._trace.emit(PageCopied(self.index, va, from_va))
-
-    def copy_run(self, pages: Sequence[int], offset: int, size: int) -> None:
-        """Copy to the start of each page what stands at ``offset`` in it."""
-        rows = [self._row(va, _READ | _WRITE) for va in pages]
-        octets = self._octets
-        octets[rows, :size] = octets[rows, offset : offset + size]
-        if self._trace.listeners:
-            for va, row in zip(pages, rows, strict=True):
-                self._trace.emit(Stored(self.index, va, self._base + (row << self._page_shift), size))
+        self._stored(to_vas, to, size)
 
     def _row(self, va: int, need: int) -> int:
         """Index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
@@ -291,16 +264,30 @@ class ModelCpu:
 
     # page tables
 
+    def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
+        """Walk ``tables`` for ``va``; return depth, PA of the slot, and entry at the last level reached."""
+        depth, index, raw = tables.descend(va)
+        return depth, self._base + (index << _WORD_SHIFT), raw
+
+    def read_entries(self, slot_va: int, count: int) -> Words:
+        """Return a copy of ``count`` entries of one table."""
+        first = self._word(slot_va, _READ)
+        return self._memory.words[first : first + count].copy()
+
+    def read_entry_rows(self, slot_vas: Vas, count: int) -> Words:
+        """Return ``count`` entries from each slot on."""
+        return self._runs.read_rows(self._runs.offsets(slot_vas, _READ), count)
+
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry."""
         self._words[self._word(slot_va, _WRITE)] = raw
 
-    def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
+    def write_entries(self, slot_va: int, raws: Words) -> None:
         """Store a run of page-table entries."""
         first = self._word(slot_va, _WRITE)
         self._memory.words[first : first + raws.size] = raws
 
-    def write_entry_rows(self, slot_vas: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint64]) -> None:
+    def write_entry_rows(self, slot_vas: Vas, rows: Words) -> None:
         """Store a run of entries at each of ``slot_vas``."""
         self._runs.write_rows(self._runs.offsets(slot_vas, _WRITE), rows)
 
@@ -347,7 +334,7 @@ class ModelCpu:
 
         return restore
 
-    def cached_translations(self) -> npt.NDArray[np.uint64]:
+    def cached_translations(self) -> Words:
         """First VA, first PFN and number of pages of every cached translation, shape (n, 3)."""
         rows = [
             (page << shift, pa >> self._page_shift, 1 << (shift - self._page_shift))

@@ -23,6 +23,8 @@ Offsets = npt.NDArray[np.int64]
 _COPIED_AT_ONCE = 32
 #: Links of a chain that are guessed at once.
 _GUESSED_LINKS = 512
+#: Runs of at most so many VAs are faster one by one, and by indices.
+_FEW = 8
 _READ = int(Access.READ)
 
 
@@ -53,7 +55,7 @@ class ModelRuns:
 
     def offsets(self, vas: Vas, need: int) -> Offsets:
         """Return the offsets in memory of ``vas`` for accesses that need ``need``; raises PageFault at the first."""
-        found = self.settled_offsets(vas, need)
+        found = None if vas.size <= _FEW else self.settled_offsets(vas, need)
         if found is None:
             memory = self._memory
             return np.array([memory.offset(self._translate(va, need)) for va in vas.tolist()], dtype=np.int64)
@@ -142,6 +144,11 @@ class ModelRuns:
             words, inside = self._memory.words, np.arange(count)
             words[(to >> WORD_SHIFT)[:, None] + inside] = words[(source >> WORD_SHIFT)[:, None] + inside]
 
+    def read_rows(self, slots: Offsets, count: int) -> Words:
+        """Return ``count`` words from each offset on, shape (offsets, count)."""
+        rows: Words = self._memory.words[(slots >> WORD_SHIFT)[:, None] + np.arange(count)]
+        return rows
+
     def write_rows(self, slots: Offsets, rows: Words) -> None:
         """Store one row of words at each offset."""
         view = self._evenly_spaced(slots, rows.shape[1])
@@ -160,7 +167,7 @@ class ModelRuns:
 
     def _evenly_spaced(self, offsets: Offsets, count: int) -> Words | None:
         """Return ``count`` words from each offset on, not copied, shape (offsets, count); None for scattered ones."""
-        if offsets.size < 2:
+        if offsets.size <= _FEW:
             return None
         step = int(offsets[1] - offsets[0])
         if (offsets[1:] - offsets[:-1] != step).any():

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.errors import KernelBug
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 
 _NEXT, _PREV = 0, 8
@@ -81,8 +82,9 @@ def move_run(cpu: Cpu, run: list[int], head: int) -> None:
     cpu.store_word(before + _NEXT, after)
     following = cpu.load_word(head + _NEXT)
     links = np.array([head, *reversed(run), following], dtype=np.uint64)
-    cpu.store_words(links[1:-1] + np.uint64(_NEXT), links[2:])
-    cpu.store_words(links[1:-1] + np.uint64(_PREV), links[:-2])
+    bulk = bulk_of(cpu)
+    bulk.store_words(links[1:-1] + np.uint64(_NEXT), links[2:])
+    bulk.store_words(links[1:-1] + np.uint64(_PREV), links[:-2])
     cpu.store_word(head + _NEXT, run[-1])
     cpu.store_word(following + _PREV, run[0])
 
@@ -98,7 +100,7 @@ def nodes(cpu: Cpu, head: int) -> Iterator[int]:
 
 def walk(cpu: Cpu, head: int) -> npt.NDArray[np.uint64]:
     """The nodes from first to last, all at once. Kernel: list_for_each()."""
-    return cpu.load_chain(head + _NEXT, head)
+    return bulk_of(cpu).load_chain(head + _NEXT, head)
 
 
 def splice_init(cpu: Cpu, source: int, head: int) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.struct_pages.pages import StructPages
 
@@ -79,7 +80,7 @@ class StructPageRecords:
         """Whether PG_vmemmap_self_hosted is set in one of them, read through ``cpu``."""
         first = self._pages.first_pfn
         offsets = (pfns - first).astype(np.uint64) * np.uint64(self._layout.size)
-        flags = cpu.load_words(offsets + np.uint64(self._pages.base + self._layout.flags))
+        flags = bulk_of(cpu).load_words(offsets + np.uint64(self._pages.base + self._layout.flags))
         return bool((flags >> np.uint64(self._layout.pg_vmemmap_self_hosted) & np.uint64(1)).any())
 
     def boot_registered(self, pfns: Pfns) -> Flags:

@@ -8,6 +8,7 @@ import pytest
 from hvolab.arch import Access, PageFault, Target
 from hvolab.errors import MachineError
 from hvolab.machine import Machine, MachineSpec, build_machine, map_guest_text, use_cpus
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.plugin import registry
@@ -80,10 +81,10 @@ def test_every_cpu_is_replaced_by_one_of_its_number() -> None:
 
 def test_a_chain_of_links_is_followed_to_its_end() -> None:
     machine = build_machine(registry().architecture("riscv").select(), SPEC)
-    cpu, va = machine.cpus[0], machine.kernel_data(64)
+    cpu, va = bulk_of(machine.cpus[0]), machine.kernel_data(64)
     links = [va + 16, va + 48, va + 32]
     for at, link in zip([va, *links], [*links, va], strict=True):
-        cpu.store_word(at, link)
+        machine.cpus[0].store_word(at, link)
     assert cpu.load_chain(va, va).tolist() == links
     assert cpu.load_chain(va, va + 16).size == 0
     assert cpu.load_chain(va, va).dtype == np.uint64

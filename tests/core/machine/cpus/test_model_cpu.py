@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hvolab.arch import Access, Architecture, FaultKind, PageFault, PgprotRole, UpdateRule
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Machine, MachineSpec, ModelCpu, build_machine
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.trace import Barrier, PageCopied, Stored
 from hvolab_x86_64.description import X86_64
 from tests.folios import allocator
@@ -53,6 +55,10 @@ class Box:
 
     def unmap(self, page: int) -> None:
         self.machine.memory.write_word(self.slot(page), 0)
+
+
+def vas(*values: int) -> npt.NDArray[np.uint64]:
+    return np.array(values, dtype=np.uint64)
 
 
 def refused(box: Box, va: int, access: Access) -> FaultKind:
@@ -452,7 +458,7 @@ def test_entries_are_written_through_the_direct_map_one_or_many() -> None:
     box.map(0, FRAMES[0])
     slot = box.machine.virt(box.slot(0))
     box.cpu.write_entry(slot, 0xA)
-    box.cpu.write_entries(slot + 8, np.array([0xB, 0xC], dtype=np.uint64))
+    bulk_of(box.cpu).write_entries(slot + 8, np.array([0xB, 0xC], dtype=np.uint64))
     assert box.machine.memory.word_view(box.slot(0), 3).tolist() == [0xA, 0xB, 0xC]
 
 
@@ -462,7 +468,7 @@ def test_pages_and_parts_of_pages_are_copied_through_translations() -> None:
     box.cpu.store(source + 0x100, b"contents")
     with box.machine.trace.record() as events:
         box.cpu.copy_page(to, source)
-        box.cpu.copy(to + 0x200, source + 0x100, 8)
+        bulk_of(box.cpu).copy_runs(vas(to + 0x200), vas(source + 0x100), 8)
     assert box.cpu.load_word(to) == FRAMES[0]
     assert box.cpu.load(to + 0x100, 8) == box.cpu.load(to + 0x200, 8) == b"contents"
     assert events == [PageCopied(0, to, source), Stored(0, to + 0x200, FRAMES[1] * PAGE + 0x200, 8)]
@@ -474,8 +480,8 @@ def test_runs_of_pages_are_copied_as_each_alone_would_be() -> None:
     pages = [box.map(page, FRAMES[page + 2]) for page in (1, 3, 2)]
     box.cpu.store(source + 0x40, b"from")
     with box.machine.trace.record() as events:
-        box.cpu.copy_page_run(pages, source)
-        box.cpu.copy_run(pages, 0x40, 8)
+        bulk_of(box.cpu).copy_pages(vas(*pages), vas(source, source, source))
+        bulk_of(box.cpu).copy_runs(vas(*pages), vas(*pages) + np.uint64(0x40), 8)
     for va in pages:
         assert box.cpu.load(va, 8) == box.cpu.load(va + 0x40, 8) == b"from" + bytes(4)
     frames = (FRAMES[3], FRAMES[5], FRAMES[4])
@@ -491,9 +497,9 @@ def test_nothing_is_copied_to_or_from_where_there_is_no_memory() -> None:
         with pytest.raises(AbsentMemoryError, match="no memory at PA"):
             box.cpu.copy_page(to, source)
         with pytest.raises(AbsentMemoryError, match="no memory at PA"):
-            box.cpu.copy(to, source, 64)
+            bulk_of(box.cpu).copy_runs(vas(to), vas(source), 64)
         with pytest.raises(AbsentMemoryError, match="no memory at PA"):
-            box.cpu.copy_page_run([to], source)
+            bulk_of(box.cpu).copy_pages(vas(to), vas(source))
     assert (box.machine.memory.octets == before).all()
 
 

@@ -15,6 +15,7 @@ from hvolab.arch import Architecture
 from hvolab.arch.steps import RETURN
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.plugin import registry
 from hvolab_unicorn import emulate
 from hvolab_unicorn.cpu import vcpu
@@ -96,9 +97,10 @@ def test_a_chain_without_an_end_is_told_by_both_kinds_of_cpu(architecture: str, 
     modeled = build_machine(machine.target, MachineSpec(memory=64 * MIB))
     there = pages(modeled, 16)
     assert there[0] == nodes[0]
-    modeled.cpus[0].store_words(vas, np.array(links, dtype=np.uint64))
+    bulk = bulk_of(modeled.cpus[0])
+    bulk.store_words(vas, np.array(links, dtype=np.uint64))
     with pytest.raises(HvolabError, match=r"a chain comes back to VA 0x.* and has no end"):
-        modeled.cpus[0].load_chain(nodes[0], 1)
+        bulk.load_chain(nodes[0], 1)
     assert works(cpu)
 
 
