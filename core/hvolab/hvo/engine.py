@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.remap import ENOMEM, RemapFlag, VmemmapRemap
-from hvolab.hvo.runs import FolioRuns
+from hvolab.hvo.runs import FolioRuns, Folios
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.hvo.variants import V6_12, HvoVariant
 from hvolab.machine.cpus.cpu import Cpu
@@ -148,35 +148,37 @@ class Hvo:
 
         folio_list  VA of the list head; folios are linked through their ``lru``
         """
-        machine, span = self.machine, self.sizes(h).size
+        machine = self.machine
         self._batch("optimize.begin")
         folios = self._on_list(folio_list)
-        for run in self._runs.neighbors(folios, span):
-            # one table maps them all, so the first one's split is everybody's; after a failure
-            # the rest can still be split when it is remapped, with memory that the first ones give back
-            if self.split_folio(h, run[0]) == -ENOMEM:
+        for folio in self._runs.to_split(folios, self.sizes(h).size):
+            # splitting for one splits for all below the same table; after a failure the rest can still be split
+            # when it is remapped, with memory that the first ones free
+            if self.split_folio(h, folio) == -ENOMEM:
                 break
         if folios.size or self.variant.flushes_for_none:
             machine.flush_tlb_all()
         pages = self.remap.new_page_list()
         flags = _REMAP_NO_TLB_FLUSH | self._rcu
-        for run in self._runs.neighbors(folios, span):
-            if not self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
-                self._optimize_each(h, run, pages, flags)
+
+        def at_once(run: Folios) -> int:
+            return self._runs.optimize(run, self.sizes(h), pages, synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU))
+
+        for run, done in self._runs.cut(folios, at_once):
+            if not done:
+                self._optimize_or_retry(h, int(run[0]), pages, flags)
             flags &= ~_SYNCHRONIZE_RCU
         machine.flush_tlb_all()
         self.remap.free_page_list(pages)
         self._batch("optimize.end")
 
-    def _optimize_each(self, h: HasOrder, folios: list[int], pages: VmemmapPageAllocator, flags: int) -> None:
-        """Optimize folio by folio; one that finds no memory tries again with what those before it gave back."""
-        for folio in folios:
-            result = self._optimize(h, folio, pages, flags)
-            flags &= ~_SYNCHRONIZE_RCU
-            if result == -ENOMEM and len(pages):
-                self.machine.flush_tlb_all()
-                self.remap.free_page_list(pages)
-                self._optimize(h, folio, pages, flags)
+    def _optimize_or_retry(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> None:
+        """Optimize a folio of a batch; without memory, free the pages of those before it and try once more."""
+        result = self._optimize(h, folio, pages, flags)
+        if result == -ENOMEM and len(pages):
+            self.machine.flush_tlb_all()
+            self.remap.free_page_list(pages)
+            self._optimize(h, folio, pages, flags & ~_SYNCHRONIZE_RCU)
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Restore the folios of a list; those that are not optimized (any more) move to ``non_hvo_folios``.
@@ -189,22 +191,19 @@ class Hvo:
         restored = result = 0
         self._batch("restore.begin")
         folios = self._on_list(folio_list)
-        for run in self._runs.neighbors(folios, self.sizes(h).size):
-            if self._runs.restore(run, self.sizes(h), synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU)):
+
+        def at_once(run: Folios) -> int:
+            return self._runs.restore(run, self.sizes(h), synchronize_rcu=bool(flags & _SYNCHRONIZE_RCU))
+
+        for run, done in self._runs.cut(folios, at_once):
+            folio = int(run[0])
+            if done or self.folio_optimized(folio):
+                result = 0 if done else self._restore(h, folio, flags)
+                if result:
+                    break
                 flags &= ~_SYNCHRONIZE_RCU
-                restored += len(run)
-                lists.move_run(self.cpu, [folio + lru for folio in run], non_hvo_folios)
-                continue
-            for folio in run:
-                if self.folio_optimized(folio):
-                    result = self._restore(h, folio, flags)
-                    flags &= ~_SYNCHRONIZE_RCU
-                    if result:
-                        break
-                    restored += 1
-                lists.move(self.cpu, folio + lru, non_hvo_folios)
-            if result:
-                break
+                restored += run.size
+            lists.move_run(self.cpu, run + np.uint64(lru), non_hvo_folios)
         if restored:
             self.machine.flush_tlb_all()
         self._batch("restore.end")

@@ -1,19 +1,19 @@
-"""Runs of folios whose vmemmap one table maps: the steps of a batch for all of them at once.
+"""Runs of folios that are alike, optimized or restored all at once.
 
-It does to memory exactly what folio by folio would, and does nothing at all (telling so) where a step could fail,
-somebody listens, or the folios are not alike: then the batch goes on folio by folio. In the kernel there is no such
-thing; it is what makes a batch of half a million folios affordable here.
+A run leaves the same bytes, frames and counters as one folio after the other. The kernel has nothing of the kind; it is
+what makes a batch of half a million folios affordable here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import PgprotRole
+from hvolab.arrays import equal_runs, runs
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import VmemmapSizes
 from hvolab.machine.cpus.bulk import bulk_of
@@ -21,8 +21,10 @@ from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.frames.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
 
+#: VAs of head struct pages.
+Folios = npt.NDArray[np.uint64]
 #: Folios of one run at most: bounds the memory that one step needs.
-_LONGEST = 256
+_LONGEST = 1024
 
 
 class _Run(NamedTuple):
@@ -31,20 +33,22 @@ class _Run(NamedTuple):
     folios   VAs of their head struct pages
     private  the word with the HPG_ flags of each
     node     NUMA node of all
-    slots    VA of each folio's first entry, in the direct map
-    raws, frames  entries and the PFNs in them, shape (folios, vmemmap pages)
+    slots    VA in the direct map of each folio's first entry
+    frames   PFNs in the entries, shape (folios, vmemmap pages)
     """
 
-    folios: npt.NDArray[np.uint64]
+    folios: Folios
     private: npt.NDArray[np.uint64]
     node: int
     slots: npt.NDArray[np.uint64]
-    raws: npt.NDArray[np.uint64]
     frames: npt.NDArray[np.int64]
 
 
 class FolioRuns:
-    """Optimizes and restores runs of folios on one CPU of a machine."""
+    """Optimizes and restores runs of folios on one CPU of a machine.
+
+    stepwise  whether every folio must go by itself
+    """
 
     def __init__(self, machine: Machine, cpu: Cpu, *, stepwise: bool) -> None:
         self._machine = machine
@@ -55,104 +59,133 @@ class FolioRuns:
         mode = machine.target.mode
         self._last = mode.last
         self._last_depth = len(mode.levels) - 1
-        self._unit_shift = mode.levels[-2].shift
+        self._table_shift = np.uint64(mode.levels[-2].shift)
         self._layout = machine.struct_pages.layout
+        self._private = np.uint64(self._layout.private)
         self._optimized = np.uint64(1 << self._layout.hpg_vmemmap_optimized)
-        self._kernel_ro = np.uint64(machine.target.bits(self._last.name, PgprotRole.KERNEL_RO))
 
-    def neighbors(self, folios: npt.NDArray[np.uint64], span: int) -> Iterator[list[int]]:
-        """Cut an array of folios into runs that follow each other in it and lie below one table."""
-        if not folios.size:
-            return
-        shift = np.uint64(self._unit_shift)
-        units, ends = folios >> shift, (folios + np.uint64(span - 1)) >> shift
-        cut = (units[1:] != units[:-1]) | (units[1:] != ends[1:])
-        starts = np.flatnonzero(np.concatenate(([True], cut)))
-        del units, ends, cut  # a batch may be long, and this lives as long as it does
-        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), folios.size], strict=True):
-            for first in range(start, stop, _LONGEST):
-                yield folios[first : min(first + _LONGEST, stop)].tolist()
+    def to_split(self, folios: Folios, span: int) -> list[int]:
+        """Return the folios by which to split the vmemmap of all: the first of each table, and those with several.
+
+        span  bytes of vmemmap of a folio
+        """
+        tables = folios >> self._table_shift
+        several = tables != folios + np.uint64(span - 1) >> self._table_shift
+        starts, _ = runs((tables[1:] != tables[:-1]) | several[1:], folios.size)
+        chosen: list[int] = folios[starts].tolist()
+        return chosen
+
+    @staticmethod
+    def cut(folios: Folios, at_once: Callable[[Folios], int]) -> Iterator[tuple[Folios, bool]]:
+        """Yield folios in order: runs that are done, with True, and single ones that are not, with False.
+
+        at_once  does the folios at the front of an array, and returns how many
+        """
+        length = _LONGEST
+        while folios.size:
+            done = at_once(folios[:length])
+            yield folios[: done or 1], bool(done)
+            folios = folios[done or 1 :]
+            length = min(2 * length, _LONGEST) if done else max(length // 2, 2)
 
     def optimize(
-        self, folios: list[int], sizes: VmemmapSizes, pages: VmemmapPageAllocator, *, synchronize_rcu: bool
-    ) -> bool:
-        """Optimize a run; False where it has to go folio by folio, and nothing was done."""
-        run = self._look(folios, sizes)
-        machine, count = self._machine, len(folios)
-        if run is None or not machine.optimize_enabled or (run.private & self._optimized).any():
-            return False
-        if machine.records.any_self_hosted(self._cpu, run.frames[:, 0]):
-            return False
+        self, folios: Folios, sizes: VmemmapSizes, pages: VmemmapPageAllocator, *, synchronize_rcu: bool
+    ) -> int:
+        """Optimize the folios at the front that are alike; return how many.
+
+        Returns 0, with nothing changed, where the first folio has to go by itself: a step could fail, the trace has a
+        listener, or the second folio differs.
+        """
+        run = self._alike(folios, sizes, optimized=False)
+        machine = self._machine
+        if run is None or not machine.optimize_enabled or machine.records.any_self_hosted(self._cpu, run.frames[:, 0]):
+            return 0
+        count = run.folios.size
         if not machine.frames.certain(count, GFP_VMEMMAP_HEAD, run.node):
-            return False
+            return 0
         machine.change_key(count)
         if synchronize_rcu:
             machine.synchronize_rcu()
-        self._bulk.store_words(run.folios + np.uint64(self._layout.private), run.private | self._optimized)
+        self._bulk.store_words(run.folios + self._private, run.private | self._optimized)
         heads = machine.alloc_pages_run(count, GFP_VMEMMAP_HEAD, run.node)
         self._bulk.copy_pages(self._virt(heads), run.folios)
         machine.memmap_pages_add(count)
-        entries = np.empty_like(run.raws)
+        entries = np.empty(run.frames.shape, dtype=np.uint64)
         entries[:, 0] = self._target.page_entries(heads, PgprotRole.KERNEL)
         entries[:, 1:] = self._target.page_entries(heads, PgprotRole.KERNEL_RO)[:, None]
         self._cpu.barrier("smp_wmb")
         self._bulk.write_entry_rows(run.slots, entries)
         pages.add_run(run.frames.ravel())
-        return True
+        return count
 
-    def restore(self, folios: list[int], sizes: VmemmapSizes, *, synchronize_rcu: bool) -> bool:
-        """Restore a run; False where it has to go folio by folio, and nothing was done."""
-        run = self._look(folios, sizes)
+    def restore(self, folios: Folios, sizes: VmemmapSizes, *, synchronize_rcu: bool) -> int:
+        """Restore the folios at the front that are alike; return how many, 0 as :meth:`optimize` does."""
+        run = self._alike(folios, sizes, optimized=True)
         machine, tails = self._machine, sizes.saved_pages
-        if run is None or not (run.private & self._optimized).all():
-            return False
-        if not (run.frames[:, 1:] == run.frames[:, :1]).all():
-            return False
-        count = len(folios) * tails
-        if not machine.frames.certain(count, GFP_VMEMMAP_RESTORE, run.node):
-            return False
+        if run is None or not (run.frames[:, 1:] == run.frames[:, :1]).all():
+            return 0
+        count = run.folios.size
+        if not machine.frames.certain(count * tails, GFP_VMEMMAP_RESTORE, run.node):
+            return 0
         if synchronize_rcu:
             machine.synchronize_rcu()
-        pfns = machine.alloc_pages_run(count, GFP_VMEMMAP_RESTORE, run.node)
-        machine.memmap_pages_add(count)
-        # each folio takes its pages from the front of its own list: the last one allocated comes first
-        taken = pfns.reshape(len(folios), tails)[:, ::-1]
-        to = self._virt(taken.ravel())
-        self._bulk.copy_pages(to, np.repeat(run.folios, tails))
+        pfns = machine.alloc_pages_run(count * tails, GFP_VMEMMAP_RESTORE, run.node)
+        machine.memmap_pages_add(count * tails)
+        # each folio maps the pages from the front of its own list: the last one allocated comes first
+        pfns = pfns.reshape(count, tails)[:, ::-1]
         reset = self._layout.reset_struct_pages * self._layout.size
-        self._bulk.copy_runs(to, to + np.uint64(reset), reset)
+        for tail in range(tails):  # one tail of every folio: copies at even distances need one pass
+            to = self._virt(pfns[:, tail])
+            self._bulk.copy_pages(to, run.folios)
+            self._bulk.copy_runs(to, to + np.uint64(reset), reset)
         self._cpu.barrier("smp_wmb")
-        entries = self._target.page_entries(taken.ravel(), PgprotRole.KERNEL).reshape(taken.shape)
+        entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
         self._bulk.write_entry_rows(run.slots + np.uint64(self._last.entry_bytes), entries)
-        self._bulk.store_words(run.folios + np.uint64(self._layout.private), run.private & ~self._optimized)
-        machine.change_key(-len(folios))
-        return True
+        self._bulk.store_words(run.folios + self._private, run.private & ~self._optimized)
+        machine.change_key(-count)
+        return count
 
-    def _look(self, folios: list[int], sizes: VmemmapSizes) -> _Run | None:
-        """What a run's folios are; ``None`` where they are not alike, or somebody wants to see each step."""
-        machine = self._machine
-        if len(folios) < 2 or machine.trace.listeners or self._stepwise or not sizes.optimizable:
+    def _alike(self, folios: Folios, sizes: VmemmapSizes, *, optimized: bool) -> _Run | None:
+        """Return the folios at the front that are on one node, in this state, and mapped by one split table each.
+
+        Returns None for fewer than two, and where every folio has to go by itself.
+        """
+        if folios.size < 2 or self._machine.trace.listeners or self._stepwise or not sizes.optimizable:
             return None
-        depth, slot, _ = self._bulk.find_entry(machine.tables, folios[0])
-        if depth != self._last_depth:
+        layout, bulk = self._layout, self._bulk
+        nodes = bulk.load_words(folios + np.uint64(layout.flags)) >> np.uint64(layout.node_shift)
+        private = bulk.load_words(folios + self._private)
+        one_table = folios >> self._table_shift == folios + np.uint64(sizes.size - 1) >> self._table_shift
+        alike = (nodes == nodes[0]) & ((private & self._optimized != 0) == optimized) & one_table
+        count = folios.size if alike.all() else int(alike.argmin())
+        slots = self._slots(folios[:count])
+        if slots.size < 2:
             return None
-        vas = np.array(folios, dtype=np.uint64)
-        links = self._bulk.load_words(vas + np.uint64(self._layout.flags)) >> np.uint64(self._layout.node_shift)
-        if (links != links[0]).any():
-            return None
-        table = machine.virt(slot) - self._last.index(folios[0]) * self._last.entry_bytes
-        inside = (vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)
-        slots = np.uint64(table) + inside * np.uint64(self._last.entry_bytes)
-        raws = self._bulk.read_entry_rows(slots, sizes.pages)
-        valid = self._target.page_form.recognize[0]
-        if len(self._target.page_form.recognize) == 1 and ((raws & np.uint64(valid.mask)) != valid.value).any():
-            return None
-        private = self._bulk.load_words(vas + np.uint64(self._layout.private))
-        frames = self._target.page_frames(raws.ravel()).reshape(raws.shape)
-        return _Run(vas, private, int(links[0]) & ((1 << self._layout.node_bits) - 1), slots, raws, frames)
+        raws = bulk.read_entry_rows(slots, sizes.pages)
+        form = self._target.page_form
+        if len(form.recognize) == 1:
+            valid = form.recognize[0]
+            if ((raws & np.uint64(valid.mask)) != np.uint64(valid.value)).any():
+                return None
+        node = int(nodes[0]) & ((1 << layout.node_bits) - 1)
+        frames = self._target.page_frames(raws)
+        return _Run(folios[: slots.size], private[: slots.size], node, slots, frames)
+
+    def _slots(self, folios: Folios) -> npt.NDArray[np.uint64]:
+        """Return the VAs of the folios' first entries, up to one that a larger leaf maps."""
+        starts, stops = equal_runs(folios >> self._table_shift)
+        tables = []
+        for first in folios[starts].tolist():
+            depth, slot, _ = self._bulk.find_entry(self._machine.tables, first)
+            if depth != self._last_depth:
+                break
+            tables.append(self._machine.virt(slot) - self._last.index(first) * self._last.entry_bytes)
+        places = (folios >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)
+        first_entries = np.repeat(np.array(tables, dtype=np.uint64), (stops - starts)[: len(tables)])
+        return first_entries + places[: first_entries.size] * np.uint64(self._last.entry_bytes)
 
     def _virt(self, pfns: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        """VAs of frames in the direct map."""
+        """Return the VAs of frames in the direct map."""
         machine, shift = self._machine, np.uint64(self._target.mode.page_shift)
         first = machine.memory.first_pfn
         return np.uint64(machine.page_to_virt(first)) + ((pfns - first).astype(np.uint64) << shift)

@@ -9,9 +9,10 @@ import pytest
 
 from hvolab.arch import Target
 from hvolab.hvo import Hvo
-from hvolab.hvo.runs import FolioRuns
+from hvolab.hvo.runs import FolioRuns, Folios
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.struct_pages import lists
 from hvolab.plugin import registry
 from tests.machines import MIB, Pools, pools, x86_64
 
@@ -53,10 +54,10 @@ def test_a_run_leaves_what_folio_by_folio_leaves(
     for step in taken:
         whole = getattr(FolioRuns, step)
 
-        def counted(runs: FolioRuns, *args: object, step: str = step, whole: object = whole, **more: object) -> bool:
-            done = whole(runs, *args, **more)  # type: ignore[operator]
-            taken[step] += done
-            return bool(done)
+        def counted(runs: FolioRuns, *args: object, step: str = step, whole: object = whole, **more: object) -> int:
+            done: int = whole(runs, *args, **more)  # type: ignore[operator]
+            taken[step] += bool(done)
+            return done
 
         monkeypatch.setattr(FolioRuns, step, counted)
     spec = replace(_SPEC, vmemmap=backing)
@@ -77,15 +78,57 @@ def test_with_a_failure_armed_it_goes_folio_by_folio() -> None:
     check_side_by_side(together, apart, (FailFrom(30), FailFrom(30)))
 
 
-def test_a_run_is_cut_where_another_table_begins_and_where_a_folio_has_several() -> None:
-    lab = pools(_SPEC)
-    runs = Hvo(lab.machine)._runs
+def vas(*folios: int) -> Folios:
+    return np.array(folios, dtype=np.uint64)
+
+
+def test_one_folio_of_each_table_is_split_and_each_that_has_several() -> None:
+    runs = Hvo(pools(_SPEC).machine)._runs
     unit = 2 * MIB
-    folios = [unit, unit + 0x8000, 3 * unit, unit + 0x10000]
+    folios = vas(unit, unit + 0x8000, 3 * unit, unit + 0x10000)
+    assert runs.to_split(folios, 0x8000) == folios[[0, 2, 3]].tolist()
+    assert runs.to_split(vas(unit, 2 * unit - 0x8000), 0x10000) == [unit, 2 * unit - 0x8000]
+    assert runs.to_split(vas(0, 8 * unit), 8 * unit) == [0, 8 * unit]
+    assert runs.to_split(vas(), 0x8000) == []
 
-    def cut(folios: list[int], span: int) -> list[list[int]]:
-        return list(runs.neighbors(np.array(folios, dtype=np.uint64), span))
 
-    assert cut(folios, 0x8000) == [folios[:2], folios[2:3], folios[3:]]
-    assert cut([0, 8 * unit], 8 * unit) == [[0], [8 * unit]]
-    assert cut([], 0x8000) == []
+def test_folios_are_cut_into_what_is_done_at_once_and_single_ones() -> None:
+    asked = []
+
+    def at_once(folios: Folios) -> int:
+        """Do runs of even numbers."""
+        asked.append(folios.size)
+        odd = np.flatnonzero(folios & np.uint64(1))
+        return int(odd[0]) if odd.size else folios.size
+
+    folios = np.concatenate((np.arange(0, 5000, 2), np.array([1, 3, 5]), np.arange(0, 6, 2))).astype(np.uint64)
+    found = [(run.tolist(), done) for run, done in FolioRuns.cut(folios, at_once)]
+    assert [folio for run, _ in found for folio in run] == folios.tolist()
+    assert [len(run) for run, _ in found] == [1024, 1024, 452, 1, 1, 1, 3]
+    assert all(done is not any(folio & 1 for folio in run) for run, done in found)
+    assert asked == [1024, 1024, 458, 6, 5, 4, 3]
+    assert list(FolioRuns.cut(vas(), at_once)) == []
+
+
+def test_a_run_ends_at_a_folio_that_differs() -> None:
+    """Of a list, some folios are optimized: restoring leaves the rest, and optimizing passes over these."""
+    together, apart = pools(_SPEC), single_steps(x86_64(), _SPEC)
+    for lab in (together, apart):
+        pool = next(pool for pool in lab.pools if pool.h.size == 2 * MIB)
+        pool.set_max_huge_pages(40)
+        hvo, machine = Hvo(lab.machine), lab.machine
+        for folio in sorted(pool.live)[10:30:7]:
+            assert hvo.restore_folio(pool.h, folio) == 0
+        node = machine.struct_pages.layout.lru_next
+        heads = [machine.kernel_data(lists.SIZE) for _ in range(2)]
+        for head in heads:
+            lists.init(hvo.cpu, head)
+        for folio in sorted(pool.live):
+            lists.move(hvo.cpu, folio + node, heads[0])
+        assert hvo.restore_folios(pool.h, *heads) == 37
+        for folio in sorted(pool.live)[3:30:5]:
+            hvo.optimize_folio(pool.h, folio)
+        hvo.optimize_folios(pool.h, heads[1])
+        assert machine.key == 40
+    assert np.array_equal(together.machine.memory.words, apart.machine.memory.words)
+    assert together.machine.counters == apart.machine.counters

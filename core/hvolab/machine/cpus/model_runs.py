@@ -68,18 +68,23 @@ class ModelRuns:
             return None
         starts, stops = equal_runs(vas >> self._unit_shift)  # one entry above the last level covers each run
         bases, leaves, walks = [], 0, list[tuple[int, ...]]()
+        leaf = size = base = 0
         for first in vas[starts].tolist():
-            entries = list[int]()
-            depth, index, raw = self._tables.descend(first, entries)
-            if depth == self._last_depth:
-                bases.append(index - self._last.index(first))
-                walks.append(tuple(entries))
-                continue
-            form = self._leaf_forms[depth]
-            if form is None or not self._allowed(depth, [raw], [tuple(entries)], need):
-                return None
+            if not first ^ leaf < size:  # not below the leaf of the run before
+                entries = list[int]()
+                depth, index, raw = self._tables.descend(first, entries)
+                if depth == self._last_depth:
+                    bases.append(index - self._last.index(first))
+                    walks.append(tuple(entries))
+                    continue
+                form = self._leaf_forms[depth]
+                if form is None or not self._allowed(depth, [raw], [tuple(entries)], need):
+                    return None
+                size = self._levels[depth].size
+                leaf = first & -size
+                base = (form.get_address(raw) - memory.base - leaf) % (1 << 64)
             leaves += 1
-            bases.append((form.get_address(raw) - memory.base - (first & -self._levels[depth].size)) % (1 << 64))
+            bases.append(base)
         if not bases:
             return np.empty(0, dtype=np.int64)
         if not leaves:

@@ -70,23 +70,24 @@ def move(cpu: Cpu, node: int, head: int) -> None:
     add(cpu, node, head)
 
 
-def move_run(cpu: Cpu, run: list[int], head: int) -> None:
-    """As :func:`move` for each node of ``run`` in turn; they must follow each other in their list."""
-    if len(run) == 1:
-        move(cpu, run[0], head)
+def move_run(cpu: Cpu, run: npt.NDArray[np.uint64], head: int) -> None:
+    """Do :func:`move` for each node of ``run`` in turn; they must follow each other in their list."""
+    first, last = int(run[0]), int(run[-1])
+    if first == last:
+        move(cpu, first, head)
         return
-    before, after = cpu.load_word(run[0] + _PREV), cpu.load_word(run[-1] + _NEXT)
-    if cpu.load_word(before + _NEXT) != run[0] or cpu.load_word(after + _PREV) != run[-1]:
-        raise KernelBug(f"list corruption at VA {run[0]:#x}", rule="__list_del_entry_valid()")
+    before, after = cpu.load_word(first + _PREV), cpu.load_word(last + _NEXT)
+    if cpu.load_word(before + _NEXT) != first or cpu.load_word(after + _PREV) != last:
+        raise KernelBug(f"list corruption at VA {first:#x}", rule="__list_del_entry_valid()")
     cpu.store_word(after + _PREV, before)
     cpu.store_word(before + _NEXT, after)
     following = cpu.load_word(head + _NEXT)
-    links = np.array([head, *reversed(run), following], dtype=np.uint64)
+    links = np.concatenate((np.array([head], np.uint64), run[::-1], np.array([following], np.uint64)))
     bulk = bulk_of(cpu)
-    bulk.store_words(links[1:-1] + np.uint64(_NEXT), links[2:])
-    bulk.store_words(links[1:-1] + np.uint64(_PREV), links[:-2])
-    cpu.store_word(head + _NEXT, run[-1])
-    cpu.store_word(following + _PREV, run[0])
+    bulk.store_words(run[::-1] + np.uint64(_NEXT), links[2:])
+    bulk.store_words(run[::-1] + np.uint64(_PREV), links[:-2])
+    cpu.store_word(head + _NEXT, last)
+    cpu.store_word(following + _PREV, first)
 
 
 def nodes(cpu: Cpu, head: int) -> Iterator[int]:
