@@ -1,15 +1,15 @@
-"""What a machine is made of: memory, frames, page tables, struct pages, CPUs and their TLBs."""
+"""The parts of a machine: memory, frames, page tables, struct pages, CPUs and their TLBs."""
 
 from __future__ import annotations
 
 from hvolab.machine.build import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.cpus.bulk import BulkCpu
-from hvolab.machine.cpus.cpu import Cpu, CpuMaker, StepCpu, use_cpus
+from hvolab.machine.cpus.cpu import Cpu, StepCpu
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.machine.cpus.permissions import WalkPermission, WalkPermissions
 from hvolab.machine.frames.allocator import FrameAllocator
-from hvolab.machine.machine import Machine
+from hvolab.machine.machine import CpuMaker, Machine, use_cpus
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages

@@ -1,19 +1,20 @@
-"""The machine: memory, tables, struct pages, CPUs and what the kernel outside HVO answers."""
+"""The machine: memory, tables, struct pages, CPUs, and the kernel functions that HVO calls outside its own file."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arch import Target
-from hvolab.errors import MachineError, UsageError
+from hvolab.errors import MachineError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
 from hvolab.machine.frames.gfp import Gfp
 from hvolab.machine.frames.source import FrameSource
+from hvolab.machine.intervals import Pfns
 from hvolab.machine.memory import PhysicalMemory
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import PageRecords
@@ -30,47 +31,46 @@ from hvolab.trace import (
     Trace,
 )
 
-Pfns = npt.NDArray[np.int64]
 _ZERO = int(Gfp.ZERO)
 
 
 @dataclass
 class Counters:
-    """The two counters of vmemmap pages in /proc/vmstat."""
+    """Counters of vmemmap pages in /proc/vmstat."""
 
     nr_memmap_pages: int = 0
     nr_memmap_boot_pages: int = 0
 
     @property
     def total(self) -> int:
-        """Their conserved sum: frames that back the vmemmap."""
+        """Return the number of frames that back the vmemmap."""
         return self.nr_memmap_pages + self.nr_memmap_boot_pages
 
 
 @dataclass
 class Machine:
-    """One machine. What HVO calls outside its own file is a method here, under the kernel's name.
+    """One machine. The functions that HVO calls outside its own file are methods, under the kernel's names.
 
-    target          what it is built for
+    target          architecture, paging mode and release
     memory, tables  its bytes, and the kernel's page tables in them
     struct_pages    its struct pages
-    records         what struct pages say of single frames
-    frames          who hands out frames
-    trace           those who listen
+    records         flags of single frames, and the code that maintains them
+    frames          the page allocator
+    trace           events for listeners
     cpus            its CPUs, all over the same memory
     nodes           NUMA nodes
-    vmemmap         PFN ranges whose struct pages exist, as pairs of first and one past the last
-    counters        vmemmap pages
+    vmemmap         PFN ranges that have struct pages, as pairs of first and one past the last
+    counters        counters of vmemmap pages
     key             the static key: number of optimized folios
-    vmemmap_tails   of kernels that have one: the page that optimized tails share, by node, zone and order
-    grace_periods   how often one was waited for
+    vmemmap_tails   pages that optimized tails share, by node, zone and order, for releases that have them
+    grace_periods   number of grace periods waited for
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
-    entry_updates   which replacements of an entry are made to be lost to somebody else, where that can happen
-    table_updates   the same for a leaf that becomes a table
-    release_freed   whether freed frames give their bytes back to the host (scale runs)
-    self_hosted     PFN ranges of vmemmap that lies in what it describes
-    scratch_pfns    frames set aside at build time for what an emulated CPU needs
-    guest           what is mapped of them; ``None`` where no CPU can be emulated
+    entry_updates   policy for replacements of an entry that another CPU wins, where the architecture allows that
+    table_updates   the same for replacing a leaf by a table
+    release_freed   whether the bytes of freed frames are returned to the host (large machines)
+    self_hosted     PFN ranges of vmemmap stored in the memory that it describes
+    scratch_pfns    frames reserved at build time for emulated CPUs
+    guest           their mapped parts; ``None`` where no CPU can be emulated
     """
 
     target: Target
@@ -103,18 +103,18 @@ class Machine:
     # addresses
 
     def virt(self, pa: int) -> int:
-        """VA of ``pa`` in the direct map. Kernel: __va()."""
+        """Return the VA of ``pa`` in the direct map. Kernel: __va()."""
         return pa + self._linear
 
     def page_to_virt(self, pfn: int) -> int:
-        """VA of a frame in the direct map.
+        """Return the VA of a frame in the direct map.
 
         Kernel: page_to_virt() in include/linux/mm.h, v6.12.
         """
         return (pfn << self._page_shift) + self._linear
 
     def kernel_data(self, size: int) -> int:
-        """VA of ``size`` zeroed bytes for the kernel's own data (list heads); raises MachineError when used up."""
+        """Return the VA of ``size`` zeroed bytes for list heads; raises MachineError when none are left."""
         va, left = self._data
         if size > left:
             raise MachineError(f"no room for {size} more bytes of kernel data", hint="build fewer hstates or nodes")
@@ -124,11 +124,18 @@ class Machine:
     # the page allocator
 
     def alloc_pages(self, gfp: int, order: int, node: int | None = None) -> int | None:
-        """Head PFN of a block, or ``None``.
+        """Allocate a block; return its head PFN, or ``None``.
 
         Kernel: alloc_pages() without ``node``, alloc_pages_node() with it, in include/linux/gfp.h, v6.12.
         """
-        pfn = self.frames.allocate(order, gfp, 0 if node is None else node)
+        return self._allocated(gfp, order, node, self.frames.allocate(order, gfp, 0 if node is None else node))
+
+    def alloc_contig(self, gfp: int, order: int, node: int) -> int | None:
+        """Allocate an aligned block of any order; return its head PFN, or ``None``. Kernel: alloc_contig_pages()."""
+        pfn = self.frames.allocate_contiguous(1 << order, gfp, node, 1 << order)
+        return self._allocated(gfp, order, node, pfn)
+
+    def _allocated(self, gfp: int, order: int, node: int | None, pfn: int | None) -> int | None:
         if pfn is not None:
             self.records.allocated(pfn, 1 << order)
             if gfp & _ZERO:
@@ -139,25 +146,15 @@ class Machine:
         return pfn
 
     def alloc_pages_run(self, count: int, gfp: int, node: int) -> Pfns:
-        """PFNs of ``count`` single-frame calls, up to the first that fails."""
+        """Allocate ``count`` single frames, up to the first call that fails; return their PFNs."""
         pfns = self.frames.allocate_run(count, gfp, node)
         self.records.allocated_run(pfns)
         if self.trace.listeners:
             self.trace.emit(PagesAllocated(gfp, 0, node, pfns, pfns.size < count))
         return pfns
 
-    def alloc_contig(self, gfp: int, order: int, node: int) -> int | None:
-        """Head PFN of an aligned block of any order. Kernel: alloc_contig_pages()."""
-        pfn = self.frames.allocate_contiguous(1 << order, gfp, node, 1 << order)
-        if pfn is not None:
-            self.records.allocated(pfn, 1 << order)
-        if self.trace.listeners:
-            pfns = np.array([] if pfn is None else [pfn], dtype=np.int64)
-            self.trace.emit(PagesAllocated(gfp, order, node, pfns, pfn is None))
-        return pfn
-
     def free_pages(self, pfn: int, order: int) -> None:
-        """Give a block back. Kernel: __free_pages()."""
+        """Free a block. Kernel: __free_pages()."""
         self.frames.free(pfn, order)
         if order or self.release_freed:
             self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
@@ -167,16 +164,16 @@ class Machine:
             self.trace.emit(PagesFreed(np.array([pfn], dtype=np.int64), order, "free_pages"))
 
     def free_page_run(self, pfns: Pfns) -> None:
-        """Give single frames back, in this order. Kernel: __free_page()."""
+        """Free single frames, in this order. Kernel: __free_page()."""
         self.frames.free_run(pfns)
         self._freed(pfns)
         if self.trace.listeners:
             self.trace.emit(PagesFreed(pfns, 0, "free_pages"))
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
-        """Give boot frames back, in this order. Kernel: free_bootmem_page(), v6.12.
+        """Free boot frames, in this order. Kernel: free_bootmem_page(), v6.12.
 
-        Where the architecture registers boot pages in bootmem_info, one that is not registered stays where it is.
+        Where the architecture registers boot pages in bootmem_info, an unregistered one stays reserved.
         """
         how = "free_reserved_page"
         if self.target.traits.bootmem_info:
@@ -193,7 +190,7 @@ class Machine:
         self.records.freed(pfns)
 
     def split_page(self, pfn: int, order: int) -> None:
-        """Make each frame of a block one of its own.
+        """Split an allocated block into single frames.
 
         Kernel: split_page() in mm/page_alloc.c, v6.12.
         """
@@ -210,13 +207,13 @@ class Machine:
             self.trace.emit(GracePeriod())
 
     def change_key(self, delta: int) -> None:
-        """Kernel: static_branch_inc(), static_branch_dec() of hugetlb_optimize_vmemmap_key."""
+        """Add to hugetlb_optimize_vmemmap_key. Kernel: static_branch_inc(), static_branch_dec()."""
         self.key += delta
         if self.trace.listeners:
             self.trace.emit(KeyChanged(delta))
 
     def memmap_pages_add(self, delta: int) -> None:
-        """Count vmemmap pages that came from or went to the page allocator.
+        """Count vmemmap pages of the page allocator.
 
         Kernel: memmap_pages_add() in mm/vmstat.c, v6.12.
         """
@@ -225,7 +222,7 @@ class Machine:
             self.trace.emit(CounterChanged("nr_memmap_pages", delta))
 
     def memmap_boot_pages_add(self, delta: int) -> None:
-        """Count vmemmap pages that were set aside at boot.
+        """Count vmemmap pages reserved at boot.
 
         Kernel: memmap_boot_pages_add() in mm/vmstat.c, v6.12.
         """
@@ -234,21 +231,27 @@ class Machine:
             self.trace.emit(CounterChanged("nr_memmap_boot_pages", delta))
 
     def flush_tlb_kernel_range(self, start: int, end: int) -> None:
-        """Every CPU forgets ``[start, end)``."""
+        """Flush ``[start, end)`` on every CPU."""
         for cpu in self.cpus:
             cpu.flush_range(start, end)
         if self.trace.listeners:
             self.trace.emit(RangeFlushed(start, end))
 
     def flush_tlb_all(self) -> None:
-        """Every CPU forgets everything."""
+        """Flush everything on every CPU."""
         for cpu in self.cpus:
             cpu.flush_all()
         if self.trace.listeners:
             self.trace.emit(AllFlushed())
 
-    def cpu(self, index: int) -> Cpu:
-        """The CPU of that number; raises UsageError with how many there are."""
-        if not 0 <= index < len(self.cpus):
-            raise UsageError(f"no CPU {index}", hint=f"the machine has {len(self.cpus)}, from 0 on")
-        return self.cpus[index]
+
+#: Makes the CPU of that number for a machine.
+CpuMaker = Callable[[Machine, int], Cpu]
+
+
+def use_cpus(machine: Machine, make: CpuMaker) -> None:
+    """Replace every CPU of ``machine`` by one that ``make`` makes, with the same number.
+
+    Cached translations are lost. An engine keeps the CPU that it was made with: replace CPUs before making it.
+    """
+    machine.cpus[:] = [make(machine, cpu.index) for cpu in machine.cpus]

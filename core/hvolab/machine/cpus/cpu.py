@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from hvolab.machine.machine import Machine
 
 
 class Cpu(Protocol):
@@ -94,16 +91,3 @@ class StepCpu(Cpu, Protocol):
     def registers(self) -> Mapping[str, int]:
         """Return the general registers by the names that sequences have for them."""
         ...
-
-
-#: Makes the CPU of that number for a machine: what a kind of CPU is, for who builds machines.
-CpuMaker = Callable[["Machine", int], Cpu]
-
-
-def use_cpus(machine: Machine, make: CpuMaker) -> None:
-    """Replace every CPU of ``machine`` by one that ``make`` makes, keeping their numbers.
-
-    Translations that the old ones cached are gone with them. Who holds a CPU of the machine, as Hvo does, still has
-    the old one: replace them first.
-    """
-    machine.cpus[:] = [make(machine, cpu.index) for cpu in machine.cpus]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from hvolab.arch import Access, PageFault, Target
 from hvolab.errors import MachineError
-from hvolab.machine import Machine, MachineSpec, build_machine, map_guest_text, use_cpus
-from hvolab.machine.cpus.bulk import bulk_of
-from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine import MachineSpec, build_machine, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.plugin import registry
 from tests.made_up import MADE_UP
@@ -65,26 +62,3 @@ def test_too_few_frames_and_a_place_that_is_taken_are_refused() -> None:
         map_guest_text(machine.tables, (first, first + 5), 0xFFFFFE0000000000)
     with pytest.raises(MachineError, match="already mapped above level pte"):
         map_guest_text(machine.tables, machine.scratch_pfns, machine.virt(0))
-
-
-def test_every_cpu_is_replaced_by_one_of_its_number() -> None:
-    machine = build_machine(registry().architecture("riscv").select(), SPEC)
-    before = list(machine.cpus)
-
-    def make(machine: Machine, index: int) -> Cpu:
-        return ModelCpu(index, machine.memory, machine.tables, machine.trace)
-
-    use_cpus(machine, make)
-    assert [cpu.index for cpu in machine.cpus] == [0, 1]
-    assert not set(map(id, before)) & set(map(id, machine.cpus))
-
-
-def test_a_chain_of_links_is_followed_to_its_end() -> None:
-    machine = build_machine(registry().architecture("riscv").select(), SPEC)
-    cpu, va = bulk_of(machine.cpus[0]), machine.kernel_data(64)
-    links = [va + 16, va + 48, va + 32]
-    for at, link in zip([va, *links], [*links, va], strict=True):
-        machine.cpus[0].store_word(at, link)
-    assert cpu.load_chain(va, va).tolist() == links
-    assert cpu.load_chain(va, va + 16).size == 0
-    assert cpu.load_chain(va, va).dtype == np.uint64

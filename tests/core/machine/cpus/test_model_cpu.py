@@ -529,3 +529,14 @@ def test_words_have_the_byte_order_of_the_machine() -> None:
     machine.cpus[0].store_word(va, 0x0102030405060708)
     assert machine.cpus[0].load(va, 8) == bytes(range(1, 9))
     assert machine.cpus[0].load_word(va) == 0x0102030405060708
+
+
+def test_a_chain_of_links_is_followed_to_its_end() -> None:
+    machine = build_machine(MADE_UP.select(), MachineSpec(memory=64 << 20))
+    cpu, va = bulk_of(machine.cpus[0]), machine.kernel_data(64)
+    links = [va + 16, va + 48, va + 32]
+    for at, link in zip([va, *links], [*links, va], strict=True):
+        machine.cpus[0].store_word(at, link)
+    assert cpu.load_chain(va, va).tolist() == links
+    assert cpu.load_chain(va, va + 16).size == 0
+    assert cpu.load_chain(va, va).dtype == np.uint64
