@@ -86,7 +86,6 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
         "plugins/hvolab_kernel",
         "plugins/hvolab_unicorn",
         "plugins/hvolab_vmcore",
-        "plugins/hvolab_vmlinux",
     }
 )
 #: Rooms and pages with words that break a rule.

@@ -55,7 +55,7 @@ class Listing:
     """A function, line by line.
 
     prototype     as BTF declares it; empty where it does not
-    architecture  the plugin's description of the kernel's architecture; None where there is no such plugin
+    architecture  the plugin's description of the kernel's architecture; None where no plugin has one
     """
 
     function: Function

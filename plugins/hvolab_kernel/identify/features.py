@@ -109,7 +109,7 @@ def features_of(kernel: Kernel) -> HvoFeatures:
     if not has[_FOLIOS] and not has[_HEADS]:
         return HvoFeatures(
             None,
-            "it has no HVO: there is no function hugetlb_vmemmap_optimize_folio or hugetlb_vmemmap_optimize, "
+            "it has no HVO: neither hugetlb_vmemmap_optimize_folio nor hugetlb_vmemmap_optimize is a symbol, "
             "so it was built without HUGETLB_PAGE_OPTIMIZE_VMEMMAP",
             features,
         )

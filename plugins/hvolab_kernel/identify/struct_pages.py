@@ -1,23 +1,20 @@
-"""The layout of a kernel's struct pages, as far as HVO and its callers look at them, from its type information."""
+"""Layout of a kernel's struct pages, from its type information."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 from hvolab_vmlinux.types.btf import Types
 
-#: Bit of the layout, by the enumerator that a kernel has for it.
+#: Fields of the layout that are bits, and the kernel's enumerators for them: pg_head and PG_head.
 _BITS: Final = {
-    "pg_head": "PG_head",
-    "pg_referenced": "PG_referenced",
-    "pg_owner_priv_1": "PG_owner_priv_1",
-    "pg_reserved": "PG_reserved",
-    "hpg_migratable": "HPG_migratable",
-    "hpg_freed": "HPG_freed",
-    "hpg_vmemmap_optimized": "HPG_vmemmap_optimized",
+    field.name: f"{prefix.upper()}_{name}"
+    for field in fields(StructPageLayout)
+    for prefix, _, name in (field.name.partition("_"),)
+    if prefix in {"pg", "hpg"}
 }
 _WORD_BITS: Final = 64
 #: Kernel: LAST__PID_SHIFT in include/linux/page-flags-layout.h, v6.12.
@@ -25,28 +22,29 @@ _PID_BITS: Final = 8
 _BOOTMEM: Final = ("SECTION_INFO", "MIX_SECTION_INFO")
 
 
-@cached_per_kernel  # every bed asks for it
+@cached_per_kernel  # every machine for this kernel needs it
 def struct_page_layout(kernel: Kernel) -> StructPageLayout:
-    """The layout of v6.12 with the bits, tail links and marks of boot memory that this kernel has instead.
+    """Return the layout of v6.12 with this kernel's bits, zones, tail links and marks of boot memory.
 
     Raises KernelImageError for a kernel without type information.
     Kernel: enum pageflags, enum hugetlb_page_flags; get_page_bootmem() in mm/bootmem_info.c, which marks boot memory in
     ``index`` up to v6.12 and in ``private`` in v7.2.
     """
     types = kernel.types
-    bits: dict[str, Any] = {name: types.enumerator(one) for name, one in _BITS.items() if types.has_enumerator(one)}
-    layout = replace(STRUCT_PAGE_V6_12, **bits, masks_compound=types.has_member("page", "compound_info"))
+    changes: dict[str, Any] = {
+        name: types.enumerator(enumerator) for name, enumerator in _BITS.items() if types.has_enumerator(enumerator)
+    }
     if types.has_enumerator(_BOOTMEM[0]):
         marked = "index" if types.has_member("page", "index") else "private"
-        kinds = tuple(types.enumerator(one) for one in _BOOTMEM)
-        layout = replace(layout, index=types.offset("page", marked), bootmem_types=kinds)
-    return replace(layout, **_links(types))
+        changes |= {"index": types.offset("page", marked), "bootmem_types": tuple(map(types.enumerator, _BOOTMEM))}
+    masks = types.has_member("page", "compound_info")
+    return replace(STRUCT_PAGE_V6_12, **changes, **_fields_of_flags(types), masks_compound=masks)
 
 
-def _links(types: Types) -> dict[str, Any]:
-    """The zones, and where zone, node and last CPU stand in ``flags``: at its top, as wide as what they have to count.
+def _fields_of_flags(types: Types) -> dict[str, Any]:
+    """Return the zones, and shift and width of zone, node and last CPU, which are at the top of ``flags``.
 
-    The list of all zones of all nodes tells how many nodes there can be.
+    The number of nodes follows from the size of the list of all zones of all nodes.
     Kernel: include/linux/page-flags-layout.h, MAX_ZONES_PER_ZONELIST in include/linux/mmzone.h, v6.12.
     """
     zones = types.enumerator("__MAX_NR_ZONES")

@@ -34,7 +34,7 @@ _FREQUENT: Final = 16
 
 
 def release_of(content: bytes) -> str:
-    """Return the release in the first banner; empty where there is no banner."""
+    """Return the release in the first banner; empty without a banner."""
     found = _BANNER.search(content)
     return found[1].decode("latin-1") if found else ""
 

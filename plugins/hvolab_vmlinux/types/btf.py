@@ -198,7 +198,7 @@ class Types:
 
     def _word(self, number: int, index: int) -> int:
         if not 0 < number < len(self.index):
-            raise broken(f"there is no type {number}")
+            raise broken(f"type {number} does not exist")
         at = int(self.index.starts[number]) + index
         if at >= len(self.index.words):
             raise broken(f"type {number} is cut short")

@@ -1,8 +1,11 @@
-"""Runs of the command line on real kernel images."""
+"""Runs of the command line, and paths of fetched kernel images."""
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from typer.testing import CliRunner, Result
 
@@ -20,6 +23,11 @@ def image_of(kernel: Kernel) -> str:
     )
 
 
-def hvolab(*arguments: str) -> Result:
+def hvolab(*arguments: str | Path) -> Result:
     """Run a command with these arguments."""
-    return CliRunner().invoke(build_app(), arguments)
+    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
+
+
+def as_json(*arguments: str | Path) -> Any:
+    """Run a command with these arguments, and return its JSON."""
+    return json.loads(hvolab(*arguments, "--json").stdout)

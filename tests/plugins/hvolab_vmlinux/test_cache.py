@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hvolab_vmlinux import cache
-from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 from hvolab_vmlinux.reader import read_kernel
+from tests.plugins.hvolab_vmlinux.cached_kernels import same, steps
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image
 
 
@@ -27,30 +27,6 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def steps(kernel: Kernel) -> set[str]:
-    return {one.step for one in kernel.timings}
-
-
-def same(one: Kernel, other: Kernel) -> bool:
-    def parts(kernel: Kernel) -> object:
-        image = kernel.image
-        segments = [(part.va, part.memory_size, part.physical, part.content.tobytes()) for part in image.segments]
-        described = (image.digest, image.layers, image.machine, image.release, image.base, image.entry)
-        symbols = kernel.table and (kernel.table.addresses.tolist(), kernel.table.letters.tolist(), kernel.table.text)
-        starts = None if kernel.btf_starts is None else kernel.btf_starts.tolist()
-        return described, image.relocations, segments, symbols, kernel.btf, starts, kernel.lacks
-
-    return parts(one) == parts(other)
-
-
-def test_the_second_opening_comes_from_the_cache_and_is_the_same(image: Path) -> None:
-    first, second = open_kernel(image), open_kernel(image)
-    assert "store" in steps(first)
-    assert "cache" in steps(second)
-    assert same(first, second)
-    assert not second.image.segments[0].content.flags.writeable
-
-
 @pytest.mark.parametrize("made", [MadeUp("EM_AARCH64", relocated=True), MadeUp("EM_RISCV", btf=b"")])
 def test_flat_images_and_what_they_lack_come_back(made: MadeUp) -> None:
     kernel = read_kernel(flat_image(made), "here")
@@ -58,17 +34,6 @@ def test_flat_images_and_what_they_lack_come_back(made: MadeUp) -> None:
     found = cache.load(kernel.image.digest)
     assert found is not None
     assert same(kernel, found)
-
-
-def test_without_the_cache_nothing_is_written(image: Path, folder: Path) -> None:
-    assert "cache" not in steps(open_kernel(image, use_cache=False))
-    assert not folder.exists()
-
-
-def test_another_file_has_another_entry(image: Path) -> None:
-    first = open_kernel(image)
-    image.write_bytes(image.read_bytes() + b"\0")
-    assert open_kernel(image).image.digest != first.image.digest
 
 
 def test_another_version_of_the_reader_reads_again_and_clears_up(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,13 +60,6 @@ def test_a_damaged_entry_is_thrown_away_and_made_again(image: Path) -> None:
         again += "store" in steps(found)
         assert same(first, open_kernel(image))
     assert again > 50
-
-
-def test_where_nothing_can_be_written_the_image_is_read_all_the_same(image: Path, folder: Path) -> None:
-    folder.write_text("this is no folder")
-    found = open_kernel(image)
-    assert any(one.startswith("not cached: ") for one in steps(found))
-    assert same(found, open_kernel(image, use_cache=False))
 
 
 def test_no_half_written_entry_stays(image: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

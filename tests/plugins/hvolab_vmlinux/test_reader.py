@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from hvolab_vmlinux import reader as reading
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.reader import NO_BTF, NO_KALLSYMS, read_kernel
-from hvolab_vmlinux.symbols import fallback
 from tests.plugins.hvolab_vmlinux.made_up_kernels import (
     BANNER,
     RELEASE,
@@ -71,21 +68,6 @@ def test_a_vmlinux_has_its_own_symbol_table_and_type_section() -> None:
     assert kernel.lacks == ()
 
 
-def test_a_per_cpu_segment_at_zero_is_told_from_the_others() -> None:
-    kernel = read_kernel(elf_image(MadeUp(), per_cpu=bytes(range(64))), "here")
-    assert [one.per_cpu for one in kernel.image.segments] == [False, True]
-    assert kernel.image.base == MadeUp().base
-    assert kernel.image.read(4, 3) == b"\4\5\6"
-
-
-def test_memory_behind_the_content_starts_as_zero() -> None:
-    kernel = read_kernel(elf_image(MadeUp()), "here")
-    (segment,) = kernel.image.segments
-    assert kernel.image.read(segment.end - 16, 16) == bytes(16)
-    with pytest.raises(KernelImageError, match=r"17 bytes at VA .* are not in the image"):
-        kernel.image.read(segment.end - 16, 17)
-
-
 @pytest.mark.usefixtures("no_fallback")
 def test_what_an_image_lacks_is_said() -> None:
     bare = read_kernel(elf_image(MadeUp(layout="", btf=b"")), "here")
@@ -113,7 +95,7 @@ def test_a_flat_image_that_does_not_tell_where_it_is_linked_is_refused(made: Mad
 
 def test_where_vmlinux_to_elf_is_not_needed_it_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "symbols_by_vmlinux_to_elf", pytest.fail)
-    read_kernel(elf_image(MadeUp()), "here")
+    assert read_kernel(elf_image(MadeUp()), "here").table is not None
 
 
 def test_an_unknown_layout_is_left_to_vmlinux_to_elf(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,15 +107,3 @@ def test_an_unknown_layout_is_left_to_vmlinux_to_elf(monkeypatch: pytest.MonkeyP
     kernel = read_kernel(content, "here")
     assert kernel.image.base == made.base
     assert kernel.table is known
-
-
-def test_vmlinux_to_elf_finds_nothing_in_noise() -> None:
-    assert fallback.symbols_by_vmlinux_to_elf(bytes(4096)) is None
-
-
-def test_a_relocation_outside_the_image_is_refused() -> None:
-    made = dataclasses.replace(MadeUp("EM_RISCV", relocated=True, pointers=POINTERS))
-    content = bytearray(flat_image(made))
-    content[-24:-16] = (made.base + (1 << 30)).to_bytes(8, "little")
-    with pytest.raises(KernelImageError, match=r"1 of .* relocations are outside the image, the first at"):
-        read_kernel(bytes(content), "here")

@@ -1,0 +1,45 @@
+"""The report about a function: marked stores, references, and the plugin's sequence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hvolab_kernel.code.listing import list_function
+from hvolab_kernel.commands.disasm_report import listing_data, listing_text
+from hvolab_vmlinux.reader import read_kernel
+from tests.plugins.hvolab_kernel.code.made_up_code import STORES, paravirtual_kernel, storing_kernel
+from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image, flat_image
+
+
+@pytest.mark.parametrize("machine", STORES)
+def test_a_store_is_marked_in_its_line_and_below(machine: str) -> None:
+    made = storing_kernel(machine)
+    kernel = read_kernel(elf_image(made) if machine == "EM_X86_64" else flat_image(made), "here")
+    listing = list_function(kernel, "vmemmap_remap_pte")
+    lines = listing_text(kernel, listing).plain.splitlines()
+    assert lines[1].startswith("void vmemmap_remap_pte(pte_t * pte")
+    marked = [line for line in lines if line.startswith("▶")]
+    assert len(marked) == 2
+    assert marked[1].endswith("may store an entry: stores eight bytes through the parameter pte_t *pte")
+    assert lines[-1].startswith("the plugin's sequence for write_entry: ")
+    data = listing_data(kernel, listing)
+    (stored,) = (one for one in data["instructions"] if "stores_entry" in one)
+    assert data["entry_stores"] == [stored["va"]]
+
+
+def test_a_call_through_a_pointer_names_its_function() -> None:
+    kernel = read_kernel(elf_image(paravirtual_kernel()), "here")
+    listing = list_function(kernel, "vmemmap_remap_pte")
+    assert "which goes to native_set_pte in the unpatched image" in listing_text(kernel, listing).plain
+    assert listing_data(kernel, listing)["instructions"][0]["goes_to"] == "native_set_pte"
+
+
+def test_a_function_without_stores_and_a_machine_without_a_plugin_are_said() -> None:
+    kernel = read_kernel(elf_image(storing_kernel("EM_X86_64")), "here")
+    listing = replace(list_function(kernel, "copy_page"), architecture=None)
+    text = listing_text(kernel, listing).plain
+    assert "no instruction stores a page-table entry" in text
+    assert text.endswith("no plugin describes EM_X86_64")
+    assert listing_data(kernel, listing)["plugin_sequence"] is None
