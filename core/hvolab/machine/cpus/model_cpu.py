@@ -203,6 +203,8 @@ class ModelCpu:
                 elif more.size:
                     links.frombytes(more.tobytes())
                     link = before = links[-1]
+                else:
+                    even = 0
             if link == passed:
                 raise MachineError(f"a chain comes back to VA {passed:#x} and has no end")
             if len(links) >= look_out_until:  # twice as long each time: longer than any circle in the end

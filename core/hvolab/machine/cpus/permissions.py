@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from operator import and_
 from typing import NamedTuple
 
-from hvolab.arch import Access, FaultKind, Target, UpdateRule
+from hvolab.arch import Access, EntryKind, FaultKind, Target, UpdateRule
 
 _WRITE = int(Access.WRITE)
 
@@ -42,7 +42,8 @@ class WalkPermissions:
     """
 
     def __init__(self, target: Target) -> None:
-        self.deciding = [_deciding_bits(target, level.name) for level in target.mode.levels]
+        self.deciding = [_deciding_bits(target, level.name, set(EntryKind)) for level in target.mode.levels]
+        self._deciding_tables = [_deciding_bits(target, level.name, {EntryKind.TABLE}) for level in target.mode.levels]
         self.known: dict[tuple[int, ...], WalkPermission] = {}
         self._mmu = target.mmu
         self._target = target
@@ -52,7 +53,7 @@ class WalkPermissions:
 
     def of(self, depth: int, raw: int, tables: Sequence[int]) -> WalkPermission:
         """What a walk that ends with ``raw`` at ``depth`` comes to; ``tables`` are the entries before it."""
-        key = (raw & self.deciding[depth], *map(and_, tables, self.deciding))
+        key = (raw & self.deciding[depth], *map(and_, tables, self._deciding_tables))
         verdict = self.known.get(key)
         if verdict is None:
             verdict = self.known[key] = self._judge(depth, raw, tuple(tables))
@@ -81,11 +82,11 @@ class WalkPermissions:
         return None
 
 
-def _deciding_bits(target: Target, level: str) -> int:
-    """The bits of an entry at ``level`` that are not address in every form, and those that a rule looks at."""
+def _deciding_bits(target: Target, level: str, kinds: Container[EntryKind]) -> int:
+    """Return the bits at ``level`` that are not address in every form of these kinds, and those of their rules."""
     bits = 0
     for form in target.mode.format.forms:
-        if level in form.levels:
+        if level in form.levels and form.kind in kinds:
             bits |= ~form.address_mask
             for rule in form.rules:
                 bits |= rule.broken_by.mask

@@ -66,5 +66,7 @@ def test_pages_that_differ_in_their_frame_are_judged_once() -> None:
     verdicts, tables = WalkPermissions(target), way(target)
     first = verdicts.of(3, page(target, pfn=5), tables)
     assert verdicts.of(3, page(target, pfn=9), tables) is first
+    elsewhere = [target.table(level.name, 0x1FF) for level in target.mode.levels[:-1]]
+    assert verdicts.of(3, page(target), elsewhere) is first
     assert verdicts.of(3, page(target, PgprotRole.KERNEL_RO), tables) is not first
     assert len(verdicts.known) == 2
