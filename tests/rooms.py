@@ -92,8 +92,8 @@ def folder_of(module: Module) -> str:
 def mirror_of(module: Module) -> Path | None:
     """Return where the test module of a module belongs; `None` for a package, and for what is a test module itself.
 
-    The path below `core/hvolab`, `arches` or `plugins` stays the same: `core/hvolab/machine/tables.py` has
-    `tests/core/machine/test_tables.py`, `arches/hvolab_arm64/entries.py` has
+    The path below `core/hvolab`, `arches` or `plugins` stays the same: `core/hvolab/machine/memory/tables.py` has
+    `tests/core/machine/memory/test_tables.py`, `arches/hvolab_arm64/entries.py` has
     `tests/arches/hvolab_arm64/test_entries.py`.
     """
     name = module.path.stem.strip("_")

@@ -62,7 +62,6 @@ def test_no_file_of_core_is_named_after_an_architecture() -> None:
 _PENDING_FLOORS: frozenset[str] = frozenset(
     {
         "hvolab.hvo",
-        "hvolab.machine",
         "hvolab_kernel",
         "hvolab_kernel.running",
     }

@@ -97,5 +97,5 @@ def test_the_length_of_a_function_does_not_count_its_decorators() -> None:
 def test_the_product_is_read() -> None:
     names = {module.name: module for module in rooms.modules()}
     assert {"hvolab", "hvolab.errors", "hvolab_unicorn"} <= set(names)
-    assert "hvolab.errors" in names["hvolab.machine.memory"].imports
+    assert "hvolab.errors" in names["hvolab.machine.memory.physical"].imports
     assert {"hvolab.machine", "hvolab.machine.frames", "hvolab_unicorn"} <= set(rooms.folders())

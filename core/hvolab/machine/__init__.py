@@ -10,10 +10,10 @@ from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.machine.cpus.permissions import WalkPermission, WalkPermissions
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.machine import CpuMaker, Machine, use_cpus
-from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
-from hvolab.machine.tables import PageTables
 
 __all__ = [
     "SCRATCH_FRAMES",

@@ -16,11 +16,11 @@ from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.machine.machine import Machine
-from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import StructPageRecords
-from hvolab.machine.tables import PageTables
 from hvolab.trace import Trace
 
 #: Frames set aside at the bottom of RAM beside those for emulated CPUs: the first, as firmware keeps it, and for data.

@@ -15,10 +15,10 @@ from hvolab.machine.frames.failure import FailurePolicy, NeverFail
 from hvolab.machine.frames.gfp import Gfp
 from hvolab.machine.frames.source import FrameSource
 from hvolab.machine.intervals import Pfns
-from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import PageRecords
-from hvolab.machine.tables import PageTables
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,

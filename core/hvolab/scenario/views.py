@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hvolab.arch import Access, EntryKind, Target
 from hvolab.machine import Machine
-from hvolab.machine.tables import EntryRun
+from hvolab.machine.memory.tables import EntryRun
 
 Pfns = npt.NDArray[np.int64]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import MachineError
 from hvolab.machine.cpus.cpu import Cpu
-from hvolab.machine.tables import PageTables
+from hvolab.machine.memory.tables import PageTables
 
 Entries = npt.NDArray[np.uint64]
 Vas = npt.NDArray[np.uint64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hvolab.arch import Level, PgprotRole
 from hvolab.errors import MachineError
-from hvolab.machine.tables import PageTables
+from hvolab.machine.memory.tables import PageTables
 
 #: Frames that a machine sets aside for all this.
 SCRATCH_FRAMES = 64

@@ -12,8 +12,8 @@ from hvolab.arch import Access, Fault, FaultKind, PageFault, Target, UpdateRule
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words
 from hvolab.machine.cpus.permissions import WalkPermissions
-from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.tables import PageTables
+from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
 _READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)

@@ -12,8 +12,8 @@ from hvolab.arch import Access
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.arrays import equal_runs
 from hvolab.machine.cpus.permissions import WalkPermissions
-from hvolab.machine.memory import PhysicalMemory
-from hvolab.machine.tables import PageTables
+from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.tables import PageTables
 
 Vas = npt.NDArray[np.uint64]
 Words = npt.NDArray[np.uint64]

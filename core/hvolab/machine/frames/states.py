@@ -12,7 +12,7 @@ import numpy as np
 
 from hvolab.errors import MachineError, OwnershipError
 from hvolab.machine.frames.source import Owner
-from hvolab.machine.mapping import RestorableMapping
+from hvolab.machine.memory.mapping import RestorableMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable

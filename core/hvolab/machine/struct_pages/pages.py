@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, LinearOrigin
 from hvolab.errors import AbsentMemoryError
+from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.layout import WORD, StructPageLayout
-from hvolab.machine.tables import PageTables
 
 Pfns = npt.NDArray[np.int64]
 _NOT_MAPPED = "its vmemmap is not mapped"

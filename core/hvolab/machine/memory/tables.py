@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole, Target
 from hvolab.errors import AbsentMemoryError, EncodingError, MachineError
-from hvolab.machine.memory import PhysicalMemory
+from hvolab.machine.memory.physical import PhysicalMemory
 
 _WORD_SHIFT = 3
 

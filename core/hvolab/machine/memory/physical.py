@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_BYTES, div_round_up
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
-from hvolab.machine.mapping import RestorableMapping
+from hvolab.machine.memory.mapping import RestorableMapping
 
 
 class Words(Protocol):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvolab.machine import mapping
-from hvolab.machine.mapping import RestorableMapping
+from hvolab.machine.memory import mapping
+from hvolab.machine.memory.mapping import RestorableMapping
 
 PAGES = 40
 SIZE = PAGES * mmap.PAGESIZE

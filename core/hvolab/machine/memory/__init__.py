@@ -1,0 +1,1 @@
+"""Physical memory, and the page tables in it."""
