@@ -7,9 +7,8 @@ Kernel: struct bug_entry in include/asm-generic/bug.h, report_bug() in lib/bug.c
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,8 @@ from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 
 _ENTRY: Final = "bug_entry"
 _BOUNDS: Final = ("__start___bug_table", "__stop___bug_table")
+#: Members of an entry. Most kernels have signed distances, as members of the name with `_disp`, for the pointers.
+_MEMBERS: Final = (("bug_addr", "<u8"), ("file", "<u8"), ("line", "<u2"), ("flags", "<u2"))
 #: Kernel: BUGFLAG_WARNING, a macro, which type information does not have.
 _WARNING: Final = 1 << 0
 _LONGEST_PATH: Final = 256
@@ -31,94 +32,64 @@ class BugEntry:
     source: str
 
 
-@dataclass(frozen=True)
-class _EntryLayout:
-    """Size of an entry, offsets of its members (None: not a member), and whether places are relative."""
-
-    size: int
-    place: int
-    flags: int
-    path: int | None
-    line: int | None
-    relative: bool
-
-
 class BugTable:
     """All entries, by the VA of the instruction.
 
-    known  whether the table can be read: it is found by symbols and type information
+    known      whether the table can be read: it is found by symbols and type information
+    addresses  VAs of the instructions, in the table's order
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self._image = kernel.image
-        self._layout = _layout(kernel)
-        self.known = self._layout is not None
-        self._start = kernel.symbols.address(_BOUNDS[0]) if self.known else 0
-        self._entries = _entries(kernel, self._start, self._layout)
+        self._start, self._entries = _entries(kernel)
+        self.known = bool(self._entries.dtype.itemsize)
+        self.addresses = self._pointers("bug_addr")
 
     def at(self, va: int) -> BugEntry | None:
         """Return the entry of the instruction at a VA; None where it has none or the table is not known."""
-        layout = self._layout
         found = np.flatnonzero(self.addresses == np.uint64(va))
-        if layout is None or not found.size:
+        if not found.size:
             return None
-        entry = self._start + int(found[0]) * layout.size
-        warning = bool(self._image.word(entry + layout.flags, 2) & _WARNING)
-        return BugEntry(warning, self._source(entry, layout))
+        entry = self._entries[found[0]]
+        return BugEntry(bool(entry["flags"] & _WARNING), self._source(int(found[0])))
 
-    @functools.cached_property
-    def addresses(self) -> NDArray[np.uint64]:
-        """VAs of the instructions, in the table's order."""
-        layout, table = self._layout, self._entries
-        if layout is None:
-            return np.empty(0, np.uint64)
-        if not layout.relative:
-            return table[:, layout.place : layout.place + 8].copy().view("<u8").ravel()
-        distances = table[:, layout.place : layout.place + 4].copy().view("<i4").ravel().astype(np.int64)
-        places = np.arange(len(table), dtype=np.int64) * layout.size + layout.place
-        return (distances + places).view(np.uint64) + np.uint64(self._start)
-
-    def _source(self, entry: int, layout: _EntryLayout) -> str:
+    def _source(self, index: int) -> str:
         """Return file and line, as the kernel names them."""
-        if layout.line is None or layout.path is None:
+        if not {"file", "line"} <= set(self._entries.dtype.names or ()):
             return ""
-        image, place = self._image, entry + layout.path
-        if layout.relative:
-            distance = image.word(place, 4)
-            path = place + distance - (distance >> 31 << 32)
-        else:
-            path = image.word(place)
-        segment = image.segment_of(path)
+        path = int(self._pointers("file")[index])
+        segment = self._image.segment_of(path)
         size = 0 if segment is None else min(_LONGEST_PATH, segment.end - path)
-        name = image.read(path, size).partition(b"\0")[0].decode("latin-1") if size else "?"
-        return f"{name}:{image.word(entry + layout.line, 2)}"
+        name = self._image.read(path, size).partition(b"\0")[0].decode("latin-1") if size else "?"
+        return f"{name}:{self._entries['line'][index]}"
+
+    def _pointers(self, name: str) -> NDArray[np.uint64]:
+        """Return a member of all entries as VAs; a distance counts from its own place."""
+        layout = self._entries.dtype
+        if not layout.fields:
+            return np.empty(0, np.uint64)
+        values = self._entries[name]
+        if values.dtype.kind == "u":
+            return values.astype(np.uint64)
+        places = np.arange(len(values), dtype=np.int64) * layout.itemsize + layout.fields[name][1]
+        return (values + places).view(np.uint64) + np.uint64(self._start)
 
 
-def _layout(kernel: Kernel) -> _EntryLayout | None:
-    """Return the layout of entries; None where symbols or types for it are missing."""
-    if kernel.table is None or kernel.btf is None or kernel.types.find(_ENTRY) is None:
-        return None
-    start, stop = map(kernel.symbols.find, _BOUNDS)
-    if start is None or stop is None or start >= stop:
-        return None
-
-    def offset(*names: str) -> int | None:
-        found = [kernel.types.offset(_ENTRY, one) for one in names if kernel.types.has_member(_ENTRY, one)]
-        return found[0] if found else None
-
-    place, flags = offset("bug_addr_disp", "bug_addr"), offset("flags")
-    if place is None or flags is None:
-        return None
-    relative = kernel.types.has_member(_ENTRY, "bug_addr_disp")
-    return _EntryLayout(kernel.types.size(_ENTRY), place, flags, offset("file_disp", "file"), offset("line"), relative)
-
-
-def _entries(kernel: Kernel, start: int, layout: _EntryLayout | None) -> NDArray[np.uint8]:
-    """Return the bytes of the table, one row for each entry."""
-    if layout is None:
-        return np.empty((0, 0), np.uint8)
-    count = (kernel.symbols.address(_BOUNDS[1]) - start) // layout.size
-    return np.frombuffer(kernel.image.read(start, count * layout.size), np.uint8).reshape(count, layout.size)
+def _entries(kernel: Kernel) -> tuple[int, NDArray[Any]]:
+    """Return VA and entries of the table; entries without members where symbols or types for it are missing."""
+    members: dict[str, tuple[str, int]] = {}
+    start, stop = (None, None) if kernel.table is None else map(kernel.symbols.find, _BOUNDS)
+    if start is not None and stop is not None and kernel.btf is not None:
+        for name, kind in _MEMBERS:
+            for member, form in ((name, kind), (f"{name}_disp", "<i4")):
+                if kernel.types.has_member(_ENTRY, member):
+                    members[name] = form, kernel.types.offset(_ENTRY, member)
+    if start is None or stop is None or start >= stop or not {"bug_addr", "flags"} <= members.keys():
+        return 0, np.empty(0, np.dtype([]))
+    formats, offsets = zip(*members.values(), strict=True)
+    size = kernel.types.size(_ENTRY)
+    layout = np.dtype({"names": list(members), "formats": formats, "offsets": offsets, "itemsize": size})
+    return start, np.frombuffer(kernel.image.read(start, (stop - start) // size * size), layout)
 
 
 @cached_per_kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvolab_kernel.code.dataflow import Registers, ValueKind, registers_before
+from hvolab_kernel.code.dataflow import Registers, number_in, registers_before
 from hvolab_kernel.code.instructions import Function, Instruction, function_named
 from hvolab_vmlinux.kernel import Kernel
 
@@ -40,10 +40,9 @@ def target_of(one: Instruction, registers: Registers) -> int | None:
     """
     if one.target is not None or one.mnemonic not in {"jalr", "jr"} or not one.operands:
         return one.target
-    base = next((registers[each.register] for each in reversed(one.operands) if each.register in registers), None)
-    if base is None or base.kind is not ValueKind.NUMBER:
-        return None
-    return (base.number + sum(operand.number for operand in one.operands)) % (1 << 64)
+    known = (each.register for each in reversed(one.operands) if each.register in registers)
+    base = number_in(registers, next(known, ""))
+    return None if base is None else (base + sum(operand.number for operand in one.operands)) % (1 << 64)
 
 
 def _targets(function: Function) -> Iterator[tuple[Instruction, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab_kernel.code.instructions import Function, Instruction, Operand
 
 #: Functions that preserve every register. Kernel: __fentry__ in arch/x86/kernel/ftrace_64.S, v6.12.
@@ -20,6 +21,7 @@ _COMBINING: Final = frozenset(
     {"or", "orr", "and", "bic", "add", "c.or", "c.and", "c.add", "eor", "xor", "c.xor", "orn"}
 )
 _LOADS: Final = frozenset({"ld", "c.ld", "ldr", "ldur", "mov"})
+_ADDRESSES: Final = frozenset({"adr", "adrp", "auipc", "lea"})
 _MASK: Final = (1 << 64) - 1
 
 
@@ -43,6 +45,12 @@ class Value:
 Registers = Mapping[str, Value]
 
 
+def number_in(registers: Registers, name: str) -> int | None:
+    """Return the number or address that a register holds; None where it holds another value, or an unknown one."""
+    value = registers.get(name)
+    return value.number if value is not None and value.kind is ValueKind.NUMBER else None
+
+
 def registers_before(
     function: Function,
     parameters: Registers,
@@ -64,9 +72,9 @@ def registers_before(
     waiting = [0]
     while waiting:
         index = waiting.pop()
-        held = before[index]
+        registers = before[index]
         one = instructions[index]
-        after = _after(one, dict(held or {}), function, protections, callees)
+        after = _after(one, dict(registers or {}), function, protections, callees)
         following = [] if one.mnemonic in function.isa.ends else [index + 1]
         if one.target in position and one.mnemonic not in function.isa.calls:
             following.append(position[one.target])
@@ -78,7 +86,7 @@ def registers_before(
             if known is None or merged != known:
                 before[other] = dict(merged)
                 waiting.append(other)
-    return [held or {} for held in before]
+    return [registers or {} for registers in before]
 
 
 def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
@@ -95,7 +103,7 @@ def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
 
 def _after(
     one: Instruction,
-    held: dict[str, Value],
+    registers: dict[str, Value],
     function: Function,
     protections: Mapping[int, str],
     callees: Mapping[int, str],
@@ -105,82 +113,77 @@ def _after(
     if one.mnemonic in isa.calls:
         if one.target is None or callees.get(one.target) not in _PRESERVING:
             for register in (*isa.arguments, *isa.scratch):
-                held.pop(register, None)
-        return held
-    result = _result(one, held, isa.moves)
+                registers.pop(register, None)
+        return registers
+    result = _result(one, registers, isa.moves)
     slot = _slot(one, isa.stack)
     if slot is not None and one.mnemonic in _LOADS and not one.operands[0].memory:
-        result = held.get(slot)
+        result = registers.get(slot)
     elif slot is not None and one.mnemonic in isa.stores:
-        stored = _stored(one, held)
-        held.pop(slot, None)
-        return held | {slot: stored} if stored is not None else held
+        stored = _stored(one, registers)
+        registers.pop(slot, None)
+        return registers | {slot: stored} if stored is not None else registers
     for register in one.written:
-        held.pop(register, None)
+        registers.pop(register, None)
         if register in isa.stack:
-            held = {place: value for place, value in held.items() if not place.startswith(f"[{register}")}
+            registers = {place: value for place, value in registers.items() if not place.startswith(f"[{register}")}
     if result is not None and one.operands and one.operands[0].register and not one.operands[0].memory:
         if result.kind is ValueKind.NUMBER and result.number in protections:
             result = Value(ValueKind.ENTRY, result.number, protections[result.number])
-        held[one.operands[0].register] = result
-    return held
+        registers[one.operands[0].register] = result
+    return registers
 
 
 def _slot(one: Instruction, stack: tuple[str, ...]) -> str | None:
     """Return the name of the eight-byte stack slot that is one operand of two; None where there is none."""
-    place = next((operand for operand in one.operands if operand.memory), None)
-    if (
-        place is None
-        or len(one.operands) != 2
-        or place.register not in stack
-        or place.index
-        or place.size not in {0, 8}
-    ):
+    place = one.memory
+    if place is None or len(one.operands) != 2 or place.register not in stack or place.index:
+        return None
+    if place.size not in {0, WORD_BYTES}:
         return None
     return f"[{place.register}{place.number:+#x}]"
 
 
-def _stored(one: Instruction, held: Registers) -> Value | None:
+def _stored(one: Instruction, registers: Registers) -> Value | None:
     value = next((operand for operand in one.operands if not operand.memory), None)
-    return None if value is None else _held(value, held)
+    return None if value is None else _value_of(value, registers)
 
 
-def _result(one: Instruction, held: Registers, moves: frozenset[str]) -> Value | None:
+def _result(one: Instruction, registers: Registers, moves: frozenset[str]) -> Value | None:
     """Return the value that an instruction stores to its first operand; None where it is unknown."""
     operands = one.operands
     if len(operands) == 2 and one.mnemonic in moves:
-        return _held(operands[1], held)
-    return _built(one, held) or (_combined(operands, held) if one.mnemonic in _COMBINING else None)
+        return _value_of(operands[1], registers)
+    return _built(one, registers) or (_combined(operands, registers) if one.mnemonic in _COMBINING else None)
 
 
-def _built(one: Instruction, held: Registers) -> Value | None:
+def _built(one: Instruction, registers: Registers) -> Value | None:
     """Return a number or an address that is built of parts."""
     operands, plain = one.operands, one.mnemonic.removeprefix("c.")
-    if plain in {"adrp", "adr", "auipc"} and len(operands) == 2:
-        return Value(ValueKind.NUMBER, operands[1].number & _MASK)
-    if plain == "lea" and not operands[1].register and not operands[1].index:
+    if plain in _ADDRESSES and len(operands) == 2 and not operands[1].register and not operands[1].index:
         return Value(ValueKind.NUMBER, operands[1].number & _MASK)
     if plain == "movk" and len(operands) == 2:
-        base = held.get(operands[0].register)
-        if base is not None and base.kind is ValueKind.NUMBER:
-            return Value(ValueKind.NUMBER, base.number & ~(0xFFFF << operands[1].size) | operands[1].number)
+        base = number_in(registers, operands[0].register)
+        if base is not None:
+            return Value(ValueKind.NUMBER, base & ~(0xFFFF << operands[1].size) | operands[1].number)
     elif plain in {"add", "addi"} and len(operands) == 3 and not operands[2].register:
-        base = Value(ValueKind.NUMBER) if operands[1].register == "zero" else held.get(operands[1].register)
-        if base is not None and base.kind is ValueKind.NUMBER:
-            return Value(ValueKind.NUMBER, (base.number + operands[2].number) & _MASK)
-        return base if operands[2].number == 0 else None
+        source = operands[1].register
+        base = 0 if source == "zero" else number_in(registers, source)
+        if base is not None:
+            return Value(ValueKind.NUMBER, (base + operands[2].number) & _MASK)
+        return registers.get(source) if operands[2].number == 0 else None
     return None
 
 
-def _combined(operands: tuple[Operand, ...], held: Registers) -> Value | None:
+def _combined(operands: tuple[Operand, ...], registers: Registers) -> Value | None:
     """Return the entry among the operands' values."""
-    values = (_held(operand, held) for operand in operands)
+    values = (_value_of(operand, registers) for operand in operands)
     return next((value for value in values if value is not None and value.kind is ValueKind.ENTRY), None)
 
 
-def _held(operand: Operand, held: Registers) -> Value | None:
+def _value_of(operand: Operand, registers: Registers) -> Value | None:
     if operand.memory:
         return None
     if operand.register:
-        return held.get(operand.register)
+        return registers.get(operand.register)
     return Value(ValueKind.NUMBER, operand.number & _MASK)

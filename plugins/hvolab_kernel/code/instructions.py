@@ -49,6 +49,11 @@ class Instruction:
         """VA of the next instruction."""
         return self.va + len(self.code)
 
+    @property
+    def memory(self) -> Operand | None:
+        """The first operand in memory, or None."""
+        return next((operand for operand in self.operands if operand.memory), None)
+
 
 @dataclass(frozen=True)
 class Function:
@@ -131,16 +136,11 @@ def _operands(raw: Any, capstone: Any) -> list[Operand]:
         elif one.type == capstone.CS_OP_IMM:
             found.append(Operand(number=one.imm, size=size))
         elif one.type == capstone.CS_OP_MEM:
-            base, index = one.mem.base, getattr(one.mem, "index", 0)
-            found.append(
-                Operand(
-                    full_register(raw.reg_name(base)) if base else "",
-                    one.mem.disp,
-                    memory=True,
-                    index=full_register(raw.reg_name(index)) if index else "",
-                    size=size,
-                )
+            base, index = (
+                full_register(raw.reg_name(number)) if number else ""
+                for number in (one.mem.base, getattr(one.mem, "index", 0))
             )
+            found.append(Operand(base, one.mem.disp, memory=True, index=index, size=size))
         else:
             found.append(Operand())
     return found

@@ -20,7 +20,7 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
 from hvolab_kernel.code.calls import target_of
-from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, registers_before
+from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, number_in, registers_before
 from hvolab_kernel.code.instructions import Function, Instruction, Operand, function_named
 from hvolab_vmlinux.kernel import Kernel
 
@@ -140,14 +140,13 @@ def _addresses(one: Instruction, registers: Registers) -> list[int]:
     """Return the VAs that an instruction's operands are, or point at."""
     found = []
     for operand in one.operands:
-        base = registers.get(operand.register) if operand.register else None
-        if operand.register and (not operand.memory or base is None or base.kind is not ValueKind.NUMBER):
-            continue
-        found.append(((base.number if base else 0) + operand.number) % (1 << 64))
+        base = number_in(registers, operand.register) if operand.register else 0
+        if base is not None and (operand.memory or not operand.register):
+            found.append((base + operand.number) % (1 << 64))
     if one.mnemonic.removeprefix("c.") in {"add", "addi"} and len(one.operands) == 3:
-        base = registers.get(one.operands[1].register)
-        if base is not None and base.kind is ValueKind.NUMBER and not one.operands[2].register:
-            found.append((base.number + one.operands[2].number) % (1 << 64))
+        base = number_in(registers, one.operands[1].register)
+        if base is not None and not one.operands[2].register:
+            found.append((base + one.operands[2].number) % (1 << 64))
     return found
 
 
@@ -187,7 +186,7 @@ def _stored_to(one: Instruction, function: Function) -> Operand | None:
     isa = function.isa
     if one.mnemonic not in isa.stores and one.mnemonic not in isa.exchanges:
         return None
-    place = next((operand for operand in one.operands if operand.memory), None)
+    place = one.memory
     loads = one.mnemonic in isa.moves and not one.operands[0].memory
     if place is None or loads or place.size not in {0, WORD_BYTES} or place.register in isa.stack:
         return None

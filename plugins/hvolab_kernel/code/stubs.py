@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab_kernel.code.calls import callees
 from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.kernel import Kernel
-
-#: Bytes of a register.
-_REGISTER: Final = 8
 
 
 class StubAction(enum.Enum):
@@ -62,7 +60,7 @@ class Argument:
     def layout(self) -> str:
         """Layout of the eight bytes of a register that holds it, in the notation of `struct`."""
         letter = {4: "I", 8: "Q"}[self.size]
-        return (letter.lower() if self.signed else letter) + "x" * (_REGISTER - self.size)
+        return (letter.lower() if self.signed else letter) + "x" * (WORD_BYTES - self.size)
 
     def value(self, register: int) -> int:
         """Return the argument's value for the value read from a register."""
@@ -88,56 +86,44 @@ class PlacedStub:
 
 
 _GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
-_PAGE, _ADDRESS = Argument("page"), Argument("address")
-_DELTA, _COUNT = Argument("delta", signed=True), Argument("count", signed=True)
+_PAGE, _DELTA = Argument("page"), Argument("delta", signed=True)
 _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 
-#: Names differ between kernels: `_noprof` since memory allocation profiling (6.10), `_frozen` since 6.14.
-STUBS: Final = (
-    *(
-        Stub(name, StubAction.ALLOCATE, (_GFP, _ORDER))
-        for name in ("alloc_pages", "alloc_pages_noprof", "alloc_frozen_pages_noprof")
+#: Action, arguments, and the functions: names differ between kernels, with `_noprof` since memory allocation profiling
+#: (6.10) and `_frozen` since 6.14.
+_TABLE: Final = (
+    (StubAction.ALLOCATE, (_GFP, _ORDER), "alloc_pages alloc_pages_noprof alloc_frozen_pages_noprof"),
+    (
+        StubAction.ALLOCATE,
+        (_GFP, _ORDER, _NODE),
+        "__alloc_pages __alloc_pages_noprof __alloc_frozen_pages_noprof",
     ),
-    *(
-        Stub(name, StubAction.ALLOCATE, (_GFP, _ORDER, _NODE))
-        for name in ("__alloc_pages", "__alloc_pages_noprof", "__alloc_frozen_pages_noprof")
-    ),
-    Stub("__get_free_pages", StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
-    Stub("get_free_pages_noprof", StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER)),
-    Stub("get_zeroed_page", StubAction.ALLOCATE_ZEROED, (_GFP,)),
-    Stub("get_zeroed_page_noprof", StubAction.ALLOCATE_ZEROED, (_GFP,)),
-    Stub("__free_pages", StubAction.FREE, (_PAGE, _ORDER)),
-    Stub("free_pages", StubAction.FREE_ADDRESS, (_ADDRESS, _ORDER)),
-    Stub("pagetable_free_kernel", StubAction.FREE_TABLE, (_PAGE,)),
-    Stub("free_reserved_page", StubAction.FREE_BOOT, (_PAGE,)),
-    Stub("put_page_bootmem", StubAction.FREE_BOOT, (_PAGE,)),
-    Stub("adjust_managed_page_count", StubAction.COUNT_MANAGED, (_PAGE, _COUNT)),
-    Stub("split_page", StubAction.SPLIT, (_PAGE, _ORDER)),
-    Stub("synchronize_rcu", StubAction.GRACE_PERIOD),
-    Stub("static_key_slow_inc", StubAction.KEY_UP, (Argument("key"),)),
-    Stub("static_key_slow_dec", StubAction.KEY_DOWN, (Argument("key"),)),
-    Stub("flush_tlb_kernel_range", StubAction.FLUSH_RANGE, (Argument("start"), Argument("end"))),
-    Stub("flush_tlb_all", StubAction.FLUSH_ALL),
-    Stub("memmap_pages_add", StubAction.COUNT_MEMMAP, (_DELTA,)),
-    Stub("memmap_boot_pages_add", StubAction.COUNT_BOOT_MEMMAP, (_DELTA,)),
-    Stub("lruvec_stat_mod_folio", StubAction.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE)),
-    Stub("__mod_lruvec_page_state", StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE)),
-    Stub("mod_node_page_state", StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA)),
-    Stub("__cond_resched", StubAction.NOTHING),
-    Stub("__SCT__cond_resched", StubAction.NOTHING),
-    Stub("__SCT__might_resched", StubAction.NOTHING),
-    Stub("kmemleak_free_part_phys", StubAction.NOTHING, (Argument("pa"), Argument("size"))),
-    Stub("kmemleak_not_leak", StubAction.NOTHING, (Argument("pointer"),)),
-    Stub("_printk", StubAction.REPORT, (Argument("format"),)),
-    Stub("__warn_printk", StubAction.REPORT, (Argument("format"),)),
-    *(
-        Stub(name, StubAction.STOP)
-        for name in (
-            *("__stack_chk_fail", "panic", "schedule", "schedule_timeout"),
-            *("rwsem_down_read_slowpath", "queued_spin_lock_slowpath", "native_queued_spin_lock_slowpath"),
-        )
-    ),
+    (StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER), "__get_free_pages get_free_pages_noprof"),
+    (StubAction.ALLOCATE_ZEROED, (_GFP,), "get_zeroed_page get_zeroed_page_noprof"),
+    (StubAction.FREE, (_PAGE, _ORDER), "__free_pages"),
+    (StubAction.FREE_ADDRESS, (Argument("address"), _ORDER), "free_pages"),
+    (StubAction.FREE_TABLE, (_PAGE,), "pagetable_free_kernel"),
+    (StubAction.FREE_BOOT, (_PAGE,), "free_reserved_page put_page_bootmem"),
+    (StubAction.COUNT_MANAGED, (_PAGE, Argument("count", signed=True)), "adjust_managed_page_count"),
+    (StubAction.SPLIT, (_PAGE, _ORDER), "split_page"),
+    (StubAction.GRACE_PERIOD, (), "synchronize_rcu"),
+    (StubAction.KEY_UP, (Argument("key"),), "static_key_slow_inc"),
+    (StubAction.KEY_DOWN, (Argument("key"),), "static_key_slow_dec"),
+    (StubAction.FLUSH_RANGE, (Argument("start"), Argument("end")), "flush_tlb_kernel_range"),
+    (StubAction.FLUSH_ALL, (), "flush_tlb_all"),
+    (StubAction.COUNT_MEMMAP, (_DELTA,), "memmap_pages_add"),
+    (StubAction.COUNT_BOOT_MEMMAP, (_DELTA,), "memmap_boot_pages_add"),
+    (StubAction.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE), "lruvec_stat_mod_folio"),
+    (StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE), "__mod_lruvec_page_state"),
+    (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
+    (StubAction.NOTHING, (), "__cond_resched __SCT__cond_resched __SCT__might_resched"),
+    (StubAction.NOTHING, (Argument("pa"), Argument("size")), "kmemleak_free_part_phys"),
+    (StubAction.NOTHING, (Argument("pointer"),), "kmemleak_not_leak"),
+    (StubAction.REPORT, (Argument("format"),), "_printk __warn_printk"),
+    (StubAction.STOP, (), "__stack_chk_fail panic schedule schedule_timeout"),
+    (StubAction.STOP, (), "rwsem_down_read_slowpath queued_spin_lock_slowpath native_queued_spin_lock_slowpath"),
 )
+STUBS: Final = tuple(Stub(name, action, arguments) for action, arguments, names in _TABLE for name in names.split())
 
 
 def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
