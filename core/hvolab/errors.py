@@ -1,16 +1,34 @@
-"""The errors that hvolab raises: one root, and one phrase each for what, where, rule and hint."""
+"""Errors that hvolab raises: one root, and one phrase each for what, where, rule and hint.
+
+Each kind has a code that messages print and docs/errors.md explains. The first paragraph of its docstring is the
+cause, the last one the remedy.
+"""
 
 from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+_WORD = re.compile("[A-Z][a-z]+")
 
 
 class HvolabError(Exception):
     """Root of every error that hvolab raises on purpose.
 
-    what    what was wrong, as a sentence without its full stop
-    where   where it was found: architecture, mode, level, VA, PFN, entry in hex, file and offset
-    rule    which rule it breaks: manual section, kernel file, or hvolab's own
-    hint  what the user can do about it
+    what   the fault with the wrong value, as a sentence without its full stop
+    where  architecture, mode, level, VA, PFN, entry in hex, file and offset
+    rule   the broken rule: manual section, kernel file, or hvolab's own
+    hint   an action that avoids the error
     """
+
+    #: Stable name of the kind, printed with every message: ``core-file`` of CoreFileError.
+    code: ClassVar[str] = "error"
+    #: Whether the error is a finding about the modeled kernel code, and not about options or input.
+    is_finding: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.code = "-".join(_WORD.findall(cls.__name__.removesuffix("Error"))).lower()
 
     def __init__(self, what: str, *, where: str = "", rule: str = "", hint: str = "") -> None:
         super().__init__(what)
@@ -21,55 +39,86 @@ class HvolabError(Exception):
 
     @property
     def what(self) -> str:
-        """What was wrong."""
+        """The fault."""
         return self._what
 
     @property
     def where(self) -> str:
-        """Where it was found; empty where nothing is to be said."""
+        """The place; empty if there is none."""
         return self._where
 
-    def __str__(self) -> str:
-        titles = (("", self.what), ("where: ", self.where), ("rule: ", self.rule), ("hint: ", self.hint))
-        return "; ".join(title + text for title, text in titles if text)
-
-    def as_dict(self) -> dict[str, str]:
-        """The parts of the error by name, empty ones left out, for JSON output."""
-        parts = {"what": self.what, "where": self.where, "rule": self.rule, "hint": self.hint}
+    @property
+    def parts(self) -> dict[str, str]:
+        """The parts other than the fault by name, empty ones left out."""
+        parts = {"where": self.where, "rule": self.rule, "hint": self.hint}
         return {name: text for name, text in parts.items() if text}
+
+    def __str__(self) -> str:
+        return "; ".join([self.what, *(f"{name}: {text}" for name, text in self.parts.items())])
 
 
 class UsageError(HvolabError):
-    """A wrong option or argument: an unknown architecture, mode, size or name."""
+    """An option or argument is wrong: an unknown architecture, mode, size or name.
+
+    Use a name or value that the hint offers; `--help` lists the options, `hvolab arches` the names.
+    """
 
 
 class DescriptionError(HvolabError):
-    """An architecture description that contradicts itself."""
+    """An architecture's description contradicts itself, or overrides a field that does not exist.
+
+    Correct the description in the plugin that the message names; `hvolab conformance ARCH` tests it.
+    """
 
 
 class EncodingError(HvolabError):
-    """A page-table entry that is reserved, illegal or cannot be encoded."""
+    """A page-table entry is reserved or illegal, or the values do not fit into one.
+
+    Compare the entry with the manual section in the message; if a feature makes it legal, add `--feature`.
+    """
 
 
 class AbsentMemoryError(HvolabError):
-    """An access to physical memory that the machine does not have, or that a core does not hold."""
+    """An access reaches a PA without memory: outside of the machine's RAM, or not in the dump.
+
+    Give the machine more memory with `--memory`, or dump more of the memory.
+    """
 
 
 class OwnershipError(HvolabError):
-    """A frame that is used against its owner: freed twice, freed while reserved, handed out twice."""
+    """A frame is freed twice, freed while reserved, or allocated twice.
+
+    This is a finding about the modeled kernel code: compare the frame's state in the message with the kernel's.
+    """
+
+    is_finding = True
 
 
 class MachineError(HvolabError):
-    """A machine that cannot be built or brought into the state asked for: too little memory, overlapping ranges."""
+    """A machine cannot be built or brought into the requested state: too little memory, overlapping ranges.
+
+    Change `--memory`, `--hugepages` or `--nodes`, or the MachineSpec, as the hint proposes.
+    """
 
 
 class CoreFileError(HvolabError):
-    """A core file that cannot be read: truncated, garbled, not a core, or without what is needed."""
+    """A core file cannot be read: it is truncated, damaged, not a core, or incomplete.
+
+    Copy or dump it again, with the page types and notes that the message names.
+    """
 
 
 class PluginError(HvolabError):
-    """A plugin that cannot be imported, raises, clashes or declares nonsense."""
+    """A plugin cannot be imported, raises, clashes with another or declares something invalid.
+
+    Repair, update or uninstall the distribution in the message; without `HVOLAB_STRICT` hvolab continues without it.
+    """
 
 
 class KernelBug(HvolabError):  # noqa: N818 - the kernel's own word for it
-    """Where the modeled kernel code would stop with BUG() or BUG_ON()."""
+    """The modeled kernel code stops with BUG() or BUG_ON().
+
+    This is a finding about the modeled kernel code: see the function and the condition in the message.
+    """
+
+    is_finding = True

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from hvolab.errors import HvolabError
+from hvolab.errors import HvolabError, UsageError
 
 
 class KernelImageError(HvolabError):
-    """An unreadable kernel image: truncated, damaged, of an unknown format, or without required information."""
+    """A kernel image cannot be read: it is truncated, damaged, of an unknown format, or lacks required information.
+
+    Fetch it again, or use the file that the hint names: another package, or the vmlinux with symbols.
+    """
 
 
 class SymbolError(HvolabError):
-    """A symbol that the kernel lacks, or a name that several symbols have."""
+    """The kernel lacks a symbol, or several symbols have the name.
+
+    Use a kernel built with `CONFIG_KALLSYMS_ALL`, or its debug information, or the address of the symbol.
+    """
 
 
 class TypeInfoError(HvolabError):
-    """A type or member that the kernel's BTF lacks, or a damaged BTF."""
+    """The kernel's BTF lacks a type or member, or is damaged.
+
+    Use a kernel built with `CONFIG_DEBUG_INFO_BTF` that has the type.
+    """
 
 
 def missing_library(library: str, purpose: str) -> HvolabError:
     """Return the error for an optional library that is not installed."""
-    return HvolabError(
+    return UsageError(
         f"{purpose} needs the Python package {library}, which is not installed",
         hint="install the extra: pip install 'hvolab[kernel]'",
     )

@@ -62,11 +62,11 @@ class Fault:
 class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals give it
     """An access of a CPU faults; ``fault`` is the record.
 
-    The text is composed on use: tests catch very many faults that they expect.
+    Compare the entry in the message with the access: the description's `MmuRules` refuse it.
     """
 
     def __init__(self, fault: Fault) -> None:
-        Exception.__init__(self, fault)
+        Exception.__init__(self, fault)  # the text is composed on use: tests catch very many faults that they expect
         self.fault = fault
         self.rule = self.hint = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,19 +22,26 @@ def overridden(part: _Part, overrides: Overrides) -> _Part:
     return replace(part, **dict(overrides))  # type: ignore[type-var]
 
 
-def check_overrides(kind: type, overrides: Overrides, where: str) -> None:
+def check_overrides(kind: Any, overrides: Overrides, where: str) -> None:
     """Raise DescriptionError for an override that is not a field of the dataclass ``kind``, or not of its type."""
-    types = get_type_hints(kind)
+    types: dict[str, Any] = _types(kind)
     for name, value in overrides:
-        check_name(f"field of {kind.__name__}", name, [field.name for field in fields(kind)], where)
+        check_name(f"field of {kind.__name__}", name, types, where)
         _check_type(f"{kind.__name__}.{name}", value, types[name], where)
 
 
 def check_types(part: Any, where: str) -> None:
     """Raise DescriptionError for a field of a dataclass whose value is not of the declared type."""
-    types = get_type_hints(type(part))
-    for field in fields(part):
-        _check_type(f"{type(part).__name__}.{field.name}", getattr(part, field.name), types[field.name], where)
+    kind: Any = type(part)
+    for name, declared in _types(kind).items():
+        _check_type(f"{kind.__name__}.{name}", getattr(part, name), declared, where)
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """Return the declared type of each field of a dataclass."""
+    types = get_type_hints(kind)
+    return {field.name: types[field.name] for field in fields(kind)}
 
 
 def check_name(title: str, name: object, known: Iterable[str], where: str) -> None:

@@ -1,3 +1,3 @@
-"""The command line: what hvolab's own commands are, and how they say what they found."""
+"""The command line `hvolab`: its commands, their options and their output."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line `hvolab`: its own commands, those of plugins, and the way out for every error."""
+"""The program `hvolab`: its own commands, those of plugins, and the end of the process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import typer
 from hvolab import __version__
 from hvolab.cli import arches, conformance, new, pte, run
 from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_problems
-from hvolab.cli.output import end_of_pipe
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
 
 _NAME = "hvolab"
-#: Objects after which the collector looks for cycles. Importing makes 700, its own choice, hundreds of times over, and
-#: leaves no cycle: a command that is soon done would spend a twelfth of its time looking (seen: 0.92 s, not 1.0).
+#: Objects after which the collector looks for cycles. Imports allocate its default of 700 hundreds of times and leave
+#: no cycle: a short command would spend a twelfth of its time on the search (measured: 0.92 s instead of 1.0).
 _YOUNG = 50_000
 _COMPLETION_VARIABLE = "_HVOLAB_COMPLETE"
 _HELP = """A workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization.
@@ -37,13 +36,13 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    del version  # its callback has done everything
+    del version  # its callback prints it
 
 
 def build_app() -> typer.Typer:
-    """The command line with hvolab's own commands and those of every plugin that works.
+    """Return the command line with hvolab's own commands and those of every plugin that works.
 
-    Raises PluginError in strict mode where a plugin does not work.
+    Raises PluginError in strict mode if a plugin does not work.
     """
     app = typer.Typer(
         name=_NAME,
@@ -83,8 +82,10 @@ def main() -> NoReturn:
 
 
 def _flush() -> None:
-    """Write what is still buffered while somebody can be told that nobody reads it."""
+    """Write buffered output now: a closed pipe is reported here, and not when the interpreter ends."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        from hvolab.cli.output import end_of_pipe
+
         end_of_pipe()

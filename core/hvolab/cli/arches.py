@@ -1,4 +1,4 @@
-"""`hvolab arches`: what is described, and what HVO saves for each huge page size."""
+"""`hvolab arches`: the described architectures, and the memory that HVO saves for each huge page size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def arches(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the architectures: paging modes, huge page sizes and what HVO saves for each, features and traits."""
+    """List the architectures: paging modes, huge page sizes and the savings of HVO for each, features and traits."""
     from rich.console import Group
 
     from hvolab.cli.arches_report import as_dict, render

@@ -1,4 +1,4 @@
-"""What `hvolab pte` shows people: what follows from an entry, and the table of its bits."""
+"""Output of `hvolab pte` for people: facts about an entry, and the table of its bits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import EntryKind, Target
+from hvolab.arch import EntryKind
 from hvolab.cli.entry_view import ACCESS_WORDS, EntryView
 from hvolab.cli.options import target_in_words
 from hvolab.cli.output import table
@@ -14,7 +14,7 @@ from hvolab.units import format_size
 
 
 def render(view: EntryView) -> Group:
-    """The view as a heading, what follows from the entry, and the table of its bits."""
+    """Return the view as a heading, facts, and the table of its bits."""
     entry = view.entry
     digits = view.target.mode.format.entry_bits // 4 + 2
     heading = Text.assemble(
@@ -37,18 +37,17 @@ def render(view: EntryView) -> Group:
 
 
 def _facts(view: EntryView) -> list[tuple[str, Text | str]]:
-    entry = view.entry
-    if entry.kind is EntryKind.NONE:
-        return [("not valid", "a walk ends here with a translation fault; the other bits are software's")]
-    assert entry.pfn is not None  # noqa: S101 - a valid entry has one
-    points = "maps" if entry.kind is EntryKind.LEAF else "table in"
-    facts: list[tuple[str, Text | str]] = [
-        (points, f"PFN {entry.pfn:#x}, PA {view.pa:#x}" + (f", {format_size(view.maps)}" if points == "maps" else ""))
-    ]
-    facts.append(("pgprot", _pgprot_text(view)))
-    facts.append(("kernel", _access_text(view)))
-    facts += [(name, "set" if is_set else f"clear: {note}") for name, is_set, note in view.flags]
-    return facts
+    entry, form = view.entry, view.entry.form
+    if form is None:
+        return [("not valid", "a walk ends here with a translation fault; the other bits are free for software")]
+    output = f"PFN {entry.pfn:#x}, PA {view.pa:#x}"
+    facts: list[tuple[str, Text | str]] = [("table in", output)]
+    if form.kind is EntryKind.LEAF:
+        low = view.target.mode.level(entry.level).shift
+        from_va = f"; PA bits {form.shift - 1}:{low} are those of the VA" if form.shift > low else ""
+        facts = [("maps", f"{output}, {format_size(view.maps)}{from_va}")]
+    facts += [("pgprot", _pgprot_text(view)), ("kernel", _access_text(view))]
+    return [*facts, *((name, "set" if is_set else f"clear: {effect}") for name, is_set, effect in view.flags)]
 
 
 def _pgprot_text(view: EntryView) -> Text:
@@ -66,13 +65,9 @@ def _access_text(view: EntryView) -> Text:
     for word, access in ACCESS_WORDS:
         allowed = bool(view.allows & access)
         text.append(f"{word} ").append("yes" if allowed else "no", "green" if allowed else "red").append("   ")
+    mmu = view.target.mmu
     if view.entry.kind is EntryKind.TABLE:
-        text.append("as far as this entry has a say", "dim")
-    elif _tables_have_a_say(view.target):
-        text.append("where the table entries on the way allow it", "dim")
+        text.append("unless another entry of the walk denies it", "dim")
+    elif any(permission.tables is not None for permission in (mmu.read, mmu.write, mmu.execute)):
+        text.append("unless a table entry of the walk denies it", "dim")
     return text
-
-
-def _tables_have_a_say(target: Target) -> bool:
-    mmu = target.mmu
-    return any(permission.tables is not None for permission in (mmu.read, mmu.write, mmu.execute))

@@ -1,13 +1,14 @@
-"""What one page-table entry says, worked out for `hvolab pte`: bits by name, protections, what accesses it allows."""
+"""A page-table entry as `hvolab pte` reports it: named bits, protections, permissions, flags."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from hvolab.arch import Access, Entry, EntryKind, Match, Target, UpdateRule
+from hvolab.arch import Access, Entry, EntryForm, EntryKind, Match, Target, UpdateRule, set_bits
 from hvolab.cli.options import target_as_dict
-from hvolab.cli.protections import Nearness, elsewhere_of, nearest_of, pgprots_of
+from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
+from hvolab.serialize import Hex, as_data
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,14 @@ class Bits:
     name     of the field; `address` and `reserved` for bits that belong to none
     high     number of the highest bit
     low      number of the lowest
-    value    what stands there; of address bits, the PA bits in place
+    value    their value; of address bits, the PA bits in place
     meaning  in a few words
     """
 
     name: str
     high: int
     low: int
-    value: int
+    value: Hex
     meaning: str
 
     @property
@@ -35,107 +36,105 @@ class Bits:
 
 @dataclass(frozen=True)
 class EntryView:
-    """What one entry says.
+    """A decoded entry with its protections and permissions.
 
-    target, entry  what it was decoded for, and the entry decoded
-    pa             output PA; ``None`` where there is none
-    maps           bytes of VA that it covers
+    target, entry  the target that it was decoded for, and the entry
     bits           every bit, the lowest first; empty for an entry that is not valid
     pgprots        names of the protections that it has exactly
-    elsewhere      where it has none: those that it has exactly under another profile or release, with which
-    nearest        where it has none of those either: the nearest, if few fields differ
-    allows         accesses that the kernel is allowed (of a table entry: that it lets pass), as bits of Access
-    flags          (flag, whether it is set, what follows for accesses) for the accessed and dirty flags of a leaf
+    elsewhere      if it has none: those that it has exactly under another profile or release, with which
+    nearest        if it has none of those either: the nearest, if few fields differ
+    allows         accesses that the kernel is allowed, or that a table entry does not deny, as bits of Access
+    flags          (flag, whether it is set, effect on accesses) for the accessed and dirty flags of a leaf
     """
 
     target: Target
     entry: Entry
-    pa: int | None
-    maps: int
-    bits: tuple[Bits, ...]
-    pgprots: tuple[str, ...]
-    elsewhere: tuple[str, ...]
-    nearest: tuple[Nearness, ...]
-    allows: int
-    flags: tuple[tuple[str, bool, str], ...]
+    bits: tuple[Bits, ...] = ()
+    pgprots: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    nearest: tuple[NearProtection, ...] = ()
+    allows: int = 0
+    flags: tuple[tuple[str, bool, str], ...] = ()
+
+    @property
+    def pa(self) -> int | None:
+        """The output PA; ``None`` if there is none."""
+        return None if self.entry.pfn is None else self.entry.pfn << self.target.mode.page_shift
+
+    @property
+    def maps(self) -> int:
+        """Bytes of VA that it covers; a leaf of several entries covers more than one entry of its level."""
+        form = self.entry.form
+        if form is not None and form.kind is EntryKind.LEAF:
+            return 1 << form.shift
+        return self.target.mode.level(self.entry.level).size
 
     def as_dict(self) -> dict[str, Any]:
-        """The view for JSON."""
+        """Return the view as data for JSON."""
         entry = self.entry
         return {
             **target_as_dict(self.target),
             "level": entry.level,
-            "entry": _hex(entry.raw),
+            "entry": f"{entry.raw:#x}",
             "kind": entry.kind.value,
-            "pfn": _hex(entry.pfn),
-            "pa": _hex(self.pa),
+            "pfn": None if entry.pfn is None else f"{entry.pfn:#x}",
+            "pa": None if self.pa is None else f"{self.pa:#x}",
             "maps_bytes": self.maps,
             "pgprots": list(self.pgprots),
             "pgprots_elsewhere": list(self.elsewhere),
             "nearest_pgprots": [
-                {"name": near.name, "there": {field: _hex(value) for field, value in near.differs}}
+                {"name": near.name, "there": {field: f"{value:#x}" for field, value in near.differs}}
                 for near in self.nearest
             ],
             "allows": {word: bool(self.allows & access) for word, access in ACCESS_WORDS},
             "flags": {flag: is_set for flag, is_set, _ in self.flags},
-            "fields": [{**asdict(bits), "value": _hex(bits.value)} for bits in self.bits],
+            "fields": as_data(self.bits),
         }
 
 
-#: What each access is called.
+#: The name of each access.
 ACCESS_WORDS = (("load", Access.READ), ("store", Access.WRITE), ("fetch", Access.EXECUTE))
 
 
 def view_entry(target: Target, level: str, raw: int) -> EntryView:
     """Decode ``raw`` at ``level``; raises EncodingError with the rule that it breaks."""
     entry = target.decode(level, raw)
-    valid = entry.kind is not EntryKind.NONE
-    pgprots = pgprots_of(target, entry) if valid else ()
-    elsewhere = elsewhere_of(target, entry) if valid and not pgprots else ()
+    form = entry.form
+    if form is None:
+        return EntryView(target, entry)
+    pgprots = exact_protections(target, form, raw)
+    elsewhere = () if pgprots else protections_elsewhere(target, form, raw)
     return EntryView(
-        target=target,
-        entry=entry,
-        pa=None if entry.pfn is None else entry.pfn << target.mode.page_shift,
-        maps=target.mode.level(level).size,
-        bits=_bits(target, entry) if valid else (),
+        target,
+        entry,
+        bits=_bits(form, raw, target.mode.format.entry_bits),
         pgprots=pgprots,
         elsewhere=elsewhere,
-        nearest=nearest_of(target, entry) if valid and not pgprots and not elsewhere else (),
-        allows=_allowed(target, entry) if valid else 0,
-        flags=_flags(target, raw) if entry.kind is EntryKind.LEAF else (),
+        nearest=() if pgprots or elsewhere else near_protections(target, form, raw),
+        allows=target.allowed(raw, ()) if form.kind is EntryKind.LEAF else _passed(target, raw),
+        flags=_flags(target, raw) if form.kind is EntryKind.LEAF else (),
     )
 
 
-def _bits(target: Target, entry: Entry) -> tuple[Bits, ...]:
-    form = target.mode.format.form(entry.level, entry.kind)
-    found = [Bits(f.name, f.low + f.width - 1, f.low, f.get(entry.raw), f.meaning) for f in form.fields]
+def _bits(form: EntryForm, raw: int, entry_bits: int) -> tuple[Bits, ...]:
+    found = [Bits(f.name, f.low + f.width - 1, f.low, f.get(raw), f.meaning) for f in form.fields]
     for part in form.address:
         pa_bits = f"{part.physical + part.width - 1}:{part.physical}"
-        value = (entry.raw & part.mask) >> part.low << part.physical
+        value = (raw & part.mask) >> part.low << part.physical
         found.append(Bits("address", part.low + part.width - 1, part.low, value, f"bits {pa_bits} of the output PA"))
-    reserved = form.reserved_mask(target.mode.format.entry_bits)
-    found += [Bits("reserved", high, low, 0, "must be zero") for high, low in _runs(reserved)]
+    reserved = set_bits(form.reserved_mask(entry_bits))
+    lows = [bit for bit in reserved if bit - 1 not in reserved]
+    highs = [bit for bit in reserved if bit + 1 not in reserved]
+    found += [Bits("reserved", high, low, 0, "must be zero") for high, low in zip(highs, lows, strict=True)]
     return tuple(sorted(found, key=lambda bits: bits.low))
 
 
-def _runs(mask: int) -> list[tuple[int, int]]:
-    """The runs of ones in ``mask``, each as (highest bit, lowest bit)."""
-    runs = []
-    while mask:
-        low = (mask & -mask).bit_length() - 1
-        width = (~(mask >> low) & (mask >> low) + 1).bit_length() - 1
-        runs.append((low + width - 1, low))
-        mask &= mask + (1 << low)
-    return runs
-
-
-def _allowed(target: Target, entry: Entry) -> int:
-    if entry.kind is EntryKind.LEAF:
-        return target.allowed(entry.raw, ())
+def _passed(target: Target, raw: int) -> int:
+    """Return the accesses that a table entry does not deny."""
     mmu = target.mmu
     passed = 0
     for permission, access in ((mmu.read, Access.READ), (mmu.write, Access.WRITE), (mmu.execute, Access.EXECUTE)):
-        if permission.tables is None or permission.tables.accepts(entry.raw):
+        if permission.tables is None or permission.tables.accepts(raw):
             passed |= access
     return passed
 
@@ -159,7 +158,3 @@ def _flags(target: Target, raw: int) -> tuple[tuple[str, bool, str], ...]:
         if match is not None
         for is_set in (bool(match.accepts(raw)),)
     )
-
-
-def _hex(number: int | None) -> str | None:
-    return None if number is None else f"{number:#x}"

@@ -1,20 +1,24 @@
-"""Which declared protections an entry has: exactly, under another profile or release, or nearly."""
+"""Declared protections that an entry has: exactly, under another profile or release, or nearly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.arch import Entry, EntryKind, PgprotRole, Target
+from hvolab.arch import EntryForm, EntryKind, PgprotRole, Target
 from hvolab.errors import EncodingError
 
-#: How many fields may differ from a protection that is still named as the nearest.
+#: Most fields that may differ from a protection that is reported as near.
 _NEAR: Final = 2
 
 
 @dataclass(frozen=True)
-class Nearness:
-    """A protection that the entry nearly has: its name, and each field that differs as (name, its value there)."""
+class NearProtection:
+    """A protection that an entry nearly has.
+
+    name     its name
+    differs  (name, value in the protection) of each field that differs
+    """
 
     name: str
     differs: tuple[tuple[str, int], ...]
@@ -23,28 +27,27 @@ class Nearness:
         return f"{self.name} ({', '.join(f'{field} is {value:#x}' for field, value in self.differs)} there)"
 
 
-def _declared(target: Target, entry: Entry) -> list[tuple[str, int]]:
-    """Name and bits of each protection that an entry of this kind and level can have."""
+def _declared(target: Target, form: EntryForm) -> list[tuple[str, int]]:
+    """Return name and bits of each protection that an entry of this form can have."""
     found = []
     for role, pgprot in target.pgprots:
-        if (role is PgprotRole.TABLE) is not (entry.kind is EntryKind.TABLE):
+        if (role is PgprotRole.TABLE) is not (form.kind is EntryKind.TABLE):
             continue
         try:
-            found.append((pgprot.name, target.bits(entry.level, role)))
+            found.append((pgprot.name, target.bits_of(form, role)))
         except EncodingError:
-            continue  # it has fields that this level does not know
+            continue  # it has fields that the form does not have
     return found
 
 
-def pgprots_of(target: Target, entry: Entry) -> tuple[str, ...]:
-    """The names of the protections that a valid entry has exactly."""
-    form = target.mode.format.form(entry.level, entry.kind)
-    own = entry.raw & ~form.address_mask
-    return tuple(dict.fromkeys(name for name, bits in _declared(target, entry) if bits == own))
+def exact_protections(target: Target, form: EntryForm, raw: int) -> tuple[str, ...]:
+    """Return the names of the protections that an entry of that form has exactly."""
+    own = raw & ~form.address_mask
+    return tuple(dict.fromkeys(name for name, bits in _declared(target, form) if bits == own))
 
 
-def elsewhere_of(target: Target, entry: Entry) -> tuple[str, ...]:
-    """The protections that the entry has under other profiles and releases of the architecture."""
+def protections_elsewhere(target: Target, form: EntryForm, raw: int) -> tuple[str, ...]:
+    """Return the protections that the entry has under other profiles and releases of the architecture."""
     architecture = target.architecture
     found: dict[str, None] = {}
     for profile in architecture.profiles:
@@ -52,17 +55,17 @@ def elsewhere_of(target: Target, entry: Entry) -> tuple[str, ...]:
             other = architecture.select(target.mode.name, profile=profile, release=release, features=target.features)
             words = [f"kernel {release}"] if release != target.release else []
             words += [f"profile {profile}"] if profile != target.profile else []
-            found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in pgprots_of(other, entry))
+            names = exact_protections(other, form, raw)
+            found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in names)
     shortest = min((name.count(",") for name in found), default=0)
     return tuple(name for name in found if name.count(",") == shortest)
 
 
-def nearest_of(target: Target, entry: Entry) -> tuple[Nearness, ...]:
-    """The declared protections that differ from the entry's in the fewest fields, and in few."""
-    form = target.mode.format.form(entry.level, entry.kind)
+def near_protections(target: Target, form: EntryForm, raw: int) -> tuple[NearProtection, ...]:
+    """Return the declared protections that differ from the entry's in the fewest fields, and in few."""
     candidates = [
-        Nearness(name, tuple((f.name, f.get(bits)) for f in form.fields if f.get(entry.raw) != f.get(bits)))
-        for name, bits in _declared(target, entry)
+        NearProtection(name, tuple((f.name, f.get(bits)) for f in form.fields if f.get(raw) != f.get(bits)))
+        for name, bits in _declared(target, form)
     ]
     least = min((len(near.differs) for near in candidates), default=0)
     return tuple(dict.fromkeys(near for near in candidates if len(near.differs) == least)) if 0 < least <= _NEAR else ()

@@ -20,7 +20,10 @@ _KEY: Final = "hugetlb_optimize_vmemmap_key"
 
 
 class NoStubError(HvolabError):
-    """A call of a function that has no stub."""
+    """A kernel's code calls a function outside of HVO that has no stub.
+
+    Choose scenarios that do not reach the call, or add a stub for the function; `hvolab image FILE --stubs` lists them.
+    """
 
 
 class Caller(Protocol):

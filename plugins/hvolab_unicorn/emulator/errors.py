@@ -6,8 +6,14 @@ from hvolab.errors import HvolabError
 
 
 class EmulatorError(HvolabError):
-    """Unexpected behavior of the emulator: an untried release, or a sequence that does not do its step."""
+    """The emulator behaves unexpectedly: its release is untried, or a sequence does not do its step.
+
+    Install the release of unicorn that `hvolab[emulation]` names; `hvolab conformance ARCH` tests the sequences.
+    """
 
 
 class GuestStuckError(EmulatorError):
-    """A guest that did not reach its end within the instructions or the time that its step may take."""
+    """A guest does not reach its end within the instructions or the time that its step may take.
+
+    Look for a loop in the code that the message names; it may wait for an event that no stub delivers.
+    """

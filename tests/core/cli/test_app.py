@@ -80,7 +80,7 @@ def test_an_error_tells_its_parts_on_standard_error_one_to_a_line() -> None:
     assert result.exit_code == ExitCode.USAGE
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "error: the thing is wrong",
+        "error[usage]: the thing is wrong",
         "  where: here",
         "  rule: manual 1.2",
         "  hint: do it right",
@@ -89,7 +89,7 @@ def test_an_error_tells_its_parts_on_standard_error_one_to_a_line() -> None:
 
 def test_parts_that_an_error_does_not_have_are_not_named() -> None:
     result = CliRunner().invoke(ending_with(HvolabError("only this")), ["fail"])
-    assert result.stderr == "error: only this\n"
+    assert result.stderr == "error[error]: only this\n"
 
 
 def test_an_error_in_a_terminal_is_colored_and_names_the_same_parts(
@@ -104,7 +104,7 @@ def test_an_error_in_a_terminal_is_colored_and_names_the_same_parts(
     plain = capsys.readouterr().err
     assert "\x1b[" not in plain
     assert [line.split() for line in plain.splitlines()] == [
-        ["error:", "the", "thing", "is", "wrong"],
+        ["error[usage]:", "the", "thing", "is", "wrong"],
         ["where", "here"],
         ["rule", "manual", "1.2"],
         ["hint", "do", "it", "right"],
@@ -128,7 +128,7 @@ def test_color_is_for_terminals_that_want_it(
 
 def test_what_looks_like_markup_in_an_error_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     show_error(UsageError("bits [63:12] of [bold]this[/bold]"))
-    assert capsys.readouterr().err == "error: bits [63:12] of [bold]this[/bold]\n"
+    assert capsys.readouterr().err == "error[usage]: bits [63:12] of [bold]this[/bold]\n"
 
 
 @pytest.mark.parametrize("error", [KernelBug("BUG_ON() hit"), EndlessLoopError("no progress")])
@@ -167,7 +167,7 @@ def test_in_strict_mode_a_broken_plugin_is_an_error_without_a_traceback(site: Si
     result = spawn("arches", HVOLAB_STRICT="1")
     assert result.returncode == ExitCode.USAGE
     assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
+    assert result.stderr.startswith("error[plugin]: ")
     assert "LookupError: a screw loose" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from hvolab.arch import EntryKind, PgprotRole, Target
+from hvolab.arch import Architecture, EntryKind, PgprotRole, Target
 from hvolab.cli.entry_view import view_entry
-from hvolab.cli.pte import encode
+from hvolab.cli.entry_words import encode
+from hvolab.conformance.legal import legal_entries
 from hvolab.errors import EncodingError
 from hvolab.plugin import registry
 from tests.core.cli.conftest import Invoke
@@ -136,8 +137,8 @@ def test_a_tables_protection_makes_a_table(invoke_json: Callable[..., Any]) -> N
 @pytest.mark.parametrize(
     ("arguments", "message", "advice"),
     [
-        (("PAGE_KERNEL_OR",), "'PAGE_KERNEL_OR' is no entry, protection or field", "did you mean PAGE_KERNEL_RO"),
-        (("80000000054e4161",), "'80000000054e4161' is no entry", "a hex number needs its 0x"),
+        (("PAGE_KERNEL_OR",), "'PAGE_KERNEL_OR' is not an entry, protection or field", "did you mean PAGE_KERNEL_RO"),
+        (("80000000054e4161",), "'80000000054e4161' is not an entry", "a hex number needs its 0x"),
         (("P", "PKEY=16"), "16 does not fit in PKEY (bits 62:59)", ""),
         (("P", "PKEY=x"), "'x' is not a number", "hex with 0x"),
         (("P", "--pfn", "12q"), "'12q' is not a number", "hex with 0x"),
@@ -185,3 +186,69 @@ def test_a_leaf_read_and_written_again_by_its_names_is_the_same(data: st.DataObj
     assert sum(bits.value for bits in view.bits if bits.name == "address") == view.pa
     again = [f"{name}={value:#x}" for name, value in view.entry.fields]
     assert encode(target, mode.last.name, pfn, again) == raw
+
+
+# the form that an entry matches
+
+
+def test_a_leaf_of_several_entries_is_printed_in_its_own_form(invoke: Invoke, invoke_json: Callable[..., Any]) -> None:
+    arguments = ("pte", "0x80000000402b20e7", "-a", "riscv", "--feature", "svnapot")
+    entry = invoke_json(*arguments)
+    assert (entry["pfn"], entry["pa"], entry["maps_bytes"]) == ("0x100ac0", "0x100ac0000", 64 << 10)
+    fields = {field["name"]: field["value"] for field in entry["fields"]}
+    assert (fields["N"], fields["NAPOT_SIZE"], fields["address"]) == ("0x1", "0x8", "0x100ac0000")
+    assert entry["pgprots"] == ["PAGE_KERNEL"]
+    assert "PA 0x100ac0000, 64 KiB; PA bits 15:12 are those of the VA" in invoke(*arguments).stdout
+    encoded = invoke_json("pte", "PAGE_KERNEL", "N", "--pfn", "0x100ac0", "-a", "riscv", "--feature", "svnapot")
+    assert encoded == entry
+
+
+@pytest.mark.parametrize(
+    "architecture", registry().architectures().values(), ids=lambda architecture: architecture.name
+)
+def test_every_form_is_printed_with_its_own_fields(architecture: Architecture) -> None:
+    for mode in architecture.modes:
+        for features in ((), *((one.name,) for one in architecture.features if one.exists_in(mode.name))):
+            target = architecture.select(mode.name, features=features)
+            for form in target.mode.format.forms:
+                for level in form.levels:
+                    for raw in legal_entries(target.mode.format, level, form)[:1]:
+                        view = view_entry(target, level, raw)
+                        names = [bits.name for bits in view.bits if bits.name not in {"address", "reserved"}]
+                        assert sorted(names) == sorted(form.by_name)
+                        assert view.pa == form.get_address(raw)
+
+
+# the rule that is broken
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "rule", "hint"),
+    [
+        (
+            ("0x40000000402b0ce7", "-a", "riscv"),
+            "reserved bits must be zero, set are: 62",
+            "Sv39/Sv48/Sv57",
+            "svpbmt",
+        ),
+        (("0x80000000402b20e7", "-a", "riscv"), "set are: 63", "Sv39/Sv48/Sv57", "svnapot"),
+        (("0xa0000000402b20e7", "-a", "riscv"), "set are: 61, 63", "Sv39/Sv48/Sv57", "svnapot,svpbmt"),
+        (("0x60000000402b0ce7", "-a", "riscv"), "set are: 61, 62", "Sv39/Sv48/Sv57", ""),
+        (("0x60000000402b0ce7", "-a", "riscv", "--feature", "svpbmt"), "PBMT 3 is reserved", "Svpbmt", ""),
+        (("PAGE_KERNEL", "PBMT=3", "-a", "riscv", "--feature", "svpbmt"), "PBMT 3 is reserved", "Svpbmt", ""),
+        (("PAGE_KERNEL", "PBMT=1", "-a", "riscv"), "'PBMT' is not an entry", "", "svpbmt"),
+        (("0x4f3004e7", "-a", "riscv", "-l", "pmd"), "is a multiple of 2 MiB, set are: 10", "Sv39/Sv48/Sv57", ""),
+        (("0x402b4481", "-a", "riscv", "-l", "pmd"), "D, A and U of a table entry must be zero", "Sv39", ""),
+        (("0x00e8000040c13703", "-a", "arm64", "-m", "64K-48bit"), "must be zero, set are: 12, 13", "D8.3", "lpa"),
+    ],
+)
+def test_the_broken_rule_is_cited_and_features_that_allow_the_entry_are_named(
+    invoke: Invoke, arguments: tuple[str, ...], message: str, rule: str, hint: str
+) -> None:
+    result = invoke("pte", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert rule in result.stderr
+    assert "misaligned" not in result.stderr
+    assert (f"add --feature {hint}, with which it is legal" in result.stderr) is bool(hint)
+    assert ("--feature" in result.stderr) is bool(hint)

@@ -16,7 +16,12 @@ _MAX_BATCHES = 64
 
 
 class EndlessLoopError(HvolabError):
-    """A loop without progress, stopped by the monitor."""
+    """A loop makes no progress, and the monitor stops it.
+
+    This is a finding about the modeled kernel code: the caller of HVO must shrink its list each time.
+    """
+
+    is_finding = True
 
 
 def _history(_: Machine, report: Report) -> Handlers:

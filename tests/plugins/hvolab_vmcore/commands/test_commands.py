@@ -139,7 +139,7 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
 def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | Path, ...], sentence: str) -> None:
     result = hvolab(*arguments)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: ")
+    assert result.stderr.startswith("error[")
     assert sentence in result.stderr
     assert "Traceback" not in result.output
 
