@@ -1,9 +1,9 @@
-"""A check, the capabilities that it needs, and what comes of it."""
+"""Checks, the capabilities that they need, and their outcomes."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hvolab.conformance.subject import Scope, Subject
@@ -13,17 +13,17 @@ from hvolab.errors import HvolabError
 Proof = Callable[[Subject], None]
 
 
-class CheckFailed(AssertionError):  # noqa: N818 - what a test framework expects to be raised
-    """What a description declares does not hold; the message has the value, the place and a hint."""
+class CheckFailed(AssertionError):  # noqa: N818 - test frameworks expect an AssertionError
+    """A declaration that does not hold; the message has the value, the place and a hint."""
 
 
 @dataclass(frozen=True)
 class Capability:
-    """Something that a check needs, and that not every description has.
+    """A property that a check needs, and that not every description has.
 
-    name    what the reason of a skip calls it
+    name    its name in the reason of a skip
     hint    the action that gains it
-    missing why a subject does not have it; empty where it does
+    missing function that returns the reason why a subject lacks it; empty: it has it
     """
 
     name: str
@@ -33,13 +33,13 @@ class Capability:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that the kit proves.
+    """One check of the kit.
 
     name    a sentence in one word, the same in every release
     proves  the sentence in words
-    scope   how often it is made
+    scope   the subjects that it is made for
     needs   capabilities without which it cannot be made
-    proof   makes it; raises CheckFailed, or any error of hvolab, where it does not hold
+    proof   function that makes it; raises CheckFailed, or any error of hvolab, if it fails
     since   release of the kit that added it
     """
 
@@ -52,7 +52,7 @@ class Check:
 
 
 class CheckStatus(enum.Enum):
-    """What came of a check."""
+    """Result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -62,10 +62,10 @@ class CheckStatus(enum.Enum):
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What came of one check for one subject.
+    """Outcome of one check for one subject.
 
-    capability  the one that is missing, for a skip
-    reason      why it failed, or why it was skipped, with a hint
+    capability  the missing one, for a skip
+    reason      reason of a failure or a skip, with a hint
     """
 
     check: Check
@@ -76,7 +76,7 @@ class CheckOutcome:
 
 
 class Checks:
-    """Collects the checks of one module, in the order in which they stand there."""
+    """Checks of one module, in the order of their definitions."""
 
     def __init__(self) -> None:
         self._checks: list[Check] = []
@@ -85,7 +85,7 @@ class Checks:
         return iter(self._checks)
 
     def add(self, scope: Scope, *needs: Capability, since: str = "1.0") -> Callable[[Proof], Proof]:
-        """Decorate a function that makes a check; its name is the check's, the first line of its docstring the rest."""
+        """Return a decorator that makes a check of a function: name and first line of the docstring are the check's."""
 
         def added(proof: Proof) -> Proof:
             proves = (proof.__doc__ or "").strip().partition("\n")[0]
@@ -96,7 +96,7 @@ class Checks:
 
 
 def make(check: Check, subject: Subject) -> CheckOutcome:
-    """Make ``check`` for ``subject``."""
+    """Make `check` for `subject`."""
     for capability in check.needs:
         if why := capability.missing(subject):
             reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
@@ -110,12 +110,7 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
 
 
 def require(holds: object, what: str, *, where: object = "", hint: str = "") -> None:
-    """Raise CheckFailed unless ``holds``."""
+    """Raise CheckFailed unless `holds`."""
     if not holds:
-        parts = [what, *([f"where: {where}"] if str(where) else []), *([f"hint: {hint}"] if hint else [])]
-        raise CheckFailed("; ".join(parts))
-
-
-def in_words(numbers: Iterable[int]) -> str:
-    """Numbers of bits with commas between."""
-    return ", ".join(map(str, numbers))
+        titled = (("where", str(where)), ("hint", hint))
+        raise CheckFailed("; ".join([what, *(f"{title}: {text}" for title, text in titled if text)]))

@@ -1,4 +1,4 @@
-"""Finds entries that are legal in a form, to start from."""
+"""Search for legal entries of a form."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from itertools import combinations, product
 
 from hvolab.arch import EntryForm, EntryFormat, Field
 
-#: Fields wider than this have only their edges tried.
+#: Wider fields are tried with each bit, none and all of them.
 _EXHAUSTIVE_WIDTH = 8
 
 
 def values_of(field: Field) -> list[int]:
-    """Values of a field to try: all, or for a wide one each bit, none, and all of them."""
+    """Return the values of a field to try: all, or for a wide one each bit, none and all of them."""
     if field.width <= _EXHAUSTIVE_WIDTH:
         return list(range(field.limit))
     return [0, field.limit - 1, *(1 << bit for bit in range(field.width))]
 
 
 def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> list[int]:
-    """One legal entry for each pattern of ``form`` that has any, address 0; few other bits are set."""
+    """Return one legal entry for each pattern of `form` that has any: address 0, and few other bits set."""
     found: list[int] = []
     for match in form.recognize:
         legal = (raw for raw in _candidates(form, match.value) if _is_legal(entry_format, level, form, raw))
@@ -32,7 +32,7 @@ def _is_legal(entry_format: EntryFormat, level: str, form: EntryForm, raw: int) 
 
 
 def _candidates(form: EntryForm, base: int) -> Iterator[int]:
-    """The base, then with each value of one field, then of two."""
+    """Yield the base, then the base with each value of one field, then of two."""
     yield base
     for number in (1, 2):
         for fields in combinations(form.fields, number):

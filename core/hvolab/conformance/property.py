@@ -1,11 +1,11 @@
-"""How the kit tries properties: with hypothesis, the same examples every time, and nothing written to disk."""
+"""Settings of the kit's property tests: hypothesis, with the same examples every time and nothing stored on disk."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-#: Settings of every property: a conformance run says the same of the same plugin today and tomorrow.
-always_alike = settings(
+#: Settings of every property: the same plugin gets the same result in every run.
+repeatable = settings(
     max_examples=40,
     derandomize=True,
     database=None,

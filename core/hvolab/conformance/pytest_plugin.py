@@ -1,6 +1,6 @@
-"""What pytest loads of hvolab in every run: the option `--arch`, the marker `arch`, the conformance kit's summary.
+"""pytest plugin: the option `--arch`, the marker `arch`, and the conformance kit's summary.
 
-Nothing else of hvolab is imported before a test needs it.
+pytest loads it in every run, so it imports the rest of hvolab on first use.
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--arch",
         action="append",
         metavar="NAME",
-        help="architectures whose tests run, beside those of none: names or aliases, commas between or the option "
-        "repeated; by default all",
+        help="run the tests of these architectures, and those of none: names or aliases, with commas or repeated; "
+        "by default all",
     )
-    group.addoption("--conformance-report", metavar="FILE", help="write what hvolab's conformance kit found as JSON")
+    group.addoption(
+        "--conformance-report", metavar="FILE", help="write the summary of hvolab's conformance kit as JSON"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say what the marker is, and listen for what the kit finds."""
+    """Register the marker, and the reporter of the kit."""
     config.addinivalue_line(
-        "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME leaves the others' out"
+        "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME deselects those of others"
     )
     config.pluginmanager.register(Reporter(config), "hvolab.conformance.reporter")
 
 
 def selected(config: pytest.Config) -> frozenset[str] | None:
-    """Names of the architectures that `--arch` chooses, aliases resolved; ``None``: all.
+    """Return the names of the architectures of `--arch`, aliases resolved; `None`: all.
 
     Raises pytest.UsageError for a name that no plugin describes.
     """
@@ -51,7 +53,7 @@ def _resolved(given: list[str] | None) -> frozenset[str] | None:
     wanted = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
     if not wanted or _EVERYTHING in wanted:
         return None
-    from hvolab.errors import UsageError  # noqa: PLC0415 - not before somebody chooses
+    from hvolab.errors import UsageError  # noqa: PLC0415 - on first use
     from hvolab.plugin import registry  # noqa: PLC0415 - the same
 
     try:
@@ -61,7 +63,7 @@ def _resolved(given: list[str] | None) -> frozenset[str] | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other architectures than those that `--arch` chooses."""
+    """Deselect the tests of architectures that `--arch` does not name."""
     names = selected(config)
     if names is None:
         return
@@ -76,24 +78,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Reporter:
-    """Keeps what the tests of the kit found, whichever process they ran in, and closes the run with it."""
+    """Reporter of the kit: collects the records of all processes, and prints their summary."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._records: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record that a test of the kit carries."""
+        """Collect the record that a test of the kit carries."""
         if report.when == "call":
             self._records += [
                 value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)
             ]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the summary, and write it where `--conformance-report` says."""
+        """Print the summary, and write it to the file of `--conformance-report`."""
         if not self._records:
             return
-        from hvolab.conformance.summary import Summary  # noqa: PLC0415 - only where the kit ran
+        from hvolab.conformance.summary import Summary  # noqa: PLC0415 - on first use
 
         summary = Summary.of(self._records)
         terminalreporter.section("hvolab conformance")

@@ -1,8 +1,8 @@
-"""What the summary keeps of one check: plain data, which crosses from one process to another."""
+"""Records of outcomes: plain data, which passes from one process to another."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hvolab.conformance.check import CheckOutcome
@@ -10,7 +10,7 @@ from hvolab.conformance.check import CheckOutcome
 
 @dataclass(frozen=True)
 class Record:
-    """One check for one subject: names and words alone."""
+    """Outcome of one check for one subject, in names and words alone."""
 
     architecture: str
     written_for: str
@@ -25,7 +25,7 @@ class Record:
 
     @classmethod
     def of(cls, outcome: CheckOutcome) -> Record:
-        """The record of an outcome."""
+        """Return the record of an outcome."""
         subject, check = outcome.subject, outcome.check
         return cls(
             architecture=subject.architecture.name,
@@ -40,13 +40,9 @@ class Record:
             reason=outcome.reason,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "needs": list(self.needs)}
-
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:
-        """The record that as_dict() gave."""
+        """Return the record that as_data() made `data` of."""
         return cls(**{**data, "needs": tuple(data["needs"])})
 
     @property

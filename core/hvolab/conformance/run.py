@@ -1,4 +1,4 @@
-"""Makes the checks of the kit without pytest, one after the other."""
+"""Run of the kit without pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hvolab.conformance.subject import subjects
 
 
 def outcomes(architecture: Architecture, checks: Iterable[Check] = CHECKS) -> Iterator[CheckOutcome]:
-    """What comes of each check for everything that it is about, as it is made."""
+    """Make each check for each of its subjects, and yield the outcomes."""
     for check in checks:
         for subject in subjects(architecture, check.scope):
             yield make(check, subject)

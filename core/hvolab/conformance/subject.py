@@ -1,4 +1,4 @@
-"""What a check is about: an architecture as a whole, one of its modes, or one target."""
+"""Subjects of checks: an architecture as a whole, one of its modes, or one target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hvolab.errors import HvolabError
 
 
 class Scope(enum.Enum):
-    """How often a check is made."""
+    """Subjects of a check."""
 
     ARCHITECTURE = "once"
     MODE = "for each paging mode"
@@ -24,11 +24,11 @@ class Scope(enum.Enum):
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing that a check is about.
+    """One subject of a check.
 
     architecture  the description
     mode_name     name of the mode; empty for the architecture as a whole
-    profile, release, features  what is selected; ``None``: the default
+    profile, release, features  the selection; `None`: the default
     """
 
     architecture: Architecture
@@ -39,24 +39,24 @@ class Subject:
 
     @property
     def mode(self) -> PagingMode:
-        """The mode as it is declared, whether or not it agrees with itself."""
+        """The declared mode, before features change it, sound or not."""
         return self.architecture.mode(self.mode_name)
 
     @cached_property
     def target(self) -> Target:
-        """What is selected, resolved; raises DescriptionError or EncodingError where the description is not sound."""
+        """The selected target; raises DescriptionError or EncodingError for a description that is not sound."""
         return self.architecture.select(
             self.mode_name, profile=self.profile, release=self.release, features=self.features
         )
 
     @property
     def is_default(self) -> bool:
-        """Whether only the mode is chosen."""
+        """True if only the mode is selected."""
         return (self.profile, self.release, self.features) == (None, None, ())
 
     @property
     def choice(self) -> str:
-        """Profile, release and features in words; empty where they are the default."""
+        """Profile, release and features in words; empty for the defaults."""
         words = [word for word in (self.profile, self.release) if word is not None]
         return " ".join([*words, *(f"+{feature}" for feature in self.features)])
 
@@ -65,35 +65,35 @@ class Subject:
 
 
 def subjects(architecture: Architecture, scope: Scope) -> Iterator[Subject]:
-    """Everything that a check of ``scope`` is made for."""
+    """Yield every subject of a check of `scope`."""
     if scope is Scope.ARCHITECTURE:
         yield Subject(architecture)
         return
     for mode in architecture.modes:
-        chosen = [Subject(architecture, mode.name)]
+        selected = [Subject(architecture, mode.name)]
         if scope in {Scope.TARGET, Scope.DISTINCT}:
-            chosen += [
+            selected += [
                 Subject(architecture, mode.name, profile, release)
                 for profile, release in product(architecture.profiles, architecture.releases)
                 if (profile, release) != (architecture.profiles[0], architecture.releases[0])
             ]
         if scope is not Scope.MODE:
-            chosen += [
+            selected += [
                 Subject(architecture, mode.name, features=(feature.name,))
                 for feature in architecture.features
                 if not feature.modes or mode.name in feature.modes
             ]
-        yield from _distinct(chosen) if scope is Scope.DISTINCT else chosen
+        yield from _distinct(selected) if scope is Scope.DISTINCT else selected
 
 
-def _distinct(chosen: list[Subject]) -> Iterator[Subject]:
-    """Those that differ from each one before in more than bits that nothing looks at; all that resolve to nothing."""
+def _distinct(selected: list[Subject]) -> Iterator[Subject]:
+    """Yield the subjects whose target differs from all before in what entries allow or do, or cannot be selected."""
     seen: list[object] = []
-    for subject in chosen:
+    for subject in selected:
         try:
             target = subject.target
         except HvolabError:
-            yield subject  # another check tells of it
+            yield subject  # another check reports it
             continue
         resolved = (target.mode, target.traits, target.mmu, target.tails_fault)
         if resolved not in seen:

@@ -1,4 +1,4 @@
-"""The class that a plugin's own tests subclass: one test for each check of the kit."""
+"""Base class for a plugin's own tests: one test for each check of the kit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.record import Record
 from hvolab.conformance.subject import Subject, subjects
 from hvolab.conformance.version import PROPERTY
+from hvolab.serialize import as_data
 
 Recorder = Callable[[str, object], None]
 
 
 class Conformance:
-    """Every check of the kit, as tests for one architecture.
+    """Tests of every check of the kit, for one architecture.
 
-    architecture  the description; all that a subclass has to say
-    checks        the checks, all of the kit's
+    architecture  the description; a subclass must set it
+    checks        the checks; by default all of the kit
     """
 
     architecture: ClassVar[Architecture]
@@ -29,12 +30,12 @@ class Conformance:
 
     @classmethod
     def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
-        """What the tests are made for."""
-        del config  # a plugin's own class says it itself; the installed kit asks the option --arch
+        """Return the architectures to test."""
+        del config  # the installed kit reads the option --arch from it
         return (cls.architecture,)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make a test of each check for each mode, profile, release and feature that it is about."""
+        """Make one test of a check for each of its subjects."""
         if "subject" not in metafunc.fixturenames:
             return
         check: Check = getattr(metafunc.function, _CHECK)
@@ -48,7 +49,7 @@ class Conformance:
         )
 
     def __init_subclass__(cls, **arguments: Any) -> None:
-        """Give the subclass one test for each of its checks."""
+        """Add one test for each check to the subclass."""
         super().__init_subclass__(**arguments)
         for check in cls.checks:
             setattr(cls, f"test_{check.name}", _test_of(check))
@@ -61,7 +62,7 @@ def _test_of(check: Check) -> Callable[..., None]:
     def test(self: Conformance, subject: Subject, record_property: Recorder) -> None:
         del self
         outcome = make(check, subject)
-        record_property(PROPERTY, Record.of(outcome).as_dict())
+        record_property(PROPERTY, as_data(Record.of(outcome)))
         _report(outcome)
 
     test.__name__ = f"test_{check.name}"
@@ -71,7 +72,7 @@ def _test_of(check: Check) -> Callable[..., None]:
 
 
 def _report(outcome: CheckOutcome) -> None:
-    """Tell pytest what came of a check."""
+    """End the test as its outcome demands."""
     __tracebackhide__ = True
     if outcome.verdict is CheckStatus.SKIPPED:
         pytest.skip(outcome.reason)

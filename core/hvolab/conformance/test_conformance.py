@@ -13,11 +13,11 @@ from hvolab.plugin import registry
 
 
 class TestConformance(Conformance):
-    """The architectures that `--arch` names, by default every one that a plugin describes."""
+    """Tests for the architectures that `--arch` names, by default all that plugins describe."""
 
     @classmethod
     def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
-        """What `--arch` names."""
+        """Return the architectures that `--arch` names."""
         names = selected(config)
         if names is None:
             return registry().architectures().values()

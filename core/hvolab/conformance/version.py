@@ -15,13 +15,13 @@ _RELEASE = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
 def parse_release(text: str) -> tuple[int, int]:
-    """Major and minor of a release, as `1.0`; raises UsageError."""
+    """Return major and minor number of a release such as `1.0`; raises UsageError for other text."""
     match = _RELEASE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is not a release of the kit", hint=f"write two numbers, as {KIT!r}")
+        raise UsageError(f"{text!r} is not a release of the kit", hint=f"write two numbers, such as {KIT!r}")
     return int(match[1]), int(match[2])
 
 
 def is_advisory(since: str, written_for: str, kit: str = KIT) -> bool:
-    """Whether a check is advisory: it is newer than ``written_for``, and this is the minor release that added it."""
+    """Return True for a check that is newer than `written_for`, and was added by this minor release of the kit."""
     return parse_release(written_for) < parse_release(since) == parse_release(kit)

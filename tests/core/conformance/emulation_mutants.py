@@ -11,8 +11,8 @@ from tests.core.conformance.slips import in_mmu
 
 _NX, _PXN, _PXNTABLE = 1 << 63, 1 << 53, 1 << 59
 _READ_BIT = 1 << 1
-EFFECT, FLUSH = "every_sequence_does_what_its_effect_says", "every_flush_forgets_what_its_effect_says"
-ACCESSES = "accesses_come_out_as_the_description_foretells"
+EFFECT, FLUSH = "every_sequence_has_its_declared_effect", "every_flush_has_its_declared_effect"
+ACCESSES = "accesses_match_the_prediction"
 
 
 def part_of(architecture: Architecture) -> EmulationPart:

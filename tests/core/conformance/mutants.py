@@ -202,7 +202,7 @@ GEOMETRY = (
     Mutant(
         "no field says that an entry is one of a run",
         replace(ARM, run_fields=()),
-        "a_run_of_entries_has_a_field_that_says_so",
+        "a_run_of_entries_has_a_field_that_marks_it",
     ),
 )
 
@@ -245,7 +245,7 @@ ENTRIES = (
             LEAF,
             "pte",
         ),
-        "known_entries_decode_as_they_should",
+        "known_entries_decode_correctly",
     ),
     Mutant(
         "0b10 taken for valid",
@@ -275,7 +275,7 @@ ENTRIES = (
             LEAF,
             "pmd",
         ),
-        "known_entries_decode_as_they_should",
+        "known_entries_decode_correctly",
     ),
     Mutant("reserved bits not looked at", _lenient(), "every_reserved_encoding_is_refused"),
     Mutant(
@@ -286,7 +286,7 @@ ENTRIES = (
             LEAF,
             "pte",
         ),
-        "known_entries_decode_as_they_should",
+        "known_entries_decode_correctly",
     ),
     Mutant(
         "a field off by one everywhere, in the format, the MMU and the pgprots alike",
@@ -319,9 +319,9 @@ PROTECTIONS = (
     Mutant(
         "PAGE_KERNEL_RO with Dirty set",
         in_pgprots(X86, RO, drop=("D",), add=values("D")),
-        "read_only_pages_are_no_shadow_stack",
+        "read_only_pages_are_not_shadow_stacks",
     ),
-    Mutant("what one release had given to all", _today(X86), "read_only_pages_are_no_shadow_stack"),
+    Mutant("what one release had given to all", _today(X86), "read_only_pages_are_not_shadow_stacks"),
     Mutant(
         "PAGE_KERNEL_READ that may be written",
         replace(
@@ -383,7 +383,7 @@ PROTECTIONS = (
     Mutant(
         "CONT kept on split",
         in_pgprots(ARM, KERNEL, add=values("CONT")),
-        "no_entry_of_the_vmemmap_says_that_it_is_one_of_a_run",
+        "vmemmap_entries_are_not_marked_as_a_run",
     ),
 )
 
@@ -409,34 +409,34 @@ BEHAVIOR = (
     Mutant(
         "guest text in the direct map",
         in_mode(X86, text_base=0xFFFF888081000000),
-        "guest_text_lies_apart",
+        "guest_text_is_outside_direct_map_and_vmemmap",
     ),
     Mutant(
         "a walker that leaves the accessed flags of tables alone",
         in_mmu(X86, table_accessed=None),
-        "accesses_come_out_as_the_description_foretells",
+        "accesses_match_the_prediction",
     ),
     Mutant(
         "pages of user space that the supervisor may execute",
         in_mmu(SV57, execute=Permission(Match(_X, _X))),
-        "accesses_come_out_as_the_description_foretells",
+        "accesses_match_the_prediction",
     ),
     Mutant(
         "an access flag that nobody looks at",
         in_mmu(ARM, accessed_by=UpdateRule.NOBODY),
-        "accesses_come_out_as_the_description_foretells",
+        "accesses_match_the_prediction",
     ),
     Mutant(
         "stores that RW stops where CR0.WP is clear",
         _cpu_mode("wp=0", mmu=()),
-        "accesses_come_out_as_foretold_in_other_cpu_modes",
+        "accesses_match_the_prediction_in_other_cpu_modes",
     ),
     Mutant("no sequence for a full flush", _without_step("flush_all"), "every_step_has_a_sequence"),
-    Mutant("a kit that does not exist yet", replace(X86, kit="9.0"), "the_kit_is_one_that_exists"),
+    Mutant("a kit that does not exist yet", replace(X86, kit="9.0"), "the_kit_release_exists"),
     Mutant(
         "an example of a mode that is not there",
         replace(X86, examples=(replace(X86.examples[0], mode="3-level"),)),
-        "what_is_known_names_what_is_declared",
+        "reference_values_name_declared_items",
     ),
 )
 

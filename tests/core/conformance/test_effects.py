@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import STEP_BY_NAME
-from hvolab.conformance.effects import State, carry_out
+from hvolab.conformance.effects import State, apply_effect
 from hvolab.errors import DescriptionError
 
 BITS = (1 << 64) - 1
@@ -29,7 +29,7 @@ class Words:
 def after(effect: str, registers: dict[str, int], words: dict[int, int] | None = None) -> tuple[State, Words]:
     memory = Words(words)
     state = State(dict(registers), memory.load, memory.store)
-    carry_out(effect, state)
+    apply_effect(effect, state)
     return state, memory
 
 
@@ -84,5 +84,5 @@ def test_what_is_forgotten_and_what_is_ordered() -> None:
 
 @pytest.mark.parametrize("effect", ["a = b / 2", "a = f(b)", "a = nobody", "a = b +", "a = 'text'", "a = b < 2 < 3"])
 def test_what_the_notation_does_not_have_is_refused(effect: str) -> None:
-    with pytest.raises(DescriptionError, match="is nothing that an effect can say"):
+    with pytest.raises(DescriptionError, match="is not an expression of the notation"):
         after(effect, {"b": 4})

@@ -1,24 +1,18 @@
-"""The algebra of protections that the kernel demands of every architecture, under the kernel's names.
+"""Algebra of protections that the kernel demands of every architecture, under the kernel's names.
 
-How an architecture makes an entry writable, young or dirty follows from the patterns that it declares for the MMU.
+The patterns that an architecture declares for the MMU determine how it makes an entry writable, young or dirty.
 Kernel: pte_basic_tests(), pmd_basic_tests(), pmd_leaf_tests() and others in mm/debug_vm_pgtable.c, v6.12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hvolab.arch import EntryKind, Match, PgprotRole, Target
-from hvolab.conformance.capabilities import (
-    ACCESSED,
-    DIRTY,
-    LEAF_ABOVE_LAST,
-    SOUND,
-    WRITE_PERMISSION,
-    leaf_levels,
-)
+from hvolab.arch import EntryKind, Match, Target
+from hvolab.conformance.capabilities import ACCESSED, DIRTY, LEAF_ABOVE_LAST, SOUND, WRITE_PERMISSION
 from hvolab.conformance.check import Capability, Checks, require
+from hvolab.conformance.queries import broken, kernel_leaves
 from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()
@@ -27,7 +21,7 @@ _NEVER = Match(0, 1)
 
 @dataclass(frozen=True)
 class Flag:
-    """A property of a leaf, with the kernel's names: ``pte_write``, ``pte_mkwrite``, ``pte_wrprotect``."""
+    """A property of a leaf, with the kernel's names: `pte_write`, `pte_mkwrite`, `pte_wrprotect`."""
 
     test: str
     make: str
@@ -35,16 +29,16 @@ class Flag:
     pattern: Match
 
     def holds(self, raw: int) -> bool:
-        """Whether ``raw`` has it."""
+        """Return True if `raw` has the property."""
         return bool(self.pattern.accepts(raw))
 
     def made(self, raw: int) -> int:
-        """``raw`` with it."""
+        """Return `raw` with the property."""
         return raw & ~self.pattern.mask | self.pattern.value
 
     def dropped(self, raw: int) -> int:
-        """``raw`` without it."""
-        return raw & ~self.pattern.mask | ~self.pattern.value & self.pattern.mask
+        """Return `raw` without the property."""
+        return broken(self.pattern, raw)
 
 
 def _flags(target: Target) -> tuple[Flag, Flag, Flag]:
@@ -56,122 +50,99 @@ def _flags(target: Target) -> tuple[Flag, Flag, Flag]:
     )
 
 
-def _entries(target: Target, *, above: bool) -> Iterator[tuple[str, str, int]]:
-    """Prefix of the kernel's names, level and entry of the leaves that HVO meets."""
-    if above:
-        for name in leaf_levels(target):
-            yield (
-                "pmd" if name == target.mode.levels[-2].name else "pud",
-                name,
-                target.leaf(name, 0, PgprotRole.KERNEL_LARGE),
-            )
-        return
-    for role in (PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
-        yield "pte", target.mode.last.name, target.leaf(target.mode.last.name, 0, role)
+def _entries(target: Target) -> Iterator[tuple[str, str, int]]:
+    """Yield prefix of the kernel's names, level and entry of the leaves that HVO stores or replaces."""
+    prefixes = {target.mode.last.name: "pte", target.mode.levels[-2].name: "pmd"}
+    for level, _, raw in kernel_leaves(target):
+        yield prefixes.get(level, "pud"), level, raw
 
 
-def _basic(flag: Flag, target: Target, prefix: str, level: str, raw: int) -> None:
-    """What is made is there, what is dropped is not, and the entry leads where it led."""
-    for first, second, expected, word in (
-        (flag.dropped, flag.made, True, f"{prefix}_{flag.test}({prefix}_{flag.make}({prefix}_{flag.drop}(e)))"),
-        (flag.made, flag.dropped, False, f"!{prefix}_{flag.test}({prefix}_{flag.drop}({prefix}_{flag.make}(e)))"),
+def _undo_each_other(flag: Flag, target: Target, prefix: str, level: str, raw: int) -> None:
+    """Require that made is set, dropped is clear, and both keep the kind and the address of an entry."""
+    before = target.decode(level, raw)
+    for holds, after, formula in (
+        (True, flag.made(flag.dropped(raw)), "{0}_{1}({0}_{2}({0}_{3}(e)))"),
+        (False, flag.dropped(flag.made(raw)), "!{0}_{1}({0}_{3}({0}_{2}(e)))"),
     ):
-        after = second(first(raw))
-        told = f"{word} does not hold for e = {target.describe(level, raw)}: it is {after:#x}"
-        require(flag.holds(after) is expected, told, where=target)
-        _same_way(target, level, raw, after, word)
+        rule = formula.format(prefix, flag.test, flag.make, flag.drop)
+        what = f"{rule} does not hold for e = {target.describe(level, raw)}: the result is {after:#x}"
+        require(flag.holds(after) is holds, what, where=target)
+        entry = target.decode(level, after)
+        same = (entry.kind, entry.pfn) == (before.kind, before.pfn)
+        require(same, f"{rule} turned {before} into {entry}", where=target)
 
 
-def _same_way(target: Target, level: str, raw: int, after: int, word: str) -> None:
-    before, entry = target.decode(level, raw), target.decode(level, after)
-    require(
-        (entry.kind, entry.pfn) == (before.kind, before.pfn),
-        f"{word} turned {before} into {entry}",
-        where=target,
-    )
-
-
-def _add(flag_number: int, need: Capability, name: str, text: str, *, above: bool) -> None:
-    needs = (SOUND, LEAF_ABOVE_LAST, need) if above else (SOUND, need)
+def _add(prefix: str, number: int, need: Capability, make: str, drop: str) -> None:
+    """Add the check of one flag, in entries of pages or in larger leaves."""
+    large = prefix == "pmd"
 
     def proof(subject: Subject) -> None:
-        flag = _flags(subject.target)[flag_number]
-        for prefix, level, raw in _entries(subject.target, above=above):
-            _basic(flag, subject.target, prefix, level, raw)
+        target = subject.target
+        for name, level, raw in _entries(target):
+            if (name != "pte") is large:
+                _undo_each_other(_flags(target)[number], target, name, level, raw)
 
-    proof.__name__ = name
-    proof.__doc__ = text
-    checks.add(Scope.TARGET, *needs)(proof)
+    entries = "a leaf above the last level" if large else "a page's entry"
+    proof.__name__ = f"{prefix}_{make}_and_{prefix}_{drop}"
+    proof.__doc__ = f"{prefix}_{make}() and {prefix}_{drop}() undo each other in {entries}, and keep its address."
+    checks.add(Scope.TARGET, *((SOUND, LEAF_ABOVE_LAST, need) if large else (SOUND, need)))(proof)
 
 
-for _prefix, _above in (("pte", False), ("pmd", True)):
-    _where = "a leaf above the last level" if _above else "a page's entry"
-    for _number, _need, _make, _drop in (
-        (0, WRITE_PERMISSION, "mkwrite", "wrprotect"),
-        (1, DIRTY, "mkdirty", "mkclean"),
-        (2, ACCESSED, "mkyoung", "mkold"),
-    ):
-        _add(
-            _number,
-            _need,
-            f"{_prefix}_{_make}_and_{_prefix}_{_drop}",
-            f"{_prefix}_{_make}() and {_prefix}_{_drop}() undo each other in {_where}, and lead where they led.",
-            above=_above,
-        )
+for _prefix in ("pte", "pmd"):
+    _add(_prefix, 0, WRITE_PERMISSION, "mkwrite", "wrprotect")
+    _add(_prefix, 1, DIRTY, "mkdirty", "mkclean")
+    _add(_prefix, 2, ACCESSED, "mkyoung", "mkold")
 
 
 @checks.add(Scope.TARGET, SOUND)
 def write_dirty_and_young_are_apart(subject: Subject) -> None:
-    """Making or dropping one of write, dirty and young leaves the other two as they were.
+    """Making or dropping one of write, dirty and young does not change the other two.
 
-    Kernel: pte_basic_tests() demands of pte_wrprotect() that it keeps what pte_mkdirty() and pte_mkclean() said.
+    Kernel: pte_basic_tests() demands of pte_wrprotect() that it keeps the result of pte_mkdirty() and pte_mkclean().
     """
     target = subject.target
-    flags = [flag for flag in _flags(target) if flag.pattern is not _NEVER]
-    for above in (False, True):
-        for prefix, level, raw in _entries(target, above=above):
-            for state in _states(flags, raw):
-                _others_stay(target, flags, f"{prefix}_", level, state)
+    flags = _declared_flags(target)
+    for prefix, level, raw in _entries(target):
+        for state in _states(flags, raw):
+            for flag in flags:
+                for name, after in ((flag.make, flag.made(state)), (flag.drop, flag.dropped(state))):
+                    changed = [other.test for other in flags if other.holds(after) is not other.holds(state)]
+                    require(
+                        set(changed) <= {flag.test},
+                        f"{prefix}_{name}() changes {' and '.join(changed)} of {target.describe(level, state)}",
+                        where=target,
+                        hint="declare patterns of write, dirty and accessed that share no bits",
+                    )
+
+
+def _declared_flags(target: Target) -> list[Flag]:
+    return [flag for flag in _flags(target) if flag.pattern is not _NEVER]
 
 
 def _states(flags: list[Flag], raw: int) -> list[int]:
-    """``raw`` with every combination of the flags."""
+    """Return `raw` with every combination of the flags."""
     states = [raw]
     for flag in flags:
         states = [change(state) for state in states for change in (flag.made, flag.dropped)]
     return states
 
 
-def _others_stay(target: Target, flags: list[Flag], prefix: str, level: str, state: int) -> None:
-    for flag in flags:
-        changes: tuple[tuple[str, Callable[[int], int]], ...] = ((flag.make, flag.made), (flag.drop, flag.dropped))
-        for word, change in changes:
-            for other in flags:
-                require(
-                    other is flag or other.holds(change(state)) is other.holds(state),
-                    f"{prefix}{word}() changes {prefix}{other.test}() of {target.describe(level, state)}",
-                    where=target,
-                    hint="the patterns of write, dirty and accessed share no bits",
-                )
-
-
 @checks.add(Scope.TARGET, SOUND)
 def leaf_and_table_predicates(subject: Subject) -> None:
-    """pmd_leaf(), pmd_bad() and pmd_none() tell leaves, tables and empty entries apart, whatever their flags are.
+    """pmd_leaf(), pmd_bad() and pmd_none() distinguish leaves, tables and empty entries, whatever their flags are.
 
     Kernel: pmd_leaf_tests(), pmd_populate_tests(), pmd_clear_tests() in mm/debug_vm_pgtable.c, v6.12.
     """
     target = subject.target
     entry_format = target.mode.format
-    flags = [flag for flag in _flags(target) if flag.pattern is not _NEVER]
+    entries: list[tuple[str, int, EntryKind]] = []
     for level in target.mode.levels[:-1]:
-        table = target.table(level.name, 1)
-        kind = entry_format.classify(level.name, table)
-        require(kind is EntryKind.TABLE, f"{level.name}_leaf() or _bad(): {table:#x} is a {kind.value}", where=target)
-        empty = entry_format.classify(level.name, entry_format.empty(level.name))
-        require(empty is EntryKind.NONE, f"{level.name}_none(): an empty entry is a {empty.value}", where=target)
-    for above in (False, True):
-        for _, name, raw in _entries(target, above=above):
-            for state in _states(flags, raw):
-                kind = entry_format.classify(name, state)
-                require(kind is EntryKind.LEAF, f"{name}_leaf(): {state:#x} is a {kind.value}", where=target)
+        entries.append((level.name, target.table(level.name, 1), EntryKind.TABLE))
+        entries.append((level.name, entry_format.empty(level.name), EntryKind.NONE))
+    for _, name, raw in _entries(target):
+        entries += [(name, state, EntryKind.LEAF) for state in _states(_declared_flags(target), raw)]
+    predicates = {EntryKind.TABLE: "leaf() or _bad", EntryKind.NONE: "none", EntryKind.LEAF: "leaf"}
+    for name, raw, expected in entries:
+        kind = entry_format.classify(name, raw)
+        what = f"{name}_{predicates[expected]}(): {raw:#x} is classified as {kind.value}, not {expected.value}"
+        require(kind is expected, what, where=target)

@@ -1,4 +1,4 @@
-"""Encoding and decoding undo each other: over every field and every address bit, and for whatever a property tries."""
+"""Encoding and decoding: each undoes the other, for every field, every address bit, and generated entries."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hvolab.arch import EntryForm, EntryKind, Level, PgprotRole, Target
+from hvolab.arch import EntryForm, EntryKind, Level, PgprotRole, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.legal import legal_entries, values_of
-from hvolab.conformance.property import always_alike
+from hvolab.conformance.property import repeatable
+from hvolab.conformance.queries import forms_at
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 
@@ -19,14 +20,13 @@ checks = Checks()
 
 @checks.add(Scope.FORMAT, SOUND)
 def decoding_undoes_encoding(subject: Subject) -> None:
-    """What is encoded is read back: each value of each field, each bit of the address."""
+    """An encoded entry decodes to the same values: each value of each field, each bit of the address."""
     target = subject.target
     for level in target.mode.levels:
-        for form in target.mode.format.forms:
-            if level.name in form.levels:
-                for base in legal_entries(target.mode.format, level.name, form):
-                    _each_field(subject, target, level, form, base)
-                    _each_address_bit(subject, target, level, form, base)
+        for form in forms_at(target.mode, level.name):
+            for base in legal_entries(target.mode.format, level.name, form):
+                _each_field(subject, target, level, form, base)
+                _each_address_bit(subject, target, level, form, base)
 
 
 def _each_field(subject: Subject, target: Target, level: Level, form: EntryForm, base: int) -> None:
@@ -35,19 +35,19 @@ def _each_field(subject: Subject, target: Target, level: Level, form: EntryForm,
         for value in values_of(field):
             raw = base & ~field.mask | value << field.low
             if entry_format.recognize(level.name, raw) is not form or entry_format.broken_rules(level.name, raw):
-                continue  # the value makes it another form, or breaks a rule: that is checked elsewhere
+                continue  # the value makes it another form, or breaks a rule: another check covers that
             decoded = entry_format.decode(level.name, raw, shift)
             read = dict(decoded.fields).get(field.name)
-            told = f"{field} of a {form.kind.value} at {level.name}"
-            require(read == value, f"{told} was set to {value:#x} and reads {read}", where=subject)
+            name = f"{field} of a {form.kind.value} at {level.name}"
+            require(read == value, f"{name} was set to {value:#x} and reads {read}", where=subject)
             if field.mask & form.address_mask:
-                continue  # told by every_bit_has_one_meaning
+                continue  # covered by every_bit_has_one_meaning
             again = _encoded(target, level, form, decoded.pfn or 0, decoded.fields)
-            require(again == raw, f"{told}: {raw:#x} decodes to what encodes as {again:#x}", where=subject)
+            require(again == raw, f"{name}: {raw:#x} decodes to values that encode as {again:#x}", where=subject)
 
 
 def _encoded(target: Target, level: Level, form: EntryForm, pfn: int, fields: tuple[tuple[str, int], ...]) -> int:
-    """The entry of ``form``: the format's own encode() takes the first form of the kind, which may be another."""
+    """Return the entry of `form`: the format's own encode() takes the first form of the kind, which may be another."""
     if target.mode.format.form(level.name, form.kind) is form:
         return target.mode.format.encode(level.name, form.kind, pfn, fields, target.mode.page_shift)
     return form.put_address(pfn << target.mode.page_shift) | form.put_fields(fields)
@@ -55,34 +55,28 @@ def _encoded(target: Target, level: Level, form: EntryForm, pfn: int, fields: tu
 
 def _each_address_bit(subject: Subject, target: Target, level: Level, form: EntryForm, base: int) -> None:
     shift = target.mode.page_shift
-    bits = [bit for bit in range(form.physical_mask.bit_length()) if form.physical_mask >> bit & 1]
-    for pa in (*(1 << bit for bit in bits), form.physical_mask, 0):
-        raw = form.put_address(pa) | base
-        decoded = target.mode.format.decode(level.name, raw, shift)
-        told = f"PA {pa:#x} in a {form.kind.value} at {level.name}"
-        require(decoded.pfn == pa >> shift, f"{told} reads as PFN {decoded.pfn}", where=subject)
-        require(decoded.kind is form.kind, f"{told} reads as a {decoded.kind.value}", where=subject)
+    for pa in (*(1 << bit for bit in set_bits(form.physical_mask)), form.physical_mask, 0):
+        decoded = target.mode.format.decode(level.name, form.put_address(pa) | base, shift)
+        name = f"PA {pa:#x} in a {form.kind.value} at {level.name}"
+        require(decoded.pfn == pa >> shift, f"{name} reads as PFN {decoded.pfn}", where=subject)
+        require(decoded.kind is form.kind, f"{name} reads as a {decoded.kind.value}", where=subject)
 
 
 @checks.add(Scope.FORMAT, SOUND)
 def encoding_undoes_decoding(subject: Subject) -> None:
-    """Any bits are none, refused, or decode to what encodes to the same bits."""
+    """Any bits are no entry, are refused, or decode to values that encode to the same bits."""
     target = subject.target
     entry_format, shift = target.mode.format, target.mode.page_shift
     names = [level.name for level in target.mode.levels]
 
-    @always_alike
+    @repeatable
     @given(st.sampled_from(names), st.integers(0, (1 << entry_format.entry_bits) - 1), st.booleans(), st.data())
     def any_bits(name: str, noise: int, thin: bool, data: st.DataObject) -> None:  # noqa: FBT001 - drawn
-        """Draw bits of an entry at a level, ``thin``: with nothing outside of what a form knows."""
-        level = target.mode.level(name)
-        forms = [form for form in entry_format.forms if name in form.levels]
-        form = data.draw(st.sampled_from(forms))
+        """Decode and encode drawn bits at a level; `thin`: without bits that are unknown to the form."""
+        form = data.draw(st.sampled_from(forms_at(target.mode, name)))
         raw = noise
         if thin:  # else hardly any bits are legal
-            known = form.address_mask
-            for field in form.fields:
-                known |= field.mask
+            known = ~form.reserved_mask(entry_format.entry_bits)
             match = data.draw(st.sampled_from(form.recognize))
             raw = noise & known & ~match.mask | match.value
         try:
@@ -94,8 +88,8 @@ def encoding_undoes_decoding(subject: Subject) -> None:
         found = entry_format.recognize(name, raw)
         assume(found is not None)
         assert found is not None  # noqa: S101 - for the type checker: it was assumed
-        again = _encoded(target, level, found, entry.pfn or 0, entry.fields)
-        require(again == raw, f"{raw:#x} at {name} decodes to what encodes as {again:#x}: {entry}", where=subject)
+        again = _encoded(target, target.mode.level(name), found, entry.pfn or 0, entry.fields)
+        require(again == raw, f"{raw:#x} at {name} decodes to {entry}, which encodes as {again:#x}", where=subject)
 
     any_bits()
 
@@ -109,7 +103,7 @@ def pfn_pte_and_pte_pfn(subject: Subject) -> None:
     target = subject.target
     shift, name = target.mode.page_shift, target.mode.last.name
     physical = target.page_form.physical_mask
-    pfns = [0, physical >> shift, *(1 << bit - shift for bit in range(shift, 64) if physical >> bit & 1)]
+    pfns = [0, physical >> shift, *(1 << bit - shift for bit in set_bits(physical) if bit >= shift)]
     for role in (PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
         raws = target.page_entries(np.array(pfns, dtype=np.int64), role)
         require(target.page_frames(raws).tolist() == pfns, f"a run of {role.value} entries loses PFNs", where=subject)

@@ -1,4 +1,4 @@
-"""The description as a whole: it can be resolved in every way that it offers, and nothing in it is idle."""
+"""The description as a whole: every selection that it offers resolves, and no part of it is without effect."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ def the_description_is_sound(subject: Subject) -> None:
 
 
 @checks.add(Scope.ARCHITECTURE)
-def what_is_known_names_what_is_declared(subject: Subject) -> None:
-    """Examples and figures are about modes, levels, profiles, releases and features that there are."""
+def reference_values_name_declared_items(subject: Subject) -> None:
+    """Examples and figures are about declared modes, levels, profiles, releases and features."""
     architecture = subject.architecture
     for known in architecture.examples:
         architecture.mode(known.mode).level(known.level)
-        for title, chosen, offered in (
+        for title, selected, offered in (
             ("profile", known.profile, architecture.profiles),
             ("release", known.release, architecture.releases),
         ):
-            require(chosen is None or chosen in offered, f"there is no {title} {chosen!r}", where=known)
+            require(selected is None or selected in offered, f"there is no {title} {selected!r}", where=known)
+        for name in known.features:
+            architecture.feature(name)
     for figures in architecture.figures:
         architecture.mode(figures.mode)
-    features = {name for known in architecture.examples for name in known.features}
-    for name in features | {name for known in architecture.figures for name in known.features}:
-        architecture.feature(name)
+        for name in figures.features:
+            architecture.feature(name)
 
 
 @checks.add(Scope.ARCHITECTURE)
-def the_kit_is_one_that_exists(subject: Subject) -> None:
+def the_kit_release_exists(subject: Subject) -> None:
     """The kit that the plugin was written for is not newer than this one."""
     written_for = subject.architecture.kit
     require(
@@ -50,7 +51,7 @@ def the_kit_is_one_that_exists(subject: Subject) -> None:
 
 @checks.add(Scope.ARCHITECTURE)
 def every_feature_changes_something(subject: Subject) -> None:
-    """A feature that is declared changes bits, forms, sizes or behavior."""
+    """A declared feature changes bits, forms, sizes or behavior."""
     for feature in subject.architecture.features:
         changes = (*feature.adds, *feature.forms, *feature.sets, *feature.clears, *feature.huge_page_levels)
         require(

@@ -1,54 +1,53 @@
-"""Instruction sequences carried out by an emulated CPU: each does what its effect says."""
+"""Effects of instruction sequences that an emulated CPU executes."""
 
 from __future__ import annotations
 
 from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.checks.machines import emulated_cpu, small_spec
-from hvolab.conformance.effects import TrialPages, compare_effect, forgets, trials
-from hvolab.conformance.effects.compare import Memory
+from hvolab.conformance.effects import TrialPages, compare_effect, stale_after, trials
+from hvolab.conformance.effects.compare import ExpectedMemory
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.machine import build_machine
 
 checks = Checks()
 
-#: Steps that every trial of another one makes, that end somewhere else, or that only a fault begins.
-_AROUND = {"enter", "leave", "wait", "jump", "handler"}
+#: Sequences that are part of every routine, that end elsewhere, or that only a fault begins.
+_NOT_TRIED = {"enter", "leave", "wait", "jump", "handler"}
 
 
 @checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
-def every_sequence_does_what_its_effect_says(subject: Subject) -> None:
-    """Each sequence, executed, changes memory and registers as its effect says, and nothing else.
+def every_sequence_has_its_declared_effect(subject: Subject) -> None:
+    """Each sequence, executed, changes memory and registers as its effect declares, and nothing else.
 
-    Registers may change that are outputs, or named among what the sequence clobbers.
+    Outputs, and registers among the sequence's clobbers, may change.
     """
     machine = build_machine(subject.target, small_spec(subject.target))
     cpu, part = emulated_cpu(subject.architecture, machine)
-    place = TrialPages.of(machine)
+    pages = TrialPages.of(machine)
     for sequence in part.sequences:
-        if sequence.step in _AROUND:
+        if sequence.step in _NOT_TRIED:
             continue
-        place.fill()
-        memory = Memory(machine)
-        for inputs in trials(place, sequence.step):
+        pages.fill()
+        memory = ExpectedMemory(machine)
+        for inputs in trials(pages, sequence.step):
             found = compare_effect(cpu, part, sequence, inputs, memory) or memory.elsewhere()
-            told = ", ".join(f"{name} = {value:#x}" for name, value in inputs.items())
+            values = ", ".join(f"{name} = {value:#x}" for name, value in inputs.items())
             require(
                 not found,
-                f"{sequence.step} with {told or 'no inputs'}: {found}",
+                f"{sequence.step} with {values or 'no inputs'}: {found}",
                 where=f"{subject}: {sequence.text}",
-                hint=f"correct the sequence, or what it declares; its effect is {sequence.effect}",
+                hint=f"correct the sequence, or its declared effect, {sequence.effect}",
             )
 
 
 @checks.add(Scope.MODE, SOUND, EMULATION, EMULATED_CPU)
-def every_flush_forgets_what_its_effect_says(subject: Subject) -> None:
-    """After each flush, executed, the translations that it should forget are looked up again."""
+def every_flush_has_its_declared_effect(subject: Subject) -> None:
+    """After each flush, executed, the translations that its effect names are looked up again."""
     machine = build_machine(subject.target, small_spec(subject.target))
     cpu, part = emulated_cpu(subject.architecture, machine)
-    place = TrialPages.of(machine)
+    pages = TrialPages.of(machine)
     for sequence in part.sequences:
-        if "tlb" not in sequence.effect:
-            continue
-        found = forgets(cpu, machine, sequence, place)
-        require(not found, f"{sequence.step}: {found}", where=f"{subject}: {sequence.text}")
+        if "tlb" in sequence.effect:
+            found = stale_after(cpu, machine, sequence, pages)
+            require(not found, f"{sequence.step}: {found}", where=f"{subject}: {sequence.text}")

@@ -1,13 +1,13 @@
-"""The emulation part: every sequence is the instructions that its text says, and every step of a CPU has one."""
+"""The emulation part: the text of every sequence is that of its bytes, and every step of a CPU has a sequence."""
 
 from __future__ import annotations
 
-from hvolab.arch import Access, EmulationPart, PagingMode, PgprotRole
+from hvolab.arch import Access, EmulationPart, PgprotRole
 from hvolab.conformance.capabilities import DISASSEMBLER, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
+from hvolab.conformance.queries import kernel_ranges
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import DescriptionError
-from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 
@@ -21,13 +21,13 @@ def _part(subject: Subject) -> EmulationPart:
 
 @checks.add(Scope.ARCHITECTURE, EMULATION)
 def every_step_has_a_sequence(subject: Subject) -> None:
-    """Each step of a CPU is declared, once, and finds, leaves and does what its contract says."""
+    """Each step of a CPU is declared, once, with the inputs, outputs and effect of its contract."""
     _part(subject).check()
 
 
 @checks.add(Scope.ARCHITECTURE, EMULATION, DISASSEMBLER)
 def every_sequence_is_its_text(subject: Subject) -> None:
-    """A disassembler reads the bytes of each sequence as the text beside them."""
+    """A disassembler prints the bytes of each sequence as the declared text."""
     import capstone  # noqa: PLC0415 - an optional tool, and nothing else of core needs one
 
     part = _part(subject)
@@ -38,14 +38,12 @@ def every_sequence_is_its_text(subject: Subject) -> None:
     for sequence in part.sequences:
         code = sequence.machine_code
         instructions = list(capstone.Cs(architecture, mode).disasm(code, 0))
-        told = "; ".join(f"{each.mnemonic} {each.op_str}".rstrip() for each in instructions)
+        text = "; ".join(f"{each.mnemonic} {each.op_str}".rstrip() for each in instructions)
         read = sum(each.size for each in instructions)
-        require(read == len(code), f"{sequence.step}: the bytes after {read} are no instructions", where=sequence.code)
-        require(
-            told == sequence.text,
-            f"{sequence.step}: the bytes are {told!r}, the text says {sequence.text!r}",
-            where=sequence.code,
-        )
+        what = f"{sequence.step}: the bytes from {read} on are not instructions"
+        require(read == len(code), what, where=sequence.code)
+        what = f"{sequence.step}: the bytes are {text!r}, the declared text is {sequence.text!r}"
+        require(text == sequence.text, what, where=sequence.code)
 
 
 @checks.add(Scope.TARGET, EMULATION, SOUND)
@@ -55,31 +53,24 @@ def guest_text_is_executed_and_not_written(subject: Subject) -> None:
     last, mmu = target.mode.last.name, target.mmu
     raw = target.leaf(last, 0, PgprotRole.KERNEL_EXEC)
     granted = target.allowed(raw, tuple(target.table(level.name, 0) for level in target.mode.levels[:-1]))
-    told = target.describe(last, raw)
-    require(granted & Access.READ and granted & Access.EXECUTE, f"guest text cannot be executed: {told}", where=subject)
-    require(not granted & Access.WRITE, f"guest text can be written: {told}", where=subject)
-    require(mmu.accessed is None or mmu.accessed.accepts(raw), f"the accessed flag is clear in {told}", where=subject)
+    entry = target.describe(last, raw)
+    require(
+        granted & Access.READ and granted & Access.EXECUTE, f"guest text cannot be executed: {entry}", where=subject
+    )
+    require(not granted & Access.WRITE, f"guest text can be written: {entry}", where=subject)
+    require(mmu.accessed is None or mmu.accessed.accepts(raw), f"the accessed flag is clear in {entry}", where=subject)
 
 
 @checks.add(Scope.TARGET, EMULATION, SOUND)
-def guest_text_lies_apart(subject: Subject) -> None:
+def guest_text_is_outside_direct_map_and_vmemmap(subject: Subject) -> None:
     """The kernel's image, where guest text is mapped, is neither in the direct map nor in the vmemmap."""
     mode = subject.target.mode
     text = mode.text_base
-    assert text is not None  # noqa: S101 - a sound description with an emulation part says where it is
-    leaf = mode.levels[-2].size
-    for title, base, size in (
-        ("direct map", mode.direct_map_base, mode.direct_map_size),
-        ("vmemmap", mode.vmemmap_base, _vmemmap_bytes(mode)),
-    ):
+    assert text is not None  # noqa: S101 - a sound description with an emulation part declares it
+    for title, base, end in kernel_ranges(mode):
         require(
-            text + leaf <= base or text >= base + size,
+            text + mode.levels[-2].size <= base or text >= end,
             f"the kernel's image at VA {text:#x} is in the {title} from VA {base:#x} on",
             where=subject,
             hint="correct PagingMode.text_base",
         )
-
-
-def _vmemmap_bytes(mode: PagingMode) -> int:
-    """Struct pages of as much memory as the direct map can have, each at least as large as it is today."""
-    return (mode.direct_map_size >> mode.page_shift) * STRUCT_PAGE_V6_12.size

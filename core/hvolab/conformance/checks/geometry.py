@@ -1,4 +1,4 @@
-"""Geometry: levels tile the VA, tables fill pages, the direct map and the vmemmap are where a kernel can have them."""
+"""Geometry: levels tile the VA, tables fill pages, the direct map and the vmemmap are at VAs of the kernel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from hvolab.conformance.capabilities import DIRECT_MAP_SIZE
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.property import always_alike
+from hvolab.conformance.property import repeatable
+from hvolab.conformance.queries import kernel_ranges
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
@@ -26,7 +26,7 @@ def levels_tile_the_va(subject: Subject) -> None:
         expected += level.bits
     require(expected == mode.va_bits, f"the levels index {expected} bits of a VA of {mode.va_bits}", where=subject)
 
-    @always_alike
+    @repeatable
     @given(st.integers(0, (1 << mode.va_bits) - 1))
     @example((1 << mode.va_bits) - 1)
     def every_va_is_the_sum_of_its_indexes(va: int) -> None:
@@ -45,7 +45,7 @@ def levels_have_the_kernels_names(subject: Subject) -> None:
     ordered = [name for name in _NAMES if name in names]
     require(
         names == ordered and names[-1] == _NAMES[-1],
-        f"the levels are called {' '.join(names)}",
+        f"the levels are named {' '.join(names)}",
         where=subject,
         hint=f"name them in the order {' '.join(_NAMES)}, leaving out those that are folded",
     )
@@ -71,7 +71,7 @@ def bases_are_canonical(subject: Subject) -> None:
     """The direct map and the vmemmap begin at a page of the kernel's part of the VA space."""
     mode = subject.mode
     for title, base in (("direct map", mode.direct_map_base), ("vmemmap", mode.vmemmap_base)):
-        require(mode.canonical(base), f"the {title} begins at {base:#x}, which is no kernel VA", where=subject)
+        require(mode.canonical(base), f"the {title} begins at {base:#x}, not a kernel VA", where=subject)
         require(base % mode.page_size == 0, f"the {title} begins at {base:#x}, inside a page", where=subject)
 
 
@@ -79,11 +79,7 @@ def bases_are_canonical(subject: Subject) -> None:
 def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
     """The direct map of the most RAM that there can be, and its vmemmap, fit and do not overlap."""
     mode = subject.mode
-    vmemmap_size = (mode.direct_map_size >> mode.page_shift) * STRUCT_PAGE_V6_12.size
-    ranges = (
-        ("direct map", mode.direct_map_base, mode.direct_map_base + mode.direct_map_size),
-        ("vmemmap", mode.vmemmap_base, mode.vmemmap_base + vmemmap_size),
-    )
+    ranges = kernel_ranges(mode)
     for title, _, end in ranges:
         require(
             end <= _END and mode.canonical(end - 1),

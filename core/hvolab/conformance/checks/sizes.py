@@ -1,56 +1,51 @@
-"""Huge page sizes against the hstates that the kernel makes of them, and what HVO saves for each."""
+"""Huge page sizes: the hstates that the kernel makes of them, and the frames that HVO saves for each."""
 
 from __future__ import annotations
 
+from hvolab.arch import EntryKind
 from hvolab.conformance.capabilities import RUNS, SOUND
 from hvolab.conformance.check import Checks, require
+from hvolab.conformance.queries import forms_at, vmemmap_sizes
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.hvo import VmemmapSizes
 from hvolab.machine import STRUCT_PAGE_V6_12
 
 checks = Checks()
-#: hugetlb_add_hstate() refuses an order in which the struct pages that it uses do not fit, v6.12: three of them.
+#: hugetlb_add_hstate() refuses an order without room for the three struct pages that it uses, v6.12.
 _LEAST_ORDER = 2
 
 
 @checks.add(Scope.FORMAT, SOUND)
 def huge_page_sizes_can_be_mapped(subject: Subject) -> None:
     """Each huge page size is a power of two that its level can map, and hugetlb's default size is among them."""
-    target = subject.target
-    mode = target.mode
+    mode = subject.target.mode
     sizes = [huge.size for huge in mode.huge_pages]
-    require(sizes == sorted(set(sizes)), f"the sizes {in_hex(sizes)} are not ascending", where=subject)
+    listed = ", ".join(f"{size:#x}" for size in sizes)
+    require(sizes == sorted(set(sizes)), f"the sizes {listed} are not ascending", where=subject)
     for huge in mode.huge_pages:
         level = mode.level(huge.level)
-        position = mode.levels.index(level)
-        above = level.size << level.bits if position else None
+        above = level.size << level.bits if level is not mode.levels[0] else None
         what = f"{huge.count} entries of {huge.level}, {huge.size:#x} bytes,"
-        require(huge.count > 0 and huge.size & (huge.size - 1) == 0, f"{what} are no power of two", where=subject)
-        require(above is None or huge.size < above, f"{what} are what one entry above maps", where=subject)
-        order = (huge.size >> mode.page_shift).bit_length() - 1
+        require(huge.count > 0 and huge.size & (huge.size - 1) == 0, f"{what} are not a power of two", where=subject)
+        require(above is None or huge.size < above, f"{what} fill an entry of the level above", where=subject)
+        order = vmemmap_sizes(mode, huge.size).order
         require(order >= _LEAST_ORDER, f"{what} are too few pages for an hstate", where=subject)
     middle = mode.levels[-2]
-    require(
-        (middle.name, 1) in mode.huge_page_levels,
-        f"no huge pages of {middle.size:#x} bytes, a leaf of {middle.name}: hugetlb's default size",
-        where=subject,
-    )
+    what = f"no huge pages of {middle.size:#x} bytes, a leaf of {middle.name}: hugetlb's default size"
+    require((middle.name, 1) in mode.huge_page_levels, what, where=subject)
 
 
 @checks.add(Scope.FORMAT, SOUND, RUNS)
-def a_run_of_entries_has_a_field_that_says_so(subject: Subject) -> None:
-    """Where several entries map one huge page, their leaf form has the field that tells the walker."""
-    target, named = subject.target, subject.architecture.run_fields
+def a_run_of_entries_has_a_field_that_marks_it(subject: Subject) -> None:
+    """Where several entries map one huge page, their leaf form has the field that marks them for the walker."""
+    target, names = subject.target, subject.architecture.run_fields
     for level, count in target.mode.huge_page_levels:
-        if count == 1:
-            continue
-        leaves = [form for form in target.mode.format.forms if form.kind.value == "leaf" and level in form.levels]
+        leaves = [form for form in forms_at(target.mode, level) if form.kind is EntryKind.LEAF]
         fields = {field.name for form in leaves for field in form.fields}
         require(
-            fields & set(named),
-            f"{count} entries of {level} map one huge page, but no field of a leaf there says so",
+            count == 1 or fields & set(names),
+            f"{count} entries of {level} map one huge page, but no field of a leaf there marks them",
             where=subject,
-            hint=f"declare the field in Architecture.run_fields, which has {', '.join(named) or 'none'}",
+            hint=f"declare the field in Architecture.run_fields, which has {', '.join(names) or 'none'}",
         )
 
 
@@ -62,9 +57,8 @@ def savings_follow_the_formula(subject: Subject) -> None:
     """
     mode = subject.target.mode
     for huge in mode.huge_pages:
-        entries = huge.size // mode.page_size
-        sizes = VmemmapSizes(entries.bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size)
-        whole = entries * STRUCT_PAGE_V6_12.size
+        sizes = vmemmap_sizes(mode, huge.size)
+        whole = huge.size // mode.page_size * STRUCT_PAGE_V6_12.size
         saved = max(0, whole // mode.page_size - 1)
         require(
             (sizes.size, sizes.saved_pages) == (whole, saved),
@@ -72,15 +66,6 @@ def savings_follow_the_formula(subject: Subject) -> None:
             f"not {whole:#x} and {saved}",
             where=subject,
         )
-    middle = mode.levels[-2]
-    require(
-        middle.size == mode.last.entries * mode.page_size,
-        f"a leaf of {middle.name} maps {middle.size:#x} bytes, a table of {mode.last.name} "
-        f"{mode.last.entries * mode.page_size:#x}",
-        where=subject,
-    )
-
-
-def in_hex(numbers: list[int]) -> str:
-    """Numbers in hex with commas between."""
-    return ", ".join(f"{number:#x}" for number in numbers)
+    middle, mapped = mode.levels[-2], mode.last.entries * mode.page_size
+    what = f"a leaf of {middle.name} maps {middle.size:#x} bytes, a table of {mode.last.name} {mapped:#x}"
+    require(middle.size == mapped, what, where=subject)

@@ -1,9 +1,9 @@
-"""Every instruction sequence carried out by a CPU that is not the model, and by its effect: both must do the same."""
+"""Comparison of instruction sequences, executed by a CPU, with their declared effects, evaluated in Python."""
 
 from __future__ import annotations
 
-from hvolab.conformance.effects.compare import compare_effect, forgets
-from hvolab.conformance.effects.notation import State, carry_out
+from hvolab.conformance.effects.compare import compare_effect, stale_after
+from hvolab.conformance.effects.notation import State, apply_effect
 from hvolab.conformance.effects.trials import TrialPages, trials
 
-__all__ = ["State", "TrialPages", "carry_out", "compare_effect", "forgets", "trials"]
+__all__ = ["State", "TrialPages", "apply_effect", "compare_effect", "stale_after", "trials"]

@@ -1,4 +1,4 @@
-"""Carries out an effect as its notation says (hvolab.arch.steps), on registers and memory in Python."""
+"""Evaluation of an effect in its notation (hvolab.arch.steps), on registers and memory in Python."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _OPERATIONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 @dataclass
 class State:
-    """Registers by name, memory by VA, and what was forgotten.
+    """Registers by name, memory by VA, and the flushed VAs.
 
-    registers    values by name; counters are put there too
-    load, store  access so many bytes at a VA
-    flushed      VAs whose translation was forgotten; ``None`` stands for all
+    registers    values by name, those of counters too
+    load, store  functions (VA, bytes) and (VA, value, bytes)
+    flushed      VAs whose translation was dropped; `None`: all
     """
 
     registers: dict[str, int]
@@ -37,7 +37,7 @@ class State:
     flushed: list[int | None] = field(default_factory=list)
 
     def value(self, expression: str) -> int:
-        """An expression, brackets being loads; raises DescriptionError for one that the notation does not have."""
+        """Return the value of an expression, with brackets as loads; raises DescriptionError outside the notation."""
         while match := _INNERMOST.search(expression):
             at = self.value(match.group(2)) & _BITS
             found = self.load(at, 1 if match.group(1) else 8)
@@ -45,7 +45,7 @@ class State:
         try:
             return self._number(ast.parse(expression.strip(), mode="eval").body)
         except (SyntaxError, KeyError) as error:
-            raise DescriptionError(f"{expression!r} is nothing that an effect can say") from error
+            raise DescriptionError(f"{expression!r} is not an expression of the notation") from error
 
     def _number(self, node: ast.AST) -> int:
         match node:
@@ -58,8 +58,8 @@ class State:
         raise KeyError(node)
 
 
-def carry_out(effect: str, state: State) -> None:
-    """Carry out every part of ``effect``; raises DescriptionError where it is not in the notation."""
+def apply_effect(effect: str, state: State) -> None:
+    """Apply every clause of `effect` to `state`; raises DescriptionError outside the notation."""
     loop = _LOOP.search(effect)
     for clause in filter(None, (effect if loop is None else effect[: loop.start()]).split("; ")):
         _clause(clause.rstrip("; "), state)
@@ -72,7 +72,7 @@ def carry_out(effect: str, state: State) -> None:
 
 
 def _turns(counters: list[str], state: State) -> Iterator[None]:
-    """Each combination of the counters' values, the first one slowest. Bounds are those of the start."""
+    """Set the counters to each combination of values, the first one slowest; bounds are evaluated once."""
     name, bound = counters[0].split(" < ")
     for number in range(state.value(bound)):
         state.registers[name] = number
@@ -91,14 +91,14 @@ def _clause(clause: str, state: State) -> None:
     if clause.startswith("tlb("):
         state.flushed.append(state.value(clause[len("tlb(") : clause.rindex(")")]))
         return
-    place, _, rest = clause.partition(" = ")
+    destination, _, rest = clause.partition(" = ")
     value, _, condition = rest.partition(" if ")
     if condition and not state.value(condition):
         return
-    found = state.value(value) & _BITS
-    if "[" not in place:
-        state.registers[place] = found
+    result = state.value(value) & _BITS
+    if "[" not in destination:
+        state.registers[destination] = result
         return
-    size = 1 if place.startswith("byte ") else 8
-    inner = place.removeprefix("byte ")
-    state.store(state.value(inner[1:-1]) & _BITS, found, size)
+    size = 1 if destination.startswith("byte ") else 8
+    address = destination.removeprefix("byte ")[1:-1]
+    state.store(state.value(address) & _BITS, result, size)

@@ -1,4 +1,4 @@
-"""What each step is tried with: few items and many, a comparison that holds and one that does not, a list and none."""
+"""Inputs to try each step with: few items and many, a comparison that holds and one that does not, lists, no list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hvolab.errors import MachineError
 from hvolab.machine import Machine
 from hvolab.machine.frames.gfp import GFP_KERNEL
 
-#: An odd number: pages that are filled by its multiples have no two words alike.
+#: An odd number: its multiples, which fill pages, all differ.
 _GOLDEN = 0x9E3779B97F4A7C15
 _ORDER = 2
 
@@ -20,11 +20,7 @@ Inputs = dict[str, int]
 
 @dataclass(frozen=True)
 class TrialPages:
-    """Pages to try steps on, in the direct map.
-
-    machine         whose they are
-    a, b, c, d      VA of each: lists of VAs, data, data, chains
-    """
+    """Four pages to try steps on: VAs in the direct map, for lists of VAs, data, data, and chains."""
 
     machine: Machine
     a: int
@@ -34,16 +30,16 @@ class TrialPages:
 
     @classmethod
     def of(cls, machine: Machine) -> TrialPages:
-        """Four pages that nobody has; raises MachineError where there are none."""
+        """Allocate the pages; raises MachineError if there are none."""
         first = machine.alloc_pages(GFP_KERNEL, _ORDER)
         if first is None:
-            raise MachineError("no memory to try instructions on", where=str(machine.target))
-        place = cls(machine, *(machine.page_to_virt(first + page) for page in range(1 << _ORDER)))
-        place.fill()
-        return place
+            raise MachineError("no free memory to try instructions on", where=str(machine.target))
+        pages = cls(machine, *(machine.page_to_virt(first + page) for page in range(1 << _ORDER)))
+        pages.fill()
+        return pages
 
     def fill(self) -> None:
-        """Give the pages their contents: words that differ, VAs in ``a``, chains in ``d``."""
+        """Fill the pages: with words that differ, VAs in `a`, chains in `d`."""
         mode, memory = self.machine.target.mode, self.machine.memory
         words = memory.word_view(self.a - self.machine.virt(0), 4 * mode.page_size // 8)
         words[:] = np.arange(1, words.size + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
@@ -57,15 +53,15 @@ class TrialPages:
         words[:] = np.array(values, dtype=np.uint64)
 
     def word(self, va: int) -> int:
-        """The word there."""
+        """Return the word at `va`."""
         return self.machine.memory.read_word(va - self.machine.virt(0))
 
 
-def trials(place: TrialPages, step: str) -> list[Inputs]:
-    """What the inputs of a step hold, one dictionary for each time that it is tried."""
-    a, b, c, d = place.a, place.b, place.c, place.d
-    there, size = place.word(b), place.machine.target.mode.page_size
-    exchange = [{"old": there, "new": 3}, {"old": there ^ 1, "new": 4}]
+def trials(pages: TrialPages, step: str) -> list[Inputs]:
+    """Return the inputs of a step by name, one dictionary for each trial."""
+    a, b, c, d = pages.a, pages.b, pages.c, pages.d
+    word, size = pages.word(b), pages.machine.target.mode.page_size
+    exchange = [{"old": word, "new": 3}, {"old": word ^ 1, "new": 4}]
     return {
         "load": [{"va": b}],
         "store": [{"va": b, "value": (1 << 64) - 2}],

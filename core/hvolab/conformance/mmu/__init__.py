@@ -1,7 +1,7 @@
-"""Every kind of access below every combination of entries, predicted from the description and carried out by a CPU.
+"""Every kind of access through every combination of entries: predicted by the model, and made by another CPU.
 
-After the example of kvm-unit-tests' `access`: entries are put in tables of their own, a CPU that is not the model makes
-an access through them, and what it reports, loads, stores and changes in the tables must be what the model foretells.
+After the example of kvm-unit-tests' `access`: entries are stored to tables of their own, a CPU makes an access through
+them, and its report, load, store and changes in the tables must match the model's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Carries out accesses on two CPUs, and compares what each reports, loads, stores and changes in the tables."""
+"""Comparison of accesses on two CPUs: reports, loads, stores, and changes in the tables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 from hvolab.arch import Access, FieldValues, PageFault, WalkLimit
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.conformance.mmu.enumerate import ACCESSES, AccessCase
 from hvolab.conformance.mmu.lab import Lab
+from hvolab.conformance.queries import bits_of
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Cpu, ModelCpu, PageTables
 
@@ -19,12 +21,12 @@ _BEFORE, _STORED = 0x1122334455667788, 0x99AABBCCDDEEFF00
 
 
 class AccessOutcome(NamedTuple):
-    """What became of an access.
+    """Outcome of an access.
 
-    syndrome  what was reported; empty: there was no fault
-    loaded    the word that was read; ``None``: none was
-    word      what is in memory afterwards
-    entries   what is in the tables afterwards
+    syndrome  registers that report a fault; empty: there was none
+    loaded    word that was loaded; `None`: none
+    word      word in memory afterwards
+    entries   entries in the tables afterwards
     """
 
     syndrome: FieldValues
@@ -33,36 +35,36 @@ class AccessOutcome(NamedTuple):
     entries: tuple[int, ...]
 
     def __str__(self) -> str:
-        told = " ".join(f"{name}={value:#x}" for name, value in self.syndrome)
-        done = f"faults ({told})" if told else f"done, the word is {self.word:#x}"
+        registers = " ".join(f"{name}={value:#x}" for name, value in self.syndrome)
+        done = f"faults ({registers})" if registers else f"done, the word is {self.word:#x}"
         return f"{done}, entries {', '.join(f'{raw:#x}' for raw in self.entries)}"
 
 
 @dataclass(frozen=True)
 class AccessMismatch:
-    """A case in which the CPU did otherwise than the description foretells, and than its declared limits do."""
+    """A case in which the CPU matches neither the description nor its declared limits."""
 
     case: AccessCase
     access: Access
-    foretold: AccessOutcome
+    expected: AccessOutcome
     seen: AccessOutcome
 
     def __str__(self) -> str:
         entries = ", ".join(f"{raw:#018x}" for raw in self.case.entries)
         access = (self.access.name or "").lower()
         return (
-            f"{access} through {entries} (level {self.case.depth} varied): foretold {self.foretold}; seen {self.seen}"
+            f"{access} through {entries} (level {self.case.depth} varied): expected {self.expected}; seen {self.seen}"
         )
 
 
 @dataclass
 class AccessComparison:
-    """What was compared.
+    """Result of a comparison.
 
     cases       accesses that were made
-    faults      how many of them faulted, as foretold
-    explained   by the reason of each declared limit, how many accesses it explains
-    mismatches  the others that came out otherwise
+    faults      those of them that faulted as predicted
+    explained   by the reason of each declared limit, the accesses that it explains
+    mismatches  the other accesses that differ
     """
 
     cases: int = 0
@@ -71,15 +73,15 @@ class AccessComparison:
     mismatches: list[AccessMismatch] = field(default_factory=list)
 
 
-class _Subject:
-    """One CPU in the lab, and how it makes an access.
+class _LabCpu:
+    """One CPU in the lab, and its accesses to the word.
 
-    forget       ends what it has cached of the word's page
-    loads_first  whether an atomic operation begins with a load
+    flush        drops the translations of the word's page
+    loads_first  True if an atomic operation begins with a load
     """
 
-    def __init__(self, lab: Lab, cpu: Cpu, forget: Callable[[], None], *, loads_first: bool = False) -> None:
-        self._forget = forget
+    def __init__(self, lab: Lab, cpu: Cpu, flush: Callable[[], None], *, loads_first: bool = False) -> None:
+        self._flush = flush
         self._load = functools.partial(cpu.load_word, lab.va)
         self._loads_first = loads_first
         self._accesses: dict[Access, Callable[[], int | None]] = {
@@ -90,8 +92,8 @@ class _Subject:
         }
         memory = lab.machine.memory
         self._scalar = memory.scalar
-        self._indices = [memory.offset(slot, 8) // 8 for slot in lab.slots]
-        self._word = memory.offset(lab.pa, 8) // 8
+        self._indices = [memory.offset(slot, WORD_BYTES) // WORD_BYTES for slot in lab.slots]
+        self._word = memory.offset(lab.pa, WORD_BYTES) // WORD_BYTES
 
     def outcome(self, entries: Sequence[int], access: Access) -> AccessOutcome:
         """Make the access through these entries."""
@@ -108,102 +110,93 @@ class _Subject:
             loaded = self._accesses[access]()
         except PageFault as fault:
             syndrome = fault.fault.syndrome
-            cached = access is Access.ATOMIC  # the load of one may have been allowed
+            cached = access is Access.ATOMIC  # its load may have been allowed
         except AbsentMemoryError:
             syndrome = (("absent", 1),)
         if cached:
-            self._forget()
+            self._flush()
         return AccessOutcome(syndrome, loaded, scalar[self._word], tuple(scalar[index] for index in indices))
 
 
 def compare_walks(
     lab: Lab, cpu: Cpu, chosen: Iterable[AccessCase], limits: Sequence[WalkLimit], accesses: Sequence[Access] = ACCESSES
 ) -> AccessComparison:
-    """Make each access of each case on ``cpu`` and on the model.
+    """Make each access of each case on `cpu` and on the model.
 
-    limits  what the CPU is declared to do otherwise than the architecture
+    limits  declared differences between the CPU and the architecture
     """
     page = lab.target.mode.page_size
     start = lab.va & -page
-    subject = _Subject(lab, cpu, lambda: cpu.flush_range(start, start + page))
+    tested = _LabCpu(lab, cpu, lambda: cpu.flush_range(start, start + page))
     model, explanations = _model(lab, ()), _Explanations(lab, limits)
     found = AccessComparison()
     for case in chosen:
         for access in accesses:
             found.cases += 1
-            seen, foretold = subject.outcome(case.entries, access), model.outcome(case.entries, access)
-            if _alike(foretold, seen):
-                found.faults += bool(foretold.syndrome)
+            seen, expected = tested.outcome(case.entries, access), model.outcome(case.entries, access)
+            if _matches(expected, seen):
+                found.faults += bool(expected.syndrome)
             elif reason := explanations.reason(case, access, seen):
                 found.explained[reason] += 1
             else:
-                found.mismatches.append(AccessMismatch(case, access, foretold, seen))
+                found.mismatches.append(AccessMismatch(case, access, expected, seen))
     return found
 
 
 class _Explanations:
-    """Which declared limits of a CPU explain what it did: the fewest of them that foretell it."""
+    """Search for the declared limits of a CPU that explain an outcome: the fewest of them that predict it."""
 
     def __init__(self, lab: Lab, limits: Sequence[WalkLimit]) -> None:
-        self._tried: list[tuple[str, _Subject, int]] = []
-        for number in range(1, len(limits) + 1):
-            for some in combinations(limits, number):
-                flags = _accessed_flags(lab) if any(limit.flags_on_fault for limit in some) else 0
-                self._tried.append(("; ".join(limit.reason for limit in some), _model(lab, some), flags))
-        #: What explained an access before, by level, access and the bits that limits look at: it is tried first.
+        flags = bits_of((lab.target.mmu.accessed, lab.target.mmu.table_accessed))
+        self._tried: list[tuple[str, _LabCpu, int]] = [
+            (
+                "; ".join(limit.reason for limit in some),
+                _model(lab, some),
+                flags if any(limit.flags_on_fault for limit in some) else 0,
+            )
+            for number in range(1, len(limits) + 1)
+            for some in combinations(limits, number)
+        ]
+        #: Index of the explanation of an earlier access with the same level, access and relevant bits: tried first.
         self._known: dict[tuple[int, Access, int], int] = {}
-        self._mask = _accessed_flags(lab)
+        self._mask = flags | bits_of((lab.target.mmu.dirty,))
         for limit in limits:
-            for _, mask in limit.ignored:
+            for mask in (*(mask for _, mask in limit.ignored), *(part.mask for _, part in limit.widened)):
                 self._mask |= mask
-            for _, part in limit.widened:
-                self._mask |= part.mask
-        if lab.target.mmu.dirty is not None:
-            self._mask |= lab.target.mmu.dirty.mask
 
     def reason(self, case: AccessCase, access: Access, seen: AccessOutcome) -> str:
-        """The reasons of the limits that explain the outcome; empty where none do."""
+        """Return the reasons of the limits that explain the outcome; empty if none do."""
         key = (case.depth, access, case.raw & self._mask)
         known = self._known.get(key)
         order = range(len(self._tried)) if known is None else (known, *range(len(self._tried)))
         for number in order:
             reason, model, flags = self._tried[number]
-            if _alike(model.outcome(case.entries, access), seen, flags):
+            if _matches(model.outcome(case.entries, access), seen, flags):
                 self._known[key] = number
                 return reason
         return ""
 
 
-def _model(lab: Lab, limits: Sequence[WalkLimit]) -> _Subject:
-    """The model, as the architecture has it or with what a CPU does otherwise."""
+def _model(lab: Lab, limits: Sequence[WalkLimit]) -> _LabCpu:
+    """Return the model of the architecture, or of a CPU with these limits."""
     target, machine = lab.target, lab.machine
     for limit in limits:
         target = limit.applied(target)
-    tables = machine.tables if not limits else PageTables(machine.memory, target, machine.tables.root)
+    tables = PageTables(machine.memory, target, machine.tables.root) if limits else machine.tables
     cpu = ModelCpu(machine.cpus[0].index, machine.memory, tables, machine.trace)
-    return _Subject(lab, cpu, cpu.flush_all, loads_first=any(limit.loads_first for limit in limits))
+    return _LabCpu(lab, cpu, cpu.flush_all, loads_first=any(limit.loads_first for limit in limits))
 
 
-def _accessed_flags(lab: Lab) -> int:
-    """The bits of the accessed flags of entries."""
-    mmu = lab.target.mmu
-    mask = 0
-    for flag in (mmu.accessed, mmu.table_accessed):
-        mask |= 0 if flag is None else flag.mask
-    return mask
+def _matches(expected: AccessOutcome, seen: AccessOutcome, flags: int = 0) -> bool:
+    """Return True for an outcome as expected; the syndrome may have more registers.
 
-
-def _alike(foretold: AccessOutcome, seen: AccessOutcome, flags: int = 0) -> bool:
-    """Whether a CPU did what was foretold; it may report more registers than the description has.
-
-    flags  bits that it may have set in entries through which an access was refused
+    flags  bits that may be set in entries through which an access was refused
     """
-    told = dict(seen.syndrome)
-    if bool(foretold.syndrome) != bool(seen.syndrome):
+    if bool(expected.syndrome) != bool(seen.syndrome):
         return False
-    if any(told.get(name) != value for name, value in foretold.syndrome):
+    if not dict(expected.syndrome).items() <= dict(seen.syndrome).items():
         return False
     if flags and seen.syndrome:
-        before, after = ([raw | flags for raw in outcome.entries] for outcome in (foretold, seen))
-        return before == after and foretold.word == seen.word
-    return foretold[1:] == seen[1:]
+        before, after = ([raw | flags for raw in outcome.entries] for outcome in (expected, seen))
+        return before == after and expected.word == seen.word
+    return expected[1:] == seen[1:]

@@ -1,10 +1,11 @@
-"""A place in a machine's VA space where entries can be anything: one table for each level, one word of data."""
+"""Part of a machine's VA space for arbitrary entries: one table for each level, one word of data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from hvolab.arch import EntryKind, Target
+from hvolab.arithmetic import round_up
 from hvolab.errors import MachineError
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.machine.frames.gfp import GFP_KERNEL
@@ -15,14 +16,14 @@ _WORD_OFFSET = 0x128
 
 @dataclass(frozen=True)
 class Lab:
-    """The place.
+    """Tables and word for arbitrary entries.
 
     machine  a machine of the target, with one CPU
     va       VA of a word
     pa       PA of the word
     slots    PA of the entry that maps ``va`` at each level, from the root on
-    tables   PFN of the table that each slot is in
-    first    depth of the first entry that is nobody else's; those above it stay as they are
+    tables   PFN of the table of each slot
+    first    depth of the first entry of the lab; those above it map other VAs too, and do not change
     """
 
     machine: Machine
@@ -34,30 +35,30 @@ class Lab:
 
     @property
     def target(self) -> Target:
-        """What the machine is built for."""
+        """The machine's target."""
         return self.machine.target
 
     def leaf_address(self, depth: int) -> int:
-        """The address bits of a leaf at that depth that leads to the word."""
+        """Return the address bits of a leaf at that depth that maps the word."""
         level = self.target.mode.levels[depth]
         form = self.target.mode.format.form(level.name, EntryKind.LEAF)
         return form.put_address(self.pa & ~(level.size - 1))
 
     def table_address(self, depth: int) -> int:
-        """The address bits of an entry at that depth that points to the table below."""
+        """Return the address bits of an entry at that depth that points to the table below."""
         level = self.target.mode.levels[depth]
         form = self.target.mode.format.form(level.name, EntryKind.TABLE)
         return form.put_address(self.tables[depth + 1] << self.target.mode.page_shift)
 
 
 def lay_out(target: Target) -> Lab:
-    """Build a machine and make the place; raises MachineError where no table has an entry that is not in use."""
+    """Build a machine with a lab; raises MachineError where every entry of every table is in use."""
     mode = target.mode
     middle = mode.levels[-2].size
-    machine = build_machine(target, MachineSpec(memory=-(-_MEMORY // middle) * middle, deferred_struct_pages=True))
+    machine = build_machine(target, MachineSpec(memory=round_up(_MEMORY, middle), deferred_struct_pages=True))
     word = _allocated(machine, 1) << mode.page_shift | _WORD_OFFSET
     first, va = _free_entry(machine)
-    # a leaf of any level leads to the word: VA and PA are the same below what the free entry covers
+    # VA and PA have the same bits below the free entry, so that a leaf of any level maps the word
     va |= word & (mode.levels[first].size - 1)
     above = machine.tables.walk(va)[: first + 1]
     tables = [step.slot >> mode.page_shift << mode.page_shift for step in above]
@@ -71,7 +72,7 @@ def lay_out(target: Target) -> Lab:
 
 
 def _free_entry(machine: Machine) -> tuple[int, int]:
-    """Depth of an entry that is not in use, as near to the root as there is one, and the first VA that it maps."""
+    """Return depth and first VA of a free entry, as near to the root as possible."""
     mode, memory = machine.target.mode, machine.memory
     table, va = machine.tables.root, _extended(machine.target, 0)
     for depth, level in enumerate(mode.levels[:-1]):
@@ -89,16 +90,16 @@ def _free_entry(machine: Machine) -> tuple[int, int]:
 
 
 def _allocated(machine: Machine, frames: int) -> int:
-    """PFN of so many frames, or one, that hold zeros."""
+    """Return the PFN of so many zeroed frames, at least one."""
     order = max(0, frames - 1).bit_length()
     pfn = machine.alloc_pages(GFP_KERNEL, order)
     if pfn is None:
-        raise MachineError("no memory for a table", where=str(machine.target))
+        raise MachineError("no free memory for a table", where=str(machine.target))
     machine.memory.zero(pfn, 1 << order)
     return pfn
 
 
 def _extended(target: Target, va: int) -> int:
-    """The kernel VA whose low bits are ``va``."""
+    """Return the kernel VA whose low bits are `va`."""
     base = target.mode.kernel_base
     return va | (1 << 64) - (1 << target.mode.va_bits) if base is None else base + va

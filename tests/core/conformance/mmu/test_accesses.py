@@ -74,7 +74,7 @@ def test_a_cpu_whose_writes_need_no_permission_is_told_of(architecture: str) -> 
     found = against(target, lax)
     assert found.mismatches
     assert {mismatch.access.name for mismatch in found.mismatches} <= {"WRITE", "ATOMIC"}
-    assert "foretold faults" in str(found.mismatches[0])
+    assert "expected faults" in str(found.mismatches[0])
 
 
 @pytest.mark.parametrize("architecture", DEFAULTS)
