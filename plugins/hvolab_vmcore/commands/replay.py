@@ -63,16 +63,16 @@ def replay(
 def _print(result: Replay) -> None:
     """Print the result as text."""
     from hvolab.cli.output import show  # noqa: PLC0415
-    from hvolab_vmcore.commands.report import size_text  # noqa: PLC0415
+    from hvolab.units import format_size  # noqa: PLC0415
+    from hvolab_vmcore.commands.report import headline  # noqa: PLC0415
+    from hvolab_vmcore.replay.plan import by_order  # noqa: PLC0415
 
-    target = result.scan.snapshot.target
-    words = [result.scan.snapshot.kernel or "unknown kernel", target.architecture.name, target.mode.name]
-    show(", ".join([*words, *target.features]))
+    page_size = result.scan.snapshot.target.mode.page_size
+    show(headline(result.scan.snapshot))
     for action, folios in (("restored", result.plan.restored), ("optimized", result.plan.optimized)):
-        for order in sorted({order for _, order in folios}):
-            pfns = [hex(pfn) for pfn, its in folios if its == order]
-            listed = ", ".join(pfns[:8]) + (", …" if len(pfns) > 8 else "")
-            show(f"{action}: {len(pfns)} of {size_text(target.mode.page_size << order)}, at PFN {listed}")
+        for order, pfns in by_order(folios):
+            listed = ", ".join(map(hex, pfns[:8])) + (", …" if len(pfns) > 8 else "")
+            show(f"{action}: {len(pfns)} of {format_size(page_size << order)}, at PFN {listed}")
     if not result.plan.restored and not result.plan.optimized:
         show("no huge page was optimized or restored between these cores")
     show(f"compared: {result.entries_compared} entries, {result.struct_pages_compared} struct pages")

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from hvolab.arrays import equal_runs
+from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import show, table
 from hvolab.serialize import as_data
+from hvolab.units import format_size
+from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.finding import CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.scan import Scan
@@ -19,15 +22,13 @@ _LISTED = 32
 _RUNS_LISTED = 3
 #: Findings of one kind that are printed.
 _FINDINGS_LISTED = 8
-_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
-def size_text(size: int) -> str:
-    """Return a number of bytes with a unit, in four digits."""
-    for unit, name in _UNITS:
-        if size >= unit:
-            return f"{size / unit:.4g} {name}"
-    return f"{size} B"
+def headline(snapshot: CoreSnapshot) -> str:
+    """Return kernel, architecture, mode and features of a core in one line."""
+    target = snapshot.target
+    words = (snapshot.kernel or "unknown kernel", target.architecture.name, target.mode.name, *target.features)
+    return ", ".join(words)
 
 
 def assumptions(scan: Scan) -> list[str]:
@@ -51,11 +52,7 @@ def scan_data(scan: Scan) -> dict[str, Any]:
     return {
         "core": str(snapshot.core.path),
         "kernel": snapshot.kernel,
-        "architecture": target.architecture.name,
-        "mode": target.mode.name,
-        "profile": target.profile,
-        "release": target.release,
-        "features": list(target.features),
+        **target_as_dict(target),
         "root": hex(snapshot.tables.root),
         "vmemmap": hex(snapshot.vmemmap),
         "sizes": [_size_data(scan, huge) for huge in scan.huge_pages],
@@ -128,13 +125,12 @@ def _runs(scan: Scan, start: int, stop: int) -> Iterator[tuple[int, int]]:
 def print_scan(scan: Scan) -> None:
     """Print the scan as tables."""
     data = scan_data(scan)
-    words = [data["kernel"] or "unknown kernel", data["architecture"], data["mode"], *data["features"]]
-    show(", ".join(words))
+    show(headline(scan.snapshot))
     _print_huge_pages(data)
     savings = data["savings"]
-    show(f"saved: {savings['frames']} frames, {size_text(savings['bytes'])}")
+    show(f"saved: {savings['frames']} frames, {format_size(savings['bytes'])}")
     if savings["splits"]:
-        cost = size_text(savings["split_bytes"])
+        cost = format_size(savings["split_bytes"])
         count = savings["splits"]
         leaves, tables = ("leaf", "a page table") if count == 1 else ("leaves", "page tables")
         show(f"split: {count} {leaves} of the vmemmap into {tables} of {cost}")
@@ -153,14 +149,14 @@ def _print_huge_pages(data: dict[str, Any]) -> None:
         writable = sum(part["pages"] for part in row["tails"] if part["writable"])
         bit = {True: "set", False: "clear", None: "not in the core"}[row["bit"]]
         head = row["head"]["pfn"] or "-"
-        listed.add_row(row["pfn"], size_text(row["size"]), row["state"], head, tails or "own", str(writable), bit)
+        listed.add_row(row["pfn"], format_size(row["size"]), row["state"], head, tails or "own", str(writable), bit)
     if rows:
         show(listed)
     if len(rows) > _LISTED:
         show(f"… and {len(rows) - _LISTED} more; --json lists all")
     for size in data["sizes"]:
         others = f", {size['device_dax']} of a DAX device" if size["device_dax"] else ""
-        show(f"{size_text(size['size'])}: {size['optimized']} optimized, {size['not_optimized']} not{others}")
+        show(f"{format_size(size['size'])}: {size['optimized']} optimized, {size['not_optimized']} not{others}")
 
 
 def _print_findings(findings: tuple[CoreFinding, ...], *, complete: bool) -> None:

@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elfheaders import DUMP_AGAIN, ByteOrder, ElfMachine, ProgramHeader, read_headers
-from hvolab_vmcore.core.elfnotes import CoreNote, read_notes
+from hvolab_vmcore.core.elf import ByteOrder, CoreNote, ElfMachine, ProgramHeader, damaged, read_headers, read_notes
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 from hvolab_vmlinux.containers.files import read_file
-
-__all__ = ["ByteOrder", "CoreFile", "CoreNote", "CoreSegment", "ElfMachine", "open_core"]
 
 _PHYSICAL_END = 1 << 64
 
@@ -84,19 +81,19 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
     """
     file = Path(path)
     content = read_file(file, CoreFileError, max_size=max_size)
-    headers = read_headers(content, file)
-    loads = [header for header in headers.program_headers if header.kind == "PT_LOAD" and header.size]
+    machine, byte_order, headers = read_headers(content, file)
+    loads = [header for header in headers if header.kind == "PT_LOAD" and header.size]
     if not loads:
         raise CoreFileError(
             "the core holds no memory: it has no PT_LOAD segment", where=str(file), hint="dump the memory again"
         )
     everything = [_segment(header, content.size, file) for header in loads]
     segments, duplicates = _without_duplicates(everything, content, file)
-    notes = _notes(headers.program_headers, content, headers.byte_order, file)
+    notes = _notes(headers, content, byte_order, file)
     return CoreFile(
         path=file,
-        machine=headers.machine,
-        byte_order=headers.byte_order,
+        machine=machine,
+        byte_order=byte_order,
         segments=segments,
         duplicates=duplicates,
         notes=notes,
@@ -109,13 +106,9 @@ def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegmen
     """Return the segment of one PT_LOAD header; raise CoreFileError for ranges that are impossible."""
     _check_in_file(header, content_size, path)
     if header.file_size > header.size or header.physical + header.size > _PHYSICAL_END:
-        raise CoreFileError(
-            f"segment {header.index} has {header.file_size:#x} bytes in the file for {header.size:#x} of memory "
-            f"at PA {header.physical:#x}",
-            where=f"{path}, program header {header.index}",
-            rule="System V ABI, program header: p_filesz is not larger than p_memsz; and a PA has 64 bits",
-            hint=DUMP_AGAIN,
-        )
+        sizes = f"{header.file_size:#x} bytes in the file for {header.size:#x} of memory at PA {header.physical:#x}"
+        rule = "System V ABI, program header: p_filesz is not larger than p_memsz; and a PA has 64 bits"
+        raise damaged(f"segment {header.index} has {sizes}", path, f"program header {header.index}", rule)
     return CoreSegment(header.physical, header.virtual, header.size, header.offset, header.file_size)
 
 
@@ -125,12 +118,13 @@ def _check_in_file(header: ProgramHeader, content_size: int, path: Path) -> None
     The offset of a segment without bytes is not checked: QEMU writes -1 there.
     """
     if header.file_size and header.offset + header.file_size > content_size:
-        raise CoreFileError(
-            f"segment {header.index} ({header.kind}) ends at byte {header.offset + header.file_size:#x}, "
-            f"but the file has {content_size:#x}",
-            where=f"{path}, program header {header.index}, offset {header.offset:#x}",
-            rule="System V ABI, program header: p_offset and p_filesz lie within the file",
-            hint="copy the file again: this copy is truncated or damaged",
+        end = f"byte {header.offset + header.file_size:#x}, but the file has {content_size:#x}"
+        raise damaged(
+            f"segment {header.index} ({header.kind}) ends at {end}",
+            path,
+            f"program header {header.index}, offset {header.offset:#x}",
+            "System V ABI, program header: p_offset and p_filesz are within the file",
+            "copy the file again: this copy is truncated or damaged",
         )
 
 
@@ -150,12 +144,13 @@ def _without_duplicates(
         elif segment.end <= kept[-1].end and _repeats(segment, kept[-1], content):
             duplicates.append(segment)
         else:
-            raise CoreFileError(
-                f"two segments overlap and disagree: PA {kept[-1].physical:#x}-{kept[-1].end:#x} "
-                f"and {segment.physical:#x}-{segment.end:#x}",
-                where=f"{path}, bytes {kept[-1].offset:#x} and {segment.offset:#x}",
-                rule="one physical page has one content",
-                hint="if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
+            ranges = " and ".join(f"{each.physical:#x}-{each.end:#x}" for each in (kept[-1], segment))
+            raise damaged(
+                f"two segments overlap and disagree: PA {ranges}",
+                path,
+                f"bytes {kept[-1].offset:#x} and {segment.offset:#x}",
+                "one physical page has one content",
+                "if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
             )
     return tuple(kept), tuple(duplicates)
 
@@ -188,10 +183,6 @@ def _vmcoreinfo(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
     """Return the parsed VMCOREINFO note, None without such a note."""
     texts = {note.data for note in notes if note.name == "VMCOREINFO"}
     if len(texts) > 1:
-        raise CoreFileError(
-            f"the core has {len(texts)} VMCOREINFO notes that differ",
-            where=str(path),
-            rule="a kernel writes one VMCOREINFO note",
-            hint="dump the memory again",
-        )
+        rule = "a kernel writes one VMCOREINFO note"
+        raise damaged(f"the core has {len(texts)} VMCOREINFO notes that differ", path, "program headers", rule)
     return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None

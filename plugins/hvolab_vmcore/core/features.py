@@ -75,9 +75,7 @@ def _by_numbers(info: VmcoreInfo, keys: VmcoreInfoKeys, architecture: Architectu
         value = info.number(number) or 0
         if not value or name not in declared:
             continue
-        mask = 0
-        for field in declared[name].adds:
-            mask |= field.mask
+        mask = sum(field.mask for field in declared[name].adds)
         if mask != value:
             raise UsageError(
                 f"the kernel's {number} is {value:#x}, {architecture.name} describes {name} as {mask:#x}",

@@ -28,7 +28,6 @@ class VmcoreInfoKeys:
     root         PA of swapper_pg_dir, from its VA
     features     features of the architecture, each with the name of the number that is not 0 if the kernel uses it
     va_in_use    bits of VA that the CPU translates, which may be fewer
-    source       kernel file
     """
 
     elf_machine: str
@@ -36,7 +35,6 @@ class VmcoreInfoKeys:
     root: Callable[[VmcoreInfo, int], int | None]
     features: tuple[tuple[str, str], ...] = ()
     va_in_use: Callable[[VmcoreInfo], int | None] = lambda _: None
-    source: str = ""
 
 
 def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
@@ -65,26 +63,24 @@ def _fixed_offset(number: str) -> Callable[[VmcoreInfo, int], int | None]:
     return root
 
 
+#: Kernel: arch_crash_save_vmcoreinfo() in arch/*/kernel/vmcore_info*.c, v6.12.
 KEYS = (
     VmcoreInfoKeys(
         "EM_X86_64",
         _x86_64_va_bits,
         _x86_64_root,
         features=(("sme", "sme_mask"),),
-        source="arch/x86/kernel/vmcore_info_64.c, v6.12",
     ),
     VmcoreInfoKeys(
         "EM_AARCH64",
         lambda info: info.number("VA_BITS"),
         _fixed_offset("kimage_voffset"),
         va_in_use=_arm64_va_in_use,
-        source="arch/arm64/kernel/vmcore_info.c, v6.12",
     ),
     VmcoreInfoKeys(
         "EM_RISCV",
         lambda info: info.number("VA_BITS"),
         _fixed_offset("va_kernel_pa_offset"),
-        source="arch/riscv/kernel/vmcore_info.c, v6.12",
     ),
 )
 

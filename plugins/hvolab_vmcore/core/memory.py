@@ -7,7 +7,7 @@ import numpy as np
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import PhysicalMemory
-from hvolab_vmcore.core.elfcore import CoreFile, CoreSegment
+from hvolab_vmcore.core.elfcore import CoreFile
 
 #: RAM starts at a multiple of this, so that the struct page of its first frame starts a page of any size.
 _ALIGNMENT = 1 << 27
@@ -41,20 +41,14 @@ def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMem
     for segment in core.segments:
         first, last = div_round_up(segment.physical, page), segment.end // page
         memory.present[first - memory.first_pfn : max(first, last) - memory.first_pfn] = True
-        _copy(core, segment, memory)
+        data, offset = core.data(segment), segment.physical - base
+        for start in range(0, data.size, _CHUNK):
+            piece = data[start : start + _CHUNK]
+            if piece.any():
+                memory.octets[offset + start : offset + start + piece.size] = piece
     return memory
 
 
 def first_new_pfn(core: CoreFile, page_shift: int) -> int:
     """Return the first PFN above all memory of the core; new frames are allocated from there."""
     return round_up(core.segments[-1].end, _ALIGNMENT) >> page_shift
-
-
-def _copy(core: CoreFile, segment: CoreSegment, memory: PhysicalMemory) -> None:
-    """Copy the bytes of a segment to their PA."""
-    data = core.data(segment)
-    offset = segment.physical - memory.base
-    for start in range(0, data.size, _CHUNK):
-        piece = data[start : start + _CHUNK]
-        if piece.any():
-            memory.octets[offset + start : offset + start + piece.size] = piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hvolab.arch import Architecture, LinearOrigin, PagingMode, Target
 from hvolab.errors import CoreFileError, UsageError
@@ -14,7 +14,6 @@ from hvolab_vmcore.core.features import detected_features, reported_features
 from hvolab_vmcore.core.kernels import keys_for, release_of
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.memory import load_memory
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
 
 @dataclass(frozen=True)
@@ -112,16 +111,6 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
     return CoreSnapshot(core, tables.target, memory, tables, StructPages(tables, layout), vmemmap, region)
 
 
-def with_direct_map(snapshot: CoreSnapshot, base: int) -> CoreSnapshot:
-    """Return the snapshot with a direct map that starts at VA ``base``."""
-    mode = replace(snapshot.target.mode, direct_map_base=base)
-    mode.check()
-    target = replace(snapshot.target, mode=mode)
-    tables = PageTables(snapshot.memory, target, snapshot.tables.root)
-    pages = StructPages(tables, snapshot.struct_pages.layout)
-    return replace(snapshot, target=target, tables=tables, struct_pages=pages)
-
-
 def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
     """Return the architecture that the options name, or that of the core's ELF machine."""
     known = registry()
@@ -200,7 +189,7 @@ def _root(core: CoreFile, laid_out: PagingMode, used: PagingMode) -> int | None:
 
 def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: PhysicalMemory) -> tuple[int, int]:
     """Return the VAs that the vmemmap may map, bounded by the largest PFN and by VMCOREINFO."""
-    info: VmcoreInfo | None = core.vmcoreinfo
+    info = core.vmcoreinfo
     bits = None if info is None else info.number("MAX_PHYSMEM_BITS")
     frames = memory.first_pfn + memory.frames if bits is None else 1 << max(0, min(bits, 64) - mode.page_shift)
     start, end = vmemmap, min(vmemmap + frames * size, 1 << 64)

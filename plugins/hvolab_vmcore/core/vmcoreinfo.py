@@ -28,9 +28,15 @@ from hvolab.errors import CoreFileError
 _RULE = "Documentation/admin-guide/kdump/vmcoreinfo.rst and include/linux/vmcore_info.h, v6.12"
 _HINT = "dump the memory again: a damaged note is not reliable"
 
-_HEX = re.compile(r"[0-9a-fA-F]{1,16}")
-_UNSIGNED = re.compile(r"[0-9]{1,20}")
-_NUMBER = re.compile(r"(?P<decimal>-?[0-9]{1,20})|0x(?P<hex>[0-9a-fA-F]{1,16})")
+_HEX = (re.compile(r"[0-9a-fA-F]{1,16}"), 16, "not hexadecimal")
+_UNSIGNED = (re.compile(r"[0-9]{1,20}"), 10, "not an unsigned decimal number")
+_SIGNED = re.compile(r"-?[0-9]{1,20}|0x[0-9a-fA-F]{1,16}")
+#: Keys and kinds of keys that have an integer: pattern, base without 0x, and the error.
+_FORMS = {
+    **dict.fromkeys(("KERNELOFFSET", "SYMBOL()"), _HEX),
+    **dict.fromkeys(("PAGESIZE", "SIZE()", "OFFSET()", "LENGTH()"), _UNSIGNED),
+    "NUMBER()": (_SIGNED, 10, "not a decimal number, nor a hexadecimal one with 0x"),
+}
 _LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?)=(?P<value>.*)")
 
 
@@ -111,29 +117,23 @@ def _parse_line(line: bytes, where: str, number: int) -> tuple[str, str, int | N
         raise _bad(f"this line is not KEY=VALUE: {_start(line)}", where, number)
     key, kind, name, value = match.group("key", "kind", "name", "value")
     try:
-        return key, value, _integer(kind if name else key, value, named=name is not None)
+        return key, value, _integer(f"{kind}()" if name else key, value)
     except ValueError as error:
         raise _bad(f"{key} has a value that is {error}: {value[:40]!r}", where, number) from error
 
 
-def _integer(kind: str, value: str, *, named: bool) -> int | None:
-    """Return the integer in a line of this kind, written KIND(name) if `named`; raise ValueError for a wrong value."""
-    if named and kind == "NUMBER":
-        match = _NUMBER.fullmatch(value)
-        if match is None:
-            raise ValueError("not a decimal number, nor a hexadecimal one with 0x")
-        return int(value, 16) if match["hex"] else int(value)
-    if (named and kind == "SYMBOL") or (not named and kind == "KERNELOFFSET"):
-        if not _HEX.fullmatch(value):
-            raise ValueError("not hexadecimal")
-        return int(value, 16)
-    if (named and kind in {"SIZE", "OFFSET", "LENGTH"}) or (not named and kind == "PAGESIZE"):
-        if not _UNSIGNED.fullmatch(value):
-            raise ValueError("not an unsigned decimal number")
-        if kind == "PAGESIZE" and int(value).bit_count() != 1:
-            raise ValueError("not a power of two")
-        return int(value)
-    return None
+def _integer(kind: str, value: str) -> int | None:
+    """Return the integer in a line of this kind, None for lines without one; raise ValueError for a wrong value."""
+    form = _FORMS.get(kind)
+    if form is None:
+        return None
+    pattern, base, error = form
+    if not pattern.fullmatch(value):
+        raise ValueError(error)
+    integer = int(value, 16 if value.startswith("0x") else base)
+    if kind == "PAGESIZE" and integer.bit_count() != 1:
+        raise ValueError("not a power of two")
+    return integer
 
 
 def _start(line: bytes) -> str:

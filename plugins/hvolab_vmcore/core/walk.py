@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from hvolab.arch import EntryForm, EntryKind, Level, Target
+from hvolab.arch import EntryKind, Level, Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.machine import PageTables, PhysicalMemory
@@ -147,7 +146,7 @@ def _read(
     kinds = {EntryKind.TABLE: np.zeros_like(valid), EntryKind.LEAF: np.zeros_like(valid)}
     broken = np.zeros_like(valid)
     free = valid
-    for form in _forms(target, level):
+    for form in (one for one in target.mode.format.forms if level.name in one.levels):
         mine = np.zeros_like(valid)
         for match in form.recognize:
             mine |= np.asarray(match.accepts(raws))
@@ -160,11 +159,6 @@ def _read(
         broken |= mine & wrong
     table, leaf = kinds[EntryKind.TABLE] & ~broken, kinds[EntryKind.LEAF] & ~broken
     return LevelTables(level, offsets, pas, parents, slots, raws, inside, table, leaf, broken | free)
-
-
-def _forms(target: Target, level: Level) -> Iterator[EntryForm]:
-    """Return the forms that entries of a level may have, in the order in which the format recognizes them."""
-    return (form for form in target.mode.format.forms if level.name in form.levels)
 
 
 def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Words, Words]) -> None:

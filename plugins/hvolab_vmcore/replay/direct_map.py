@@ -6,13 +6,16 @@ A filtered core does not hold the kernel's own direct map, which does not map th
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
-from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
+from hvolab.arch import EntryKind, LinearOrigin, PgprotRole
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import MachineError
-from hvolab_vmcore.core.snapshot import CoreSnapshot, with_direct_map
+from hvolab.machine import PageTables, StructPages
+from hvolab_vmcore.core.arrays import held_frames
+from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.replay.new_frames import NewFrames
 
 
@@ -28,14 +31,17 @@ def build_direct_map(snapshot: CoreSnapshot, new: NewFrames) -> tuple[CoreSnapsh
     below = origin // leaf.size * leaf.size  # leaves start at multiples of their size, on both sides
     window = round_up(memory.base + memory.size - below, leaf.size)
     base = _free_window(snapshot, window + leaf.size)
-    mapped = with_direct_map(snapshot, base + origin - below)
-
+    mode = replace(mode, direct_map_base=base + origin - below)
+    mode.check()
+    target = replace(snapshot.target, mode=mode)
+    tables = PageTables(memory, target, snapshot.tables.root)
+    pages = StructPages(tables, snapshot.struct_pages.layout)
     first = memory.base // leaf.size
-    for unit in range(first, div_round_up(memory.base + memory.size, leaf.size)):
-        va = base + unit * leaf.size - below
-        role = PgprotRole.KERNEL if leaf is mode.last else PgprotRole.KERNEL_LARGE
-        mapped.tables.map_leaf(va, unit * leaf.size >> mode.page_shift, leaf.name, role, new.table)
-    return mapped, base + window
+    count = div_round_up(memory.base + memory.size, leaf.size) - first
+    role = PgprotRole.KERNEL if leaf is mode.last else PgprotRole.KERNEL_LARGE
+    va, pfn = base + first * leaf.size - below, first * leaf.size >> mode.page_shift
+    tables.map_leaves(va, pfn, count, leaf.name, role, new.table)
+    return replace(snapshot, target=target, tables=tables, struct_pages=pages), base + window
 
 
 def _free_window(snapshot: CoreSnapshot, size: int) -> int:
@@ -59,7 +65,12 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
         raws = memory.word_view(pa, level.entries)
         vas = [table_va + (slot << level.shift) for slot in range(level.entries)]
         reserved = np.array([not mode.canonical(va) or (va < end and va + level.size > start) for va in vas])
-        dangling = np.array([_is_dangling(snapshot, level, int(raw)) for raw in raws]) & ~reserved
+        is_table = np.array([form.classify(level.name, raw) is EntryKind.TABLE for raw in raws.tolist()])
+        children = np.zeros(level.entries, dtype=np.int64)
+        if is_table.any():
+            children[is_table] = form.form(level.name, EntryKind.TABLE).get_address(raws[is_table])
+        held = held_frames(memory, children >> memory.page_shift)
+        dangling = is_table & ~held & ~reserved
         used = np.asarray(form.is_valid(level.name, raws)) & ~dangling | reserved
         need = div_round_up(size, level.size)
         free = np.concatenate(([0], np.cumsum(~used)))
@@ -70,9 +81,9 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
             raws[slot : slot + need][dangling[slot : slot + need]] = form.empty(level.name)
             return vas[slot]
         if depth < lowest:
-            for slot in np.flatnonzero(used).tolist():
-                child = _table_below(snapshot, level, int(raws[slot]))
-                if child is not None and child not in visited:
+            for slot in np.flatnonzero(used & is_table & held).tolist():
+                child = int(children[slot])
+                if child not in visited:
                     visited.add(child)
                     waiting.append((depth + 1, vas[slot], child))
     raise MachineError(
@@ -80,18 +91,3 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
         where=f"root table at PA {snapshot.tables.root:#x}",
         hint="use a core of a machine with less memory",
     )
-
-
-def _is_dangling(snapshot: CoreSnapshot, level: Level, raw: int) -> bool:
-    """Return whether an entry points to a table that the core does not hold."""
-    is_table = snapshot.target.mode.format.classify(level.name, raw) is EntryKind.TABLE
-    return is_table and _table_below(snapshot, level, raw) is None
-
-
-def _table_below(snapshot: CoreSnapshot, level: Level, raw: int) -> int | None:
-    """Return the PA of the table that an entry points to, None if the core does not hold it."""
-    form, memory = snapshot.target.mode.format, snapshot.memory
-    if form.classify(level.name, raw) is not EntryKind.TABLE:
-        return None
-    pa = form.form(level.name, EntryKind.TABLE).get_address(raw)
-    return pa if memory.holds(pa) else None

@@ -112,11 +112,9 @@ def _frames_before(before: Scan, depth: int, common: Ints, offsets: Ints, rows: 
         return before.pages.frames_of((offsets + vas) >> before.pages.shift)
     tables = before.walk.levels[depth]
     frames = np.full(offsets.size, _UNKNOWN, dtype=np.int64)
-    _, place, index = np.intersect1d(common, tables.offsets, assume_unique=True, return_indices=True)
-    where = np.full(common.size, -1, dtype=np.int64)
-    where[place] = index
-    known = where[rows] >= 0
-    frames[known] = _side(before.snapshot.target, tables, where[rows[known]], slots[known]).frames
+    index = np.searchsorted(tables.offsets, common)[rows]
+    known = np.isin(common, tables.offsets)[rows]
+    frames[known] = _side(before.snapshot.target, tables, index[known], slots[known]).frames
     return frames
 
 

@@ -44,7 +44,7 @@ def build_core_machine(scan: Scan) -> CoreMachine:
     used = np.unique(np.concatenate([scan.pages.frames, *tables]))
     new = NewFrames(memory, first_new_pfn(snapshot.core, mode.page_shift), used)
     mapped, free = build_direct_map(snapshot, new)
-    records = CoreRecords(scan.pages, memory, mapped.struct_pages.layout, new)
+    records = CoreRecords(scan.pages, mapped, new)
     trace = Trace()
     data = new.allocate(0, 0, 0)
     guest = None

@@ -9,8 +9,9 @@ import numpy as np
 from hvolab.arch import Level
 from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import MachineError
-from hvolab.machine import Cpu, PhysicalMemory, StructPageLayout
-from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
+from hvolab.machine import Cpu, PhysicalMemory
+from hvolab_vmcore.core.arrays import Flags, Ints, held_frames
+from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
 
@@ -87,56 +88,49 @@ class NewFrames:
 class CoreRecords:
     """Per-frame flags from struct pages in the core, and assumptions for frames whose struct page it does not hold.
 
-    pages, memory  struct pages, as the core's own tables map them
-    new_frames     allocator of the new frames
-    assumed        PFNs whose flags were read and assumed
-    provide        called with frames that are allocated, to add their struct pages; None: they have none
+    pages       struct pages, as the core's own tables map them
+    new_frames  allocator of the new frames
+    assumed     PFNs whose flags were read and assumed
+    provide     called with frames that are allocated, to add their struct pages; None: they have none
     """
 
-    def __init__(
-        self, pages: VmemmapPages, memory: PhysicalMemory, layout: StructPageLayout, new_frames: NewFrames
-    ) -> None:
-        self._memory = memory
-        self._layout = layout
+    def __init__(self, pages: VmemmapPages, snapshot: CoreSnapshot, new_frames: NewFrames) -> None:
+        self._memory = snapshot.memory
+        self._layout = snapshot.struct_pages.layout
         self._new_frames = new_frames
         # as scanned: the vmemmap pages of frames that back the vmemmap are never remapped by HVO
         self._pages = pages
         self.assumed: set[int] = set()
         self.provide: Callable[[Ints], None] | None = None
 
-    def _flags(self, pfns: Ints) -> tuple[Words, Flags]:
-        """Return the flags word of each frame's struct page, and whether the core holds it."""
+    def _read_flag(self, pfns: Ints, bit: int) -> tuple[Flags, Flags]:
+        """Return a bit of each frame's flags, and whether the core holds its struct page; other frames are assumed."""
         memory, shift = self._memory, self._memory.page_shift
         offsets = pfns * self._layout.size + self._layout.flags
         frames = self._pages.frames_of(offsets >> shift)
         there = held_frames(memory, frames)
         inside = (offsets & ((1 << shift) - 1)) // WORD_BYTES
-        rows = np.where(there, frames - memory.first_pfn, 0)
-        return np.where(there, memory.pages[rows, inside], 0).astype(np.uint64), there
+        flags = memory.pages[np.where(there, frames - memory.first_pfn, 0), inside].astype(np.uint64)
+        self.assumed.update(pfns[~there & (pfns < self._new_frames.first)].tolist())
+        return there & (flags >> np.uint64(bit) & np.uint64(1)).astype(np.bool_), there
 
     def known(self, pfns: Ints) -> Flags:
         """Return one flag for each frame: whether the core holds its struct page."""
-        return self._flags(pfns)[1]
+        return self._read_flag(pfns, 0)[1]
 
     def reserved(self, pfns: Ints) -> Flags:
         """Return PG_reserved of each frame; a frame without a struct page in the core is assumed to be boot memory."""
-        flags, there = self._flags(pfns)
-        new = pfns >= self._new_frames.first
-        self.assumed.update(pfns[~there & ~new].tolist())
-        reserved = (flags >> np.uint64(self._layout.pg_reserved) & np.uint64(1)).astype(np.bool_)
-        return np.where(there, reserved, True) & ~new
+        reserved, there = self._read_flag(pfns, self._layout.pg_reserved)
+        return (reserved | ~there) & (pfns < self._new_frames.first)
 
     def self_hosted(self, cpu: Cpu, pfn: int) -> bool:
         """Return PG_vmemmap_self_hosted of a frame, False if its struct page is not in the core."""
-        del cpu
-        flags, there = self._flags(np.array([pfn], dtype=np.int64))
-        if not there[0] and pfn < self._new_frames.first:
-            self.assumed.add(pfn)
-        return bool(there[0]) and bool(int(flags[0]) >> self._layout.pg_vmemmap_self_hosted & 1)
+        return self.any_self_hosted(cpu, np.array([pfn], dtype=np.int64))
 
     def any_self_hosted(self, cpu: Cpu, pfns: Ints) -> bool:
         """Return whether PG_vmemmap_self_hosted is set for any frame."""
-        return any(self.self_hosted(cpu, pfn) for pfn in pfns.tolist())
+        del cpu
+        return bool(self._read_flag(pfns, self._layout.pg_vmemmap_self_hosted)[0].any())
 
     def boot_registered(self, pfns: Ints) -> Flags:
         """Return True for each frame: the kernel registers the vmemmap of boot, and only boot frames are checked."""

@@ -6,16 +6,15 @@ it runs, and removed before the result is scanned.
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from hvolab.arch import EntryKind, PgprotRole
 from hvolab_vmcore.core.arrays import Ints
-from hvolab_vmcore.replay.folios import prepare_folio
 from hvolab_vmcore.replay.machine import CoreMachine
-from hvolab_vmcore.replay.plan import Folio, ReplayPlan
+from hvolab_vmcore.replay.plan import Folio, ReplayPlan, prepare_folio
 from hvolab_vmcore.scan.scan import Scan
 
 
@@ -37,40 +36,44 @@ def add_placeholder_heads(core: CoreMachine, start: Scan, plan: ReplayPlan) -> f
     return frozenset(added)
 
 
-class PlaceholderStructPages:
+@contextmanager
+def placeholder_struct_pages(core: CoreMachine, start: Scan, plan: ReplayPlan) -> Iterator[None]:
     """Context in which frames that back the vmemmap, and new frames, have struct pages.
 
     Those of frames that back the vmemmap have the flags that :class:`CoreRecords` assumes; those of new frames are
     empty.
     """
+    pages, layout, records = core.machine.struct_pages, core.machine.struct_pages.layout, core.records
+    placeholders, backing = _Placeholders(core), _backing_frames(start, plan)
+    unknown = backing[~records.known(backing)]
+    reserved = unknown[records.reserved(unknown)] if unknown.size else unknown
+    placeholders.provide(backing)
+    if reserved.size:
+        pages.set_words(reserved, layout.flags, 1 << layout.pg_reserved)
+        if core.machine.target.traits.bootmem_info:
+            pages.set_words(reserved, layout.index, layout.bootmem_types[0])
+    records.provide = placeholders.provide
+    try:
+        yield
+    finally:
+        records.provide = None
+        placeholders.remove()
 
-    def __init__(self, core: CoreMachine, start: Scan, plan: ReplayPlan) -> None:
+
+class _Placeholders:
+    """Placeholders that were added to a machine."""
+
+    def __init__(self, core: CoreMachine) -> None:
         self._core = core
         self._machine = core.machine
-        self._backing = _backing_frames(start, plan)
         #: Slots of tables that were changed, with the entries before.
         self._slots: list[tuple[int, int]] = []
         #: Frames that were made present, counted from the first of memory.
         self._added: list[int] = []
 
-    def __enter__(self) -> Self:
-        machine, records = self._machine, self._core.records
-        unknown = self._backing[~records.known(self._backing)]
-        reserved = unknown[records.reserved(unknown)] if unknown.size else unknown
-        self.provide(self._backing)
-        layout, pages = machine.struct_pages.layout, machine.struct_pages
-        if reserved.size:
-            pages.set_words(reserved, layout.flags, 1 << layout.pg_reserved)
-            if machine.target.traits.bootmem_info:
-                pages.set_words(reserved, layout.index, layout.bootmem_types[0])
-        records.provide = self.provide
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def remove(self) -> None:
+        """Remove all placeholders."""
         memory = self._machine.memory
-        self._core.records.provide = None
         for slot, raw in reversed(self._slots):
             memory.write_word(slot, raw)
         if memory.present is not None:

@@ -1,24 +1,21 @@
-"""Plan of a replay: the folios that a kernel optimized or restored between two cores."""
+"""Plan of a replay: the folios that a kernel optimized or restored between two cores; and its execution."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from hvolab.hvo import HvoEngine
+from hvolab.arithmetic import WORD_BYTES
+from hvolab.hvo import HvoEngine, VmemmapSizes
+from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
-from hvolab_vmcore.replay.folios import prepare_folio
 from hvolab_vmcore.scan.scan import Scan
 
 Folio = tuple[int, int]  #: PFN of the head and order
-
-
-@dataclass(frozen=True)
-class FolioOrder:
-    """Order of an hstate, all that an engine needs of it."""
-
-    order: int
+_HALF, _ALL_ONES = WORD_BYTES // 2, (1 << 64) - 1
+_TYPE_SHIFT = 24
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
     """
     machine = hvo.machine
     layout, cpu = machine.struct_pages.layout, machine.cpus[0]
+    sizes = partial(VmemmapSizes, page_size=machine.target.mode.page_size, struct_page_size=layout.size)
     folio_list, non_hvo = machine.kernel_data(lists.SIZE), machine.kernel_data(lists.SIZE)
 
     def link(folios: list[int]) -> None:
@@ -57,17 +55,43 @@ def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
         for pfn in folios:
             lists.add_tail(cpu, machine.struct_pages.va(pfn) + layout.lru_next, folio_list)
 
-    for order, folios in _by_order(plan.restored):
+    for order, folios in by_order(plan.restored):
         link(folios)
-        hvo.restore_folios(FolioOrder(order), folio_list, non_hvo)
-    for order, folios in _by_order(plan.optimized):
+        hvo.restore_folios(sizes(order), folio_list, non_hvo)
+    for order, folios in by_order(plan.optimized):
         for pfn in folios:
             prepare_folio(machine, pfn, order)
         link(folios)
-        hvo.optimize_folios(FolioOrder(order), folio_list)
+        hvo.optimize_folios(sizes(order), folio_list)
 
 
-def _by_order(folios: tuple[Folio, ...]) -> list[tuple[int, list[int]]]:
+def prepare_folio(machine: Machine, pfn: int, order: int) -> None:
+    """Write the fields that HVO and a comparison read, in the first vmemmap page of a folio.
+
+    Kernel: prep_compound_page() in mm/page_alloc.c and init_new_hugetlb_folio() in mm/hugetlb.c, v6.12.
+    Raises AbsentMemoryError where the core does not hold them.
+    """
+    pages, memory = machine.struct_pages, machine.memory
+    layout = pages.layout
+    count = min(1 << order, machine.target.mode.page_size // layout.size)
+    start = int(pages.locate(np.array([pfn], dtype=np.int64))[0])
+    words = memory.words[start // WORD_BYTES : (start + count * layout.size) // WORD_BYTES].reshape(count, -1)
+    halves = memory.halves[start // _HALF : (start + count * layout.size) // _HALF].reshape(count, -1)
+    head = pages.va(pfn)
+    words[0, layout.flags // WORD_BYTES] |= np.uint64(1 << layout.pg_head)
+    words[0, layout.private // WORD_BYTES] = 0
+    halves[0, layout.page_type // _HALF] = layout.page_type_hugetlb << _TYPE_SHIFT
+    halves[0, layout.refcount // _HALF] = 0
+    words[1:, layout.compound_head // WORD_BYTES] = head | 1
+    words[1:, layout.private // WORD_BYTES] = 0
+    words[layout.used_subpages :, layout.mapping // WORD_BYTES] = layout.tail_mapping
+    first_tail = memory.words[start // WORD_BYTES :]
+    first_tail[layout.folio_large_mapcount // WORD_BYTES] = _ALL_ONES
+    first_tail[layout.folio_nr_pages // WORD_BYTES] = 1 << order
+    memory.octets[start + layout.folio_order] = order
+
+
+def by_order(folios: tuple[Folio, ...]) -> list[tuple[int, list[int]]]:
     """Return the PFNs of each order."""
     orders = sorted({order for _, order in folios})
     return [(order, [pfn for pfn, its in folios if its == order]) for order in orders]

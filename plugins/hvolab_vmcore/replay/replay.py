@@ -17,7 +17,7 @@ from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snap
 from hvolab_vmcore.replay.comparison import Omission, ReplayDifference
 from hvolab_vmcore.replay.entry_comparison import compare_entries
 from hvolab_vmcore.replay.machine import CoreMachine, build_core_machine
-from hvolab_vmcore.replay.placeholder_pages import PlaceholderStructPages, add_placeholder_heads
+from hvolab_vmcore.replay.placeholder_pages import add_placeholder_heads, placeholder_struct_pages
 from hvolab_vmcore.replay.plan import Folio, ReplayPlan, execute, plan_of
 from hvolab_vmcore.replay.struct_page_comparison import compare_struct_pages, contents
 from hvolab_vmcore.scan.ownership import shared_frames
@@ -139,7 +139,7 @@ def _execute(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _Engi
         variant = V6_12
         execute(Hvo(core.machine), plan)
     else:
-        with PlaceholderStructPages(core, start, plan):
+        with placeholder_struct_pages(core, start, plan):
             hvo = engine(core.machine)
             variant = hvo.variant
             execute(hvo, plan)

@@ -21,15 +21,7 @@ from hvolab_vmcore.scan.scan import Scan
 
 _HALF = WORD_BYTES // 2
 _OPTIMIZED, _RESTORED = "struct pages of optimized huge pages", "struct pages of restored huge pages"
-#: Omissions, as what and why.
-_ABSENT_HEADS = (_OPTIMIZED, "the head's frame is not in the core after")
-_ABSENT_TAILS = (_OPTIMIZED, "the tail's frame is not in the core after")
-_ABSENT_RESTORED = (_RESTORED, "their frames are not in the core after")
-_REUSED = (_RESTORED, "they were used or put on a free list since")
-_FREED_HEADS = (
-    "struct pages in the head's frame of restored huge pages",
-    "HVO does not change that frame in a restore, and freeing the huge page does",
-)
+_FREED_HEADS = "struct pages in the head's frame of restored huge pages"
 
 
 def compare_struct_pages(
@@ -51,8 +43,8 @@ def compare_struct_pages(
     for pfn, order in restored:
         if (pfn, order) not in placeholders:
             comparison.compare_restored(pfn, order)
-    for what, why in (_ABSENT_HEADS, _ABSENT_TAILS, _ABSENT_RESTORED, _REUSED, _FREED_HEADS):
-        comparison.result.leave_out(what, comparison.omitted[what, why], why)
+    for (what, why), count in comparison.omitted.items():
+        comparison.result.leave_out(what, count, why)
     return comparison.result
 
 
@@ -77,7 +69,7 @@ class _Comparison:
             engine_head = _page(self._engine, int(self._engine.pages.frames[row]))
             kernel_head = _page(self._kernel, int(self._kernel.pages.frames[kernel_row]))
             if engine_head is None or kernel_head is None:
-                self.omitted[_ABSENT_HEADS] += ours.pages * self._per_page
+                self.omitted[_OPTIMIZED, "the head's frame is not in the core after"] += ours.pages * self._per_page
                 continue
             self._compare_head(va, engine_head, kernel_head)
             self.result.compared += self._per_page
@@ -114,7 +106,7 @@ class _Comparison:
             places = np.flatnonzero(frames[1:] == frame) + 1
             page = _page(self._kernel, frame)
             if page is None:
-                self.omitted[_ABSENT_TAILS] += places.size * self._per_page
+                self.omitted[_OPTIMIZED, "the tail's frame is not in the core after"] += places.size * self._per_page
                 continue
             self.result.compared += places.size * self._per_page
             wrong = np.flatnonzero(page != head)
@@ -136,19 +128,16 @@ class _Comparison:
     def compare_restored(self, pfn: int, order: int) -> None:
         """Compare the tail pages of a folio that was restored, without the words that freeing writes."""
         layout, shift = self._layout, self._engine.pages.shift
-        count = self._size << order >> shift
-        self.omitted[_FREED_HEADS] += self._per_page
-        numbers = (pfn * self._size >> shift) + np.arange(1, count, dtype=np.int64)
+        numbers = (pfn * self._size >> shift) + np.arange(1, self._size << order >> shift, dtype=np.int64)
         there = held_pages(self._engine, numbers) & held_pages(self._kernel, numbers)
-        self.omitted[_ABSENT_RESTORED] += int((~there).sum()) * self._per_page
-        numbers = numbers[there]
-        if not numbers.size:
-            return
-        shape = (numbers.size, self._per_page, -1)
+        absent, numbers = int((~there).sum()), numbers[there]
+        shape = (numbers.size, self._per_page, layout.words)
         ours, theirs = (contents(scan, numbers).reshape(shape) for scan in (self._engine, self._kernel))
         untouched = self._untouched(theirs)
-        self.omitted[_REUSED] += int((~untouched).sum())
         self.result.compared += int(untouched.sum())
+        self.omitted[_RESTORED, "their frames are not in the core after"] += absent * self._per_page
+        self.omitted[_RESTORED, "they were used or put on a free list since"] += int((~untouched).sum())
+        self.omitted[_FREED_HEADS, "HVO does not change that frame in a restore, freeing does"] += self._per_page
         differ = (ours != theirs) & untouched[:, :, None]
         for offset in (layout.compound_head, layout.mapping):
             differ[:, :, offset // WORD_BYTES] = False  # freeing clears them

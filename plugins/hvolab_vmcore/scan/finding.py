@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from typing import Final
 
 from hvolab.hvo import HvoVariant
-from hvolab.invariants import INVARIANTS, Invariant
+from hvolab.invariants import INVARIANTS
 from hvolab.serialize import Hex
 
 #: Findings of one kind that are listed; a garbled core can have millions.
@@ -28,28 +28,27 @@ KINDS: Final = {
 _INVARIANTS: Final = {invariant.name: invariant for invariant in INVARIANTS}
 
 
-def invariant_of(kind: str, variant: HvoVariant) -> Invariant | None:
-    """Return the invariant that a finding breaks, None where it breaks none that applies to the HVO variant."""
+def broken_invariant(kind: str, variant: HvoVariant) -> tuple[str | None, int | None]:
+    """Return name and number of the invariant that a finding breaks, if one that applies to the HVO variant."""
     invariant = _INVARIANTS.get(KINDS[kind] or "")
-    return invariant if invariant is not None and invariant.applies_to(variant) else None
+    return (invariant.name, invariant.number) if invariant and invariant.applies_to(variant) else (None, None)
 
 
 @dataclass(frozen=True)
 class CoreFinding:
     """One problem in the vmemmap.
 
-    kind       one of KINDS
-    text       what is wrong
-    va         VA that the entry maps, the first if ``pages`` is more than one
-    pages      consecutive pages of vmemmap with the same entry
-    entry      the entry, in hex and decoded
-    pfn        frame that it maps, None if it maps none
-    folio      PFN of the huge page, None outside of any
-    declared   the description of the architecture predicts it
-    invariant  the invariant that it breaks, None if the entry itself is wrong
+    kind          one of KINDS
+    text          what is wrong
+    va            VA that the entry maps, the first if ``pages`` is more than one
+    pages         consecutive pages of vmemmap with the same entry
+    entry         the entry, in hex and decoded
+    pfn           frame that it maps, None if it maps none
+    folio         PFN of the huge page, None outside of any
+    declared      the description of the architecture predicts it
+    rule, number  name and number of the invariant that it breaks, None if the entry itself is wrong
     """
 
-    also_in_data: ClassVar = ("rule", "number")
     kind: str
     text: str
     va: Hex
@@ -58,14 +57,5 @@ class CoreFinding:
     pfn: Hex | None
     folio: Hex | None
     declared: bool = False
-    invariant: Invariant | None = field(default=None, metadata={"data": None})
-
-    @property
-    def rule(self) -> str | None:
-        """Name of the invariant, None without one."""
-        return None if self.invariant is None else self.invariant.name
-
-    @property
-    def number(self) -> int | None:
-        """Number of the invariant, None without one."""
-        return None if self.invariant is None else self.invariant.number
+    rule: str | None = None
+    number: int | None = None

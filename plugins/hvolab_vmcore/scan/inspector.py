@@ -13,7 +13,7 @@ from hvolab.hvo import V6_12, V7_2
 from hvolab_vmcore.core.arrays import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
-from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding, invariant_of
+from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding, broken_invariant
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
@@ -160,6 +160,7 @@ class Inspector:
         level = self._walk.levels[int(pages.depths[row])].level
         frame = int(pages.frames[row])
         entry = self._target.describe(level.name, int(pages.raws[row]))
-        invariant = invariant_of(kind, self._variant)
         pfn = None if frame < 0 else frame
-        return CoreFinding(kind, text, pages.va(row), count, entry, pfn, folio, declared, invariant)
+        return CoreFinding(
+            kind, text, pages.va(row), count, entry, pfn, folio, declared, *broken_invariant(kind, self._variant)
+        )

@@ -55,62 +55,50 @@ def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
 
     Raises CoreFileError for more pages than a machine of 8 TiB has.
     """
-    shift = snapshot.target.mode.page_shift
-    skew = walk.origin - snapshot.vmemmap
-    parts = (_leaves(walk, len(walk.levels) - 2, skew), _last(walk, skew))
-    numbers, frames, raws, depths, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
+    last = len(walk.levels) - 1
+    above = walk.levels[last - 1]
+    if (pages := int(above.leaf.sum()) << (above.level.shift - walk.target.mode.page_shift)) > _LARGEST:
+        raise CoreFileError(
+            f"the vmemmap has more than {_LARGEST} pages: {pages}",
+            where=f"leaves at level {above.level.name}",
+            rule="hvolab reads the vmemmap of up to 8 TiB of memory",
+            hint=DAMAGED,
+        )
+    depths = [depth for depth in (last - 1, last) if depth == last or pages]
+    parts = [_columns(walk, depth, walk.origin - snapshot.vmemmap) for depth in depths]
+    numbers, frames, raws, levels, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(numbers, kind="stable")
     return VmemmapPages(
         snapshot.vmemmap,
-        shift,
+        walk.target.mode.page_shift,
         numbers[order],
         frames[order],
         raws[order],
-        depths[order].astype(np.int8),
+        levels[order].astype(np.int8),
         tables[order],
     )
 
 
-_Columns = tuple[Ints, Ints, Words, Ints, Ints]
+def _columns(walk: Walk, depth: int, distance: int) -> tuple[Ints, Ints, Words, Ints, Ints]:
+    """Return the columns for one level: the pages that its leaves map, and at the last level those not mapped, too.
 
-
-def _leaves(walk: Walk, depth: int, skew: int) -> _Columns:
-    """Return the pages that leaves above the last level map, as columns."""
+    distance  from the struct page of PFN 0 to the walk's origin, in bytes
+    """
     mode, tables = walk.target.mode, walk.levels[depth]
-    rows, slots = np.nonzero(tables.leaf)
-    raws = tables.raws[rows, slots]
-    if not raws.size:
-        none = np.empty(0, dtype=np.int64)
-        return none, none, raws, none, none
-    each = 1 << (tables.level.shift - mode.page_shift)
-    if raws.size * each > _LARGEST:
-        raise CoreFileError(
-            f"the vmemmap has more than {_LARGEST} pages",
-            where=f"{raws.size} leaves at level {tables.level.name}",
-            rule="hvolab reads the vmemmap of up to 8 TiB of memory",
-            hint=DAMAGED,
-        )
-    within = np.arange(each, dtype=np.int64)
+    rows, slots = np.nonzero(tables.inside if tables.level is mode.last else tables.leaf)
+    raws, mapped = tables.raws[rows, slots], tables.leaf[rows, slots]
+    count = 1 << (tables.level.shift - mode.page_shift)
+    within = np.arange(count, dtype=np.int64)
     form = mode.format.form(tables.level.name, EntryKind.LEAF)
-    frames = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
-    first = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
+    pfns = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
+    frames = np.where(mapped[:, None], pfns[:, None] + within, -1).ravel()
+    first = (tables.offsets[rows] + (slots << tables.level.shift) + distance) >> mode.page_shift
     numbers = (first[:, None] + within).ravel()
-    keep = numbers >= 0  # a leaf may start below the struct page of PFN 0
+    kept = numbers >= 0  # a leaf may start below the struct page of PFN 0
     return (
-        numbers[keep],
-        (frames[:, None] + within).ravel()[keep],
-        np.repeat(raws, each)[keep],
-        np.full(int(keep.sum()), depth, dtype=np.int64),
-        np.repeat(rows, each)[keep],
+        numbers[kept],
+        frames[kept],
+        np.repeat(raws, count)[kept],
+        np.full(int(kept.sum()), depth, dtype=np.int64),
+        np.repeat(rows, count)[kept],
     )
-
-
-def _last(walk: Walk, skew: int) -> _Columns:
-    """Return the pages of the tables at the last level, mapped or not, as columns."""
-    mode, tables, depth = walk.target.mode, walk.levels[-1], len(walk.levels) - 1
-    rows, slots = np.nonzero(tables.inside)
-    raws = tables.raws[rows, slots]
-    mapped = tables.leaf[rows, slots]
-    frames = np.where(mapped, walk.target.page_frames(raws), -1)
-    numbers = (tables.offsets[rows] + (slots << tables.level.shift) + skew) >> mode.page_shift
-    return numbers, frames, raws, np.full(raws.size, depth, dtype=np.int64), rows

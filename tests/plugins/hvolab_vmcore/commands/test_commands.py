@@ -48,7 +48,7 @@ def test_inspect_shows_huge_pages_and_what_they_save() -> None:
         "x86_64, 4-level",
         "0x5c00",
         "4095 → 0x54e6",
-        "saved: 4151 frames, 16.21 MiB",
+        "saved: 4151 frames, 16604 KiB",
         "no problems found in what was read",
     ):
         assert text in result.stdout

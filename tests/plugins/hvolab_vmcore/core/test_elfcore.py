@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elfcore import ByteOrder, CoreFile, CoreNote, CoreSegment, open_core
+from hvolab_vmcore.core.elf import ByteOrder, CoreNote
+from hvolab_vmcore.core.elfcore import CoreFile, CoreSegment, open_core
 
 CAPTURES = Path(__file__).parents[3] / "captures"
 SMALLEST = CAPTURES / "x86_64-6.12-4level" / "2-optimised-1G.core.xz"
