@@ -110,7 +110,6 @@ _PENDING_WORDS: frozenset[str] = frozenset(
         "examples/hvolab-s390x",
         "plugins/hvolab_kernel",
         "plugins/hvolab_unicorn",
-        "plugins/hvolab_vmlinux",
     }
 )
 #: Places whose words read like banned ones and are not: file and the words.

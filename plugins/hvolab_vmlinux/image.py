@@ -31,7 +31,7 @@ class Segment:
 
     @property
     def end(self) -> int:
-        """First VA behind it."""
+        """First VA after it."""
         return self.va + self.memory_size
 
     @property

@@ -81,9 +81,9 @@ def _entries(kernel: Kernel) -> tuple[int, NDArray[Any]]:
     start, stop = (None, None) if kernel.table is None else map(kernel.symbols.find, _BOUNDS)
     if start is not None and stop is not None and kernel.btf is not None:
         for name, kind in _MEMBERS:
-            for member, form in ((name, kind), (f"{name}_disp", "<i4")):
+            for member, code in ((name, kind), (f"{name}_disp", "<i4")):
                 if kernel.types.has_member(_ENTRY, member):
-                    members[name] = form, kernel.types.offset(_ENTRY, member)
+                    members[name] = code, kernel.types.offset(_ENTRY, member)
     if start is None or stop is None or start >= stop or not {"bug_addr", "flags"} <= members.keys():
         return 0, np.empty(0, np.dtype([]))
     formats, offsets = zip(*members.values(), strict=True)

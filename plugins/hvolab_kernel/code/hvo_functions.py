@@ -17,7 +17,7 @@ OPTIMIZING: Final = frozenset(
         "hugetlb_vmemmap_optimize_folios",
     }
 )
-#: Names of all functions of HVO, in the same form.
+#: Names of all functions of HVO, without underscores and suffixes too.
 ALL: Final = OPTIMIZING | {
     "vmemmap_split_pmd",
     "vmemmap_pmd_entry",

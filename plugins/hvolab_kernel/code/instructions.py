@@ -57,7 +57,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `end` is the VA behind its last byte."""
+    """A function; `end` is the VA after its last byte."""
 
     name: str
     va: int

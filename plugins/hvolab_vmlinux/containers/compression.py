@@ -1,7 +1,7 @@
 """Compressions of kernel images and memory cores, recognized by their first bytes.
 
-A file of a core may have several streams and zero bytes between and behind them. An image is one stream, and what
-follows it is ignored: most builds append the unpacked size.
+The file of a core may have several streams, with zero bytes between and after them. An image is one stream; the bytes
+after it are ignored, since most builds append the unpacked size.
 Kernel: scripts/Makefile.lib and lib/decompress*.c, v6.12.
 """
 
@@ -36,7 +36,7 @@ _FIRST_SIZE: Final = 1 << 20
 
 #: The bytes of a file.
 Content = bytes | mmap.mmap
-#: Unpacked pieces of one stream; the generator returns the position behind the stream.
+#: Unpacked pieces of one stream; the generator returns the position after the stream.
 Pieces = Generator[bytes, None, int]
 
 
@@ -139,7 +139,7 @@ def unpack(
     """Return the unpacked bytes as a read-only array.
 
     limit        largest unpacked size, in bytes
-    all_streams  unpack all streams of the content, not only the first; only zero bytes may stand between them
+    all_streams  unpack all streams of the content, not only the first; only zero bytes may be between them
     Raises `error_type` for data that is damaged, cut short, or larger than `limit`; HvolabError where the Python
     package for lz4 or lzo is not installed.
     """
@@ -173,7 +173,7 @@ def unpack(
 
 
 def _streams(content: Content, compression: Compression) -> Iterator[bytes]:
-    """Unpack all streams of the content; raises ValueError where anything but zero bytes stands between them."""
+    """Unpack all streams of the content; raises ValueError where anything but zero bytes is between them."""
     position = 0
     while position < len(content):
         if compression_of(content, position) is not compression:

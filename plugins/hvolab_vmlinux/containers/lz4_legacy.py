@@ -19,7 +19,7 @@ _WORD: Final = 4
 
 
 def lz4_blocks(content: bytes | mmap.mmap, position: int) -> Generator[bytes, None, int]:
-    """Unpack the blocks of the frame that starts at `position`, and return the position behind it.
+    """Unpack the blocks of the frame that starts at `position`, and return the position after it.
 
     The frame has no end mark. Four bytes or fewer at the end are not a block: builds append the unpacked size.
     Raises EOFError where a block is cut short, ValueError where one is damaged, HvolabError without the package lz4.

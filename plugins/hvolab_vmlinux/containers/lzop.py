@@ -23,7 +23,7 @@ _BLOCK: Final = 1 << 20
 
 
 def lzo_blocks(content: bytes | mmap.mmap, position: int) -> Generator[bytes, None, int]:
-    """Unpack the blocks of the file that starts at `position`, and return the position behind it.
+    """Unpack the blocks of the file that starts at `position`, and return the position after it.
 
     Raises EOFError where the file is cut short, ValueError where it is damaged, HvolabError without lzallright.
     """

@@ -42,7 +42,7 @@ class Unwrapped:
     flat: FlatHeader | None
 
 
-#: Flat images: their magic, which stands at byte 56, the ELF machine, and the name of the format.
+#: Flat images: their magic, which is at byte 56, the ELF machine, and the name of the format.
 _FLAT: Final = (
     (b"ARM\x64", "EM_AARCH64", "arm64 Image"),
     (b"RSC\x05", "EM_RISCV", "riscv Image"),

@@ -159,7 +159,7 @@ def elf_symbols(content: bytes, kernel: ElfKernel, where: str) -> SymbolTable | 
     if not len(raw) or not len(ends) or int(raw["name"].max()) > int(ends[-1]):
         raise damaged("names of symbols end beyond the string table", f"{where}, section {table.name}", "ELF-64")
     starts = raw["name"].astype(np.int64)
-    lengths = ends[np.searchsorted(ends, starts)] - starts + 1  # with the NUL behind it
+    lengths = ends[np.searchsorted(ends, starts)] - starts + 1  # with the NUL after it
     text = joined(names, starts, lengths).tobytes()
     return SymbolTable.sorted_by_address(raw["value"], _letters(raw, kernel), text)
 

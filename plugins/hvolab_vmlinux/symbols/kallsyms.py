@@ -6,8 +6,8 @@ The place and the meaning of the numbers that belong to the names have changed:
 layout         place of the numbers                        address of a symbol
 =============  ==========================================  =================================================
 before-names   before the number of names (up to 6.3)      `kallsyms_relative_base` plus the number
-after-index    behind the token index (6.4 and later)      the same
-place          behind the token index (7.x)                the number plus its own VA
+after-index    after the token index (6.4 and later)      the same
+place          after the token index (7.x)                the number plus its own VA
 =============  ==========================================  =================================================
 
 In the first two layouts, kernels whose per-CPU data is linked at zero have KALLSYMS_ABSOLUTE_PERCPU: numbers that are
@@ -73,10 +73,10 @@ def find_kallsyms(content: bytes) -> Kallsyms | None:
 
 def _candidates(content: bytes, names: Names) -> Iterator[Kallsyms]:
     size = 4 * names.count
-    behind = round_up(names.tokens.index_end, 8)
+    after = round_up(names.tokens.index_end, 8)
     before = round_up(names.count_at, 8) - 8
     for layout, table_at, base_at in (
-        ("after-index", behind, round_up(behind + size, 8)),
+        ("after-index", after, round_up(after + size, 8)),
         ("before-names", before - round_up(size, 8), before),
     ):
         if table_at < 0 or base_at + 8 > len(content):

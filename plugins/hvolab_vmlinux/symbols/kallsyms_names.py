@@ -27,7 +27,7 @@ _SHORTEST_GROUP, _LONGEST_GROUP = 2 * _GROUP, 160 * _GROUP
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The 256 tokens: start of their table, end of the index behind it, their bytes, and the start of each in them."""
+    """The 256 tokens: start of their table, end of the index after it, their bytes, and the start of each in them."""
 
     start: int
     index_end: int
@@ -41,7 +41,7 @@ class Names:
 
     count_at  place of the number of symbols in the image
     letters   the kind of each symbol
-    text      the names, each with a NUL behind it
+    text      the names, each with a NUL after it
     """
 
     count_at: int
@@ -69,7 +69,7 @@ def find_names(content: bytes) -> Names | None:
 
 
 def _tokens(content: bytes, digits_at: int) -> Tokens | None:
-    """Return the token table around the digits, if `kallsyms_token_index` behind it agrees."""
+    """Return the token table around the digits, if `kallsyms_token_index` after it agrees."""
     start = digits_at
     for _ in range(ord("0")):
         start = content.rfind(b"\0", max(0, start - 256), start - 1) + 1

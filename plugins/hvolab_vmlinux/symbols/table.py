@@ -38,7 +38,7 @@ class SymbolTable:
     addresses  ascending, 64-bit
     letters    the kind of each as in nm: T text, D data, B zeroed data, R read-only, A absolute, W weak; lower case
                for local symbols
-    text       their names in the same order, each with a NUL behind it
+    text       their names in the same order, each with a NUL after it
     sorted     `by_name` where it is already known
     """
 
@@ -76,7 +76,7 @@ class SymbolTable:
 
     @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:
-        """Position in the text of the NUL behind each name."""
+        """Position in the text of the NUL after each name."""
         return np.flatnonzero(np.frombuffer(self.text, np.uint8) == 0)
 
     def _name(self, index: int) -> bytes:
@@ -168,7 +168,7 @@ class SymbolTable:
     def _hint(self, name: str) -> str:
         variants = self.variants(name)
         if variants:
-            return f"name what the compiler made of it: {', '.join(variants)}"
+            return f"use the name that the compiler gave it: {', '.join(variants)}"
         bare = name.strip("_").lower()
         close = [
             one for one in set(self.names) if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)

@@ -21,7 +21,6 @@ _WORDS: Final = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum 
 #: Limit of nesting; only a damaged BTF, whose types name each other, exceeds it.
 _DEPTH: Final = 64
 _POINTER_SIZE: Final = 8
-_WHERE: Final = "BTF of the kernel image"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,6 @@ class StructLayout:
     """A struct or union; `size` in bytes."""
 
     name: str
-    number: int
     size: int
     members: tuple[Member, ...]
 
@@ -73,6 +71,10 @@ class Prototype:
         return f"{self.result.type if self.result else 'void'} {self.name}({parameters or 'void'})"
 
 
+def _absent(what: str, hint: str) -> TypeInfoError:
+    return TypeInfoError(what, where="BTF of the kernel image", hint=hint)
+
+
 class Types:
     """A kernel's types. Every method raises TypeInfoError where the BTF is damaged."""
 
@@ -87,11 +89,9 @@ class Types:
         """Return the struct or union of that name, or of that typedef; raises TypeInfoError where there is none."""
         found = self.find(name)
         if found is None:
-            raise TypeInfoError(
+            raise _absent(
                 f"the kernel has no struct or union {name!r}",
-                where=_WHERE,
-                rule="BTF has a type only if compiled code uses it",
-                hint="check the spelling; another configuration or release may not have it",
+                "check the spelling; BTF has a type only if compiled code of this configuration and release uses it",
             )
         return found
 
@@ -120,18 +120,15 @@ class Types:
         found = self._search(layout, path.split("."))
         if found is None:
             members = ", ".join(one.name or "(anonymous)" for one in layout.members)
-            raise TypeInfoError(f"struct {name} has no member {path!r}", where=_WHERE, hint=f"choose one of {members}")
+            raise _absent(f"struct {name} has no member {path!r}", f"choose one of {members}")
         return found
 
     def offset(self, name: str, path: str) -> int:
         """Return the offset of a member in bytes; raises TypeInfoError also for a bit field."""
         found = self.member(name, path)
         if found.bits or found.bit % 8:
-            raise TypeInfoError(
-                f"{name}.{path} is a bit field, at bit {found.bit}, {found.bits} bits wide",
-                where=_WHERE,
-                hint="use the member itself",
-            )
+            what = f"{name}.{path} is a bit field, at bit {found.bit}, {found.bits} bits wide"
+            raise _absent(what, "use the member itself")
         return found.bit // 8
 
     def path_at(self, name: str, offset: int) -> str | None:
@@ -143,9 +140,7 @@ class Types:
         """Return the value of an enumerator of any enumeration; raises TypeInfoError where there is none."""
         found = self._find_enumerator(name)
         if found is None:
-            raise TypeInfoError(
-                f"the kernel has no enumerator {name!r}", where=_WHERE, hint="check the spelling; BTF has no #define"
-            )
+            raise _absent(f"the kernel has no enumerator {name!r}", "check the spelling; BTF has no #define")
         return found
 
     def has_enumerator(self, name: str) -> bool:
@@ -211,7 +206,7 @@ class Types:
         return self._word(number, 1) & 0xFFFF
 
     def _resolve(self, number: int, kinds: AbstractSet[Kind] = _MODIFIERS) -> int:
-        """Return the type behind typedefs, const and other `kinds`."""
+        """Return the type after typedefs, const and other `kinds`."""
         for _ in range(_DEPTH):
             if self._kind(number) not in kinds:
                 return number
@@ -227,7 +222,7 @@ class Types:
                 bits = place >> 24 if bit_fields else 0
                 members.append(Member(self.index.string(name), kind, place & 0xFFFFFF if bit_fields else place, bits))
             own_name = self.index.string(self._word(number, 0))
-            self._layouts[number] = StructLayout(own_name, number, self._word(number, 2), tuple(members))
+            self._layouts[number] = StructLayout(own_name, self._word(number, 2), tuple(members))
         return self._layouts[number]
 
     def _search(self, layout: StructLayout, path: list[str], depth: int = 0) -> Member | None:

@@ -73,7 +73,7 @@ def test_what_a_compiler_made_of_a_name_is_found() -> None:
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("second", "name what the compiler made of it: second.isra.0"),
+        ("second", "use the name that the compiler gave it: second.isra.0"),
         ("vmemmap_optimize", "use a similar name: hugetlb_vmemmap_optimize_folio"),
         ("zebra", "check the spelling"),
     ],
