@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from . import architectures, commands, conformance, invariants
+from . import architectures, commands, conformance, errors, invariants
 from .docstrings import as_rst
 from .listings import with_captions
 
@@ -24,6 +24,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "capabilities": conformance.capabilities,
     "checks": conformance.checks,
     "commands": commands.commands,
+    "errors": errors.errors,
     "exit-codes": commands.exit_codes,
     "invariants": invariants.sections,
     "kit": conformance.kit,

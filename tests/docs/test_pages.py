@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.hvolab_docs import architectures, commands, conformance, docstrings, invariants, listings, markdown
+from docs.hvolab_docs import architectures, commands, conformance, docstrings, errors, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
 from hvolab.invariants import INVARIANTS
@@ -20,6 +20,7 @@ from tests.docs.desk import DOCS, pages
 API = sorted(page for page in pages() if page.parent.name == "api" and page.stem != "index")
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+CLASS = re.compile(r"^class (\w+)\((\w+)\):", re.MULTILINE)
 LINK = re.compile(r"\]\(([\w./-]+\.md)[)#]")
 
 
@@ -48,6 +49,24 @@ def test_every_public_name_is_described(page: Path) -> None:
         # Sphinx finds classes and functions by itself
         if not isinstance(thing, type | types.FunctionType | types.MethodType) and not hasattr(thing, "__wrapped__"):
             assert re.search(rf"^\.\. (autodata|py:data):: hvolab\.{page.stem}\.{name}$", text, re.MULTILINE)
+
+
+def test_every_kind_of_error_has_a_section_with_cause_and_remedy() -> None:
+    kinds = errors.kinds()
+    assert HEADING.findall(errors.errors()) == [kind.code for kind in kinds]
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    sections = errors.errors().split("## ")[1:]
+    assert [kind.code for kind, text in zip(kinds, sections, strict=True) if "**Remedy.** " not in text] == []
+    assert "`CoreFileError`, exit code 2" in errors.errors()
+    assert "`OwnershipError`, exit code 1" in errors.errors()
+
+
+def test_no_kind_of_error_of_the_product_is_missing_from_the_page() -> None:
+    sources = [path for root in ("core", "arches", "plugins") for path in (DOCS.parent / root).rglob("*.py")]
+    classes = [CLASS.findall(path.read_text("utf-8")) for path in sources]
+    bases = dict(pair for pairs in classes for pair in pairs)
+    kinds = {kind.__name__ for kind in errors.kinds()} | {"HvolabError"}
+    assert {name for name, base in bases.items() if base in kinds} | {"HvolabError"} == kinds
 
 
 def test_every_invariant_has_a_row_and_a_section() -> None:

@@ -60,7 +60,7 @@ class Fault:
 
 
 class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals give it
-    """An access of a CPU faults; ``fault`` is the record.
+    """An access of a CPU faults; `fault` is its record.
 
     Compare the entry in the message with the access: the description's `MmuRules` refuse it.
     """
