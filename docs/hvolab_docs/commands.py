@@ -11,6 +11,7 @@ import typer
 
 from hvolab.cli.app import build_app
 from hvolab.cli.errors import ExitCode
+from hvolab.scenario import OPERATIONS
 
 from .markdown import code, plain, table
 
@@ -74,6 +75,11 @@ def _prose(text: str) -> str:
     """Return a command's help; a paragraph that is a command becomes code."""
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     return "\n\n".join(f"```text\n{one}\n```" if one.startswith("hvolab ") else plain(one) for one in paragraphs) + "\n"
+
+
+def operations() -> str:
+    """Return the table of the operations of `hvolab run --do`."""
+    return table(("operation", "effect"), [(code(each.syntax), plain(each.help)) for each in OPERATIONS.values()])
 
 
 def exit_codes() -> str:

@@ -28,6 +28,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "exit-codes": commands.exit_codes,
     "invariants": invariants.sections,
     "kit": conformance.kit,
+    "operations": commands.operations,
     "rules": invariants.rules,
     "scopes": conformance.scopes,
 }

@@ -53,7 +53,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    app.command("run")(run.run)
+    app.command("run", cls=run.RunCommand)(run.run)
     app.command("arches")(arches.arches)
     app.command("pte")(pte.pte)
     app.command("conformance")(conformance.conformance)

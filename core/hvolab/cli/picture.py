@@ -1,4 +1,4 @@
-"""The picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
+"""Picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
 
 One row for each page of vmemmap; one column for each moment: after boot, optimized, restored.
 """
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hvolab.scenario import FolioHistory, VmemmapView
 
-#: Up to this many pages of vmemmap are all drawn; of more, the first few and the last.
+#: Most pages of vmemmap that are all drawn; of more, the first few and the last are.
 _ALL: Final = 8
 _FIRST: Final = 3
 _ARROW: Final = 10  # columns of " ── RW ──▶"
@@ -21,17 +21,20 @@ _ASCII: Final = str.maketrans("┌┐└┘│─┤▲▶⋮", "++++|-|^>:")
 _LINE: Final = "dim"
 _BOOT: Final = "after boot"
 
-#: A line as it is put together: pieces of text, each with its style.
+#: A line: pieces of text, each with its style.
 _Line = list[tuple[str, str]]
 
 
-def draw(story: FolioHistory, width: int, *, ascii_only: bool = False) -> Text:
-    """Draw a folio's vmemmap within ``width`` columns; what was restored is left out where there is no room."""
-    shown = shown_pages(story.before.pages)
-    views = {_BOOT: story.before, "optimized": story.after, "restored": story.restored}
+def draw(history: FolioHistory, width: int, at_end: str = "restored", *, ascii_only: bool = False) -> Text:
+    """Draw a folio's vmemmap within ``width`` columns, without the last view if it does not fit.
+
+    at_end  title of the last view
+    """
+    shown = shown_pages(history.before.pages)
+    views = {_BOOT: history.before, "optimized": history.after, at_end: history.restored}
     pfn_width = max(len(f"{view.frame(page):#x}") for view in views.values() for page in shown if page is not None)
-    blocks = [_struct_pages(story.before, shown)]
-    freed = story.before.frames() - story.after.frames()
+    blocks = [_struct_pages(history.before, shown)]
+    freed = history.before.frames() - history.after.frames()
     blocks += [_frames(title, view, shown, pfn_width, freed) for title, view in views.items()]
     while len(blocks) > 2 and sum(map(_width, blocks)) + len(_GAP) * (len(blocks) - 1) > width:
         blocks.pop()
@@ -50,7 +53,7 @@ def draw(story: FolioHistory, width: int, *, ascii_only: bool = False) -> Text:
 
 
 def shown_pages(pages: int) -> list[int | None]:
-    """The numbers of the pages of vmemmap that are drawn; ``None`` stands for those left out."""
+    """Return the numbers of the pages of vmemmap that are drawn; ``None`` stands for those left out."""
     if pages <= _ALL:
         return list(range(pages))
     return [*range(_FIRST), None, pages - 1]
@@ -61,7 +64,7 @@ def _width(block: Sequence[_Line]) -> int:
 
 
 def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]:
-    """The left box: number and VA of each page of vmemmap."""
+    """Draw the left box: number and VA of each page of vmemmap."""
     digits = len(str(view.pages - 1))
     vas = {page: f"{view.va + page * view.page_size:#x}" for page in shown if page is not None}
     inner = max(map(len, vas.values())) + 2
@@ -81,7 +84,7 @@ def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]
 def _frames(
     title: str, view: VmemmapView, shown: Sequence[int | None], pfn_width: int, freed: frozenset[int]
 ) -> list[_Line]:
-    """A column: the mapping of each page and the frame behind it; tails that share the head's frame as one bus.
+    """Draw a column: the mapping of each page and the frame behind it, tails that share the head's frame as a bus.
 
     freed  frames that no longer back the vmemmap once it is optimized
     """
@@ -106,7 +109,7 @@ def _frames(
 
 
 def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -> _Line:
-    """A row of the bus that leads from tails to the head's frame."""
+    """Draw a row of the bus from tails to the head's frame."""
     middle = _middle(pfn_width)
     joint, below = "┤", f"{' ' * (middle + 1)}│"
     if first:
@@ -117,7 +120,7 @@ def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -
 
 
 def _mapping(view: VmemmapView, page: int, *, shared: bool = False) -> _Line:
-    """How a page is mapped, all but the arrow's head; a frame that is shared should be read-only."""
+    """Draw the mapping of a page without the head of its arrow; a shared frame should be read-only."""
     word, style = "RO", "bold yellow"
     if view.run_of(page).writable:
         word, style = "RW", "bold red" if shared else "green"
@@ -125,7 +128,7 @@ def _mapping(view: VmemmapView, page: int, *, shared: bool = False) -> _Line:
 
 
 def _middle(pfn_width: int) -> int:
-    """Where below a frame the bus joins it."""
+    """Return the column below a frame at which the bus joins it."""
     return pfn_width // 2
 
 

@@ -1,10 +1,11 @@
-"""`hvolab run`: build a machine, fill its pools, check, restore, and show what happened."""
+"""`hvolab run`: build a machine, operate on its pools, check its invariants, show the result."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from hvolab.cli.options import (
     ArchOption,
@@ -20,6 +21,18 @@ from hvolab.cli.options import (
     select_target,
 )
 from hvolab.units import parse_hugepages, parse_size
+
+
+class RunCommand(TyperCommand):
+    """Command whose help ends with the operations of `--do`."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # whose classes these are differs between typer's releases
+        """Write the help; the table of operations is loaded for it alone."""
+        from hvolab.scenario import OPERATIONS
+
+        lines = [f"{operation.syntax}: {operation.help}" for operation in OPERATIONS.values()]
+        self.epilog = "\n\n".join(["Operations of --do, separated by commas; COUNT is 1 by default:", *lines])
+        super().format_help(ctx, formatter)
 
 
 def run(
@@ -45,17 +58,25 @@ def run(
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,
+    do: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPERATIONS",
+            help="Operations on the pools, as 'optimize, demote 1G, dissolve, shrink'; by default optimize, shrink.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show what happened."""
+    """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show the result."""
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
     from hvolab.plugin import registry
-    from hvolab.scenario import ScenarioSpec, run_scenario
+    from hvolab.scenario import ScenarioSpec, parse_operations, run_scenario
 
+    target = select_target(arch, mode, profile, release, feature)
     spec = ScenarioSpec(
-        select_target(arch, mode, profile, release, feature),
+        target,
         memory=parse_size(memory),
         nodes=nodes,
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
@@ -63,6 +84,7 @@ def run(
         cpu=registry().cpu(cpu),
         engine=engine_of(engine, image),
         image=image,
+        operations=() if do is None else parse_operations(do, target),
     )
     result = run_scenario(spec)
     if json:

@@ -1,4 +1,4 @@
-"""What `hvolab run` shows people: pictures, tables, findings and a verdict."""
+"""Report of `hvolab run` for people: pictures, tables, findings and a verdict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hvolab.cli.picture import draw
 from hvolab.scenario import CountedFinding, FailedCall, FolioHistory, ScenarioResult, TailStores
 from hvolab.units import format_size
 
-#: Ranges of freed frames that are told; more are summed up.
+#: Ranges of freed frames that are listed; more are counted.
 _RANGES = 2
 _INDENT = 2
-#: Columns that the tables of counters and work need beside each other.
-_SIDE_BY_SIDE = 92
+#: Columns that the tables of counters and work need side by side.
+_SIDE_BY_SIDE = 98
 
 
 def show_result(result: ScenarioResult) -> None:
@@ -29,12 +29,15 @@ def show_result(result: ScenarioResult) -> None:
 def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> Group:
     """The whole report."""
     parts: list[RenderableType] = [_heading(result), Text()]
-    for story in result.folios:
-        drawing = draw(story, width - _INDENT, ascii_only=ascii_only)
-        parts += [_story_heading(story), Text(), Padding(drawing, (0, 0, 1, _INDENT))]
+    at_end = "at the end" if result.requested else "restored"
+    for history in result.folios:
+        drawing = draw(history, width - _INDENT, at_end, ascii_only=ascii_only)
+        parts += [_history_heading(history), Text(), Padding(drawing, (0, 0, 1, _INDENT))]
+    if result.requested:
+        parts += [_operations(result), Text()]
     parts += [_pools(result), Text()]
     tables = Table.grid(padding=(0, 4, 0, 0))
-    if width >= _SIDE_BY_SIDE:
+    if width >= _SIDE_BY_SIDE and not result.requested:
         tables.add_row(_counters(result), _work(result))
     else:
         tables.add_row(_counters(result))
@@ -48,16 +51,28 @@ def _heading(result: ScenarioResult) -> Text:
     return Text.assemble((target_in_words(result.target), "bold"), f"; {format_size(result.memory)} of memory{nodes}")
 
 
-def _story_heading(story: FolioHistory) -> Text:
-    text = Text.assemble((f"{format_size(story.size)} page", "bold cyan"), f" at PFN {story.pfn:#x}")
-    new = story.after.frame(0)
-    if not story.freed:
+def _history_heading(history: FolioHistory) -> Text:
+    text = Text.assemble((f"{format_size(history.size)} page", "bold cyan"), f" at PFN {history.pfn:#x}")
+    new, freed = history.after.frame(0), history.freed
+    if not freed:
         return text.append(": ").append("nothing of its vmemmap was freed", "yellow")
-    if new not in story.before.frames():
+    if new not in history.before.frames():
         text.append(f": head copied to PFN {new:#x}")
-    ranges = [f"{first:#x}-{last:#x}" if last > first else f"{first:#x}" for first, last in story.freed[:_RANGES]]
-    more = f" and {len(story.freed) - _RANGES} more ranges" if len(story.freed) > _RANGES else ""
+    ranges = [f"{first:#x}-{last:#x}" if last > first else f"{first:#x}" for first, last in freed[:_RANGES]]
+    more = f" and {len(freed) - _RANGES} more ranges" if len(freed) > _RANGES else ""
     return text.append(", freed PFN ").append(", ".join(ranges) + more, "green")
+
+
+def _operations(result: ScenarioResult) -> Table:
+    right = ("optimized", "frames saved")
+    rows = table("", "operation", "done", "pages", *right, right=right)
+    for number, stage in enumerate(result.stages[1:], start=1):
+        pages = ", ".join(f"{pool.pages} of {format_size(pool.huge_page.size)}" for pool in stage.pools if pool.pages)
+        saved = result.stages[0].counts.memmap_total - stage.counts.memmap_total
+        optimized = sum(pool.optimized for pool in stage.pools)
+        done = Text(f"{stage.outcome}", "yellow" if stage.outcome and stage.outcome.error else "")
+        rows.add_row(f"{number}", f"{stage.operation}", done, pages or "none", f"{optimized}", f"{saved}")
+    return rows
 
 
 def _pools(result: ScenarioResult) -> Table:
@@ -65,12 +80,12 @@ def _pools(result: ScenarioResult) -> Table:
     rows = table(*columns, right=columns)
     page_size = result.target.mode.page_size
     for pool in result.pools:
-        short = pool.filled < pool.asked
-        whole = pool.filled * pool.sizes.size // page_size
+        short = pool.pages < pool.requested and not result.requested
+        whole = pool.pages * pool.sizes.size // page_size
         rows.add_row(
             Text(format_size(pool.huge_page.size), "bold"),
             f"{pool.sizes.order}",
-            Text(f"{pool.filled} of {pool.asked}" if short else f"{pool.filled}", "yellow" if short else ""),
+            Text(f"{pool.pages} of {pool.requested}" if short else f"{pool.pages}", "yellow" if short else ""),
             f"{pool.optimized}",
             format_size(pool.sizes.size),
             f"{pool.frames_saved}",
@@ -84,13 +99,21 @@ def _pools(result: ScenarioResult) -> Table:
 
 
 def _counters(result: ScenarioResult) -> Table:
-    rows = table("counter", *(_STAGES[stage.name] for stage in result.stages), right=tuple(_STAGES.values()))
+    cells = [("counter", *_titles(result))]
     for title, attribute in _COUNTERS.items():
-        rows.add_row(title, *(f"{getattr(stage.counts, attribute)}" for stage in result.stages))
+        cells.append((title, *(f"{getattr(stage.counts, attribute)}" for stage in result.stages)))
+    header, *lines = zip(*cells, strict=True) if result.requested else cells  # operations may be many
+    rows = table(*header, right=header[1:])
+    for line in lines:
+        rows.add_row(*line)
     return rows
 
 
-_STAGES = {"boot": "after boot", "optimized": "optimized", "restored": "restored"}
+def _titles(result: ScenarioResult) -> tuple[str, ...]:
+    """Return a title for each stage: requested operations by number."""
+    return ("after boot", *(stage.name.partition(" ")[0] for stage in result.stages[1:]))
+
+
 _COUNTERS = {
     "nr_memmap_pages": "nr_memmap_pages",
     "nr_memmap_boot_pages": "nr_memmap_boot_pages",
@@ -100,9 +123,9 @@ _COUNTERS = {
 }
 _WORK = {
     "entries_stored": "entries stored",
-    "tables_made": "tables made",
+    "page_tables_allocated": "page tables allocated",
     "blocks_split": "blocks split",
-    "frames_allocated": "frames taken",
+    "frames_allocated": "frames allocated",
     "frames_freed": "frames freed",
     "pages_copied": "pages copied",
     "full_flushes": "full flushes",
@@ -112,10 +135,10 @@ _WORK = {
 
 
 def _work(result: ScenarioResult) -> Table:
-    rows = table("work", "optimize", "restore", right=("optimize", "restore"))
-    fill, drain = result.fill.as_dict(), result.drain.as_dict()
+    titles = _titles(result)[1:] if result.requested else ("optimize", "restore")
+    rows = table("work", *titles, right=titles)
     for name, title in _WORK.items():
-        rows.add_row(title, f"{fill[name]}", f"{drain[name]}")
+        rows.add_row(title, *(f"{getattr(work, name)}" for work in result.work.values()))
     return rows
 
 
@@ -129,14 +152,14 @@ def _facts(result: ScenarioResult) -> Table:
             grid.add_row("", Text(stores.fault, "dim"))
     if result.failed is not None:
         grid.add_row("failed allocation", _failed_text(result.failed))
-    for pool in result.pools:
-        if pool.left:
-            stayed = f"{pool.left} of {format_size(pool.huge_page.size)} stayed as free surplus pages"
+    for pool in result.stages[-1].pools if not result.requested else ():
+        if pool.pages:
+            stayed = f"{pool.pages} of {format_size(pool.huge_page.size)} stayed as free surplus pages"
             grid.add_row("not restored", Text(stayed, "yellow"))
     invariants = Text()
-    for stage in result.stages:
+    for title, stage in zip(_titles(result), result.stages, strict=True):
         word, style = ("broken", "bold red") if stage.findings else ("hold", "green")
-        invariants.append(f"{_STAGES[stage.name]} ").append(word, style).append("   ")
+        invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
     for finding in result.findings:
         grid.add_row(*_finding_row(finding))
@@ -158,7 +181,8 @@ def _stores_text(stores: TailStores) -> Text:
 
 def _failed_text(failed: FailedCall) -> Text:
     if failed.happened:
-        when = "while the pools grew" if failed.phase == "fill" else "while they were drained"
+        phases = {"fill": "while the pools grew", "drain": "while they were drained"}
+        when = phases.get(failed.phase, f"during {failed.phase}")
         return Text(f"call {failed.number} of {failed.calls}, {when}: {failed.what}")
     return Text(f"call {failed.number} was never made: there were {failed.calls}", "yellow")
 
@@ -179,11 +203,11 @@ def _verdict(result: ScenarioResult) -> Text:
         found = f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description"
         warned = len(result.warnings)
         warnings = f"{warned} warning{'s' * (warned != 1)} of the engine"
-        told = [sentence for sentence, count in ((found, undeclared), (warnings, warned)) if count]
-        return Text(f"{', '.join(told)}.", "bold red")
+        sentences = [sentence for sentence, count in ((found, undeclared), (warnings, warned)) if count]
+        return Text(f"{', '.join(sentences)}.", "bold red")
     size = format_size(result.frames_saved * result.target.mode.page_size)
-    made = result.fill.tables_made
-    tables = f"; {made} page table{' was' if made == 1 else 's were'} made" if made else ""
+    new = result.page_tables_allocated
+    tables = f"; {new} page table{'s' * (new != 1)} allocated" if new else ""
     declared = len(result.findings)
     verdict = f"All as declared{f', {declared} finding' + 's' * (declared != 1) if declared else ''}."
     return Text.assemble((verdict, "bold green"), f" {result.frames_saved} frames ({size}) saved{tables}.")

@@ -1,7 +1,8 @@
-"""Scenarios: what hvolab carries out from one command, and what it found, as data."""
+"""Scenarios: one machine, operations on its pools, and their result as data."""
 
 from __future__ import annotations
 
+from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, Request, parse_operations
 from hvolab.scenario.parts import CountedFinding, FolioHistory, MachineCounts, PoolReport, Stage
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.scenario import run_scenario
@@ -12,13 +13,17 @@ from hvolab.scenario.work import FailedCall, OperationCounts
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "OPERATIONS",
     "CountedFinding",
     "FailedCall",
     "FolioHistory",
     "MachineCounts",
     "MappingRun",
+    "Operation",
     "OperationCounts",
+    "Outcome",
     "PoolReport",
+    "Request",
     "ScenarioResult",
     "ScenarioSpec",
     "Stage",
@@ -27,5 +32,6 @@ __all__ = [
     "VmemmapView",
     "default_hugepages",
     "memory_needed",
+    "parse_operations",
     "run_scenario",
 ]

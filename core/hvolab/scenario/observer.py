@@ -1,4 +1,4 @@
-"""Watches a pool's batches: which folio is looked at closely, and how its vmemmap is mapped before and after."""
+"""Observer of the batches of pools: one folio's vmemmap before and after it was optimized."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hvolab.scenario.views import VmemmapView, view_vmemmap
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """One folio before and after the batch that optimized its pool: VA of its head, and both views."""
+    """One folio before and after the batch that optimized it: VA of its head, and both views."""
 
     folio: int
     before: VmemmapView
@@ -19,35 +19,26 @@ class BeforeAfter:
 
 
 class Observer:
-    """Optimizes and restores as the engine does; looks at the first folio of the first batch of each order.
+    """Engine that views the first folio of the first batch of each order, and else does what another engine does.
 
-    sights  what was seen, by order
+    observed  views by order
     """
 
     def __init__(self, hvo: HvoEngine) -> None:
-        self.hvo = hvo
-        self.sights: dict[int, BeforeAfter] = {}
+        self._hvo = hvo
+        self.observed: dict[int, BeforeAfter] = {}
+        self.optimize_folio = hvo.optimize_folio
+        self.restore_folio = hvo.restore_folio
+        self.restore_folios = hvo.restore_folios
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folios()."""
-        machine, cpu = self.hvo.machine, self.hvo.cpu
-        node = next(lists.nodes(cpu, folio_list), None)
-        if node is None or h.order in self.sights:
-            self.hvo.optimize_folios(h, folio_list)
+        machine, hvo = self._hvo.machine, self._hvo
+        node = next(lists.nodes(hvo.cpu, folio_list), None)
+        if node is None or h.order in self.observed:
+            hvo.optimize_folios(h, folio_list)
             return
-        folio, pages = node - machine.struct_pages.layout.lru_next, self.hvo.sizes(h).pages
+        folio, pages = node - machine.struct_pages.layout.lru_next, hvo.sizes(h).pages
         before = view_vmemmap(machine, folio, pages)
-        self.hvo.optimize_folios(h, folio_list)
-        self.sights[h.order] = BeforeAfter(folio, before, view_vmemmap(machine, folio, pages))
-
-    def optimize_folio(self, h: HasOrder, folio: int) -> None:
-        """Kernel: hugetlb_vmemmap_optimize_folio()."""
-        self.hvo.optimize_folio(h, folio)
-
-    def restore_folio(self, h: HasOrder, folio: int) -> int:
-        """Kernel: hugetlb_vmemmap_restore_folio()."""
-        return self.hvo.restore_folio(h, folio)
-
-    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
-        """Kernel: hugetlb_vmemmap_restore_folios()."""
-        return self.hvo.restore_folios(h, folio_list, non_hvo_folios)
+        hvo.optimize_folios(h, folio_list)
+        self.observed[h.order] = BeforeAfter(folio, before, view_vmemmap(machine, folio, pages))

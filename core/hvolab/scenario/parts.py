@@ -1,4 +1,4 @@
-"""The parts of a scenario's result: the machine at rest, one folio's story, one pool's, findings told together."""
+"""Parts of a scenario's result: the machine at rest, an operation, a folio, a pool, findings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from hvolab.arch import HugePageSize
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants import Finding
+from hvolab.scenario.operations import Outcome, Request
 from hvolab.scenario.views import VmemmapView, folded
+from hvolab.scenario.work import OperationCounts
 from hvolab.serialize import as_data
 from hvolab.units import format_short
 
@@ -20,7 +22,7 @@ class MachineCounts:
 
     nr_memmap_pages, nr_memmap_boot_pages  the counters of vmemmap pages
     key                                    the static key
-    free_frames                            frames that the allocator has
+    free_frames                            free frames of the allocator
     """
 
     nr_memmap_pages: int
@@ -35,27 +37,91 @@ class MachineCounts:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The machine at rest after one part of the scenario.
+class PoolReport:
+    """A pool at rest.
 
-    name      `boot`, `optimized` or `restored`
-    counts    its counters
-    findings  invariants that were broken then
+    huge_page  its huge page size
+    sizes      the vmemmap of one of its folios
+    requested  requested pages
+    per_node   its pages on each node
+    free       free pages among them
+    surplus    surplus pages among them
+    optimized  optimized pages among them
+    """
+
+    huge_page: HugePageSize
+    sizes: VmemmapSizes
+    requested: int
+    per_node: tuple[int, ...]
+    free: int
+    surplus: int
+    optimized: int
+
+    @property
+    def pages(self) -> int:
+        """Its pages."""
+        return sum(self.per_node)
+
+    @property
+    def frames_saved(self) -> int:
+        """Frames that its optimized pages save."""
+        return self.optimized * self.sizes.saved_pages
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the pool for JSON."""
+        return {
+            "size": self.huge_page.size,
+            "name": format_short(self.huge_page.size),
+            "level": self.huge_page.level,
+            "entries": self.huge_page.count,
+            "order": self.sizes.order,
+            "requested": self.requested,
+            "pages": self.pages,
+            "pages_per_node": list(self.per_node),
+            "free": self.free,
+            "surplus": self.surplus,
+            "optimized": self.optimized,
+            "vmemmap_pages": self.sizes.pages,
+            "frames_saved": self.frames_saved,
+            "bytes_saved": self.frames_saved * self.sizes.page_size,
+        }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The machine at rest after boot, or after an operation.
+
+    name       `boot`, `optimized` or `restored`; with requested operations, number and operation
+    counts     its counters
+    pools      its pools, ascending by size
+    findings   invariants that were broken then
+    work       what HVO did since the stage before
+    operation  the operation, None after boot
+    outcome    its result
     """
 
     name: str
     counts: MachineCounts
+    pools: tuple[PoolReport, ...]
     findings: tuple[Finding, ...]
+    work: OperationCounts
+    operation: Request | None = None
+    outcome: Outcome | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the operation for JSON."""
+        pools = [pool.as_dict() for pool in self.pools]
+        return {"operation": str(self.operation), "stage": self.name, **as_data(self.outcome), "hugepages": pools}
 
 
 @dataclass(frozen=True)
 class FolioHistory:
-    """One folio looked at closely.
+    """One folio, viewed closely.
 
     size, pfn  bytes and head PFN
-    before     its vmemmap before its pool was optimized
-    after      and after
-    restored   and after its pool was drained
+    before     its vmemmap before it was optimized
+    after      its vmemmap after that
+    restored   its vmemmap at the end
     """
 
     size: int
@@ -70,84 +136,33 @@ class FolioHistory:
         return folded(self.before.frames() - self.after.frames())
 
     def as_dict(self) -> dict[str, Any]:
-        """The story for JSON."""
+        """Return the history for JSON."""
         views = {"before": self.before, "after": self.after, "restored": self.restored}
         return {
             "size": self.size,
             "pfn": f"{self.pfn:#x}",
             "vmemmap_va": f"{self.before.va:#x}",
             "vmemmap_pages": self.before.pages,
-            **{name: [run.as_dict() for run in view.runs] for name, view in views.items()},
+            **{name: as_data(view.runs) for name, view in views.items()},
             "freed": [{"first": f"{first:#x}", "last": f"{last:#x}"} for first, last in self.freed],
         }
 
 
 @dataclass(frozen=True)
-class PoolReport:
-    """What became of one pool.
-
-    huge_page   its size, as the architecture declares it
-    sizes       the vmemmap of one of its folios
-    asked       folios asked for
-    per_node    folios that were in it once filled, on each node
-    optimized   how many of them were optimized
-    left        folios that draining it left, as free surplus folios
-    """
-
-    huge_page: HugePageSize
-    sizes: VmemmapSizes
-    asked: int
-    per_node: tuple[int, ...]
-    optimized: int
-    left: int
-
-    @property
-    def filled(self) -> int:
-        """Folios that were in it once filled."""
-        return sum(self.per_node)
-
-    @property
-    def frames_saved(self) -> int:
-        """Frames that its optimized folios gave back."""
-        return self.optimized * self.sizes.saved_pages
-
-    def as_dict(self) -> dict[str, Any]:
-        """The pool for JSON."""
-        return {
-            "size": self.huge_page.size,
-            "name": format_short(self.huge_page.size),
-            "level": self.huge_page.level,
-            "entries": self.huge_page.count,
-            "order": self.sizes.order,
-            "asked": self.asked,
-            "pages": self.filled,
-            "pages_per_node": list(self.per_node),
-            "optimized": self.optimized,
-            "vmemmap_pages": self.sizes.pages,
-            "frames_saved": self.frames_saved,
-            "bytes_saved": self.frames_saved * self.sizes.page_size,
-            "left": self.left,
-        }
-
-
-@dataclass(frozen=True)
 class CountedFinding:
-    """Findings that differ in their place alone: the first of them, and how many there are."""
+    """Findings that differ in their place alone: the first of them, and their number."""
 
     finding: Finding
     count: int
 
     def as_dict(self) -> dict[str, object]:
-        """The findings for JSON."""
+        """Return the findings for JSON."""
         return {**as_data(self.finding), "count": self.count}
 
 
 def counted(findings: Iterable[Finding]) -> tuple[CountedFinding, ...]:
-    """Findings with the same rule, text and declaration as one, in the order in which the first of each was seen."""
-    firsts: dict[Finding, Finding] = {}
-    numbers: dict[Finding, int] = {}
+    """Join findings with the same rule, text and declaration, in the order of the first of each."""
+    groups: dict[Finding, list[Finding]] = {}
     for finding in findings:
-        alike = replace(finding, where="", since=None)
-        firsts.setdefault(alike, finding)
-        numbers[alike] = numbers.get(alike, 0) + 1
-    return tuple(CountedFinding(first, numbers[alike]) for alike, first in firsts.items())
+        groups.setdefault(replace(finding, where="", since=None), []).append(finding)
+    return tuple(CountedFinding(group[0], len(group)) for group in groups.values())

@@ -1,4 +1,4 @@
-"""The main job: build a machine, fill its pools, check, store to tails, drain the pools, check again."""
+"""The main job: build a machine, operate on its pools, check, store to tails, check again."""
 
 from __future__ import annotations
 
@@ -11,39 +11,42 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, use_cpus
-from hvolab.machine.frames.failure import FailCalls, NeverFail
+from hvolab.machine.frames.failure import FailCalls
 from hvolab.scenario.observer import Observer
+from hvolab.scenario.operations import DEFAULT, Outcome, PoolSet, Request
 from hvolab.scenario.parts import FolioHistory, MachineCounts, PoolReport, Stage, counted
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.spec import ScenarioSpec, does_not_fit, memory_needed
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import view_vmemmap
-from hvolab.scenario.work import FailureWatch, OperationCounts, WarningNotes, WorkCounter
+from hvolab.scenario.work import FailureWatch, WarningNotes, WorkCounter
 
 #: Above this much memory, struct pages of free memory stay uninitialized, as on kernels that defer that.
 _DEFER_ABOVE = 16 << 30
+#: Phase and stage of each default operation.
+_PHASES = (("fill", "optimized"), ("drain", "restored"))
 
 
 def run_scenario(spec: ScenarioSpec) -> ScenarioResult:
-    """Carry out a scenario.
+    """Run a scenario.
 
-    Raises UsageError for huge pages that the mode does not have or that do not fit, MachineError for a machine that
-    cannot be built, and what making its CPUs raises.
+    Raises UsageError for huge pages that the mode does not have or that do not fit, and for operations that a pool
+    does not have; MachineError for a machine that cannot be built; and the errors of the maker of its CPUs.
     """
-    asked = spec.resolved()
-    deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages tell which node a folio is on
+    requested = spec.resolved()
+    deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages have the node of a folio
     machine = build_machine(
         spec.target, MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred)
     )
     if spec.cpu is not None:
         use_cpus(machine, spec.cpu)
-    return _Scenario(spec, machine, asked).run()
+    return _Scenario(spec, machine, requested).run()
 
 
 class _Scenario:
-    """The steps, in order, on one machine."""
+    """One machine with its pools, and the listeners."""
 
-    def __init__(self, spec: ScenarioSpec, machine: Machine, asked: tuple[tuple[HugePageSize, int], ...]) -> None:
+    def __init__(self, spec: ScenarioSpec, machine: Machine, requested: tuple[tuple[HugePageSize, int], ...]) -> None:
         if not isinstance(machine.frames, FrameAllocator):
             raise MachineError("the scenario needs a machine that allocates its own frames")
         self.spec = spec
@@ -51,74 +54,54 @@ class _Scenario:
         self.frames: FrameAllocator = machine.frames
         self.hvo: HvoEngine = Hvo(machine) if spec.engine is None else spec.engine(machine, spec.image)
         self.observer = Observer(self.hvo)
-        self.asked = {huge.size: count for huge, count in asked}
-        pools = [Pool(machine, h, self.observer) for h in hstates(machine)]
-        self.pools = [pool for pool in pools if pool.h.size in self.asked]
+        pages = {huge.size: count for huge, count in requested}
+        pools = (Pool(machine, h, self.observer) for h in hstates(machine))
+        self.pools = PoolSet(tuple(pool for pool in pools if spec.operations or pool.h.size in pages), pages)
+        self.stores: dict[int, TailStores] = {}
         self.monitor = Monitor(machine)
         self.work = WorkCounter(machine)
         self.warnings = WarningNotes()
         self.failures: FailureWatch | None = None
 
     def run(self) -> ScenarioResult:
-        """Carry out every step."""
+        """Do every operation, and check the machine at rest after each."""
         stages = [self._stage("boot")]
         if self.spec.fail_allocation is not None:
             self.frames.failure = FailCalls(frozenset({self.spec.fail_allocation}))
             self.failures = FailureWatch(self.spec.fail_allocation, self.frames.failure)
-        fill = self._fill()
-        stages.append(self._stage("optimized"))
-        filled = [(tuple(pool.h.nr_node), self._optimized(pool)) for pool in self.pools]
-        stores = self._stores()
-        drain = self._drain()
-        failed = None if self.failures is None else self.failures.seen()
-        self.frames.failure = NeverFail()
-        stages.append(self._stage("restored"))
+        names = [f"{number} {request}" for number, request in enumerate(self.spec.operations, start=1)]
+        phases = zip(names, names, strict=True) if names else _PHASES
+        for request, (phase, name) in zip(self.spec.operations or DEFAULT, phases, strict=True):
+            with self._listening(phase):
+                outcome = request.run(self.pools)
+            if request is DEFAULT[0]:
+                self._require_all()
+            stages.append(self._stage(name, request, outcome))
+            self._store_to_tails()
         findings: list[Finding] = [finding for stage in stages for finding in stage.findings]
         findings += self.monitor.findings
-        for tried in stores:
+        for tried in self.stores.values():
             findings += tried.findings(declared=not self.spec.target.tails_fault)
         return ScenarioResult(
             target=self.spec.target,
             memory=self.spec.memory,
             nodes=self.spec.nodes,
-            pools=tuple(map(self._report, self.pools, filled)),
             stages=tuple(stages),
-            folios=self._stories(),
-            stores=stores,
-            fill=fill,
-            drain=drain,
-            failed=failed,
+            requested=bool(names),
+            folios=tuple(self._histories()),
+            stores=tuple(self.stores.values()),
+            failed=None if self.failures is None else self.failures.seen(),
             findings=counted(findings),
             warnings=self.warnings.texts(),
         )
 
-    def _report(self, pool: Pool, filled: tuple[tuple[int, ...], int]) -> PoolReport:
-        """What became of a pool; ``filled``: folios on each node once filled, and how many were optimized."""
-        h, (per_node, optimized) = pool.h, filled
-        return PoolReport(h.huge_page, self.hvo.sizes(h), self.asked[h.size], per_node, optimized, h.nr)
-
-    def _fill(self) -> OperationCounts:
-        """Grow the pools, the largest pages first, as long as there are wide gaps; each is optimized as it grows."""
-        with self._listening("fill"):
-            for pool in reversed(self.pools):
-                pool.set_max_huge_pages(self.asked[pool.h.size])
-        self._require_all()
-        return self.work.taken()
-
     def _require_all(self) -> None:
-        """Raise UsageError where a pool is short although no allocation was made to fail."""
-        short = any(pool.h.nr < self.asked[pool.h.size] for pool in self.pools)
-        spec = self.spec
-        fits = memory_needed(spec.target, spec.nodes, self.asked) <= spec.memory
+        """Raise UsageError if a pool is short although no allocation was made to fail."""
+        requested, spec = self.pools.requested, self.spec
+        short = any(pool.h.nr < requested[pool.h.size] for pool in self.pools.pools)
+        fits = memory_needed(spec.target, spec.nodes, requested) <= spec.memory
         if short and not (spec.fail_allocation is not None and fits):
-            raise does_not_fit(spec.target, spec.memory, spec.nodes, self.asked)
-
-    def _drain(self) -> OperationCounts:
-        """Empty the pools, as far as their folios can be restored."""
-        with self._listening("drain"):
-            for pool in self.pools:
-                pool.set_max_huge_pages(0)
-        return self.work.taken()
+            raise does_not_fit(spec.target, spec.memory, spec.nodes, requested)
 
     @contextmanager
     def _listening(self, phase: str) -> Iterator[None]:
@@ -131,32 +114,35 @@ class _Scenario:
                 stack.enter_context(self.machine.trace.listen(self.failures))
             yield
 
-    def _stage(self, name: str) -> Stage:
-        counters = self.machine.counters
+    def _stage(self, name: str, request: Request | None = None, outcome: Outcome | None = None) -> Stage:
+        """Check the machine at rest."""
+        counters, pools = self.machine.counters, self.pools.pools
         counts = MachineCounts(
             counters.nr_memmap_pages, counters.nr_memmap_boot_pages, self.machine.key, self.frames.free_frames
         )
-        return Stage(name, counts, tuple(check(self.machine, self.pools)))
+        findings = tuple(check(self.machine, pools))
+        return Stage(name, counts, tuple(map(self._report, pools)), findings, self.work.take(), request, outcome)
 
-    def _optimized(self, pool: Pool) -> int:
-        return sum(self.hvo.folio_optimized(folio) for folio in pool.live)
+    def _report(self, pool: Pool) -> PoolReport:
+        h, requested = pool.h, self.pools.requested.get(pool.h.size, 0)
+        optimized = sum(map(self.hvo.folio_optimized, pool.live))
+        return PoolReport(h.huge_page, self.hvo.sizes(h), requested, tuple(h.nr_node), h.free, h.surplus, optimized)
 
-    def _stores(self) -> tuple[TailStores, ...]:
-        """Store to tails of the folio of each order that is looked at, if it is optimized."""
-        tried = []
-        for pool in self.pools:
-            sight = self.observer.sights.get(pool.h.order)
-            if sight is not None and self.hvo.folio_optimized(sight.folio):
+    def _store_to_tails(self) -> None:
+        """Store to tails of the observed folio of each order, once it is optimized."""
+        for pool in self.pools.pools:
+            seen = self.observer.observed.get(pool.h.order)
+            if seen is None or pool.h.size in self.stores or seen.folio not in pool.live:
+                continue
+            if self.hvo.folio_optimized(seen.folio):
                 pages = self.hvo.sizes(pool.h).pages
-                tried.append(store_to_tails(self.machine, sight.folio, pool.h.size, pages))
-        return tuple(tried)
+                self.stores[pool.h.size] = store_to_tails(self.machine, seen.folio, pool.h.size, pages)
 
-    def _stories(self) -> tuple[FolioHistory, ...]:
-        stories = []
-        for pool in self.pools:
-            sight = self.observer.sights.get(pool.h.order)
-            if sight is not None:
-                restored = view_vmemmap(self.machine, sight.folio, sight.before.pages)
-                pfn = self.machine.struct_pages.pfn(sight.folio)
-                stories.append(FolioHistory(pool.h.size, pfn, sight.before, sight.after, restored))
-        return tuple(stories)
+    def _histories(self) -> Iterator[FolioHistory]:
+        """Yield the history of the observed folio of each order."""
+        for pool in self.pools.pools:
+            seen = self.observer.observed.get(pool.h.order)
+            if seen is not None:
+                at_end = view_vmemmap(self.machine, seen.folio, seen.before.pages)
+                pfn = self.machine.struct_pages.pfn(seen.folio)
+                yield FolioHistory(pool.h.size, pfn, seen.before, seen.after, at_end)

@@ -1,16 +1,17 @@
-"""How a folio's vmemmap is mapped at one moment: pages of struct pages to frames, in runs that read alike."""
+"""View of the mapping of a folio's vmemmap at one moment, in runs of pages that are mapped alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Access, EntryKind, Target
+from hvolab.arrays import consecutive_runs
 from hvolab.machine import Machine
 from hvolab.machine.memory.tables import EntryRun
+from hvolab.serialize import Hex
 
 Pfns = npt.NDArray[np.int64]
 
@@ -21,9 +22,9 @@ class MappingRun:
 
     page      number of the first page, from the head page's 0 on
     va        its VA
-    pages     how many
-    entries   how many entries map them: one for each page at the last level, one in all above it
-    level     name of the level at which the leaf stands
+    pages     number of pages
+    entries   number of entries that map them: one for each page at the last level, one in all above it
+    level     name of the level of the leaf
     raw       the first page's entry, or the leaf that maps them all
     writable  whether the kernel may store through it
     pfn       the first page's frame
@@ -31,32 +32,18 @@ class MappingRun:
     """
 
     page: int
-    va: int
+    va: Hex
     pages: int
     entries: int
     level: str
-    raw: int
+    raw: Hex = field(metadata={"data": "entry"})
     writable: bool
-    pfn: int
+    pfn: Hex
     step: int
 
     def frame(self, page: int) -> int:
-        """PFN behind the vmemmap page of that number."""
+        """Return the PFN behind the vmemmap page of that number."""
         return self.pfn + self.step * (page - self.page)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The run for JSON."""
-        return {
-            "page": self.page,
-            "va": f"{self.va:#x}",
-            "pages": self.pages,
-            "entries": self.entries,
-            "level": self.level,
-            "entry": f"{self.raw:#x}",
-            "writable": self.writable,
-            "pfn": f"{self.pfn:#x}",
-            "step": self.step,
-        }
 
 
 @dataclass(frozen=True)
@@ -64,9 +51,9 @@ class VmemmapView:
     """The vmemmap of one folio at one moment, as the tables map it.
 
     va         VA of its first page, the folio's head struct page
-    pages      how many pages it has
+    pages      number of its pages
     page_size  bytes of a page
-    runs       how they are mapped, in order
+    runs       their mappings, in order
     """
 
     va: int
@@ -75,27 +62,27 @@ class VmemmapView:
     runs: tuple[MappingRun, ...]
 
     def run_of(self, page: int) -> MappingRun:
-        """The run that the vmemmap page of that number is in."""
+        """Return the run with the vmemmap page of that number."""
         return next(run for run in self.runs if run.page <= page < run.page + run.pages)
 
     def mapped_by(self) -> tuple[tuple[str, int], ...]:
-        """The levels whose entries map it, each with their number."""
+        """Return the levels whose entries map it, each with their number."""
         entries: dict[str, int] = {}
         for run in self.runs:
             entries[run.level] = entries.get(run.level, 0) + run.entries
         return tuple(entries.items())
 
     def frame(self, page: int) -> int:
-        """PFN behind the vmemmap page of that number."""
+        """Return the PFN behind the vmemmap page of that number."""
         return self.run_of(page).frame(page)
 
     def frames(self) -> frozenset[int]:
-        """The frames behind it."""
+        """Return the frames behind it."""
         return frozenset(run.frame(page) for run in self.runs for page in range(run.page, run.page + run.pages))
 
 
 def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
-    """How ``pages`` pages of vmemmap from ``folio`` (VA of a head struct page) on are mapped now."""
+    """Return the mapping of ``pages`` pages of vmemmap from ``folio`` (VA of a head struct page) on."""
     mode = machine.target.mode
     runs: list[MappingRun] = []
     page = 0
@@ -112,7 +99,7 @@ def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
 
 
 def _leaf(target: Target, run: EntryRun, page: int, count: int) -> MappingRun:
-    """Pages below one leaf above the last level."""
+    """Return the run of pages that one leaf above the last level maps."""
     form = target.mode.format.form(run.level.name, EntryKind.LEAF)
     raw = int(run.raws[0])
     pfn = form.get_address(raw) + (run.va & (run.level.size - 1)) >> target.mode.page_shift
@@ -120,7 +107,7 @@ def _leaf(target: Target, run: EntryRun, page: int, count: int) -> MappingRun:
 
 
 def _pages_of(target: Target, run: EntryRun, page: int) -> list[MappingRun]:
-    """Entries of the last level, folded where permissions are the same and frames follow each other."""
+    """Return the runs of entries of the last level with the same permissions and consecutive frames."""
     shift, size = target.mode.page_shift, run.raws.size
     frames: Pfns = target.page_frames(run.raws)
     prots = run.raws & ~np.uint64(target.page_form.address_mask)
@@ -134,25 +121,15 @@ def _pages_of(target: Target, run: EntryRun, page: int) -> list[MappingRun]:
             stops = np.flatnonzero(~alike)
             last = last + int(stops[0]) if stops.size else size
         raw = int(run.raws[first])
-        found.append(
-            MappingRun(
-                page + first,
-                run.va + (first << shift),
-                last - first,
-                last - first,
-                run.level.name,
-                raw,
-                _writable(target, raw),
-                int(frames[first]),
-                step,
-            )
-        )
+        va, pages, writable = run.va + (first << shift), last - first, _writable(target, raw)
+        pfn = int(frames[first])
+        found.append(MappingRun(page + first, va, pages, pages, run.level.name, raw, writable, pfn, step))
         first = last
     return found
 
 
 def _append(target: Target, runs: list[MappingRun], new: MappingRun) -> None:
-    """Append a run of the last level, or lengthen the one before it where that ends only because a table does."""
+    """Append a run of the last level, or lengthen the one before it if that ends only because a table does."""
     if runs and runs[-1].level == new.level:
         old, prot = runs[-1], ~target.page_form.address_mask
         continues = old.step == new.step and old.frame(new.page) == new.pfn
@@ -167,10 +144,7 @@ def _writable(target: Target, raw: int) -> bool:
 
 
 def folded(pfns: frozenset[int]) -> tuple[tuple[int, int], ...]:
-    """A set of PFNs as ranges, each first and last, ascending."""
-    if not pfns:
-        return ()
+    """Return a set of PFNs as ranges, each first and last, ascending."""
     ordered = np.array(sorted(pfns), dtype=np.int64)
-    breaks = np.flatnonzero(np.diff(ordered) != 1)
-    starts, stops = [0, *(breaks + 1).tolist()], [*breaks.tolist(), ordered.size - 1]
-    return tuple((int(ordered[start]), int(ordered[stop])) for start, stop in zip(starts, stops, strict=True))
+    starts, stops = consecutive_runs(ordered)
+    return tuple(zip(ordered[starts].tolist(), ordered[stops - 1].tolist(), strict=True))

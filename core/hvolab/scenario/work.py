@@ -1,10 +1,10 @@
-"""What HVO did to memory and translation, counted from the trace, and the allocation that was made to fail."""
+"""Operations of HVO on memory and TLBs, counted from the trace, and the allocation call that was made to fail."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from hvolab.arch import EntryKind
@@ -27,21 +27,21 @@ from hvolab.trace import (
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """What was done in one phase.
+    """Operations during one phase.
 
-    entries_stored    page-table entries of the last level stored where a walk finds them
-    tables_made       entries that came to point to a new table of the last level: leaves that were split
-    blocks_split      blocks of frames that were split into single ones
-    frames_allocated  single frames that were allocated
-    frames_freed      single frames that were freed
-    pages_copied      pages that were copied
-    full_flushes      flushes of everything on every CPU
-    range_flushes     flushes of a range on every CPU
-    grace_periods     grace periods waited for
+    entries_stored         live page-table entries of the last level that were stored
+    page_tables_allocated  leaves that were split into a new page table of the last level
+    blocks_split           blocks of frames that were split into single ones
+    frames_allocated       single frames that were allocated
+    frames_freed           single frames that were freed
+    pages_copied           pages that were copied
+    full_flushes           flushes of everything on every CPU
+    range_flushes          flushes of a range on every CPU
+    grace_periods          grace periods
     """
 
     entries_stored: int = 0
-    tables_made: int = 0
+    page_tables_allocated: int = 0
     blocks_split: int = 0
     frames_allocated: int = 0
     frames_freed: int = 0
@@ -50,12 +50,8 @@ class OperationCounts:
     range_flushes: int = 0
     grace_periods: int = 0
 
-    def as_dict(self) -> dict[str, int]:
-        """The work for JSON."""
-        return asdict(self)
 
-
-#: Events that are counted one by one, and as what.
+#: Events that are counted one by one, and the field that counts them.
 _ONE_EACH: Final[Mapping[type[Event], str]] = {
     PageSplit: "blocks_split",
     PageCopied: "pages_copied",
@@ -66,14 +62,14 @@ _ONE_EACH: Final[Mapping[type[Event], str]] = {
 
 
 class WorkCounter:
-    """A listener that counts work."""
+    """Listener that counts operations."""
 
     def __init__(self, machine: Machine) -> None:
         self._target = machine.target
         self._counted: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
-        """Hear one event."""
+        """Handle one event."""
         if name := _ONE_EACH.get(type(event)):
             self._counted[name] += 1
         elif isinstance(event, EntriesStored):
@@ -82,16 +78,16 @@ class WorkCounter:
             self._counted["frames_freed" if isinstance(event, PagesFreed) else "frames_allocated"] += event.pfns.size
 
     def _entries(self, event: EntriesStored) -> None:
-        """Count entries that a walk finds: those of the last level, and above it those that point to a new table."""
+        """Count live entries: those of the last level, and above it those that point to a new table."""
         if not event.live:
             return
         if event.level == self._target.mode.last.name:
             self._counted["entries_stored"] += event.after.size
         elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-            self._counted["tables_made"] += 1
+            self._counted["page_tables_allocated"] += 1
 
-    def taken(self) -> OperationCounts:
-        """What was counted since the last time."""
+    def take(self) -> OperationCounts:
+        """Return the counts since the last call."""
         work = OperationCounts(**self._counted)
         self._counted.clear()
         return work
@@ -101,11 +97,11 @@ class WorkCounter:
 class FailedCall:
     """The allocation call that was made to fail.
 
-    number    which one, 1 being the first
+    number    its number, 1 being the first
     happened  whether that many calls were made
-    calls     how many were made in all
-    what      what the call asked for: order and GFP mask; empty where it did not happen
-    phase     `fill` or `restore`; empty where it did not happen
+    calls     number of calls
+    what      its order and GFP mask; empty if it did not happen
+    phase     `fill` or `drain`, or the requested operation; empty if it did not happen
     """
 
     number: int
@@ -114,15 +110,11 @@ class FailedCall:
     what: str = ""
     phase: str = ""
 
-    def as_dict(self) -> dict[str, object]:
-        """The call for JSON."""
-        return asdict(self)
-
 
 class FailureWatch:
-    """A listener that notes the call that was made to fail.
+    """Listener that records the call that was made to fail.
 
-    phase  set by whoever runs the scenario
+    phase  name of the operation that is running; the scenario sets it
     """
 
     def __init__(self, number: int, policy: FailurePolicy) -> None:
@@ -133,27 +125,27 @@ class FailureWatch:
         self._when = ""
 
     def __call__(self, event: Event) -> None:
-        """Hear one event."""
+        """Handle one event."""
         if isinstance(event, PagesAllocated) and event.failed and self._policy.calls == self._number and not self._what:
             self._what = f"order {event.order}, {describe(event.gfp)}"
             self._when = self.phase
 
     def seen(self) -> FailedCall:
-        """What became of the call."""
+        """Return the call."""
         return FailedCall(self._number, bool(self._what), self._policy.calls, self._what, self._when)
 
 
 class WarningNotes:
-    """A listener that notes what the engine warns of."""
+    """Listener that records warnings of the engine."""
 
     def __init__(self) -> None:
         self._counted: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
-        """Hear one event."""
+        """Handle one event."""
         if isinstance(event, Warned):
             self._counted[event.text] += 1
 
     def texts(self) -> tuple[str, ...]:
-        """The warnings in the order in which they were first given, each once."""
+        """Return the warnings, each once, in the order of their first occurrence."""
         return tuple(f"{text} ({count} times)" if count > 1 else text for text, count in self._counted.items())

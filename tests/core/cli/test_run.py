@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from hvolab.cli.app import build_app
 from hvolab.cli.run_report import render
 from hvolab.plugin import registry
-from hvolab.scenario import ScenarioSpec, run_scenario
+from hvolab.scenario import OPERATIONS, ScenarioSpec, run_scenario
 from hvolab_x86_64.description import X86_64
 from tests.core.cli.conftest import Invoke
 from tests.core.plugin.conftest import site
@@ -158,7 +158,7 @@ def test_a_failing_allocation_is_named(invoke: Invoke) -> None:
     ("arguments", "message", "advice"),
     [
         (("--hugepages", "1G=4"), "huge pages (4 of 1 GiB) do not fit into 4 GiB of memory", "--memory 5G"),
-        (("--hugepages", "2M=100000"), "do not fit into 4 GiB", "ask for fewer or smaller pages"),
+        (("--hugepages", "2M=100000"), "do not fit into 4 GiB", "request fewer or smaller pages"),
         (("--hugepages", "3M=1"), "x86_64 4-level has no huge pages of 3 MiB", "the sizes are 2M, 1G"),
         (("--hugepages", "2M"), "does not say how many", "2M=8,1G=1"),
         (("--memory", "lots"), "'lots' is not a size", "4GiB"),
@@ -181,9 +181,10 @@ def test_wrong_use_is_told_in_a_sentence_with_a_way_out(
 
 def test_folios_that_could_not_be_restored_are_told() -> None:
     result = run_scenario(ScenarioSpec(X86_64.select(), memory=256 << 20, hugepages={2 << 20: 1}))
-    [pool] = result.pools
+    [pool] = result.stages[1].pools
+    stages = (*result.stages[:-1], replace(result.stages[-1], pools=(replace(pool, per_node=(1,)),)))
     stream = io.StringIO()
-    Console(file=stream, width=100).print(render(replace(result, pools=(replace(pool, left=1),)), 100))
+    Console(file=stream, width=100).print(render(replace(result, stages=stages), 100))
     assert "1 of 2 MiB stayed as free surplus pages" in stream.getvalue()
 
 
@@ -206,3 +207,50 @@ def test_a_strangers_architecture_is_run_like_any_other(site: Site, spawn: Any) 
     result = spawn("run", "--arch", "z80", *SMALL)
     assert result.returncode == 0
     assert result.stdout.startswith("z80, 4-level")
+
+
+def test_requested_operations_are_shown_one_by_one(invoke: Invoke, snapshot: SnapshotAssertion) -> None:
+    result = invoke("run", *X86, *SMALL, "--do", "optimize, use 2M, dissolve 2M 2, shrink, free 2M")
+    assert result.exit_code == 0
+    assert result.stdout == snapshot
+
+
+def test_json_has_every_requested_operation(invoke_json: Callable[..., Any]) -> None:
+    report = invoke_json("run", *X86, *SMALL, "--do", "optimize,surplus 2M 2,shrink")
+    operations = report["operations"]
+    assert [(each["operation"], each["done"], each["requested"], each["error"]) for each in operations] == [
+        ("optimize", 2, 2, 0),
+        ("surplus 2M 2", 2, 2, 0),
+        ("shrink", 2, 2, 0),
+    ]
+    pools = [each["hugepages"][0] for each in operations]
+    assert [(pool["pages"], pool["surplus"], pool["free"], pool["optimized"]) for pool in pools] == [
+        (2, 0, 2, 2),
+        (4, 2, 2, 4),
+        (2, 2, 0, 2),
+    ]
+    stages = [each["stage"] for each in operations]
+    assert [*report["counters"]] == [*report["invariants"]] == ["boot", *stages]
+    assert [*report["work"]] == stages
+    assert report["frames_saved"] == 14
+    assert "operations" not in invoke_json("run", *X86, *SMALL)
+
+
+def test_a_failing_allocation_names_the_requested_operation(invoke: Invoke) -> None:
+    result = invoke("run", *X86, *SMALL, "--do", "optimize, dissolve 2M", "--fail-allocation", "6")
+    assert "during 2 dissolve 2M: order 0, GFP_KERNEL|__GFP_RETRY_MAYFAIL" in result.stdout
+    assert "2  dissolve 2M  0 of 1, -ENOMEM" in result.stdout
+
+
+def test_wrong_operations_are_refused_with_the_right_ones(invoke: Invoke) -> None:
+    result = invoke("run", *X86, "--do", "optimize, demolish 2M")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "unknown operation 'demolish'" in result.stderr
+    assert "where: operation 2 of 2, 'demolish 2M'" in result.stderr
+    assert "hint: choose from optimize, shrink" in result.stderr
+
+
+def test_the_help_lists_every_operation(invoke: Invoke) -> None:
+    text = " ".join(invoke("run", "--help").stdout.split())
+    for operation in OPERATIONS.values():
+        assert f"{operation.syntax}: {operation.help}" in text

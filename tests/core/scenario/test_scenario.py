@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from hvolab.arch import LiveEntryRule, PgprotRole, Target, values
-from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, Hvo
 from hvolab.plugin import registry
-from hvolab.scenario import ScenarioResult, ScenarioSpec, default_hugepages, memory_needed, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
 from hvolab.trace import Warned
-from hvolab.units import format_short
 from hvolab_x86_64.description import X86_64
 from tests.machines import GIB, MIB, x86_64
 
@@ -40,7 +38,7 @@ def test_every_architecture_does_as_it_declares(target: Target) -> None:
     result = run_scenario(ScenarioSpec(target, memory=max(512 * MIB, 4 * level), hugepages={level: 2}))
     assert result.as_declared
     [pool] = result.pools
-    assert (pool.filled, pool.optimized, pool.left) == (2, 2, 0)
+    assert (pool.pages, pool.optimized, result.left) == (2, 2, (0,))
     assert result.frames_saved == pool.frames_saved == 2 * pool.sizes.saved_pages
     [stores] = result.stores
     assert (stores.faulted == stores.tried) is target.tails_fault
@@ -50,12 +48,12 @@ def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
     result = run()
     boot, optimized, restored = (stage.counts for stage in result.stages)
     assert boot.memmap_total == restored.memmap_total == optimized.memmap_total + result.frames_saved
-    assert boot.free_frames - restored.free_frames == result.fill.tables_made == 1
+    assert boot.free_frames - restored.free_frames == result.work["fill"].page_tables_allocated == 1
 
 
 def test_the_work_is_that_of_one_batch_each_way() -> None:
-    fill, drain = run().fill, run().drain
-    assert (fill.entries_stored, fill.tables_made, fill.full_flushes, fill.grace_periods) == (16, 1, 2, 1)
+    fill, drain = run().work.values()
+    assert (fill.entries_stored, fill.page_tables_allocated, fill.full_flushes, fill.grace_periods) == (16, 1, 2, 1)
     assert (fill.frames_allocated, fill.frames_freed, fill.pages_copied) == (3, 16, 2)
     assert (drain.entries_stored, drain.frames_allocated, drain.pages_copied, drain.full_flushes) == (14, 14, 14, 1)
 
@@ -84,7 +82,7 @@ def test_a_restore_that_fails_once_is_tried_again() -> None:
     result = run(fail_allocation=8)
     assert result.failed is not None
     assert result.failed.phase == "drain"
-    assert result.pools[0].left == 0
+    assert result.left == (0,)
     assert result.as_declared
 
 
@@ -107,40 +105,6 @@ def test_a_store_that_lands_as_declared_is_put_back() -> None:
     assert {counted.finding.rule for counted in result.findings} == {"stores", "live_entries"}
     assert result.stores[0].at_head
     assert all(not stage.findings for stage in result.stages)
-
-
-@pytest.mark.parametrize("target", every_target(), ids=str)
-def test_the_default_pools_fit_four_gigabytes_and_leave_some_room(target: Target) -> None:
-    chosen = default_hugepages(target, 4 * GIB)
-    assert set(chosen) <= {huge.size for huge in target.mode.huge_pages}
-    assert 0 < sum(size * count for size, count in chosen.items()) <= 3 * GIB
-    assert chosen[target.mode.levels[-2].size] >= 1
-
-
-@pytest.mark.parametrize(
-    ("architecture", "mode", "nodes", "pages"),
-    [
-        ("x86_64", None, 1, {GIB: 1, 2 * MIB: 100}),
-        ("x86_64", None, 2, {GIB: 1, 2 * MIB: 3}),
-        ("x86_64", None, 3, {2 * MIB: 50}),
-        ("arm64", "16K-47bit", 1, {GIB: 2, 32 * MIB: 3}),
-        ("arm64", "64K-48bit", 1, {512 * MIB: 5}),
-        ("arm64", "64K-48bit", 1, {16 * GIB: 1}),
-    ],
-)
-def test_the_memory_that_is_said_to_be_needed_is_enough(
-    architecture: str, mode: str | None, nodes: int, pages: dict[int, int]
-) -> None:
-    target = registry().architecture(architecture).select(mode)
-    needed = memory_needed(target, nodes, pages)
-    result = run_scenario(ScenarioSpec(target, memory=needed, nodes=nodes, hugepages=pages))
-    assert {pool.huge_page.size: pool.filled for pool in result.pools} == pages
-
-
-def test_pages_that_do_not_fit_are_refused_with_the_memory_that_they_need() -> None:
-    with pytest.raises(UsageError) as refused:
-        run_scenario(ScenarioSpec(x86_64(), memory=GIB, hugepages={GIB: 1}))
-    assert f"--memory {format_short(memory_needed(x86_64(), 1, {GIB: 1}))}" in refused.value.hint
 
 
 def test_what_the_engine_warns_of_is_told_once_and_is_not_as_declared() -> None:

@@ -46,14 +46,14 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
         requested = {size: _FOLIOS if size == smallest else 1}
         result = run_scenario(ScenarioSpec(target, memory_for(target, requested), hugepages=requested))
         _holds((counted.finding for counted in result.findings), f"with pages of {size:#x} bytes", subject)
-        (pool,) = result.pools
+        (pool,), (left,) = result.pools, result.left
         require(
-            (pool.filled, pool.optimized, pool.left) == (pool.asked, pool.asked, 0),
-            f"of {pool.asked} pages of {size:#x} bytes {pool.filled} were filled, {pool.optimized} optimized, "
-            f"and {pool.left} left at the end",
+            (pool.pages, pool.optimized, left) == (pool.requested, pool.requested, 0),
+            f"of {pool.requested} pages of {size:#x} bytes {pool.pages} were allocated, {pool.optimized} optimized, "
+            f"and {left} left at the end",
             where=subject,
         )
-        expected = pool.asked * pool.sizes.saved_pages
+        expected = pool.requested * pool.sizes.saved_pages
         boot, optimized, restored = (stage.counts for stage in result.stages)
         require(
             result.frames_saved == expected == restored.memmap_total - optimized.memmap_total,

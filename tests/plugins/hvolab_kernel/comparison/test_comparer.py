@@ -233,6 +233,18 @@ def test_run_takes_the_kernels_own_engine_and_shows_what_the_model_shows(real_ke
         assert theirs[key] == ours[key]
 
 
+@X86
+def test_requested_operations_by_the_kernels_own_engine_are_those_of_the_model(real_kernel: Kernel) -> None:
+    words = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=3", "--json")
+    do = ("--do", "optimize, surplus 2M 2, use 2M, dissolve 2M, resize 2M 1, free 2M 9, shrink")
+    model = json.loads(hvolab(*words, *do).stdout)
+    done = hvolab(*words, *do, "--engine", "kernel", "--image", image_of(real_kernel))
+    assert done.exit_code == 0
+    kernel = json.loads(done.stdout)
+    for key in ("operations", "work", "counters", "hugepages", "invariants", "findings"):
+        assert kernel[key] == model[key]
+
+
 @pytest.mark.parametrize("real_kernel", ["riscv64-6.12"], indirect=True)
 def test_a_kernel_that_would_look_for_a_pages_node_elsewhere_is_refused(real_kernel: Kernel) -> None:
     asked = ("run", "-a", "riscv", "--memory", "1G", "--hugepages", "2M=2", "--engine", "kernel")

@@ -35,6 +35,16 @@ def test_a_run_on_emulated_cpus_is_reported_as_on_modeled_ones(architecture: str
     assert json.loads(emulated.stdout) == json.loads(modeled.stdout)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_requested_operations_give_the_same_report_on_emulated_cpus(architecture: str) -> None:
+    words = ("run", "--arch", architecture, *SMALL, "--hugepages", "2M=2")
+    do = ("--do", "optimize, surplus 2M 2, use 2M, dissolve, resize 2M 1, free 2M 9")
+    modeled, emulated = invoke(*words, *do), invoke(*words, *do, "--cpu", "emulated")
+    assert (modeled.exit_code, emulated.exit_code) == (0, 0), emulated.output
+    assert json.loads(emulated.stdout) == json.loads(modeled.stdout)
+    assert len(json.loads(emulated.stdout)["operations"]) == 6
+
+
 def test_a_replay_on_an_emulated_cpu_finds_no_difference() -> None:
     cores = [str(CAPTURES / "x86_64-6.12-4level" / f"{stage}.core.xz") for stage in ("0-boot", "1-optimised-2M")]
     result = invoke("replay", *cores, "--cpu", "emulated", "--json")

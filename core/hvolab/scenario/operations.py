@@ -1,0 +1,236 @@
+"""Operations on the pools of a machine, and the language in which `hvolab run --do` names them.
+
+Operations are separated by commas. Each is a name, a huge page size and a number of pages, as far as it takes them:
+`optimize, demote 1G, dissolve 2M 3, shrink`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from hvolab.arch import HugePageSize, Target
+from hvolab.errors import MachineError, UsageError
+from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
+from hvolab.units import format_short, format_size, parse_size
+
+
+@dataclass(frozen=True)
+class PoolSet:
+    """The pools of a machine, ascending by size, and by size the pages that `optimize` grows them to."""
+
+    pools: tuple[Pool, ...]
+    requested: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of an operation: pages done, pages requested, and the errno that stopped it, 0 for none."""
+
+    done: int
+    requested: int
+    error: int = 0
+
+    def __str__(self) -> str:
+        error = f", -{errno.errorcode[-self.error]}" if self.error else ""
+        return f"{self.done} of {self.requested}{error}"
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(self.done + other.done, self.requested + other.requested, self.error or other.error)
+
+
+_Run = Callable[[PoolSet, Pool, int], Outcome]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One kind of operation.
+
+    name            its name in the language
+    arguments       its arguments: `SIZE` and `COUNT`, those in brackets are optional
+    help            what it does, in a sentence
+    run             does it to one pool
+    at_boot         it comes before all others
+    smallest_first  on several pools, the order in which they are taken
+    """
+
+    name: str
+    arguments: str
+    help: str
+    run: _Run
+    at_boot: bool = False
+    smallest_first: bool = False
+
+    @property
+    def syntax(self) -> str:
+        """Name and arguments."""
+        return f"{self.name} {self.arguments}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One operation as it was requested: on the pool of a size (None: on every pool), and for a number of pages."""
+
+    operation: Operation
+    size: int | None = None
+    count: int = 1
+
+    def __str__(self) -> str:
+        size = [] if self.size is None else [format_short(self.size)]
+        return " ".join([self.operation.name, *size, *([str(self.count)] if self.count != 1 else [])])
+
+    def run(self, pools: PoolSet) -> Outcome:
+        """Do it; by default on the largest pages first, as long as there are wide gaps."""
+        chosen = [pool for pool in pools.pools if self.size in {None, pool.h.size}]
+        ordered = chosen if self.operation.smallest_first else chosen[::-1]
+        return sum((self.operation.run(pools, pool, self.count) for pool in ordered), start=Outcome(0, 0))
+
+
+#: Every operation, by name.
+OPERATIONS: Final[dict[str, Operation]] = {}
+
+
+def _operation(arguments: str, **options: bool) -> Callable[[_Run], _Run]:
+    """Register a function as the operation of its name; its docstring is the help."""
+
+    def register(run: _Run) -> _Run:
+        OPERATIONS[run.__name__] = Operation(run.__name__, arguments, run.__doc__ or "", run, **options)
+        return run
+
+    return register
+
+
+@_operation("[SIZE]")
+def optimize(pools: PoolSet, pool: Pool, _: int) -> Outcome:
+    """Grow a pool, or each, to its pages in --hugepages, and optimize them in a batch."""
+    return resize(pools, pool, max(pool.h.persistent, pools.requested.get(pool.h.size, 0)))
+
+
+@_operation("[SIZE]", smallest_first=True)
+def shrink(pools: PoolSet, pool: Pool, _: int) -> Outcome:
+    """Restore and free the free pages of a pool, or of each; pages in use become surplus."""
+    return resize(pools, pool, 0)
+
+
+@_operation("SIZE COUNT")
+def resize(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Grow or shrink a pool to COUNT pages, as a write to nr_hugepages does."""
+    before = pool.h.persistent
+    pool.set_max_huge_pages(count)
+    after = pool.h.persistent
+    return Outcome(abs(after - before), abs(count - before), 0 if after == count else -errno.ENOMEM)
+
+
+@_operation("SIZE [COUNT]", at_boot=True)
+def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Reserve gigantic pages at boot, as hugepages= does; comes before all other operations."""
+    reserved: list[int] = []
+    try:
+        while len(reserved) < count:
+            reserved.append(alloc_bootmem_huge_page(pool))
+    except MachineError:
+        pass
+    gather_bootmem_prealloc(pool, reserved)
+    return Outcome(len(reserved), count, 0 if len(reserved) == count else -errno.ENOMEM)
+
+
+@_operation("SIZE [COUNT]")
+def demote(pools: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Demote free gigantic pages to pages of the next smaller size."""
+    into = next((other for other in pools.pools if other.h.order == pool.h.demote_order), pool)
+    demoted = demote_pool_huge_page(pool, into, count)
+    return Outcome(max(demoted, 0), count, min(demoted, 0))
+
+
+@_operation("[SIZE [COUNT]]")
+def dissolve(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Free single free pages of a pool, or of each, as memory hotplug and memory failure do."""
+    return _outcome(count if pool.h.nr else 0, map(pool.dissolve, list(pool.free_folios())))
+
+
+@_operation("SIZE [COUNT]")
+def surplus(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Allocate surplus pages, as overcommit does; they are in use."""
+    return _outcome(count, (-errno.ENOMEM if pool.alloc_surplus() is None else 0 for _ in range(count)))
+
+
+@_operation("SIZE [COUNT]")
+def use(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Take free pages into use."""
+    return _outcome(count, (-errno.ENOSPC if pool.dequeue() is None else 0 for _ in range(count)))
+
+
+@_operation("SIZE [COUNT]")
+def free(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Free pages that are in use; surplus pages leave the pool."""
+    used = sorted(pool.live.difference(pool.free_folios()))[:count]
+    for folio in used:
+        pool.put(folio)
+    return Outcome(len(used), count)
+
+
+def _outcome(count: int, results: Iterable[int]) -> Outcome:
+    """Count results up to the first negative errno, and up to `count` of them."""
+    done = 0
+    for error in islice(results, count):
+        if error:
+            return Outcome(done, count, error)
+        done += 1
+    return Outcome(done, count)
+
+
+#: The operations of a scenario for which none are requested.
+DEFAULT: Final = (Request(OPERATIONS["optimize"]), Request(OPERATIONS["shrink"]))
+
+
+def find_huge_page(target: Target, size: int) -> HugePageSize:
+    """Return the huge page size of that many bytes; raises UsageError if the mode does not have it."""
+    sizes = {huge.size: huge for huge in target.mode.huge_pages}
+    if size not in sizes:
+        where = f"{target.architecture.name} {target.mode.name}"
+        hint = f"the sizes are {', '.join(map(format_short, sizes))}"
+        raise UsageError(f"{where} has no huge pages of {format_size(size)}", hint=hint)
+    return sizes[size]
+
+
+def parse_operations(text: str, target: Target) -> tuple[Request, ...]:
+    """Parse operations separated by commas; COUNT is 1 by default.
+
+    Raises UsageError for an unknown operation, arguments that it does not take, a size that the mode does not have, and
+    an operation of boot after others.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    requests: list[Request] = []
+    for number, part in enumerate(parts, start=1):
+        try:
+            requests.append(_parse(part.split(), target, requests))
+        except UsageError as error:
+            where = f"operation {number} of {len(parts)}, {part!r}"
+            raise UsageError(error.what, where=where, rule=error.rule, hint=error.hint) from error
+    return tuple(requests)
+
+
+def _parse(words: list[str], target: Target, before: list[Request]) -> Request:
+    """Parse one operation from its words."""
+    operation = OPERATIONS.get(words[0]) if words else None
+    if operation is None:
+        what = f"unknown operation {words[0]!r}" if words else "an operation is missing"
+        raise UsageError(what, hint=f"choose from {', '.join(OPERATIONS)}")
+    arguments, known = words[1:], operation.arguments.split()
+    required = operation.arguments.partition("[")[0].split()
+    usage = f"write {operation.syntax}"
+    if len(arguments) < len(required):
+        raise UsageError(f"{operation.name} needs {required[len(arguments)]}", hint=usage)
+    if len(arguments) > len(known):
+        raise UsageError(f"{operation.name} does not take {arguments[len(known)]!r}", hint=usage)
+    size = find_huge_page(target, parse_size(arguments[0])).size if arguments else None
+    count = arguments[1] if len(arguments) > 1 else "1"
+    if not (count.isascii() and count.isdecimal()):
+        raise UsageError(f"{count!r} is not a number of pages", hint=usage)
+    if operation.at_boot and not all(request.operation.at_boot for request in before):
+        rule = "pages are reserved at boot, before the pools change"
+        raise UsageError(f"{operation.name} comes after {before[-1]}", rule=rule, hint=f"put {operation.name} first")
+    return Request(operation, size, int(count))
