@@ -52,18 +52,17 @@ class HvoFeatures:
 
 @dataclass(frozen=True)
 class _Question:
-    """A feature and its evidence: any of some symbols, any of some type members, or a call in HVO's functions.
+    """A feature, and its evidence: any of some symbols or type members, or a call of any of some functions.
 
     baseline  whether kernels of the baseline have it; None: some have and some do not
-    called    functions, a call of which shows it
-    callers   names of the functions that are searched for the call
+    kind      symbol, member or call
+    callers   functions of HVO that are searched for the call
     """
 
     name: str
     baseline: bool | None
-    symbols: tuple[str, ...] = ()
-    members: tuple[tuple[str, str], ...] = ()
-    called: tuple[str, ...] = ()
+    kind: str
+    evidence: tuple[str, ...]
     callers: AbstractSet[str] = ALL
 
 
@@ -75,19 +74,19 @@ _BOOT_BATCHES: Final = ("hugetlb_vmemmap_optimize_bootmem_folios", "__hugetlb_vm
 NAMES_BOTH: Final = "walk names head and tail page"
 
 _QUESTIONS: Final = (
-    _Question(_FOLIOS, True, ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
-    _Question(_HEADS, False, ("hugetlb_vmemmap_optimize",)),
-    _Question(_BATCHES, True, ("hugetlb_vmemmap_optimize_folios",)),
-    _Question(_MOVES, True, called=("copy_page", "memcpy", "__memcpy"), callers=OPTIMIZING),
-    _Question(_SHARED, False, members=(("zone", "vmemmap_tails"),)),
-    _Question(NAMES_BOTH, None, members=(("vmemmap_remap_walk", "vmemmap_tail"),)),
-    _Question("flags in the walk", True, members=(("vmemmap_remap_walk", "flags"),)),
-    _Question(_RCU, True, called=("synchronize_rcu",)),
-    _Question(_KEY, True, ("hugetlb_optimize_vmemmap_key",)),
-    _Question(_COUNTERS, True, ("memmap_pages_add", "memmap_boot_pages_add")),
-    _Question("boot memmap is registered", None, ("put_page_bootmem",)),
-    _Question("batches of boot folios", None, _BOOT_BATCHES),
-    _Question("switch", True, ("vmemmap_optimize_enabled",)),
+    _Question(_FOLIOS, True, "symbol", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
+    _Question(_HEADS, False, "symbol", ("hugetlb_vmemmap_optimize",)),
+    _Question(_BATCHES, True, "symbol", ("hugetlb_vmemmap_optimize_folios",)),
+    _Question(_MOVES, True, "call", ("copy_page", "memcpy", "__memcpy"), OPTIMIZING),
+    _Question(_SHARED, False, "member", ("zone.vmemmap_tails",)),
+    _Question(NAMES_BOTH, None, "member", ("vmemmap_remap_walk.vmemmap_tail",)),
+    _Question("flags in the walk", True, "member", ("vmemmap_remap_walk.flags",)),
+    _Question(_RCU, True, "call", ("synchronize_rcu",)),
+    _Question(_KEY, True, "symbol", ("hugetlb_optimize_vmemmap_key",)),
+    _Question(_COUNTERS, True, "symbol", ("memmap_pages_add", "memmap_boot_pages_add")),
+    _Question("boot memmap is registered", None, "symbol", ("put_page_bootmem",)),
+    _Question("batches of boot folios", None, "symbol", _BOOT_BATCHES),
+    _Question("switch", True, "symbol", ("vmemmap_optimize_enabled",)),
 )
 #: Features of the baseline, by name.
 BASELINE_FEATURES: Final = {one.name: one.baseline for one in _QUESTIONS if one.baseline is not None}
@@ -131,9 +130,16 @@ def departures(features: HvoFeatures) -> tuple[str, ...]:
 
 
 def _answer(kernel: Kernel, question: _Question) -> KernelFeature:
-    if question.called:
+    if question.kind == "call":
         return _by_calls(kernel, question)
-    return _by_symbols(kernel, question) if question.symbols else _by_members(kernel, question)
+    wanted = " or ".join(question.evidence)
+    if question.kind == "member" and kernel.btf is None:
+        return KernelFeature(question.name, None, f"no BTF, so that {wanted} cannot be looked up")
+    for one in question.evidence:
+        struct, dot, member = one.partition(".")
+        if kernel.types.has_member(struct, member) if dot else kernel.symbols.variants(one):
+            return KernelFeature(question.name, present=True, found=f"{question.kind} {one}")
+    return KernelFeature(question.name, present=False, found=f"no {question.kind} {wanted}")
 
 
 def _by_calls(kernel: Kernel, question: _Question) -> KernelFeature:
@@ -144,22 +150,8 @@ def _by_calls(kernel: Kernel, question: _Question) -> KernelFeature:
             continue
         except HvolabError as error:
             return KernelFeature(question.name, None, error.what)
-        for one in question.called:
+        for one in question.evidence:
             if one in called:
                 return KernelFeature(question.name, present=True, found=f"{name} calls {one}")
-    wanted = " or ".join(question.called)
+    wanted = " or ".join(question.evidence)
     return KernelFeature(question.name, present=False, found=f"no function of HVO there calls {wanted}")
-
-
-def _by_symbols(kernel: Kernel, question: _Question) -> KernelFeature:
-    found = [name for name in question.symbols if kernel.symbols.variants(name)]
-    wanted = " or ".join(question.symbols)
-    return KernelFeature(question.name, bool(found), f"symbol {found[0]}" if found else f"no symbol {wanted}")
-
-
-def _by_members(kernel: Kernel, question: _Question) -> KernelFeature:
-    wanted = " or ".join(f"{struct}.{member}" for struct, member in question.members)
-    if kernel.btf is None:
-        return KernelFeature(question.name, None, f"no BTF, so that {wanted} cannot be looked up")
-    found = [f"{one}.{member}" for one, member in question.members if kernel.types.has_member(one, member)]
-    return KernelFeature(question.name, bool(found), f"member {found[0]}" if found else f"no member {wanted}")
