@@ -131,11 +131,9 @@ def _private_pages(octets: npt.NDArray[np.uint8]) -> Positions:
 
 
 def _runs_of_bytes(pages: Positions, size: int) -> list[tuple[int, int]]:
-    """Return runs of pages as first byte and one past the last; near runs are joined while there are too many."""
-    gap = 1
-    starts, stops = runs(np.diff(pages) > gap, pages.size)
-    while starts.size > _MOST_RUNS:
-        gap *= 2
-        starts, stops = runs(np.diff(pages) > gap, pages.size)
+    """Return runs of pages as first byte and one past the last; the nearest runs are joined if there are too many."""
+    steps = np.diff(pages)
+    joined = 1 if steps.size < _MOST_RUNS else np.partition(steps, -_MOST_RUNS)[-_MOST_RUNS]
+    starts, stops = runs(steps > joined, pages.size)
     begin, end = pages[starts] * mmap.PAGESIZE, (pages[stops - 1] + 1) * mmap.PAGESIZE
     return list(zip(begin.tolist(), np.minimum(end, size).tolist(), strict=True))

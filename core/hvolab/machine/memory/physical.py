@@ -9,14 +9,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arithmetic import WORD_BYTES, div_round_up
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, div_round_up
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.memory.mapping import RestorableMapping
 
 
 class Words(Protocol):
-    """Eight-byte words of memory by index, as Python integers in the machine's byte order."""
+    """Words of memory by index, as Python integers in the machine's byte order."""
 
     def __getitem__(self, index: int, /) -> int: ...
 
@@ -37,17 +37,15 @@ class _ForeignWords:
 
 
 class PhysicalMemory:
-    """RAM from ``base`` on, ``size`` bytes, as one private mapping that is backed page by page when touched.
+    """RAM from PA ``base`` on, as one private mapping that the host backs page by page when touched.
 
     base, size  bytes; both multiples of the page size
-    octets      every byte, uint8
-    halves      every four-byte half word, uint32 in the machine's byte order
-    words       every eight-byte word, uint64 likewise
-    pages       the same by page: shape (frames, words of a page)
-    scalar      the same words, one at a time and fast, as Python integers
-    present     ``None``, or one flag for each frame: which frames the machine holds (memory from a core)
-
-    The buffer can be given to an emulator as it is: ``octets.ctypes.data`` is its host pointer.
+    octets      every byte, uint8; its host address never changes, and emulators may map it
+    halves      every half word, uint32 in the machine's byte order
+    words       every word, uint64 likewise
+    pages       the words by page, shape (frames, words of a page)
+    scalar      the words as Python integers, for fast access to one
+    present     ``None``, or a flag for each frame: whether the machine holds it (memory from a core)
     """
 
     def __init__(self, base: int, size: int, *, page_shift: int, byte_order: str = "little") -> None:
@@ -69,8 +67,8 @@ class PhysicalMemory:
         self.first_pfn = base >> page_shift
         self.frames = size >> page_shift
         native = byte_order == "little" if np.little_endian else byte_order == "big"
-        self.octets: npt.NDArray[np.uint8] = self._mapping.octets
         prefix = "<" if byte_order == "little" else ">"
+        self.octets = self._mapping.octets
         self.halves: npt.NDArray[np.uint32] = self.octets.view(f"{prefix}u4")
         self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
         self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // WORD_BYTES)
@@ -78,15 +76,16 @@ class PhysicalMemory:
         self.present: npt.NDArray[np.bool_] | None = None
 
     def offset(self, pa: int, size: int = 1) -> int:
-        """Offset of ``[pa, pa + size)`` in the buffer; raises AbsentMemoryError where there is no memory."""
+        """Return the offset of ``[pa, pa + size)`` in the mapping; raises AbsentMemoryError for absent memory."""
         offset = pa - self.base
         if offset < 0 or offset + size > self.size:
             raise AbsentMemoryError(
-                f"there is no memory at PA {pa:#x}", where=f"RAM is [{self.base:#x}, {self.base + self.size:#x})"
+                f"no memory at PA {pa:#x}", where=f"RAM is [{self.base:#x}, {self.base + self.size:#x})"
             )
+        last = offset + size - 1
         if (
             self.present is not None
-            and not self.present[offset >> self.page_shift : (offset + size - 1 >> self.page_shift) + 1].all()
+            and not self.present[offset >> self.page_shift : (last >> self.page_shift) + 1].all()
         ):
             raise AbsentMemoryError(
                 f"the frame at PA {pa:#x} is not in the core",
@@ -96,43 +95,38 @@ class PhysicalMemory:
         return offset
 
     def holds(self, pa: int) -> bool:
-        """Whether the frame of ``pa`` is there."""
+        """Return whether the machine has the frame of ``pa``."""
         frame = (pa - self.base) >> self.page_shift
         return 0 <= frame < self.frames and (self.present is None or bool(self.present[frame]))
 
     def read_word(self, pa: int) -> int:
-        """The eight bytes at ``pa``."""
-        return self.scalar[self.offset(pa, WORD_BYTES) // WORD_BYTES]
+        """Return the word at ``pa``."""
+        return self.scalar[self.offset(pa, WORD_BYTES) >> WORD_SHIFT]
 
     def write_word(self, pa: int, value: int) -> None:
-        """Store eight bytes at ``pa``."""
-        self.scalar[self.offset(pa, WORD_BYTES) // WORD_BYTES] = value
+        """Store a word at ``pa``."""
+        self.scalar[self.offset(pa, WORD_BYTES) >> WORD_SHIFT] = value
 
     def view(self, pa: int, size: int) -> npt.NDArray[np.uint8]:
-        """The bytes ``[pa, pa + size)``, not copied."""
+        """Return the bytes ``[pa, pa + size)``, not copied."""
         offset = self.offset(pa, size)
         return self.octets[offset : offset + size]
 
     def word_view(self, pa: int, count: int) -> npt.NDArray[np.uint64]:
-        """``count`` words from ``pa`` on, not copied."""
-        first = self.offset(pa, count * WORD_BYTES) // WORD_BYTES
+        """Return ``count`` words from ``pa`` on, not copied."""
+        first = self.offset(pa, count * WORD_BYTES) >> WORD_SHIFT
         return self.words[first : first + count]
 
     def frame(self, pfn: int) -> npt.NDArray[np.uint64]:
-        """The words of one frame, not copied."""
-        self.offset(pfn << self.page_shift)
-        words: npt.NDArray[np.uint64] = self.pages[pfn - self.first_pfn]
-        return words
+        """Return the words of one frame, not copied."""
+        return self.word_view(pfn << self.page_shift, self.pages.shape[1])
 
     def zero(self, pfn: int, frames: int) -> None:
-        """Fill ``frames`` frames from ``pfn`` on with zeros."""
-        first = self.offset(pfn << self.page_shift, frames << self.page_shift) >> self.page_shift
-        self.pages[first : first + frames] = 0
+        """Zero ``frames`` frames from ``pfn`` on."""
+        self.view(pfn << self.page_shift, frames << self.page_shift)[:] = 0
 
     def release(self, pfns: npt.NDArray[np.int64]) -> None:
-        """Give the host pages of these frames back; the frames read as zeros from then on."""
-        if not pfns.size:
-            return
+        """Return the host pages of these frames to the host; the frames then read as zeros."""
         ordered = np.sort(pfns) - self.first_pfn
         starts, stops = consecutive_runs(ordered)
         granule = mmap.PAGESIZE >> self.page_shift or 1

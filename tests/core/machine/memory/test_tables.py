@@ -132,7 +132,7 @@ def test_a_table_outside_memory_is_absent_to_every_kind_of_walk() -> None:
             walk(VA)
     with pytest.raises(AbsentMemoryError):
         made.tables.frames(VA - PAGE + BLOCK, 2)
-    assert "there is no memory" in made.tables.describe(VA)
+    assert "no memory at PA" in made.tables.describe(VA)
 
 
 def test_a_table_that_a_core_does_not_hold_is_absent() -> None:
