@@ -1,4 +1,4 @@
-"""Builds a machine as a kernel finds it after boot: direct map, vmemmap, struct pages, free memory."""
+"""Builder of machines in the state after boot: direct map, vmemmap, struct pages, free memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
+from hvolab.arithmetic import WORD_SHIFT
 from hvolab.errors import MachineError
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
@@ -23,33 +24,33 @@ from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import StructPageRecords
 from hvolab.trace import Trace
 
-#: Frames set aside at the bottom of RAM beside those for emulated CPUs: the first, as firmware keeps it, and for data.
+#: Frames reserved at the bottom of RAM in addition to the guest area: the first, as firmware reserves it; and for data.
 _FIRMWARE_FRAMES = 1
 _DATA_FRAMES = 1
 _MAX_PAGE_ORDER = 10
 
 
 class VmemmapBacking(enum.Enum):
-    """Whose frames the vmemmap lies in."""
+    """Owner of the frames that back the vmemmap."""
 
     BOOT = "boot"  #: reserved at boot
     BUDDY = "buddy"  #: allocated from the page allocator, as for hotplugged memory
-    SELF_HOSTED = "self-hosted"  #: in the memory that it describes (memmap_on_memory), the first block aside
+    SELF_HOSTED = "self-hosted"  #: in the memory that it describes (memmap_on_memory), except for the first block
 
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """What to build.
+    """Description of a machine to build.
 
     memory                bytes of RAM
     nodes                 NUMA nodes, of equal size
     movable_nodes         nodes that have only ZONE_MOVABLE; not node 0
     cpus                  modeled CPUs
-    vmemmap               whose frames the vmemmap lies in
+    vmemmap               owner of the frames that back the vmemmap
     deferred_struct_pages leave the struct pages of free memory zero until the frames are used, as
                           CONFIG_DEFERRED_STRUCT_PAGE_INIT does: a 1 TiB machine has 16 GiB of them
-    tlb_capacity          translations that a CPU keeps per size of leaf; ``None``: all
-    release_freed         freed frames give their bytes back to the host
+    tlb_capacity          translations that a CPU caches per size of leaf; ``None``: all
+    release_freed         return the bytes of freed frames to the host
     optimize_enabled      the boot parameter hugetlb_free_vmemmap
     layout                struct page
     """
@@ -67,7 +68,7 @@ class MachineSpec:
 
 
 def build_machine(target: Target, spec: MachineSpec | None = None) -> Machine:
-    """Build a machine for ``target``; raises MachineError where memory is too small or nodes do not fit."""
+    """Build a machine for ``target``; raises MachineError if memory is too small or the nodes do not fit."""
     return _Builder(target, MachineSpec() if spec is None else spec).build()
 
 
@@ -81,7 +82,9 @@ class _Builder:
         self.shift = self.mode.page_shift
         _check(spec)
         base = target.architecture.ram_base
-        if (self._vmemmap_offset(base) + spec.memory) * spec.layout.size >> self.shift > self._vmemmap_room():
+        first = base if self.mode.origin is LinearOrigin.ZERO else 0
+        above = [va for va in (self.mode.direct_map_base, 1 << 64) if va > self.mode.vmemmap_base]
+        if (first + spec.memory) * spec.layout.size >> self.shift > min(above) - self.mode.vmemmap_base:
             raise MachineError(
                 f"the vmemmap of {spec.memory:#x} bytes of RAM does not fit above VA {self.mode.vmemmap_base:#x}",
                 where=self.mode.name,
@@ -134,17 +137,10 @@ class _Builder:
         ]
         return machine
 
-    def _vmemmap_offset(self, base: int) -> int:
-        return base if self.mode.origin is LinearOrigin.ZERO else 0
-
-    def _vmemmap_room(self) -> int:
-        above = [base for base in (self.mode.direct_map_base, 1 << 64) if base > self.mode.vmemmap_base]
-        return min(above) - self.mode.vmemmap_base
-
     # nodes and zones
 
     def _node_ranges(self) -> list[Extent]:
-        """PFN range of each node: equal parts, cut where one leaf of the vmemmap ends."""
+        """Return the PFN range of each node: equal parts that end where a leaf of the vmemmap ends."""
         unit = self._frames_per_unit()
         total, nodes = self.memory.frames, self.spec.nodes
         first = self.memory.first_pfn
@@ -152,7 +148,7 @@ class _Builder:
         if not part:
             raise MachineError(
                 f"{self.spec.memory:#x} bytes are too little for {nodes} nodes",
-                rule=f"a node is at least {unit << self.shift:#x} bytes, what one leaf of the vmemmap describes",
+                rule=f"a node has at least {unit << self.shift:#x} bytes: one leaf of the vmemmap describes so much",
                 hint="give more memory or fewer nodes",
             )
         cuts = [first + part * node for node in range(nodes)] + [first + total]
@@ -174,11 +170,10 @@ class _Builder:
     # tables
 
     def _new_table(self, level: Level) -> int:
-        """PA of a table of empty entries, in frames of its own: an entry tells a table by its PFN."""
+        """Return the PA of a new table of empty entries, in frames of its own: an entry has the PFN of a table."""
         count = max(1, level.table_bytes >> self.shift)
         pa = self.frames.reserve_any(count, count, 0) << self.shift
-        empty = self.mode.format.empty(level.name)
-        if empty:
+        if empty := self.mode.format.empty(level.name):
             self.memory.word_view(pa, level.entries)[:] = empty
         return pa
 
@@ -186,10 +181,9 @@ class _Builder:
         """Map all RAM, by the largest leaves that fit."""
         names = [level.name for level in self.mode.levels]
         levels = self.mode.levels[names.index(self.mode.direct_map_level) :]
-        origin = self.memory.base if self.mode.origin is LinearOrigin.RAM else 0
         pa, end = self.memory.base, self.memory.base + self.memory.size
         while pa < end:
-            va = self.mode.direct_map_base + pa - origin
+            va = self.tables.virt(pa)
             level = next(level for level in levels if not (pa | va) & (level.size - 1) and pa + level.size <= end)
             role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
             larger = None if level is levels[0] else levels[levels.index(level) - 1]
@@ -199,7 +193,7 @@ class _Builder:
             pa += count * level.size
 
     def _map_guest(self, scratch: tuple[int, int]) -> GuestArea | None:
-        """Map what an emulated CPU needs, where there can be one."""
+        """Map the guest area, if the target's CPUs can be emulated."""
         if self.target.architecture.emulation is None or self.mode.text_base is None:
             return None
         return map_guest_text(self.tables, scratch, self.mode.text_base)
@@ -207,11 +201,11 @@ class _Builder:
     # vmemmap
 
     def _frames_per_unit(self) -> int:
-        """Frames that one leaf of the vmemmap describes."""
+        """Return the number of frames that one leaf of the vmemmap describes."""
         return self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
 
     def _map_vmemmap(self, pages: StructPages) -> list[tuple[VmemmapBacking, Extent]]:
-        """Map the struct pages of all RAM; give the frames behind them and whose they are."""
+        """Map the struct pages of all RAM; return the frames that back them, with their owners."""
         level = self.mode.level(self.mode.vmemmap_level)
         role = PgprotRole.KERNEL if level is self.mode.last else PgprotRole.KERNEL_LARGE
         backing = []
@@ -226,7 +220,7 @@ class _Builder:
         return backing
 
     def _vmemmap_block(self, node: int, pfn: int, level: Level, *, first: bool) -> tuple[VmemmapBacking, int]:
-        """Frames for one leaf of the vmemmap, which describes the frames from ``pfn`` on."""
+        """Return owner and first frame for the leaf of the vmemmap that describes the frames from ``pfn`` on."""
         count = level.size >> self.shift
         wanted = self.spec.vmemmap
         if wanted is VmemmapBacking.SELF_HOSTED and not first:
@@ -247,18 +241,18 @@ class _Builder:
         unit = self.mode.level(self.mode.vmemmap_level).size
         return MachineError(
             f"{self.spec.memory:#x} bytes of RAM are too little for their own vmemmap",
-            rule=f"struct pages lie in aligned blocks of {unit:#x} bytes",
+            rule=f"struct pages are in aligned blocks of {unit:#x} bytes",
             hint="give the machine more memory",
         )
 
     def _initialize_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
         layout = self.spec.layout
         if not self.spec.deferred_struct_pages:
-            for extent in self.ranges:
-                for zone in self._zones(self.ranges.index(extent), extent):
+            for node, extent in enumerate(self.ranges):
+                for zone in self._zones(node, extent):
                     for part in zone.extents:
                         number = layout.zone_number(zone.kind.name)
-                        pages.initialize(part.start, part.frames, node=zone.node, zone=number)
+                        pages.initialize(part.start, part.frames, node=node, zone=number)
         for owner, extent in backing:
             boot = owner is VmemmapBacking.BOOT
             zone = self.frames.zone_of(extent.start)
@@ -275,7 +269,7 @@ class _Builder:
             if registered:
                 pages.set_words(frames, layout.index, layout.bootmem_types[0])
             if owner is VmemmapBacking.SELF_HOSTED:
-                where = (pages.locate(frames) + layout.flags) // 8
+                where = (pages.locate(frames) + layout.flags) >> WORD_SHIFT
                 self.memory.words[where] |= np.uint64(1 << layout.pg_vmemmap_self_hosted)
 
 

@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def _save_fields(machine: Machine) -> Restore:
-    """Save what the machine holds beside its larger parts, whatever fields it has."""
+    """Save the machine's own fields, those that are added to its class later included."""
     fields, counters = vars(machine).copy(), vars(machine.counters).copy()
     tails, cpus = machine.vmemmap_tails.copy(), machine.cpus.copy()
     policies = copy.deepcopy((machine.entry_updates, machine.table_updates))

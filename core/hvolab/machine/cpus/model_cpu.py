@@ -1,4 +1,4 @@
-"""A CPU in Python: translates through the machine's tables, with a TLB that fills lazily and keeps what it has."""
+"""A CPU in Python: it translates through the machine's tables, and its TLB fills lazily and keeps every entry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hvolab.arch import Access, Fault, FaultKind, PageFault, Target, UpdateRule
+from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words
 from hvolab.machine.cpus.permissions import WalkPermissions
@@ -17,20 +18,19 @@ from hvolab.machine.memory.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
 _READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
-_WORD_SHIFT = 3
 #: Equal steps from link to link of a chain, after which the links to come are guessed.
 _EVEN_LINKS = 16
 
-#: What a TLB entry holds: PA of the first byte that it maps, and the accesses that it allows.
+#: TLB entry: PA of the first byte that it maps, and the accesses that it allows.
 Translation = tuple[int, int]
 
 
 class ModelCpu:
-    """One modeled CPU.
+    """One modeled CPU, with all operations of :class:`Cpu` and :class:`Bulk`.
 
-    Every translation is kept until it is flushed, up to ``tlb_capacity`` for each size of leaf (``None``:
-    unlimited); then the oldest goes. A cached translation that does not allow an access is looked up again in
-    the tables before the access faults, as hardware and emulators do.
+    Every translation is cached until it is flushed, up to ``tlb_capacity`` for each size of leaf (``None``:
+    unlimited); then the oldest is dropped. If a cached translation does not allow an access, the tables are walked
+    again before the access faults, as hardware and emulators do.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class ModelCpu:
         self._memory = memory
         self._tables = tables
         self._trace = trace
-        self._target: Target = tables.target
-        self._mmu = self._target.mmu
+        self._target = tables.target
+        self._mmu = tables.target.mmu
         self._words = memory.scalar
         self._base = memory.base
         self._size = memory.size
@@ -51,7 +51,6 @@ class ModelCpu:
         self._page_shift = mode.page_shift
         self._levels = mode.levels
         leaves = [mode.format.leaf_form(level.name) for level in mode.levels]
-        self._leaf_forms = leaves
         #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
         self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
             (level.shift, OrderedDict())
@@ -65,15 +64,15 @@ class ModelCpu:
             for level, form in zip(mode.levels, leaves, strict=True)
         ]
         self._pages = self._tlb[0][1]
-        #: The largest first: the direct map is where most stores go.
+        #: The largest first: most stores go to the direct map.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
-        self._verdicts = WalkPermissions(self._target)
-        self._runs = ModelRuns(memory, tables, self._verdicts, self.translate)
+        self._permissions = WalkPermissions(self._target)
+        self._runs = ModelRuns(memory, tables, self._permissions, self.translate)
 
     # translation
 
     def translate(self, va: int, need: int) -> int:
-        """PA of ``va`` for an access that needs ``need`` (bits of Access); raises PageFault."""
+        """Return the PA of ``va`` for an access that needs ``need`` (bits of Access); raises PageFault."""
         hit = self._pages.get(va >> self._page_shift)
         if hit is not None and hit[1] & need == need:
             return hit[0] | va & self._page_mask
@@ -84,24 +83,22 @@ class ModelCpu:
         return self._fill(va, need)
 
     def _fill(self, va: int, need: int) -> int:
-        """Walk the tables for ``va``, keep the translation, give the PA; raises PageFault."""
+        """Walk the tables for ``va``, cache the translation, and return the PA; raises PageFault."""
         tables: list[int] = []
         try:
             depth, index, raw = self._tables.descend(va, tables)
         except AbsentMemoryError as error:
             raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
-        verdict = self._verdicts.of(depth, raw, tables)
+        permission = self._permissions.of(depth, raw, tables)
         if self._mmu.table_accessed is not None:
             self._mark_tables(va, tables, depth)
-        allowed = verdict.allowed
-        if verdict.dirty_faults or allowed & need != need:
-            kind = verdict.fault(need)
-            if kind is not None:
-                raise self._fault(kind, need, va, depth, raw)
-        if not verdict.settled:
+        allowed = permission.allowed
+        if (permission.dirty_faults or allowed & need != need) and (kind := permission.fault(need)) is not None:
+            raise self._fault(kind, need, va, depth, raw)
+        if not permission.settled:
             raw, allowed = self._update_flags(need, index, raw, allowed)
         form, shift, cached = self._leaves[depth]
-        assert form is not None  # noqa: S101 - the verdict would have told
+        assert form is not None  # noqa: S101 - without one, the walk would have faulted
         start: int = form.get_address(raw)
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
@@ -109,9 +106,9 @@ class ModelCpu:
         return start | va & (1 << shift) - 1
 
     def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:
-        """Set the accessed flag of the table entries that a walk has used, up to one that has a reserved bit set."""
+        """Set the accessed flag of the table entries of a walk, up to one with a reserved bit set."""
         flag, entry_format = self._mmu.table_accessed, self._target.mode.format
-        assert flag is not None  # noqa: S101 - who calls has looked
+        assert flag is not None  # noqa: S101 - the caller has checked it
         if all(map(flag.accepts, tables)):
             return
         for level, entry, step in zip(self._levels[:depth], tables, self._tables.walk(va), strict=False):
@@ -120,7 +117,7 @@ class ModelCpu:
             self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
 
     def _update_flags(self, need: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
-        """Set the accessed and dirty flags that the walker sets; the entry and what it allows as they are then."""
+        """Set the accessed and dirty flags that the walker sets; return the new entry and the accesses it allows."""
         mmu = self._mmu
         if mmu.accessed is not None and mmu.accessed_by is UpdateRule.WALKER and not mmu.accessed.accepts(raw):
             raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
@@ -133,14 +130,13 @@ class ModelCpu:
 
     def _fault(self, kind: FaultKind, need: int, va: int, depth: int, raw: int) -> PageFault:
         access = Access(need)
-        from_last = len(self._levels) - 1 - depth
-        syndrome = self._target.mmu.syndrome(kind, access, va, from_last)
+        syndrome = self._mmu.syndrome(kind, access, va, len(self._levels) - 1 - depth)
         return PageFault(Fault(kind, access, va, self._levels[depth].name, raw, self.index, syndrome))
 
     # loads and stores
 
     def _pieces(self, va: int, size: int, need: int) -> list[tuple[int, int]]:
-        """``[va, va + size)`` as pairs of PA and size, one for each page, every one translated first."""
+        """Return ``[va, va + size)`` as pairs of PA and size, one for each page, all of them translated."""
         pieces = []
         while size:
             part = min(size, self._page_mask + 1 - (va & self._page_mask))
@@ -150,7 +146,7 @@ class ModelCpu:
         return pieces
 
     def load(self, va: int, size: int) -> bytes:
-        """The bytes ``[va, va + size)``."""
+        """Return the bytes ``[va, va + size)``."""
         return b"".join(self._memory.view(pa, part).tobytes() for pa, part in self._pieces(va, size, _READ))
 
     def store(self, va: int, data: bytes) -> None:
@@ -163,28 +159,28 @@ class ModelCpu:
             done += part
 
     def load_word(self, va: int) -> int:
-        """The eight bytes at ``va``."""
+        """Return the word at ``va``."""
         return self._words[self._word(va, _READ)]
 
     def store_word(self, va: int, value: int) -> None:
-        """Store eight bytes at ``va``."""
+        """Store a word at ``va``."""
         index = self._word(va, _WRITE)
         self._words[index] = value
         if self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, self._base + (index << _WORD_SHIFT), 8))
+            self._trace.emit(Stored(self.index, va, self._base + (index << WORD_SHIFT), WORD_BYTES))
 
     def _word(self, va: int, need: int) -> int:
-        """Index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
-        hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less for the usual case
+        """Return the index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError."""
+        hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less in the common case
         pa = hit[0] | va & self._page_mask if hit is not None and hit[1] & need == need else self.translate(va, need)
         offset = pa - self._base
         if not 0 <= offset < self._size or self._memory.present is not None:
-            self._memory.offset(pa, 8)
-        return offset >> _WORD_SHIFT
+            self._memory.offset(pa, WORD_BYTES)
+        return offset >> WORD_SHIFT
 
     def load_words(self, vas: Vas) -> Words:
-        """The eight bytes at each of ``vas``."""
-        words: Words = self._memory.words[self._runs.offsets(vas, _READ) >> _WORD_SHIFT]
+        """Return the word at each VA."""
+        words: Words = self._memory.words[self._runs.offsets(vas, _READ) >> WORD_SHIFT]
         return words
 
     def load_chain(self, va: int, end: int) -> Words:
@@ -213,10 +209,10 @@ class ModelCpu:
         return np.array(links, dtype=np.uint64)
 
     def store_words(self, vas: Vas, values: Words) -> None:
-        """Store eight bytes at each of ``vas``."""
+        """Store a word at each VA."""
         offsets = self._runs.offsets(vas, _WRITE)
-        self._memory.words[offsets >> _WORD_SHIFT] = values
-        self._stored(vas, offsets, 8)
+        self._memory.words[offsets >> WORD_SHIFT] = values
+        self._stored(vas, offsets, WORD_BYTES)
 
     def _stored(self, vas: Vas, offsets: Offsets, size: int) -> None:
         if self._trace.listeners:
@@ -224,7 +220,7 @@ class ModelCpu:
                 self._trace.emit(Stored(self.index, va, self._base + offset, size))
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
-        """Store ``new`` at ``va`` if ``old`` is there; write permission as the architecture demands it."""
+        """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
         needs_write = self._target.traits.compare_and_swap_needs_write
         found = self._words[self._word(va, _READ | _WRITE if needs_write else _READ)]
         if found == old:
@@ -232,7 +228,7 @@ class ModelCpu:
         return found
 
     def fetch(self, va: int) -> None:
-        """Go to ``va`` to execute what stands there, and execute nothing."""
+        """Attempt an instruction fetch at ``va`` without executing."""
         self._memory.offset(self.translate(va, _EXECUTE))
 
     def copy_page(self, to_va: int, from_va: int) -> None:
@@ -257,19 +253,15 @@ class ModelCpu:
         self._stored(to_vas, to, size)
 
     def _row(self, va: int, need: int) -> int:
-        """Index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError where there is no memory."""
-        pa = self.translate(va, need)
-        offset = pa - self._base
-        if not 0 <= offset < self._size or self._memory.present is not None:
-            self._memory.offset(pa, self._page_mask + 1)
-        return offset >> self._page_shift
+        """Return the index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError."""
+        return self._memory.offset(self.translate(va, need), self._page_mask + 1) >> self._page_shift
 
     # page tables
 
     def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
         """Walk ``tables`` for ``va``; return depth, PA of the slot, and entry at the last level reached."""
         depth, index, raw = tables.descend(va)
-        return depth, self._base + (index << _WORD_SHIFT), raw
+        return depth, self._base + (index << WORD_SHIFT), raw
 
     def read_entries(self, slot_va: int, count: int) -> Words:
         """Return a copy of ``count`` entries of one table."""
@@ -285,16 +277,16 @@ class ModelCpu:
         self._words[self._word(slot_va, _WRITE)] = raw
 
     def write_entries(self, slot_va: int, raws: Words) -> None:
-        """Store a run of page-table entries."""
+        """Store entries side by side in one table."""
         first = self._word(slot_va, _WRITE)
         self._memory.words[first : first + raws.size] = raws
 
     def write_entry_rows(self, slot_vas: Vas, rows: Words) -> None:
-        """Store a run of entries at each of ``slot_vas``."""
+        """Store a row of entries from each slot on."""
         self._runs.write_rows(self._runs.offsets(slot_vas, _WRITE), rows)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
-        """Replace an entry by compare-and-swap; give what was there."""
+        """Replace an entry by compare-and-swap; return the entry found."""
         index = self._word(slot_va, _READ | _WRITE)
         found = self._words[index]
         if found == old:
@@ -304,7 +296,7 @@ class ModelCpu:
     # flushes and barriers
 
     def flush_range(self, start: int, end: int) -> None:
-        """Forget the translations of ``[start, end)``."""
+        """Remove the translations of ``[start, end)`` from the TLB."""
         for shift, cached in self._tlb:
             first, last = start >> shift, (end - 1) >> shift
             if last - first < len(cached):
@@ -315,13 +307,13 @@ class ModelCpu:
                     del cached[page]
 
     def flush_all(self) -> None:
-        """Forget every translation."""
+        """Remove every translation, if the architecture's flush_tlb_all() is effective."""
         if self._target.traits.flush_all_effective:
             for _, cached in self._tlb:
                 cached.clear()
 
     def barrier(self, kind: str) -> None:
-        """Only told: the model carries out stores in program order."""
+        """Emit an event only: the model executes stores in program order."""
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
 
@@ -337,7 +329,7 @@ class ModelCpu:
         return restore
 
     def cached_translations(self) -> Words:
-        """First VA, first PFN and number of pages of every cached translation, shape (n, 3)."""
+        """Return first VA, first PFN and number of pages of every cached translation, shape (n, 3)."""
         rows = [
             (page << shift, pa >> self._page_shift, 1 << (shift - self._page_shift))
             for shift, cached in self._tlb

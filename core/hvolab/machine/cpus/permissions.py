@@ -1,4 +1,4 @@
-"""What the entries of a walk allow, by the description alone: one judgment for every kind of CPU."""
+"""Permission check of a page-table walk, from the architecture's description alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _WRITE = int(Access.WRITE)
 
 
 class WalkPermission(NamedTuple):
-    """What a walk comes to.
+    """Result of a walk.
 
-    refused  why there is no translation, whatever the access; ``None``: there is one
-    allowed  the accesses, as bits of Access, that the entries allow; 0 where all are refused
-    settled  whether neither the accessed nor the dirty flag is left to set
-    dirty_faults  whether a store that is allowed faults because software has to set the dirty flag
+    refused  kind of fault that every access gets; ``None``: there is a translation
+    allowed  accesses that the entries allow, as bits of Access; 0 if every access faults
+    settled  whether the accessed and the dirty flag are both set
+    dirty_faults  whether an allowed store faults because software has to set the dirty flag
     """
 
     refused: FaultKind | None
@@ -26,7 +26,7 @@ class WalkPermission(NamedTuple):
     dirty_faults: bool
 
     def fault(self, need: int) -> FaultKind | None:
-        """Why an access that needs ``need`` (bits of Access) is refused; ``None`` where it is not."""
+        """Return the kind of fault of an access that needs ``need`` (bits of Access); ``None``: it succeeds."""
         if self.refused is not None:
             return self.refused
         if self.allowed & need != need:
@@ -35,10 +35,10 @@ class WalkPermission(NamedTuple):
 
 
 class WalkPermissions:
-    """Judges walks of one target, each combination of deciding bits once.
+    """Permissions of walks of one target, computed once for each combination of deciding bits.
 
     deciding  by depth: the bits of an entry that decide what is allowed, all but the address
-    known     verdicts by the deciding bits of the last entry and of those before it
+    known     permissions by the deciding bits of the last entry and of those before it
     """
 
     def __init__(self, target: Target) -> None:
@@ -52,25 +52,25 @@ class WalkPermissions:
         self._leaf_forms = [self._format.leaf_form(level.name) for level in self._levels]
 
     def of(self, depth: int, raw: int, tables: Sequence[int]) -> WalkPermission:
-        """What a walk that ends with ``raw`` at ``depth`` comes to; ``tables`` are the entries before it."""
+        """Return the permissions of a walk that ends with ``raw`` at ``depth``, after the entries ``tables``."""
         key = (raw & self.deciding[depth], *map(and_, tables, self._deciding_tables))
-        verdict = self.known.get(key)
-        if verdict is None:
-            verdict = self.known[key] = self._judge(depth, raw, tuple(tables))
-        return verdict
+        permission = self.known.get(key)
+        if permission is None:
+            permission = self.known[key] = self._compute(depth, raw, tuple(tables))
+        return permission
 
-    def _judge(self, depth: int, raw: int, tables: tuple[int, ...]) -> WalkPermission:
+    def _compute(self, depth: int, raw: int, tables: tuple[int, ...]) -> WalkPermission:
         mmu = self._mmu
         accessed = mmu.accessed is None or bool(mmu.accessed.accepts(raw))
         dirty = mmu.dirty is None or bool(mmu.dirty.accepts(raw))
         refused = self._refused(depth, raw, tables)
         if refused is None and not accessed and mmu.accessed_by is UpdateRule.SOFTWARE:
-            refused = FaultKind.ACCESS_FLAG  # before permissions are looked at
+            refused = FaultKind.ACCESS_FLAG  # checked before permissions
         allowed = 0 if refused is not None else int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
         return WalkPermission(refused, allowed, accessed and dirty, not dirty and mmu.dirty_by is UpdateRule.SOFTWARE)
 
     def _refused(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | None:
-        """Why there is no translation, flags aside."""
+        """Return the kind of fault that every access gets, accessed flag aside; ``None``: there is a translation."""
         if not self._format.is_valid(self._levels[depth].name, raw):
             return FaultKind.TRANSLATION
         form = self._leaf_forms[depth]
