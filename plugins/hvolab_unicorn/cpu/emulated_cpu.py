@@ -1,4 +1,4 @@
-"""A CPU whose every access, entry and flush is the architecture's own instructions, carried out by unicorn."""
+"""A CPU that executes the architecture's own instructions in unicorn for every access, entry and flush."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import BARRIERS
+from hvolab.arithmetic import WORD_BYTES, div_round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables
 from hvolab.machine.cpus.bulk import find_entry
@@ -17,24 +18,23 @@ from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from hvolab_unicorn.emulator.library import translate
 
 Words = npt.NDArray[np.uint64]
-_WORD = 8
 #: Arguments that a step has at most.
 _ARGUMENTS = 4
 _READABLE = 1  # UC_PROT_READ
 
 
 class EmulatedCpu:
-    """One emulated CPU of a machine; what each method does is told by :class:`hvolab.machine.Cpu`.
+    """One emulated CPU of a machine, with all operations of :class:`hvolab.machine.BulkCpu` and :class:`StepCpu`.
 
-    It keeps as many stale translations as its emulator does, and sees those of no other CPU. A run of accesses is a
-    loop in the guest: where one of them faults, those before it are done.
+    Its TLB is the emulator's: a stale translation survives as long as it does there. A bulk operation is a loop in the
+    guest: if one of its accesses faults, those before it were done.
 
     machine  built with guest text (build_machine() maps it)
     index    number of the CPU in it
-    handler  whether faults are recorded by a handler in the guest, which is slower, and what a kernel does; else they
-             are read off the emulator's state
+    handler  record faults by a handler in the guest, as a kernel does, which is slower; else they are read from the
+             emulator's state
 
-    Raises UsageError where unicorn is not installed, or the target is one that it cannot emulate.
+    Raises UsageError if unicorn is not installed, or cannot emulate the target.
     """
 
     def __init__(self, machine: Machine, index: int = 0, *, handler: bool = False) -> None:
@@ -43,7 +43,7 @@ class EmulatedCpu:
         self._trace = machine.trace
         self._mode = machine.target.mode
         self._page_size = self._mode.page_size
-        self._page_words = self._page_size // _WORD
+        self._page_words = self._page_size // WORD_BYTES
         self._native = machine.memory.words.dtype
         self._runs = Runs(self.vcpu)
         self._ceiling = self.vcpu.part.ceiling(self._mode)
@@ -55,7 +55,7 @@ class EmulatedCpu:
     # loads and stores
 
     def load(self, va: int, size: int) -> bytes:
-        """The bytes ``[va, va + size)``."""
+        """Return the bytes ``[va, va + size)``."""
         return self._runs.load(va, size)
 
     def store(self, va: int, data: bytes) -> None:
@@ -70,7 +70,7 @@ class EmulatedCpu:
                 self._trace.emit(Stored(self.index, start, self._pa(start), size))
 
     def _pieces(self, va: int, size: int) -> list[tuple[int, int]]:
-        """``[va, va + size)`` as VA and size of its part in each page."""
+        """Return ``[va, va + size)`` as VA and size of its part in each page."""
         pieces, end = [], va + size
         while va < end:
             part = min(end, (va // self._page_size + 1) * self._page_size) - va
@@ -79,46 +79,46 @@ class EmulatedCpu:
         return pieces
 
     def _require_store(self, va: int, byte: bytes) -> None:
-        """Fault where ``va`` cannot be stored to, and store nothing.
+        """Raise PageFault if ``va`` cannot be stored to; store nothing.
 
-        The word around it is touched by an atomic operation that changes nothing. If that is refused so is the store
-        of its first byte, and that one reports the fault.
+        An atomic operation touches the word around it without changing it. If that faults, so does the store of
+        ``byte``, which reports the fault.
         """
-        if not self._runs.can_touch(va & -_WORD):
+        if not self._runs.can_touch(va & -WORD_BYTES):
             self._runs.store(va, byte)
 
     def load_word(self, va: int) -> int:
-        """The eight bytes at ``va``."""
+        """Return the word at ``va``."""
         return self._call(self._load, va)
 
     def store_word(self, va: int, value: int) -> None:
-        """Store eight bytes at ``va``."""
+        """Store a word at ``va``."""
         self._call(self._store, va, value)
         if self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, self._pa(va), _WORD))
+            self._trace.emit(Stored(self.index, va, self._pa(va), WORD_BYTES))
 
     def load_words(self, vas: Words) -> Words:
-        """The eight bytes at each of ``vas``."""
+        """Return the word at each VA."""
         return self._runs.load_words(vas)
 
     def load_chain(self, va: int, end: int) -> Words:
-        """The links of a chain from the word at ``va`` on, up to one that is ``end``."""
+        """Return the links of a chain from the word at ``va`` on, up to ``end``."""
         return self._runs.load_chain(va, end)
 
     def store_words(self, vas: Words, values: Words) -> None:
-        """Store eight bytes at each of ``vas``."""
+        """Store a word at each VA."""
         self._runs.store_words(vas, values)
-        self._stored(vas, _WORD)
+        self._stored(vas, WORD_BYTES)
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
-        """Store ``new`` at ``va`` if ``old`` is there; give what was there."""
+        """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
         found = self._call(self.vcpu.routines["compare_and_swap"], va, old, new)
         if found == old and self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, self._pa(va), _WORD))
+            self._trace.emit(Stored(self.index, va, self._pa(va), WORD_BYTES))
         return found
 
     def fetch(self, va: int) -> None:
-        """Jump to ``va`` and stop before the first instruction there; raises PageFault where it may not be executed."""
+        """Jump to ``va`` and stop before the first instruction there; raises PageFault."""
         self.vcpu.fetch(va)
 
     # copies
@@ -136,7 +136,7 @@ class EmulatedCpu:
 
     def copy_runs(self, to_vas: Words, from_vas: Words, size: int) -> None:
         """Copy ``size`` bytes, whole words, for each pair of VAs."""
-        self._runs.copy(to_vas, from_vas, size // _WORD)
+        self._runs.copy(to_vas, from_vas, size // WORD_BYTES)
         self._stored(to_vas, size)
 
     def _stored(self, vas: Words, size: int) -> None:
@@ -145,23 +145,23 @@ class EmulatedCpu:
                 self._trace.emit(Stored(self.index, va, self._pa(va), size))
 
     def _pa(self, va: int) -> int:
-        """PA of a VA that was just stored to, as this CPU translates it."""
+        """Return the PA of a VA that was just stored to, as this CPU translates it."""
         pa = translate(self.vcpu.uc, va, _READABLE)
         return 0 if pa is None else pa
 
     # page tables
 
     def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
-        """Walk ``tables`` for ``va`` by loads of the guest; return depth, PA of the slot, and entry at the end."""
+        """Walk ``tables`` for ``va`` by loads of the guest; return depth, PA of the slot, and entry."""
         return find_entry(self, tables, va)
 
     def read_entries(self, slot_va: int, count: int) -> Words:
         """Return a copy of ``count`` entries of one table."""
-        return np.frombuffer(self.load(slot_va, count * _WORD), dtype=self._native).astype(np.uint64)
+        return np.frombuffer(self.load(slot_va, count * WORD_BYTES), dtype=self._native).astype(np.uint64)
 
     def read_entry_rows(self, slot_vas: Words, count: int) -> Words:
         """Return ``count`` entries from each slot on."""
-        vas: Words = slot_vas[:, None] + np.arange(count, dtype=np.uint64) * np.uint64(_WORD)
+        vas: Words = slot_vas[:, None] + np.arange(count, dtype=np.uint64) * np.uint64(WORD_BYTES)
         return self.load_words(vas.ravel()).reshape(vas.shape)
 
     def write_entry(self, slot_va: int, raw: int) -> None:
@@ -169,23 +169,23 @@ class EmulatedCpu:
         self._call(self._write_entry, slot_va, raw)
 
     def write_entries(self, slot_va: int, raws: Words) -> None:
-        """Store a run of page-table entries."""
+        """Store entries side by side in one table."""
         self._runs.write_rows(_words(slot_va), raws.reshape(1, -1))
 
     def write_entry_rows(self, slot_vas: Words, rows: Words) -> None:
-        """Store a run of entries at each of ``slot_vas``."""
+        """Store a row of entries from each slot on."""
         self._runs.write_rows(slot_vas, rows)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
-        """Replace an entry by compare-and-swap; give what was there."""
+        """Replace an entry by compare-and-swap; return the entry found."""
         return self._call(self.vcpu.routines["exchange_entry"], slot_va, old, new)
 
     # flushes and barriers
 
     def flush_range(self, start: int, end: int) -> None:
-        """Forget the translations of ``[start, end)``: page by page, or everything beyond the kernel's ceiling."""
+        """Flush ``[start, end)`` page by page; beyond the kernel's ceiling, flush everything."""
         first = start // self._page_size
-        count = (end - 1) // self._page_size + 1 - first
+        count = div_round_up(end, self._page_size) - first
         if count > self._ceiling:
             self.flush_all()
         elif count == 1:
@@ -195,14 +195,14 @@ class EmulatedCpu:
             self._call(routine, first * self._page_size, count, self._page_size, work=count)
 
     def flush_all(self) -> None:
-        """Forget every translation."""
+        """Flush the whole TLB."""
         self._call(self.vcpu.routines["flush_all"])
 
     def barrier(self, kind: str) -> None:
-        """The architecture's barrier of that kind; raises UsageError for a kind that there is not."""
+        """Execute the architecture's barrier of that kind; raises UsageError for an unknown kind."""
         routine = self._barriers.get(kind)
         if routine is None:
-            raise UsageError(f"no barrier is called {kind!r}", hint="there are " + ", ".join(self._barriers))
+            raise UsageError(f"unknown barrier {kind!r}", hint=f"choose one of {', '.join(self._barriers)}")
         self._call(routine)
         if self._trace.listeners:
             self._trace.emit(Barrier(self.index, kind))
@@ -210,13 +210,13 @@ class EmulatedCpu:
     def save(self) -> Callable[[], None]:
         """Empty the emulator's TLB, which cannot be saved; return the function that does so again.
 
-        The guest takes no part in it: a flush by its instructions would write to the machine's memory.
+        No instruction of the guest is executed for that: its arguments would change the machine's memory.
         """
         self.vcpu.empty_tlb()
         return self.vcpu.empty_tlb
 
     def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
-        """Carry out the sequence of a step with these inputs; its outputs."""
+        """Execute the sequence of a step with these inputs; return its outputs."""
         routine = self.vcpu.routines[step]
         held = {register: inputs[name] for name, register in routine.sequence.inputs}
         arguments = [held.get(register, 0) for register in self.vcpu.part.convention.arguments]
@@ -224,11 +224,11 @@ class EmulatedCpu:
         return {name: result for name, _ in routine.sequence.outputs}
 
     def registers(self) -> Mapping[str, int]:
-        """The general registers, as the last step left them."""
+        """Return the general registers after the last step."""
         return {name: self.vcpu.uc.reg_read(self.vcpu.register(name)) for name in self.vcpu.family.general}
 
     def cached_translations(self) -> None:
-        """``None``: the emulator does not tell what its TLB holds."""
+        """Return ``None``: the emulator cannot report the contents of its TLB."""
         return
 
 

@@ -1,4 +1,4 @@
-"""Runs of accesses as loops in the guest: their arguments stand in a buffer that the guest reads, and so do results."""
+"""Bulk operations as loops in the guest, with arguments and results in a buffer of the CPU's guest area."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import PageFault
+from hvolab.arithmetic import WORD_BYTES
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
 Words = npt.NDArray[np.uint64]
-_WORD = 8
 #: Links that are followed at first: most lists are short.
 _FEW_LINKS = 128
 
 
 class Runs:
-    """Fills the buffer and starts loops, one for each buffer-full."""
+    """Loops of one CPU; each fills the buffer as often as it must."""
 
     def __init__(self, vcpu: VirtualCpu) -> None:
         self._call = vcpu.call
@@ -25,18 +25,17 @@ class Runs:
         self._octets = self._words.view(np.uint8)
         self._buffer = vcpu.area.buffer
         self._half = self._words.size // 2
-        self._second = self._buffer + self._half * _WORD
+        self._second = self._buffer + self._half * WORD_BYTES
 
     # bytes
 
     def load(self, va: int, size: int) -> bytes:
-        """The bytes ``[va, va + size)``."""
-        parts, end, room = [], va + size, self._octets.size
-        while va < end:
-            part = min(room, end - va)
-            self._copy(self._buffer, va, part)
+        """Return the bytes ``[va, va + size)``."""
+        parts, room = [], self._octets.size
+        for done in range(0, size, room):
+            part = min(room, size - done)
+            self._copy(self._buffer, va + done, part)
             parts.append(self._octets[:part].tobytes())
-            va += part
         return b"".join(parts)
 
     def store(self, va: int, data: bytes) -> None:
@@ -48,13 +47,13 @@ class Runs:
             self._copy(va + done, self._buffer, len(part))
 
     def _copy(self, to_va: int, from_va: int, size: int) -> None:
-        if (to_va | from_va | size) % _WORD:
-            self._call(self._routines["copy_bytes"], to_va, from_va, size, work=size)
-        else:
-            self._call(self._routines["copy_words"], to_va, from_va, size // _WORD, work=size // _WORD)
+        step, count = (
+            ("copy_bytes", size) if (to_va | from_va | size) % WORD_BYTES else ("copy_words", size // WORD_BYTES)
+        )
+        self._call(self._routines[step], to_va, from_va, count, work=count)
 
     def can_touch(self, va: int) -> bool:
-        """Whether the word at ``va`` may be stored to; nothing is changed."""
+        """Return whether the word at ``va`` may be stored to, without changing it."""
         try:
             self._call(self._routines["touch"], va)
         except PageFault:
@@ -64,7 +63,7 @@ class Runs:
     # words
 
     def load_words(self, vas: Words) -> Words:
-        """The word at each VA."""
+        """Return the word at each VA."""
         found = np.empty(vas.size, dtype=np.uint64)
         for first in range(0, vas.size, self._words.size):
             part = vas[first : first + self._words.size]
@@ -80,7 +79,7 @@ class Runs:
             self._call(self._routines["store_words"], self._buffer, self._second, count, work=count)
 
     def load_chain(self, va: int, end: int) -> Words:
-        """The links of a chain; raises GuestStuckError for one that comes back to a link of its own."""
+        """Return the links of a chain; raises GuestStuckError for one that returns to a link of its own."""
         parts, room, routine = list[Words](), _FEW_LINKS, self._routines["load_chain"]
         passed, look_out_until = va, 1
         while True:
@@ -101,11 +100,10 @@ class Runs:
         """Copy a run of words for each pair of VAs."""
         for first in range(0, to_vas.size, self._half):
             count = self._put(to_vas[first : first + self._half], from_vas[first : first + self._half])
-            routine = self._routines["copy_runs"]
-            self._call(routine, self._buffer, self._second, count, words, work=count * words)
+            self._call(self._routines["copy_runs"], self._buffer, self._second, count, words, work=count * words)
 
     def _put(self, first: Words, second: Words) -> int:
-        """Put two arrays into the halves of the buffer; their length."""
+        """Put two arrays into the halves of the buffer; return their length."""
         self._words[: first.size] = first
         self._words[self._half : self._half + second.size] = second
         return int(first.size)
@@ -113,12 +111,12 @@ class Runs:
     # entries
 
     def write_rows(self, slot_vas: Words, rows: Words) -> None:
-        """Store a run of entries at each slot; a run that is longer than the buffer piece by piece."""
+        """Store a row of entries from each slot on; a row that exceeds the buffer is stored piece by piece."""
         columns = rows.shape[1]
         room = self._words.size - 1
         if columns > room:
             for first in range(0, columns, room):
-                self.write_rows(slot_vas + np.uint64(first * _WORD), rows[:, first : first + room])
+                self.write_rows(slot_vas + np.uint64(first * WORD_BYTES), rows[:, first : first + room])
             return
         step = self._words.size // (columns + 1)
         for first in range(0, slot_vas.size if columns else 0, step):
@@ -126,6 +124,5 @@ class Runs:
             count = part.shape[0]
             self._words[:count] = slot_vas[first : first + step]
             self._words[count : count + part.size] = part.ravel()
-            routine = self._routines["write_entry_rows"]
-            entries = self._buffer + count * _WORD
-            self._call(routine, self._buffer, entries, count, columns, work=part.size)
+            entries = self._buffer + count * WORD_BYTES
+            self._call(self._routines["write_entry_rows"], self._buffer, entries, count, columns, work=part.size)

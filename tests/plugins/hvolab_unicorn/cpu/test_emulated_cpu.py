@@ -13,6 +13,7 @@ import pytest
 from hvolab.arch import BARRIERS
 from hvolab.errors import UsageError
 from hvolab.machine import Cpu, MachineSpec
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.struct_pages import lists
 from tests.plugins.hvolab_unicorn.twins import MIB, MODES, Twins, pages, target_of, twins
 
@@ -109,10 +110,17 @@ def test_a_method_does_gives_and_tells_the_same(pair: Twins, act: Act) -> None:
     pair.assert_same()
 
 
+def test_walks_by_loads_of_the_guest_end_where_those_of_the_model_end(pair: Twins) -> None:
+    pages_of = pair.model.struct_pages
+    for va in (pages_of.va(pair.model.memory.first_pfn), pair.model.virt(pair.model.memory.base), 0, (1 << 64) - 8):
+        found = [bulk_of(machine.cpus[0]).find_entry(machine.tables, va) for machine in (pair.model, pair.emulated)]
+        assert found[0] == found[1]
+
+
 def test_a_barrier_of_an_unknown_kind_is_refused(pair: Twins) -> None:
-    with pytest.raises(UsageError, match=r"no barrier is called 'of_reef'; .*smp_wmb, walker, instruction"):
+    with pytest.raises(UsageError, match=r"unknown barrier 'of_reef'; .*smp_wmb, walker, instruction"):
         pair.cpus[0].barrier("of_reef")
 
 
-def test_what_the_tlb_holds_is_not_told(pair: Twins) -> None:
+def test_the_contents_of_the_tlb_are_not_reported(pair: Twins) -> None:
     assert pair.emulated.cpus[0].cached_translations() is None
