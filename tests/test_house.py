@@ -79,7 +79,6 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
         "core/hvolab/hvo",
         "core/hvolab/machine",
         "core/hvolab/plugin",
-        "plugins/hvolab_kernel",
         "plugins/hvolab_unicorn",
         "plugins/hvolab_vmcore",
     }
@@ -103,7 +102,6 @@ _PENDING_WORDS: frozenset[str] = frozenset(
         "docs",
         "examples/hvolab-loongarch",
         "examples/hvolab-s390x",
-        "plugins/hvolab_kernel",
         "plugins/hvolab_unicorn",
     }
 )

@@ -41,7 +41,7 @@ def kernel(
     Exit code 0: no difference, or only those of the release; 1: other differences; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab_kernel.comparison.output import show_comparison, show_scenarios  # noqa: PLC0415
+    from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415
     from hvolab_kernel.comparison.selection import chosen_scenarios, target_of  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 

@@ -1,4 +1,14 @@
-"""A kernel's own HVO and the engine side by side: the same scenarios, from the same bytes, and every difference."""
+"""Comparison of a kernel's own HVO with the engine: from an image to every difference, in five steps.
+
+1. `open_kernel()` of `hvolab_vmlinux` reads the image: code, symbols and types.
+2. `identify` finds out which variant of HVO it has (`variant_of()`), `selection` the target and the scenarios.
+3. `MachinePair` builds two equal machines: `Hvo` drives one as the engine, `KernelHvo` of `running` loads the kernel
+   next to the other.
+4. `MachinePair.run()` runs a step on both: on the second, `KernelCpu.call()` emulates the kernel's function, and
+   handlers carry out its calls out of HVO on the machine.
+5. `Comparer` does so for every scenario and every failing allocation, each time from a checkpoint; `differences`
+   compares results, calls, counters and bytes, and `report` prints them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HVO called outside its own code, in order, as the events of a machine tell it: the same form for both sides."""
+"""Calls out of HVO's code, in order, derived from a machine's events: the same for the engine and a kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hvolab.trace import (
     RangeFlushed,
 )
 
-#: A call: its name, then its arguments, and for an allocation what it gave: a PFN, or None.
+#: A call: its name, its arguments, and for an allocation its result: a PFN, or None.
 Call = tuple[Any, ...]
 
 
@@ -43,26 +43,26 @@ _CALLS: Final[dict[type[Event], Callable[[Any], list[Call]]]] = {
 
 
 def calls_of(events: Iterable[Event]) -> list[Call]:
-    """The outside calls among the events, in order."""
+    """Return the outside calls among the events, in order."""
     calls: list[Call] = []
     for event in events:
-        told = _CALLS.get(type(event))
-        if told is not None:
-            calls += told(event)
+        convert = _CALLS.get(type(event))
+        if convert is not None:
+            calls += convert(event)
     return calls
 
 
 def as_inlined(calls: Iterable[Call], ceiling: int) -> list[Call]:
-    """The calls as code shows them whose flushes are inline: those of more than ``ceiling`` bytes flush everything."""
+    """Return the calls of code with inline flushes: a range of more than `ceiling` bytes is a flush of everything."""
     return [("flush all",) if call[0] == "flush range" and call[2] - call[1] > ceiling else call for call in calls]
 
 
-def in_words(call: Call | None) -> str:
-    """A call as a reader is told it."""
+def describe_call(call: Call | None) -> str:
+    """Return a call as text, with the kernel's names."""
     if call is None:
         return "no further call"
     name, *arguments = call
-    return _WORDS[name](*arguments)
+    return _DESCRIPTIONS[name](*arguments)
 
 
 def _allocation(gfp: int, order: int, node: int | None, pfn: int | None) -> str:
@@ -70,7 +70,7 @@ def _allocation(gfp: int, order: int, node: int | None, pfn: int | None) -> str:
     return f"allocate({describe(gfp)}, order {order}{where}) = {'null' if pfn is None else f'PFN {pfn:#x}'}"
 
 
-_WORDS: Final[dict[str, Callable[..., str]]] = {
+_DESCRIPTIONS: Final[dict[str, Callable[..., str]]] = {
     "allocate": _allocation,
     "free": lambda how, order, pfn: f"{how}(PFN {pfn:#x}, order {order})",
     "split": lambda pfn, order: f"split_page(PFN {pfn:#x}, order {order})",

@@ -1,165 +1,154 @@
-"""A kernel of another release beside the engine: what differs, each difference laid to what it has or lacks.
+"""Comparison of a kernel of another release with the engine as v6.12, each difference attributed to a feature.
 
-The engine follows v6.12. Frames are not compared by number, since a release that allocates otherwise has others:
-what is compared are outside calls in order, results, counters, and for each folio how its vmemmap is mapped and what
-it says. No allocation fails, and no switch is thrown meanwhile: the n-th call of one side is not that of the other.
+Compared are outside calls in order, results, counters, and for each folio the mapping and the bytes of its vmemmap.
+Frame numbers are not, since another order of allocations gives other frames. No allocation fails and no switch
+changes: the n-th call of one side is not the n-th call of the other.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Target
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import EncodingError
 from hvolab.hvo import V6_12, VmemmapSizes
 from hvolab.machine import Machine, VmemmapBacking
-from hvolab_kernel.comparison.calls import Call, in_words
-from hvolab_kernel.comparison.causes import CAUSES, Seen
-from hvolab_kernel.comparison.machine_pair import MachinePair, MachineUnderTest, Outcomes, Result
+from hvolab_kernel.comparison.calls import Call, describe_call
+from hvolab_kernel.comparison.causes import CAUSES, NOT_CALLED, ReleaseDifference
+from hvolab_kernel.comparison.differences import counters_of
+from hvolab_kernel.comparison.machine_pair import MachinePair, StepResult, StepResults
 from hvolab_kernel.comparison.scenarios import Scenario
+from hvolab_kernel.comparison.selection import comparable_across_releases
 from hvolab_kernel.identify.features import BASELINE_FEATURES, HvoFeatures, features_of
 from hvolab_vmlinux.kernel import Kernel
 
 _MEMORY: Final = 512 << 20
-#: Calls that a feature adds or takes away once for a folio at most.
+#: Calls that a feature adds or removes at most once for a folio.
 _ONCE: Final = {"allocate", "free", "rcu", "flush range"}
 
 
 @dataclass(frozen=True)
-class ReleaseDifference:
-    """A difference, and the feature of the release that it is laid to; empty: none explains it."""
+class AttributedDifference:
+    """A difference, and the feature of the release that explains it; empty: no feature does."""
 
-    seen: Seen
-    feature: str
-    because: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """The difference for JSON."""
-        return {**asdict(self.seen), "feature": self.feature, "because": self.because}
+    difference: ReleaseDifference
+    feature: str = ""
+    because: str = ""
 
 
 @dataclass
 class ReleaseComparison:
-    """What was compared, and how often each difference was seen, in which scenarios."""
+    """Result of a comparison: the number of each difference, and the first scenario with it."""
 
     scenarios: list[str] = field(default_factory=list)
     calls: int = 0
     seconds: float = 0.0
-    differences: Counter[ReleaseDifference] = field(default_factory=Counter)
-    where: dict[ReleaseDifference, str] = field(default_factory=dict)
+    differences: Counter[AttributedDifference] = field(default_factory=Counter)
+    first_in: dict[AttributedDifference, str] = field(default_factory=dict)
 
     @property
     def unexplained(self) -> int:
-        """How many differences no feature of the release explains."""
+        """Number of differences that no feature of the release explains."""
         return sum(count for one, count in self.differences.items() if not one.feature)
-
-
-def runnable(scenarios: Sequence[Scenario], *, batches: bool) -> list[Scenario]:
-    """Those of the scenarios that are compared: no gigantic folios, lists only where the kernel takes them."""
-
-    def wanted(one: Scenario) -> bool:
-        return not one.gigantic and not one.flip and (batches or not one.takes_lists)
-
-    return [one for one in scenarios if wanted(one)]
 
 
 def compare_release(
     target: Target,
     kernel: Kernel,
     scenarios: Sequence[Scenario],
-    told: Callable[[Scenario], None] = lambda _: None,
+    on_scenario: Callable[[Scenario], None] = lambda _: None,
 ) -> ReleaseComparison:
-    """Compare a kernel of another release with the engine as v6.12 in scenarios."""
-    result = ReleaseComparison()
+    """Compare a kernel of another release with the engine as v6.12; calls `on_scenario` before each scenario."""
+    comparison = ReleaseComparison()
     features = features_of(kernel)
-    beds: dict[VmemmapBacking, MachinePair] = {}
-    begun = time.perf_counter()
-    for scenario in runnable(scenarios, batches=features.has("batches")):
-        told(scenario)
-        if scenario.backing not in beds:
-            # the engine follows v6.12, whatever the kernel comes nearest to
-            beds[scenario.backing] = MachinePair(target, kernel, V6_12, memory=_MEMORY, backing=scenario.backing)
-        result.scenarios.append(scenario.name)
-        for seen, calls in _seen(beds[scenario.backing], scenario):
-            result.calls += calls
-            if seen is not None:
-                one = _explained(seen, features)
-                result.differences[one] += 1
-                result.where.setdefault(one, scenario.name)
-    result.seconds = time.perf_counter() - begun
-    return result
+    pairs: dict[VmemmapBacking, MachinePair] = {}
+    begin = time.perf_counter()
+    for scenario in comparable_across_releases(scenarios, batches=features.has("batches")):
+        on_scenario(scenario)
+        if scenario.backing not in pairs:
+            pairs[scenario.backing] = MachinePair(target, kernel, V6_12, memory=_MEMORY, backing=scenario.backing)
+        comparison.scenarios.append(scenario.name)
+        calls, differences = _compared(pairs[scenario.backing], scenario)
+        comparison.calls += calls
+        for difference in differences:
+            one = _attributed(difference, features)
+            comparison.differences[one] += 1
+            comparison.first_in.setdefault(one, scenario.name)
+    comparison.seconds = time.perf_counter() - begin
+    return comparison
 
 
-def _explained(seen: Seen, features: HvoFeatures) -> ReleaseDifference:
-    """The difference, laid to the first cause that fits and that this kernel has otherwise than v6.12."""
+def _attributed(difference: ReleaseDifference, features: HvoFeatures) -> AttributedDifference:
+    """Attribute a difference to the first cause that explains it, of those in which this kernel differs from v6.12."""
     for cause in CAUSES:
-        if features.has(cause.feature) is not BASELINE_FEATURES.get(cause.feature, False) and cause.fits(seen):
-            return ReleaseDifference(seen, cause.feature, cause.because)
-    return ReleaseDifference(seen, "", "")
+        differs = features.has(cause.feature) is not BASELINE_FEATURES.get(cause.feature, False)
+        if differs and cause.explains(difference):
+            return AttributedDifference(difference, cause.feature, cause.because)
+    return AttributedDifference(difference)
 
 
-def _seen(bed: MachinePair, scenario: Scenario) -> Iterator[tuple[Seen | None, int]]:
-    """Everything that differs in a scenario; with None, how many outside calls the kernel made."""
-    folios, done = bed.begin(scenario)
-    before = [{side: _frames(side, folio, scenario.order)[0] for side in bed.sides} for folio in folios]
-    for step in scenario.steps:
-        done.append((step, *bed.carry_out(step, scenario.order, folios)))
-        yield from ((Seen("finding", step.operation.name.lower(), text, ""), 0) for text in bed.findings)
-    for outcomes in done:
-        yield None, len(outcomes[2][1])
-        yield from ((one, 0) for one in _steps(outcomes, bed.kernel.machine))
-    ours, theirs = bed.engine.machine, bed.kernel.machine
-    for name, kernel, engine in (
-        ("static key", theirs.key, ours.key),
-        ("nr_memmap_pages", theirs.counters.nr_memmap_pages, ours.counters.nr_memmap_pages),
-        ("nr_memmap_boot_pages", theirs.counters.nr_memmap_boot_pages, ours.counters.nr_memmap_boot_pages),
-    ):
-        if kernel != engine:
-            yield Seen("counter", name, f"{kernel - engine:+d}", ""), 0
-    for folio, heads in zip(folios, before, strict=True):
-        yield from ((one, 0) for one in _folio(bed, folio, scenario.order, heads))
+def _compared(pair: MachinePair, scenario: Scenario) -> tuple[int, list[ReleaseDifference]]:
+    """Run a scenario; return the number of the kernel's outside calls, and all differences."""
+    folios, prelude = pair.prepare(scenario, reuse=False)
+    heads = [[_frames(one.machine, folio, scenario.order)[0] for one in pair.both] for folio in folios]
+    steps = [pair.run(step, scenario, folios) for step in scenario.steps]
+    engine, kernel = (one.machine for one in pair.both)
+    found = [
+        ReleaseDifference("finding", results.step.name, text, "") for results in steps for text in results.findings
+    ]
+    for results in (*prelude, *steps):
+        found += _differing_results(results, kernel)
+    ours, theirs = counters_of(engine), counters_of(kernel)
+    found += [
+        ReleaseDifference("counter", name, f"{value - ours[name]:+d}", "")
+        for name, value in theirs.items()
+        if value != ours[name]
+    ]
+    for folio, (engine_head, kernel_head) in zip(folios, heads, strict=True):
+        found += _differing_mapping(
+            _mapping(engine, folio, scenario.order, engine_head), _mapping(kernel, folio, scenario.order, kernel_head)
+        )
+        found += _differing_struct_pages(engine, kernel, folio, scenario.order)
+    return sum(len(results.kernel.calls) for results in (*prelude, *steps)), found
 
 
-def _steps(outcomes: Outcomes, machine: Machine) -> Iterator[Seen]:
-    step, ours, theirs = outcomes
-    name = step.operation.name.lower()
-    if ours[0] != theirs[0]:
-        yield Seen("result", name, _result(theirs), _result(ours))
-    kernel, engine = ([_plain(call, machine) for call in side[1]] for side in (theirs, ours))
-    alone: Counter[tuple[str, bool]] = Counter()
-    matcher = SequenceMatcher(None, [one[0] for one in kernel], [one[0] for one in engine], autojunk=False)
+def _differing_results(results: StepResults, machine: Machine) -> Iterator[ReleaseDifference]:
+    name = results.step.name
+    if results.engine.value != results.kernel.value:
+        yield ReleaseDifference("result", name, _value(results.kernel), _value(results.engine))
+    kernel, engine = ([_without_frame(call, machine) for call in one.calls] for one in (results.kernel, results.engine))
+    counts: Counter[tuple[str, bool]] = Counter()
+    matcher = SequenceMatcher(None, [call[0] for call in kernel], [call[0] for call in engine], autojunk=False)
     for tag, first, last, start, stop in matcher.get_opcodes():
         pairs = list(zip_longest(kernel[first:last], engine[start:stop]))
-        if tag == "replace":  # of different kinds: not one in place of the other
+        if tag == "replace":  # calls of different kinds do not correspond
             pairs = [(one, None) for one, _ in pairs if one] + [(None, one) for _, one in pairs if one]
-        for mine, other in pairs:
-            if mine != other:
-                what = (mine or other or ("",))[0]
-                if what in _ONCE and None in {mine, other}:
-                    alone[what, mine is None] += 1
-                    if alone[what, mine is None] > max(1, len(step.folios)):
+        for theirs, ours in pairs:
+            if theirs != ours:
+                what = (theirs or ours or ("",))[0]
+                if what in _ONCE and None in {theirs, ours}:
+                    counts[what, theirs is None] += 1
+                    if counts[what, theirs is None] > max(1, len(results.step.folios)):
                         what += ", more than one for a folio"
-                yield Seen(f"call in {name}", what, _words(mine), _words(other))
+                yield ReleaseDifference(f"call in {name}", what, _describe(theirs), _describe(ours))
 
 
-def _result(result: Result) -> str:
-    return str(result[0]).partition(" at ")[0]
+def _value(result: StepResult) -> str:
+    return str(result.value).partition(" at ")[0]
 
 
-def _plain(call: Call, machine: Machine) -> Call:
-    """A call without what is another one's frame: which frames are handed out differs from the first difference on.
-
-    VAs of the vmemmap become pages, counted from its first one.
-    """
+def _without_frame(call: Call, machine: Machine) -> Call:
+    """Return a call without the number of its frame, and with VAs of the vmemmap as pages, counted from the first."""
     match call[0]:
         case "allocate":
             return (*call[:-1], 0 if call[-1] is not None else None)
@@ -170,67 +159,60 @@ def _plain(call: Call, machine: Machine) -> Call:
     return call
 
 
-def _words(call: Call | None) -> str:
+def _describe(call: Call | None) -> str:
     if call is None:
-        return "not called"
+        return NOT_CALLED
     if call[0] == "flush range":
         pages = call[2] - call[1]
         return f"{pages:g} page{'s are' if pages != 1 else ' is'} flushed"
-    return in_words(call).replace(" = PFN 0x0", "").replace("PFN 0x0, ", "")  # whose number is left out
+    return describe_call(call).replace(" = PFN 0x0", "").replace("PFN 0x0, ", "")  # its number is removed
 
 
-# how a folio's vmemmap is mapped
+# the mapping of a folio's vmemmap
 
 
-def _frames(side: MachineUnderTest, folio: int, order: int) -> npt.NDArray[np.int64]:
-    machine = side.machine
+def _frames(machine: Machine, folio: int, order: int) -> npt.NDArray[np.int64]:
     sizes = VmemmapSizes(order, machine.target.mode.page_size, machine.struct_pages.layout.size)
     return machine.tables.frames(folio & -machine.target.mode.page_size, max(1, sizes.pages))
 
 
-def _folio(bed: MachinePair, folio: int, order: int, heads: Mapping[MachineUnderTest, int]) -> Iterator[Seen]:
-    kernel, engine = (_mapping(side, folio, order, heads[side]) for side in (bed.kernel, bed.engine))
-    for name, mine in kernel.items():
-        if mine != engine[name]:
-            yield Seen("mapping", name, mine, engine[name])
-    layout, shift = bed.kernel.machine.struct_pages.layout, bed.kernel.machine.memory.page_shift
-    words = [
-        side.machine.memory.pages[_frames(side, folio, order) - (side.machine.memory.base >> shift)]
-        for side in (bed.kernel, bed.engine)
-    ]
-    step = layout.size // 8
+def _differing_struct_pages(engine: Machine, kernel: Machine, folio: int, order: int) -> Iterator[ReleaseDifference]:
+    ours, theirs = (one.memory.pages[_frames(one, folio, order) - one.memory.first_pfn] for one in (engine, kernel))
+    words = kernel.struct_pages.layout.size // WORD_BYTES
     for pages, name in ((slice(0, 1), "head page"), (slice(1, None), "tail pages")):
-        for offset in range(step):
-            kernels, engines = (side[pages, offset::step] for side in words)
-            if not np.array_equal(kernels, engines):
-                yield Seen("struct pages", f"{name}, byte {offset * 8}", "otherwise", "as in v6.12")
+        for word in range(words):
+            if not np.array_equal(theirs[pages, word::words], ours[pages, word::words]):
+                yield ReleaseDifference("struct pages", f"{name}, byte {word * WORD_BYTES}", "differs", "as in v6.12")
 
 
-def _mapping(side: MachineUnderTest, folio: int, order: int, head: int) -> dict[str, str]:
-    machine = side.machine
-    frames = _frames(side, folio, order)
-    page = machine.target.mode.page_size
-    raws = [machine.tables.find((folio & -page) + number * page) for number in range(frames.size)]
-    flags = [_flags(machine.target, step.level.name, step.raw) for step in raws]
-    tails = frames[1:]
+def _differing_mapping(ours: dict[str, str], theirs: dict[str, str]) -> list[ReleaseDifference]:
+    return [ReleaseDifference("mapping", name, theirs[name], ours[name]) for name in ours if theirs[name] != ours[name]]
+
+
+def _mapping(machine: Machine, folio: int, order: int, old_head: int) -> dict[str, str]:
+    frames = _frames(machine, folio, order)
+    page_size = machine.target.mode.page_size
+    entries = [machine.tables.find((folio & -page_size) + number * page_size) for number in range(frames.size)]
+    flags = [_flags(machine.target, step.level.name, step.raw) for step in entries]
+    head, tails = frames[0], frames[1:]
     if not tails.size:
-        shared = "there are none"
-    elif (tails == frames[0]).all():
-        shared = "the head's"
+        tail_frame = "there are none"
+    elif (tails == head).all():
+        tail_frame = "the head's"
     elif np.unique(tails).size == 1:
-        shared = "one that is not the head's"
+        tail_frame = "one that is not the head's"
     else:
-        shared = "one each"
+        tail_frame = "one each"
     return {
-        "head's frame": "as before" if frames[0] == head else "another",
+        "head's frame": "as before" if head == old_head else "another",
         "head's flags": flags[0],
-        "tails' frame": shared,
+        "tails' frame": tail_frame,
         "tails' flags": ", ".join(sorted(set(flags[1:]))),
     }
 
 
 def _flags(target: Target, level: str, raw: int) -> str:
-    """An entry without its address: the level, the bits in hex, and their names where they have some."""
+    """Return an entry without its address: the level, the bits in hex, and their names if the entry decodes."""
     raw &= ~target.page_form.address_mask
     try:
         names = str(target.decode(level, raw)).rpartition(" ")[2]

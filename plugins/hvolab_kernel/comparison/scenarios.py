@@ -1,20 +1,20 @@
-"""The scenarios in which a kernel's HVO and the engine are compared, as data."""
+"""Scenarios in which a kernel's HVO is compared with the engine, as data."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import STRUCT_PAGE_V6_12, VmemmapBacking
 from hvolab.units import format_short
 
-#: Pages of vmemmap, as powers of two, whose folios are tried beside the mode's huge pages: the largest that HVO leaves
-#: alone, the smallest ones that it does not, and a part of a table. HVO asks of an hstate nothing but its order.
+#: Orders of folios besides the mode's huge pages, as log2 of pages of vmemmap: the largest that HVO does not optimize,
+#: the two smallest that it does, and one with a part of a table. HVO reads nothing but the order of an hstate.
 _VMEMMAP_ORDERS: Final = (0, 1, 2, 7)
-#: The largest huge page that is tried.
+#: The largest huge page in a scenario.
 _LARGEST: Final = 1 << 30
 #: Folios of higher orders need a machine of gigabytes.
 _GIGANTIC: Final = 13
@@ -22,7 +22,7 @@ _SMALLEST_MEMORY: Final = 512 << 20
 
 
 class Operation(enum.Enum):
-    """What a step does. The value is the kernel's function, or the switch."""
+    """Operation of a step. The value is the kernel's function, or the new value of the switch."""
 
     OPTIMIZE = "hugetlb_vmemmap_optimize_folio"
     RESTORE = "hugetlb_vmemmap_restore_folio"
@@ -32,24 +32,28 @@ class Operation(enum.Enum):
     SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
 
 
-#: Those that take lists of folios.
 _LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
 
 
 @dataclass(frozen=True)
 class ScenarioStep:
-    """One operation on some of the scenario's folios, by their positions."""
+    """One operation on some of the scenario's folios, given by their positions."""
 
     operation: Operation
     folios: tuple[int, ...] = (0,)
 
+    @property
+    def name(self) -> str:
+        """Name of the operation, in lower case."""
+        return self.operation.name.lower()
+
     def __str__(self) -> str:
-        return f"{self.operation.name.lower()}({', '.join(map(str, self.folios))})"
+        return f"{self.name}({', '.join(map(str, self.folios))})"
 
 
 @dataclass(frozen=True)
 class FolioPlacement:
-    """Where a folio is: the leaf of the vmemmap that describes it, from the last one down, and its position there."""
+    """Place of a folio: the vmemmap leaf that describes it, counted from the last, and the position in that leaf."""
 
     unit: int = 0
     position: int = 0
@@ -59,13 +63,13 @@ class FolioPlacement:
 class Scenario:
     """Steps on folios of one order.
 
-    name      as ``2M boot restore``
-    order     of the folios
-    backing   whose frames the vmemmap lies in
-    places    where the folios are
-    prelude   steps that make the state from which it starts; no allocation fails in them
-    steps     what is compared, with failing allocations too
-    flip      the outside call of the steps at which the switch is thrown to the other side, 1 being the first; 0: none
+    name      such as ``2M boot: restore``
+    order     order of the folios
+    backing   frames that the vmemmap is made of
+    places    places of the folios
+    prelude   steps that lead to the initial state; no allocation fails in them
+    steps     steps that are compared, also with failing allocations
+    flip      the outside call of the steps at which the switch changes, 1 being the first; 0: none
     """
 
     name: str
@@ -78,120 +82,113 @@ class Scenario:
 
     @property
     def gigantic(self) -> bool:
-        """Whether its folios need a large machine."""
+        """True if the folios need a large machine."""
         return self.order > _GIGANTIC
 
     @property
     def takes_lists(self) -> bool:
-        """Whether some step takes a list of folios."""
+        """True if a step takes a list of folios."""
         return any(step.operation in _LISTS for step in (*self.prelude, *self.steps))
 
     @property
     def first(self) -> int:
-        """The position of the first folio in a unit: a self-hosted vmemmap lies where that would be."""
+        """Position of the first folio in a unit: 1 if self-hosted vmemmap is at position 0."""
         return 1 if self.backing is VmemmapBacking.SELF_HOSTED else 0
 
     def unit(self, mode: PagingMode) -> int:
-        """Frames of a unit of its places: what a leaf of the vmemmap describes, or more where its folios need more."""
+        """Return the frames of a unit of places: those that a vmemmap leaf describes, or more for larger folios."""
         positions = self.first + max(place.position for place in self.places) + 1
         return max(_described(mode), positions << self.order)
 
     def memory(self, mode: PagingMode) -> int:
-        """Bytes of a machine that has room for its folios, and for all else below them."""
+        """Return the bytes of a machine with room for the folios and for everything else below them."""
         units = max(place.unit for place in self.places) + 1
         frames = units * self.unit(mode) + max(_described(mode), 1 << self.order)
         return max(_SMALLEST_MEMORY, frames << mode.page_shift)
 
 
 def _described(mode: PagingMode) -> int:
-    """Frames that the struct pages in one leaf of the vmemmap describe."""
+    """Return the frames that the struct pages in one vmemmap leaf describe."""
     return mode.level(mode.vmemmap_level).size // STRUCT_PAGE_V6_12.size
 
 
-_O, _R = Operation.OPTIMIZE, Operation.RESTORE
-_OL, _RL = Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST
-_ON, _OFF = Operation.SWITCH_ON, Operation.SWITCH_OFF
-_ONE: Final = (FolioPlacement(),)
-_TWO: Final = (FolioPlacement(), FolioPlacement(0, 1))
-_THREE: Final = (FolioPlacement(), FolioPlacement(0, 1), FolioPlacement(0, 2))
-_APART: Final = (FolioPlacement(), FolioPlacement(1), FolioPlacement(2))
-_BATCH: Final = (0, 1, 2)
+class _Template(NamedTuple):
+    """A scenario without order and backing: fields as in :class:`Scenario`."""
 
-#: Name, places, prelude, steps, flip.
-_Story = tuple[str, tuple[FolioPlacement, ...], tuple[ScenarioStep, ...], tuple[ScenarioStep, ...], int]
-_SINGLE: Final[tuple[_Story, ...]] = (
-    ("optimize", _ONE, (), (ScenarioStep(_O),), 0),
-    ("restore", _ONE, (ScenarioStep(_O),), (ScenarioStep(_R),), 0),
-    ("restore what is not optimized", _ONE, (), (ScenarioStep(_R),), 0),
-    ("optimize twice", _ONE, (ScenarioStep(_O),), (ScenarioStep(_O),), 0),
-    ("optimize again, its PMD split", _ONE, (ScenarioStep(_O), ScenarioStep(_R)), (ScenarioStep(_O),), 0),
-    ("switched off", _ONE, (ScenarioStep(_OFF, ()),), (ScenarioStep(_O),), 0),
-    (
-        "switched off once optimized",
-        _ONE,
-        (ScenarioStep(_O), ScenarioStep(_OFF, ())),
-        (ScenarioStep(_R), ScenarioStep(_O)),
-        0,
-    ),
-    (
-        "switched on again",
-        _ONE,
-        (ScenarioStep(_OFF, ()), ScenarioStep(_O), ScenarioStep(_ON, ())),
-        (ScenarioStep(_O),),
-        0,
+    title: str
+    steps: tuple[ScenarioStep, ...]
+    prelude: tuple[ScenarioStep, ...] = ()
+    places: tuple[FolioPlacement, ...] = (FolioPlacement(),)
+    flip: int = 0
+
+
+_BATCH: Final = (0, 1, 2)
+_OPTIMIZE, _RESTORE = ScenarioStep(Operation.OPTIMIZE), ScenarioStep(Operation.RESTORE)
+_OPTIMIZE_SECOND = ScenarioStep(Operation.OPTIMIZE, (1,))
+_ON, _OFF = ScenarioStep(Operation.SWITCH_ON, ()), ScenarioStep(Operation.SWITCH_OFF, ())
+_OPTIMIZE_BATCH = ScenarioStep(Operation.OPTIMIZE_LIST, _BATCH)
+_RESTORE_BATCH = ScenarioStep(Operation.RESTORE_LIST, _BATCH)
+_TWO: Final = (FolioPlacement(), FolioPlacement(0, 1))
+_THREE: Final = (*_TWO, FolioPlacement(0, 2))
+_APART: Final = (FolioPlacement(), FolioPlacement(1), FolioPlacement(2))
+
+_SINGLE: Final[tuple[_Template, ...]] = (
+    _Template("optimize", (_OPTIMIZE,)),
+    _Template("restore", (_RESTORE,), (_OPTIMIZE,)),
+    _Template("restore what is not optimized", (_RESTORE,)),
+    _Template("optimize twice", (_OPTIMIZE,), (_OPTIMIZE,)),
+    _Template("optimize again, its PMD split", (_OPTIMIZE,), (_OPTIMIZE, _RESTORE)),
+    _Template("switched off", (_OPTIMIZE,), (_OFF,)),
+    _Template("switched off once optimized", (_RESTORE, _OPTIMIZE), (_OPTIMIZE, _OFF)),
+    _Template("switched on again", (_OPTIMIZE,), (_OFF, _OPTIMIZE, _ON)),
+)
+_NEIGHBORS: Final[tuple[_Template, ...]] = (
+    _Template("optimize, its PMD split by a neighbor", (_OPTIMIZE,), (_OPTIMIZE_SECOND,), _TWO),
+    _Template("restore next to an optimized neighbor", (_RESTORE,), (_OPTIMIZE, _OPTIMIZE_SECOND), _TWO),
+    _Template("batch below one PMD", (_OPTIMIZE_BATCH,), (), _THREE),
+    _Template("batch below three PMDs", (_OPTIMIZE_BATCH,), (), _APART),
+    _Template("batch, one optimized already", (_OPTIMIZE_BATCH,), (_OPTIMIZE_SECOND,), _THREE),
+    _Template("batch, the first optimized already", (_OPTIMIZE_BATCH,), (_OPTIMIZE,), _THREE),
+    _Template("batch switched off", (_OPTIMIZE_BATCH,), (_OFF,), _THREE),
+    _Template("batch switched off at its third call", (_OPTIMIZE_BATCH,), (), _APART, 3),
+    _Template("batch switched off at its sixth call", (_OPTIMIZE_BATCH,), (), _APART, 6),
+    _Template("batch switched on at its first call", (_OPTIMIZE_BATCH,), (_OFF,), _APART, 1),
+    _Template("batch of none", (ScenarioStep(Operation.OPTIMIZE_LIST, ()), ScenarioStep(Operation.RESTORE_LIST, ()))),
+    _Template("restore a batch below one PMD", (_RESTORE_BATCH,), (_OPTIMIZE_BATCH,), _THREE),
+    _Template("restore a batch below three PMDs", (_RESTORE_BATCH,), (_OPTIMIZE_BATCH,), _APART),
+    _Template("restore a mixed list", (_RESTORE_BATCH,), (ScenarioStep(Operation.OPTIMIZE_LIST, (0, 2)),), _THREE),
+    _Template("restore a list, none optimized", (_RESTORE_BATCH,), (), _THREE),
+    _Template("restore a list, and optimize it again", (_RESTORE_BATCH, _OPTIMIZE_BATCH), (_OPTIMIZE_BATCH,), _THREE),
+)
+_LISTS_OF_ONE: Final[tuple[_Template, ...]] = (
+    _Template("batch of one", (ScenarioStep(Operation.OPTIMIZE_LIST),)),
+    _Template(
+        "restore a batch of one", (ScenarioStep(Operation.RESTORE_LIST),), (ScenarioStep(Operation.OPTIMIZE_LIST),)
     ),
 )
-_NEIGHBORS: Final[tuple[_Story, ...]] = (
-    ("optimize, its PMD split by a neighbor", _TWO, (ScenarioStep(_O, (1,)),), (ScenarioStep(_O),), 0),
-    ("restore beside an optimized neighbor", _TWO, (ScenarioStep(_O), ScenarioStep(_O, (1,))), (ScenarioStep(_R),), 0),
-    ("batch below one PMD", _THREE, (), (ScenarioStep(_OL, _BATCH),), 0),
-    ("batch below three PMDs", _APART, (), (ScenarioStep(_OL, _BATCH),), 0),
-    ("batch, one optimized already", _THREE, (ScenarioStep(_O, (1,)),), (ScenarioStep(_OL, _BATCH),), 0),
-    ("batch, the first optimized already", _THREE, (ScenarioStep(_O, (0,)),), (ScenarioStep(_OL, _BATCH),), 0),
-    ("batch switched off", _THREE, (ScenarioStep(_OFF, ()),), (ScenarioStep(_OL, _BATCH),), 0),
-    ("batch switched off at its third call", _APART, (), (ScenarioStep(_OL, _BATCH),), 3),
-    ("batch switched off at its sixth call", _APART, (), (ScenarioStep(_OL, _BATCH),), 6),
-    ("batch switched on at its first call", _APART, (ScenarioStep(_OFF, ()),), (ScenarioStep(_OL, _BATCH),), 1),
-    ("batch of none", _ONE, (), (ScenarioStep(_OL, ()), ScenarioStep(_RL, ())), 0),
-    ("restore a batch below one PMD", _THREE, (ScenarioStep(_OL, _BATCH),), (ScenarioStep(_RL, _BATCH),), 0),
-    ("restore a batch below three PMDs", _APART, (ScenarioStep(_OL, _BATCH),), (ScenarioStep(_RL, _BATCH),), 0),
-    ("restore a mixed list", _THREE, (ScenarioStep(_OL, (0, 2)),), (ScenarioStep(_RL, _BATCH),), 0),
-    ("restore a list, none optimized", _THREE, (), (ScenarioStep(_RL, _BATCH),), 0),
-    (
-        "restore a list, and optimize it again",
-        _THREE,
-        (ScenarioStep(_OL, _BATCH),),
-        (ScenarioStep(_RL, _BATCH), ScenarioStep(_OL, _BATCH)),
-        0,
-    ),
-)
-_GIANT_LISTS: Final[tuple[_Story, ...]] = (
-    ("batch of one", _ONE, (), (ScenarioStep(_OL, (0,)),), 0),
-    ("restore a batch of one", _ONE, (ScenarioStep(_OL, (0,)),), (ScenarioStep(_RL, (0,)),), 0),
-)
-_SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBORS) if one[0] in {"optimize", "batch below one PMD"})
+_SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBORS) if one.title in {"optimize", "batch below one PMD"})
 
 
 def scenarios_of(target: Target) -> tuple[Scenario, ...]:
-    """Every scenario for a target: each order, each backing of the vmemmap, each story."""
+    """Return every scenario for a target: each order, each backing of the vmemmap, each template."""
     mode = target.mode
     middle = mode.levels[-2].shift - mode.page_shift
     orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages}
     orders |= {(mode.page_size // STRUCT_PAGE_V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
-    made = []
+    scenarios = []
     for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
-        name = format_short(1 << order << mode.page_shift)
-        stories = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBORS)
-        if 1 << order << mode.page_shift == _LARGEST:
-            stories = (*_SINGLE, *_GIANT_LISTS)
+        size = 1 << order << mode.page_shift
+        templates = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBORS)
+        if size == _LARGEST:
+            templates = (*_SINGLE, *_LISTS_OF_ONE)
         if not VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size).optimizable:
-            stories = _SINGLE[:1]
+            templates = _SINGLE[:1]
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED
-            # where pages map the vmemmap, a machine's self-hosted pages lie within what would be the folio
+            # if the vmemmap is mapped by pages, a machine's self-hosted pages are inside the folio
             if hosted and (order != middle or 2 << order > _described(mode)):
                 continue
-            for title, places, prelude, steps, flip in _SELF_HOSTED if hosted else stories:
-                words = f"{name} {backing.value}: {title}"
-                made.append(Scenario(words, order, backing, places, prelude, steps, flip))
-    return tuple(made)
+            for title, steps, prelude, places, flip in _SELF_HOSTED if hosted else templates:
+                name = f"{format_short(size)} {backing.value}: {title}"
+                scenarios.append(Scenario(name, order, backing, places, prelude, steps, flip))
+    return tuple(scenarios)

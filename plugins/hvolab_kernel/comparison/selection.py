@@ -1,57 +1,84 @@
-"""What a comparison is made for: the target that a kernel image is for, and which scenarios."""
+"""Selection of a comparison's target and scenarios."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
+from hvolab.hvo import HvoVariant
 from hvolab.plugin import registry
-from hvolab_kernel.comparison.scenarios import Scenario, scenarios_of
+from hvolab_kernel.comparison.scenarios import Operation, Scenario, scenarios_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
 
-#: The architecture of each machine that an ELF file can name, by a name or alias of it.
-_ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV": "riscv64"}
+#: Name or alias of the architecture of each ELF machine.
+_ARCHITECTURES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV": "riscv64"}
 
 
 def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] | None = None) -> Target:
-    """The target that a kernel runs on, in a paging mode; by default the first of those that it is built for.
+    """Return the target of a kernel in a paging mode; by default the first mode that it is built for.
 
-    Raises UsageError for what is not declared.
+    Raises UsageError for an unknown mode or feature.
     """
     architecture = registry().architecture(_ARCHITECTURES[kernel.image.machine])
-    chosen = tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
-    built_for = modes_of(kernel, architecture.modes)
-    if mode is None and built_for:
-        mode = built_for[0].name
-    return architecture.select(mode, features=chosen)
+    names = tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
+    modes = modes_of(kernel, architecture.modes)
+    if mode is None and modes:
+        mode = modes[0].name
+    return architecture.select(mode, features=names)
 
 
 def target_of_release(target: Target, release: str | None) -> Target:
-    """The target with the bits of a kernel release, where the architecture declares that they differ."""
+    """Return the target with the entry bits of a kernel release, if the architecture declares other ones for it."""
     architecture = target.architecture
     if release not in architecture.releases:
         return target
     return architecture.select(target.mode.name, profile=target.profile, release=release, features=target.features)
 
 
-def chosen_scenarios(target: Target, wanted: Sequence[str] | None) -> tuple[Scenario, ...]:
-    """The scenarios whose names contain one of the texts, from the beginning of a word; all where none is given.
+def chosen_scenarios(target: Target, texts: Sequence[str] | None) -> tuple[Scenario, ...]:
+    """Return the scenarios with one of the texts at the start of a word of their name; all if there are no texts.
 
-    Raises UsageError for a text that none contains.
+    Raises UsageError for a text that is in no name.
     """
-    known = scenarios_of(target)
-    if not wanted:
-        return known
-    for text in wanted:
-        if not any(_names(one, text) for one in known):
-            raise UsageError(
-                f"no scenario's name contains {text!r}", hint="hvolab kernel IMAGE --list shows their names"
-            )
-    return tuple(one for one in known if any(_names(one, text) for text in wanted))
+    scenarios = scenarios_of(target)
+    for text in texts or ():
+        if not any(_matches(one, text) for one in scenarios):
+            raise UsageError(f"no scenario's name contains {text!r}", hint="list the names: hvolab kernel IMAGE --list")
+    return tuple(one for one in scenarios if not texts or any(_matches(one, text) for text in texts))
 
 
-def _names(scenario: Scenario, text: str) -> bool:
-    """Whether the scenario's name contains the text, and a word begins there: `2M` does not choose `32M`."""
+def _matches(scenario: Scenario, text: str) -> bool:
+    """Match a text at the start of a word only: `2M` does not select `32M`."""
     return f" {text}" in f" {scenario.name}"
+
+
+def comparable(scenarios: Sequence[Scenario], variant: HvoVariant, *, batches: bool) -> tuple[Scenario, ...]:
+    """Return the scenarios that apply to a kernel of a variant; `batches`: its HVO takes lists of folios.
+
+    A kernel whose callers must not optimize a folio twice is not called to do so.
+    """
+    return tuple(
+        one
+        for one in scenarios
+        if (batches or not one.takes_lists) and (variant.refuses_optimized or not _optimizes_twice(one))
+    )
+
+
+def comparable_across_releases(scenarios: Sequence[Scenario], *, batches: bool) -> tuple[Scenario, ...]:
+    """Return the scenarios in which a kernel is compared with another variant: no gigantic folios, no switch change."""
+    return tuple(one for one in scenarios if (batches or not one.takes_lists) and not one.gigantic and not one.flip)
+
+
+def _optimizes_twice(scenario: Scenario) -> bool:
+    optimized: set[int] = set()
+    for step in (*scenario.prelude, *scenario.steps):
+        if step.operation is Operation.OPTIMIZE:
+            if optimized & set(step.folios):
+                return True
+            optimized |= set(step.folios)
+        elif step.operation is Operation.RESTORE:
+            optimized -= set(step.folios)
+    return False

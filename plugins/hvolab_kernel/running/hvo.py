@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -140,10 +141,15 @@ class KernelHvo:
         self._batch("restore.end")
         return _signed(result, _LONG_BITS)
 
-    def reset(self) -> None:
-        """Reset the kernel's own data to the state before its first call: locks, counters, caches."""
-        self.kernel_cpu.loaded.reset()
-        self._hstates.clear()
+    def save(self) -> Callable[[], None]:
+        """Save the kernel's own data, such as locks and counters; return the function that restores them."""
+        restore_memory, hstates = self.kernel_cpu.loaded.memory.save(), self._hstates.copy()
+
+        def restore() -> None:
+            restore_memory()
+            self._hstates = hstates.copy()
+
+        return restore
 
     # helpers
 

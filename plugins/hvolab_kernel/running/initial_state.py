@@ -161,20 +161,15 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
     )
 
 
-def uses_zones(kernel: Kernel) -> bool:
-    """Return True if the kernel's HVO keeps shared tail pages in struct zone. Kernel: zone.vmemmap_tails, v7.2."""
-    return kernel.symbols.find("node_data") is not None and kernel.types.has_member("zone", "vmemmap_tails")
-
-
 def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
     """Return the words that lead from a struct page to its zone and node, if HVO uses zones: one node, at `va`.
 
     Raises KernelImageError where a node takes more than `size` bytes.
     Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
     """
-    if not uses_zones(kernel):
+    types, nodes = kernel.types, kernel.symbols.find("node_data")
+    if nodes is None or not types.has_member("zone", "vmemmap_tails"):
         return ()
-    types, nodes = kernel.types, kernel.symbols.address("node_data")
     zones, zone, node = types.offset("pglist_data", "node_zones"), types.size("zone"), types.size("pglist_data")
     if node > size:
         raise KernelImageError(f"a node of {node} bytes does not fit into {size} bytes", where=kernel.image.release)

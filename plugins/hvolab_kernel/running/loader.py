@@ -17,7 +17,7 @@ from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
 from hvolab.arithmetic import WORD_BYTES, div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
-from hvolab_kernel.running.initial_state import Placement, Word, initial_words, modes_of, node_words, uses_zones
+from hvolab_kernel.running.initial_state import Placement, Word, initial_words, modes_of, node_words
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
@@ -58,7 +58,6 @@ class LoadedKernel:
     root    PA of the top table that its code runs with
     tables  the page tables below that
     image, per_cpu, stack, data, node  regions of the memory
-    zones   bytes of the kernel's zones if its HVO keeps pages there; else empty
     exit    VA that calls return to; it holds no code, and the CPU stops before it fetches any
     """
 
@@ -80,15 +79,13 @@ class LoadedKernel:
         self.image, self.per_cpu, self.stack, self.data, self.node = (
             Region(image.base + start, base + start, size) for start, size in zip(starts, sizes, strict=True)
         )
-        self.zones = self.memory.view(self.node.pa, self.node.size if uses_zones(kernel) else 0)
         self.exit = self.node.end - 2 * WORD_BYTES
         self._next_table = base + sum(sizes)
         self._target = target
         self.root = self._new_table(target.mode.levels[0])
         self.tables = PageTables(self.memory, target, self.root)
         self._map(machine)
-        self._words = self._initial_state(machine)
-        self._fill()
+        self._fill(self._initial_state(machine))
 
     def _check(self, machine: Machine) -> None:
         """Raise UsageError if the kernel is for another architecture or paging mode."""
@@ -183,24 +180,17 @@ class LoadedKernel:
 
     # contents
 
-    def reset(self) -> None:
-        """Restore the image, the per-CPU template and the initial state."""
-        self.memory.view(self.image.pa, self.node.pa + self.node.size - self.image.pa)[:] = 0
-        self._fill()
-
-    def _fill(self) -> None:
-        """Fill zeroed memory with them."""
+    def _fill(self, words: tuple[Word, ...]) -> None:
+        """Fill zeroed memory with the image, the per-CPU template and the initial state."""
         for segment in self.kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
-        for word in self._words:
+        for word in words:
             self.write(word.va, word.size, word.value)
 
     def replace(self, va: int, code: bytes) -> None:
-        """Replace instructions at `va`, also after a reset."""
-        word = Word(va, len(code), int.from_bytes(code, "little"), "replaced code")
-        self._words = (*self._words, word)
-        self.write(word.va, word.size, word.value)
+        """Replace instructions at `va`."""
+        self.write(va, len(code), int.from_bytes(code, "little"))
 
     def pa(self, va: int) -> int:
         """Return the PA of a VA in the kernel's memory."""

@@ -59,6 +59,7 @@ def test_a_warning_is_a_finding_with_its_line_and_the_call_continues(real_kernel
     cpu = KernelCpu(machine_for(real_kernel), real_kernel)
     count = cpu.loaded.data.va
     cpu.loaded.write(count, 4, 0x1234)
+    restore = cpu.loaded.memory.save()
     result = cpu.call("refcount_warn_saturate", count, SUB_UAF)
     assert result.returned
     assert cpu.loaded.read(count, 4) == 0xC0000000  # REFCOUNT_SATURATED: the call continued after the warning
@@ -69,7 +70,7 @@ def test_a_warning_is_a_finding_with_its_line_and_the_call_continues(real_kernel
     assert ("(lib/refcount.c:" in warned) is verbose
     assert warned.count("refcount_warn_saturate+") == 1
     assert cpu.call("refcount_warn_saturate", count, SUB_UAF).findings == ()  # the kernel's own "once"
-    cpu.loaded.reset()
+    restore()
     assert cpu.call("refcount_warn_saturate", count, SUB_UAF).findings == result.findings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hvolab.errors import HvolabError, UsageError
@@ -15,7 +17,15 @@ from hvolab_kernel.code.calls import callees
 from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, EACH, huge_pages, machine_for, optimized_by_6_12_117
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
+from tests.plugins.hvolab_kernel.kernel_machines import (
+    DEBIANS,
+    EACH,
+    X86,
+    huge_pages,
+    machine_for,
+    optimized_by_6_12_117,
+)
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -86,3 +96,34 @@ def test_freeing_repairs_the_tail_links_but_not_the_type_and_flags_of_hugetlb(re
     assert words(layout.compound_head) == words(layout.mapping) == {0}
     assert types() == {hugetlb}
     assert all(word >> layout.hpg_vmemmap_optimized & 1 for word in words(layout.private))
+
+
+@X86
+def test_run_reports_the_same_with_the_kernels_engine_as_with_the_model(real_kernel: Kernel) -> None:
+    arguments = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=5", "--json")
+    model = json.loads(hvolab(*arguments).stdout)
+    done = hvolab(*arguments, "--engine", "kernel", "--image", image_of(real_kernel))
+    assert done.exit_code == 0
+    kernels = json.loads(done.stdout)
+    for key in ("work", "counters", "hugepages", "invariants", "findings"):
+        assert kernels[key] == model[key]
+
+
+@pytest.mark.parametrize("real_kernel", ["riscv64-6.12"], indirect=True)
+def test_a_kernel_with_other_node_bits_is_refused(real_kernel: Kernel) -> None:
+    arguments = ("run", "-a", "riscv", "--memory", "1G", "--hugepages", "2M=2", "--engine", "kernel")
+    done = hvolab(*arguments, "--image", image_of(real_kernel), "--nodes", "2")
+    assert done.exit_code == 2
+    assert "the kernel has a page's node in 2 bits of its flags from bit 62 on" in " ".join(done.stderr.split())
+
+
+@X86
+def test_requested_operations_by_the_kernels_own_engine_are_those_of_the_model(real_kernel: Kernel) -> None:
+    words = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=3", "--json")
+    do = ("--do", "optimize, surplus 2M 2, use 2M, dissolve 2M, resize 2M 1, free 2M 9, shrink")
+    model = json.loads(hvolab(*words, *do).stdout)
+    done = hvolab(*words, *do, "--engine", "kernel", "--image", image_of(real_kernel))
+    assert done.exit_code == 0
+    kernel = json.loads(done.stdout)
+    for key in ("operations", "work", "counters", "hugepages", "invariants", "findings"):
+        assert kernel[key] == model[key]

@@ -1,0 +1,95 @@
+"""Two equal machines, their checkpoints, and the steps that they run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hvolab.errors import MachineError
+from hvolab.hvo import HvoVariant
+from hvolab.machine import VmemmapBacking
+from hvolab.machine.frames.failure import FailCalls
+from hvolab_kernel.comparison import MachinePair, Operation, Scenario, ScenarioStep, target_of
+from hvolab_kernel.comparison.scenarios import FolioPlacement
+from hvolab_kernel.identify.variants import variant_of
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+OPTIMIZE, RESTORE = ScenarioStep(Operation.OPTIMIZE), ScenarioStep(Operation.RESTORE)
+
+
+def pair_of(kernel: Kernel, variant: HvoVariant | None = None) -> MachinePair:
+    target, backing = target_of(kernel), VmemmapBacking.BUDDY
+    return MachinePair(target, kernel, variant or variant_of(kernel), memory=512 << 20, backing=backing)
+
+
+def scenario(*steps: ScenarioStep, prelude: tuple[ScenarioStep, ...] = (), flip: int = 0) -> Scenario:
+    return Scenario("test", 9, VmemmapBacking.BUDDY, (FolioPlacement(),), prelude, steps, flip)
+
+
+@DEBIANS
+def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    restore = scenario(RESTORE, prelude=(OPTIMIZE,))
+    folios, prelude = pair.prepare(restore)
+    assert [results.step for results in prelude] == [OPTIMIZE]
+    before = [one.machine.memory.pages[one.in_use].copy() for one in pair.both]
+    results = [pair.run(RESTORE, restore, folios)]
+    assert pair.prepare(restore) == (folios, [])
+    for one, saved in zip(pair.both, before, strict=True):
+        assert np.array_equal(one.machine.memory.pages[one.in_use], saved)
+        assert one.machine.key == 1
+    results.append(pair.run(RESTORE, restore, folios))
+    assert results[0] == results[1]
+    assert results[0].engine == results[0].kernel
+    assert results[0].kernel.value == 0
+    assert len(pair.prepare(restore, reuse=False)[1]) == 1
+
+
+@DEBIANS
+def test_a_failed_call_does_not_spoil_the_next_case(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    optimize = scenario(OPTIMIZE)
+    folios, _ = pair.prepare(optimize)
+    hvo = pair._kernel_hvo
+    hvo.kernel_cpu.instructions = 1000  # the call is stopped with locks held
+    first = pair.run(OPTIMIZE, optimize, folios)
+    assert "did not end" in str(first.kernel.value)
+    hvo.kernel_cpu.instructions = 1 << 24
+    folios, _ = pair.prepare(optimize)
+    again = pair.run(OPTIMIZE, optimize, folios)
+    assert again.kernel == again.engine
+    assert again.kernel.value == 0
+
+
+@X86
+def test_the_switch_changes_at_an_outside_call(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    optimize = scenario(OPTIMIZE, flip=2)
+    folios, _ = pair.prepare(optimize)
+    for one in pair.both:
+        one.flip = optimize.flip
+    pair.run(OPTIMIZE, optimize, folios)
+    assert [one.machine.optimize_enabled for one in pair.both] == [False, False]
+    pair.prepare(optimize)
+    assert [one.machine.optimize_enabled for one in pair.both] == [True, True]
+
+
+@X86
+def test_failing_allocations_are_counted_on_both_machines(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    optimize = scenario(OPTIMIZE)
+    folios, _ = pair.prepare(optimize)
+    for one in pair.both:
+        one.frames.failure = FailCalls(frozenset({1}))
+    results = pair.run(OPTIMIZE, optimize, folios)
+    assert results.engine == results.kernel
+    assert pair.engine.frames.failure.calls == pair.kernel.frames.failure.calls > 0
+
+
+@X86
+def test_a_folio_without_room_is_refused(real_kernel: Kernel) -> None:
+    with pytest.raises(MachineError, match="the machine has no room for a folio of order 9"):
+        pair_of(real_kernel).pfn(scenario(OPTIMIZE), FolioPlacement(100))

@@ -1,0 +1,78 @@
+"""The report of `hvolab kernel`, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hvolab.hvo import V6_12, V6_12_117
+from hvolab_kernel.identify.variants import variant_of
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
+from tests.plugins.hvolab_kernel.comparison.test_releases import CAUSES_IN_USE, EACH, X86_6_1
+from tests.plugins.hvolab_kernel.kernel_machines import X86
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+
+@X86
+def test_the_command_prints_a_summary_and_json_with_stable_keys(real_kernel: Kernel) -> None:
+    image = image_of(real_kernel)
+    done = hvolab("kernel", image, "--scenario", "2M boot: optimize twice")
+    assert done.exit_code == 0
+    assert "No disagreement in 1 cases of 1 scenarios" in done.stdout
+    assert "page->lru of vmemmap pages" in done.stdout
+    data = json.loads(hvolab("kernel", image, "--scenario", "2M boot: optimize twice", "--json").stdout)
+    assert data["disagreements"] == []
+    assert (data["architecture"], data["mode"], data["cases"], data["hvo"]) == ("x86_64", "4-level", 1, "6.12")
+
+
+@X86
+def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = V6_12 if variant_of(real_kernel) is V6_12_117 else V6_12_117
+    monkeypatch.setattr("hvolab_kernel.comparison.comparer.variant_of", lambda _: other)
+    monkeypatch.setenv("COLUMNS", "200")
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimize again, its PMD split")
+    assert done.exit_code == 1
+    for text in ("2 disagreements", "2 duplicate cases skipped", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
+        assert text in done.stdout
+
+
+@EACH
+def test_the_command_names_the_release_and_its_differences(real_kernel: Kernel) -> None:
+    data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
+    assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.x", "7.2")}
+    assert data["disagreements"] == []
+    other = data["against_v6_12"]
+    assert other["release"] == data["hvo"]
+    assert all(one.startswith(("it has “", "it lacks “")) for one in other["because"])
+    assert other["unexplained"] == []
+    assert {"kind", "what", "kernel", "engine", "feature", "because", "count", "first_in"} == set(
+        other["differences"][0]
+    )
+
+
+@X86_6_1
+def test_a_report_for_people_ends_with_the_number_of_unexplained_differences(
+    real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
+    assert done.exit_code == 0
+    assert "it has HVO as in 6.1; compared with the engine as v6.12" in done.stdout
+    assert "waits for RCU: the kernel waits for no grace period" in done.stdout
+    assert ", 0 not explained, in " in done.stdout
+    assert "compared with the engine as 6.1" in done.stdout
+    assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
+    monkeypatch.setattr(CAUSES_IN_USE, ())
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
+    assert done.exit_code == 1
+    assert "not explained" in done.stdout
+
+
+@X86_6_1
+def test_a_comparison_without_cases_is_no_agreement(real_kernel: Kernel) -> None:
+    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize twice")
+    assert done.exit_code == 0
+    assert "Nothing was compared: no selected scenario applies to this kernel" in done.stdout

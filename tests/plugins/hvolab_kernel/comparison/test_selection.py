@@ -1,0 +1,49 @@
+"""Selection of targets and scenarios."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.arch import PgprotRole
+from hvolab.errors import UsageError
+from hvolab.hvo import V6_1, V6_12
+from hvolab.plugin import registry
+from hvolab_kernel.comparison.scenarios import scenarios_of
+from hvolab_kernel.comparison.selection import (
+    chosen_scenarios,
+    comparable,
+    comparable_across_releases,
+    target_of_release,
+)
+
+
+def test_an_unknown_name_of_a_scenario_is_refused() -> None:
+    target = registry().architecture("x86_64").select()
+    with pytest.raises(UsageError, match="no scenario's name contains 'nothing'"):
+        chosen_scenarios(target, ["nothing"])
+    assert len(chosen_scenarios(target, None)) == len(scenarios_of(target))
+    assert {one.name.split(":")[0] for one in chosen_scenarios(target, ["2M boot"])} == {"2M boot"}  # not 32M
+
+
+def test_scenarios_that_do_not_apply_to_a_kernel_are_left_out() -> None:
+    scenarios = scenarios_of(registry().architecture("x86_64").select())
+    assert comparable(scenarios, V6_12, batches=True) == scenarios
+    without_lists = comparable(scenarios, V6_12, batches=False)
+    assert not any(one.takes_lists for one in without_lists)
+    assert {one.name for one in without_lists} - {one.name for one in comparable(scenarios, V6_1, batches=False)} == {
+        one.name for one in without_lists if one.name.endswith(("optimize twice", "switched on again"))
+    }
+
+
+def test_across_releases_no_switch_changes_and_no_folio_is_gigantic() -> None:
+    scenarios = scenarios_of(registry().architecture("x86_64").select())
+    assert not [one for one in comparable_across_releases(scenarios, batches=False) if "batch" in one.name]
+    chosen = comparable_across_releases(scenarios, batches=True)
+    assert [one for one in chosen if "batch" in one.name]
+    assert not [one for one in chosen if one.flip or one.gigantic]
+
+
+def test_a_target_of_a_release_has_its_entry_bits() -> None:
+    target, read_only = registry().architecture("x86_64").select(), PgprotRole.KERNEL_RO
+    assert target_of_release(target, "6.1").leaf("pte", 1, read_only) != target.leaf("pte", 1, read_only)
+    assert target_of_release(target, "7.x") is target
