@@ -25,25 +25,22 @@ class Restorable(Protocol):
 
     def save(self) -> Restore:
         """Save the state; return the function that restores it."""
-        ...
 
 
 class Checkpoint:
     """The state of ``machine`` when this object is made, and of ``others``: parts that the machine does not hold.
 
-    Saved are all of memory, the frames' states and the order in which free ones are allocated, failure policies,
-    counters, the static key, shared tail pages, grace periods, the sysctl, the list of CPUs and their TLBs. A CPU that
-    cannot save its TLB is flushed, now and whenever the state is restored: a flush is always allowed, and this way the
-    same steps have the same effect each time. Failure policies are restored as copies.
+    Saved are memory, the frames' states and the order in which free ones are allocated, counters, the static key,
+    shared tail pages, grace periods, the sysctl, the list of CPUs, and their TLBs. A CPU that cannot save its TLB is
+    flushed, now and at each restore, so that the same steps have the same effect each time. Failure policies are
+    restored as copies. Not saved are the trace's listeners, and counts outside the machine (of pools, or a kernel's
+    own memory): pass objects with a method ``save`` as ``others``. Make emulated CPUs before the checkpoint: their
+    data in the machine's memory are restored too.
 
-    Not saved are the listeners of the trace, and what objects outside the machine have counted (pools, a kernel's own
-    memory): give those that have a method ``save`` as ``others``. Make emulated CPUs before the checkpoint: what they
-    keep in the machine's memory is restored as well.
-
-    Checkpoints of one machine may be taken one after the other and restored in any order. Each holds what changed
-    since the one that was taken or restored before it, and keeps that one.
-    Raises MachineError where the machine's frames cannot be saved, and OSError where the host has no memory, file
-    descriptor or mapping left.
+    Checkpoints of one machine may be taken one after the other and restored in any order. Each stores what changed
+    since the one that was taken or restored before it, which it keeps.
+    Raises MachineError if the machine's frames cannot be saved, and OSError if the host has no memory, file descriptor
+    or mapping left.
     """
 
     def __init__(self, machine: Machine, *others: Restorable) -> None:

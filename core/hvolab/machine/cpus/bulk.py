@@ -28,46 +28,36 @@ class Bulk(Protocol):
 
     def load_words(self, vas: Vas) -> Words:
         """Return the word at each VA."""
-        ...
 
     def store_words(self, vas: Vas, values: Words) -> None:
         """Store a word at each VA."""
-        ...
 
     def load_chain(self, va: int, end: int) -> Words:
         """Return the links of a chain: the word at ``va``, the word where that points, and so on, up to ``end``.
 
         ``end`` itself is left out. Raises HvolabError for a chain that returns to a link of its own.
         """
-        ...
 
     def copy_pages(self, to_vas: Vas, from_vas: Vas) -> None:
         """Copy one page for each pair of VAs."""
-        ...
 
     def copy_runs(self, to_vas: Vas, from_vas: Vas, size: int) -> None:
         """Copy ``size`` bytes, whole words, for each pair of VAs; no range crosses a page. Kernel: memcpy()."""
-        ...
 
     def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
         """Walk ``tables`` for ``va``; return depth of the last level reached, PA of the slot there, and its entry."""
-        ...
 
     def read_entries(self, slot_va: int, count: int) -> Entries:
         """Return a copy of ``count`` entries of one table. Kernel: ptep_get()."""
-        ...
 
     def read_entry_rows(self, slot_vas: Vas, count: int) -> Entries:
         """Return ``count`` entries from each slot on, shape (slots, count)."""
-        ...
 
     def write_entries(self, slot_va: int, raws: Entries) -> None:
         """Store entries side by side in one table, in order of VA."""
-        ...
 
     def write_entry_rows(self, slot_vas: Vas, rows: Entries) -> None:
         """Store a row of entries from each slot on."""
-        ...
 
 
 class BulkCpu(Cpu, Bulk, Protocol):

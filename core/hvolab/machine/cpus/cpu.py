@@ -23,61 +23,48 @@ class Cpu(Protocol):
 
     def load(self, va: int, size: int) -> bytes:
         """Return the bytes ``[va, va + size)``; the range may cross pages."""
-        ...
 
     def store(self, va: int, data: bytes) -> None:
         """Store ``data`` at ``va``; the range may cross pages, and nothing is stored where any page faults."""
-        ...
 
     def load_word(self, va: int) -> int:
         """Return the aligned eight bytes at ``va`` as an integer in the machine's byte order."""
-        ...
 
     def store_word(self, va: int, value: int) -> None:
         """Store eight bytes at ``va``, which is aligned."""
-        ...
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
-        ...
 
     def fetch(self, va: int) -> None:
         """Attempt an instruction fetch at ``va`` without executing."""
-        ...
 
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy one page of memory.
 
         Kernel: copy_page() of each architecture.
         """
-        ...
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry. Kernel: set_pte()."""
-        ...
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; return the entry found."""
-        ...
 
     def flush_range(self, start: int, end: int) -> None:
         """Remove the translations of ``[start, end)`` from this CPU's TLB."""
-        ...
 
     def flush_all(self) -> None:
         """Remove every translation from this CPU's TLB."""
-        ...
 
     def barrier(self, kind: str) -> None:
         """Issue a barrier: ``smp_wmb``, or the one for the table walker or the instruction stream."""
-        ...
 
     def cached_translations(self) -> npt.NDArray[np.uint64] | None:
         """Return the contents of the TLB as rows of first VA, first PFN and number of pages, shape (n, 3).
 
         ``None`` where the CPU cannot report them.
         """
-        ...
 
 
 @runtime_checkable
@@ -86,8 +73,6 @@ class StepCpu(Cpu, Protocol):
 
     def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
         """Execute the sequence of a step; return its outputs. Inputs and outputs have the names in its contract."""
-        ...
 
     def registers(self) -> Mapping[str, int]:
         """Return the general registers by the names that sequences have for them."""
-        ...
