@@ -174,8 +174,6 @@ EMULATION = Capability(
     lambda subject: _WITHOUT_SEQUENCES if subject.architecture.emulation is None else "",
 )
 EMULATED_CPU = Capability(
-    "an emulated CPU",
-    "pip install 'hvolab[emulation]', where the emulator supports the mode",
-    _without_emulated_cpu,
+    "an emulated CPU", "pip install 'hvolab[emulation]', where the emulator supports the mode", _without_emulated_cpu
 )
 DISASSEMBLER = Capability("a disassembler", "pip install capstone", lambda _: _not_installed("capstone"))

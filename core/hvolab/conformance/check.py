@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.version import is_advisory
@@ -13,8 +15,12 @@ from hvolab.errors import HvolabError
 Proof = Callable[[Subject], None]
 
 
-class CheckFailed(AssertionError):  # noqa: N818 - test frameworks expect an AssertionError
-    """A declaration that does not hold; the message has the value, the place and a hint."""
+class CheckFailed(AssertionError):  # noqa: N818 - a result of a check
+    """A declaration that does not hold; `where` is empty for the subject as a whole."""
+
+    def __init__(self, what: str, where: str, hint: str) -> None:
+        super().__init__(what)
+        self.what, self.where, self.rule, self.hint = what, where, "", hint
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Check:
     proves  the sentence in words
     scope   the subjects that it is made for
     needs   capabilities without which it cannot be made
-    proof   function that makes it; raises CheckFailed, or any error of hvolab, if it fails
+    proof   function that makes it; raises CheckFailed, or another error of hvolab, if it fails
     since   release of the kit that added it
     """
 
@@ -62,17 +68,35 @@ class CheckStatus(enum.Enum):
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """Outcome of one check for one subject.
+    """Outcome of one check for one subject, in names and words alone: it passes from one process to another.
 
-    capability  the missing one, for a skip
-    reason      reason of a failure or a skip, with a hint
+    architecture, mode, choice  of the subject
+    written_for  release of the kit that the plugin was written for
+    check, proves, needs  of the check
+    capability   the missing one, for a skip
+    reason       reason of a failure or a skip, with a hint
     """
 
-    check: Check
-    subject: Subject
+    architecture: str
+    written_for: str
+    mode: str
+    choice: str
+    check: str
+    proves: str
+    needs: tuple[str, ...]
     verdict: CheckStatus
     capability: str = ""
     reason: str = ""
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> CheckOutcome:
+        """Return the outcome that as_data() made `data` of."""
+        return cls(**{**data, "needs": tuple(data["needs"]), "verdict": CheckStatus(data["verdict"])})
+
+    @property
+    def subject(self) -> str:
+        """Mode and choice in words; empty for the architecture as a whole."""
+        return " ".join(word for word in (self.mode, self.choice) if word)
 
 
 class Checks:
@@ -97,20 +121,23 @@ class Checks:
 
 def make(check: Check, subject: Subject) -> CheckOutcome:
     """Make `check` for `subject`."""
+    architecture, needs = subject.architecture, tuple(capability.name for capability in check.needs)
+    of_subject = partial(CheckOutcome, architecture.name, architecture.kit, subject.mode_name, subject.choice)
+    outcome = partial(of_subject, check.name, check.proves, needs)
     for capability in check.needs:
         if why := capability.missing(subject):
             reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
-            return CheckOutcome(check, subject, CheckStatus.SKIPPED, capability.name, reason)
+            return outcome(CheckStatus.SKIPPED, capability.name, reason)
     try:
         check.proof(subject)
     except (CheckFailed, HvolabError) as error:
-        advisory = is_advisory(check.since, subject.architecture.kit)
-        return CheckOutcome(check, subject, CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(error))
-    return CheckOutcome(check, subject, CheckStatus.PASSED)
+        located = HvolabError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
+        advisory = is_advisory(check.since, architecture.kit)
+        return outcome(CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(located))
+    return outcome(CheckStatus.PASSED)
 
 
 def require(holds: object, what: str, *, where: object = "", hint: str = "") -> None:
     """Raise CheckFailed unless `holds`."""
     if not holds:
-        titled = (("where", str(where)), ("hint", hint))
-        raise CheckFailed("; ".join([what, *(f"{title}: {text}" for title, text in titled if text)]))
+        raise CheckFailed(what, str(where), hint)

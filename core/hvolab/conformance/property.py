@@ -6,9 +6,5 @@ from hypothesis import HealthCheck, settings
 
 #: Settings of every property: the same plugin gets the same result in every run.
 repeatable = settings(
-    max_examples=40,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )

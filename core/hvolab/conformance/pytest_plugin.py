@@ -78,26 +78,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Reporter:
-    """Reporter of the kit: collects the records of all processes, and prints their summary."""
+    """Reporter of the kit: collects the outcomes of all processes, and prints their summary."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._records: list[dict[str, Any]] = []
+        self._outcomes: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the record that a test of the kit carries."""
+        """Collect the outcome that a test of the kit carries."""
         if report.when == "call":
-            self._records += [
+            self._outcomes += [
                 value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)
             ]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary, and write it to the file of `--conformance-report`."""
-        if not self._records:
+        if not self._outcomes:
             return
         from hvolab.conformance.summary import Summary  # noqa: PLC0415 - on first use
 
-        summary = Summary.of(self._records)
+        summary = Summary.of(self._outcomes)
         terminalreporter.section("hvolab conformance")
         for line in summary.lines():
             terminalreporter.write_line(line)

@@ -22,6 +22,16 @@ def broken(pattern: Match | None, raw: int) -> int:
     return raw if pattern is None else raw & ~pattern.mask | ~pattern.value & pattern.mask
 
 
+def mmu_patterns(target: Target, kind: EntryKind) -> Iterator[tuple[str, Match | None]]:
+    """Yield name and pattern of each permission and flag that the MMU reads in a leaf or a table entry."""
+    mmu, leaf = target.mmu, kind is EntryKind.LEAF
+    for name, whole in (("read", mmu.read), ("write", mmu.write), ("execute", mmu.execute)):
+        for permission in (whole, *whole.alternatives):
+            in_leaf, in_table = (permission.leaf, permission.privilege), (permission.tables, permission.some_table)
+            yield from ((name, pattern) for pattern in (in_leaf if leaf else in_table))
+    yield from [("accessed", mmu.accessed), ("dirty", mmu.dirty)] if leaf else [("accessed", mmu.table_accessed)]
+
+
 # entries
 
 

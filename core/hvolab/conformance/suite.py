@@ -10,9 +10,8 @@ import pytest
 from hvolab.arch import Architecture
 from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
-from hvolab.conformance.record import Record
 from hvolab.conformance.subject import Subject, subjects
-from hvolab.conformance.version import PROPERTY
+from hvolab.conformance.version import KIT, PROPERTY
 from hvolab.serialize import as_data
 
 Recorder = Callable[[str, object], None]
@@ -62,7 +61,7 @@ def _test_of(check: Check) -> Callable[..., None]:
     def test(self: Conformance, subject: Subject, record_property: Recorder) -> None:
         del self
         outcome = make(check, subject)
-        record_property(PROPERTY, as_data(Record.of(outcome)))
+        record_property(PROPERTY, as_data(outcome))
         _report(outcome)
 
     test.__name__ = f"test_{check.name}"
@@ -77,7 +76,6 @@ def _report(outcome: CheckOutcome) -> None:
     if outcome.verdict is CheckStatus.SKIPPED:
         pytest.skip(outcome.reason)
     if outcome.verdict is CheckStatus.ADVISORY:
-        since, written_for = outcome.check.since, outcome.subject.architecture.kit
-        pytest.xfail(f"advisory, new in kit {since}, the plugin is for {written_for}: {outcome.reason}")
+        pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")
     if outcome.verdict is CheckStatus.FAILED:
-        pytest.fail(f"{outcome.check.proves}\n{outcome.reason}", pytrace=False)
+        pytest.fail(f"{outcome.proves}\n{outcome.reason}", pytrace=False)

@@ -8,65 +8,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hvolab.conformance.check import CheckStatus
-from hvolab.conformance.record import Record
+from hvolab.conformance.check import CheckOutcome, CheckStatus
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
 
-_VERDICTS = tuple(verdict.value for verdict in CheckStatus)
 _WHOLE = "(the whole)"
-
-
-@dataclass(frozen=True)
-class Score:
-    """Number of checks with each result."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    advisory: int = 0
-
-    @classmethod
-    def of(cls, records: Iterable[Record]) -> Score:
-        """Count the results."""
-        found = [record.verdict for record in records]
-        return cls(**{verdict: found.count(verdict) for verdict in _VERDICTS})
-
-    @property
-    def made(self) -> int:
-        """Checks that were not skipped."""
-        return self.passed + self.failed + self.advisory
-
-    @property
-    def percent(self) -> float:
-        """Checks passed of those that were not skipped, in percent, rounded down: 100 means all."""
-        return 1000 * self.passed // self.made / 10 if self.made else 0.0
+_Outcomes = list[CheckOutcome]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Records of one run, in the order of the checks."""
+    """Outcomes of one run, in the order of the checks."""
 
-    records: tuple[Record, ...]
+    outcomes: tuple[CheckOutcome, ...]
 
     @classmethod
     def of(cls, data: Iterable[dict[str, Any]]) -> Summary:
-        """Return the summary of the records that the tests carry."""
-        return cls(tuple(map(Record.from_dict, data)))
+        """Return the summary of the outcomes that the tests carry."""
+        return cls(tuple(map(CheckOutcome.from_data, data)))
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
-        for architecture, records in _grouped(self.records, _architecture_of):
-            score = Score.of(records)
+        for architecture, found in _grouped(self.outcomes, _architecture_of):
+            score = _score(found)
             yield (
-                f"{architecture}: {score.passed} of {score.made} checks passed ({score.percent:g} %), "
-                f"{score.failed} failed, {score.advisory} advisory, {score.skipped} skipped "
-                f"(kit {KIT}, plugin for {records[0].written_for})"
+                f"{architecture}: {score['passed']} of {_made(score)} checks passed ({_percent(score):g} %), "
+                f"{score['failed']} failed, {score['advisory']} advisory, {score['skipped']} skipped "
+                f"(kit {KIT}, plugin for {found[0].written_for})"
             )
-            yield from _table(records)
-            yield from _not_proved(records)
-            yield from _failures(records, CheckStatus.FAILED, "failed")
-            yield from _failures(records, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
+            yield from _table(found)
+            yield from _not_proved(found)
+            yield from _failures(found, CheckStatus.FAILED, "failed")
+            yield from _failures(found, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary for JSON."""
@@ -75,16 +48,16 @@ class Summary:
             "architectures": [
                 {
                     "architecture": architecture,
-                    "written_for": records[0].written_for,
-                    **as_data(Score.of(records)),
-                    "percent": Score.of(records).percent,
-                    "modes": {mode: as_data(Score.of(found)) for mode, found in _grouped(records, _mode_of)},
+                    "written_for": found[0].written_for,
+                    **_score(found),
+                    "percent": _percent(_score(found)),
+                    "modes": {mode: _score(of_mode) for mode, of_mode in _grouped(found, _mode_of)},
                     "capabilities_missing": {
-                        capability: len(skipped) for capability, skipped in _grouped(_skipped(records), _capability_of)
+                        capability: len(skipped) for capability, skipped in _grouped(_skipped(found), _capability_of)
                     },
-                    "checks": as_data(records),
+                    "checks": as_data(found),
                 }
-                for architecture, records in _grouped(self.records, _architecture_of)
+                for architecture, found in _grouped(self.outcomes, _architecture_of)
             ],
         }
 
@@ -93,52 +66,67 @@ class Summary:
         Path(path).write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="ascii")
 
 
-def _architecture_of(record: Record) -> str:
-    return record.architecture
+def _score(outcomes: _Outcomes) -> dict[str, int]:
+    """Return the number of checks with each result."""
+    found = [outcome.verdict for outcome in outcomes]
+    return {verdict.value: found.count(verdict) for verdict in CheckStatus}
 
 
-def _mode_of(record: Record) -> str:
-    return record.mode or _WHOLE
+def _made(score: dict[str, int]) -> int:
+    """Return the number of checks that were not skipped."""
+    return score["passed"] + score["failed"] + score["advisory"]
 
 
-def _capability_of(record: Record) -> str:
-    return record.capability
+def _percent(score: dict[str, int]) -> float:
+    """Return the checks passed of those that were not skipped, in percent, rounded down: 100 means all."""
+    return 1000 * score["passed"] // _made(score) / 10 if _made(score) else 0.0
 
 
-def _skipped(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record.verdict == CheckStatus.SKIPPED.value]
+def _architecture_of(outcome: CheckOutcome) -> str:
+    return outcome.architecture
 
 
-def _grouped(records: Iterable[Record], key: Callable[[Record], str]) -> list[tuple[str, list[Record]]]:
-    """Return the records by key, in the order of the first record of each."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
+def _mode_of(outcome: CheckOutcome) -> str:
+    return outcome.mode or _WHOLE
+
+
+def _capability_of(outcome: CheckOutcome) -> str:
+    return outcome.capability
+
+
+def _skipped(outcomes: _Outcomes) -> _Outcomes:
+    return [outcome for outcome in outcomes if outcome.verdict is CheckStatus.SKIPPED]
+
+
+def _grouped(outcomes: Iterable[CheckOutcome], key: Callable[[CheckOutcome], str]) -> list[tuple[str, _Outcomes]]:
+    """Return the outcomes by key, in the order of the first of each."""
+    groups: dict[str, _Outcomes] = {}
+    for outcome in outcomes:
+        groups.setdefault(key(outcome), []).append(outcome)
     return list(groups.items())
 
 
-def _table(records: list[Record]) -> Iterator[str]:
+def _table(outcomes: _Outcomes) -> Iterator[str]:
     """Yield a line for each mode."""
-    modes = _grouped(records, _mode_of)
+    modes = _grouped(outcomes, _mode_of)
     width = max(len(mode) for mode, _ in modes)
-    yield "  " + " ".join([f"{'mode':<{width}}", *(f"{verdict:>8}" for verdict in _VERDICTS)])
+    yield "  " + " ".join([f"{'mode':<{width}}", *(f"{verdict.value:>8}" for verdict in CheckStatus)])
     for mode, found in modes:
-        counts = as_data(Score.of(found))
-        yield "  " + " ".join([f"{mode:<{width}}", *(f"{counts[verdict]:>8}" for verdict in _VERDICTS)])
+        yield "  " + " ".join([f"{mode:<{width}}", *(f"{count:>8}" for count in _score(found).values())])
 
 
-def _not_proved(records: list[Record]) -> Iterator[str]:
+def _not_proved(outcomes: _Outcomes) -> Iterator[str]:
     """Yield the skips: by capability, and for each reason the checks and their number."""
-    for capability, skipped in _grouped(_skipped(records), _capability_of):
+    for capability, skipped in _grouped(_skipped(outcomes), _capability_of):
         yield f"  not proved without {capability}:"
-        for reason, same in _grouped(skipped, lambda record: record.reason):
-            names = ", ".join(dict.fromkeys(record.check for record in same))
+        for reason, same in _grouped(skipped, lambda outcome: outcome.reason):
+            names = ", ".join(dict.fromkeys(outcome.check for outcome in same))
             yield f"    {len(same)} x {names}"
             yield f"      {reason}"
 
 
-def _failures(records: list[Record], verdict: CheckStatus, title: str) -> Iterator[str]:
+def _failures(outcomes: _Outcomes, verdict: CheckStatus, title: str) -> Iterator[str]:
     """Yield the checks with that result, and their subjects."""
-    found = [record for record in records if record.verdict == verdict.value]
-    for check, same in _grouped(found, lambda record: record.check):
-        yield f"  {title}: {check} ({', '.join(record.subject or _WHOLE for record in same)})"
+    found = [outcome for outcome in outcomes if outcome.verdict is verdict]
+    for check, same in _grouped(found, lambda outcome: outcome.check):
+        yield f"  {title}: {check} ({', '.join(outcome.subject or _WHOLE for outcome in same)})"

@@ -8,7 +8,7 @@ from hvolab.errors import UsageError
 
 #: Release of the kit. Checks that a minor release adds are advisory in it for plugins written for an earlier one.
 KIT = "1.0"
-#: Property of a pytest report in which a test of the kit carries its record.
+#: Property of a pytest report in which a test of the kit carries its outcome.
 PROPERTY = "hvolab.conformance"
 
 _RELEASE = re.compile(r"([0-9]+)\.([0-9]+)")

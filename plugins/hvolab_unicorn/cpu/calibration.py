@@ -35,8 +35,8 @@ class ProbedCpu(Protocol):
         """Return the emulator's state."""
         ...
 
-    def probe(self, step: str, va: int, *, last: bool) -> bytes:
-        """Return the state after an access that must fault; after the last one it is not restored."""
+    def probe(self, step: str, va: int) -> bytes:
+        """Return the state after an access that must fault."""
         ...
 
     def probe_without_fault(self, va: int) -> bytes:
@@ -73,7 +73,7 @@ def calibrate(cpu: ProbedCpu, build: Callable[[Machine], ProbedCpu]) -> Mapping[
 def _find(cpu: ProbedCpu) -> Mapping[str, int]:
     probes = _probes(cpu)
     clean = cpu.state()
-    states = [cpu.probe(probe.step, probe.va, last=probe is probes[-1]) for probe in probes]
+    states = [cpu.probe(probe.step, probe.va) for probe in probes]
     # an access without a fault changes a register that had the VA of the last fault, and leaves the field
     unchanged = cpu.probe_without_fault(cpu.area.block)
     found = {}

@@ -128,10 +128,15 @@ class VirtualCpu:
             self._try(routine, work)
         else:
             self._run(routine, begin)
-        result, done = _OUTCOME.unpack_from(self._block, RESULT)
-        if done == self._done and watch.stopped != watch.number - 1:
-            return int(result)
-        return self._not_done(routine)
+        while True:
+            result, done = _OUTCOME.unpack_from(self._block, RESULT)
+            if done == self._done and watch.stopped != watch.number - 1:
+                return int(result)
+            if self._excepted:
+                self._fail(routine)
+            if watch.stopped == watch.number - 1:
+                raise self.stuck(routine)
+            self._run(routine, self.uc.reg_read(self._counter))  # another routine was to be stopped
 
     def _pass(self, va: int) -> None:
         """Store the one argument of a routine in the block."""
@@ -148,19 +153,6 @@ class VirtualCpu:
     def _excepted(self) -> bool:
         """True after an exception, or an access outside memory."""
         return self.exceptions.number is not None or self.exceptions.hole is not None
-
-    def _not_done(self, routine: Routine) -> int:
-        """Raise the error that ended a routine; one that was stopped for another CPU is continued, to its result."""
-        watch = self._watch
-        while True:
-            if self._excepted:
-                self._fail(routine)
-            if watch.stopped == watch.number - 1:
-                raise self.stuck(routine)
-            self._run(routine, self.uc.reg_read(self._counter))
-            result, done = _OUTCOME.unpack_from(self._block, RESULT)
-            if done == self._done and watch.stopped != watch.number - 1:
-                return int(result)
 
     def stuck(self, routine: Routine, reason: str = "does not come to its end") -> GuestStuckError:
         """Return the error for a routine that does not end, with its instructions and registers."""
@@ -236,8 +228,9 @@ class VirtualCpu:
         self.uc.context_update(self._context)
         return bytes(self._context)
 
-    def probe(self, step: str, va: int, *, last: bool) -> bytes:
-        """Return the state after an access that must fault; after the last one it is not restored."""
+    def probe(self, step: str, va: int) -> bytes:
+        """Return the state after an access that must fault."""
+        self._restore()
         routine = self.routines[step]
         if step == "jump":
             self._jump(va)
@@ -246,10 +239,7 @@ class VirtualCpu:
             self._run(routine, routine.begin, _INSTRUCTIONS)
         if self.exceptions.number not in self.family.page_faults:
             raise self._report(EmulatorError, f"{step} at VA {va:#x} does not fault", routine)
-        state = self.exceptions.state
-        if not last:
-            self._restore()
-        return state
+        return self.exceptions.state
 
     def probe_without_fault(self, va: int) -> bytes:
         """Return the state after a load that does not fault and follows one that did."""

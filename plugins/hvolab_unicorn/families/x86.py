@@ -66,7 +66,7 @@ class X86:
         frame = (rsp & ~15) - 48
         area.write(frame, struct.pack("<6Q", state["error_code"], rip, cs, flags, rsp, ss))
         _, idt, _, _ = uc.reg_read(x86.UC_X86_REG_IDTR)
-        low, high = struct.unpack("<2Q", area.read(idt + number * _GATE_BYTES, _GATE_BYTES))
+        low, high = struct.unpack("<2Q", area.view(idt + number * _GATE_BYTES, _GATE_BYTES))
         uc.reg_write(x86.UC_X86_REG_RSP, frame)
         uc.reg_write(x86.UC_X86_REG_EFLAGS, flags & ~_IF)
         uc.reg_write(x86.UC_X86_REG_RIP, (low & 0xFFFF) | (low >> 48) << 16 | high << 32)

@@ -56,10 +56,6 @@ class Area:
         """Return `size` bytes at `va`, not copied."""
         return self._memory.view(va - self._linear, size).data
 
-    def read(self, va: int, size: int) -> bytes:
-        """Return a copy of `size` bytes at `va`."""
-        return self.view(va, size).tobytes()
-
     def write(self, va: int, data: bytes) -> None:
         """Store bytes at `va`."""
         self.view(va, len(data))[:] = data

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from hvolab.authoring import write_architecture
 from hvolab.cli.app import build_app
 from hvolab.conformance.check import CheckStatus
-from hvolab.conformance.run import outcomes
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry
+from tests.core.conformance.kit import outcomes
 
 
 def new_arch(*arguments: str) -> Result:

@@ -8,8 +8,8 @@ from hvolab.arch import Architecture, PgprotRole
 from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
 from hvolab.conformance.check import CheckOutcome, CheckStatus
 from hvolab.conformance.checks import CHECKS, scenario
-from hvolab.conformance.run import outcomes
 from tests.core.conformance.emulation_mutants import EMULATION, WALKED
+from tests.core.conformance.kit import outcomes
 from tests.core.conformance.mutants import DESCRIPTIONS, RIGHT, X86, Mutant
 from tests.core.conformance.slips import in_pgprots
 
@@ -39,7 +39,7 @@ def test_there_are_more_than_thirty_mutants_and_each_is_another() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", RIGHT, ids=lambda right: f"{right.name}-{right.modes[0].name}")
 def test_what_the_mutants_were_made_of_is_right(architecture: Architecture) -> None:
-    assert [(outcome.check.name, outcome.reason) for outcome in failed(architecture)] == []
+    assert [(outcome.check, outcome.reason) for outcome in failed(architecture)] == []
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_what_the_mutants_were_made_of_is_right(architecture: Architecture) -> N
 def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
     named = (mutant.check, *mutant.also)
     found = failed(mutant.architecture, *named)
-    assert {outcome.check.name for outcome in found} == set(named)
+    assert {outcome.check for outcome in found} == set(named)
     assert all(outcome.reason for outcome in found)
 
 
@@ -55,7 +55,7 @@ def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
 @pytest.mark.parametrize("mutant", WALKED, ids=lambda mutant: mutant.slip)
 def test_what_only_walking_tells_no_other_check_sees(mutant: Mutant) -> None:
     failed(mutant.architecture, mutant.check)  # skips where nothing can be walked
-    assert {outcome.check.name for outcome in failed(mutant.architecture)} == {mutant.check, *mutant.also}
+    assert {outcome.check for outcome in failed(mutant.architecture)} == {mutant.check, *mutant.also}
 
 
 def test_every_check_of_a_description_kills_a_mutant() -> None:

@@ -1,4 +1,4 @@
-"""All checks of the kit, in the order in which a porter meets what they prove."""
+"""All checks of the kit, in the order in which a porter needs them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,8 @@ from hvolab.conformance.checks import (
     splitting,
 )
 
-CHECKS: tuple[Check, ...] = (
-    *description.checks,
-    *geometry.checks,
-    *sizes.checks,
-    *entries.checks,
-    *codec.checks,
-    *protections.checks,
-    *algebra.checks,
-    *splitting.checks,
-    *reference_values.checks,
-    *behavior.checks,
-    *scenario.checks,
-    *emulation.checks,
-    *effects.checks,
-    *accesses.checks,
+_MODULES = (
+    *(description, geometry, sizes, entries, codec, protections, algebra, splitting, reference_values),
+    *(behavior, scenario, emulation, effects, accesses),
 )
+CHECKS: tuple[Check, ...] = tuple(check for module in _MODULES for check in module.checks)

@@ -66,10 +66,10 @@ def _undo_each_other(flag: Flag, target: Target, prefix: str, level: str, raw: i
     ):
         rule = formula.format(prefix, flag.test, flag.make, flag.drop)
         what = f"{rule} does not hold for e = {target.describe(level, raw)}: the result is {after:#x}"
-        require(flag.holds(after) is holds, what, where=target)
+        require(flag.holds(after) is holds, what)
         entry = target.decode(level, after)
         same = (entry.kind, entry.pfn) == (before.kind, before.pfn)
-        require(same, f"{rule} turned {before} into {entry}", where=target)
+        require(same, f"{rule} turned {before} into {entry}")
 
 
 def _add(prefix: str, number: int, need: Capability, make: str, drop: str) -> None:
@@ -110,7 +110,6 @@ def write_dirty_and_young_are_apart(subject: Subject) -> None:
                     require(
                         set(changed) <= {flag.test},
                         f"{prefix}_{name}() changes {' and '.join(changed)} of {target.describe(level, state)}",
-                        where=target,
                         hint="declare patterns of write, dirty and accessed that share no bits",
                     )
 
@@ -145,4 +144,4 @@ def leaf_and_table_predicates(subject: Subject) -> None:
     for name, raw, expected in entries:
         kind = entry_format.classify(name, raw)
         what = f"{name}_{predicates[expected]}(): {raw:#x} is classified as {kind.value}, not {expected.value}"
-        require(kind is expected, what, where=target)
+        require(kind is expected, what)

@@ -23,7 +23,7 @@ def hstates_are_the_huge_page_sizes(subject: Subject) -> None:
     mode = subject.target.mode
     found = [(pool.h.size, pool.h.order) for pool in PooledMachine(subject.target, {}).pools]
     expected = [(huge.size, (huge.size >> mode.page_shift).bit_length() - 1) for huge in mode.huge_pages]
-    require(found == expected, f"the hstates are {found}, the sizes and orders are {expected}", where=subject)
+    require(found == expected, f"the hstates are {found}, the sizes and orders are {expected}")
 
 
 @checks.add(Scope.TARGET, SOUND, SAVINGS, READ_ONLY_TAILS, EFFECTIVE_FLUSH)
@@ -33,7 +33,7 @@ def a_store_to_a_tail_faults(subject: Subject) -> None:
     pooled = PooledMachine(subject.target, {size: 1})
     pooled.pool(size).set_max_huge_pages(1)
     (folio,) = pooled.pool(size).live
-    require(pooled.hvo.folio_optimized(folio), "a folio could not be optimized", where=subject)
+    require(pooled.hvo.folio_optimized(folio), "a folio could not be optimized")
     cpu = pooled.machine.cpus[0]
     tail = folio + subject.target.mode.page_size
     before = cpu.load_word(tail)
@@ -41,21 +41,21 @@ def a_store_to_a_tail_faults(subject: Subject) -> None:
         ("a store", lambda: cpu.store_word(tail, before ^ _ALL_ONES)),
         ("a compare-and-swap", lambda: cpu.compare_and_swap(tail, before, before ^ _ALL_ONES)),
     ):
-        _faults(subject, f"{name} to a tail at VA {tail:#x}", store)
+        _faults(f"{name} to a tail at VA {tail:#x}", store)
     cpu.store_word(folio, cpu.load_word(folio))  # the head stays writable
 
 
-def _faults(subject: Subject, what: str, store: Callable[[], object]) -> None:
+def _faults(what: str, store: Callable[[], object]) -> None:
     """Require that `store` faults for want of permission, and that a register reports it."""
     try:
         store()
     except PageFault as fault:
         record = fault.fault
         permission = record.kind is FaultKind.PERMISSION and record.access & Access.WRITE
-        require(permission, f"{what} ends with another fault: {record}", where=subject)
+        require(permission, f"{what} ends with another fault: {record}")
         require(record.syndrome, f"{what} faults, and no register reports it", where="MmuRules.syndrome")
         return
-    require(holds=False, what=f"{what} does not fault", where=subject)
+    require(holds=False, what=f"{what} does not fault")
 
 
 @checks.add(Scope.TARGET, SOUND, EFFECTIVE_FLUSH)
@@ -67,14 +67,13 @@ def flush_tlb_all_forgets_everything(subject: Subject) -> None:
     for va in (first, first + machine.target.mode.page_size, machine.page_to_virt(first_pfn)):
         cpu.load_word(va)
     held = cpu.cached_translations()
-    require(held is None or held.size, "the CPU caches no translation at all", where=subject)
+    require(held is None or held.size, "the CPU caches no translation at all")
     machine.flush_tlb_all()
     held = cpu.cached_translations()
     stale = "" if held is None else ", ".join(f"VA {int(va):#x}" for va in held[:, 0])
     require(
         not stale,
         f"flush_tlb_all() leaves {stale} in the TLB",
-        where=subject,
         hint="flush ranges, or do without HVO: without an effective flush_tlb_all() no batch of HVO is safe",
     )
 
@@ -92,6 +91,5 @@ def live_entries_are_replaced_as_the_rule_allows(subject: Subject) -> None:
     require(
         not wrong,
         f"{len(wrong)} replacements of live entries, the first: {wrong[0] if wrong else ''}",
-        where=subject,
         hint="declare another Traits.entry_update, or that live entries may be replaced",
     )

@@ -25,11 +25,11 @@ def decoding_undoes_encoding(subject: Subject) -> None:
     for level in target.mode.levels:
         for form in forms_at(target.mode, level.name):
             for base in legal_entries(target.mode.format, level.name, form):
-                _each_field(subject, target, level, form, base)
-                _each_address_bit(subject, target, level, form, base)
+                _each_field(target, level, form, base)
+                _each_address_bit(target, level, form, base)
 
 
-def _each_field(subject: Subject, target: Target, level: Level, form: EntryForm, base: int) -> None:
+def _each_field(target: Target, level: Level, form: EntryForm, base: int) -> None:
     entry_format, shift = target.mode.format, target.mode.page_shift
     for field in form.fields:
         for value in values_of(field):
@@ -39,11 +39,11 @@ def _each_field(subject: Subject, target: Target, level: Level, form: EntryForm,
             decoded = entry_format.decode(level.name, raw, shift)
             read = dict(decoded.fields).get(field.name)
             name = f"{field} of a {form.kind.value} at {level.name}"
-            require(read == value, f"{name} was set to {value:#x} and reads {read}", where=subject)
+            require(read == value, f"{name} was set to {value:#x} and reads {read}")
             if field.mask & form.address_mask:
                 continue  # covered by every_bit_has_one_meaning
             again = _encoded(target, level, form, decoded.pfn or 0, decoded.fields)
-            require(again == raw, f"{name}: {raw:#x} decodes to values that encode as {again:#x}", where=subject)
+            require(again == raw, f"{name}: {raw:#x} decodes to values that encode as {again:#x}")
 
 
 def _encoded(target: Target, level: Level, form: EntryForm, pfn: int, fields: tuple[tuple[str, int], ...]) -> int:
@@ -53,13 +53,13 @@ def _encoded(target: Target, level: Level, form: EntryForm, pfn: int, fields: tu
     return form.put_address(pfn << target.mode.page_shift) | form.put_fields(fields)
 
 
-def _each_address_bit(subject: Subject, target: Target, level: Level, form: EntryForm, base: int) -> None:
+def _each_address_bit(target: Target, level: Level, form: EntryForm, base: int) -> None:
     shift = target.mode.page_shift
     for pa in (*(1 << bit for bit in set_bits(form.physical_mask)), form.physical_mask, 0):
         decoded = target.mode.format.decode(level.name, form.put_address(pa) | base, shift)
         name = f"PA {pa:#x} in a {form.kind.value} at {level.name}"
-        require(decoded.pfn == pa >> shift, f"{name} reads as PFN {decoded.pfn}", where=subject)
-        require(decoded.kind is form.kind, f"{name} reads as a {decoded.kind.value}", where=subject)
+        require(decoded.pfn == pa >> shift, f"{name} reads as PFN {decoded.pfn}")
+        require(decoded.kind is form.kind, f"{name} reads as a {decoded.kind.value}")
 
 
 @checks.add(Scope.FORMAT, SOUND)
@@ -89,7 +89,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
         assume(found is not None)
         assert found is not None  # noqa: S101 - for the type checker: it was assumed
         again = _encoded(target, target.mode.level(name), found, entry.pfn or 0, entry.fields)
-        require(again == raw, f"{raw:#x} at {name} decodes to {entry}, which encodes as {again:#x}", where=subject)
+        require(again == raw, f"{raw:#x} at {name} decodes to {entry}, which encodes as {again:#x}")
 
     any_bits()
 
@@ -106,9 +106,9 @@ def pfn_pte_and_pte_pfn(subject: Subject) -> None:
     pfns = [0, physical >> shift, *(1 << bit - shift for bit in set_bits(physical) if bit >= shift)]
     for role in (PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
         raws = target.page_entries(np.array(pfns, dtype=np.int64), role)
-        require(target.page_frames(raws).tolist() == pfns, f"a run of {role.value} entries loses PFNs", where=subject)
+        require(target.page_frames(raws).tolist() == pfns, f"a run of {role.value} entries loses PFNs")
         for pfn, raw in zip(pfns, raws.tolist(), strict=True):
             single = target.leaf(name, pfn, role)
-            require(single == raw, f"PFN {pfn:#x} is {single:#x} singly and {raw:#x} in a run", where=subject)
+            require(single == raw, f"PFN {pfn:#x} is {single:#x} singly and {raw:#x} in a run")
             read = target.decode(name, raw).pfn
-            require(read == pfn, f"PFN {pfn:#x} with {role.value} reads as PFN {read}", where=subject)
+            require(read == pfn, f"PFN {pfn:#x} with {role.value} reads as PFN {read}")

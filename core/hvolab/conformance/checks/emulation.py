@@ -15,7 +15,7 @@ checks = Checks()
 def _part(subject: Subject) -> EmulationPart:
     part = subject.architecture.emulation
     if part is None:
-        raise DescriptionError("no emulation part", where=subject.architecture.name)
+        raise DescriptionError("no emulation part")
     return part
 
 
@@ -54,11 +54,9 @@ def guest_text_is_executed_and_not_written(subject: Subject) -> None:
     raw = target.leaf(last, 0, PgprotRole.KERNEL_EXEC)
     granted = target.allowed(raw, tuple(target.table(level.name, 0) for level in target.mode.levels[:-1]))
     entry = target.describe(last, raw)
-    require(
-        granted & Access.READ and granted & Access.EXECUTE, f"guest text cannot be executed: {entry}", where=subject
-    )
-    require(not granted & Access.WRITE, f"guest text can be written: {entry}", where=subject)
-    require(mmu.accessed is None or mmu.accessed.accepts(raw), f"the accessed flag is clear in {entry}", where=subject)
+    require(granted & Access.READ and granted & Access.EXECUTE, f"guest text cannot be executed: {entry}")
+    require(not granted & Access.WRITE, f"guest text can be written: {entry}")
+    require(mmu.accessed is None or mmu.accessed.accepts(raw), f"the accessed flag is clear in {entry}")
 
 
 @checks.add(Scope.TARGET, EMULATION, SOUND)
@@ -71,6 +69,5 @@ def guest_text_is_outside_direct_map_and_vmemmap(subject: Subject) -> None:
         require(
             text + mode.levels[-2].size <= base or text >= end,
             f"the kernel's image at VA {text:#x} is in the {title} from VA {base:#x} on",
-            where=subject,
             hint="correct PagingMode.text_base",
         )

@@ -22,9 +22,9 @@ def levels_tile_the_va(subject: Subject) -> None:
     mode = subject.mode
     expected = mode.page_shift
     for level in reversed(mode.levels):
-        require(level.shift == expected, f"{level.name} has shift {level.shift}, not {expected}", where=subject)
+        require(level.shift == expected, f"{level.name} has shift {level.shift}, not {expected}")
         expected += level.bits
-    require(expected == mode.va_bits, f"the levels index {expected} bits of a VA of {mode.va_bits}", where=subject)
+    require(expected == mode.va_bits, f"the levels index {expected} bits of a VA of {mode.va_bits}")
 
     @repeatable
     @given(st.integers(0, (1 << mode.va_bits) - 1))
@@ -33,7 +33,7 @@ def levels_tile_the_va(subject: Subject) -> None:
         offset = va & (mode.page_size - 1)
         rebuilt = sum(level.index(va) << level.shift for level in mode.levels) + offset
         indexes = ", ".join(f"{level.name} {level.index(va):#x}" for level in mode.levels)
-        require(rebuilt == va, f"VA {va:#x} has the indexes {indexes}, which are {rebuilt:#x}", where=subject)
+        require(rebuilt == va, f"VA {va:#x} has the indexes {indexes}, which are {rebuilt:#x}")
 
     every_va_is_the_sum_of_its_indexes()
 
@@ -46,7 +46,6 @@ def levels_have_the_kernels_names(subject: Subject) -> None:
     require(
         names == ordered and names[-1] == _NAMES[-1],
         f"the levels are named {' '.join(names)}",
-        where=subject,
         hint=f"name them in the order {' '.join(_NAMES)}, leaving out those that are folded",
     )
 
@@ -61,7 +60,6 @@ def tables_fill_pages(subject: Subject) -> None:
             level.table_bytes == mode.page_size or small_root or not level.fills_page,
             f"a table of {level.name} has {level.entries} entries, {level.table_bytes:#x} bytes of a page "
             f"of {mode.page_size:#x}",
-            where=subject,
             hint="correct Level.bits; where tables are a fraction of a page, or several, declare fills_page=False",
         )
 
@@ -71,8 +69,8 @@ def bases_are_canonical(subject: Subject) -> None:
     """The direct map and the vmemmap begin at a page of the kernel's part of the VA space."""
     mode = subject.mode
     for title, base in (("direct map", mode.direct_map_base), ("vmemmap", mode.vmemmap_base)):
-        require(mode.canonical(base), f"the {title} begins at {base:#x}, not a kernel VA", where=subject)
-        require(base % mode.page_size == 0, f"the {title} begins at {base:#x}, inside a page", where=subject)
+        require(mode.canonical(base), f"the {title} begins at {base:#x}, not a kernel VA")
+        require(base % mode.page_size == 0, f"the {title} begins at {base:#x}, inside a page")
 
 
 @checks.add(Scope.MODE, DIRECT_MAP_SIZE)
@@ -84,12 +82,10 @@ def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
         require(
             end <= _END and mode.canonical(end - 1),
             f"the {title} of {mode.direct_map_size:#x} bytes of RAM ends at {end:#x}, outside the kernel's VA",
-            where=subject,
         )
     (_, low, low_end), (_, high, _) = sorted(ranges, key=lambda part: part[1])
     require(
         low_end <= high,
         f"the direct map and the vmemmap overlap: one is [{low:#x}, {low_end:#x}), the other begins at {high:#x}",
-        where=subject,
         hint="correct the bases, or direct_map_size",
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hvolab.arch import Access, EntryKind, Match, PgprotRole, Target
+from hvolab.arch import Access, EntryKind, PgprotRole, Target
 from hvolab.conformance.capabilities import DIRTY_APART, LEAF_ABOVE_LAST, READ_ONLY_TAILS, SHADOW_STACK, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import broken, kernel_leaves, table_levels
+from hvolab.conformance.queries import broken, kernel_leaves, mmu_patterns, table_levels
 from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()
@@ -42,7 +42,7 @@ def page_kernel_can_be_read_and_written(subject: Subject) -> None:
     for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_LARGE):
         granted = target.allowed(raw, _tables(target)[: depths[name]])
         for need, what in ((_READ, "read"), (_WRITE, "written")):
-            require(granted & need, f"{role.value} cannot be {what}: {target.describe(name, raw)}", where=subject)
+            require(granted & need, f"{role.value} cannot be {what}: {target.describe(name, raw)}")
 
 
 @checks.add(Scope.TARGET, SOUND)
@@ -56,7 +56,6 @@ def kernel_pages_need_no_flag_fault(subject: Subject) -> None:
             require(
                 flag is None or flag.accepts(raw),
                 f"the {title} flag is clear in {role.value}: {target.describe(name, raw)}",
-                where=subject,
                 hint=f"set it in the pgprot, or correct MmuRules.{title}",
             )
 
@@ -68,11 +67,10 @@ def page_kernel_ro_is_read_only(subject: Subject) -> None:
     for name, _, raw in _leaves(target, PgprotRole.KERNEL_RO):
         granted = target.allowed(raw, _tables(target))
         entry = target.describe(name, raw)
-        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}", where=subject)
+        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}")
         require(
             not granted & _WRITE and target.tails_fault,
             f"PAGE_KERNEL_RO can be written: {entry}",
-            where=subject,
             hint="correct its fields; where the kernel defines none, declare PAGE_KERNEL itself for tails",
         )
 
@@ -86,7 +84,6 @@ def read_only_pages_are_not_shadow_stacks(subject: Subject) -> None:
         require(
             pattern is None or not pattern.accepts(raw),
             f"{role.value} has the pattern of a shadow stack: {target.describe(name, raw)}",
-            where=subject,
             hint="clear the dirty flag of read-only pages",
         )
 
@@ -115,7 +112,6 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
                 bool(granted & access) is expected,
                 f"an access to {(access.name or '').lower()} is {result}: leaf {leaf:#x}, "
                 f"tables {', '.join(f'{table:#x}' for table in way)}",
-                where=subject,
                 hint="let allowed() return the accesses that the leaf and every table allow",
             )
 
@@ -124,17 +120,9 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
 def permission_patterns_name_fields(subject: Subject) -> None:
     """Every bit of permissions and flags is a named field, of the same name in every form that has it."""
     target = subject.target
-    mmu = target.mmu
-    patterns: list[tuple[str, EntryKind, Match | None]] = [
-        ("accessed", EntryKind.LEAF, mmu.accessed),
-        ("dirty", EntryKind.LEAF, mmu.dirty),
-        ("shadow stack", EntryKind.LEAF, mmu.shadow_stack),
-        ("accessed", EntryKind.TABLE, mmu.table_accessed),
-    ]
-    for title, whole in (("read", mmu.read), ("write", mmu.write), ("execute", mmu.execute)):
-        for permission in (whole, *whole.alternatives):
-            patterns += [(title, EntryKind.LEAF, pattern) for pattern in (permission.leaf, permission.privilege)]
-            patterns += [(title, EntryKind.TABLE, pattern) for pattern in (permission.tables, permission.some_table)]
+    kinds = (EntryKind.LEAF, EntryKind.TABLE)
+    patterns = [(title, kind, pattern) for kind in kinds for title, pattern in mmu_patterns(target, kind)]
+    patterns.append(("shadow stack", EntryKind.LEAF, target.mmu.shadow_stack))
     levels = {level.name for level in target.mode.levels}
     forms = [form for form in target.mode.format.forms if levels & set(form.levels)]
     for title, kind, pattern in patterns:
@@ -150,13 +138,11 @@ def permission_patterns_name_fields(subject: Subject) -> None:
                 covered == pattern.mask,
                 f"bits {pattern.mask & ~covered:#x} of the pattern of {title} are not fields of a {kind.value} "
                 f"at {'/'.join(form.levels)}",
-                where=subject,
             )
             names[tuple(sorted(field.name for field in fields))] = form
         require(
             len(names) == 1,
             f"the pattern of {title} has several names: {' and '.join('/'.join(name) for name in names)}",
-            where=subject,
         )
 
 
@@ -169,5 +155,4 @@ def large_leaves_are_as_permissive_as_pages(subject: Subject) -> None:
         require(
             target.allowed(raw, ()) == target.allowed(page, ()),
             f"{target.describe(name, raw)} allows other accesses than a page of PAGE_KERNEL",
-            where=subject,
         )

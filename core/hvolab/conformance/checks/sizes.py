@@ -20,18 +20,18 @@ def huge_page_sizes_can_be_mapped(subject: Subject) -> None:
     mode = subject.target.mode
     sizes = [huge.size for huge in mode.huge_pages]
     listed = ", ".join(f"{size:#x}" for size in sizes)
-    require(sizes == sorted(set(sizes)), f"the sizes {listed} are not ascending", where=subject)
+    require(sizes == sorted(set(sizes)), f"the sizes {listed} are not ascending")
     for huge in mode.huge_pages:
         level = mode.level(huge.level)
         above = level.size << level.bits if level is not mode.levels[0] else None
         what = f"{huge.count} entries of {huge.level}, {huge.size:#x} bytes,"
-        require(huge.count > 0 and huge.size & (huge.size - 1) == 0, f"{what} are not a power of two", where=subject)
-        require(above is None or huge.size < above, f"{what} fill an entry of the level above", where=subject)
+        require(huge.count > 0 and huge.size & (huge.size - 1) == 0, f"{what} are not a power of two")
+        require(above is None or huge.size < above, f"{what} fill an entry of the level above")
         order = vmemmap_sizes(mode, huge.size).order
-        require(order >= _LEAST_ORDER, f"{what} are too few pages for an hstate", where=subject)
+        require(order >= _LEAST_ORDER, f"{what} are too few pages for an hstate")
     middle = mode.levels[-2]
     what = f"no huge pages of {middle.size:#x} bytes, a leaf of {middle.name}: hugetlb's default size"
-    require((middle.name, 1) in mode.huge_page_levels, what, where=subject)
+    require((middle.name, 1) in mode.huge_page_levels, what)
 
 
 @checks.add(Scope.FORMAT, SOUND, RUNS)
@@ -44,7 +44,6 @@ def a_run_of_entries_has_a_field_that_marks_it(subject: Subject) -> None:
         require(
             count == 1 or fields & set(names),
             f"{count} entries of {level} map one huge page, but no field of a leaf there marks them",
-            where=subject,
             hint=f"declare the field in Architecture.run_fields, which has {', '.join(names) or 'none'}",
         )
 
@@ -64,8 +63,7 @@ def savings_follow_the_formula(subject: Subject) -> None:
             (sizes.size, sizes.saved_pages) == (whole, saved),
             f"{huge.size:#x} bytes have {sizes.size:#x} bytes of vmemmap and save {sizes.saved_pages} frames, "
             f"not {whole:#x} and {saved}",
-            where=subject,
         )
     middle, mapped = mode.levels[-2], mode.last.entries * mode.page_size
     what = f"a leaf of {middle.name} maps {middle.size:#x} bytes, a table of {mode.last.name} {mapped:#x}"
-    require(middle.size == mapped, what, where=subject)
+    require(middle.size == mapped, what)

@@ -31,11 +31,10 @@ def a_split_and_its_merge_keep_every_translation(subject: Subject) -> None:
             va = number << mode.page_shift
             before = pa + (va & (middle.size - 1))
             after = int(frames[mode.last.index(va)]) << mode.page_shift
-            what = f"page {number} of a split leaf maps PA {after:#x}, not {before:#x}"
-            require(after == before, what, where=subject)
-        require(np.array_equal(np.diff(frames), np.ones(pages - 1)), "the pages are not consecutive", where=subject)
+            require(after == before, f"page {number} of a split leaf maps PA {after:#x}, not {before:#x}")
+        require(np.array_equal(np.diff(frames), np.ones(pages - 1)), "the pages are not consecutive")
         merged = target.leaf(middle.name, int(frames[0]), PgprotRole.KERNEL_LARGE)
-        require(merged == leaf, f"{leaf:#x} was split, and is merged to {merged:#x}", where=subject)
+        require(merged == leaf, f"{leaf:#x} was split, and is merged to {merged:#x}")
 
 
 @checks.add(Scope.TARGET, SOUND, LEAF_ABOVE_LAST)
@@ -48,7 +47,6 @@ def a_split_drops_what_marks_a_large_leaf(subject: Subject) -> None:
         require(
             not kept,
             f"{role.value} has bits {kept:#x}, which mark a leaf above the last level",
-            where=subject,
             hint="leave them out of the pgprots of pages",
         )
 
@@ -79,6 +77,5 @@ def vmemmap_entries_are_not_marked_as_a_run(subject: Subject) -> None:
         require(
             not kept,
             f"{role.value} sets {', '.join(kept)}, which marks the entry as one of a run",
-            where=subject,
             hint="leave it out of the pgprots that HVO stores",
         )

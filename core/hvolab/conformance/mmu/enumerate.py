@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from hvolab.arch import Access, EntryKind, Match, PgprotRole, Target, set_bits
+from hvolab.arch import Access, EntryKind, PgprotRole, Target, set_bits
 from hvolab.conformance.mmu.lab import Lab
-from hvolab.conformance.queries import bits_of, forms_at
+from hvolab.conformance.queries import bits_of, forms_at, mmu_patterns
 
 ACCESSES = (Access.READ, Access.WRITE, Access.EXECUTE, Access.ATOMIC)
 
@@ -117,16 +117,6 @@ def kind_mask(target: Target, level: str) -> int:
 
 def deciding_mask(target: Target, kind: EntryKind) -> int:
     """Return the bits of an entry of that kind that permissions, flags and rules look at."""
-    mmu = target.mmu
-    patterns: list[Match | None] = []
-    for whole in (mmu.read, mmu.write, mmu.execute):
-        for permission in (whole, *whole.alternatives):
-            if kind is EntryKind.LEAF:
-                patterns += [permission.leaf, permission.privilege]
-            elif kind is EntryKind.TABLE:
-                patterns += [permission.tables, permission.some_table]
-    if kind is EntryKind.LEAF:
-        patterns += [mmu.accessed, mmu.dirty]
-    elif kind is EntryKind.TABLE:
-        patterns.append(mmu.table_accessed)
-    return bits_of(patterns)
+    if kind not in {EntryKind.LEAF, EntryKind.TABLE}:
+        return 0
+    return bits_of(pattern for _, pattern in mmu_patterns(target, kind))
