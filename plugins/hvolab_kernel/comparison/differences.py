@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.arrays import consecutive_runs
 from hvolab.machine import Machine, StructPageLayout
 from hvolab_kernel.comparison.calls import describe_call
 from hvolab_kernel.comparison.machine_pair import MachinePair, StepResults
@@ -67,27 +66,15 @@ def differing_memory(pair: MachinePair) -> Iterator[StateDifference]:
     Omits `page->lru` of vmemmap pages that were or may have been allocated or freed: the kernel links them through it,
     the engine keeps a list of its own.
     """
-    words = _differing_words(pair)
+    words = pair.differing_words()
+    if words:  # which they are in most cases that free pages
+        omitted = _lru_words(pair)
+        words = [word for word in words if word not in omitted]
     if words:
         decoder = _Decoder(pair)
         yield from map(decoder.difference, words[:_MAX_WORDS])
     if len(words) > _MAX_WORDS:
         yield StateDifference(f"{len(words) - _MAX_WORDS} more words of memory", "", "")
-
-
-def _differing_words(pair: MachinePair) -> list[int]:
-    """Return the indices of the words of memory that differ."""
-    ours, theirs = (one.machine.memory.pages for one in pair.both)
-    first, size = pair.kernel.machine.memory.first_pfn, ours.shape[1]
-    allocated = np.array(sorted(pair.kernel.allocated | pair.engine.allocated), dtype=np.int64) - first
-    frames = np.union1d(pair.kernel.in_use, allocated)
-    words: list[int] = []
-    for begin, end in zip(*consecutive_runs(frames), strict=True):
-        run = slice(frames[begin], frames[end - 1] + 1)
-        if not np.array_equal(ours[run], theirs[run]):
-            words += (np.flatnonzero(ours[run].ravel() != theirs[run].ravel()) + run.start * size).tolist()
-    omitted = _lru_words(pair) if words else ()
-    return [word for word in words if word not in omitted]
 
 
 def _lru_words(pair: MachinePair) -> set[int]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import Target
+from hvolab.arrays import consecutive_runs
 from hvolab.errors import KernelBug, MachineError
 from hvolab.hugetlb import VmemmapOptimizer
 from hvolab.hugetlb.folio import FolioPages
@@ -47,7 +48,7 @@ class MachineUnderTest:
     machine    the machine
     frames     its allocator
     hvo        the engine, or a kernel's own code
-    in_use     indices of the frames in use in that state, without those of huge pages and of emulated CPUs
+    in_use     PFNs in use between building and that state, without those of huge pages and emulated CPUs
     allocated  PFNs allocated since
     listed     PFNs of vmemmap pages that the kernel may have linked by their struct pages
     flip       the outside call at which the switch changes, 1 being the next; 0: none
@@ -64,7 +65,6 @@ class MachineUnderTest:
         self.listed: set[int] = set()
         self.flip = 0
         self.in_use: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._folios: list[tuple[int, int]] = []
         self._others = others
         self._built = self._initial = Checkpoint(machine, *others)
 
@@ -79,18 +79,21 @@ class MachineUnderTest:
         self._initial = self._built
         self.restore()
         self.listed.clear()
-        self._folios = [(pfn, pfn + (1 << order)) for pfn in pfns]
+        memory, scratch = self.machine.memory, self.machine.scratch_pfns
+        frames = np.arange(memory.first_pfn, memory.first_pfn + memory.frames)
+        in_use = (self.frames.owner(frames) != Owner.FREE) & ((frames < scratch[0]) | (frames >= scratch[1]))
+        self.in_use = frames[in_use]
         return [self._make_folio(pfn, order) for pfn in pfns]
 
     def take_initial_state(self) -> None:
         """Make the current state the initial state of the cases that follow."""
-        first, frames = self.machine.memory.first_pfn, self.machine.memory.frames
-        in_use = self.frames.owner(np.arange(first, first + frames)) != Owner.FREE
-        for start, stop in (self.machine.scratch_pfns, *self._folios):
-            in_use[start - first : stop - first] = False
-        self.in_use = np.flatnonzero(in_use)
+        self.in_use = self.used_frames()
         self.allocated.clear()
         self._initial = Checkpoint(self.machine, *self._others)
+
+    def used_frames(self) -> npt.NDArray[np.int64]:
+        """Return the PFNs in use since the machine was built, in order."""
+        return np.union1d(self.in_use, np.array(sorted(self.allocated), dtype=np.int64))
 
     def _make_folio(self, pfn: int, order: int) -> int:
         machine = self.machine
@@ -192,6 +195,8 @@ class MachinePair:
         self.kernel = MachineUnderTest(machine, self._kernel_hvo, self._kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []
+        #: Words that differ in the initial state.
+        self._differing: list[int] = []
 
     @property
     def both(self) -> tuple[MachineUnderTest, MachineUnderTest]:
@@ -211,10 +216,12 @@ class MachinePair:
                 one.restore()
             return self._folios, []
         self._prepared = None
+        self._differing = []
         pfns = [self.pfn(scenario, place) for place in scenario.places]
         for one in self.both:
             self._folios = one.rebuild(pfns, scenario.order)
         results = [self.run(step, scenario, self._folios) for step in scenario.prelude]
+        self._differing = self.differing_words()
         for one in self.both:
             one.take_initial_state()
         self._prepared = key
@@ -228,6 +235,18 @@ class MachinePair:
             engine = engine._replace(calls=as_inlined(engine.calls, self._ceiling))
         last = self._kernel_hvo.last
         return StepResults(step, engine, kernel, () if last is None else last.findings)
+
+    def differing_words(self) -> list[int]:
+        """Return the indices of words that differ, in frames that were in use since the machines were built."""
+        frames = np.union1d(*(one.used_frames() for one in self.both))
+        memories = [one.machine.memory for one in self.both]
+        ours, theirs = (memory.words for memory in memories)
+        words = {word for word in self._differing if ours[word] != theirs[word]}
+        for first, end in zip(*consecutive_runs(frames), strict=True):
+            for memory in memories:
+                for start, stop in memory.changed(int(frames[first]), int(end - first)):
+                    words.update((np.flatnonzero(ours[start:stop] != theirs[start:stop]) + start).tolist())
+        return sorted(words)
 
     def pfn(self, scenario: Scenario, place: FolioPlacement) -> int:
         """Return the head PFN of a scenario's folio at a place; raises MachineError if the machine is too small."""

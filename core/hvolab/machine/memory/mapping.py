@@ -72,6 +72,16 @@ class RestorableMapping:
 
         return restore
 
+    def changed(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the parts of ``[start, stop)`` that may differ from the state saved or restored last, as offsets.
+
+        Parts consist of host pages. Without a saved state, and where the host does not report it, they cover all that
+        was ever stored to.
+        """
+        first = start - start % mmap.PAGESIZE
+        parts = _runs_of_bytes(_private_pages(self.octets[first:stop]), stop - first)
+        return [(max(start, first + begin), first + end) for begin, end in parts]
+
 
 class _Image:
     """One saved state: a file with the pages that changed since the parent's state, and with all pages without one."""

@@ -148,3 +148,12 @@ class PhysicalMemory:
                 flags[:] = saved
 
         return restore
+
+    def changed(self, pfn: int, frames: int) -> list[tuple[int, int]]:
+        """Return ranges of indices of words that may differ from the state saved or restored last.
+
+        Searched are ``frames`` frames from ``pfn`` on. See :meth:`RestorableMapping.changed`.
+        """
+        start = self.offset(pfn << self.page_shift, frames << self.page_shift)
+        parts = self._mapping.changed(start, start + (frames << self.page_shift))
+        return [(first // WORD_BYTES, last // WORD_BYTES) for first, last in parts]

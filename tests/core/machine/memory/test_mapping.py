@@ -92,3 +92,19 @@ def test_an_array_that_was_taken_before_shows_what_is_restored() -> None:
     view[3] = 6
     restore()
     assert view[3] == 5
+
+
+def test_parts_that_changed_since_a_state_are_whole_pages_clipped_to_the_range() -> None:
+    memory, page = RestorableMapping(64 * mmap.PAGESIZE), mmap.PAGESIZE
+    memory.octets[: 8 * page] = 1
+    restore = memory.save()
+    assert memory.changed(0, 64 * page) == []
+    memory.octets[3 * page] = 2
+    memory.octets[4 * page + 5] = 2
+    memory.octets[20 * page] = 2
+    assert memory.octets[6 * page] == 1  # read, not changed
+    assert memory.changed(0, 64 * page) == [(3 * page, 5 * page), (20 * page, 21 * page)]
+    assert memory.changed(3 * page + 100, 4 * page + 200) == [(3 * page + 100, 4 * page + 200)]
+    assert memory.changed(5 * page, 20 * page) == []
+    restore()
+    assert memory.changed(0, 64 * page) == []

@@ -135,3 +135,13 @@ def test_who_shares_the_pointer_shares_the_bytes() -> None:
     assert memory.read_word(BASE + 0x2000) == 0xA5A5A5A5A5A5A5A5
     memory.write_word(BASE + 0x2008, 0x1122334455667788)
     assert ctypes.string_at(pointer + 0x2008, 8) == bytes.fromhex("8877665544332211")
+
+
+def test_words_that_changed_since_a_state_are_found_by_frames() -> None:
+    memory = PhysicalMemory(0x100000, 64 << 16, page_shift=16)
+    memory.save()
+    memory.write_word(0x100000 + (3 << 16) + 0x100, 7)
+    ((first, last),) = memory.changed(memory.first_pfn, memory.frames)
+    assert first <= ((3 << 16) + 0x100) // 8 < last
+    assert last - first == max(mmap.PAGESIZE // 8, 512)
+    assert memory.changed(memory.first_pfn + 4, 8) == []

@@ -35,17 +35,47 @@ def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -
     restore = scenario(RESTORE, prelude=(OPTIMIZE,))
     folios, prelude = pair.prepare(restore)
     assert [results.step for results in prelude] == [OPTIMIZE]
-    before = [one.machine.memory.pages[one.in_use].copy() for one in pair.both]
+    first = pair.kernel.machine.memory.first_pfn
+    before = [one.machine.memory.pages[one.in_use - first].copy() for one in pair.both]
     results = [pair.run(RESTORE, restore, folios)]
     assert pair.prepare(restore) == (folios, [])
     for one, saved in zip(pair.both, before, strict=True):
-        assert np.array_equal(one.machine.memory.pages[one.in_use], saved)
+        assert np.array_equal(one.machine.memory.pages[one.in_use - first], saved)
         assert one.machine.key == 1
     results.append(pair.run(RESTORE, restore, folios))
     assert results[0] == results[1]
     assert results[0].engine == results[0].kernel
     assert results[0].kernel.value == 0
     assert len(pair.prepare(restore, reuse=False)[1]) == 1
+
+
+@DEBIANS
+def test_both_machines_are_built_with_the_same_bytes(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    engine, kernel = (one.machine for one in pair.both)
+    first, last = (pfn - kernel.memory.first_pfn for pfn in kernel.scratch_pfns)
+    for start, stop in ((0, first), (last, kernel.memory.frames)):
+        assert np.array_equal(engine.memory.pages[start:stop], kernel.memory.pages[start:stop])
+    assert last > first  # where the emulated CPU keeps its own
+
+
+@DEBIANS
+def test_words_that_differ_after_the_prelude_differ_in_every_case(real_kernel: Kernel) -> None:
+    pair = pair_of(real_kernel)
+    optimize = scenario(OPTIMIZE)
+    pair.prepare(optimize)
+    memory, key = pair.kernel.machine.memory, (optimize.order, optimize.places, optimize.prelude)
+    assert pair.differing_words() == []
+    word = (int(pair.kernel.in_use[-1]) - memory.first_pfn) * memory.pages.shape[1] + 3
+    memory.words[word] ^= 1
+    assert pair.differing_words() == [word]
+    pair._differing = pair.differing_words()
+    pair.kernel.take_initial_state()
+    assert pair._prepared == key
+    pair.prepare(optimize)
+    assert pair.differing_words() == [word]
+    memory.words[word] ^= 1
+    assert pair.differing_words() == []
 
 
 @DEBIANS
