@@ -1,4 +1,4 @@
-"""Copies of captured cores with entries or words of memory changed, for tests that need a kernel to be wrong."""
+"""Captured cores, and copies of them with entries or words of memory changed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ X86_64 = CAPTURES / "x86_64-6.12-4level"
 BOOT, OPTIMIZED_2M, OPTIMIZED_1G, RESTORED = (
     X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 )
+RISCV_OPTIMIZED = CAPTURES / "riscv64-6.12-sv57" / "1-optimised-2M.core.xz"
 #: The first 2 MiB page and the 1 GiB page of the captures, by PFN.
 FIRST_FOLIO, GIGANTIC = 0x5C00, 0x40000
 VMEMMAP = 0xFFFFEA0000000000
@@ -29,37 +30,37 @@ PAGE = 4096
 
 
 def va_of(pfn: int, page: int = 0) -> int:
-    """VA of a page of the vmemmap of the folio at that PFN."""
+    """Return the VA of a page of the vmemmap of the folio at a PFN."""
     return VMEMMAP + pfn * 64 + page * PAGE
 
 
 @cache
 def plain(core: Path) -> bytes:
-    """The core, unpacked."""
+    """Return the unpacked core."""
     return lzma.decompress(core.read_bytes())
 
 
 @cache
 def scanned(core: Path) -> Scan:
-    """The core as it is, scanned."""
+    """Return the scan of a captured core."""
     return scan(open_snapshot(core))
 
 
 def slot_of(core: Path, va: int) -> tuple[int, int]:
-    """PA of the entry at which the walk for ``va`` ends, and the entry."""
+    """Return PA and value of the entry at which the walk for ``va`` ends."""
     step = scanned(core).snapshot.tables.find(va)
     return step.slot, step.raw
 
 
 def pa_of(core: Path, va: int) -> int:
-    """PA that ``va`` is mapped to."""
+    """Return the PA that ``va`` is mapped to."""
     frame = scanned(core).snapshot.tables.frame_of(va)
     assert frame is not None
     return frame * PAGE + va % PAGE
 
 
 def changed(core: Path, words: dict[int, int], to: Path) -> Path:
-    """A copy of ``core`` at ``to``, with words of its memory replaced, by PA."""
+    """Write a copy of ``core`` to ``to``, with words of its memory replaced, by PA."""
     content = bytearray(plain(core))
     for pa, word in words.items():
         (segment,) = (one for one in open_core(core).segments if one.physical <= pa < one.end)
@@ -69,7 +70,7 @@ def changed(core: Path, words: dict[int, int], to: Path) -> Path:
 
 
 def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:
-    """A copy of ``core`` at ``to``, with a piece of its notes replaced by one as long."""
+    """Write a copy of ``core`` to ``to``, with a part of its notes replaced by one of the same length."""
     assert len(old) == len(new)
     assert old in plain(core)
     to.write_bytes(plain(core).replace(old, new))
@@ -77,7 +78,7 @@ def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:
 
 
 def damaged(core: Path, count: int, seed: int) -> Iterator[bytes]:
-    """Copies of ``core`` that are cut short or garbled: headers, notes, page tables, struct pages."""
+    """Return truncated and garbled copies of ``core``: headers, notes, page tables, struct pages."""
     chance = random.Random(seed)
     content = plain(core)
     opened = open_core(core)

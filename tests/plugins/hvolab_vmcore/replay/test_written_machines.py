@@ -1,4 +1,4 @@
-"""Cores of machines that hvolab builds, in every mode of every architecture: modes that no capture has, too."""
+"""Cores of machines that hvolab builds, in every mode of every architecture, with and without a capture."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.walk import walk_tables
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan
-from tests.plugins.hvolab_vmcore.core.test_elfcore import Memory, write_core
+from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
 
 ELF_NUMBERS = {"EM_X86_64": 62, "EM_AARCH64": 183, "EM_RISCV": 243}
-#: Where the kernel's image is mapped; hvolab's machines have no image, but it starts where RAM does.
+#: VA of the kernel's image; hvolab's machines have none, but it would be at the start of RAM.
 IMAGE = 0xFFFFFFFF80000000
 TARGETS = [
     (architecture.name, mode.name, features)
@@ -35,7 +35,7 @@ TARGETS = [
 
 
 def vmcoreinfo(machine: Machine) -> bytes:
-    """What the kernel of that machine would say of itself."""
+    """Return the VMCOREINFO of the machine's kernel."""
     mode = machine.target.mode
     pages = machine.struct_pages
     laid_out = machine.target.architecture.mode(mode.name)
@@ -65,7 +65,7 @@ def vmcoreinfo(machine: Machine) -> bytes:
 
 
 def dump(machine: Machine, to: Path) -> Path:
-    """A core as the captures are: the page tables of the vmemmap, and the frames behind it."""
+    """Write a core as the captures are: the page tables of the vmemmap, and the frames that back it."""
     mode, memory, pages = machine.target.mode, machine.memory, machine.struct_pages
     start, count = pages.va(memory.first_pfn), memory.frames * pages.layout.size >> mode.page_shift
     walk = walk_tables(machine.tables, start, start + (count << mode.page_shift))
@@ -89,7 +89,7 @@ def dump(machine: Machine, to: Path) -> Path:
 
 
 def pool_of(target: Target) -> Pool:
-    """A machine with room for two huge pages of the smallest size that HVO can optimize, and their pool."""
+    """Build a machine for two huge pages of the smallest size that HVO can optimize, and their pool."""
     mode = target.mode
     sizes = [size.size for size in mode.huge_pages if size.size // mode.page_size * 64 > mode.page_size]
     machine = build_machine(target, MachineSpec(memory=max(256 << 20, 4 * sizes[0])))

@@ -1,0 +1,30 @@
+"""Commands of hvolab, run as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from hvolab.cli.app import build_app
+
+
+def hvolab(*arguments: str | Path) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
+
+
+def as_json(*arguments: str | Path) -> Any:
+    """Run a command with --json and return the parsed output."""
+    return json.loads(hvolab(*arguments, "--json").stdout)
+
+
+def assert_refused(sentence: str, *arguments: str | Path) -> None:
+    """Check that a command ends with exit code 2 and an error with that sentence."""
+    result = hvolab(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error[")
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output

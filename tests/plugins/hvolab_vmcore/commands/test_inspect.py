@@ -1,0 +1,86 @@
+"""`hvolab inspect` as a user types it: output and exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.hvolab_vmcore.changed_cores import (
+    FIRST_FOLIO,
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
+    RISCV_OPTIMIZED,
+    changed,
+    slot_of,
+    va_of,
+)
+from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
+
+
+def test_inspect_shows_huge_pages_and_the_memory_saved() -> None:
+    result = hvolab("inspect", OPTIMIZED_1G)
+    assert result.exit_code == 0
+    for text in (
+        "x86_64, 4-level",
+        "0x5c00",
+        "4095 → 0x54e6",
+        "saved: 4151 frames, 16604 KiB",
+        "no problems found in what was read",
+    ):
+        assert text in result.stdout
+
+
+def test_inspect_prints_json_with_stable_keys() -> None:
+    data = as_json("inspect", OPTIMIZED_2M)
+    assert list(data) == [
+        "core", "kernel", "architecture", "mode", "profile", "release", "features", "root", "vmemmap",
+        "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
+    ]  # fmt: skip
+    assert list(data["huge_pages"][0]) == [
+        "pfn", "order", "size", "state", "tails_share", "bit", "vmemmap_va", "vmemmap_pages", "head", "tails",
+    ]  # fmt: skip
+    assert list(data["savings"]) == ["frames", "bytes", "splits", "split_bytes", "net_bytes"]
+
+
+def test_inspect_exits_with_1_for_an_undeclared_finding(tmp_path: Path) -> None:
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
+    core = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
+    result = hvolab("inspect", core)
+    assert result.exit_code == 1
+    assert "writable-tail: a tail is writable" in result.stdout
+    assert "invariant 6 (stores)" in result.stdout
+    assert "no problems found" not in result.stdout
+    assert hex(va_of(FIRST_FOLIO, 3)) in result.stdout
+    assert [finding["kind"] for finding in as_json("inspect", core)["findings"]] == ["writable-tail"]
+
+
+def test_a_finding_that_the_architecture_declares_does_not_fail_inspect() -> None:
+    result = hvolab("inspect", RISCV_OPTIMIZED)
+    assert result.exit_code == 0
+    assert "writable-tail (declared)" in result.stdout
+    assert {finding["declared"] for finding in as_json("inspect", RISCV_OPTIMIZED)["findings"]} == {True}
+
+
+def test_the_strict_profile_finds_what_linux_permits() -> None:
+    assert hvolab("inspect", RISCV_OPTIMIZED, "--profile", "strict").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("no-such.core",), "the file cannot be opened"),
+        ((__file__,), "this is not an ELF file"),
+        ((OPTIMIZED_2M, "--arch", "vax"), "no architecture is called 'vax'"),
+        ((OPTIMIZED_2M, "--arch", "arm64"), "cannot determine the paging mode"),
+        ((OPTIMIZED_2M, "--mode", "6-level"), "x86_64 has no paging mode '6-level'"),
+        ((OPTIMIZED_2M, "--mode", "5-level"), "the vmemmap cannot be walked"),
+        ((OPTIMIZED_2M, "--root", "0x1000"), "the root table, at PA 0x1000, is not in the core"),
+        ((OPTIMIZED_2M, "--root", "0xbfe56000"), "no vmemmap is mapped at VA 0xffffea0000000000"),
+        ((OPTIMIZED_2M, "--vmemmap", "0xffffea0000000001"), "the vmemmap cannot start at VA 0xffffea0000000001"),
+        ((OPTIMIZED_2M, "--vmemmap", "0x1000"), "no VAs are left for the vmemmap at VA 0x1000"),
+        ((OPTIMIZED_2M, "--feature", "warp"), "x86_64 has no feature 'warp'"),
+    ],
+)
+def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | Path, ...], sentence: str) -> None:
+    assert_refused(sentence, "inspect", *arguments)

@@ -1,0 +1,13 @@
+"""The plugin adds its commands to a command line."""
+
+from __future__ import annotations
+
+import typer
+
+import hvolab_vmcore
+
+
+def test_the_hook_adds_both_commands_to_any_command_line() -> None:
+    app = typer.Typer()
+    hvolab_vmcore.hvolab_commands(app)
+    assert [command.name for command in app.registered_commands] == ["inspect", "replay"]
