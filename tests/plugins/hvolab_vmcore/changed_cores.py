@@ -8,9 +8,11 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hvolab.serialize import as_data
 from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.scan.scan import Scan, scan
@@ -67,6 +69,11 @@ def changed(core: Path, words: dict[int, int], to: Path) -> Path:
         struct.pack_into("<Q", content, segment.offset + pa - segment.physical, word)
     to.write_bytes(content)
     return to
+
+
+def findings_of(core: Path, words: dict[int, int], to: Path) -> list[dict[str, Any]]:
+    """Return the findings in a copy of ``core`` with words changed, as for JSON."""
+    return list(as_data(scan(open_snapshot(changed(core, words, to / "changed.core"))).findings))
 
 
 def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:

@@ -1,12 +1,10 @@
-"""What VMCOREINFO tells of kernels, and what is taken where it tells nothing."""
+"""VMCOREINFO keys of each architecture, and the modeled release."""
 
 from __future__ import annotations
 
 import pytest
 
-from hvolab.machine import STRUCT_PAGE_V6_12
 from hvolab_vmcore.core.kernels import keys_for, release_of
-from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
 OFFERED = ("6.12", "6.1", "7.x")
@@ -55,13 +53,3 @@ def test_the_root_table_is_found_from_the_kernels_own_numbers(
 
 def test_an_architecture_without_a_row_is_left_to_the_options() -> None:
     assert keys_for("EM_LOONGARCH") is None
-
-
-def test_the_layout_is_that_of_v6_12_but_for_what_the_kernel_tells() -> None:
-    assert layout_of(None, 4096) == STRUCT_PAGE_V6_12
-    told = layout_of(info("SIZE(page)=128", "OFFSET(page.private)=48", "NUMBER(PG_head_mask)=32"), 4096)
-    assert (told.size, told.words, told.private, told.pg_head, told.folio_order) == (128, 16, 48, 5, 128)
-
-
-def test_the_order_is_a_byte_of_its_own_where_the_kernel_says_so() -> None:
-    assert layout_of(info("OFFSET(page.compound_order)=17"), 4096).folio_order == 64 + 17

@@ -1,0 +1,46 @@
+"""Features of a core's kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hvolab.errors import HvolabError
+from hvolab.plugin import registry
+from hvolab_vmcore.core.features import reported_features
+from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.core.vmcoreinfo import parse_vmcoreinfo
+from hvolab_vmcore.scan.scan import scan
+from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_1G, OPTIMIZED_2M, changed, scanned, with_text
+
+
+def test_a_number_of_vmcoreinfo_reports_its_feature() -> None:
+    architecture = registry().architecture("x86_64")
+    mode = architecture.mode("4-level")
+    text = "OSRELEASE=6.12.0\nPAGESIZE=4096\nNUMBER(MAX_PHYSMEM_BITS)=46\nNUMBER(sme_mask)={}\n"
+    for mask, features in ((0, ()), (1 << 47, ("sme",))):
+        assert reported_features(parse_vmcoreinfo(text.format(mask).encode()), architecture, mode) == features
+    assert reported_features(None, architecture, mode) == ()
+
+
+def test_page_table_isolation_is_found_in_entries_that_are_not_global(tmp_path: Path) -> None:
+    content = bytearray(changed(OPTIMIZED_1G, {}, tmp_path / "pti.core").read_bytes())
+    scan_of = scanned(OPTIMIZED_1G)
+    for tables in scan_of.walk.levels:
+        for table, slot in np.argwhere(tables.leaf).tolist():
+            pa = int(tables.pas[table]) + slot * 8
+            (segment,) = (one for one in scan_of.snapshot.core.segments if one.physical <= pa < one.end)
+            at = segment.offset + pa - segment.physical
+            content[at + 1] &= 0xFE  # bit 8: Global
+    (tmp_path / "pti.core").write_bytes(content)
+    found = scan(open_snapshot(tmp_path / "pti.core"))
+    assert found.snapshot.target.features == ("pti",)
+    assert found.findings == ()
+
+
+def test_a_memory_encryption_mask_that_is_not_described_is_refused(tmp_path: Path) -> None:
+    core = with_text(OPTIMIZED_2M, b"NUMBER(sme_mask)=0", b"NUMBER(sme_mask)=8", tmp_path / "changed.core")
+    with pytest.raises(HvolabError, match="the kernel's sme_mask is 0x8"):
+        open_snapshot(core)
