@@ -80,7 +80,6 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
         "core/hvolab/machine",
         "core/hvolab/plugin",
         "plugins/hvolab_unicorn",
-        "plugins/hvolab_vmcore",
     }
 )
 #: Rooms and pages with words that break a rule.

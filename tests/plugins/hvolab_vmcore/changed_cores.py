@@ -15,6 +15,8 @@ import numpy as np
 from hvolab.serialize import as_data
 from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.replay.comparison import ReplayDifference
+from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import Scan, scan
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -74,6 +76,13 @@ def changed(core: Path, words: dict[int, int], to: Path) -> Path:
 def findings_of(core: Path, words: dict[int, int], to: Path) -> list[dict[str, Any]]:
     """Return the findings in a copy of ``core`` with words changed, as for JSON."""
     return list(as_data(scan(open_snapshot(changed(core, words, to / "changed.core"))).findings))
+
+
+def differences_of(before: Path, after: Path, words: dict[int, int], to: Path) -> tuple[ReplayDifference, ...]:
+    """Return all differences between the engine, from ``before``, and a copy of ``after`` with words changed."""
+    outcome = replay(before, changed(after, words, to / "changed.core"))
+    assert outcome.differences_found == len(outcome.differences) > 0
+    return outcome.differences
 
 
 def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:

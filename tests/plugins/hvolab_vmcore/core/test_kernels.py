@@ -29,7 +29,7 @@ def test_a_release_string_selects_the_release_whose_bits_it_has(osrelease: str, 
     assert release_of(osrelease, OFFERED) == release
 
 
-def test_a_release_that_the_architecture_does_not_describe_is_left_to_its_default() -> None:
+def test_a_release_that_the_architecture_does_not_describe_is_none() -> None:
     assert release_of("7.2.0", ("6.12",)) is None
 
 
@@ -51,5 +51,5 @@ def test_the_root_table_is_found_from_the_kernels_own_numbers(
     assert row.root(info(), va) is None
 
 
-def test_an_architecture_without_a_row_is_left_to_the_options() -> None:
+def test_an_architecture_without_a_row_has_no_keys() -> None:
     assert keys_for("EM_LOONGARCH") is None

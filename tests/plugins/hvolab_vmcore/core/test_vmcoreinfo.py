@@ -1,4 +1,4 @@
-"""The VMCOREINFO text: what real kernels say in it, and how a damaged one is refused."""
+"""VMCOREINFO of real kernels, and damaged ones, which are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_real_kernel_gives_the_numbers_of_its_architecture(capture: str, numbe
 
 
 @pytest.mark.parametrize("capture", [ARM64, RISCV64])
-def test_symbol_vmemmap_is_where_the_struct_page_of_pfn_0_would_be(capture: str) -> None:
+def test_symbol_vmemmap_is_the_va_of_the_struct_page_of_pfn_0(capture: str) -> None:
     info = vmcoreinfo_of(capture)
     first_pfn = (info.number("PHYS_OFFSET") or info.number("phys_ram_base") or 0) // info.page_size
     start, size, vmemmap = info.number("VMEMMAP_START"), info.size("page"), info.symbol("vmemmap")
@@ -74,7 +74,7 @@ def test_symbols_are_hexadecimal_and_numbers_are_as_written_and_signed() -> None
     assert (info.size("e"), info.kernel_offset, info.raw["CONFIG_X"]) == (10, 0x1F000000, "y")
 
 
-def test_what_a_note_does_not_have_is_none() -> None:
+def test_accessors_return_none_for_absent_keys() -> None:
     info = parse_vmcoreinfo(MINIMAL)
     assert [info.symbol("x"), info.number("x"), info.size("x"), info.offset("x.y"), info.length("x")] == [None] * 5
     assert info.kernel_offset is None
@@ -128,13 +128,13 @@ def test_a_text_without_release_or_page_size_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [b"0", b"4095", b"four"])
-def test_a_page_size_that_is_no_power_of_two_is_refused(size: bytes) -> None:
+def test_a_page_size_that_is_not_a_power_of_two_is_refused(size: bytes) -> None:
     with pytest.raises(CoreFileError, match="PAGESIZE has a value"):
         parse_vmcoreinfo(b"OSRELEASE=6.12.0\nPAGESIZE=" + size + b"\n")
 
 
 @given(st.dictionaries(NAMES, st.integers(-(2**63), 2**64 - 1)))
-def test_numbers_come_back_as_they_were_written(numbers: dict[str, int]) -> None:
+def test_written_numbers_are_read_back(numbers: dict[str, int]) -> None:
     lines = [f"NUMBER({name})={value if value < 2**32 else hex(value)}\n" for name, value in numbers.items()]
     info = parse_vmcoreinfo(MINIMAL + "".join(lines).encode())
     assert {name: info.number(name) for name in numbers} == numbers

@@ -1,4 +1,4 @@
-"""Frames up to a renaming: a bijection is accepted, whatever it is, and what breaks one is told."""
+"""Comparison modulo frame numbers: any bijection fits, and pairs that break one are reported."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FRAMES = st.integers(0, 40)
 
 
 @given(st.lists(FRAMES, max_size=60), st.permutations(range(41)))
-def test_any_one_to_one_renaming_fits(frames: list[int], names: list[int]) -> None:
-    theirs = np.array([names[frame] for frame in frames], dtype=np.int64)
+def test_any_bijection_fits(frames: list[int], numbers: list[int]) -> None:
+    theirs = np.array([numbers[frame] for frame in frames], dtype=np.int64)
     assert not mismatched_frames(np.array(frames, dtype=np.int64), theirs).any()
 
 
 @given(st.lists(st.tuples(FRAMES, FRAMES), max_size=60))
-def test_what_is_left_when_misnamed_pairs_are_taken_away_is_one_to_one(pairs: list[tuple[int, int]]) -> None:
+def test_pairs_without_the_mismatched_ones_are_one_to_one(pairs: list[tuple[int, int]]) -> None:
     ours = np.array([pair[0] for pair in pairs], dtype=np.int64)
     theirs = np.array([pair[1] for pair in pairs], dtype=np.int64)
     fits = ~mismatched_frames(ours, theirs)
@@ -28,7 +28,7 @@ def test_what_is_left_when_misnamed_pairs_are_taken_away_is_one_to_one(pairs: li
     assert bool(fits.all()) is one_to_one
 
 
-def test_one_wrong_entry_is_told_and_not_the_many_that_are_right() -> None:
+def test_one_wrong_entry_is_reported_and_not_the_many_right_ones() -> None:
     ours = np.array([1, 1, 1, 1, 2, 2])
     theirs = np.array([7, 7, 8, 7, 9, 9])
     assert mismatched_frames(ours, theirs).tolist() == [False, False, True, False, False, False]
