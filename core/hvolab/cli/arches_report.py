@@ -1,111 +1,103 @@
-"""What `hvolab arches` tells of an architecture: as JSON, and as tables for people."""
+"""Output of `hvolab arches`: data for JSON, and tables for people."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import Architecture, Feature, PagingMode
+from hvolab.arch import Architecture, Feature, HugePageSize, PagingMode
 from hvolab.cli.output import table
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12
+from hvolab.serialize import as_data
 from hvolab.units import format_short, format_size
 
 
-def savings(mode: PagingMode) -> list[tuple[str, int, int, VmemmapSizes]]:
-    """Level, entries there, bytes and vmemmap of each huge page size of ``mode``, ascending."""
-    return [
-        (
-            huge.level,
-            huge.count,
-            huge.size,
-            VmemmapSizes((huge.size >> mode.page_shift).bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size),
-        )
-        for huge in mode.huge_pages
-    ]
+class Savings(NamedTuple):
+    """A huge page size, its vmemmap, and the part of the vmemmap that HVO frees."""
+
+    page: HugePageSize
+    vmemmap: VmemmapSizes
+
+    @property
+    def percent(self) -> float:
+        """The freed part in percent."""
+        return 100 * self.vmemmap.optimizable_size / self.vmemmap.size
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the sizes as data for JSON."""
+        page, vmemmap = self
+        return {
+            "size": page.size,
+            "name": format_short(page.size),
+            "level": page.level,
+            "entries": page.count,
+            "vmemmap_pages": vmemmap.pages,
+            "vmemmap_bytes": vmemmap.size,
+            "optimizable": vmemmap.optimizable,
+            "frames_saved": vmemmap.saved_pages,
+            "bytes_saved": vmemmap.optimizable_size,
+            "percent_saved": round(self.percent, 2),
+        }
 
 
-def _feature_savings(architecture: Architecture, feature: Feature) -> list[tuple[str, int, int, VmemmapSizes]]:
-    """As savings(), for the sizes that exist only with ``feature``."""
+def savings(mode: PagingMode) -> list[Savings]:
+    """Return the savings for each huge page size of ``mode``, ascending."""
+    orders = [(page, (page.size >> mode.page_shift).bit_length() - 1) for page in mode.huge_pages]
+    return [Savings(page, VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size)) for page, order in orders]
+
+
+def _feature_savings(architecture: Architecture, feature: Feature) -> list[Savings]:
+    """Return the savings for the sizes that exist only with ``feature``."""
     mode = architecture.mode(feature.modes[0] if feature.modes else None)
-    without = {huge.size for huge in mode.huge_pages}
-    chosen = architecture.select(mode.name, features=(feature.name,)).mode
-    return [row for row in savings(chosen) if row[2] not in without]
-
-
-def percent_saved(sizes: VmemmapSizes) -> float:
-    """The part of a huge page's vmemmap that HVO frees, in percent."""
-    return 100 * sizes.optimizable_size / sizes.size
+    without = {page.size for page in mode.huge_pages}
+    return [each for each in savings(feature.applied(mode)) if each.page.size not in without]
 
 
 def as_dict(architecture: Architecture) -> dict[str, Any]:
-    """All that a plugin has declared and a user may choose from or wants to know."""
-    traits = architecture.traits
+    """Return an architecture's declarations that a user can select or look up, as data for JSON."""
     return {
-        "name": architecture.name,
-        "title": architecture.title,
-        "aliases": list(architecture.aliases),
-        "modes": [_mode_as_dict(mode) for mode in architecture.modes],
-        "profiles": list(architecture.profiles),
-        "releases": list(architecture.releases),
+        **_picked(architecture, "name", "title", "aliases"),
+        "modes": [
+            {
+                **_picked(mode, "name", "summary", "page_size", "va_bits", "pa_bits"),
+                "levels": [_picked(level, "name", "shift", "bits") for level in mode.levels],
+                "direct_map_base": f"{mode.direct_map_base:#x}",
+                "vmemmap_base": f"{mode.vmemmap_base:#x}",
+                "vmemmap_level": mode.vmemmap_level,
+                "huge_pages": [each.as_dict() for each in savings(mode)],
+            }
+            for mode in architecture.modes
+        ],
+        **_picked(architecture, "profiles", "releases"),
         "features": [
             {
-                "name": feature.name,
-                "summary": feature.summary,
-                "modes": list(feature.modes),
-                "huge_pages": [_huge_page_as_dict(*row) for row in _feature_savings(architecture, feature)],
+                **_picked(feature, "name", "summary", "modes"),
+                "huge_pages": [each.as_dict() for each in _feature_savings(architecture, feature)],
             }
             for feature in architecture.features
         ],
-        "traits": {
-            "live_entries": traits.live_entries.name.lower(),
-            "memory_order": traits.memory_order.name.lower(),
-            "flush_all_effective": traits.flush_all_effective,
-            "compare_and_swap_needs_write": traits.compare_and_swap_needs_write,
-            "bootmem_info": traits.bootmem_info,
-        },
+        "traits": _picked(
+            architecture.traits,
+            *("live_entries", "memory_order", "flush_all_effective", "compare_and_swap_needs_write", "bootmem_info"),
+        ),
         "tails_fault": {profile: architecture.select(profile=profile).tails_fault for profile in architecture.profiles},
         "emulated": architecture.emulation is not None,
         "source": architecture.source,
     }
 
 
-def _mode_as_dict(mode: PagingMode) -> dict[str, Any]:
-    return {
-        "name": mode.name,
-        "summary": mode.summary,
-        "page_size": mode.page_size,
-        "va_bits": mode.va_bits,
-        "pa_bits": mode.pa_bits,
-        "levels": [{"name": level.name, "shift": level.shift, "bits": level.bits} for level in mode.levels],
-        "direct_map_base": f"{mode.direct_map_base:#x}",
-        "vmemmap_base": f"{mode.vmemmap_base:#x}",
-        "vmemmap_level": mode.vmemmap_level,
-        "huge_pages": [_huge_page_as_dict(*row) for row in savings(mode)],
-    }
-
-
-def _huge_page_as_dict(level: str, entries: int, size: int, sizes: VmemmapSizes) -> dict[str, Any]:
-    return {
-        "size": size,
-        "name": format_short(size),
-        "level": level,
-        "entries": entries,
-        "vmemmap_pages": sizes.pages,
-        "vmemmap_bytes": sizes.size,
-        "optimizable": sizes.optimizable,
-        "frames_saved": sizes.saved_pages,
-        "bytes_saved": sizes.optimizable_size,
-        "percent_saved": round(percent_saved(sizes), 2),
-    }
+def _picked(part: object, *names: str) -> dict[str, Any]:
+    """Return some attributes as data for JSON."""
+    return {name: as_data(getattr(part, name)) for name in names}
 
 
 def render(architecture: Architecture) -> Group:
-    """One architecture: heading, modes, savings, and what can be chosen."""
+    """Return one architecture as heading, modes, savings, and selectable names."""
     heading = Text.assemble((architecture.name, "bold cyan"), f"  {architecture.title}")
     if architecture.aliases:
         heading.append(f"   also called {', '.join(architecture.aliases)}", "dim")
@@ -125,25 +117,30 @@ def _modes_table(architecture: Architecture) -> Table:
 
 
 def _savings_table(architecture: Architecture) -> Table:
-    """What HVO saves for each size; modes that save the same share a row."""
-    shared: dict[tuple[int, str, VmemmapSizes], list[str]] = {}
+    """Return the savings of HVO for each size; modes with the same savings share a row."""
+    shared: dict[Savings, list[str]] = {}
     for mode in architecture.modes:
-        for level, entries, size, sizes in savings(mode):
-            mapped = f"{level} leaf" if entries == 1 else f"{entries} {level} leaves"
-            shared.setdefault((size, mapped, sizes), []).append(mode.name)
+        for each in savings(mode):
+            shared.setdefault(each, []).append(mode.name)
     for feature in architecture.features:
-        for level, entries, size, sizes in _feature_savings(architecture, feature):
-            shared[size, f"{entries} {level} leaves", sizes] = [f"with {feature.name}"]
+        for each in _feature_savings(architecture, feature):
+            shared[each] = [f"with {feature.name}"]
     rows = table(
         *("huge page", "mapped by", "vmemmap pages", "frames saved", "bytes saved", "saved", "modes"),
         right=("huge page", "vmemmap pages", "frames saved", "bytes saved", "saved"),
     )
-    for (size, mapped, sizes), modes in sorted(shared.items(), key=lambda item: item[0][0]):
-        saved = Text(f"{percent_saved(sizes):.2f} %", "green") if sizes.optimizable else Text("nothing", "yellow")
-        pages = f"{sizes.pages}" if sizes.size >= sizes.page_size else f"{sizes.size / sizes.page_size:.2g}"
-        numbers = (pages, f"{sizes.saved_pages}", format_size(sizes.optimizable_size) if sizes.optimizable else "0")
+    for each, modes in sorted(shared.items(), key=lambda item: item[0].page.size):
+        page, vmemmap = each
+        mapped = f"{page.level} leaf" if page.count == 1 else f"{page.count} {page.level} leaves"
+        saved = Text(f"{each.percent:.2f} %", "green") if vmemmap.optimizable else Text("nothing", "yellow")
+        pages = f"{vmemmap.pages}" if vmemmap.size >= vmemmap.page_size else f"{vmemmap.size / vmemmap.page_size:.2g}"
+        numbers = (
+            pages,
+            f"{vmemmap.saved_pages}",
+            format_size(vmemmap.optimizable_size) if vmemmap.optimizable else "0",
+        )
         where = "all" if len(modes) == len(architecture.modes) else ", ".join(modes)
-        rows.add_row(Text(format_size(size), "bold"), mapped, *numbers, saved, where)
+        rows.add_row(Text(format_size(page.size), "bold"), mapped, *numbers, saved, where)
     rows.columns[-1].no_wrap = False
     return rows
 
@@ -156,7 +153,7 @@ def _choices(architecture: Architecture) -> Table:
     widest = max(map(len, architecture.profiles))
     for profile in architecture.profiles:
         faults = architecture.select(profile=profile).tails_fault
-        tails = "a store to a tail faults" if faults else "a store to a tail lands: tails stay writable"
+        tails = "a store to a tail faults" if faults else "a store to a tail succeeds: tails stay writable"
         grid.add_row("profile", Text.assemble((f"{profile:<{widest}}", "bold"), f"  {tails}"))
     grid.add_row("kernels", ", ".join(architecture.releases))
     widest = max((len(feature.name) for feature in architecture.features), default=0)

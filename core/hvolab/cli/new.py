@@ -21,33 +21,33 @@ def new() -> None:
 def arch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, underscores; as arch/ in the kernel.")],
     directory: Annotated[
-        Path, typer.Option("--directory", "-d", metavar="DIR", help="Where its folder hvolab-NAME is made.")
+        Path, typer.Option("--directory", "-d", metavar="DIR", help="Parent of the new folder hvolab-NAME.")
     ] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write an installable package that describes an architecture: made up, valid, and with the stages of porting."""
+    """Write an installable package that describes an invented architecture, with the stages of porting."""
     from importlib.util import find_spec
 
     from hvolab.authoring import package_of, write_architecture
     from hvolab.cli.output import print_json
     from hvolab.errors import UsageError
     from hvolab.plugin import registry
+    from hvolab.plugin.checks import names_of
 
     taken = {
         known.casefold(): architecture.name
         for architecture in registry().architectures().values()
-        for known in (architecture.name, *architecture.aliases)
+        for known in names_of(architecture)
     }
     if name.casefold() in taken:
         raise UsageError(
-            f"{name!r} is the name or an alias of an architecture that is described already",
+            f"{name!r} is the name or an alias of an installed architecture",
             where=f"architecture {taken[name.casefold()]}",
             hint="choose another name, or uninstall the plugin that describes it",
         )
     if find_spec(package_of(name)) is not None:
         raise UsageError(
-            f"there is a Python package {package_of(name)} already",
-            hint="choose another name, or uninstall what brings it",
+            f"a Python package {package_of(name)} exists already", hint="choose another name, or uninstall the package"
         )
     written = write_architecture(name, directory)
     if json:
@@ -56,4 +56,4 @@ def arch(
     folder = next(path.parent for path in written if path.name == "pyproject.toml")
     for path in written:
         typer.echo(path)
-    typer.echo(f"\nWhat it describes is made up. Next:\n  pip install --editable {folder}\n  pytest {folder}")
+    typer.echo(f"\nThe architecture is invented. Next:\n  pip install --editable {folder}\n  pytest {folder}")

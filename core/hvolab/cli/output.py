@@ -1,4 +1,4 @@
-"""How commands print: tables and color for people, JSON for programs.
+"""Output of commands: tables and color for people, JSON for programs.
 
 In JSON, VAs, PAs, PFNs and entries are strings of hex, as people and the kernel write them; counts and sizes in bytes
 are numbers.
@@ -15,14 +15,14 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-#: Columns of what is written to a file or pipe, where COLUMNS does not say otherwise.
+#: Columns of output to a file or pipe, unless COLUMNS sets them.
 _PLAIN_WIDTH: Final = 100
-#: What a shell reports of a program that SIGPIPE ended.
+#: Exit code that a shell reports for a program that SIGPIPE ended.
 _PIPE_CLOSED: Final = 141
 
 
 class _Console(Console):
-    """A console that ends the program without a word when who reads it has gone."""
+    """A console that ends the program silently when the reader closes the pipe."""
 
     def on_broken_pipe(self) -> NoReturn:
         """End as SIGPIPE would have."""
@@ -30,15 +30,15 @@ class _Console(Console):
 
 
 def end_of_pipe() -> NoReturn:
-    """End the program as SIGPIPE would have; nothing more reaches standard output, and nobody complains about that."""
+    """End the program as SIGPIPE would have; further output goes to the null device, without an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     raise SystemExit(_PIPE_CLOSED)
 
 
 def console(*, error: bool = False) -> Console:
-    """A console on standard output or standard error as it is now.
+    """Return a console on the current standard output or standard error.
 
-    Plain text, nothing styled, where that is no terminal or NO_COLOR is set.
+    It prints plain text, nothing styled, if that is not a terminal or NO_COLOR is set.
     """
     file: IO[str] = sys.stderr if error else sys.stdout
     plain = bool(os.environ.get("NO_COLOR"))
@@ -49,12 +49,12 @@ def console(*, error: bool = False) -> Console:
         made.width = _PLAIN_WIDTH
     reconfigure = getattr(file, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="replace")  # a terminal that knows only ASCII gets a question mark, not a traceback
+        reconfigure(errors="replace")  # an ASCII terminal shows a question mark, not a traceback
     return made
 
 
 def show(renderable: RenderableType) -> None:
-    """Print something for people; where that is no terminal, without the blanks that fill up its lines."""
+    """Print output for people; to a file or pipe, without the blanks that fill up its lines."""
     out = console()
     if out.is_terminal:
         out.print(renderable)
@@ -70,7 +70,7 @@ def print_json(data: Any) -> None:
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table with these columns, those in ``right`` aligned to the right; cells are not wrapped."""
+    """Return an empty table with these columns, those in ``right`` aligned to the right; cells are not wrapped."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", no_wrap=True)

@@ -1,6 +1,7 @@
-"""Plugins: which hooks there are, how plugins are found, and what is said about one that does not work.
+"""Plugins: their hooks, their discovery, and reports about those that do not work.
 
-An author needs `hookimpl` and the two hooks of `hvolab.plugin.hookspecs`; a user of the API needs `registry()`.
+The author of a plugin needs `hookimpl` and the hooks of `hvolab.plugin.hookspecs`; a user of the API needs
+`registry()`.
 """
 
 from __future__ import annotations

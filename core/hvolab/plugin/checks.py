@@ -1,4 +1,4 @@
-"""What is checked about a plugin's hooks, and about the architectures that it returns."""
+"""Checks of a plugin's hooks and of their results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pluggy
 
 from hvolab.errors import PluginError
 from hvolab.plugin import hookspecs
-from hvolab.plugin.report import blaming, defined_at
+from hvolab.plugin.report import blaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker
     from hvolab.plugin.report import PluginOrigin
 
 #: Functions that run nothing when called; a wrapper hook is one, too.
@@ -28,14 +27,14 @@ _LAZY: Final = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspec
 def managed(origin: PluginOrigin, plugin: object) -> pluggy.PluginManager:
     """Return a pluggy manager that holds this one plugin, its hooks checked.
 
-    One manager for each plugin: through a shared one, a plugin that raises would hide what the others return.
+    One manager for each plugin: with a shared one, a plugin that raises would hide the results of others.
 
-    Raises PluginError for a misspelt or unmarked hook, a signature that does not match, a generator or coroutine, and
-    an object that has no hook at all.
+    Raises PluginError for a misspelt or undecorated hook, a signature that does not match, a generator or coroutine,
+    and an object without any hook.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    known = _known_hooks(manager)
+    known = sorted(name for name in vars(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None)
     with blaming(origin, "its attributes cannot be read"):
         faults = [fault for name in dir(plugin) if (fault := _fault(manager, known, plugin, name))]
     if faults:
@@ -48,24 +47,20 @@ def managed(origin: PluginOrigin, plugin: object) -> pluggy.PluginManager:
     return manager
 
 
-def _known_hooks(manager: pluggy.PluginManager) -> list[str]:
-    return sorted(name for name in vars(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None)
-
-
 def _fault(manager: pluggy.PluginManager, known: Sequence[str], plugin: object, name: str) -> str:
-    """What is wrong with the attribute of this name as a hook; "" if nothing is, or if it is none."""
+    """Return the fault of the attribute of this name as a hook; "" if it has none, or is not a hook."""
     value = inspect.getattr_static(plugin, name, None)
     options = manager.parse_hookimpl_opts(plugin, name)
     if options is None:
         if not name.startswith(hookspecs.HOOK_PREFIX) or isinstance(value, types.ModuleType | type):
             return ""
         if name in known:
-            return f"{name!r}{_place(value)} is no function that is marked with @hookimpl"
+            return f"{name!r}{_place(value)} is not a function decorated with @hookimpl"
     hook = (options and options.get("specname")) or name
     if hook not in known and not (options and options.get("optionalhook")):
         nearest = difflib.get_close_matches(hook, known, n=1)
         advice = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
-        return f"{hook!r}{_place(value)} is no hook: {advice}"
+        return f"{hook!r}{_place(value)} is an unknown hook: {advice}"
     if any(is_lazy(value) for is_lazy in _LAZY):
         return f"{name!r}{_place(value)} is a generator or coroutine; a hook is a plain function"
     return ""
@@ -73,30 +68,38 @@ def _fault(manager: pluggy.PluginManager, known: Sequence[str], plugin: object, 
 
 def _place(value: object) -> str:
     function = getattr(value, "__func__", value)
-    return f" ({defined_at(function.__code__)})" if isinstance(function, types.FunctionType) else ""
+    if not isinstance(function, types.FunctionType):
+        return ""
+    return f" ({function.__code__.co_filename}:{function.__code__.co_firstlineno})"
 
 
 def _shown(value: object) -> str:
     if value is None:
         return "None"
-    return (
-        f"module {value.__name__!r}"
-        if isinstance(value, types.ModuleType)
-        else f"an object of type {type(value).__name__!r}"
-    )
+    if isinstance(value, types.ModuleType):
+        return f"module {value.__name__!r}"
+    return f"an object of type {type(value).__name__!r}"
+
+
+def _results(origin: PluginOrigin, caller: Any, hook: str, wanted: str) -> list[Any]:
+    """Call a hook and return its results; raises PluginError if it raises or returns None."""
+    with blaming(origin, f"{hook} raises"):
+        results: list[Any] = caller()
+    if len(results) < len(caller.get_hookimpls()):
+        raise PluginError(f"{hook} returns None, not {wanted}")
+    return results
+
+
+_SEQUENCE: Final = "a sequence of Architecture"
 
 
 def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tuple[Architecture, ...]:
-    """Call the plugin's hook and return what it describes, checked; empty if it does not implement the hook.
+    """Call the plugin's hook and return its architectures, checked; empty if it does not implement the hook.
 
-    Raises PluginError if the hook raises or returns anything but a sequence of architectures, or if one of them does
+    Raises PluginError if the hook raises or returns anything but a sequence of architectures, and if one of them does
     not pass its own check or shares a name with another.
     """
-    caller = manager.hook.hvolab_architectures
-    with blaming(origin, "hvolab_architectures() raises"):
-        results = caller()
-    if len(results) < len(caller.get_hookimpls()):
-        raise PluginError("hvolab_architectures() returns None, not a sequence of Architecture")
+    results = _results(origin, manager.hook.hvolab_architectures, "hvolab_architectures()", _SEQUENCE)
     found = [architecture for result in results for architecture in _members(origin, result)]
     for architecture in found:
         _check(origin, architecture)
@@ -107,34 +110,17 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
     return tuple(found)
 
 
-#: The kind of CPU, and the kind of engine, that there is without any plugin.
-MODEL: Final = "model"
-
-
-def cpus_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> Mapping[str, CpuMaker]:
-    """Call the plugin's hook and return its kinds of CPU, checked; empty if it does not implement the hook.
+def makers_of(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
+    """Call a hook that returns kinds of CPU or engine, and return the maker of each kind by its name.
 
     Raises PluginError if the hook raises or returns anything but a mapping of names to functions.
     """
-    return _makers(origin, manager.hook.hvolab_cpus, "hvolab_cpus()")
-
-
-def engines_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> Mapping[str, EngineMaker]:
-    """The same for its kinds of engine."""
-    return _makers(origin, manager.hook.hvolab_engines, "hvolab_engines()")
-
-
-def _makers(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
-    """What a hook returns that names makers."""
-    with blaming(origin, f"{hook} raises"):
-        results = caller()
-    if len(results) < len(caller.get_hookimpls()):
-        raise PluginError(f"{hook} returns None, not a mapping of names to functions")
+    wanted = "a mapping of names to functions"
     found: dict[str, Any] = {}
-    for result in results:
+    for result in _results(origin, caller, hook, wanted):
         if not isinstance(result, Mapping):
-            raise PluginError(f"{hook} returns {_shown(result)}, not a mapping of names to functions")
-        with blaming(origin, f"what {hook} returns cannot be read"):
+            raise PluginError(f"{hook} returns {_shown(result)}, not {wanted}")
+        with blaming(origin, f"the result of {hook} cannot be read"):
             found.update(result)
     for name, make in found.items():
         if not isinstance(name, str) or not name or not callable(make):
@@ -143,17 +129,17 @@ def _makers(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
 
 
 def names_of(architecture: Architecture) -> tuple[str, ...]:
-    """The name and the aliases: all that an architecture is found by."""
+    """Return the name and the aliases of an architecture."""
     return (architecture.name, *architecture.aliases)
 
 
 def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:
-    """The members of a hook's result, once it is known to be a sequence of architectures."""
-    from hvolab.arch import Architecture  # noqa: PLC0415 - an author who imports hookimpl needs no numpy
+    """Yield the architectures of a hook's result; raises PluginError if it is not a sequence of them."""
+    from hvolab.arch import Architecture  # noqa: PLC0415 - to import hookimpl takes none of it
 
     if not isinstance(result, Sequence) or isinstance(result, str | bytes):
-        raise PluginError(f"hvolab_architectures() returns {_shown(result)}, not a sequence of Architecture")
-    with blaming(origin, "what hvolab_architectures() returns cannot be read"):
+        raise PluginError(f"hvolab_architectures() returns {_shown(result)}, not {_SEQUENCE}")
+    with blaming(origin, "the result of hvolab_architectures() cannot be read"):
         members: Iterable[object] = tuple(result)
     for position, member in enumerate(members):
         if not isinstance(member, Architecture):

@@ -9,7 +9,7 @@ from hvolab.errors import PluginError
 from hvolab.plugin.report import blaming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import pluggy
     import typer
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from hvolab.plugin.report import PluginOrigin
 
-#: Who holds the names that are in use before any plugin adds to them.
+#: The owner of the names that are in use before any plugin adds to them.
 _OWN: Final = "hvolab's own command line"
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a command line consists of at one moment."""
+    """The contents of a command line at one moment."""
 
     commands: tuple[CommandInfo, ...]
     groups: tuple[TyperInfo, ...]
@@ -39,45 +39,41 @@ class _Contents:
         app.registered_callback = self.callback
 
     def added_since(self, before: _Contents) -> _Contents:
-        """What came after `before`; PluginError if anything else than an addition was made."""
+        """Return the additions since `before`; raises PluginError for any other change."""
         commands, groups = len(before.commands), len(before.groups)
         if _Contents(self.commands[:commands], self.groups[:groups], self.callback) != before:
             raise PluginError("hvolab_commands() changes commands or a callback that are not its own")
         return _Contents(self.commands[commands:], self.groups[groups:], None)
 
-    def names(self) -> Iterator[str]:
-        """The names that these commands and groups have in a command line; builds each, as running it would."""
-        for command in self.commands:
-            yield from _built_names([command], [])
-        for group in self.groups:
-            yield from _built_names([], [group])
+    def names(self) -> list[str]:
+        """Return the names of these commands and groups in a command line; builds each, as running it would."""
+        # Imported here because discovery and the API need no command line; a caller has an app, and so typer.
+        import typer  # noqa: PLC0415
 
-
-def _built_names(commands: Sequence[CommandInfo], groups: Sequence[TyperInfo]) -> list[str]:
-    # Imported here because discovery and the API need no command line; whoever gets here has an app, hence typer.
-    import typer  # noqa: PLC0415
-
-    trial = typer.Typer(add_completion=False)
-    trial.registered_commands = list(commands)
-    trial.registered_groups = list(groups)
-    return list(typer.main.get_group(trial).commands)
+        names: list[str] = []
+        for kind, members in (("registered_commands", self.commands), ("registered_groups", self.groups)):
+            for member in members:  # one at a time: of two with the same name typer keeps one
+                trial = typer.Typer(add_completion=False)
+                setattr(trial, kind, [member])
+                names += typer.main.get_group(trial).commands
+        return names
 
 
 def names_in_use(app: typer.Typer) -> dict[str, str]:
-    """The command names of a command line before any plugin adds to it, each with whose it is."""
+    """Return the command names of a command line before any plugin adds to it, each with its owner."""
     return dict.fromkeys(_Contents.of(app).names(), _OWN)
 
 
 def add_commands_of(
     origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, used: dict[str, str]
 ) -> None:
-    """Let one plugin add its commands to `app`, and note their names in `used`.
+    """Add the commands of one plugin to `app`, and their names to `used`.
 
-    Typer builds a command only when the command line is run, and then lets the last of two with one name win; both
-    are found here instead, while there is a plugin to name.
+    Typer builds a command only when the command line runs, and then the last of two with one name wins; both faults
+    are found here instead, where the plugin is known.
 
-    Raises PluginError, with `app` and `used` as they were, if the hook raises or returns a value, changes what is not
-    its own, adds a command that typer cannot build, or a name that is in use.
+    Raises PluginError, with `app` and `used` unchanged, if the hook raises, returns a value, or changes other commands,
+    and if it adds a command that typer cannot build, or a name that is in use.
     """
     before = _Contents.of(app)
     try:
@@ -90,14 +86,14 @@ def add_commands_of(
 
 
 def _names_added(origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, before: _Contents) -> list[str]:
-    """Call the plugin's hook and return the names that its commands got."""
+    """Call the plugin's hook and return the names of its commands."""
     with blaming(origin, "hvolab_commands() raises"):
         results = manager.hook.hvolab_commands(app=app)
     if results:
         raise PluginError(f"hvolab_commands() returns an object of type {type(results[0]).__name__!r}, not None")
     added = _Contents.of(app).added_since(before)
     with blaming(origin, "hvolab_commands() adds a command that cannot be built"):
-        return list(added.names())
+        return added.names()
 
 
 def _check_names(names: Sequence[str], used: dict[str, str]) -> None:

@@ -1,9 +1,10 @@
-"""Which plugins are installed: the entry points of group `hvolab`, in the order in which they are loaded."""
+"""Discovery of the installed plugins: the entry points of group `hvolab`, in the order of loading."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from hvolab.plugin.report import PluginOrigin, PluginProblem, sentence
@@ -18,22 +19,22 @@ GROUP: Final = "hvolab"
 #: The distribution whose plugins come first.
 OWN_DISTRIBUTION: Final = "hvolab"
 
-#: What a distribution is called whose metadata does not tell its name.
+#: The name of a distribution whose metadata has none.
 UNNAMED: Final = "(unnamed)"
 
 
 def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
     """Return the entry points of every installed distribution, and a problem for each one whose list is unreadable.
 
-    Distributions are read one by one because importlib.metadata.entry_points() lets a single malformed file of
-    anybody's stop the search for all. Of a distribution that is on the path twice the first counts, as in an import.
+    Distributions are read one by one, because a single malformed file stops importlib.metadata.entry_points() for all.
+    Of a distribution that is on the path twice the first counts, as in an import.
     """
     found: list[EntryPoint] = []
     problems: list[PluginProblem] = []
     seen: set[str] = set()
     for distribution in importlib.metadata.distributions():
         try:
-            # Names are in the metadata, whose parsing costs more than all the rest: only for those that matter.
+            # Names are in the metadata, whose parsing costs more than all the rest: only for those with plugins.
             if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             name = _name(distribution)
@@ -48,9 +49,9 @@ def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
 
 
 def origin_of(entry_point: EntryPoint) -> PluginOrigin:
-    """Who the plugin behind an entry point is, told without importing it."""
+    """Return the origin of the plugin behind an entry point without importing it."""
     distribution = "" if entry_point.dist is None else _name(entry_point.dist)
-    # The value is taken apart by hand: EntryPoint.module raises on a malformed one, which is to be reported later.
+    # The value is split by hand: EntryPoint.module raises on a malformed one, which is reported later.
     package = entry_point.value.partition(":")[0].strip().partition(".")[0]
     return PluginOrigin(entry_point.name, distribution, package)
 
@@ -58,17 +59,19 @@ def origin_of(entry_point: EntryPoint) -> PluginOrigin:
 def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOrigin, EntryPoint]]:
     """Sort entry points: hvolab's own first, then by entry point's name, distribution and value.
 
-    Where two plugins clash the later one is left out, so this order decides who stays: what hvolab ships loses its
-    name to nobody, and among strangers neither the path nor the date of installation matters.
+    The later one of two plugins that clash is left out. In this order hvolab's own plugins always keep their names,
+    and neither the path nor the date of installation matters to others.
     """
-    named = [(origin_of(entry_point), entry_point) for entry_point in entry_points]
-    return sorted(named, key=lambda pair: (_rank(pair[0]), pair[0].name, pair[0].distribution, pair[1].value))
+
+    def order(pair: tuple[PluginOrigin, EntryPoint]) -> tuple[bool, str, str, str]:
+        origin, entry_point = pair
+        foreign = _normalized(origin.distribution) != OWN_DISTRIBUTION
+        return foreign, origin.name, origin.distribution, entry_point.value
+
+    return sorted(((origin_of(entry_point), entry_point) for entry_point in entry_points), key=order)
 
 
-def _rank(origin: PluginOrigin) -> int:
-    return 0 if _normalized(origin.distribution) == OWN_DISTRIBUTION else 1
-
-
+@cache  # parsing the metadata takes milliseconds, and each entry point of a distribution has the same object
 def _name(distribution: Distribution) -> str:
     try:
         metadata = distribution.metadata
@@ -78,5 +81,5 @@ def _name(distribution: Distribution) -> str:
 
 
 def _normalized(name: str) -> str:
-    """The form in which two spellings of one distribution's name are equal, as packaging tools compare them."""
+    """Return the form in which two spellings of one distribution's name are equal, as packaging tools compare them."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -6,9 +6,9 @@ entry-point group `hvolab`:
     [project.entry-points.hvolab]
     mine = "my_package.plugin"
 
-Names that begin with `hvolab_` are reserved for hooks: a plugin that has any other one, module and class names apart,
-is taken to have misspelt a hook, and is left out. Each plugin is called by itself, so that one which fails hides no
-other; a wrapper hook would have nothing to wrap and is refused.
+Names that begin with `hvolab_` are reserved for hooks: any other such name, of modules and classes apart, is taken for
+a misspelt hook, and the plugin is left out. Each plugin is called by itself, so that one that fails hides no other; a
+wrapper hook would have nothing to wrap and is refused.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from hvolab.arch import Architecture
 
-    #: `hvolab.machine.CpuMaker`; machines stand on a floor above this one.
+    #: `hvolab.machine.CpuMaker`; the machine package imports this one.
     CpuMaker = Callable[[Any, int], Any]
-    #: `hvolab.hvo.EngineMaker`, from above as well.
+    #: `hvolab.hvo.EngineMaker`, for the same reason.
     EngineMaker = Callable[[Any, Any], Any]
 
-#: The name that pluggy ties markers, hooks and managers together by.
+#: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
 
-#: What every hook's name begins with.
+#: Prefix of every hook's name.
 HOOK_PREFIX: Final = "hvolab_"
 
 #: Marks a function of a plugin as the implementation of the hook of the same name.
@@ -55,23 +55,23 @@ def hvolab_architectures() -> Sequence[Architecture]:
 
 @hookspec
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
-    """Return kinds of CPU that a machine can have beside the modeled one: a mapping of names to what makes one.
+    """Return the maker of each kind of CPU that the plugin adds, by its name.
 
-    A maker takes a machine and the number of the CPU, and gives a `hvolab.machine.Cpu`; where it cannot, for want of a
-    library or for the machine's target, it raises UsageError and says what to do. Called once, when the plugin is
-    loaded: import what is large when a CPU is made. Checked: that the result is a mapping of names to functions, and
-    that no name is `model` or one that a plugin loaded earlier has taken.
+    A maker takes a machine and the number of the CPU, and returns a `hvolab.machine.Cpu`. If a library is missing, or
+    it does not support the machine's target, it raises UsageError with a hint. Called once, when the plugin is loaded:
+    import large libraries when a CPU is made. Checked: that the result is a mapping of names to functions, and that no
+    name is `model` or that of a plugin loaded earlier.
     """
     return {}  # never called: pluggy reads the signature
 
 
 @hookspec
 def hvolab_engines() -> Mapping[str, EngineMaker]:
-    """Return kinds of engine beside hvolab's own model: a mapping of names to what makes one.
+    """Return the maker of each kind of engine that the plugin adds, by its name.
 
-    A maker takes a machine, and the path of a kernel image or None, and gives a `hvolab.hvo.HvoEngine`; where it
-    cannot, it raises UsageError or another HvolabError and says what to do. Called once, when the plugin is loaded:
-    import what is large when an engine is made. Checked as `hvolab_cpus` is: `model` is taken.
+    A maker takes a machine, and the path of a kernel image or None, and returns a `hvolab.hvo.HvoEngine`, or raises
+    UsageError or another HvolabError with a hint. Called once, when the plugin is loaded: import large libraries when
+    an engine is made. Checked like `hvolab_cpus`: `model` is taken.
     """
     return {}  # never called: pluggy reads the signature
 
@@ -81,7 +81,7 @@ def hvolab_commands(app: typer.Typer) -> None:
     """Add commands, or groups of commands, to hvolab's command line; return nothing.
 
     Called once for each command line that is built. `app` is the whole command line: add to it by `@app.command()` or
-    `app.add_typer()`, and leave alone what is there. Checked: that nothing else was changed; that typer can build each
-    added command from its signature; that no name is in use already. If a check fails or the hook raises, all that it
-    added is taken back and the plugin is left out.
+    `app.add_typer()`, and change nothing else. Checked: that nothing else was changed; that typer can build each added
+    command from its signature; that no name is in use already. If a check fails or the hook raises, all its additions
+    are removed and the plugin is left out.
     """

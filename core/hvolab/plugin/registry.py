@@ -1,4 +1,4 @@
-"""The plugins that are at hand: found, checked, and asked, each by itself; one that does not work is left out."""
+"""Registry of plugins: each is loaded, checked and called by itself; one that does not work is left out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import functools
 import os
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hvolab.errors import PluginError, UsageError
-from hvolab.plugin.checks import MODEL, architectures_of, cpus_of, engines_of, managed, names_of
+from hvolab.plugin.checks import architectures_of, makers_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
 from hvolab.plugin.report import PluginOrigin, PluginProblem, blaming, package_of, strict_error
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from hvolab.arch import Architecture
     from hvolab.plugin.hookspecs import CpuMaker, EngineMaker
 
-#: The environment variable that turns a plugin that would be left out into an error, and what switches it on.
+#: The environment variable that turns a plugin that would be left out into an error, and the values that do so.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
 _STRICT_VALUES: Final = frozenset({"1", "true", "yes"})
+#: The kind of CPU, and the kind of engine, that needs no plugin.
+MODEL: Final = "model"
+_Maker = TypeVar("_Maker")
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ class _Plugin:
 
 
 class PluginRegistry:
-    """The plugins at hand, what they describe, and what is wrong with those that were left out.
+    """The plugins that work, their architectures, CPUs and engines, and the problems of those that were left out.
 
     strict    raise PluginError where a plugin would be left out; None: if HVOLAB_STRICT is 1, true or yes
     """
 
     def __init__(self, *, strict: bool | None = None) -> None:
-        self.strict = _strict_by_environment() if strict is None else strict
+        environment = os.environ.get(STRICT_VARIABLE, "").strip().lower()
+        self.strict = environment in _STRICT_VALUES if strict is None else strict
         self._plugins: list[_Plugin] = []
         self._problems: list[PluginProblem] = []
 
@@ -58,7 +62,7 @@ class PluginRegistry:
         """Load the plugins behind `entry_points`, by default those of every installed distribution.
 
         hvolab's own come first, then all others by entry point's name and distribution; of two that clash the later
-        one is left out. Raises PluginError in strict mode, with every problem that there is.
+        one is left out. Raises PluginError in strict mode, with every problem.
         """
         registry = cls(strict=strict)
         if entry_points is None:
@@ -70,7 +74,7 @@ class PluginRegistry:
         return registry
 
     def register(self, plugin_module: object, name: str) -> None:
-        """Add a plugin that is not installed, such as one in a test or notebook; it is checked as any other.
+        """Add a plugin that is not installed, such as one in a test or notebook; it is checked like any other.
 
         If it does not work it is in `problems` afterwards; in strict mode PluginError is raised.
         """
@@ -88,12 +92,12 @@ class PluginRegistry:
         return tuple(plugin.origin for plugin in self._plugins)
 
     def architectures(self) -> Mapping[str, Architecture]:
-        """Every architecture by its name, in the order of the names."""
+        """Return every architecture by its name, in the order of the names."""
         found = {architecture.name: architecture for plugin in self._plugins for architecture in plugin.architectures}
         return MappingProxyType(dict(sorted(found.items())))
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture of this name or alias; UsageError, with what there is, if there is none."""
+        """Return the architecture of this name or alias; raises UsageError with the names that exist."""
         known = self.architectures().values()
         by_any_name = {text: architecture for architecture in known for text in names_of(architecture)}
         if name in by_any_name:
@@ -101,43 +105,31 @@ class PluginRegistry:
         folded = {text.casefold(): text for text in by_any_name}
         close = [folded[text] for text in difflib.get_close_matches(name.casefold(), folded)]
         advice = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
-        advice.append(f"there are: {', '.join(map(_with_aliases, known)) or 'none, as no plugin describes one'}")
+        advice.append(f"choose one of {', '.join(map(_with_aliases, known)) or 'none: no plugin describes one'}")
         advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []
         raise UsageError(f"no architecture is called {name!r}", hint="; ".join(advice))
 
     def cpus(self) -> Mapping[str, CpuMaker | None]:
-        """Every kind of CPU by its name; the modeled one, which machines are built with, has no maker."""
-        found: dict[str, CpuMaker | None] = {MODEL: None}
-        for plugin in self._plugins:
-            found.update(plugin.cpus)
-        return MappingProxyType(found)
+        """Return the maker of every kind of CPU by its name; None for the model, with which machines are built."""
+        return _kinds(plugin.cpus for plugin in self._plugins)
 
     def cpu(self, name: str) -> CpuMaker | None:
-        """What makes CPUs of this kind, None for the modeled one; UsageError, with what there is, if there is none."""
-        known = self.cpus()
-        if name not in known:
-            raise UsageError(f"no kind of CPU is called {name!r}", hint=f"there are: {', '.join(known)}")
-        return known[name]
+        """Return the maker of this kind of CPU, None for the model; raises UsageError with the kinds that exist."""
+        return _maker("CPU", name, self.cpus())
 
     def engines(self) -> Mapping[str, EngineMaker | None]:
-        """Every kind of engine by its name; hvolab's own model has no maker."""
-        found: dict[str, EngineMaker | None] = {MODEL: None}
-        for plugin in self._plugins:
-            found.update(plugin.engines)
-        return MappingProxyType(found)
+        """Return the maker of every kind of engine by its name; None for hvolab's own model."""
+        return _kinds(plugin.engines for plugin in self._plugins)
 
     def engine(self, name: str) -> EngineMaker | None:
-        """What makes engines of this kind, None for the model; UsageError, with what there is, if there is none."""
-        known = self.engines()
-        if name not in known:
-            raise UsageError(f"no kind of engine is called {name!r}", hint=f"there are: {', '.join(known)}")
-        return known[name]
+        """Return the maker of this kind of engine, None for the model; raises UsageError with the kinds that exist."""
+        return _maker("engine", name, self.engines())
 
     def add_commands(self, app: typer.Typer) -> None:
-        """Let every plugin add its commands to `app`; call it once for a command line, after its own are in place.
+        """Add the commands of every plugin to `app`; call it once for a command line, after its own are in place.
 
         A plugin whose hook fails is left out from here on, architectures included, and none of its commands stays.
-        Raises PluginError in strict mode, with every problem that there is.
+        Raises PluginError in strict mode, with every problem.
         """
         used = names_in_use(app)
         for plugin in tuple(self._plugins):
@@ -149,7 +141,7 @@ class PluginRegistry:
         self._raise_if_strict()
 
     def _admit(self, origin: PluginOrigin, load: Callable[[], object]) -> None:
-        """Import and check a plugin, and take it in or leave it out."""
+        """Import and check a plugin, and add it or leave it out."""
         try:
             self._plugins.append(self._checked(origin, load))
         except PluginError as error:
@@ -174,12 +166,11 @@ class PluginRegistry:
         manager = managed(origin, module)
         architectures = architectures_of(origin, manager)
         self._check_unclaimed(architectures)
-        cpus = cpus_of(origin, manager)
-        if taken := [name for name in cpus if name in self.cpus()]:
-            raise PluginError(f"it declares kinds of CPU that there are already: {', '.join(map(repr, taken))}")
-        engines = engines_of(origin, manager)
-        if taken := [name for name in engines if name in self.engines()]:
-            raise PluginError(f"it declares kinds of engine that there are already: {', '.join(map(repr, taken))}")
+        cpus = makers_of(origin, manager.hook.hvolab_cpus, "hvolab_cpus()")
+        engines = makers_of(origin, manager.hook.hvolab_engines, "hvolab_engines()")
+        for title, new, known in (("CPU", cpus, set(self.cpus())), ("engine", engines, set(self.engines()))):
+            if taken := [name for name in new if name in known]:
+                raise PluginError(f"it declares kinds of {title} that exist already: {', '.join(map(repr, taken))}")
         return _Plugin(origin, module, manager, architectures, cpus, engines)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
@@ -195,8 +186,14 @@ class PluginRegistry:
             raise PluginError(f"it declares {', and '.join(clashes)}")
 
 
-def _strict_by_environment() -> bool:
-    return os.environ.get(STRICT_VARIABLE, "").strip().lower() in _STRICT_VALUES
+def _kinds(declared: Iterable[Mapping[str, _Maker]]) -> Mapping[str, _Maker | None]:
+    return MappingProxyType({MODEL: None} | {name: make for kinds in declared for name, make in kinds.items()})
+
+
+def _maker(title: str, name: str, known: Mapping[str, _Maker]) -> _Maker:
+    if name not in known:
+        raise UsageError(f"no kind of {title} is called {name!r}", hint=f"choose one of {', '.join(known)}")
+    return known[name]
 
 
 def _with_aliases(architecture: Architecture) -> str:
@@ -205,5 +202,5 @@ def _with_aliases(architecture: Architecture) -> str:
 
 @functools.cache
 def registry() -> PluginRegistry:
-    """The installed plugins, loaded once for the process; strict if HVOLAB_STRICT says so at the first call."""
+    """Return the installed plugins, loaded once for the process; strict if HVOLAB_STRICT says so at the first call."""
     return PluginRegistry.load()

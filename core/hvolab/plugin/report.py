@@ -1,4 +1,4 @@
-"""What is said about plugins: who one is, what is wrong with it, and where in its files that came up."""
+"""Reports about plugins: origin, problem, and the place of a problem in the plugin's files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from hvolab.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import CodeType, TracebackType
+    from types import TracebackType
 
-#: This package's own frames are never the plugin's, even for a plugin that is a part of core.
+#: Frames of this package are never the plugin's, even for a plugin that is a part of core.
 _THIS_PACKAGE = __name__.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
 class PluginOrigin:
-    """Who a plugin is.
+    """The origin of a plugin.
 
-    name          its entry point's name, or the one it was registered under
+    name          its entry point's name, or the name under which it was registered
     distribution  the installed distribution that announces it; empty if it was registered by hand
-    package       its top-level Python package, by which its frames are told from others' in a traceback
+    package       its top-level Python package, which identifies its frames in a traceback
     """
 
     name: str
@@ -39,10 +39,10 @@ class PluginOrigin:
 class PluginProblem:
     """A plugin that was left out.
 
-    plugin        its entry point's name, or the one it was registered under; of a distribution whose entry points
-                  cannot be read, the distribution's name
+    plugin        its entry point's name, or the name under which it was registered; the distribution's name if its
+                  entry points cannot be read
     distribution  the installed distribution that announces it; empty if it was registered by hand
-    reason        what is wrong, the exception's type and message if there was one, and the place as file:line
+    reason        the fault, the exception's type and message if there was one, and the place as file:line
     """
 
     plugin: str
@@ -59,9 +59,9 @@ def _called(plugin: str, distribution: str) -> str:
 
 @contextmanager
 def blaming(origin: PluginOrigin, complaint: str) -> Iterator[None]:
-    """Turn whatever the plugin's code raises inside the block into a PluginError that opens with `complaint`.
+    """Turn any exception of the plugin's code inside the block into a PluginError that begins with `complaint`.
 
-    SystemExit counts as raised: a plugin must not end its host. KeyboardInterrupt is the user's and passes.
+    SystemExit is one of them: a plugin must not end its host. KeyboardInterrupt is the user's and passes.
     """
     try:
         yield
@@ -70,7 +70,7 @@ def blaming(origin: PluginOrigin, complaint: str) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """The type and message of an exception on one line, safe even if its own `__str__` raises."""
+    """Return type and message of an exception on one line, even if its own `__str__` raises."""
     message = " ".join(str(traceback.TracebackException.from_exception(error)).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
@@ -78,7 +78,7 @@ def sentence(error: BaseException) -> str:
 def raised_at(error: BaseException, package: str) -> str:
     """Return file:line of the last frame of the traceback that belongs to `package`, or "" if none does.
 
-    A file that cannot be compiled has no frame; the place that its SyntaxError names is returned.
+    A file that cannot be compiled has no frame; the place in its SyntaxError is returned.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno or 0}"
@@ -93,7 +93,7 @@ def raised_at(error: BaseException, package: str) -> str:
 
 
 def package_of(plugin: object) -> str:
-    """The top-level package of a plugin that is at hand: a module, or an object of a class defined in one."""
+    """Return the top-level package of a loaded plugin: a module, or an object of a class defined in one."""
     module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
     return module.partition(".")[0]
 
@@ -102,16 +102,11 @@ def _is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def defined_at(code: CodeType) -> str:
-    """Return file:line of a function's definition."""
-    return f"{code.co_filename}:{code.co_firstlineno}"
-
-
 def strict_error(problems: Sequence[PluginProblem]) -> PluginError:
-    """The error that strict mode raises: every problem, one to a line."""
+    """Return the error of strict mode: every problem, one to a line."""
     count = "a plugin does not work" if len(problems) == 1 else f"{len(problems)} plugins do not work"
     return PluginError(
         "\n  ".join([count, *map(str, problems)]),
         rule="strict mode (HVOLAB_STRICT=1) lets no plugin be left out",
-        hint="repair or uninstall what is named, or leave strict mode",
+        hint="repair or uninstall the plugins, or leave strict mode",
     )

@@ -70,14 +70,14 @@ def test_a_name_that_no_package_can_have_is_refused(name: str, tmp_path: Path) -
 def test_a_name_that_is_taken_is_refused(name: str, tmp_path: Path) -> None:
     result = new_arch(name, "--directory", str(tmp_path))
     assert result.exit_code == 2
-    assert "is described already" in result.stderr
+    assert "is the name or an alias of an installed architecture" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_whose_package_is_taken_is_refused(tmp_path: Path) -> None:
     result = new_arch("vmcore", "--directory", str(tmp_path))
     assert result.exit_code == 2
-    assert "there is a Python package hvolab_vmcore already" in result.stderr
+    assert "a Python package hvolab_vmcore exists already" in result.stderr
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -198,3 +198,33 @@ def test_the_command_line_is_built_without_what_only_a_run_needs() -> None:
     loaded = result.stdout.splitlines()
     assert "hvolab.cli.run" in loaded
     assert [module for module in heavy if module in loaded] == []
+
+
+#: Packages that a command must not import to answer at once: all of them are large.
+LARGE = ("numpy", "unicorn", "capstone", "elftools", "pytest", "hypothesis")
+_IMPORTED = """
+import sys
+from hvolab.cli.app import main
+try:
+    main()
+finally:
+    print(*sorted(set(sys.modules) & set({large!r})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("--help",), ("pte", "0x402b0ce7", "-a", "riscv"), ("pte", "--help")], ids=" ".join
+)
+def test_short_commands_import_no_large_package(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", _IMPORTED.format(large=LARGE), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=own_environment())
+    assert (done.returncode, done.stderr) == (0, "\n")
+    assert done.stdout
+
+
+def test_the_guard_notices_a_large_package() -> None:
+    code = "import numpy, sys; sys.argv[1:] = ['--version']\n" + _IMPORTED.format(large=LARGE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=own_environment()
+    )
+    assert done.stderr == "numpy\n"

@@ -80,28 +80,28 @@ def test_an_entry_point_that_is_no_reference_at_all(site: Site) -> None:
     [
         (
             "@hookimpl\ndef hvolab_architecture():\n    return ()",
-            "'hvolab_architecture' ({file}:4) is no hook: did you mean 'hvolab_architectures'?",
+            "'hvolab_architecture' ({file}:4) is an unknown hook: did you mean 'hvolab_architectures'?",
         ),
         (
             "def hvolab_comands(app):\n    pass",
-            "'hvolab_comands' ({file}:4) is no hook: did you mean 'hvolab_commands'?",
+            "'hvolab_comands' ({file}:4) is an unknown hook: did you mean 'hvolab_commands'?",
         ),
         (
             "@hookimpl\ndef hovlab_architectures():\n    return ()",
-            "'hovlab_architectures' ({file}:4) is no hook: did you mean 'hvolab_architectures'?",
+            "'hovlab_architectures' ({file}:4) is an unknown hook: did you mean 'hvolab_architectures'?",
         ),
         (
             "@hookimpl(specname='nothing_like_it')\ndef mine():\n    return ()",
             (
-                "'nothing_like_it' ({file}:4) is no hook: "
+                "'nothing_like_it' ({file}:4) is an unknown hook: "
                 "there are hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_engines"
             ),
         ),
         (
             "def hvolab_architectures():\n    return ()",
-            "'hvolab_architectures' ({file}:4) is no function that is marked with @hookimpl",
+            "'hvolab_architectures' ({file}:4) is not a function decorated with @hookimpl",
         ),
-        ("hvolab_architectures = ()", "'hvolab_architectures' is no function that is marked with @hookimpl"),
+        ("hvolab_architectures = ()", "'hvolab_architectures' is not a function decorated with @hookimpl"),
         (
             "@hookimpl\ndef hvolab_architectures():\n    yield ()",
             "'hvolab_architectures' ({file}:4) is a generator or coroutine; a hook is a plain function",
@@ -189,7 +189,7 @@ class Broken(Sequence):
         raise KeyError("lost")
 """
     problem, file = problem_of(site, source)
-    reason = f"what hvolab_architectures() returns cannot be read: KeyError: 'lost'; where: {file}:16"
+    reason = f"the result of hvolab_architectures() cannot be read: KeyError: 'lost'; where: {file}:16"
     assert problem.reason == reason
 
 

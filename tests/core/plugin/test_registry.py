@@ -46,11 +46,11 @@ def test_an_unknown_name_is_answered_with_near_ones_and_with_all_that_there_are(
     with pytest.raises(UsageError) as caught:
         site.load().architecture(wrong)
     assert caught.value.what == f"no architecture is called {wrong!r}"
-    assert caught.value.hint == "did you mean 'zilog'?; there are: alpha, z80 (zilog); left out: broken"
+    assert caught.value.hint == "did you mean 'zilog'?; choose one of alpha, z80 (zilog); left out: broken"
 
 
 def test_without_any_plugin_the_answer_is_that_there_is_none() -> None:
-    with pytest.raises(UsageError, match="there are: none"):
+    with pytest.raises(UsageError, match="choose one of none"):
         PluginRegistry(strict=False).architecture("z80")
 
 
@@ -208,7 +208,7 @@ def test_kinds_of_cpu_are_found_by_name_beside_the_modeled_one() -> None:
     loaded.register(Cpus({"wooden": make}), "carpenter")
     assert loaded.cpu("wooden") is make
     assert loaded.cpu("model") is None
-    with pytest.raises(UsageError, match="no kind of CPU is called 'iron'; hint: there are: model, wooden"):
+    with pytest.raises(UsageError, match="no kind of CPU is called 'iron'; hint: choose one of model, wooden"):
         loaded.cpu("iron")
 
 
@@ -219,7 +219,7 @@ def test_kinds_of_cpu_are_found_by_name_beside_the_modeled_one() -> None:
         ([make], "hvolab_cpus() returns an object of type 'list', not a mapping of names to functions"),
         ({"": make}, "not a name and a function"),
         ({"wooden": 3}, "hvolab_cpus() returns 'wooden': 3, not a name and a function"),
-        ({"model": make}, "it declares kinds of CPU that there are already: 'model'"),
+        ({"model": make}, "it declares kinds of CPU that exist already: 'model'"),
     ],
 )
 def test_what_is_no_kind_of_cpu_leaves_its_plugin_out(result: object, reason: str) -> None:

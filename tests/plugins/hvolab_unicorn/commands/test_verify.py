@@ -55,7 +55,7 @@ def test_a_replay_on_an_emulated_cpu_finds_no_difference() -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (("--cpu", "iron"), "no kind of CPU is called 'iron' hint: there are: model, emulated"),
+        (("--cpu", "iron"), "no kind of CPU is called 'iron' hint: choose one of model, emulated"),
         (("--arch", "arm64", "--mode", "4K-52bit", "--cpu", "emulated"), "has no LPA2"),
         (("--arch", "riscv", "--feature", "svnapot", "--cpu", "emulated"), "no Svnapot"),
     ],
