@@ -123,7 +123,9 @@ class PhysicalMemory:
 
     def zero(self, pfn: int, frames: int) -> None:
         """Zero ``frames`` frames from ``pfn`` on."""
-        self.view(pfn << self.page_shift, frames << self.page_shift)[:] = 0
+        size = frames << self.page_shift
+        first = self.offset(pfn << self.page_shift, size)
+        self.octets[first : first + size] = 0
 
     def release(self, pfns: npt.NDArray[np.int64]) -> None:
         """Return the host pages of these frames to the host; the frames then read as zeros."""
