@@ -40,7 +40,7 @@ def assumptions(scan: Scan) -> list[str]:
             "huge page whose head is in them is found only if it is optimized"
         )
     if scan.walk.absent:
-        texts.append(f"cannot check the vmemmap below {len(scan.walk.absent)} page tables: they are not in the core")
+        texts.append(f"cannot check the vmemmap below page tables that are not in the core: {len(scan.walk.absent)}")
     if not scan.snapshot.kernel:
         texts.append("the core has no VMCOREINFO; the layout of struct page is assumed to be that of v6.12")
     return texts

@@ -47,7 +47,7 @@ class CoreSegment:
 
 @dataclass(frozen=True, eq=False)
 class CoreFile:
-    """Open core.
+    """Memory core that was opened.
 
     path        the file
     machine     number and name of its e_machine

@@ -87,6 +87,7 @@ class _Placeholders:
             self._provide_page(machine.struct_pages.base + (offset << shift))
 
     def _provide_page(self, va: int) -> None:
+        """Map the page at ``va`` if nothing is mapped there, and make its frame present."""
         machine, memory = self._machine, self._machine.memory
         step = machine.tables.find(va)
         if step.kind is EntryKind.NONE:

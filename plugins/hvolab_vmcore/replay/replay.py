@@ -128,6 +128,7 @@ class _Execution:
 
 
 def _execute(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None) -> _Execution:
+    """Build a machine from the core before and execute the plan on it."""
     start = scan(first)
     _check_ownership(start)
     plan = plan_of(start, end)

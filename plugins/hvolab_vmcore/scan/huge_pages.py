@@ -18,7 +18,7 @@ class Sharing(enum.IntEnum):
     """Frame that the tail pages of a folio share."""
 
     NONE = 0  #: every page has its own frame
-    HEAD = 1  #: the head's frame, up to v6.12
+    HEAD = 1  #: the head's frame, before v7
     TAIL = 2  #: a frame of their own, since v7
     DAX = 3  #: a frame of their own, in memory of a DAX device; not a hugetlb folio
 
