@@ -34,3 +34,13 @@ def test_a_table_that_the_core_does_not_hold_is_reported_and_the_rest_is_read(
 
 def test_the_headline_names_kernel_architecture_and_mode() -> None:
     assert headline(scanned(BOOT).snapshot) == "6.12.107+deb13-amd64, x86_64, 4-level"
+
+
+def test_without_absent_frames_nothing_is_left_unchecked(capsys: pytest.CaptureFixture[str]) -> None:
+    found = scan(open_snapshot(BOOT))
+    assert found.snapshot.memory.present is not None
+    found.snapshot.memory.present[:] = True
+    print_scan(found)
+    output = capsys.readouterr().out
+    assert "cannot check" not in output
+    assert output.endswith("no problems found\n")
