@@ -13,8 +13,7 @@ import json
 import time
 
 from benchmarks.kernel_bare import BareKernel
-from hvolab.hugetlb import Pool, hstates
-from hvolab.hugetlb.hstate import size_to_hstate
+from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.machine.struct_pages import lists
@@ -25,6 +24,10 @@ from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 
 _FOLIOS, _SIZE, _MEMORY = 256, 2 << 20, 1 << 30
+
+
+def _hstate(machine: Machine) -> Hstate:
+    return next(h for h in hstates(machine) if h.size == _SIZE)
 
 
 class _Batch:
@@ -51,7 +54,7 @@ class Ours(_Batch):
     def __init__(self, kernel: Kernel) -> None:
         machine = build_machine(target_of(kernel), MachineSpec(memory=_MEMORY))
         self._hvo = KernelHvo(machine, kernel)
-        super().__init__(machine, Pool(machine, size_to_hstate(hstates(machine), _SIZE), self._hvo))
+        super().__init__(machine, Pool(machine, _hstate(machine), self._hvo))
 
     def restore(self) -> None:
         """Restore all; they are on the other list then."""
@@ -69,7 +72,7 @@ class Bare(_Batch):
     def __init__(self, kernel: Kernel) -> None:
         machine = build_machine(target_of(kernel), MachineSpec(memory=_MEMORY))
         hvo = Hvo(machine, variant=variant_of(kernel))
-        super().__init__(machine, Pool(machine, size_to_hstate(hstates(machine), _SIZE), hvo))
+        super().__init__(machine, Pool(machine, _hstate(machine), hvo))
         self._bare = BareKernel(machine, kernel, 16 * _FOLIOS)
         self._hstate = self._bare.loaded.data.va
         self._bare.loaded.write(self._hstate + kernel.types.offset("hstate", "order"), 4, self.pool.h.order)

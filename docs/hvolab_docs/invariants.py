@@ -1,11 +1,15 @@
-"""The page of the invariants, from their registry: a table, and a section for each."""
+"""Tables and sections about the invariants, from their registry, and about the variants of HVO."""
 
 from __future__ import annotations
 
-from hvolab.hvo.variants import VARIANTS
-from hvolab.invariants import INVARIANTS, Invariant
+from dataclasses import fields
+from typing import Any
 
-from .markdown import plain, table
+from hvolab.hvo.variants import VARIANTS, HvoVariant
+from hvolab.invariants import INVARIANTS, Invariant
+from hvolab.machine.frames.gfp import describe
+
+from .markdown import code, plain, table
 
 
 def rules() -> str:
@@ -19,6 +23,22 @@ def _row(invariant: Invariant) -> tuple[str, str, str, str]:
     names = [variant.name for variant in VARIANTS if invariant.applies_to(variant)]
     variants = "all" if len(names) == len(VARIANTS) else ", ".join(names)
     return link, invariant.title, plain(invariant.sentence), variants
+
+
+def variants() -> str:
+    """Return the table of the variants of HVO: each fact with its meaning and its value in each."""
+    rows = [
+        (code(fact.name), plain(fact.metadata["meaning"]), *(_value(getattr(each, fact.name)) for each in VARIANTS))
+        for fact in fields(HvoVariant)
+        if fact.metadata
+    ]
+    return table(("fact", "meaning", *(variant.name for variant in VARIANTS)), rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else code(describe(value))
 
 
 def sections() -> str:

@@ -31,6 +31,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "operations": commands.operations,
     "rules": invariants.rules,
     "scopes": conformance.scopes,
+    "variants": invariants.variants,
 }
 
 #: How an array of any shape is written out; numpy's releases differ.

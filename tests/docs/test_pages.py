@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import types
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from docs.hvolab_docs import architectures, commands, conformance, docstrings, errors, invariants, listings, markdown
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
+from hvolab.hvo import V6_12
 from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
 from hvolab_vmcore.scan.finding import KINDS
@@ -80,6 +82,13 @@ def test_every_invariant_has_a_row_and_a_section() -> None:
     assert (
         "| static key | The static key is the number of optimized folios. | 6.1, 6.12, 6.12.117 |" in invariants.rules()
     )
+
+
+def test_every_fact_about_variants_has_a_row() -> None:
+    text = invariants.variants()
+    assert "| `copies_mapped` | restored pages are copies" in text
+    assert "| no | no | yes | yes |" in text
+    assert all(f"| `{fact.name}` | " in text for fact in fields(V6_12) if fact.metadata)
 
 
 def test_every_finding_in_a_core_is_explained() -> None:

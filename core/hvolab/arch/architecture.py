@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
+from typing import Literal
 
 from hvolab.arch.emulation import EmulationPart
 from hvolab.arch.features import Feature, ReleaseChange, with_features
@@ -64,7 +65,7 @@ class Architecture:
     features: tuple[Feature, ...] = ()
     zone_limits: tuple[ZoneLimit, ...] = ()
     ram_base: int = 0
-    byte_order: str = "little"
+    byte_order: Literal["little", "big"] = "little"
     elf_machine: str = ""
     emulation: EmulationPart | None = None
     run_fields: tuple[str, ...] = ()

@@ -13,9 +13,9 @@ from hvolab.machine.struct_pages import lists
 
 
 def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
-    """Reserve one gigantic folio before its struct pages are initialized; gives its PFN.
+    """Reserve one gigantic folio before its struct pages are initialized; return its PFN.
 
-    All but its first struct page stay uninitialized, here zero. Raises MachineError where memory has no room.
+    All but its first struct page stay uninitialized, here zero. Raises MachineError if memory is full.
     Kernel: __alloc_bootmem_huge_page(), memblock_reserved_mark_noinit(), v6.12.
     """
     if not pool.h.gigantic:
@@ -36,9 +36,9 @@ def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
 
 
 def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
-    """Make folios of what was reserved at boot, optimize them in one batch, and add them to the pool.
+    """Make folios of reserved PFNs, optimize them in one batch, and add them to the pool.
 
-    Only the struct pages that HVO keeps are initialized before; the others only where HVO has not freed them.
+    The struct pages that HVO keeps are initialized before; the others later, unless HVO has freed them.
     Kernel: gather_bootmem_prealloc_node(), prep_and_add_bootmem_folios(), v6.12.
     """
     machine, h = pool.machine, pool.h
@@ -70,6 +70,6 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
 
 
 def _own(frames: FrameAllocator, pfn: int, order: int) -> None:
-    """From the boot allocator's reservation to an allocated block that can be freed as one."""
+    """Turn a reservation of the boot allocator into an allocated block that can be freed as one."""
     frames.release_reserved(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
     frames.adopt(np.array([pfn], dtype=np.int64), order)

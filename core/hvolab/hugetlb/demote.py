@@ -1,14 +1,16 @@
-"""Demotion: free folios of one hstate become several of a smaller one. Kernel: mm/hugetlb.c, v6.12."""
+"""Demotion of free folios to several folios of a smaller hstate. Kernel: mm/hugetlb.c, v6.12."""
 
 from __future__ import annotations
 
+import errno
+
 from hvolab.errors import UsageError
-from hvolab.hugetlb.pool import EBUSY, Pool
+from hvolab.hugetlb.pool import Pool
 from hvolab.machine.struct_pages import lists
 
 
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
-    """Demote up to ``count`` free folios; gives how many, or a negative errno.
+    """Demote up to ``count`` free folios; return their number, or a negative errno.
 
     Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12.
     """
@@ -39,11 +41,11 @@ def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     into.h.max_huge_pages += demoted << (source.h.order - into.h.order)
     if result < 0:
         return result
-    return demoted or -EBUSY
+    return demoted or -errno.EBUSY
 
 
 def _demote_list(source: Pool, into: Pool, taken: int) -> int:
-    """Restore the folios of a list, and make folios of the smaller size of those that could be."""
+    """Restore the folios of a list, and split those that were restored into folios of the smaller size."""
     machine, cpu, layout = source.machine, source.cpu, source.machine.struct_pages.layout
     lru = layout.lru_next
     restored = source.new_list(1)

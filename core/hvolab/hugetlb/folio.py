@@ -1,4 +1,4 @@
-"""The struct pages of a compound page and of a hugetlb folio, written through a CPU at the vmemmap's VAs."""
+"""Struct pages of a compound page and of a hugetlb folio, written through a CPU at the vmemmap's VAs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine, StructPages
-from hvolab.machine.struct_pages.layout import WORD
 
 Words = npt.NDArray[np.uint64]
 _HALF = 32
@@ -31,10 +31,10 @@ class FolioPages:
     # runs of struct pages
 
     def edit(self, va: int, count: int, change: Callable[[Words, int], None]) -> None:
-        """Load ``count`` struct pages from ``va`` on, let ``change(words, first)`` edit them, store them back.
+        """Load ``count`` struct pages from ``va`` on, call ``change(words, first)``, and store them.
 
-        ``words`` has shape (struct pages, words of each); ``first`` is the position of the first of them. Works a
-        page of vmemmap at a time, so that a store to a read-only tail faults where the kernel's would.
+        ``words`` has shape (struct pages, words of each); ``first`` is the position of the first of them. Each call has
+        one page of vmemmap, so that a store to a read-only tail faults at the same VA as the kernel's.
         """
         size, done = self.layout.size, 0
         while done < count:
@@ -59,7 +59,7 @@ class FolioPages:
         self._order(folio, order)
 
     def _order(self, folio: int, order: int) -> None:
-        """The folio's fields in its first tail page: order, number of pages, mapcounts of -1."""
+        """Store the folio's fields in its first tail page: order, number of pages, mapcounts of -1."""
         layout = self.layout
         first = folio + layout.folio_order
         flags = self.cpu.load_word(first + layout.flags)
@@ -69,20 +69,20 @@ class FolioPages:
         self.cpu.store_word(folio + layout.folio_nr_pages, 1 << order)
 
     def destroy_compound(self, folio: int, order: int) -> None:
-        """Take a compound page apart. Kernel: free_pages_prepare(), free_tail_page_prepare(), v6.12."""
+        """Clear the fields of a compound page. Kernel: free_pages_prepare(), free_tail_page_prepare(), v6.12."""
         layout = self.layout
         first = folio + layout.folio_order
         self.cpu.store_word(first + layout.flags, self.cpu.load_word(first + layout.flags) & ~_ORDER_MASK)
 
         def clear(words: Words, _: int) -> None:
-            words[:, layout.mapping // WORD] = 0
-            words[:, layout.compound_head // WORD] = 0
+            words[:, layout.mapping // WORD_BYTES] = 0
+            words[:, layout.compound_head // WORD_BYTES] = 0
 
         self.edit(folio + layout.size, (1 << order) - 1, clear)
         self._or_flags(folio, 0, drop=1 << layout.pg_head)
 
     def init_hugetlb(self, folio: int) -> None:
-        """Kernel: init_new_hugetlb_folio(), v6.12: hugetlb type, empty lru, no subpool and no cgroup."""
+        """Set the hugetlb type, an empty lru, no subpool and no cgroup. Kernel: init_new_hugetlb_folio(), v6.12."""
         layout = self.layout
         self.set_hugetlb(folio, hugetlb=True)
         self.init_lru(folio)
@@ -95,14 +95,14 @@ class FolioPages:
         layout = self.layout
 
         def fresh(words: Words, done: int) -> None:
-            """Fill struct pages as boot does, the ``done``-th on."""
+            """Fill struct pages as boot does, from position ``done`` on."""
             words[:] = 0
-            words[:, layout.flags // WORD] = links
+            words[:, layout.flags // WORD_BYTES] = links
             start = folio + (first + done) * layout.size + layout.lru_next
             lru = start + np.arange(len(words), dtype=np.uint64) * np.uint64(layout.size)
-            words[:, layout.lru_next // WORD] = lru
-            words[:, layout.lru_prev // WORD] = lru
-            words[:, layout.page_type // WORD] = self._join(layout.page_type_none, 0)
+            words[:, layout.lru_next // WORD_BYTES] = lru
+            words[:, layout.lru_prev // WORD_BYTES] = lru
+            words[:, layout.page_type // WORD_BYTES] = self._join(layout.page_type_none, 0)
             if first:
                 self.pages.make_tails(words, folio, order)
 
@@ -111,15 +111,15 @@ class FolioPages:
     # one field
 
     def private(self, folio: int) -> int:
-        """The word with the HPG_ flags."""
+        """Return the word with the HPG_ flags."""
         return self.cpu.load_word(folio + self.layout.private)
 
     def set_private(self, folio: int, value: int) -> None:
-        """Kernel: folio_change_private()."""
+        """Store the word with the HPG_ flags. Kernel: folio_change_private()."""
         self.cpu.store_word(folio + self.layout.private, value)
 
     def flag(self, folio: int, bit: int) -> bool:
-        """Whether an HPG_ flag is set."""
+        """Return an HPG_ flag."""
         return bool(self.private(folio) >> bit & 1)
 
     def set_flag(self, folio: int, bit: int, *, value: bool) -> None:
@@ -128,30 +128,30 @@ class FolioPages:
         self.set_private(folio, private | 1 << bit if value else private & ~(1 << bit))
 
     def is_hugetlb(self, folio: int) -> bool:
-        """Kernel: folio_test_hugetlb()."""
+        """Return whether a folio has the hugetlb type. Kernel: folio_test_hugetlb()."""
         return self._split(folio)[0] >> _TYPE_SHIFT == self.layout.page_type_hugetlb
 
     def set_hugetlb(self, folio: int, *, hugetlb: bool) -> None:
-        """Kernel: __folio_set_hugetlb(), __folio_clear_hugetlb()."""
+        """Set or clear the hugetlb type. Kernel: __folio_set_hugetlb(), __folio_clear_hugetlb()."""
         kind = self.layout.page_type_hugetlb << _TYPE_SHIFT if hugetlb else self.layout.page_type_none
         self.cpu.store_word(folio + self.layout.page_type, self._join(kind, self.refcount(folio)))
 
     def refcount(self, folio: int) -> int:
-        """Kernel: folio_ref_count()."""
+        """Return the reference count. Kernel: folio_ref_count()."""
         return self._split(folio)[1]
 
     def set_refcount(self, folio: int, value: int) -> None:
-        """Kernel: folio_ref_freeze(), folio_ref_unfreeze()."""
+        """Store the reference count. Kernel: folio_ref_freeze(), folio_ref_unfreeze()."""
         self.cpu.store_word(folio + self.layout.page_type, self._join(self._split(folio)[0], value))
 
     def init_lru(self, folio: int) -> None:
-        """Kernel: INIT_LIST_HEAD(&folio->lru)."""
+        """Make the lru an empty list. Kernel: INIT_LIST_HEAD(&folio->lru)."""
         node = folio + self.layout.lru_next
         self.cpu.store_word(node, node)
         self.cpu.store_word(folio + self.layout.lru_prev, node)
 
     def node(self, folio: int) -> int:
-        """Kernel: folio_nid()."""
+        """Return the NUMA node. Kernel: folio_nid()."""
         return self.layout.node(self.cpu.load_word(folio + self.layout.flags))
 
     def _or_flags(self, folio: int, bits: int, *, drop: int = 0) -> None:

@@ -1,11 +1,11 @@
-"""An hstate: one huge page size, its counters and its free lists. Kernel: struct hstate, v6.12."""
+"""Hstate: one huge page size with its counters and free lists. Kernel: struct hstate, v6.12."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hvolab.arch import HugePageSize
-from hvolab.errors import UsageError
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
 
@@ -16,13 +16,13 @@ class Hstate:
 
     huge_page            the size, as the architecture declares it
     order                log2 of its base pages
-    gigantic             whether it is larger than what the page allocator gives out
+    gigantic             it is larger than the largest block of the page allocator
     freelists            VA of the list head of free folios, for each node
     nr, free, surplus    folios in the pool, free ones, surplus ones; with ``_node``: for each node
     resv                 reserved folios
-    max_huge_pages       persistent folios that were asked for
-    demote_order         order of the folios that one is demoted to, 0 where it cannot be
-    next_to_alloc, next_to_free  node that is next in turn
+    max_huge_pages       requested persistent folios
+    demote_order         order of the folios that one is demoted to, 0 if it cannot be
+    next_to_alloc, next_to_free  next node in turn
     """
 
     huge_page: HugePageSize
@@ -52,7 +52,7 @@ class Hstate:
         return self.nr - self.surplus
 
     def count(self, node: int, *, nr: int = 0, free: int = 0, surplus: int = 0) -> None:
-        """Change counters, of the whole and of ``node``."""
+        """Add to the counters of the pool and of a node."""
         self.nr += nr
         self.free += free
         self.surplus += surplus
@@ -60,11 +60,23 @@ class Hstate:
         self.free_node[node] += free
         self.surplus_node[node] += surplus
 
+    def nodes_to_alloc(self) -> Iterator[int]:
+        """Yield each node, in turn from call to call. Kernel: for_each_node_mask_to_alloc()."""
+        for _ in self.freelists:
+            node, self.next_to_alloc = self.next_to_alloc, (self.next_to_alloc + 1) % len(self.freelists)
+            yield node
+
+    def nodes_to_free(self) -> Iterator[int]:
+        """Yield each node, in turn from call to call. Kernel: for_each_node_mask_to_free()."""
+        for _ in self.freelists:
+            node, self.next_to_free = self.next_to_free, (self.next_to_free + 1) % len(self.freelists)
+            yield node
+
 
 def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, ...]:
-    """The hstates of a machine, one for each huge page size of its mode, ascending.
+    """Return the hstates of a machine, one for each huge page size of its mode, ascending.
 
-    max_order  the highest order of the page allocator (default: the kernel's 10, or that of a PMD where it is more)
+    max_order  the highest order of the page allocator (default: the kernel's 10, or that of a PMD if it is higher)
     Kernel: hugetlb_add_hstate(), hugetlb_init_hstates().
     """
     mode = machine.target.mode
@@ -83,15 +95,3 @@ def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, 
             h.demote_order = found[-1].order
         found.append(h)
     return tuple(found)
-
-
-def size_to_hstate(every: tuple[Hstate, ...], size: int) -> Hstate:
-    """Find the hstate of that size; raises UsageError with the sizes that there are.
-
-    Kernel: size_to_hstate().
-    """
-    for h in every:
-        if h.size == size:
-            return h
-    sizes = ", ".join(f"{h.size:#x}" for h in every)
-    raise UsageError(f"no huge pages of {size:#x} bytes", hint=f"the sizes are {sizes} bytes")

@@ -1,48 +1,26 @@
-"""The pool of one hstate: it grows, shrinks and dissolves. Kernel: mm/hugetlb.c, v6.12 and its stable releases."""
+"""Pool of one hstate. Kernel: mm/hugetlb.c, v6.12 and its stable releases."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from typing import Protocol
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.hstate import Hstate
-from hvolab.hvo import HasOrder
+from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.frames.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
 from hvolab.machine.struct_pages import lists
 
-EBUSY = errno.EBUSY
 _ALLOC = int(Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.THISNODE)
-
-
-class VmemmapOptimizer(Protocol):
-    """What a pool calls: the methods of the engine, or of a kernel's own code."""
-
-    def optimize_folio(self, h: HasOrder, folio: int) -> None:
-        """Kernel: hugetlb_vmemmap_optimize_folio()."""
-        ...
-
-    def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
-        """Kernel: hugetlb_vmemmap_optimize_folios()."""
-        ...
-
-    def restore_folio(self, h: HasOrder, folio: int) -> int:
-        """Kernel: hugetlb_vmemmap_restore_folio()."""
-        ...
-
-    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
-        """Kernel: hugetlb_vmemmap_restore_folios()."""
-        ...
 
 
 class Pool:
     """The folios of one hstate. A folio is the VA of its head struct page.
 
-    machine, h, hvo  the machine, the hstate, and who optimizes
-    live             folios that are in the pool, free or handed out
+    machine, h, hvo  the machine, the hstate, and the HVO engine
+    live             folios of the pool, free or in use
     """
 
     def __init__(self, machine: Machine, h: Hstate, hvo: VmemmapOptimizer, cpu: Cpu | None = None) -> None:
@@ -59,12 +37,12 @@ class Pool:
     # growing and shrinking
 
     def set_max_huge_pages(self, count: int) -> None:
-        """Make the pool ``count`` persistent folios, as far as memory allows.
+        """Grow or shrink the pool to ``count`` persistent folios, as far as memory allows.
 
-        Kernel: set_max_huge_pages(), v6.12.y, where free surplus folios are no longer subtracted twice.
+        Kernel: set_max_huge_pages(), v6.12.y, which does not subtract free surplus folios twice.
         """
         if count < 0:
-            raise UsageError(f"a pool of {count} huge pages", hint="ask for 0 or more")
+            raise UsageError(f"a pool of {count} huge pages", hint="request 0 or more")
         h = self.h
         while h.surplus and count > h.persistent:
             if not self._adjust_surplus(-1):
@@ -89,7 +67,7 @@ class Pool:
         h.max_huge_pages = h.persistent
 
     def _grow(self, missing: int) -> bool:
-        """Allocate ``missing`` folios, optimize them in one batch, add them; whether all could be had."""
+        """Allocate folios, optimize them in one batch, and add them; return whether all were allocated."""
         head = self.new_list(0)
         complete = True
         for _ in range(missing):
@@ -103,7 +81,7 @@ class Pool:
         return complete
 
     def prep_and_add(self, head: int) -> None:
-        """Optimize a list of new folios, then account and enqueue each. Kernel: prep_and_add_allocated_folios()."""
+        """Optimize a list of new folios, then add each. Kernel: prep_and_add_allocated_folios()."""
         self.hvo.optimize_folios(self.h, head)
         for node in lists.nodes(self.cpu, head):
             self.account(node - self._lru)
@@ -114,18 +92,12 @@ class Pool:
         self._enqueue(folio)
 
     def _alloc_pool_folio(self) -> int | None:
-        """A new folio from the nodes in turn. Kernel: alloc_pool_huge_folio()."""
-        h = self.h
-        for _ in range(self.machine.nodes):
-            node = h.next_to_alloc
-            h.next_to_alloc = (node + 1) % self.machine.nodes
-            folio = self._alloc_fresh(node)
-            if folio is not None:
-                return folio
-        return None
+        """Allocate a folio from the nodes in turn. Kernel: alloc_pool_huge_folio()."""
+        folios = map(self._alloc_fresh, self.h.nodes_to_alloc())
+        return next((folio for folio in folios if folio is not None), None)
 
     def _alloc_fresh(self, node: int) -> int | None:
-        """A frozen compound page with the hugetlb type. Kernel: only_alloc_fresh_hugetlb_folio()."""
+        """Allocate a folio with frozen references. Kernel: only_alloc_fresh_hugetlb_folio()."""
         h, machine = self.h, self.machine
         gfp = (GFP_HIGHUSER if h.gigantic else GFP_HIGHUSER_MOVABLE) | _ALLOC
         allocate = machine.alloc_contig if h.gigantic else machine.alloc_pages
@@ -140,12 +112,12 @@ class Pool:
         return folio
 
     def adopt(self, folio: int) -> None:
-        """Give a compound page with frozen references the hugetlb type. Kernel: init_new_hugetlb_folio()."""
+        """Make a compound page with frozen references a hugetlb folio. Kernel: init_new_hugetlb_folio()."""
         self.folio.init_hugetlb(folio)
         self.live.add(folio)
 
     def alloc_surplus(self, node: int = 0) -> int | None:
-        """A surplus folio, handed out with one reference. Kernel: alloc_surplus_hugetlb_folio()."""
+        """Allocate a surplus folio with one reference. Kernel: alloc_surplus_hugetlb_folio()."""
         folio = self._alloc_fresh(node)
         if folio is None:
             return None
@@ -154,14 +126,14 @@ class Pool:
         self.folio.set_refcount(folio, 1)
         return folio
 
-    # handing out
+    # use
 
     def dequeue(self) -> int | None:
-        """Take a free folio, with one reference. Kernel: dequeue_hugetlb_folio_node_exact()."""
-        for node, head in enumerate(self.h.freelists):
-            if lists.empty(self.cpu, head):
+        """Take a free folio into use, with one reference. Kernel: dequeue_hugetlb_folio_node_exact()."""
+        for node in range(self.machine.nodes):
+            folio = self._first_free(node)
+            if folio is None:
                 continue
-            folio = self.cpu.load_word(head) - self._lru
             lists.delete(self.cpu, folio + self._lru)
             self.folio.init_lru(folio)
             self.folio.set_refcount(folio, 1)
@@ -171,7 +143,7 @@ class Pool:
         return None
 
     def put(self, folio: int) -> None:
-        """Give a folio back, to the allocator if its node has surplus. Kernel: free_huge_folio()."""
+        """Free a folio that was in use: to the allocator if its node has surplus. Kernel: free_huge_folio()."""
         node = self.folio.node(folio)
         self.folio.set_refcount(folio, 0)
         if self.h.surplus_node[node]:
@@ -181,7 +153,7 @@ class Pool:
             self._enqueue(folio)
 
     def free_folios(self) -> Iterator[int]:
-        """The folios on the free lists."""
+        """Yield the folios on the free lists."""
         for head in self.h.freelists:
             for node in lists.nodes(self.cpu, head):
                 yield node - self._lru
@@ -189,27 +161,28 @@ class Pool:
     # removing and adding
 
     def _enqueue(self, folio: int) -> None:
-        """Kernel: enqueue_hugetlb_folio()."""
+        """Put a folio on the free list of its node. Kernel: enqueue_hugetlb_folio()."""
         node = self.folio.node(folio)
         lists.move(self.cpu, folio + self._lru, self.h.freelists[node])
         self.h.count(node, free=1)
         self.folio.set_flag(folio, self._layout.hpg_freed, value=True)
 
     def _remove_pool_folio(self) -> int | None:
-        """The first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
-        h = self.h
-        for _ in range(self.machine.nodes):
-            node = h.next_to_free
-            h.next_to_free = (node + 1) % self.machine.nodes
-            head = h.freelists[node]
-            if not lists.empty(self.cpu, head):
-                folio = self.cpu.load_word(head) - self._lru
+        """Remove the first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
+        for node in self.h.nodes_to_free():
+            folio = self._first_free(node)
+            if folio is not None:
                 self.remove(folio, surplus=False)
                 return folio
         return None
 
+    def _first_free(self, node: int) -> int | None:
+        """Return the first free folio of a node."""
+        head = self.h.freelists[node]
+        return None if lists.empty(self.cpu, head) else self.cpu.load_word(head) - self._lru
+
     def remove(self, folio: int, *, surplus: bool) -> None:
-        """Take a folio out of the pool's accounting. Kernel: remove_hugetlb_folio()."""
+        """Remove a folio from lists and counters. Kernel: remove_hugetlb_folio()."""
         layout, node = self._layout, self.folio.node(folio)
         lists.delete(self.cpu, folio + self._lru)
         if self.folio.flag(folio, layout.hpg_freed):
@@ -218,12 +191,12 @@ class Pool:
         if surplus:
             self.h.count(node, surplus=-1)
         if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
-            # an optimized folio keeps its type until it has its vmemmap back
+            # an optimized folio keeps its type until its vmemmap is restored
             self.folio.set_hugetlb(folio, hugetlb=False)
         self.h.count(node, nr=-1)
 
     def add(self, folio: int, *, surplus: bool) -> None:
-        """Put a folio back whose vmemmap could not be restored. Kernel: add_hugetlb_folio()."""
+        """Add a folio again whose vmemmap could not be restored. Kernel: add_hugetlb_folio()."""
         self.folio.init_lru(folio)
         self.h.count(self.folio.node(folio), nr=1, surplus=1 if surplus else 0)
         self.folio.set_hugetlb(folio, hugetlb=True)
@@ -231,12 +204,12 @@ class Pool:
         self._enqueue(folio)
 
     def dissolve(self, folio: int) -> int:
-        """Give a free folio back to the allocator: 0, -EBUSY or -ENOMEM. Kernel: dissolve_free_hugetlb_folio()."""
+        """Free a free folio to the allocator; return 0, -EBUSY or -ENOMEM. Kernel: dissolve_free_hugetlb_folio()."""
         h = self.h
         if not self.folio.is_hugetlb(folio):
             return 0
         if self.folio.refcount(folio) or h.free - h.resv <= 0:
-            return -EBUSY
+            return -errno.EBUSY
         surplus = bool(h.surplus_node[self.folio.node(folio)])
         self.remove(folio, surplus=surplus)
         h.max_huge_pages -= 1
@@ -250,12 +223,12 @@ class Pool:
         return 0
 
     def update_and_free(self, folio: int) -> None:
-        """Restore a removed folio and free it; one that cannot be restored comes back as a free surplus folio.
+        """Restore a removed folio and free it; one that cannot be restored becomes a free surplus folio.
 
         Kernel: __update_and_free_hugetlb_folio().
         """
         optimized = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
-        # what is not optimized is no hugetlb folio any more, and restoring takes no other
+        # a folio that is not optimized has lost its hugetlb type, and only hugetlb folios are restored
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
@@ -300,24 +273,17 @@ class Pool:
             self.update_and_free(node - self._lru)
 
     def _adjust_surplus(self, delta: int) -> bool:
-        """Turn surplus folios into persistent ones or back, nodes in turn. Kernel: adjust_pool_surplus()."""
-        h, nodes = self.h, self.machine.nodes
-        for _ in range(nodes):
-            if delta < 0:
-                node = h.next_to_alloc
-                h.next_to_alloc = (node + 1) % nodes
-                found = h.surplus_node[node] > 0
-            else:
-                node = h.next_to_free
-                h.next_to_free = (node + 1) % nodes
-                found = h.surplus_node[node] < h.nr_node[node]
-            if found:
+        """Make a surplus folio persistent, or the reverse, on the nodes in turn. Kernel: adjust_pool_surplus()."""
+        h = self.h
+        for node in h.nodes_to_alloc() if delta < 0 else h.nodes_to_free():
+            surplus = h.surplus_node[node]
+            if (delta < 0 < surplus) or (delta > 0 and surplus < h.nr_node[node]):
                 h.count(node, surplus=delta)
                 return True
         return False
 
     def new_list(self, number: int) -> int:
-        """VA of one of the pool's two working lists, emptied."""
+        """Return the VA of one of the pool's two working lists, emptied."""
         head = self._work[number]
         lists.init(self.cpu, head)
         return head

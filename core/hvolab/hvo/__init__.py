@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
-from hvolab.hvo.interface import EngineMaker, HvoEngine
+from hvolab.hvo.interface import EngineMaker, HvoEngine, VmemmapOptimizer
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPageAllocator
-from hvolab.hvo.remap import ENOMEM, ENOTSUPP, RemapFlag
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.hvo.variants import V6_1, V6_12, V6_12_117, V7_2, HvoVariant
+from hvolab.hvo.walk import ENOMEM, ENOTSUPP
 
 __all__ = [
     "ENOMEM",
@@ -22,8 +22,8 @@ __all__ = [
     "Hvo",
     "HvoEngine",
     "HvoVariant",
-    "RemapFlag",
     "Sysctl",
+    "VmemmapOptimizer",
     "VmemmapPageAllocator",
     "VmemmapSizes",
     "parse_boot_parameter",

@@ -1,4 +1,4 @@
-"""What a scenario asks of who optimizes: the methods of the engine, which a kernel's own code may have as well."""
+"""Interface of an HVO engine: the model, or a kernel's own code."""
 
 from __future__ import annotations
 
@@ -11,25 +11,8 @@ from hvolab.hvo.variants import HvoVariant
 from hvolab.machine import Cpu, Machine
 
 
-class HvoEngine(Protocol):
-    """HVO on one machine. A folio is the VA of its head struct page, as in the kernel.
-
-    machine  the machine
-    cpu      the CPU through which folios are looked at
-    variant  which kernel's code it is, where that differs between releases
-    """
-
-    machine: Machine
-    cpu: Cpu
-    variant: HvoVariant
-
-    def sizes(self, h: HasOrder) -> VmemmapSizes:
-        """The sizes of the vmemmap of ``h``'s folios."""
-        ...
-
-    def folio_optimized(self, folio: int) -> bool:
-        """Kernel: folio_test_hugetlb_vmemmap_optimized()."""
-        ...
+class VmemmapOptimizer(Protocol):
+    """The functions of HVO that a pool calls. A folio is the VA of its head struct page, as in the kernel."""
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folio()."""
@@ -48,5 +31,26 @@ class HvoEngine(Protocol):
         ...
 
 
-#: Makes an engine for a machine, of the kernel image at a path: what a kind of engine is, for who builds machines.
+class HvoEngine(VmemmapOptimizer, Protocol):
+    """HVO on one machine.
+
+    machine  the machine
+    cpu      the CPU that reads folios
+    variant  variant of the kernel's code
+    """
+
+    machine: Machine
+    cpu: Cpu
+    variant: HvoVariant
+
+    def sizes(self, h: HasOrder) -> VmemmapSizes:
+        """Return the sizes of the vmemmap of ``h``'s folios."""
+        ...
+
+    def folio_optimized(self, folio: int) -> bool:
+        """Return whether a folio is optimized. Kernel: folio_test_hugetlb_vmemmap_optimized()."""
+        ...
+
+
+#: Maker of an engine for a machine, from the kernel image at a path: one for each kind of engine.
 EngineMaker = Callable[[Machine, Path | None], HvoEngine]

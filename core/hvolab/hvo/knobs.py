@@ -1,4 +1,4 @@
-"""The switches of HVO: the boot parameter and the sysctl. Kernel: hugetlb_vmemmap_init(), v6.12."""
+"""Boot parameter and sysctl of HVO. Kernel: hugetlb_vmemmap_init(), v6.12."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FALSE = {"n", "f", "0", "of", "off"}
 
 
 def parse_boot_parameter(argument: str) -> bool:
-    """What ``hugetlb_free_vmemmap[=VALUE]`` on the kernel's command line switches HVO to.
+    """Return whether ``hugetlb_free_vmemmap[=VALUE]`` on the kernel's command line enables HVO.
 
-    The kernel looks at the first letter, and after an ``o`` at the second. Raises UsageError for anything else.
+    The kernel reads the first letter, and after an ``o`` the second. Raises UsageError for anything else.
     Kernel: core_param(hugetlb_free_vmemmap, …, bool), kstrtobool().
     """
     name, separator, value = argument.partition("=")
@@ -33,9 +33,9 @@ def parse_boot_parameter(argument: str) -> bool:
 
 
 class Sysctl:
-    """``vm.hugetlb_optimize_vmemmap``: there only if a huge page size can be optimized.
+    """``vm.hugetlb_optimize_vmemmap``: registered only if a huge page size can be optimized.
 
-    Switching it off leaves optimized folios as they are.
+    Switching it off does not restore optimized folios.
     """
 
     def __init__(self, machine: Machine, hstates: Iterable[HasOrder]) -> None:
@@ -44,20 +44,15 @@ class Sysctl:
         self.registered = any(VmemmapSizes(h.order, page_size, struct_page).optimizable for h in hstates)
 
     def read(self) -> str:
-        """``0`` or ``1``; raises UsageError where it is not registered."""
-        self._require()
+        """Return ``0`` or ``1``; raises UsageError if it is not registered."""
+        if not self.registered:
+            rule = "it is registered only if a huge page has more than one page of vmemmap"
+            raise UsageError(f"{SYSCTL} is not registered on this machine", rule=rule)
         return str(int(self.machine.optimize_enabled))
 
     def write(self, text: str) -> None:
-        """Switch HVO on or off for folios to come; raises UsageError for anything but 0 and 1."""
-        self._require()
+        """Enable or disable HVO for folios from now on; raises UsageError for anything but 0 and 1."""
+        self.read()
         if text.strip() not in {"0", "1"}:
             raise UsageError(f"{text!r} cannot be written to {SYSCTL}", hint="write 0 or 1")
         self.machine.optimize_enabled = text.strip() == "1"
-
-    def _require(self) -> None:
-        if not self.registered:
-            raise UsageError(
-                f"there is no {SYSCTL} on this machine",
-                rule="it is registered only if a huge page has more vmemmap than the page that stays",
-            )

@@ -1,4 +1,4 @@
-"""The list of vmemmap pages on their way between the vmemmap and the allocator."""
+"""List of vmemmap pages that are being freed or allocated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Pfns = npt.NDArray[np.int64]
 
 
 class VmemmapPageAllocator:
-    """PFNs in the order of the kernel's list: what is added comes first, and leaves first.
+    """PFNs in the order of the kernel's list: the last page added is the first of the list.
 
-    Kernel: the ``vmemmap_pages`` list of struct vmemmap_remap_walk, linked through the pages' ``lru`` words; here
-    it stands beside the memory, and those words stay as they are. A batch's list holds millions of pages, nearly all
-    of them neighbors, so what follows each other upwards is kept as a range.
+    Kernel: the ``vmemmap_pages`` list of struct vmemmap_remap_walk, linked through the pages' ``lru`` words. Here it is
+    not in the machine's memory, and those words do not change. A batch's list holds millions of pages, nearly all of
+    them neighbors, so consecutive ascending PFNs are stored as a range.
 
-    first_in_first_out  what is added comes last instead, by list_add_tail(), as in v6.1
+    first_in_first_out  the last page added is the last of the list, by list_add_tail(), as in v6.1
     """
 
     def __init__(self, *, first_in_first_out: bool = False) -> None:
@@ -29,14 +29,14 @@ class VmemmapPageAllocator:
         return self._count
 
     def add(self, pfn: int) -> None:
-        """Kernel: list_add()."""
+        """Add one page. Kernel: list_add()."""
         if self._at_end:
             self.add_run(np.array([pfn], dtype=np.int64))
         else:
             self._add_range(pfn, pfn + 1)
 
     def add_run(self, pfns: Pfns) -> None:
-        """Add pages one after the other: the last of them comes first."""
+        """Add pages one after the other."""
         if not pfns.size:
             return
         if self._at_end:
@@ -51,7 +51,7 @@ class VmemmapPageAllocator:
             self._count += pfns.size
 
     def pop(self) -> int:
-        """Take the first page. Kernel: list_first_entry() and list_del()."""
+        """Remove and return the first page. Kernel: list_first_entry() and list_del()."""
         piece = self._pieces.pop()
         if len(piece) > 1:
             self._pieces.append(piece[:-1])
@@ -59,7 +59,7 @@ class VmemmapPageAllocator:
         return int(piece[-1])
 
     def pop_run(self, count: int) -> Pfns:
-        """Take the first ``count`` pages, in this order."""
+        """Remove and return the first ``count`` pages, in order."""
         taken = []
         self._count -= count
         while count:
@@ -73,7 +73,7 @@ class VmemmapPageAllocator:
         return np.concatenate(taken) if taken else np.empty(0, dtype=np.int64)
 
     def take_chunks(self, size: int) -> Iterator[Pfns]:
-        """Take every page from first to last, ``size`` at once."""
+        """Remove every page from first to last, and yield ``size`` at once."""
         while self._count:
             yield self.pop_run(min(size, self._count))
 

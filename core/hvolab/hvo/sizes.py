@@ -1,13 +1,14 @@
-"""How much vmemmap a huge page has, and how much of it HVO can free. Kernel: mm/hugetlb_vmemmap.h, v6.12."""
+"""Sizes of the vmemmap of a huge page. Kernel: mm/hugetlb_vmemmap.h, v6.12."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 
 class HasOrder(Protocol):
-    """What HVO needs of an hstate: the order of its huge pages."""
+    """An hstate as HVO needs it: the order of its huge pages."""
 
     @property
     def order(self) -> int:
@@ -30,12 +31,12 @@ class VmemmapSizes:
 
     @property
     def reserve(self) -> int:
-        """Bytes that stay. Kernel: HUGETLB_VMEMMAP_RESERVE_SIZE."""
+        """Bytes that are never freed. Kernel: HUGETLB_VMEMMAP_RESERVE_SIZE."""
         return self.page_size
 
     @property
     def reserve_pages(self) -> int:
-        """Struct pages that stay. Kernel: HUGETLB_VMEMMAP_RESERVE_PAGES."""
+        """Struct pages that are never freed. Kernel: HUGETLB_VMEMMAP_RESERVE_PAGES."""
         return self.reserve // self.struct_page_size
 
     @property
@@ -43,16 +44,16 @@ class VmemmapSizes:
         """Bytes of vmemmap. Kernel: hugetlb_vmemmap_size()."""
         return self.struct_page_size << self.order
 
-    @property
+    @cached_property
     def optimizable_size(self) -> int:
-        """Bytes that can be freed, 0 where nothing can. Kernel: hugetlb_vmemmap_optimizable_size()."""
+        """Bytes that can be freed. Kernel: hugetlb_vmemmap_optimizable_size()."""
         if self.struct_page_size & (self.struct_page_size - 1):
             return 0  # a struct page would straddle two pages, and tail pages would not be alike
         return max(0, self.size - self.reserve)
 
     @property
     def optimizable(self) -> bool:
-        """Kernel: hugetlb_vmemmap_optimizable()."""
+        """True if any can be freed. Kernel: hugetlb_vmemmap_optimizable()."""
         return self.optimizable_size > 0
 
     @property

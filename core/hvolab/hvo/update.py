@@ -1,4 +1,4 @@
-"""How entries of the vmemmap are replaced: by plain stores, or one at a time where a live entry may not be."""
+"""Replacement of live vmemmap entries: by plain stores, or one at a time if the architecture requires that."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from hvolab.machine.machine import Machine
 from hvolab.trace import EntriesStored
 
 Entries = npt.NDArray[np.uint64]
-#: Tries before an entry is given up. Kernel: try_update_vmemmap_pte(), series of 2026.
+#: Attempts to replace an entry. Kernel: try_update_vmemmap_pte(), series of 2026.
 _TRIES = 16
 
 
 class EntryUpdate(Protocol):
-    """Replaces live entries of the last level.
+    """Replacement of live entries of the last level.
 
-    can_fail  whether an update can lose against somebody else's
+    can_fail  an update can be lost to a concurrent one
     """
 
     can_fail: bool
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Replace the run of entries from PA ``slot`` on, which maps ``va``; gives how many were replaced.
+        """Replace the run of entries from PA ``slot`` on, which maps ``va``; return how many were replaced.
 
-        Fewer than all: the next one was lost to somebody else, and the rest is as it was.
+        If they are not all, the next one was lost to a concurrent update, and the rest is unchanged.
         """
         ...
 
 
 class PlainStores:
-    """Stores the whole run. Kernel: set_pte_at(), v6.12."""
+    """Stores of whole runs. Kernel: set_pte_at(), v6.12."""
 
     can_fail = False
 
@@ -48,17 +48,21 @@ class PlainStores:
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
         """Store every entry."""
+        self.store(self._level, slot, va, before, after, live=True)
+        return after.size
+
+    def store(self, level: str, slot: int, va: int, before: Entries, after: Entries, *, live: bool) -> None:
+        """Store a run of entries of a level from PA ``slot`` on. Kernel: set_pte_at(), pmd_populate_kernel()."""
         self._bulk.write_entries(self._machine.virt(slot), after)
         if self._machine.trace.listeners:
-            self._machine.trace.emit(EntriesStored(self._index, self._level, slot, va, before, after, live=True))
-        return after.size
+            self._machine.trace.emit(EntriesStored(self._index, level, slot, va, before, after, live))
 
 
 class ClearAccessedAndExchange:
-    """Takes an entry out of every TLB's reach before it is replaced.
+    """Exchange of entries that no TLB holds.
 
     An entry whose accessed flag is clear is in no TLB: the flag is cleared by compare-and-swap, the page flushed, and
-    the new entry exchanged for the old one as long as nobody has set the flag again.
+    the new entry exchanged for the old one unless the flag was set again meanwhile.
     Kernel: try_update_vmemmap_pte(), series of 2026 (not in a release).
     """
 
@@ -74,7 +78,7 @@ class ClearAccessedAndExchange:
         self._accessed = accessed
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Replace one entry after the other, up to the first that is lost; each is read again at every try."""
+        """Replace one entry after the other, up to the first that is lost; each attempt reads it again."""
         del before
         page = self._machine.target.mode.page_size
         for position, new in enumerate(after.tolist()):
@@ -103,14 +107,13 @@ class ClearAccessedAndExchange:
         if self._cpu.exchange_entry(machine.virt(slot), old, new) != old:
             return False
         if machine.trace.listeners:
-            before, after = (np.array([raw], dtype=np.uint64) for raw in (old, new))
-            event = EntriesStored(self._cpu.index, self._level.name, slot, va, before, after, live=True)
-            machine.trace.emit(event)
+            before, after = np.array([[old], [new]], dtype=np.uint64)
+            machine.trace.emit(EntriesStored(self._cpu.index, self._level.name, slot, va, before, after, live=True))
         return True
 
 
 def entry_update(target: Target, machine: Machine, cpu: Cpu) -> EntryUpdate:
-    """The way in which the target's kernel replaces entries."""
+    """Return the update of entries by the target's rule."""
     if target.traits.entry_update is EntryUpdateRule.CLEAR_ACCESSED_AND_EXCHANGE:
         return ClearAccessedAndExchange(machine, cpu)
     return PlainStores(machine, cpu)

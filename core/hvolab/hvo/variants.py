@@ -1,9 +1,9 @@
-"""The forms that HVO's code has in kernels of several releases: what differs, as data."""
+"""Variants of HVO's code in kernels of several releases, as data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from hvolab.machine.frames.gfp import (
     GFP_KERNEL,
@@ -15,85 +15,52 @@ from hvolab.machine.frames.gfp import (
 )
 
 
+def _fact(v6_12: Any, meaning: str) -> Any:
+    """Return a field with its value in v6.12, and its meaning as metadata."""
+    return field(default=v6_12, metadata={"meaning": meaning})
+
+
 @dataclass(frozen=True)
 class HvoVariant:
-    """One form; what is not said otherwise is as in v6.12.
+    """One variant, by facts whose defaults are those of v6.12; the metadata of a fact has its meaning.
 
-    name               the release that it was first seen in, or is documented by
-    head_gfp           what the new head page is asked for with; None: the head keeps its page
-    head_required      without a new head page a folio is not optimized (-ENOMEM); else its old one stays the head
-    copies_mapped      a restored page is a copy of the page that its entry maps, through the direct map, and stays one;
-                       else of the head page, through the vmemmap, and its first struct pages are reset
-    walks_head         restoring walks the head page's entry too, which tells the page that all tails must be mapped to;
-                       else it begins with the first tail, and flushes no more; and a rollback gives every page that is
-                       mapped as tails are another one, the head's too where they share that
-    flushes_head       the head page is in the range that is flushed, where it is walked
-    shares_tail_page   the tails of all folios of an order in a zone are mapped to one page, which is asked for with the
-                       first of them and kept; else to their head's
-    counts_folios      the static key counts optimized folios
-    counts_memmap      pages of vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages
-    waits_for_rcu      a grace period is waited for before a folio's entries change
-    refuses_optimized  a folio that is optimized already is left alone; else its callers must see to that
-    looks_first        whether the vmemmap is self-hosted is looked at before anything is counted, not in the walk
-    first_in_first_out  pages on the list are added at its end; else at its beginning
-    marks_tables       the struct page of a page table is marked as one, and as the kernel's own
-    flushes_for_none   a batch flushes everything twice for an empty list too; else once
-    table_gfp          what page tables are asked for with
-    restore_gfp        what the pages of a restored folio are asked for with
+    name  the release that it was first seen in, or that documents it
     """
 
     name: str
-    head_gfp: int | None = GFP_VMEMMAP_HEAD
-    head_required: bool = False
-    copies_mapped: bool = False
-    walks_head: bool = True
-    flushes_head: bool = True
-    shares_tail_page: bool = False
-    counts_folios: bool = True
-    counts_memmap: bool = True
-    waits_for_rcu: bool = True
-    refuses_optimized: bool = True
-    looks_first: bool = False
-    first_in_first_out: bool = False
-    marks_tables: bool = False
-    flushes_for_none: bool = True
-    table_gfp: int = GFP_PGTABLE_KERNEL
-    restore_gfp: int = GFP_VMEMMAP_RESTORE
+    head_gfp: int | None = _fact(GFP_VMEMMAP_HEAD, "GFP flags of the new head page; None: the head keeps its page")
+    head_required: bool = _fact(False, "without a new head page a folio is not optimized (-ENOMEM)")
+    copies_mapped: bool = _fact(False, "restored pages are copies of what their entries map, and none of it is reset")
+    walks_head: bool = _fact(
+        True,
+        "restoring begins with the head's entry, whose page all tails must map; a rollback keeps it",
+    )
+    flushes_head: bool = _fact(True, "the head page is in the range that is flushed")
+    shares_tail_page: bool = _fact(False, "the tails of all folios of an order in a zone share one page")
+    counts_folios: bool = _fact(True, "the static key counts optimized folios")
+    counts_memmap: bool = _fact(True, "pages of vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages")
+    waits_for_rcu: bool = _fact(True, "the entries of a folio change after a grace period")
+    refuses_optimized: bool = _fact(True, "an optimized folio is not optimized again")
+    looks_first: bool = _fact(False, "self-hosted vmemmap is found before the folio is counted, not in the walk")
+    first_in_first_out: bool = _fact(False, "pages are freed and mapped in the order in which they were found")
+    marks_tables: bool = _fact(False, "struct pages of page tables are marked as such, and as the kernel's own")
+    flushes_for_none: bool = _fact(True, "a batch of none flushes twice, else once")
+    table_gfp: int = _fact(GFP_PGTABLE_KERNEL, "GFP flags of page tables")
+    restore_gfp: int = _fact(GFP_VMEMMAP_RESTORE, "GFP flags of the pages of a restored folio")
 
     @property
     def departures(self) -> tuple[str, ...]:
-        """What is otherwise than in v6.12, in a sentence each."""
+        """Differences from v6.12, one sentence each."""
+        facts = ((each, getattr(self, each.name)) for each in fields(self) if each.metadata)
         return tuple(
-            f"{name}: {sentence}"
-            for name, sentence in _DEPARTURES.items()
-            if getattr(self, name) != getattr(V6_12, name)
+            f"{each.name} is {value}: {each.metadata['meaning']}" for each, value in facts if value != each.default
         )
 
 
-#: What each difference to v6.12 is, as a reader is told it.
-_DEPARTURES: Final = {
-    "head_gfp": "the new head page is asked for with other flags, or the head keeps its page",
-    "head_required": "without a new head page a folio is not optimized",
-    "copies_mapped": "restored pages are copies of what their entries map, and their first struct pages are not reset",
-    "walks_head": "restoring begins with the first tail, and a rollback gives the head another page if tails share its",
-    "flushes_head": "the head page is not flushed",
-    "shares_tail_page": "the tails of all folios of an order in a zone share one page",
-    "counts_folios": "there is no static key",
-    "counts_memmap": "pages of vmemmap are not counted",
-    "waits_for_rcu": "no grace period is waited for",
-    "refuses_optimized": "a folio that is optimized already is not refused",
-    "looks_first": "self-hosted vmemmap is told before the folio is counted",
-    "first_in_first_out": "pages are freed and mapped in the order in which they were found",
-    "marks_tables": "the struct pages of page tables are marked",
-    "flushes_for_none": "a batch of none flushes once",
-    "table_gfp": "page tables are asked for with other flags",
-    "restore_gfp": "the pages of a restored folio are asked for with other flags",
-}
-
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
 V6_12: Final = HvoVariant("6.12")
-#: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, as Debian's 6.12.117
-#: has it and 6.12.107 does not: read from its machine code, and compared with what that does.
+#: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
+#: and not in 6.12.107: read from its machine code, and compared with its execution.
 V6_12_117: Final = HvoVariant("6.12.117", GFP_KERNEL, head_required=True, copies_mapped=True, walks_head=False)
 #: Kernel: mm/hugetlb_vmemmap.c, v7.2.
 V7_2: Final = HvoVariant(

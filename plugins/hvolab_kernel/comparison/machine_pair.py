@@ -11,9 +11,8 @@ import numpy.typing as npt
 from hvolab.arch import Target
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import KernelBug, MachineError
-from hvolab.hugetlb import VmemmapOptimizer
 from hvolab.hugetlb.folio import FolioPages
-from hvolab.hvo import HasOrder, Hvo, HvoVariant
+from hvolab.hvo import HasOrder, Hvo, HvoVariant, VmemmapOptimizer
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint, Restorable
 from hvolab.machine.frames.source import Owner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hvolab.hvo.remap import ENOMEM
+from hvolab.hvo import ENOMEM
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import FolioStep, PageCopied
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.hugetlb import EBUSY, Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
+from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
@@ -116,7 +116,7 @@ def test_a_folio_handed_out_stays_optimized_and_comes_back() -> None:
     folio = pool.dequeue()
     assert folio is not None
     assert (pool.h.free, pool.folio.refcount(folio)) == (1, 1)
-    assert pool.dissolve(folio) == -EBUSY
+    assert pool.dissolve(folio) == -errno.EBUSY
     pool.set_max_huge_pages(0)
     assert (pool.h.nr, pool.h.surplus) == (1, 1)  # in use: becomes surplus
     pool.put(folio)

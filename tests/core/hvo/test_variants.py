@@ -140,4 +140,4 @@ def test_each_variant_says_in_sentences_what_it_has_otherwise() -> None:
     assert V6_12.departures == ()
     for variant in (V6_1, V6_12_117, V7_2):
         changed = {one.name for one in fields(variant) if getattr(variant, one.name) != getattr(V6_12, one.name)}
-        assert {sentence.partition(":")[0] for sentence in variant.departures} == changed - {"name"}
+        assert {sentence.partition(" is ")[0] for sentence in variant.departures} == changed - {"name"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hvolab.hugetlb import Hstate, Pool, hstates
-from hvolab.hugetlb.hstate import size_to_hstate
 from hvolab.hvo import V6_12_117, Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab_kernel.comparison import target_of
@@ -30,7 +29,7 @@ def machine_for(kernel: Kernel, mode: str | None = None, cpus: int = 1) -> Machi
 
 def huge_pages(machine: Machine) -> Hstate:
     """Return the hstate of 2 MiB pages."""
-    return size_to_hstate(hstates(machine), SIZE)
+    return next(h for h in hstates(machine) if h.size == SIZE)
 
 
 def unoptimized(machine: Machine) -> tuple[Hstate, int]:

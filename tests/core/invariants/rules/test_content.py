@@ -11,7 +11,7 @@ from tests.core.invariants.mutants import SMALL, grown, pools, watched
 def test_struct_pages_that_are_not_reset_break_rule_5() -> None:
     lab = pools(SMALL)
     grown(lab)
-    lab.hvo.remap._reset_size = 0
+    lab.hvo.remap._restore._reset_size = 0
     assert not lab.hvo.restore_folio(lab.pools[0].h, next(lab.pools[0].free_folios()))
     findings = lab.findings()
     assert any("tail 64" in finding.what for finding in findings if finding.rule == "content")

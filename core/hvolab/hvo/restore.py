@@ -1,0 +1,116 @@
+"""Restoring of tails: each is mapped to a page of its own again. Kernel: vmemmap_restore_pte()."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arch import PgprotRole
+from hvolab.arrays import equal_runs
+from hvolab.errors import KernelBug
+from hvolab.hvo.update import EntryUpdate
+from hvolab.hvo.variants import HvoVariant
+from hvolab.hvo.walk import PteRun, RemapWalk
+from hvolab.machine.cpus.bulk import bulk_of, is_bulk
+from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine.machine import Machine
+
+
+class TailRestorer:
+    """Callback of a walk that restores entries, as a variant of the kernel's code does.
+
+    stepwise  every operation goes to the CPU by itself, in the kernel's order
+    """
+
+    def __init__(self, machine: Machine, cpu: Cpu, variant: HvoVariant, update: EntryUpdate) -> None:
+        self.stepwise = update.can_fail or not is_bulk(cpu)
+        self._machine = machine
+        self._cpu = cpu
+        self._bulk = bulk_of(cpu)
+        self._variant = variant
+        self._update = update
+        self._target = machine.target
+        self._last = machine.target.mode.last
+        self._page_size = machine.target.mode.page_size
+        layout = machine.struct_pages.layout
+        self._reset_size = layout.reset_struct_pages * layout.size
+
+    def __call__(self, run: PteRun, walk: RemapWalk) -> int:
+        """Map each page of a run to a page of its own; return how many entries were replaced.
+
+        Kernel: vmemmap_restore_pte(), reset_struct_pages().
+        """
+        if self._variant.copies_mapped:
+            return self._restore_copies(run, walk)
+        shared = run.frames == walk.reuse_pfn
+        if shared.all():
+            return self._restore_run(run, walk)
+        if self._update.can_fail:
+            return self._restore_shared(run, walk)
+        wrong = int(np.flatnonzero(~shared)[0])
+        raise KernelBug(
+            f"a tail at VA {run.va + wrong * self._page_size:#x} is not mapped to the page to reuse",
+            where=f"{self._target.describe(self._last.name, int(run.raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
+            rule="BUG_ON() in vmemmap_restore_pte()",
+        )
+
+    def _part(self, run: PteRun, start: int, stop: int) -> PteRun:
+        """Return entries ``start`` to ``stop`` of a run."""
+        va, slot = run.va + start * self._page_size, run.slot + start * self._last.entry_bytes
+        return PteRun(va, slot, run.raws[start:stop], run.frames[start:stop])
+
+    def _restore_shared(self, run: PteRun, walk: RemapWalk) -> int:
+        """Restore only the tails of a run that share the page to reuse: others have pages of their own.
+
+        Kernel: vmemmap_restore_pte() in the series of 2026.
+        """
+        shared = run.frames == walk.reuse_pfn
+        starts, stops = equal_runs(shared)
+        for start, stop in zip(map(int, starts), map(int, stops), strict=True):
+            if shared[start]:
+                done = self._restore_run(self._part(run, start, stop), walk)
+                if done < stop - start:
+                    return start + done
+        return int(run.raws.size)
+
+    def _restore_copies(self, run: PteRun, walk: RemapWalk) -> int:
+        """Map each page of a run to a copy of its present page; a rollback skips pages that are not shared.
+
+        Kernel: vmemmap_restore_pte(), Debian's 6.12.117.
+        """
+        machine = self._machine
+        for position, frame in enumerate(run.frames.tolist()):
+            if walk.reuse_pfn is not None and frame != walk.reuse_pfn:
+                continue
+            pfn = walk.pages.pop()
+            self._cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(frame))
+            self._cpu.barrier("smp_wmb")
+            if not self._replace(self._part(run, position, position + 1), [pfn]):
+                walk.pages.add(pfn)
+                return position
+        return run.raws.size
+
+    def _restore_run(self, run: PteRun, walk: RemapWalk) -> int:
+        """Restore each page of a run, all at once unless there are listeners or an entry can be lost."""
+        machine, cpu = self._machine, self._cpu
+        pfns = walk.pages.pop_run(run.raws.size)
+        if not machine.trace.listeners and not self.stepwise:
+            fresh = np.array([machine.page_to_virt(pfn) for pfn in pfns.tolist()], dtype=np.uint64)
+            self._bulk.copy_pages(fresh, np.full_like(fresh, walk.reuse_va))
+            self._bulk.copy_runs(fresh, fresh + np.uint64(self._reset_size), self._reset_size)
+            cpu.barrier("smp_wmb")
+            return self._replace(run, pfns)
+        for position, pfn in enumerate(pfns.tolist()):
+            to = machine.page_to_virt(pfn)
+            cpu.copy_page(to, walk.reuse_va)
+            cpu.store(to, cpu.load(to + self._reset_size, self._reset_size))
+            cpu.barrier("smp_wmb")
+            if not self._replace(self._part(run, position, position + 1), [pfn]):
+                walk.pages.add_run(pfns[position:][::-1])
+                return position
+        return run.raws.size
+
+    def _replace(self, run: PteRun, pfns: npt.ArrayLike) -> int:
+        """Map the pages of a run to these PFNs, with PAGE_KERNEL; return how many entries were replaced."""
+        entries = self._target.page_entries(np.asarray(pfns, dtype=np.int64), PgprotRole.KERNEL)
+        return self._update.replace(run.slot, run.va, run.raws, entries)
