@@ -70,7 +70,6 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
         "core/hvolab/arch",
         "core/hvolab/authoring",
         "core/hvolab/cli",
-        "core/hvolab/conformance",
         "core/hvolab/hugetlb",
         "core/hvolab/hvo",
         "core/hvolab/machine",

@@ -20,7 +20,9 @@ from hvolab.arch import (
 def only(architecture: Architecture, *names: str) -> Architecture:
     """The architecture with these modes alone, and what is known of them."""
     features = tuple(
-        feature for feature in architecture.features if not feature.modes or set(feature.modes) & set(names)
+        replace(feature, modes=tuple(name for name in feature.modes if name in names))
+        for feature in architecture.features
+        if not feature.modes or set(feature.modes) & set(names)
     )
     return replace(
         architecture,

@@ -1,4 +1,4 @@
-"""Accesses through every combination of entries: what is tried, and what comes of a CPU that walks otherwise."""
+"""Comparison of accesses on two CPUs: what it reports of one that walks in another way."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from hvolab.arch import EntryKind, Target, WalkLimit
+from hvolab.arch import Target, WalkLimit
 from hvolab.conformance.mmu import AccessComparison, cases, compare_walks
-from hvolab.conformance.mmu.enumerate import ACCESSES
 from hvolab.conformance.mmu.lab import lay_out
 from hvolab.machine import ModelCpu, PageTables
 from hvolab.plugin import registry
-
-DEFAULTS = ("x86_64", "arm64", "riscv")
-EMULATED = [
-    pytest.param(architecture.name, mode.name, id=f"{architecture.name}-{mode.name}")
-    for architecture in registry().architectures().values()
-    if architecture.emulation is not None and architecture.name in DEFAULTS
-    for mode in architecture.modes
-    if not architecture.emulation.refusal(architecture.select(mode.name))
-]
-
-
-def target_of(architecture: str, mode: str | None = None) -> Target:
-    return registry().architecture(architecture).select(mode)
+from tests.core.conformance.mmu.targets import DEFAULTS, EMULATED, target_of
 
 
 def against(target: Target, other: Target, *limits: WalkLimit) -> AccessComparison:
@@ -33,29 +20,6 @@ def against(target: Target, other: Target, *limits: WalkLimit) -> AccessComparis
     tables = PageTables(lab.machine.memory, other, lab.machine.tables.root)
     cpu = ModelCpu(0, lab.machine.memory, tables, lab.machine.trace)
     return compare_walks(lab, cpu, cases(lab, every_bit=False), limits)
-
-
-def test_more_than_a_hundred_thousand_accesses_are_tried() -> None:
-    total = 0
-    for name in DEFAULTS:
-        architecture = registry().architecture(name)
-        assert architecture.emulation is not None
-        for mode in architecture.modes:
-            target = architecture.select(mode.name)
-            if not architecture.emulation.refusal(target):
-                total += len(ACCESSES) * sum(1 for _ in cases(lay_out(target)))
-    assert total > 100_000
-
-
-@pytest.mark.parametrize(("architecture", "mode"), EMULATED)
-def test_a_leaf_of_every_level_leads_to_the_same_word(architecture: str, mode: str) -> None:
-    target = target_of(architecture, mode)
-    lab = lay_out(target)
-    for depth, level in enumerate(target.mode.levels):
-        if target.mode.format.leaf_form(level.name) is None:
-            continue
-        form = target.mode.format.form(level.name, EntryKind.LEAF)
-        assert form.get_address(lab.leaf_address(depth)) | lab.va & (level.size - 1) == lab.pa
 
 
 @pytest.mark.parametrize("architecture", DEFAULTS)

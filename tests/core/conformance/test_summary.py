@@ -1,0 +1,54 @@
+"""The summary: scores by architecture and mode, and why something was not proved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hvolab.arch import PgprotRole
+from hvolab.conformance.checks import protections, splitting
+from hvolab.conformance.summary import Summary
+from hvolab.conformance.version import KIT
+from hvolab.serialize import as_data
+from tests.core.conformance.kit import outcomes
+from tests.core.conformance.mutants import SV39, X86
+from tests.core.conformance.slips import in_pgprots
+
+
+def summary(*, wrong: bool = False) -> Summary:
+    x86 = in_pgprots(X86, PgprotRole.KERNEL_RO, add=(("RW", 1),)) if wrong else X86
+    found = [*outcomes(x86, splitting.checks), *outcomes(x86, protections.checks), *outcomes(SV39, protections.checks)]
+    return Summary.of(as_data(found))
+
+
+def test_lines_score_each_architecture_and_give_reasons_of_skips() -> None:
+    lines = list(summary().lines())
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in heads] == ["x86_64", "riscv"]
+    assert all("(100 %)" in line and "0 failed" in line and f"kit {KIT}" in line for line in heads)
+    assert "  not proved without read-only tails:" in lines
+    assert any("page_kernel_ro_is_read_only" in line for line in lines)
+
+
+def test_a_failure_lowers_the_score_and_is_listed_with_its_subjects() -> None:
+    lines = list(summary(wrong=True).lines())
+    assert "(100 %)" not in lines[0]
+    (line,) = (line for line in lines if line.startswith("  failed: page_kernel_ro_is_read_only"))
+    assert "(4-level" in line
+
+
+def test_json_counts_by_mode_and_by_missing_capability(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    summary().write(str(path))
+    report = json.loads(path.read_text())
+    x86, riscv = report["architectures"]
+    assert (report["kit"], x86["architecture"], riscv["architecture"]) == (KIT, "x86_64", "riscv")
+    assert x86["passed"] + x86["failed"] + x86["skipped"] + x86["advisory"] == len(x86["checks"])
+    assert x86["percent"] == 100
+    assert riscv["modes"]["Sv39"]["skipped"] == riscv["skipped"] == sum(riscv["capabilities_missing"].values())
+    assert riscv["capabilities_missing"]["read-only tails"] > 0
+
+
+def test_a_run_without_checks_has_nothing_to_say() -> None:
+    empty = Summary(())
+    assert (list(empty.lines()), empty.as_dict()["architectures"]) == ([], [])
