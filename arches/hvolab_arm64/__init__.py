@@ -9,5 +9,5 @@ from hvolab_arm64.description import ARM64
 
 @hookimpl
 def hvolab_architectures() -> tuple[Architecture, ...]:
-    """Give the architectures of this plugin."""
+    """Return the architectures of this plugin."""
     return (ARM64,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hvolab.arch import (
     Access,
@@ -18,6 +17,7 @@ from hvolab.arch import (
     Match,
     MemoryOrder,
     MmuRules,
+    Overrides,
     PagingMode,
     Permission,
     Pgprot,
@@ -42,14 +42,14 @@ _MODULES = 2 * _GIB
 
 @dataclass(frozen=True)
 class Granule:
-    """One base page size and what hugetlb makes of it.
+    """One base page size and its huge pages.
 
-    name                what it is called
+    name                its name
     shift               log2 of its bytes
     cont_pte, cont_pmd  entries of a contiguous run at the two last levels
-    vmemmap_by_blocks   whether blocks map the vmemmap, or pages
+    vmemmap_by_blocks   whether blocks map the vmemmap, and not pages
     pud_pages           whether hugetlb offers leaves of the level above the PMD
-    lpa2                whether 52 bits of PA take LPA2, whose high bits stand where SH is otherwise
+    lpa2                whether 52 bits of PA take LPA2, with high bits in place of SH
     """
 
     name: str
@@ -62,7 +62,7 @@ class Granule:
 
     @property
     def table_bits(self) -> int:
-        """Bits that a full table indexes: a table fills a page with entries of eight bytes."""
+        """Index bits of a full table: a table fills a page with entries of eight bytes."""
         return self.shift - 3
 
 
@@ -73,7 +73,7 @@ _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
 
 
 def _levels(granule: Granule, va_bits: int) -> tuple[Level, ...]:
-    """The levels of a VA width: full tables from the last level up, the root takes what is left."""
+    """Return the levels of a VA width: full tables from the last level up, the root with the remaining bits."""
     sizes: list[int] = []
     left = va_bits - granule.shift
     while left > 0:
@@ -88,7 +88,7 @@ def _levels(granule: Granule, va_bits: int) -> tuple[Level, ...]:
 
 
 def _mode(granule: Granule, va_bits: int, va_bits_min: int, pa_bits: int = 48) -> PagingMode:
-    """One mode; ``va_bits_min`` is the width that the kernel can fall back to (VA_BITS_MIN)."""
+    """Return a mode; ``va_bits_min`` is the width to which the kernel can fall back (VA_BITS_MIN)."""
     levels = _levels(granule, va_bits)
     lpa2 = granule.lpa2 and pa_bits == 52
     middle, upper = levels[-2], levels[-3] if len(levels) > 2 else None
@@ -139,28 +139,28 @@ _MODES = (
     _mode(_64K, 52, 48, 52),
 )
 
-#: What a mode has from the widths of VA and PA that are in use.
+#: Attributes of a mode that depend on the widths of VA and PA in use.
 _OF_WIDTHS = (
     *("levels", "va_bits", "pa_bits", "format", "direct_map_base", "direct_map_size", "vmemmap_base"),
     *("vmemmap_level", "direct_map_level", "huge_page_levels"),
 )
 
 
-def _runs_as(mode: str, other: PagingMode) -> tuple[str, tuple[tuple[str, Any], ...]]:
-    """The mode of that name, with the widths of another in use."""
+def _with_widths_of(mode: str, other: PagingMode) -> tuple[str, Overrides]:
+    """Return the overrides that give the mode of that name the widths of another."""
     return mode, tuple((name, getattr(other, name)) for name in _OF_WIDTHS)
 
 
-#: A 52-bit kernel where the CPU translates VA_BITS_MIN: it moves memory up in the direct map, and with it the struct
-#: pages, to where a kernel built for that width has them. Only 64K has 52 bits of PA without 52 bits of VA.
+#: A 52-bit kernel on a CPU that translates VA_BITS_MIN: it moves memory up in the direct map, and with it the struct
+#: pages, to the addresses of a kernel built for that width. Only 64K has 52 bits of PA without 52 bits of VA.
 _WITHOUT_LVA = (
-    _runs_as("4K-52bit", _mode(_4K, 48, 48)),
-    _runs_as("16K-52bit", _mode(_16K, 47, 47)),
-    _runs_as("64K-52bit", _mode(_64K, 48, 48, 52)),
+    _with_widths_of("4K-52bit", _mode(_4K, 48, 48)),
+    _with_widths_of("16K-52bit", _mode(_16K, 47, 47)),
+    _with_widths_of("64K-52bit", _mode(_64K, 48, 48, 52)),
 )
 _WITH_LPA = (
-    _runs_as("64K-48bit", _mode(_64K, 48, 48, 52)),
-    _runs_as("64K-42bit", _mode(_64K, 42, 42, 52)),
+    _with_widths_of("64K-48bit", _mode(_64K, 48, 48, 52)),
+    _with_widths_of("64K-42bit", _mode(_64K, 42, 42, 52)),
 )
 
 _EC_INSTRUCTION, _EC_DATA = 0x21, 0x25
@@ -177,9 +177,9 @@ _LAST_LEVEL = 3
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """ESR_EL1 and FAR_EL1 of an abort taken from EL1. Arm ARM D24.2.40, ISS encodings for aborts.
+    """Return ESR_EL1 and FAR_EL1 of an abort taken from EL1. Arm ARM D24.2.40, ISS encodings for aborts.
 
-    WnR of an atomic access is 0 where a read would have faulted as well.
+    WnR of an atomic access is 0 if a read would fault too.
     """
     status = _STATUS[kind] | (0 if kind is FaultKind.ABSENT else _LAST_LEVEL - depth)
     kind_of_abort = _EC_INSTRUCTION if access & Access.EXECUTE else _EC_DATA
@@ -192,7 +192,7 @@ _RDONLY, _AF = 1 << 7, 1 << 10
 _USER, _APTABLE_NO_USER = 1 << 6, 1 << 61
 _PXN, _PXNTABLE, _APTABLE_RO = 1 << 53, 1 << 59, 1 << 62
 _NOT_PXN = Permission(leaf=Match(_PXN, 0), tables=Match(_PXNTABLE, 0))
-#: What EL0 may write to EL1 never executes. Arm ARM D8.4.1, stage 1 execute permission.
+#: EL1 never executes a page that EL0 may write. Arm ARM D8.4.1, stage 1 execute permission.
 _EXECUTE = replace(
     _NOT_PXN,
     privilege=Match(_USER, 0),
@@ -204,12 +204,12 @@ _EXECUTE = replace(
 )
 
 
-#: Modes in which address bits stand where SH is otherwise.
+#: Modes with address bits in place of SH.
 _LPA2_MODES = ("4K-52bit", "16K-52bit")
 
 
 def _pgprots(shared: FieldValues, modes: tuple[str, ...]) -> tuple[Pgprot, ...]:
-    """The kernel's protections with the shareability of these modes."""
+    """Return the kernel's protections with the shareability of these modes."""
 
     def kernel(kind: int, *extra: str) -> FieldValues:
         return values("AF", "PXN", "UXN", *extra, TYPE=kind) + shared
@@ -243,7 +243,7 @@ ARM64 = Architecture(
     changes=(
         ReleaseChange(
             "mm-2026",
-            "HVO as the series of 2026 does it: clear AF, flush, compare-and-swap; leaves may be split live",
+            "HVO of the series of 2026: clear AF, flush, compare-and-swap; leaves may be split live",
             traits=(("entry_update", EntryUpdateRule.CLEAR_ACCESSED_AND_EXCHANGE), ("live_size_change", True)),
             mmu=(("accessed_by", UpdateRule.WALKER),),
             source="arch/arm64, series of 2026 (not in a release): needs FEAT_HAFDBS and FEAT_BBM level 2",

@@ -1,4 +1,4 @@
-"""arm64 on an emulator: how the MMU is switched on; the instruction sequences are in instructions.toml."""
+"""arm64 on an emulator: set-up of the MMU; the instruction sequences are in instructions.toml."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SCR_EL3, _MAIR, _TCR, _TTBR1, _SCTLR = (
     (3, 0, 2, 0, 1),
     (3, 0, 1, 0, 0),
 )
-_SCR_RW = 1 << 10  # EL1 is AArch64: the emulator starts with EL3, and else walks as for AArch32
+_SCR_RW = 1 << 10  # EL1 is AArch64: the emulator starts with EL3, and without this bit walks as for AArch32
 _SCTLR_M, _SCTLR_C, _SCTLR_I = 1 << 0, 1 << 2, 1 << 12
-_MT_NORMAL = 0xFF  # attribute 0, as in the kernel
+_MT_NORMAL = 0xFF  # attribute 0, the kernel's
 _EPD0, _T1SZ, _IRGN1, _ORGN1, _SH1, _TG1, _IPS = 7, 16, 24, 26, 28, 30, 32
 _WRITE_BACK, _INNER, _PA_48 = 1, 3, 5
 #: TCR_EL1.TG1 by log2 of the granule.
@@ -22,7 +22,7 @@ _GRANULES = {12: 2, 14: 1, 16: 3}
 
 
 def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
-    """EL1 with its kernel half, TTBR1_EL1, alone: walks through TTBR0_EL1 are switched off."""
+    """Return the settings for EL1 with its kernel half, TTBR1_EL1; walks through TTBR0_EL1 are disabled."""
     mode = selection.mode
     size = 64 - mode.va_bits
     tcr = size | 1 << _EPD0 | size << _T1SZ | _GRANULES[mode.page_shift] << _TG1 | _PA_48 << _IPS
@@ -50,7 +50,7 @@ EMULATION = load_emulation_part(
     ),
     walks=(
         WalkLimit(f"{_OLD}, which takes 0b01 for a block at every level but the last", leaves=("pgd", "p4d", "pud")),
-        WalkLimit("an atomic operation is refused as a load where a load is refused too", loads_first=True),
+        WalkLimit("an atomic operation is refused as a load if a load is refused too", loads_first=True),
         WalkLimit(f"{_OLD}, which takes RES0 bits of a block's address for address bits", low_address=True),
     ),
     source="Arm ARM D8 and D24.2; MAX_DVM_OPS in arch/arm64/include/asm/tlbflush.h, v6.12",

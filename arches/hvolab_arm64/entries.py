@@ -47,7 +47,7 @@ _TABLE_UPPER = (
 
 
 def _address(shift: int, *, pa_bits: int, lpa2: bool) -> tuple[AddressPart, ...]:
-    """Where the output address of a descriptor that maps ``2 ** shift`` bytes stands."""
+    """Return the parts of the output address of a descriptor that maps ``2 ** shift`` bytes."""
     if pa_bits <= 48:
         return (AddressPart(shift, 48 - shift, shift),)
     if lpa2:
@@ -58,11 +58,11 @@ def _address(shift: int, *, pa_bits: int, lpa2: bool) -> tuple[AddressPart, ...]
 def entry_format(
     tables: tuple[str, ...], blocks: tuple[tuple[str, int], ...], page_shift: int, *, pa_bits: int, lpa2: bool
 ) -> EntryFormat:
-    """The format of one granule and PA width.
+    """Return the format of one granule and PA width.
 
     tables  levels that may point to tables
     blocks  levels that may hold blocks, and the shift of each
-    lpa2    PA bits 51:50 stand where SH is otherwise
+    lpa2    PA bits 51:50 are in bits 9:8, which hold SH without LPA2
     """
     lower = _LOWER if lpa2 else (*_LOWER, _SH)
     # bits 49:48 are neither address nor free below 52 bits of PA: RES0

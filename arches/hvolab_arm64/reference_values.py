@@ -1,4 +1,4 @@
-"""What is known of arm64 from running kernels and the manual: entries and figures, written out in full."""
+"""Reference values of arm64 from running kernels and the manual: entries and figures, written out in full."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ FIGURES = (
     ModeFigures("64K-42bit", 0xFFFFFC0000000000, 0xFFFFFFFF40000000, _SIZES_64K, _LAYOUT),
     ModeFigures("64K-48bit", 0xFFFF000000000000, 0xFFFFFFDFC0000000, _SIZES_64K, _LAYOUT),
     ModeFigures("64K-52bit", 0xFFF0000000000000, 0xFFFFFC1FC0000000, _SIZES_64K, _LAYOUT),
-    # VMEMMAP_START of the 52-bit kernel, and the struct pages of what memstart_addr was moved by
+    # VMEMMAP_START of the 52-bit kernel, plus the struct pages of the distance by which memstart_addr moves
     ModeFigures("4K-52bit", 0xFFFF000000000000, 0xFFFFFDFFC0000000, _SIZES_4K, _MOVED, _NOLVA),
     ModeFigures("16K-52bit", 0xFFFF800000000000, 0xFFFFFFBFC0000000, _SIZES_16K, _MOVED, _NOLVA),
     ModeFigures("64K-52bit", 0xFFFF000000000000, 0xFFFFFFDFC0000000, _SIZES_64K, _MOVED, _NOLVA),

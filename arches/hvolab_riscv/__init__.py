@@ -9,5 +9,5 @@ from hvolab_riscv.description import RISCV
 
 @hookimpl
 def hvolab_architectures() -> tuple[Architecture, ...]:
-    """Give the architectures of this plugin."""
+    """Return the architectures of this plugin."""
     return (RISCV,)

@@ -39,7 +39,7 @@ _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
 
 
 def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> PagingMode:
-    """One mode: all its levels index nine bits, and every level may hold leaves."""
+    """Return a mode: all its levels index nine bits, and every level may hold leaves."""
     depth = (va_bits - PAGE_SHIFT) // 9
     names = ("pgd", *_NAMES[len(_NAMES) - depth + 1 :])
     shifts = [PAGE_SHIFT + 9 * (depth - 1 - position) for position in range(depth)]
@@ -71,8 +71,8 @@ _CAUSES = {Access.READ: 13, Access.WRITE: 15, Access.EXECUTE: 12, Access.ATOMIC:
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Cause and value of a page fault; its kind and level are not told. Privileged specification, scause, stval."""
-    del kind, depth
+    """Return cause and value of a page fault. Privileged specification, scause, stval."""
+    del kind, depth  # no register has them
     return values(scause=_CAUSES[access], stval=va)
 
 
@@ -140,7 +140,7 @@ RISCV = Architecture(
         "arch/riscv/include/asm/cmpxchg.h, v6.12: LR.D reads, and SC.D is reached where the comparison holds",
     ),
     mmu=MmuRules(
-        # sstatus.SUM is clear but for the kernel's own accesses to user memory, and never lets user pages be executed
+        # sstatus.SUM is clear except for the kernel's own accesses to user memory, and never allows a fetch from there
         read=Permission(leaf=Match(R, R), privilege=Match(U, 0)),
         write=Permission(leaf=Match(W, W), privilege=Match(U, 0)),
         execute=Permission(leaf=Match(X, X), privilege=Match(U, 0)),

@@ -1,4 +1,4 @@
-"""riscv on an emulator: how the MMU is switched on; the instruction sequences are in instructions.toml."""
+"""riscv on an emulator: set-up of the MMU; the instruction sequences are in instructions.toml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _A, _D = 1 << 6, 1 << 7
 
 
 def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
-    """Supervisor mode below ``satp``; physical memory protection has no rules and stays out of the way."""
+    """Return the settings for supervisor mode with ``satp``; physical memory protection has no rules."""
     mode = selection.mode
     satp = _SATP_MODES[mode.va_bits] << _SATP_MODE | root >> mode.page_shift
     return (RegisterSetting("SATP", satp), RegisterSetting("PRIV", _SUPERVISOR))
@@ -42,24 +42,25 @@ EMULATION = load_emulation_part(
     flush_ceiling=64,
     limits=(
         EmulatorLimit(
-            "unicorn drops the N bit of an entry and takes its size for the PPN: no Svnapot", features=("svnapot",)
+            "unicorn has no Svnapot: it drops N of an entry and takes its size for the PPN",
+            features=("svnapot",),
         ),
-        EmulatorLimit("unicorn takes PBMT of an entry for the PPN, or drops it: no Svpbmt", features=("svpbmt",)),
+        EmulatorLimit("unicorn has no Svpbmt: it takes PBMT for the PPN, or drops it", features=("svpbmt",)),
         EmulatorLimit(
-            "unicorn's walks set A and D as Svadu has it, where without it an access faults",
+            "unicorn's walks set A and D like Svadu; without it an access faults",
             without=("svadu",),
             refuses=False,
         ),
-        EmulatorLimit("SFENCE.VMA with any operand forgets every translation", refuses=False),
+        EmulatorLimit("SFENCE.VMA with any operand invalidates every translation", refuses=False),
     ),
     walks=(
         WalkLimit(
-            "walks set A and D as Svadu has it",
+            "walks set A and D like Svadu",
             mmu=(("accessed_by", UpdateRule.WALKER), ("dirty_by", UpdateRule.WALKER)),
             without=("svadu",),
         ),
         WalkLimit(
-            "reserved bits 63:62 are not looked at, nor are A, D and U of a pointer",
+            "reserved bits 63:62 are not checked, nor are A, D and U of a pointer",
             ignored=((EntryKind.LEAF, 3 << 62), (EntryKind.TABLE, 3 << 62 | _A | _D | U)),
         ),
         WalkLimit(

@@ -18,17 +18,18 @@ _SOURCE = "RISC-V privileged specification, Sv39/Sv48/Sv57"
 #: W without R is reserved, so a leaf is readable, or executable alone.
 _LEAF_TYPES = (Match(V | R, V | R), Match(V | R | W | X, V | X))
 
+_V, _G = Field("V", 0, 1, "valid"), Field("G", 5, 1, "global")
+_SOFTWARE = (Field("SPECIAL", 8, 1, "software (RSW): special"), Field("RSW", 9, 1, "software"))
 _LEAF_FIELDS = (
-    Field("V", 0, 1, "valid"),
+    _V,
     Field("R", 1, 1, "readable"),
     Field("W", 2, 1, "writable"),
     Field("X", 3, 1, "executable"),
     Field("U", 4, 1, "user"),
-    Field("G", 5, 1, "global"),
+    _G,
     Field("A", 6, 1, "accessed"),
     Field("D", 7, 1, "dirty"),
-    Field("SPECIAL", 8, 1, "software (RSW): special"),
-    Field("RSW", 9, 1, "software"),
+    *_SOFTWARE,
 )
 
 _TABLE = EntryForm(
@@ -37,13 +38,12 @@ _TABLE = EntryForm(
     (Match(V | R | W | X, V),),
     (AddressPart(PFN_LOW, PFN_BITS, PAGE_SHIFT),),
     (
-        Field("V", 0, 1, "valid"),
+        _V,
         Field("R", 1, 1, "readable: 0, a table"),
         Field("W", 2, 1, "writable: 0, a table"),
         Field("X", 3, 1, "executable: 0, a table"),
-        Field("G", 5, 1, "global"),
-        Field("SPECIAL", 8, 1, "software (RSW): special"),
-        Field("RSW", 9, 1, "software"),
+        _G,
+        *_SOFTWARE,
     ),
     rules=tuple(
         EntryRule(Match(bit, bit), "D, A and U of a table entry must be zero", _SOURCE) for bit in (U, 1 << 6, 1 << 7)
@@ -53,7 +53,7 @@ _TABLE = EntryForm(
 
 
 def _leaf(levels: tuple[str, ...], shift: int) -> EntryForm:
-    """A leaf that maps ``2 ** shift`` bytes; the low bits of its PPN must be zero."""
+    """Return a leaf that maps ``2 ** shift`` bytes; the low bits of its PPN must be zero."""
     return EntryForm(
         EntryKind.LEAF,
         levels,
@@ -89,5 +89,5 @@ NAPOT_LEAF = EntryForm(
 
 
 def entry_format(leaves: tuple[tuple[str, int], ...]) -> EntryFormat:
-    """The format of a mode whose levels have these shifts: the last maps pages, all may hold leaves."""
+    """Return the format of a mode whose levels have these shifts: the last maps pages, all may hold leaves."""
     return EntryFormat(valid=Match(V, V), forms=(_TABLE, *(_leaf((name,), shift) for name, shift in leaves)))

@@ -1,4 +1,4 @@
-"""What is known of riscv from running kernels and the specification: entries and figures, written out in full."""
+"""Reference values of riscv from running kernels and the specification: entries and figures, written out in full."""
 
 from __future__ import annotations
 

@@ -9,5 +9,5 @@ from hvolab_x86_64.description import X86_64
 
 @hookimpl
 def hvolab_architectures() -> tuple[Architecture, ...]:
-    """The architectures of this plugin."""
+    """Return the architectures of this plugin."""
     return (X86_64,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hvolab.arch import (
     Architecture,
     Feature,
@@ -51,23 +53,15 @@ _FOUR = PagingMode(
     text_base=_TEXT,
     source=_LAYOUT,
 )
-_FIVE = PagingMode(
+_FIVE = replace(
+    _FOUR,
     name="5-level",
     summary="57-bit VA, 4 KiB pages",
-    page_shift=PAGE_SHIFT,
     levels=(Level("pgd", 48, 9), Level("p4d", 39, 9), *_LOWER),
     va_bits=57,
-    pa_bits=PA_BITS,
-    format=FORMAT,
     direct_map_base=0xFF11000000000000,
     vmemmap_base=0xFFD4000000000000,
-    origin=LinearOrigin.ZERO,
-    vmemmap_level="pmd",
-    direct_map_level="pud",
-    huge_page_levels=(("pmd", 1), ("pud", 1)),
     direct_map_size=32 * 1024 * _TIB,
-    text_base=_TEXT,
-    source=_LAYOUT,
 )
 
 _RW, _ACCESSED, _DIRTY, _NX = 1 << 1, 1 << 5, 1 << 6, 1 << 63

@@ -1,4 +1,4 @@
-"""x86_64 on an emulator: how the MMU is switched on; the instruction sequences are in instructions.toml."""
+"""x86_64 on an emulator: set-up of the MMU; the instruction sequences are in instructions.toml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NX = 1 << 63
 
 
 def _registers(selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
-    """Paging as Linux has it, supervisor mode, write protection on."""
+    """Return the settings for Linux's paging, supervisor mode, write protection on."""
     la57 = _LA57 if len(selection.mode.levels) == _LEVELS_OF_LA57 else 0
     return (
         RegisterSetting("msr", _KERNEL_EFER, (_EFER,)),
@@ -40,16 +40,16 @@ EMULATION = load_emulation_part(
     registers=_registers,
     flush_ceiling=33,
     limits=(
-        EmulatorLimit("unicorn takes the C bit of an entry for a bit of the PA, and knows no SME", features=("sme",)),
+        EmulatorLimit("unicorn has no SME: it takes the C bit of an entry for a bit of the PA", features=("sme",)),
         EmulatorLimit(
-            "unicorn carries a locked operation out as a load and a store: where nothing is mapped the load faults, "
-            "and the error code does not tell of a write",
+            "unicorn executes a locked operation as a load and a store: if nothing is mapped the load faults, and the "
+            "error code has no write",
             refuses=False,
         ),
     ),
     walks=(
-        WalkLimit("a locked operation is refused as a load where a load is refused too", loads_first=True),
-        WalkLimit("a leaf's accessed flag is set before its reserved bits are looked at", flags_on_fault=True),
+        WalkLimit("a locked operation is refused as a load if a load is refused too", loads_first=True),
+        WalkLimit("a leaf's accessed flag is set before its reserved bits are checked", flags_on_fault=True),
     ),
     cpu_modes=(
         CpuMode(

@@ -29,7 +29,7 @@ _SOFTWARE = (
 _HIGH = (
     Field("IGNORED_56_52", 52, 5, "ignored"),
     Field("SOFTW4", 57, 1, "software"),
-    Field("SAVED_DIRTY", 58, 1, "software: dirty, kept apart from D for shadow stacks"),
+    Field("SAVED_DIRTY", 58, 1, "software: dirty, apart from D for shadow stacks"),
 )
 _NO_EXECUTE = Field("NX", 63, 1, "no execute")
 _LEAF_TAIL = (*_SOFTWARE, *_HIGH, Field("PKEY", 59, 4, "protection key"), _NO_EXECUTE)
@@ -54,7 +54,7 @@ _TABLE = EntryForm(
 
 
 def _large_leaf(level: str, shift: int) -> EntryForm:
-    """A leaf above the last level: PSE set, PAT in bit 12, address from ``shift`` up."""
+    """Return a leaf above the last level: PSE set, PAT in bit 12, address from ``shift`` up."""
     return EntryForm(
         EntryKind.LEAF,
         (level,),

@@ -1,4 +1,4 @@
-"""How x86_64 reports a page fault. Intel SDM 3A, section 5.7; arch/x86/include/asm/trap_pf.h, v6.12."""
+"""Registers of a page fault on x86_64. Intel SDM 3A, section 5.7; arch/x86/include/asm/trap_pf.h, v6.12."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _WRITES, _FETCHES = Access.WRITE.value, Access.EXECUTE.value
 
 
 def syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Vector, error code and CR2 of a supervisor access that faulted."""
-    del depth  # the error code does not tell the level
-    does = access.value  # a plain int: tests make millions of faults, and operations on an enum are slow
-    code = _WRITE if does & _WRITES else _INSTR if does & _FETCHES else 0
+    """Return vector, error code and CR2 of a supervisor access that faulted."""
+    del depth  # the error code does not have the level
+    bits = access.value  # a plain int: tests cause millions of faults, and operations on an enum are slow
+    code = _WRITE if bits & _WRITES else _INSTR if bits & _FETCHES else 0
     if kind is FaultKind.PERMISSION:
         code |= _PROT
     elif kind is FaultKind.RESERVED:
@@ -22,5 +22,5 @@ def syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValue
 
 
 def syndrome_without_nx(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """The same where neither EFER.NXE nor CR4.SMEP is set: the error code does not tell a fetch from a load."""
+    """Return the same without EFER.NXE and CR4.SMEP: the error code of a fetch is that of a load."""
     return syndrome(kind, Access.READ if access & Access.EXECUTE else access, va, depth)

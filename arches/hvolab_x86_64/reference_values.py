@@ -1,4 +1,4 @@
-"""What is known of x86_64 from running kernels and manuals: entries and figures, written out in full."""
+"""Reference values of x86_64 from running kernels and manuals: entries and figures, written out in full."""
 
 from __future__ import annotations
 

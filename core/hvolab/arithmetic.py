@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 #: Bytes of a word: a page-table entry, a pointer, an unsigned long of a 64-bit kernel.
 WORD_BYTES: Final = 8
 #: log2 of the bytes of a word.
 WORD_SHIFT: Final = 3
 
-_Integers = TypeVar("_Integers", int, npt.NDArray[np.int64])
+_Integers = TypeVar("_Integers", int, "npt.NDArray[np.int64]")
 
 
 def div_round_up(value: _Integers, unit: int) -> _Integers:
-    """Return how many units cover `value`. Kernel: DIV_ROUND_UP() in include/vdso/math.h, v6.12."""
+    """Return the number of units that cover `value`. Kernel: DIV_ROUND_UP() in include/vdso/math.h, v6.12."""
     return -(-value // unit)
 
 

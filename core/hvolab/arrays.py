@@ -1,4 +1,4 @@
-"""Runs in arrays: where neighbors belong together."""
+"""Runs of neighbors in arrays."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def runs(splits: npt.NDArray[np.bool_], size: int) -> tuple[Positions, Positions
 
 
 def consecutive_runs(values: npt.NDArray[Any], step: int = 1) -> tuple[Positions, Positions]:
-    """Cut an array into runs in which each value is the one before plus `step`; positions as :func:`runs` has them."""
+    """Cut an array into runs in which each value is the one before plus `step`; returns positions like :func:`runs`."""
     return runs(np.diff(values) != step, values.size)
 
 
 def equal_runs(values: npt.NDArray[Any]) -> tuple[Positions, Positions]:
-    """Cut an array into runs of equal values; positions as :func:`runs` has them."""
+    """Cut an array into runs of equal values; returns positions like :func:`runs`."""
     return runs(values[1:] != values[:-1], values.size)

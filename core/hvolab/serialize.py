@@ -46,7 +46,7 @@ def _field(value: Any, *, hexadecimal: bool) -> Any:
 
 @cache
 def _plan(kind: type) -> tuple[tuple[str, str, bool], ...]:
-    """Return attribute, name in the data and whether it is hex, for each field of a dataclass that is shown."""
+    """Return attribute, name in the data and whether it is hex, for each public field of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
     plan = []
     for field in fields(kind):
@@ -57,5 +57,5 @@ def _plan(kind: type) -> tuple[tuple[str, str, bool], ...]:
 
 
 def _is_hex(hint: Any) -> bool:
-    """Tell whether an annotation is `Hex`, or a union that has it."""
+    """Return whether an annotation is `Hex`, or a union that has it."""
     return _HEX in getattr(hint, "__metadata__", ()) or any(_is_hex(part) for part in get_args(hint))

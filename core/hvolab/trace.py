@@ -1,7 +1,7 @@
-"""The trace: whatever changes state, as events to those who listen. Nobody listening costs one test of a list.
+"""Event trace. Every state change emits an event; with no listeners the cost is one list check.
 
-Runs are one event: a run of entries stored, a run of frames allocated. Who wants single steps asks the trace for
-them (:meth:`Trace.listen` with ``single_steps``), and the code that works in runs then works in runs of one.
+A run is one event: a run of entries stored, a run of frames allocated. With ``single_steps`` of :meth:`Trace.listen`
+the code that works in runs works in runs of one.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Entries = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that changed state. ``name`` is stable and sayable."""
+    """A state change. ``name`` is the same in every release."""
 
     name: ClassVar[str] = "event"
 
 
 @dataclass(frozen=True, slots=True)
 class EntriesStored(Event):
-    """A run of page-table entries was stored.
+    """Stores of a run of page-table entries.
 
     cpu            index of the CPU
-    level          name of the level at which they stand
+    level          name of their level
     pa             PA of the first slot
     va             VA that the first entry maps
     before, after  raw entries
-    live           whether the table could be walked to when they were stored
+    live           whether a walk could reach the table at the time of the store
     """
 
     name: ClassVar[str] = "entry.store"
@@ -49,7 +49,7 @@ class EntriesStored(Event):
 
 @dataclass(frozen=True, slots=True)
 class RangeFlushed(Event):
-    """Every CPU forgot its translations of ``[start, end)``."""
+    """Flush of the translations of ``[start, end)`` on every CPU."""
 
     name: ClassVar[str] = "flush.range"
     start: int
@@ -58,7 +58,7 @@ class RangeFlushed(Event):
 
 @dataclass(frozen=True, slots=True)
 class AllFlushed(Event):
-    """Every CPU forgot all its translations."""
+    """Flush of all translations on every CPU."""
 
     name: ClassVar[str] = "flush.all"
 
@@ -67,9 +67,9 @@ class AllFlushed(Event):
 class PagesAllocated(Event):
     """A run of allocation calls with the same arguments.
 
-    gfp, order, node  the arguments; ``node`` is ``None`` where the caller names none
-    pfns              head PFNs handed out, in order
-    failed            whether one more call was made and failed
+    gfp, order, node  the arguments; ``node`` is ``None`` if the caller passes none
+    pfns              head PFNs of the results, in order
+    failed            whether one more call followed and failed
     """
 
     name: ClassVar[str] = "page.allocate"
@@ -82,9 +82,9 @@ class PagesAllocated(Event):
 
 @dataclass(frozen=True, slots=True)
 class PagesFreed(Event):
-    """A run of frames went back to the allocator, in this order.
+    """Frees of a run of frames, in this order.
 
-    how  ``free_pages``, or what a boot page is freed by: ``put_page_bootmem``, ``free_reserved_page``
+    how  ``free_pages``, or the function that frees a boot page: ``put_page_bootmem``, ``free_reserved_page``
     """
 
     name: ClassVar[str] = "page.free"
@@ -95,7 +95,7 @@ class PagesFreed(Event):
 
 @dataclass(frozen=True, slots=True)
 class PageSplit(Event):
-    """A block became single frames. Kernel: split_page()."""
+    """Split of a block into single frames. Kernel: split_page()."""
 
     name: ClassVar[str] = "page.split"
     pfn: int
@@ -104,14 +104,14 @@ class PageSplit(Event):
 
 @dataclass(frozen=True, slots=True)
 class GracePeriod(Event):
-    """A grace period was waited for. Kernel: synchronize_rcu()."""
+    """Wait for a grace period. Kernel: synchronize_rcu()."""
 
     name: ClassVar[str] = "rcu.synchronize"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChanged(Event):
-    """The static key of HVO changed by ``delta``."""
+    """Change of HVO's static key by ``delta``."""
 
     name: ClassVar[str] = "key"
     delta: int
@@ -119,7 +119,7 @@ class KeyChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CounterChanged(Event):
-    """``counter`` (nr_memmap_pages, nr_memmap_boot_pages) changed by ``delta``, before what it counts happened."""
+    """Change of ``counter`` (nr_memmap_pages, nr_memmap_boot_pages) by ``delta``, before the allocation or free."""
 
     name: ClassVar[str] = "counter"
     counter: str
@@ -137,7 +137,7 @@ class Barrier(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stored(Event):
-    """A store of ``size`` bytes at ``va`` reached ``pa``."""
+    """Store of ``size`` bytes at ``va`` to ``pa``."""
 
     name: ClassVar[str] = "store"
     cpu: int
@@ -148,7 +148,7 @@ class Stored(Event):
 
 @dataclass(frozen=True, slots=True)
 class PageCopied(Event):
-    """One page was copied from ``from_va`` to ``to_va``."""
+    """Copy of one page from ``from_va`` to ``to_va``."""
 
     name: ClassVar[str] = "page.copy"
     cpu: int
@@ -158,7 +158,7 @@ class PageCopied(Event):
 
 @dataclass(frozen=True, slots=True)
 class FolioStep(Event):
-    """HVO began or ended with a folio.
+    """Begin or end of HVO's work on a folio.
 
     step    ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``
     folio   VA of its head struct page
@@ -173,7 +173,7 @@ class FolioStep(Event):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Event):
-    """A batch began or ended: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``."""
+    """Begin or end of a batch: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``."""
 
     name: ClassVar[str] = "batch"
     step: str
@@ -181,7 +181,7 @@ class Batch(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """The kernel would have warned. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
+    """Warning of the modeled kernel code. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
 
     name: ClassVar[str] = "warning"
     text: str
@@ -192,22 +192,22 @@ Listener = Callable[[Event], None]
 
 
 class Trace:
-    """Those who listen to a machine."""
+    """The listeners of a machine."""
 
     def __init__(self) -> None:
-        #: Called with every event, in order of registration. Producers test it for emptiness and do nothing else.
+        #: Called with every event, in order of registration. Code that emits events checks first whether it is empty.
         self.listeners: list[Listener] = []
-        #: Whether some listener wants single steps instead of runs.
+        #: Whether a listener needs single steps instead of runs.
         self.single_steps = False
 
     def emit(self, event: Event) -> None:
-        """Tell every listener."""
+        """Call every listener."""
         for listener in self.listeners:
             listener(event)
 
     @contextmanager
     def listen(self, listener: Listener, *, single_steps: bool = False) -> Iterator[None]:
-        """Let ``listener`` hear every event inside the ``with`` block."""
+        """Call ``listener`` with every event inside the ``with`` block."""
         before = self.single_steps
         self.listeners.append(listener)
         self.single_steps = before or single_steps

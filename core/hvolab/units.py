@@ -1,4 +1,4 @@
-"""Sizes as people write them (`2M`, `4 GiB`, `0x200000`), in both directions, and counts of huge pages by size."""
+"""Sizes in text (`2M`, `4 GiB`, `0x200000`), in both directions, and counts of huge pages by size."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SIZE = re.compile(
 _COUNT = re.compile("[0-9]{1,18}")
 _FORM: Final = "write a whole number of bytes, decimal or 0x, or one with K, M, G, T, P or E, as 64K, 2M or 4GiB"
 _LIST_FORM: Final = "write size=count, several with commas between, as 2M=8,1G=1"
-#: Up to this many of a smaller unit are told exactly before a larger unit is told with decimals.
+#: Up to this many of a smaller unit are printed exactly; above, a larger unit is printed with decimals.
 _READABLE: Final = 100_000
 
 
 def parse_size(text: str) -> int:
-    """The bytes that ``text`` says: `2M`, `2MiB`, `64 K`, `4096`, `0x200000`.
+    """Return the bytes of a size: `2M`, `2MiB`, `64 K`, `4096`, `0x200000`.
 
-    A unit is a power of two whether or not it is written with an `i`, as in the kernel: memparse() in lib/cmdline.c,
+    A unit is a power of two with or without an `i`, as in the kernel: memparse() in lib/cmdline.c,
     v6.12. Raises UsageError for anything else, fractions and negative numbers included.
     """
     match = _SIZE.fullmatch(text)
@@ -36,9 +36,9 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """``size`` bytes for people: `2 MiB`, `28 KiB`, `16380 KiB`; rounded to two decimals only where no unit is near."""
+    """Return a size for people: `2 MiB`, `28 KiB`, `16380 KiB`; rounded to two decimals only if no unit is near."""
     if size < 0:
-        raise UsageError(f"{size} is not a size", hint="a size is 0 or more")
+        raise UsageError(f"{size} is not a size", hint="use a size of 0 or more")
     number, unit = _exactly(size)
     if number < _READABLE:
         return f"{number} {unit}iB" if unit else f"{number} bytes" if number != 1 else "1 byte"
@@ -48,30 +48,29 @@ def format_size(size: int) -> str:
 
 
 def format_short(size: int) -> str:
-    """``size`` bytes as short as an option takes them, always exact: `2M`, `16380K`, `4097`; parse_size() reads it."""
+    """Return a size in the shortest form of an option, always exact: `2M`, `16380K`, `4097`; parse_size() reads it."""
     if size < 0:
-        raise UsageError(f"{size} is not a size", hint="a size is 0 or more")
+        raise UsageError(f"{size} is not a size", hint="use a size of 0 or more")
     number, unit = _exactly(size)
     return f"{number}{unit}"
 
 
 def parse_hugepages(text: str) -> dict[int, int]:
-    """Numbers of huge pages by size in bytes: `2M=8,1G=1` gives {2097152: 8, 1073741824: 1}, in that order.
+    """Return numbers of huge pages by size in bytes: {2097152: 8, 1073741824: 1} for `2M=8,1G=1`, in that order.
 
-    Raises UsageError for a missing `=`, a size or count that cannot be read, a negative count, a size of 0, and one
-    size given twice.
+    Raises UsageError for a missing `=`, a malformed size or count, a negative count, a size of 0, and a repeated size.
     """
     pages: dict[int, int] = {}
     for item in text.split(","):
         size_text, equals, count_text = item.partition("=")
         if not equals:
-            wrong = f"{item.strip()!r} does not say how many pages" if item.strip() else f"{text!r} names no size"
+            wrong = f"{item.strip()!r} has no count of pages" if item.strip() else f"{text!r} has no size"
             raise UsageError(wrong, hint=_LIST_FORM)
         size, count = parse_size(size_text), _parse_count(item, count_text)
         if not size:
-            raise UsageError(f"{item.strip()!r} asks for pages of 0 bytes", hint=_LIST_FORM)
+            raise UsageError(f"{item.strip()!r} has pages of 0 bytes", hint=_LIST_FORM)
         if size in pages:
-            raise UsageError(f"{format_short(size)} is given twice in {text!r}", hint="name each size once")
+            raise UsageError(f"{format_short(size)} occurs twice in {text!r}", hint="name each size once")
         pages[size] = count
     return pages
 
@@ -80,18 +79,18 @@ def _parse_count(item: str, text: str) -> int:
     digits = text.strip()
     if not _COUNT.fullmatch(digits):
         raise UsageError(
-            f"{digits!r} in {item.strip()!r} is not a number of pages", hint="give a whole number, 0 or more"
+            f"{digits!r} in {item.strip()!r} is not a number of pages", hint="write a whole number, 0 or more"
         )
     return int(digits)
 
 
 def _shift(unit: str) -> int:
-    """log2 of the unit of that letter; the empty one is a byte."""
+    """Return log2 of the unit of that letter; of a byte for the empty one."""
     return (_UNITS.index(unit.upper()) + 1) * _STEP if unit else 0
 
 
 def _exactly(size: int) -> tuple[int, str]:
-    """The size in the largest unit that it is a whole number of."""
+    """Return the size in the largest unit of which it is a multiple."""
     zeros = (size & -size).bit_length() - 1 if size else 0
     steps = min(zeros // _STEP, len(_UNITS))
     return size >> (steps * _STEP), _UNITS[steps - 1] if steps else ""

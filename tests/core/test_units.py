@@ -96,17 +96,17 @@ def test_huge_pages_written_down_are_read_as_they_were(pages: dict[int, int]) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "'' names no size"),
-        ("2M", "'2M' does not say how many pages"),
-        ("2M=8,", "'2M=8,' names no size"),
+        ("", "'' has no size"),
+        ("2M", "'2M' has no count of pages"),
+        ("2M=8,", "'2M=8,' has no size"),
         ("2M=8 1G=1", "'8 1G=1' in '2M=8 1G=1' is not a number of pages"),
         ("2M=", "'' in '2M=' is not a number of pages"),
         ("2M=-1", "'-1' in '2M=-1' is not a number of pages"),
         ("2M=1.5", "'1.5' in '2M=1.5' is not a number of pages"),
         ("2Q=1", "'2Q' is not a size"),
         ("=1", "'' is not a size"),
-        ("0=1", "'0=1' asks for pages of 0 bytes"),
-        ("2M=1,2048K=2", "2M is given twice in '2M=1,2048K=2'"),
+        ("0=1", "'0=1' has pages of 0 bytes"),
+        ("2M=1,2048K=2", "2M occurs twice in '2M=1,2048K=2'"),
     ],
 )
 def test_huge_pages_that_cannot_be_read_are_refused(text: str, message: str) -> None:

@@ -10,15 +10,7 @@ from dataclasses import MISSING, fields
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from hvolab.arch.cpu_mode import CpuMode
-from hvolab.arch.emulation import (
-    Convention,
-    EmulationPart,
-    EmulatorLimit,
-    InstructionSequence,
-    RegisterSetup,
-    WalkLimit,
-)
+from hvolab.arch.emulation import Convention, EmulationPart, InstructionSequence
 from hvolab.arch.overrides import check_name, check_types
 from hvolab.errors import DescriptionError
 
@@ -26,20 +18,10 @@ _KEYS = ("disassembler", "emulator", "model", "convention", "steps")
 _Part = TypeVar("_Part")
 
 
-def load_emulation_part(
-    package: str,
-    name: str = "instructions.toml",
-    *,
-    registers: RegisterSetup,
-    flush_ceiling: int = 1,
-    limits: tuple[EmulatorLimit, ...] = (),
-    walks: tuple[WalkLimit, ...] = (),
-    cpu_modes: tuple[CpuMode, ...] = (),
-    source: str = "",
-) -> EmulationPart:
-    """Return the emulation part with the sequences of file ``name`` of ``package``; the rest as EmulationPart has it.
+def load_emulation_part(package: str, name: str = "instructions.toml", **others: Any) -> EmulationPart:
+    """Return the emulation part with the sequences of file ``name`` of ``package``, and other fields of EmulationPart.
 
-    Raises DescriptionError, with file and step, for a key that is missing, unknown or of the wrong type.
+    Raises DescriptionError, with file and step, for a key or field that is missing, unknown or of the wrong type.
     """
     place = f"{package}/{name}"
     try:
@@ -48,16 +30,7 @@ def load_emulation_part(
         raise DescriptionError(
             f"instruction sequences cannot be read: {error}", where=place, hint="ship the file with the package"
         ) from error
-    return parse_emulation_part(
-        text,
-        place,
-        registers=registers,
-        flush_ceiling=flush_ceiling,
-        limits=limits,
-        walks=walks,
-        cpu_modes=cpu_modes,
-        source=source,
-    )
+    return parse_emulation_part(text, place, **others)
 
 
 def parse_emulation_part(text: str, place: str, **others: Any) -> EmulationPart:

@@ -130,7 +130,7 @@ class MmuRules:
     accessed_by, dirty_by  setter of the flag
     syndrome               function that returns the registers of a fault
     shadow_stack           pattern of a shadow-stack leaf, to which only special instructions can write; ``None``:
-                           there is no such pattern
+                           the architecture has none
     table_accessed         pattern of a table entry whose accessed flag is set, as the walker sets it when it uses the
                            entry; ``None``: it does not
     reserved_faults        whether a reserved bit that is set makes a walk fault; else the walk ignores it

@@ -143,7 +143,7 @@ class Selection:
 
     @cached_property
     def tails_fault(self) -> bool:
-        """Whether a store to a tail of an optimized folio faults: PAGE_KERNEL_RO denies it."""
+        """True if a store to a tail of an optimized folio faults, because PAGE_KERNEL_RO denies it."""
         write = self.mmu.write.leaf
         return write is not None and not write.accepts(self.bits(self.mode.last.name, PgprotRole.KERNEL_RO))
 

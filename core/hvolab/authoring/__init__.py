@@ -1,4 +1,4 @@
-"""What `hvolab new` writes: a package to start from that installs, passes its tests and says what is made up."""
+"""The package that `hvolab new` writes: it installs, passes its tests, and marks its invented figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a new architecture plugin from the templates beside this module."""
+"""Writer of a new architecture plugin from the templates in this package."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hvolab.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SUFFIX = ".template"
-#: Folder of the templates whose files stand in the package itself.
+#: Folder of the templates of the Python package itself.
 _PACKAGE = "src"
 
 
 def package_of(name: str) -> str:
-    """The Python package that describes an architecture ``name``; raises UsageError where it cannot be one's."""
+    """Return the Python package that describes an architecture ``name``; raises UsageError for an invalid name."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for an architecture",
+            f"{name!r} is not a valid name of an architecture",
             rule="a letter, then letters, digits and underscores: it becomes a part of a Python package's name",
             hint="choose another, such as the one of arch/ in the kernel",
         )
@@ -28,12 +28,12 @@ def package_of(name: str) -> str:
 
 
 def write_architecture(name: str, directory: Path) -> list[Path]:
-    """Write an installable package that describes an architecture ``name``; give the files, in order of their names.
+    """Write an installable package that describes an architecture ``name``; return its files, sorted by name.
 
-    directory  where the package's folder ``hvolab-NAME`` is made
+    directory  parent of the package's folder ``hvolab-NAME``
 
-    Raises UsageError for a name that is not made of letters, digits and underscores, and where the folder is there
-    already or cannot be written.
+    Raises UsageError for a name with other characters than letters, digits and underscores, and for a folder that
+    exists already or cannot be written.
     """
     names = {
         "name": name,
@@ -47,14 +47,16 @@ def write_architecture(name: str, directory: Path) -> list[Path]:
         return sorted(_write(files(__package__) / "architecture", folder, names))
     except FileExistsError as error:
         raise UsageError(
-            f"{error.filename} is there already", hint="choose another --directory: nothing is overwritten"
+            f"{error.filename} exists already", hint="choose another --directory: nothing is overwritten"
         ) from error
     except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"{error.filename} cannot be written: {error.strerror}", hint="choose another --directory"
+        ) from error
 
 
 def _write(source: Traversable, folder: Path, names: dict[str, str]) -> list[Path]:
-    """Write what stands in ``source`` to ``folder``, which is there."""
+    """Write the files of ``source`` to ``folder``, which exists."""
     written = []
     for item in source.iterdir():
         if item.is_dir():

@@ -61,7 +61,7 @@ def test_every_file_is_told_and_json_tells_them_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a-b", "64bit", "", "ärm", "a.b", "../up", "a b"])
 def test_a_name_that_no_package_can_have_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no name for an architecture"):
+    with pytest.raises(UsageError, match="is not a valid name of an architecture"):
         write_architecture(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -84,7 +84,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "hvolab-here").mkdir()
     result = new_arch("here", "--directory", str(tmp_path))
     assert result.exit_code == 2
-    assert "is there already" in result.stderr
+    assert "exists already" in result.stderr
     assert list((tmp_path / "hvolab-here").iterdir()) == []
 
 

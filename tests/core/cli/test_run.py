@@ -160,7 +160,7 @@ def test_a_failing_allocation_is_named(invoke: Invoke) -> None:
         (("--hugepages", "1G=4"), "huge pages (4 of 1 GiB) do not fit into 4 GiB of memory", "--memory 5G"),
         (("--hugepages", "2M=100000"), "do not fit into 4 GiB", "request fewer or smaller pages"),
         (("--hugepages", "3M=1"), "x86_64 4-level has no huge pages of 3 MiB", "the sizes are 2M, 1G"),
-        (("--hugepages", "2M"), "does not say how many", "2M=8,1G=1"),
+        (("--hugepages", "2M"), "has no count of pages", "2M=8,1G=1"),
         (("--memory", "lots"), "'lots' is not a size", "4GiB"),
         (("--memory", "0", "--hugepages", "2M=0"), "a machine needs memory", "positive"),
         (("--mode", "6-level"), "no paging mode '6-level'", "4-level, 5-level"),

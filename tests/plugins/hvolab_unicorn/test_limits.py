@@ -23,7 +23,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "HVO of 2026": ("arm64", {"release": "mm-2026"}, "which mm-2026 needs"),
     "Svnapot": ("riscv", {"features": ("svnapot",)}, "no Svnapot"),
     "Svpbmt": ("riscv", {"features": ("svpbmt",)}, "no Svpbmt"),
-    "SME": ("x86_64", {"features": ("sme",)}, "knows no SME"),
+    "SME": ("x86_64", {"features": ("sme",)}, "has no SME"),
 }
 
 

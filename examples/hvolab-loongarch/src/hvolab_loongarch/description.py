@@ -1,9 +1,8 @@
 """The description of LoongArch64: 4K, 16K and 64K pages, pgprots, traits.
 
-What is not as in Linux, because hvolab reaches all memory through page tables: Linux's direct map is a window
-(CSR.DMW1, 0x9000000000000000) that no page table translates. Here it is mapped by leaves, at the start of the
-kernel's mapped VAs, where Linux has its modules and vmalloc area. HVO sees no difference: it reaches new frames and
-tables through the direct map and does not ask how that is translated.
+One difference from Linux: its direct map is a window (CSR.DMW1, 0x9000000000000000) that no page table translates.
+hvolab reaches all memory through page tables, and maps the direct map by leaves at the start of the kernel's mapped
+VAs, where Linux has its modules and vmalloc area. It makes no difference to HVO, which only needs a direct map.
 """
 
 from __future__ import annotations
@@ -33,20 +32,20 @@ from hvolab_loongarch.reference_values import EXAMPLES, FIGURES
 
 _BITS = "arch/loongarch/include/asm/pgtable-bits.h"
 _STRUCT_PAGE_SHIFT = 6
-#: VALEN - 1 of the 3A5000 and of QEMU's la464: cpu_vabits. Kernel VAs that are mapped start at -(1 << cpu_vabits).
+#: VALEN - 1 of the 3A5000 and of QEMU's la464: cpu_vabits. Mapped kernel VAs start at -(1 << cpu_vabits).
 _CPU_VABITS = 47
 _VM_MAP_BASE = (1 << 64) - (1 << _CPU_VABITS)
 _NAMES = ("pgd", "pud", "pmd", "pte")
 
 
 def _mode(page_shift: int, depth: int) -> PagingMode:
-    """One of the page-table layouts of arch/loongarch/Kconfig: every table fills a page."""
+    """Return a page-table layout of arch/loongarch/Kconfig: every table fills a page."""
     bits = page_shift - 3
     names = ("pgd", *_NAMES[len(_NAMES) - depth + 1 :])
     shifts = [page_shift + bits * (depth - 1 - position) for position in range(depth)]
     va_bits = page_shift + bits * depth
     size = f"{1 << page_shift - 10}K"
-    # vmemmap describes all PAs and ends where the kernel's mapped VAs end, see VMALLOC_END
+    # vmemmap describes all PAs and ends with the kernel's mapped VAs, see VMALLOC_END
     end = _VM_MAP_BASE + (1 << min(va_bits, _CPU_VABITS))
     vmemmap_size = 1 << (PA_BITS - page_shift + _STRUCT_PAGE_SHIFT)
     return PagingMode(
@@ -75,8 +74,8 @@ _DENIED = {Access.READ: 0x5, Access.WRITE: 0x4, Access.EXECUTE: 0x6, Access.ATOM
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Exception code and bad VA: PIL, PIS, PIF where nothing valid is found; PME, PNR, PNX where it denies."""
-    del depth  # not told: software refills the TLB
+    """Return exception code and bad VA: PIL, PIS, PIF without a valid entry; PME, PNR, PNX if the entry denies."""
+    del depth  # no register has it: software refills the TLB
     codes = _DENIED if kind in {FaultKind.PERMISSION, FaultKind.DIRTY_FLAG} else _INVALID
     return values(ecode=codes[access], badv=va)
 
@@ -87,7 +86,7 @@ LOONGARCH = Architecture(
     name="loongarch",
     title="LoongArch, 64-bit",
     aliases=("loongarch64", "la64"),
-    # 4KB_3LEVEL and 16KB_2LEVEL are left out: the vmemmap of 48 bits of PA is larger than all of their kernel VAs
+    # without 4KB_3LEVEL and 16KB_2LEVEL: the vmemmap of 48 bits of PA is larger than all of their kernel VAs
     modes=(_mode(14, 3), _mode(12, 4), _mode(16, 3), _mode(16, 2)),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", _KERNEL, source=_BITS),
@@ -126,12 +125,12 @@ LOONGARCH = Architecture(
         execute=Permission(leaf=Match(NO_EXEC, 0)),
         accessed=None,
         accessed_by=UpdateRule.NOBODY,
-        dirty=None,  # D is a permission: the walker never sets it, and the kernel keeps MODIFIED beside it
+        dirty=None,  # D is a permission: the walker never sets it, and the kernel keeps MODIFIED too
         dirty_by=UpdateRule.NOBODY,
         syndrome=_syndrome,
     ),
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
-    ram_base=0x80000000,  # QEMU's virt: where the larger part of RAM starts
+    ram_base=0x80000000,  # QEMU's virt: start of the larger part of RAM
     elf_machine="EM_LOONGARCH",
     examples=EXAMPLES,
     figures=FIGURES,

@@ -12,7 +12,7 @@ PA_BITS = 48
 V, D = 1 << 0, 1 << 1
 NO_READ, NO_EXEC = 1 << 61, 1 << 62
 _HUGE = 1 << 6
-#: The kernel's window onto all memory, DMW1, by the upper bits of its VAs: a table entry holds the table's VA in it.
+#: Upper bits of the VAs of DMW1, the kernel's window onto all memory: a table entry holds the table's VA in it.
 _WINDOW, _WINDOW_SHIFT = 0x9, 60
 _WINDOW_MASK = 0xF << _WINDOW_SHIFT
 _MANUAL = "LoongArch Reference Manual, volume 1, section 5.4.5"
@@ -32,7 +32,7 @@ _MIDDLE = (
 )
 _HIGH = (
     Field("DEVMAP", 59, 1, "software: device memory with struct pages"),
-    Field("PRESENT_INVALID", 60, 1, "software: a huge page that pmd_mkinvalid() has made invalid"),
+    Field("PRESENT_INVALID", 60, 1, "software: a huge page made invalid by pmd_mkinvalid()"),
     Field("NR", 61, 1, "not readable"),
     Field("NX", 62, 1, "not executable"),
     Field("RPLV", 63, 1, "only the privilege level PLV may access, not those above it"),
@@ -40,7 +40,7 @@ _HIGH = (
 
 
 def _table(levels: tuple[str, ...], page_shift: int) -> EntryForm:
-    """A plain pointer: its upper bits are those of the window, its bit 6 is clear because a table fills a page."""
+    """Return a plain pointer: upper bits of the window, bit 6 clear because a table fills a page."""
     return EntryForm(
         EntryKind.TABLE,
         levels,
@@ -53,7 +53,7 @@ def _table(levels: tuple[str, ...], page_shift: int) -> EntryForm:
 
 
 def entry_format(tables: tuple[str, ...], page_shift: int, huge_shift: int) -> EntryFormat:
-    """The format of a page size; the last of ``tables`` may hold leaves of ``2 ** huge_shift`` bytes."""
+    """Return the format of a page size; the last of ``tables`` may hold leaves of ``2 ** huge_shift`` bytes."""
     page = EntryForm(
         EntryKind.LEAF,
         ("pte",),
@@ -74,7 +74,7 @@ def entry_format(tables: tuple[str, ...], page_shift: int, huge_shift: int) -> E
     pointer = Match(_WINDOW_MASK | _HUGE, _WINDOW << _WINDOW_SHIFT)
     return EntryFormat(
         valid=Match(V, V),
-        # a pointer has no valid bit; where the kernel points to invalid_pte_table and its kin, hvolab has 0
+        # a pointer has no valid bit; hvolab has 0 for the kernel's pointers to invalid_pte_table and its kin
         valid_at=tuple((level, (pointer, *huge.recognize) if level in huge.levels else (pointer,)) for level in tables),
         forms=(_table(tables, page_shift), huge, page),
     )

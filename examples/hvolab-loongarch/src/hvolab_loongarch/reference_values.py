@@ -1,4 +1,4 @@
-"""What is known of LoongArch64, written out: entries as the kernel's headers make them, and where its vmemmap lies."""
+"""Reference values of LoongArch64, written out: entries from the kernel's headers, and the bases of its vmemmap."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _LAYOUT = "arch/loongarch/include/asm/pgtable.h and sparsemem.h, v6.12, with VAL
 
 
 def _figures(mode: str, vmemmap_base: int, huge_page: int) -> ModeFigures:
-    """All tables fill a page, so the vmemmap of a huge page is eight pages whatever their size is."""
+    """Return the figures of a mode; a table fills a page, so the vmemmap of a huge page is eight pages of any size."""
     return ModeFigures(mode, 0xFFFF800000000000, vmemmap_base, ((huge_page, 7),), _LAYOUT)
 
 

@@ -9,5 +9,5 @@ from hvolab_s390x.description import S390X
 
 @hookimpl
 def hvolab_architectures() -> tuple[Architecture, ...]:
-    """Give the architectures of this plugin."""
+    """Return the architectures of this plugin."""
     return (S390X,)

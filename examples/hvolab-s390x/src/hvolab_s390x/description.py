@@ -58,7 +58,7 @@ _THREE = PagingMode(
     huge_page_levels=(("pmd", 1), ("pud", 1)),
     split_roots=True,  # the kernel has an address space to itself
     kernel_base=0,
-    source="arch/s390/boot/startup.c, v6.12; the vmemmap's base as commit 00a34d5a99c0 shows it",
+    source="arch/s390/boot/startup.c, v6.12; the vmemmap's base is that of commit 00a34d5a99c0",
 )
 
 #: Program interruption codes of translation exceptions, by depth of the level counted from the page tables.
@@ -69,7 +69,7 @@ _STORE, _FETCH, _BY_DAT = 1 << 10, 1 << 11, 1 << 2
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Interruption code and translation-exception identification. Principles of Operation, chapters 3 and 6."""
+    """Return interruption code and translation-exception identification. Principles of Operation, chapters 3 and 6."""
     codes = {FaultKind.TRANSLATION: _TRANSLATION[depth], FaultKind.RESERVED: _SPECIFICATION}
     code = codes.get(kind, _ADDRESSING if kind is FaultKind.ABSENT else _PROTECTION)
     teid = va & ~0xFFF | (_STORE if access & Access.WRITE else _FETCH)
@@ -102,7 +102,7 @@ S390X = Architecture(
     features=(
         Feature(
             "flush",
-            "what would be left if flush_tlb_all() flushed: live entries are still replaced by plain stores",
+            "a flush_tlb_all() that flushes: the replaced live entries are the only findings left",
             traits=(("flush_all_effective", True),),
             source="arch/s390/include/asm/tlbflush.h: flush_tlb_kernel_range() flushes, flush_tlb_all() is empty",
         ),

@@ -14,7 +14,7 @@ PA_BITS = 64
 
 PROTECT = 1 << 9
 NOEXEC = 1 << 8
-#: An entry is valid where its invalid bit is clear, and that bit is another one in page tables than above them.
+#: An entry is valid if its invalid bit is clear: one bit in page tables, and another above them.
 _INVALID, _PAGE_INVALID = 1 << 5, 1 << 10
 _LARGE = 1 << 10
 _TYPE = 0b11 << 2
@@ -30,7 +30,7 @@ _FC_TABLE = Field("LARGE", 10, 1, "format control: 0, a table")
 
 
 def _leaf(level: str, shift: int, table_type: int) -> EntryForm:
-    """A leaf above the page tables (format control 1): 1 MiB with EDAT-1, 2 GiB with EDAT-2."""
+    """Return a leaf above the page tables (format control 1): 1 MiB with EDAT-1, 2 GiB with EDAT-2."""
     return EntryForm(
         EntryKind.LEAF,
         (level,),
@@ -45,11 +45,11 @@ def _leaf(level: str, shift: int, table_type: int) -> EntryForm:
             Field("NOEXEC", 8, 1, "instruction-execution protection"),
             _P,
             _FC,
-            Field("FETCH", 11, 1, "fetch protection, where AV is 1"),
-            Field("YOUNG", 12, 1, "software where AV is 0: accessed"),
-            Field("DIRTY", 13, 1, "software where AV is 0: dirty"),
-            Field("SOFT_DIRTY", 14, 1, "software where AV is 0: soft dirty"),
-            Field("ACC", 15, 1, "software where AV is 0, else the highest bit of the access-control bits"),
+            Field("FETCH", 11, 1, "fetch protection, if AV is 1"),
+            Field("YOUNG", 12, 1, "software if AV is 0: accessed"),
+            Field("DIRTY", 13, 1, "software if AV is 0: dirty"),
+            Field("SOFT_DIRTY", 14, 1, "software if AV is 0: soft dirty"),
+            Field("ACC", 15, 1, "software if AV is 0, else the highest bit of the access-control bits"),
             Field("AV", 16, 1, "access-control bits and fetch protection are used"),
         ),
         source=f"{_MANUAL}, region- and segment-table entries, FC = 1",
@@ -79,8 +79,8 @@ _SEGMENT_TABLE = EntryForm(
     EntryKind.TABLE,
     ("pmd",),
     (Match(_INVALID | _TYPE | _LARGE, _SEGMENT),),
-    # a page table is half a frame, and its origin has one bit more than a PFN: hvolab gives each table a frame of its
-    # own, as page_table_alloc() does, and takes bit 11 of the origin, the frame's second half, for reserved
+    # a page table is half a frame, and its origin has one bit more than a PFN: hvolab allocates a frame for each table,
+    # like page_table_alloc(), and reserves bit 11 of the origin, the frame's second half
     (AddressPart(PAGE_SHIFT, PA_BITS - PAGE_SHIFT, PAGE_SHIFT),),
     (
         Field("SOFT_0", 0, 1, "software"),
@@ -119,7 +119,7 @@ _PAGE = EntryForm(
 FORMAT = EntryFormat(
     valid=Match(_INVALID, 0),
     valid_at=(("pte", (Match(_PAGE_INVALID, 0),)),),
-    # _REGION3_ENTRY_EMPTY, _SEGMENT_ENTRY_EMPTY, _PAGE_INVALID: a table of zeros would map PA 0, writable
+    # _REGION3_ENTRY_EMPTY, _SEGMENT_ENTRY_EMPTY, _PAGE_INVALID: a table of zeros would map PA 0 writable
     empty_at=(("pud", _REGION3 | _INVALID), ("pmd", _SEGMENT | _INVALID), ("pte", _PAGE_INVALID)),
     forms=(
         _REGION3_TABLE,

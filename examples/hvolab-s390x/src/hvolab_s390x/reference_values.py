@@ -1,4 +1,4 @@
-"""What is known of s390x, written out: entries of the kernel's header, figures that a running kernel showed."""
+"""Reference values of s390x, written out: entries from the kernel's header, figures from a running kernel."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ FIGURES = (
         direct_map_base=0,
         vmemmap_base=0x37200000000,
         huge_pages=((0x100000, 3), (0x80000000, 8191)),
-        source="commit 00a34d5a99c0: kernel_page_tables, and what is freed for 1M and 2G pages",
+        source="commit 00a34d5a99c0: kernel_page_tables, and the frames freed for 1M and 2G pages",
     ),
 )
