@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks.report import BenchmarkError, Result, as_json, show
 
-#: What each benchmark is called, the module that runs it, and what it is told.
+#: By the name of a benchmark: the module that runs it, and arguments for it.
 _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "scale": ("scale", {}),
     "scale-arm64": ("scale", {"architecture": "arm64"}),
@@ -30,7 +30,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def main() -> int:
-    """Run what was asked for; 0: every bar met, 1: one missed, 2: a benchmark failed."""
+    """Run the named benchmarks; return 0 if every bar is met, 1 if one is missed, 2 if a benchmark failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="measure hvolab against its bars")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(_BENCHMARKS)}")
     parser.add_argument(
@@ -45,10 +45,10 @@ def main() -> int:
     results: list[Result] = []
     failed = False
     for name in options.names or _BENCHMARKS:
-        module, told = _BENCHMARKS[name]
+        module, arguments = _BENCHMARKS[name]
         benchmark: Callable[..., Result] = import_module(f"benchmarks.{module}").run
         try:
-            result = benchmark(quick=options.quick, **told)
+            result = benchmark(quick=options.quick, **arguments)
         except BenchmarkError as error:
             console.print(f"[red]{name} could not be measured:[/] {error}")
             failed = True
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _machine() -> str:
-    """What runs the benchmarks, in one line."""
+    """Return a line about the computer."""
     return (
         f"{os.cpu_count()} CPUs, {platform.machine()}, {platform.system()} {platform.release()},"
         f" Python {platform.python_version()}, numpy {np.__version__}"

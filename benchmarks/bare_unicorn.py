@@ -1,11 +1,11 @@
-"""What bare unicorn needs for what HVO does, by itself: the yardstick of emulated CPUs, and those beside it.
+"""Yardstick of emulated CPUs: bare unicorn that makes HVO's stores and copies, and faults and starts CPUs.
 
 usage: python -m benchmarks.bare_unicorn FOLIOS     prints figures, one line of JSON
 
 Optimize, per 2 MiB folio of x86_64: copy the head's vmemmap page to a new frame, store its eight entries, and an eighth
-of the entries of a table; all of it in three loops in the guest, started once each, MMU on, over the same memory as
-hvolab's. A fresh CPU, and a fault that is read off the emulator's state, are timed for both; a fault that a handler in
-the guest records is timed by itself.
+of the entries of a table. Three loops in the guest do this, started once each, with the MMU on, over the same memory as
+hvolab's. A fresh CPU, and a fault that is read from the emulator's state, are timed for bare unicorn and for hvolab; a
+fault that a handler in the guest records is timed for hvolab.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _optimize(made: huge_machine.HugeMachine, cpu: EmulatedCpu, bare: Bare) -> tuple[float, float]:
-    """Seconds that the three loops take, by the clock and of CPU time."""
+    """Run the three loops; return their seconds by the clock, and of CPU time."""
     machine, folios = made.machine, made.heads.size
     tables = -(-folios * _TAILS // _TABLE)
     frames = [machine.alloc_pages_run(count, GFP_KERNEL, 0) for count in (folios, tables)]
@@ -108,7 +108,7 @@ def _optimize(made: huge_machine.HugeMachine, cpu: EmulatedCpu, bare: Bare) -> t
 
 
 def _others(machine: Machine, cpu: EmulatedCpu, bare: Bare) -> dict[str, float]:
-    """Medians of what a fresh CPU and a fault cost, bare and emulated."""
+    """Return median times of a fresh CPU and of a fault, bare and emulated."""
     nowhere = cpu.vcpu.area.text_va + 4 * cpu.vcpu.area.text_bytes
     load = cpu.vcpu.routines["load"]
     handled = EmulatedCpu(machine, 0, handler=True)
@@ -140,7 +140,7 @@ def _others(machine: Machine, cpu: EmulatedCpu, bare: Bare) -> dict[str, float]:
 
 
 def _median(act: Callable[[], None], times: int) -> float:
-    """Seconds that ``act`` takes."""
+    """Return the median of the seconds that ``act`` takes."""
     found = []
     for _ in range(times):
         start = time.perf_counter()

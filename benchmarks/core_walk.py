@@ -23,7 +23,7 @@ _CORE, _STAGE = "2-optimised-1G.core.xz", 2
 _PAGE, _STRUCT_PAGE = 4096, 64
 _AT_LEAST = 30.0
 _REPETITIONS, _QUICK_REPETITIONS = 15, 5
-_WALKS = 5  # in each repetition, so that no tool is timed on caches that the one before left cold
+_WALKS = 5  # in each repetition, so that no tool is timed on caches that another one has filled
 Pas = npt.NDArray[np.int64]
 
 
@@ -35,12 +35,12 @@ class _Ranges:
 
     @property
     def vas(self) -> list[int]:
-        """Every page's VA."""
+        """The VA of every page."""
         return [start + page * _PAGE for start, pages in self.ranges for page in range(pages)]
 
 
 def run(*, quick: bool) -> Result:
-    """Let all three walk in turn, and compare what they found."""
+    """Walk with each of the three in turn, and compare their results."""
     ranges = _pool_of_capture()
     with tempfile.TemporaryDirectory() as folder:
         core = Path(folder) / "core"
@@ -78,7 +78,7 @@ def run(*, quick: bool) -> Result:
 
 
 def _pool_of_capture() -> _Ranges:
-    """The huge pages that the kernel itself said were in its pool."""
+    """Return the huge pages that the kernel itself reported as those of its pool."""
     stage = json.loads((_CAPTURE / "capture.json").read_text(encoding="utf-8"))["stages"][_STAGE]
     return _Ranges(
         tuple(
@@ -101,7 +101,7 @@ def _drgn(core: Path, ranges: _Ranges) -> Callable[[], Pas]:
     info = open_snapshot(core).core.vmcoreinfo
     root = info.symbol("swapper_pg_dir") if info is not None else None
     if root is None:
-        raise BenchmarkError("the core does not tell where its root table is")
+        raise BenchmarkError("cannot determine the root page table of the core")
     vas = ranges.vas
     return lambda: np.array([follow_phys(program, root, va) for va in vas], dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""Machines of any size with huge pages as boot leaves them, made without touching what boot does not touch."""
+"""Machines of any size with huge pages as boot leaves them, built without touching more memory than boot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Words = npt.NDArray[np.uint64]
 class HugeMachine:
     """A machine and its folios.
 
-    order   log2 of the base pages of a folio, as an hstate tells it to HVO
+    order   log2 of the base pages of a folio, as in an hstate
     heads   PFN of each folio's head
     folios  VA of a list head on which they are linked through ``lru``
     others  VA of an empty list head
@@ -51,15 +51,15 @@ class HugeMachine:
 
 
 def build(folios: int, architecture: str = "x86_64") -> HugeMachine:
-    """A machine with ``folios`` huge pages of 2 MiB at the top of its memory, in the architecture's default mode.
+    """Build a machine with ``folios`` huge pages of 2 MiB at the top of its memory, in the architecture's default mode.
 
-    Their struct pages are as boot leaves those of huge pages: the head, and the tails that lie in the head's page.
+    Their struct pages are as boot leaves those of huge pages: the head, and the tails in the head's page.
     Kernel: hugetlb_folio_init_vmemmap() in mm/hugetlb.c, v6.12.
     """
     target = registry().architecture(architecture).select()
     huge = target.mode.page_size << ORDER
     # below the folios: vmemmap, page tables and the head pages that HVO allocates. All of that fits in ZONE_NORMAL,
-    # from which the allocator takes the lowest frames first, so that it never comes to the folios
+    # from which the allocator takes the lowest frames first, so that it never reaches the folios
     low = max(zone.limit for zone in target.architecture.zone_limits)
     room = low + -(-folios * huge // 48 // _GIB) * _GIB
     spec = MachineSpec(memory=folios * huge + room, deferred_struct_pages=True, tlb_capacity=1024, release_freed=True)
@@ -74,7 +74,7 @@ def build(folios: int, architecture: str = "x86_64") -> HugeMachine:
 
 
 def struct_pages_at(machine: Machine, pfns: npt.NDArray[np.int64]) -> Words:
-    """VAs of the struct pages of ``pfns``; they lie too high for signed integers."""
+    """Return the VAs of the struct pages of ``pfns``; they are too high for signed integers."""
     pages = machine.struct_pages
     return np.uint64(pages.base) + (pfns - pages.first_pfn).astype(np.uint64) * np.uint64(pages.layout.size)
 

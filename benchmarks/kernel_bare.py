@@ -1,7 +1,7 @@
-"""Bare unicorn that carries out a kernel's functions: the yardstick of hvolab's own way to do so.
+"""Yardstick of running a kernel's own code: bare unicorn that runs its functions.
 
-The image lies beside the machine and is mapped as hvolab does it. All else is the shortest way by unicorn's Python
-interface: one hook for each function that is stood in for, frames from a stack of them, nothing counted, kept or told.
+The image is outside the machine's memory and is mapped as hvolab maps it. All else is the shortest way by unicorn's
+Python interface: one hook for each function that has a stub, frames from a stack, and nothing counted or recorded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FLUSH = (unicorn.unicorn_const.UC_CTL_TLB_FLUSH, unicorn.unicorn_const.UC_CTL_I
 
 
 class BareKernel:
-    """A kernel on bare unicorn, beside a machine, with so many frames to hand out."""
+    """A kernel on bare unicorn, on a machine, with so many frames to allocate."""
 
     def __init__(self, machine: Machine, kernel: Kernel, frames: int) -> None:
         part = machine.target.architecture.emulation
@@ -60,7 +60,7 @@ class BareKernel:
             uc.hook_add(unicorn.UC_HOOK_BLOCK, self._stub(one.stub), None, one.va, one.va)
 
     def _stub(self, one: Stub) -> Callable[[Any, int, int, object], None]:
-        """What stands in for a function."""
+        """Return the hook of a function that has a stub."""
         frames, first, result, zero = self._frames, self._arguments[0], self._result, self._machine.memory.zero
         pfn = self._machine.struct_pages.pfn
 

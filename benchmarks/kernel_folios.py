@@ -1,9 +1,9 @@
-"""How fast a kernel's own code optimizes folios on hvolab's machine, and on bare unicorn, in turn.
+"""Rate at which a kernel's own code optimizes folios, on hvolab's machine and on bare unicorn, in turn.
 
 usage: python -m benchmarks.kernel_folios IMAGE [--rounds N]     prints figures, one line of JSON
 
 A list of 256 folios of 2 MiB is optimized by hugetlb_vmemmap_optimize_folios() on both, and restored, which is not
-timed. Their PMDs are split already, so each folio takes a new page for its head, and gives seven back.
+timed. Their PMDs are split already, so each folio needs a new page for its head, and frees eight.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Batch:
             lists.move(cpu, folio + machine.struct_pages.layout.lru_next, self.head)
 
     def optimized(self, folio: int) -> bool:
-        """Whether a folio is, as memory has it: the machine's CPUs do not hear of what bare unicorn flushes."""
+        """Return the flag of a folio as memory has it: bare unicorn does not flush the TLBs of the machine's CPUs."""
         pages = self._machine.struct_pages
         return bool(pages.word(pages.pfn(folio), pages.layout.private) >> pages.layout.hpg_vmemmap_optimized & 1)
 

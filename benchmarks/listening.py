@@ -1,4 +1,4 @@
-"""What the tests for listeners cost where nobody listens: hvolab as it is against hvolab with them cut out."""
+"""Cost of the tests for listeners where there are none: hvolab unchanged, against hvolab without these tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def run(*, quick: bool) -> Result:
     """Measure both in turn."""
     folios = _QUICK_FOLIOS if quick else _FOLIOS
     command = ["-m", "benchmarks.scale_run", str(folios)]
-    commands = {"as it is": command, "without trace points": [*command, "--without-trace"]}
+    commands = {"unchanged": command, "without trace points": [*command, "--without-trace"]}
     runs = in_turn(commands, _QUICK_REPETITIONS if quick else _REPETITIONS)
     found, bars = [], []
     for name in ("optimize", "restore"):

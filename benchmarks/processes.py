@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, taken in turn so that a change of the machine's speed meets all of them."""
+"""Measurements in processes of their own, in turn, so that a change of the machine's speed affects all of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Figures = dict[str, float]
 
 
 def measure(arguments: Sequence[str]) -> Figures:
-    """Run this Python with ``arguments`` from the project's root; give the JSON object that it printed.
+    """Run this Python with ``arguments`` from the project's root; return the JSON object that it prints.
 
-    Raises BenchmarkError with the process's own words if it failed.
+    Raises BenchmarkError with the process's standard error if it fails.
     """
     done = subprocess.run(
         [sys.executable, *arguments], cwd=_ROOT, check=False, capture_output=True, text=True, encoding="utf-8"
@@ -32,9 +32,9 @@ def measure(arguments: Sequence[str]) -> Figures:
 
 
 def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int, *, mebibytes: int = 0) -> dict[str, list[Figures]]:
-    """Every command once, then every command again, and so on; the figures of each by the command's name.
+    """Run every command once, then every command again, and so on; return the figures of each by the command's name.
 
-    mebibytes  memory that is touched and given back before each, see :mod:`benchmarks.host_memory`
+    mebibytes  memory that is touched and freed before each run, see :mod:`benchmarks.host_memory`
     """
     found: dict[str, list[Figures]] = {name: [] for name in commands}
     for _ in range(repetitions):
@@ -45,5 +45,5 @@ def in_turn(commands: Mapping[str, Sequence[str]], repetitions: int, *, mebibyte
 
 
 def series(name: str, unit: str, runs: Sequence[Figures], figure: str) -> Series:
-    """One figure of every run."""
+    """Return one figure of every run."""
     return Series(name, unit, tuple(run[figure] for run in runs))

@@ -1,4 +1,4 @@
-"""What a benchmark found: series of measurements, bars that they must reach, and how both are printed."""
+"""Results of benchmarks: series of measurements, the bars that they must meet, and their printing."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Series:
 
     @property
     def median(self) -> float:
-        """The value to quote."""
+        """The median: the value to quote."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> float:
-        """Greatest less least value."""
+        """The greatest value less the least."""
         return max(self.values) - min(self.values)
 
 
@@ -55,13 +55,13 @@ class Bar:
 
     @property
     def met(self) -> bool:
-        """Whether the figure keeps the limit."""
+        """True if the figure keeps the limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one benchmark found; ``notes`` tell what exactly was timed."""
+    """Result of one benchmark; ``notes`` describe exactly what was timed."""
 
     name: str
     series: tuple[Series, ...]
@@ -70,7 +70,7 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether every bar is met."""
+        """True if every bar is met."""
         return all(bar.met for bar in self.bars)
 
 
@@ -91,7 +91,7 @@ def show(console: Console, result: Result) -> None:
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """The result as plain data."""
+    """Return the result as plain data."""
     return {
         "name": result.name,
         "met": result.met,

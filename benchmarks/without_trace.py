@@ -1,4 +1,4 @@
-"""hvolab with its trace points cut out of the source before it is compiled: what the tests for listeners cost.
+"""hvolab with its trace points cut out of the source before it is compiled, to measure the tests for listeners.
 
 Every ``….listeners`` that is read becomes ``False``, and so does the local name ``listening`` that remembers one;
 the compiler then drops what stands behind it.
@@ -75,5 +75,5 @@ def install() -> None:
 
 
 def points() -> int:
-    """How many tests for listeners were cut out so far."""
+    """Return the number of tests for listeners that were cut out so far."""
     return _CUT.points

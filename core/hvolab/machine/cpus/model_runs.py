@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -108,13 +108,13 @@ class ModelRuns:
         places = ((vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)).view(np.int64)
         raws = self._memory.words[places + tables]
         deciding = raws & np.uint64(self._permissions.deciding[self._last_depth])
-        alike = deciding[:1] if (deciding == deciding[0]).all() else np.unique(deciding)
-        if not self._allowed(self._last_depth, alike.tolist(), walks, need):
+        alike = deciding[:1] if (deciding == deciding[0]).all() else deciding
+        if not self._allowed(self._last_depth, set(alike.tolist()), walks, need):
             return None
         pas: Vas = self._page_form.get_address(raws)
         return (pas | (vas & np.uint64(self._last.size - 1))).view(np.int64) - self._memory.base
 
-    def _allowed(self, depth: int, raws: list[int], walks: list[tuple[int, ...]], need: int) -> bool:
+    def _allowed(self, depth: int, raws: Iterable[int], walks: list[tuple[int, ...]], need: int) -> bool:
         """Return whether each of ``raws`` below each of ``walks`` allows ``need`` with no flag left to set."""
         for entries in walks:
             for raw in raws:
