@@ -70,8 +70,6 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
         "core/hvolab/arch",
         "core/hvolab/authoring",
         "core/hvolab/cli",
-        "core/hvolab/hugetlb",
-        "core/hvolab/hvo",
         "core/hvolab/machine",
         "core/hvolab/plugin",
         "plugins/hvolab_unicorn",
@@ -80,19 +78,12 @@ _PENDING_MIRRORS: frozenset[str] = frozenset(
 #: Rooms and pages with words that break a rule.
 _PENDING_WORDS: frozenset[str] = frozenset(
     {
-        "arches/hvolab_arm64",
-        "arches/hvolab_riscv",
-        "arches/hvolab_x86_64",
         "benchmarks",
-        "core/hvolab",
         "core/hvolab/arch",
-        "core/hvolab/authoring",
         "core/hvolab/cli",
         "core/hvolab/conformance",
         "core/hvolab/machine",
         "docs",
-        "examples/hvolab-loongarch",
-        "examples/hvolab-s390x",
         "plugins/hvolab_unicorn",
     }
 )

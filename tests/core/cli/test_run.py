@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
 
 from hvolab.cli.app import build_app
-from hvolab.cli.run_report import render
 from hvolab.plugin import registry
-from hvolab.scenario import OPERATIONS, ScenarioSpec, run_scenario
+from hvolab.scenario import OPERATIONS
 from hvolab_x86_64.description import X86_64
 from tests.core.cli.conftest import Invoke
 from tests.core.plugin.conftest import site
@@ -177,15 +174,6 @@ def test_wrong_use_is_told_in_a_sentence_with_a_way_out(
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert advice in result.stderr
-
-
-def test_folios_that_could_not_be_restored_are_told() -> None:
-    result = run_scenario(ScenarioSpec(X86_64.select(), memory=256 << 20, hugepages={2 << 20: 1}))
-    [pool] = result.stages[1].pools
-    stages = (*result.stages[:-1], replace(result.stages[-1], pools=(replace(pool, per_node=(1,)),)))
-    stream = io.StringIO()
-    Console(file=stream, width=100).print(render(replace(result, stages=stages), 100))
-    assert "1 of 2 MiB stayed as free surplus pages" in stream.getvalue()
 
 
 @pytest.mark.parametrize("option", ["--nodes", "--fail-allocation"])

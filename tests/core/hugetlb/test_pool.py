@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hvolab.errors import UsageError
-from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
+from hvolab.hugetlb import Pool
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
@@ -38,23 +37,6 @@ def test_growing_optimizes_every_folio_and_shrinking_gives_everything_back() -> 
     tables = 1  # the PMD stays split
     assert lab.frames.free_frames == before - tables
     assert not lab.findings()
-
-
-def test_struct_pages_of_a_folio_say_what_a_booted_kernel_s_say() -> None:
-    """Flags, order, page count, mapcounts, TAIL_MAPPING and page type as in the captures of 6.12."""
-    lab = pools(_SMALL)
-    lab.pools[0].set_max_huge_pages(1)
-    folio = next(lab.pools[0].free_folios())
-    word = lab.machine.cpus[0].load_word
-    links = word(folio) & ~0x7F
-    assert links == 0xFFFFFC0000000  # zone DMA32, node 0, no last CPU
-    head = [word(folio + 8 * index) for index in range(8)]
-    first, second, third = ([word(folio + 64 * slot + 8 * index) for index in range(8)] for slot in (1, 2, 3))
-    assert head[0] == links | 0x40
-    assert head[3:] == [0, 0, 0x18, 0xF4000000, 0]
-    assert first == [links | 9, folio | 1, (1 << 64) - 1, 0, 0x200, 0, 0xFFFFFFFF, 0]
-    assert second == [links, folio | 1, 0, 0, 0, 0, 0xFFFFFFFF, 0]
-    assert third == [links, folio | 1, folio + 3 * 64 + 8, 0xDEAD000000000400, 0, 0, 0xFFFFFFFF, 0]
 
 
 def test_with_the_sysctl_off_nothing_is_optimized_and_optimized_folios_stay_so() -> None:
@@ -170,51 +152,6 @@ def test_a_pool_that_cannot_restore_keeps_its_folios_as_surplus_and_ends() -> No
     pool.set_max_huge_pages(0)
     assert pool.h.nr == 0
     assert not lab.findings()
-
-
-def test_demoting_a_gigantic_folio_gives_optimized_small_ones() -> None:
-    lab = pools(_GIGANTIC)
-    small, large = lab.pools
-    large.set_max_huge_pages(1)
-    monitor = Monitor(lab.machine)
-    with monitor.watch():
-        assert demote_pool_huge_page(large, small, 1) == 1
-    assert (large.h.nr, small.h.nr, small.h.max_huge_pages, large.h.max_huge_pages) == (0, 512, 512, 0)
-    assert optimized(small) == lab.machine.key == 512
-    assert not lab.findings()
-    assert not monitor.findings
-
-
-def test_demoting_without_memory_leaves_the_gigantic_folio() -> None:
-    lab = pools(_GIGANTIC)
-    small, large = lab.pools
-    large.set_max_huge_pages(1)
-    lab.frames.failure = FailFrom(100)
-    assert demote_pool_huge_page(large, small, 1) == -errno.ENOMEM
-    assert (large.h.nr, large.h.free, small.h.nr) == (1, 1, 0)
-    assert optimized(large) == 1
-    assert not lab.findings()
-    assert demote_pool_huge_page(large, small, 1) == -errno.ENOMEM
-    with pytest.raises(UsageError):
-        demote_pool_huge_page(small, large, 1)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_gigantic_boot_folios_initialize_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
-    lab = pools(_GIGANTIC)
-    pool = lab.pools[1]
-    reserved = [alloc_bootmem_huge_page(pool)]
-    lab.frames.failure = FailFrom(1) if fails else NeverFail()
-    gather_bootmem_prealloc(pool, reserved)
-    lab.frames.failure = NeverFail()
-    assert optimized(pool) == (0 if fails else 1)
-    assert (pool.h.nr, pool.h.free, pool.h.max_huge_pages) == (1, 1, 1)
-    assert not lab.findings()
-    pool.set_max_huge_pages(0)
-    assert pool.h.nr == 0
-    assert not lab.findings()
-    with pytest.raises(UsageError):
-        alloc_bootmem_huge_page(lab.pools[0])
 
 
 def _grow(lab: Pools) -> None:

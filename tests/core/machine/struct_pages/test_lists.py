@@ -10,6 +10,7 @@ from hvolab.errors import KernelBug
 from hvolab.machine import Cpu, MachineSpec, build_machine
 from hvolab.machine.struct_pages import lists
 from hvolab_x86_64.description import X86_64
+from tests.machines import pools
 
 _MACHINE = build_machine(X86_64.select(), MachineSpec(memory=64 << 20))
 NODES = tuple(_MACHINE.kernel_data(lists.SIZE) for _ in range(6))
@@ -123,3 +124,13 @@ def test_any_operations_leave_what_python_s_lists_would(steps: list[tuple[str, i
     for head, expected in model.items():
         assert on(cpu, head) == expected
         assert backwards(cpu, head) == expected[::-1]
+
+
+def test_a_corrupt_list_of_free_folios_stops_like_the_kernel() -> None:
+    lab = pools(MachineSpec(memory=512 << 20))
+    lab.pools[0].set_max_huge_pages(3)
+    head = lab.pools[0].h.freelists[0]
+    first = lab.machine.cpus[0].load_word(head)
+    lab.machine.cpus[0].store_word(first + 8, first)
+    with pytest.raises(KernelBug, match="list corruption"):
+        lists.delete(lab.machine.cpus[0], first)

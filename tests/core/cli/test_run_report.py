@@ -1,0 +1,56 @@
+"""The report of `hvolab run` for people, from results that a command rarely has."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from hvolab.cli.run_report import render
+from hvolab.invariants import Finding
+from hvolab.invariants.rules import pool as pool_rule
+from hvolab.scenario import CountedFinding, ScenarioResult, ScenarioSpec, parse_operations, run_scenario
+from hvolab_x86_64.description import X86_64
+
+SPEC = ScenarioSpec(X86_64.select(), memory=256 << 20, hugepages={2 << 20: 1})
+
+
+def shown(result: ScenarioResult, width: int = 100) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(render(result, width))
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def result() -> ScenarioResult:
+    return run_scenario(SPEC)
+
+
+def test_folios_that_could_not_be_restored_are_reported(result: ScenarioResult) -> None:
+    [pool] = result.stages[1].pools
+    stages = (*result.stages[:-1], replace(result.stages[-1], pools=(replace(pool, per_node=(1,)),)))
+    assert "1 of 2 MiB stayed as free surplus pages" in shown(replace(result, stages=stages))
+
+
+def test_a_finding_names_its_invariant_and_its_number(result: ScenarioResult) -> None:
+    finding = CountedFinding(Finding(pool_rule.INVARIANT, "a folio is lost", "VA 0x1"), 3)
+    text = " ".join(shown(replace(result, findings=(finding,))).split())
+    assert "finding invariant 7, pool: a folio is lost (3 times); first at VA 0x1" in text
+    assert "1 finding not declared by the description." in text
+
+
+def test_warnings_are_counted_in_the_last_line(result: ScenarioResult) -> None:
+    text = shown(replace(result, warnings=("something is amiss",)))
+    assert text.rstrip().endswith("1 warning of the engine.")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_many_operations_fit(width: int) -> None:
+    text = ", ".join(["optimize", *["resize 2M 2, resize 2M 1"] * 4, "shrink"])
+    result = run_scenario(replace(SPEC, operations=parse_operations(text, SPEC.target)))
+    lines = shown(result, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert any(line.startswith("10  shrink") for line in lines)

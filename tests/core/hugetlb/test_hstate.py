@@ -1,0 +1,37 @@
+"""Hstates of a machine, their counters, and nodes in turn."""
+
+from __future__ import annotations
+
+from hvolab.hugetlb import hstates
+from hvolab.machine import MachineSpec, build_machine
+from hvolab.plugin import registry
+from tests.machines import GIB, MIB, x86_64
+
+
+def test_every_huge_page_size_has_an_hstate() -> None:
+    machine = build_machine(x86_64(), MachineSpec(memory=256 * MIB))
+    small, large = hstates(machine)
+    assert (small.size, small.order, small.gigantic, small.demote_order) == (2 * MIB, 9, False, 0)
+    assert (large.size, large.order, large.gigantic, large.demote_order) == (GIB, 18, True, 9)
+
+
+def test_sizes_above_the_page_allocators_are_gigantic() -> None:
+    machine = build_machine(registry().architecture("arm64").select("4K-48bit"), MachineSpec(memory=256 * MIB))
+    assert [(h.order, h.gigantic) for h in hstates(machine)] == [(4, False), (9, False), (13, True), (18, True)]
+    assert [h.gigantic for h in hstates(machine, max_order=13)] == [False, False, False, True]
+
+
+def test_counters_are_those_of_the_nodes_together() -> None:
+    h = hstates(build_machine(x86_64(), MachineSpec(memory=GIB, nodes=2)))[0]
+    h.count(1, nr=3, free=2, surplus=1)
+    h.count(0, nr=1)
+    assert (h.nr, h.free, h.surplus, h.persistent) == (4, 2, 1, 3)
+    assert (h.nr_node, h.free_node, h.surplus_node) == ([1, 3], [0, 2], [0, 1])
+
+
+def test_nodes_are_tried_in_turn_from_where_the_last_call_stopped() -> None:
+    h = hstates(build_machine(x86_64(), MachineSpec(memory=GIB, nodes=3)))[0]
+    assert next(h.nodes_to_alloc()) == 0
+    assert list(h.nodes_to_alloc()) == [1, 2, 0]
+    assert next(h.nodes_to_alloc()) == 1
+    assert list(h.nodes_to_free()) == [0, 1, 2]
