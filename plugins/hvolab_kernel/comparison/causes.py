@@ -16,12 +16,15 @@ class ReleaseDifference:
     kind            a call in a step, a result, a counter, a mapping, struct pages, a finding
     what            which one
     kernel, engine  both sides in words
+    feature         feature of the release that explains it, and the effect of that feature; empty: no feature does
     """
 
     kind: str
     what: str
     kernel: str
     engine: str
+    feature: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(_COUNTERS, "the kernel does not count vmemmap pages", _of("counter", "nr_memmap")),
     Cause(
         _MOVES,
-        "the head keeps its frame: no frame is allocated for it",
+        "the head keeps its frame: none is allocated for it",
         _only("engine", "allocate", f"allocate({_HEAD_GFP}"),
     ),
     Cause(_MOVES, "the head keeps its frame: its old frame is not freed", _only("engine", "free")),
@@ -133,7 +136,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(_ONE_BY_ONE, "self-hosted vmemmap is recognized before the folio is counted", _only("engine", "key")),
     Cause(
         _SHARED,
-        "the page that tails share is allocated once",
+        "the shared tail page is allocated once",
         _only("kernel", "allocate", "allocate(GFP_KERNEL|__GFP_ZERO,"),
     ),
     Cause(_SHARED, "tails are mapped to a shared page instead of the head's", _of("mapping", "tails' frame")),

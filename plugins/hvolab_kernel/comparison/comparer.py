@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from hvolab.arch import Target
+from hvolab.hvo import HvoVariant
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab_kernel.comparison.differences import (
@@ -67,14 +68,6 @@ class CaseResult(NamedTuple):
     calls: int
 
 
-@dataclass(frozen=True)
-class Disagreement:
-    """A case with its differences."""
-
-    case: ComparisonCase
-    differences: tuple[StateDifference, ...]
-
-
 @dataclass
 class KernelComparison:
     """Result of a comparison.
@@ -83,7 +76,7 @@ class KernelComparison:
     pairs          cases in which two allocations fail
     duplicates     cases skipped: their second failing allocation is never reached, so they equal the single failure
     seconds        duration of the cases
-    disagreements  cases with differences
+    disagreements  the differences of each case that has some
     per_scenario   cases of each scenario, by name
     """
 
@@ -92,7 +85,7 @@ class KernelComparison:
     pairs: int = 0
     duplicates: int = 0
     seconds: float = 0.0
-    disagreements: list[Disagreement] = field(default_factory=list)
+    disagreements: dict[ComparisonCase, tuple[StateDifference, ...]] = field(default_factory=dict)
     per_scenario: Counter[str] = field(default_factory=Counter)
 
     def add(self, case: ComparisonCase, result: CaseResult) -> None:
@@ -102,19 +95,19 @@ class KernelComparison:
         self.pairs += len(case.failing) == 2
         self.per_scenario[case.scenario.name] += 1
         if result.differences:
-            self.disagreements.append(Disagreement(case, result.differences))
+            self.disagreements[case] = result.differences
 
 
 class Comparer:
     """Runs cases of one kernel on machine pairs, which are built on first use.
 
     target   the target of the machines
-    variant  the variant of HVO that the engine follows
+    variant  the variant of HVO that the engine follows (default: the kernel's)
     """
 
-    def __init__(self, target: Target, kernel: Kernel) -> None:
+    def __init__(self, target: Target, kernel: Kernel, variant: HvoVariant | None = None) -> None:
         self.target = target
-        self.variant = variant_of(kernel)
+        self.variant = variant or variant_of(kernel)
         self._kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
 

@@ -13,6 +13,7 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Machine, StructPageLayout
 from hvolab_kernel.comparison.calls import describe_call
 from hvolab_kernel.comparison.machine_pair import MachinePair, StepResults
+from hvolab_kernel.running.watchpoint import vmemmap_tables
 
 #: Differing words of memory that are decoded; more are only counted.
 _MAX_WORDS: Final = 8
@@ -95,15 +96,9 @@ class _Decoder:
     def __init__(self, pair: MachinePair) -> None:
         self._pair = pair
         machine = self._machine = pair.kernel.machine
-        #: Level and first VA of each table, by PFN.
-        self._tables: dict[int, tuple[str, int]] = {}
-        mode, pages = machine.target.mode, machine.struct_pages
-        self._vmemmap = pages.va(machine.vmemmap[0][0]), pages.va(machine.vmemmap[-1][1])
-        for va in range(*self._vmemmap, mode.levels[-2].size):
-            for one in pair.both:
-                for step in one.machine.tables.walk(va):
-                    start = va - step.level.index(va) * step.level.size & -step.level.size
-                    self._tables[step.slot >> mode.page_shift] = (step.level.name, start)
+        pages, vmemmap = machine.struct_pages, machine.vmemmap
+        self._vmemmap = pages.va(vmemmap[0][0]), pages.va(vmemmap[-1][1])
+        self._tables = vmemmap_tables(pair.engine.machine) | vmemmap_tables(machine)
 
     def difference(self, word: int) -> StateDifference:
         """Return the difference in a word of memory."""

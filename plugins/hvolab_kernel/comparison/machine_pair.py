@@ -119,7 +119,10 @@ class MachineUnderTest:
                 value = str(bug)
         for event in events:
             if isinstance(event, PagesAllocated | PagesFreed):
-                self._note(event)
+                frames = [pfn + index for pfn in event.pfns.tolist() for index in range(1 << event.order)]
+                self.listed.update(frames)
+                if isinstance(event, PagesAllocated):
+                    self.allocated.update(frames)
         self._note_vmemmap(selected, h.order)
         return StepResult(value, calls_of(events))
 
@@ -158,12 +161,6 @@ class MachineUnderTest:
                     self.machine.optimize_enabled = not self.machine.optimize_enabled
 
         return on_event
-
-    def _note(self, event: PagesAllocated | PagesFreed) -> None:
-        frames = [pfn + index for pfn in event.pfns.tolist() for index in range(1 << event.order)]
-        self.listed.update(frames)
-        if isinstance(event, PagesAllocated):
-            self.allocated.update(frames)
 
     def _note_vmemmap(self, folios: Sequence[int], order: int) -> None:
         """Note the frames of the folios' vmemmap, which the kernel may link."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Final
@@ -22,9 +22,10 @@ from hvolab.arch import Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import EncodingError
 from hvolab.hvo import V6_12, VmemmapSizes
-from hvolab.machine import Machine, VmemmapBacking
+from hvolab.machine import Machine
 from hvolab_kernel.comparison.calls import Call, describe_call
 from hvolab_kernel.comparison.causes import CAUSES, NOT_CALLED, ReleaseDifference
+from hvolab_kernel.comparison.comparer import Comparer
 from hvolab_kernel.comparison.differences import counters_of
 from hvolab_kernel.comparison.machine_pair import MachinePair, StepResult, StepResults
 from hvolab_kernel.comparison.scenarios import Scenario
@@ -32,18 +33,8 @@ from hvolab_kernel.comparison.selection import comparable_across_releases
 from hvolab_kernel.identify.features import BASELINE_FEATURES, HvoFeatures, features_of
 from hvolab_vmlinux.kernel import Kernel
 
-_MEMORY: Final = 512 << 20
 #: Calls that a feature adds or removes at most once for a folio.
 _ONCE: Final = {"allocate", "free", "rcu", "flush range"}
-
-
-@dataclass(frozen=True)
-class AttributedDifference:
-    """A difference, and the feature of the release that explains it; empty: no feature does."""
-
-    difference: ReleaseDifference
-    feature: str = ""
-    because: str = ""
 
 
 @dataclass
@@ -53,8 +44,8 @@ class ReleaseComparison:
     scenarios: list[str] = field(default_factory=list)
     calls: int = 0
     seconds: float = 0.0
-    differences: Counter[AttributedDifference] = field(default_factory=Counter)
-    first_in: dict[AttributedDifference, str] = field(default_factory=dict)
+    differences: Counter[ReleaseDifference] = field(default_factory=Counter)
+    first_in: dict[ReleaseDifference, str] = field(default_factory=dict)
 
     @property
     def unexplained(self) -> int:
@@ -71,14 +62,12 @@ def compare_release(
     """Compare a kernel of another release with the engine as v6.12; calls `on_scenario` before each scenario."""
     comparison = ReleaseComparison()
     features = features_of(kernel)
-    pairs: dict[VmemmapBacking, MachinePair] = {}
+    comparer = Comparer(target, kernel, V6_12)
     begin = time.perf_counter()
     for scenario in comparable_across_releases(scenarios, batches=features.has("batches")):
         on_scenario(scenario)
-        if scenario.backing not in pairs:
-            pairs[scenario.backing] = MachinePair(target, kernel, V6_12, memory=_MEMORY, backing=scenario.backing)
         comparison.scenarios.append(scenario.name)
-        calls, differences = _compared(pairs[scenario.backing], scenario)
+        calls, differences = _compared(comparer.pair(scenario), scenario)
         comparison.calls += calls
         for difference in differences:
             one = _attributed(difference, features)
@@ -88,13 +77,13 @@ def compare_release(
     return comparison
 
 
-def _attributed(difference: ReleaseDifference, features: HvoFeatures) -> AttributedDifference:
+def _attributed(difference: ReleaseDifference, features: HvoFeatures) -> ReleaseDifference:
     """Attribute a difference to the first cause that explains it, of those in which this kernel differs from v6.12."""
     for cause in CAUSES:
         differs = features.has(cause.feature) is not BASELINE_FEATURES.get(cause.feature, False)
         if differs and cause.explains(difference):
-            return AttributedDifference(difference, cause.feature, cause.because)
-    return AttributedDifference(difference)
+            return replace(difference, feature=cause.feature, because=cause.because)
+    return difference
 
 
 def _compared(pair: MachinePair, scenario: Scenario) -> tuple[int, list[ReleaseDifference]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final
 
 from rich import progress
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,8 @@ from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
 from hvolab.serialize import as_data
 from hvolab_kernel.comparison.causes import ReleaseDifference
-from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, Disagreement, KernelComparison, compare
+from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
+from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.releases import ReleaseComparison, compare_release
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.comparison.selection import comparable, target_of_release
@@ -31,34 +33,20 @@ _NOT_COMPARED: Final = "not compared: frame numbers, failing allocations, change
 _OMITTED: Final = "omitted: page->lru of vmemmap pages that were allocated, freed or remapped"
 
 
-class Progress:
-    """Progress bar of scenarios on a terminal; nothing is shown elsewhere."""
+@contextmanager
+def _progress(scenarios: int) -> Iterator[Callable[[Scenario], None]]:
+    """Show a progress bar on a terminal; yields the function to call with the scenario of each case."""
+    error = console(error=True)
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
+    cases: Counter[str] = Counter()
+    with progress.Progress(*columns, console=error, transient=True, disable=not error.is_terminal) as bar:
+        task = bar.add_task("", total=scenarios)
 
-    def __init__(self, console: Console, scenarios: int) -> None:
-        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
-        self._bar = progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=scenarios)
-        self._scenario: Scenario | None = None
-        self._done = -1
-        self._cases = 0
+        def on_scenario(scenario: Scenario) -> None:
+            cases[scenario.name] += 1
+            bar.update(task, description=f"{scenario.name}, case {cases[scenario.name]}", completed=len(cases) - 1)
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def __call__(self, case: ComparisonCase) -> None:
-        """Show the case that runs next."""
-        if case.scenario is not self._scenario:
-            self._scenario = case.scenario
-            self._done += 1
-            self._cases = 0
-        self._cases += 1
-        self._bar.update(self._task, description=f"{case.scenario.name}, case {self._cases}", completed=self._done)
+        yield on_scenario
 
 
 def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], *, every: bool, json: bool) -> bool:
@@ -72,11 +60,11 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     comparer = Comparer(target_of_release(target, features.release), kernel)
     other = None
     if features.release != BASELINE:
-        with Progress(console(error=True), len(chosen)) as on_case:
-            other = compare_release(target, kernel, chosen, lambda scenario: on_case(ComparisonCase(scenario)))
+        with _progress(len(chosen)) as on_scenario:
+            other = compare_release(target, kernel, chosen, on_scenario)
     scenarios = comparable(chosen, comparer.variant, batches=features.has("batches"))
-    with Progress(console(error=True), len(scenarios)) as on_case:
-        result = compare(comparer, scenarios, every=every, on_case=on_case)
+    with _progress(len(scenarios)) as on_scenario:
+        result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
     if json:
         data = comparison_data(kernel, comparer, result)
         print_json(data if other is None else data | {"against_v6_12": release_data(features, other)})
@@ -118,8 +106,8 @@ def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison
     where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.variant.name}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
     parts: list[RenderableType] = [heading, Text(), _scenarios(result), Text()]
-    for one in result.disagreements[:_MAX_DISAGREEMENTS]:
-        parts += [_disagreement(one), Text()]
+    for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
+        parts += [_disagreement(case, differences), Text()]
     if len(result.disagreements) > _MAX_DISAGREEMENTS:
         more = len(result.disagreements) - _MAX_DISAGREEMENTS
         parts += [Text(f"{more} more disagreements: --json has all", "yellow"), Text()]
@@ -128,20 +116,20 @@ def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison
 
 def _scenarios(result: KernelComparison) -> Table:
     rows = table("scenario", "cases", "disagree", right=("cases", "disagree"))
-    disagreements = Counter(one.case.scenario.name for one in result.disagreements)
+    disagreements = Counter(case.scenario.name for case in result.disagreements)
     for name, cases in result.per_scenario.items():
         count = disagreements[name]
         rows.add_row(name, f"{cases}", Text(f"{count}", "bold red" if count else "green"))
     return rows
 
 
-def _disagreement(one: Disagreement) -> Group:
+def _disagreement(case: ComparisonCase, differences: Sequence[StateDifference]) -> Group:
     rows = table("what", "kernel", "engine")
     for column in rows.columns:
         column.no_wrap, column.overflow = False, "fold"
-    for difference in one.differences:
+    for difference in differences:
         rows.add_row(Text(difference.what), Text(difference.kernel), Text(difference.engine))
-    return Group(Text(str(one.case), "bold red"), rows)
+    return Group(Text(str(case), "bold red"), rows)
 
 
 def _summary(result: KernelComparison) -> Text:
@@ -172,18 +160,18 @@ def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison
         "seconds": round(result.seconds, 3),
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
         "left_out": [_OMITTED],
-        "disagreements": [_disagreement_data(one) for one in result.disagreements],
+        "disagreements": [_disagreement_data(*one) for one in result.disagreements.items()],
     }
 
 
-def _disagreement_data(one: Disagreement) -> dict[str, Any]:
-    scenario = one.case.scenario
+def _disagreement_data(case: ComparisonCase, differences: Sequence[StateDifference]) -> dict[str, Any]:
+    scenario = case.scenario
     return {
         "scenario": scenario.name,
-        "failing": list(one.case.failing),
-        "onwards": one.case.onwards,
+        "failing": list(case.failing),
+        "onwards": case.onwards,
         "steps": [str(step) for step in (*scenario.prelude, *scenario.steps)],
-        "differences": as_data(one.differences),
+        "differences": as_data(differences),
     }
 
 
@@ -197,9 +185,9 @@ def release_view(kernel: Kernel, features: HvoFeatures, result: ReleaseCompariso
     rows = table("because", "times", "differs", "kernel", "engine", right=("times",))
     for column in rows.columns:
         column.no_wrap, column.overflow = column.header == "times", "fold"
-    for feature, because, differences in _by_cause(result):
+    for differences in _by_cause(result):
         (first, _), more = differences[0], len(differences) - 1
-        cause = Text(f"{feature}: {because}") if feature else Text("not explained", "bold red")
+        cause = Text(f"{first.feature}: {first.because}") if first.feature else Text("not explained", "bold red")
         what = f"{first.kind}: {first.what}" + (f", and {more} similar" if more else "")
         rows.add_row(cause, f"{sum(times for _, times in differences)}", what, Text(first.kernel), Text(first.engine))
     dim = Text(f"{_NOT_COMPARED}; --json lists every difference", "dim")
@@ -209,29 +197,22 @@ def release_view(kernel: Kernel, features: HvoFeatures, result: ReleaseCompariso
     return Group(heading, *sentences, Text(), rows, Text(), dim, summary)
 
 
-def _by_cause(result: ReleaseComparison) -> Iterator[tuple[str, str, list[tuple[ReleaseDifference, int]]]]:
+def _by_cause(result: ReleaseComparison) -> Iterator[list[tuple[ReleaseDifference, int]]]:
     """Yield each unexplained difference, then those of each cause, the most frequent first."""
     causes: dict[tuple[str, str], list[tuple[ReleaseDifference, int]]] = {}
     for one, times in result.differences.most_common():
         if one.feature:
-            causes.setdefault((one.feature, one.because), []).append((one.difference, times))
+            causes.setdefault((one.feature, one.because), []).append((one, times))
         else:
-            yield "", "", [(one.difference, times)]
-    for feature, because in sorted(causes):
-        yield feature, because, causes[feature, because]
+            yield [(one, times)]
+    for cause in sorted(causes):
+        yield causes[cause]
 
 
 def release_data(features: HvoFeatures, result: ReleaseComparison) -> dict[str, Any]:
     """Return a release's differences from v6.12 as data."""
     differences = [
-        {
-            **as_data(one.difference),
-            "feature": one.feature,
-            "because": one.because,
-            "count": count,
-            "first_in": result.first_in[one],
-        }
-        for one, count in result.differences.items()
+        {**as_data(one), "count": count, "first_in": result.first_in[one]} for one, count in result.differences.items()
     ]
     return {
         "release": features.release,

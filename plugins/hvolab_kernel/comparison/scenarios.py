@@ -126,6 +126,7 @@ _BATCH: Final = (0, 1, 2)
 _OPTIMIZE, _RESTORE = ScenarioStep(Operation.OPTIMIZE), ScenarioStep(Operation.RESTORE)
 _OPTIMIZE_SECOND = ScenarioStep(Operation.OPTIMIZE, (1,))
 _ON, _OFF = ScenarioStep(Operation.SWITCH_ON, ()), ScenarioStep(Operation.SWITCH_OFF, ())
+_OPTIMIZE_LIST, _RESTORE_LIST = ScenarioStep(Operation.OPTIMIZE_LIST), ScenarioStep(Operation.RESTORE_LIST)
 _OPTIMIZE_BATCH = ScenarioStep(Operation.OPTIMIZE_LIST, _BATCH)
 _RESTORE_BATCH = ScenarioStep(Operation.RESTORE_LIST, _BATCH)
 _TWO: Final = (FolioPlacement(), FolioPlacement(0, 1))
@@ -161,10 +162,8 @@ _NEIGHBORS: Final[tuple[_Template, ...]] = (
     _Template("restore a list, and optimize it again", (_RESTORE_BATCH, _OPTIMIZE_BATCH), (_OPTIMIZE_BATCH,), _THREE),
 )
 _LISTS_OF_ONE: Final[tuple[_Template, ...]] = (
-    _Template("batch of one", (ScenarioStep(Operation.OPTIMIZE_LIST),)),
-    _Template(
-        "restore a batch of one", (ScenarioStep(Operation.RESTORE_LIST),), (ScenarioStep(Operation.OPTIMIZE_LIST),)
-    ),
+    _Template("batch of one", (_OPTIMIZE_LIST,)),
+    _Template("restore a batch of one", (_RESTORE_LIST,), (_OPTIMIZE_LIST,)),
 )
 _SELF_HOSTED: Final = tuple(one for one in (*_SINGLE, *_NEIGHBORS) if one.title in {"optimize", "batch below one PMD"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hvolab_vmlinux.errors import KernelImageError
 
@@ -33,38 +34,22 @@ class CallingConvention:
     bugs: tuple[tuple[bytes, str], ...] = ()
 
 
-#: System V ABI for x86-64, section 3.2; RISC-V calling convention; AAPCS64, section 6.
 #: Kernel: ASM_UD2 in arch/x86/include/asm/bug.h, __BUG_INSN in arch/riscv/include/asm/bug.h, BUG_BRK_IMM in
-#: arch/arm64/include/asm/brk-imm.h, get_current() in arch/arm64/include/asm/current.h, v6.12.
-CONVENTIONS = {
+#: arch/arm64/include/asm/brk-imm.h, v6.12.
+_X86_BUGS: Final = ((b"\x0f\x0b", "ud2"), (b"\xcc", "int3"))
+_ARM64_BUGS: Final = ((b"\x00\x00\x21\xd4", "brk #0x800"),)
+_RISCV_BUGS: Final = ((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak"))
+#: System V ABI for x86-64, section 3.2; AAPCS64, section 6; RISC-V calling convention.
+#: Kernel: get_current() in arch/arm64/include/asm/current.h, v6.12.
+CONVENTIONS: Final = {
     "EM_X86_64": CallingConvention(
-        ("RDI", "RSI", "RDX", "RCX"),
-        "RAX",
-        "RIP",
-        "RSP",
-        b"\xc3",
-        per_cpu="GS_BASE",
-        bugs=((b"\x0f\x0b", "ud2"), (b"\xcc", "int3")),
+        ("RDI", "RSI", "RDX", "RCX"), "RAX", "RIP", "RSP", b"\xc3", per_cpu="GS_BASE", bugs=_X86_BUGS
     ),
     "EM_AARCH64": CallingConvention(
-        ("X0", "X1", "X2", "X3"),
-        "X0",
-        "PC",
-        "SP",
-        b"\xc0\x03\x5f\xd6",
-        link="X30",
-        current="SP_EL0",
-        bugs=((b"\x00\x00\x21\xd4", "brk #0x800"),),
+        ("X0", "X1", "X2", "X3"), "X0", "PC", "SP", b"\xc0\x03\x5f\xd6", "X30", current="SP_EL0", bugs=_ARM64_BUGS
     ),
     "EM_RISCV": CallingConvention(
-        ("A0", "A1", "A2", "A3"),
-        "A0",
-        "PC",
-        "SP",
-        b"\x82\x80",
-        link="RA",
-        current="TP",
-        bugs=((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak")),
+        ("A0", "A1", "A2", "A3"), "A0", "PC", "SP", b"\x82\x80", "RA", current="TP", bugs=_RISCV_BUGS
     ),
 }
 

@@ -106,7 +106,7 @@ class CallResultReader:
         """Discard the state of the last call."""
         self._exceptions.clear()
         self._warned.clear()
-        self.findings = []
+        self.findings.clear()
 
     def after_warning(self, failure: str) -> int | None:
         """Record the WARN() that the CPU stopped at and return the VA after it; None if it stopped at none.
@@ -131,10 +131,6 @@ class CallResultReader:
         self._warned[warning] += 1
         self._exceptions.clear()
         return va + len(code)
-
-    def returned(self, function: str, result: int) -> CallResult:
-        """Return the result of a call that returned."""
-        return CallResult(function, CallStatus.RETURNED, result, findings=self._counted_findings())
 
     def stopped(self, function: str, failure: str, no_stub: str, instructions: int) -> CallResult:
         """Return the result of a call that did not return.
@@ -170,10 +166,10 @@ class CallResultReader:
             fault=fault,
             backtrace=(place, *backtrace),
             disassembly=instructions_around(self._kernel, va),
-            findings=self._counted_findings(),
+            findings=self.counted_findings(),
         )
 
-    def _counted_findings(self) -> tuple[str, ...]:
+    def counted_findings(self) -> tuple[str, ...]:
         """Return each finding once, a repeated warning with its count."""
         warned = self._warned
         return tuple(f"{text}, {warned[text]} times" if warned[text] > 1 else text for text in self.findings)

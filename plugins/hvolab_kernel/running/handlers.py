@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -26,23 +26,6 @@ class NoStubError(HvolabError):
     """
 
 
-class Caller(Protocol):
-    """The CPU that calls handlers.
-
-    loaded     the kernel in its memory
-    arguments  registers of the first arguments
-    findings   list for messages of the kernel
-    """
-
-    loaded: LoadedKernel
-    arguments: tuple[int, ...]
-    findings: list[str]
-
-    def flush(self) -> None:
-        """Flush the TLB of the CPU."""
-        ...
-
-
 #: A handler with its arguments bound; returns the stub's result, or None if the stub returns nothing.
 BoundHandler = Callable[[], int | None]
 
@@ -50,21 +33,34 @@ BoundHandler = Callable[[], int | None]
 class Handlers:
     """Handlers of one CPU. They call the machine, which emits the same events as for the engine.
 
+    arguments  registers of a function's first arguments
+    flush      flushes the TLB of the CPU
+    findings   receives messages of the kernel
+
     key      VA of the counter in the static key, in the kernel's memory; None: the kernel has no such key
     pending  flushes without a barrier yet: first VA and end of a range, or None for a flush of everything
     """
 
-    def __init__(self, machine: Machine, caller: Caller, registers: Registers) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        loaded: LoadedKernel,
+        registers: Registers,
+        arguments: Sequence[int],
+        flush: Callable[[], object],
+        findings: list[str],
+    ) -> None:
         self._machine = machine
         self._reader = registers.reader
-        self._caller = caller  # a weak proxy: the emulator holds the handlers, and must not hold itself
-        self._loaded = caller.loaded
-        self._registers = caller.arguments
+        self._loaded = loaded
+        self._registers = arguments
+        self._flush = flush
+        self._findings = findings
         pages = machine.struct_pages
         self._page, self._pfn = pages.va, pages.pfn
         self._linear = machine.virt(0)
         self._shift = machine.target.mode.page_shift
-        kernel = self._loaded.kernel
+        kernel = loaded.kernel
         key = kernel.symbols.find(_KEY)
         self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
         self.pending: list[tuple[int, int] | None] = []
@@ -92,7 +88,7 @@ class Handlers:
     def _values(self, registers: Sequence[int], arguments: Sequence[Argument]) -> Callable[[], tuple[int, ...]]:
         return self._reader(registers, "".join(argument.layout for argument in arguments[: len(registers)]))
 
-    # allocation
+    # allocation and freeing
 
     def allocate(self, _: Stub, gfp: int, order: int, node: int | None = None) -> int:
         """Allocate a block; return its struct page, or null."""
@@ -107,8 +103,6 @@ class Handlers:
     def allocate_zeroed(self, stub: Stub, gfp: int) -> int:
         """Allocate a zeroed frame; return its VA, or 0."""
         return self.allocate_address(stub, gfp | _ZERO, 0)
-
-    # freeing
 
     def free(self, _: Stub, page: int, order: int) -> None:
         """Free a block."""
@@ -136,15 +130,13 @@ class Handlers:
         """Wait for a grace period."""
         self._machine.synchronize_rcu()
 
-    def key_up(self, _: Stub, key: int) -> int:
+    def key_up(self, _: Stub, _key: int) -> int:
         """Increment the static key."""
-        del key
         self._machine.change_key(1)
         return 1
 
-    def key_down(self, _: Stub, key: int) -> None:
+    def key_down(self, _: Stub, _key: int) -> None:
         """Decrement the static key."""
-        del key
         self._machine.change_key(-1)
 
     def key_stored(self, _: Stub, address: int, value: int) -> None:
@@ -156,12 +148,12 @@ class Handlers:
     def flush_range(self, _: Stub, start: int, end: int) -> None:
         """Flush a range of VAs on every CPU, this one included."""
         self._machine.flush_tlb_kernel_range(start, end)
-        self._caller.flush()
+        self._flush()
 
     def flush_all(self, _: Stub) -> None:
         """Flush everything on every CPU, this one included."""
         self._machine.flush_tlb_all()
-        self._caller.flush()
+        self._flush()
 
     def flush_page_begun(self, _: Stub, va: int) -> None:
         """Record the flush of a page, which this CPU executes itself; consecutive pages form one range."""
@@ -192,11 +184,8 @@ class Handlers:
         """Add to nr_memmap_boot_pages."""
         self._machine.memmap_boot_pages_add(delta)
 
-    # the rest
-
-    def nothing(self, _: Stub, *arguments: int) -> int:
+    def nothing(self, _: Stub, *_arguments: int) -> int:
         """Return 0."""
-        del arguments
         return 0
 
     count_managed = count_other = nothing
@@ -205,7 +194,7 @@ class Handlers:
         """Add a finding with the text that the function was called with."""
         loaded = self._loaded
         text = loaded.read_text(pointer) if pointer and loaded.holds(pointer) else ""
-        self._caller.findings.append(f"{stub.function}() was called" + (f": {text.strip()}" if text else ""))
+        self._findings.append(f"{stub.function}() was called" + (f": {text.strip()}" if text else ""))
         return 0
 
     def stop(self, stub: Stub) -> int:

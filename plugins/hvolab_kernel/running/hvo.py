@@ -130,15 +130,17 @@ class KernelHvo:
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
-        self._batch("optimize.begin")
+        emit = self.machine.trace.emit
+        emit(Batch("optimize.begin"))
         self._call("optimize list", self._hstate(h), folio_list)
-        self._batch("optimize.end")
+        emit(Batch("optimize.end"))
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Call hugetlb_vmemmap_restore_folios() of the kernel: the number restored, or a negative errno."""
-        self._batch("restore.begin")
+        emit = self.machine.trace.emit
+        emit(Batch("restore.begin"))
         result = self._call("restore list", self._hstate(h), folio_list, non_hvo_folios)
-        self._batch("restore.end")
+        emit(Batch("restore.end"))
         return _signed(result, _LONG_BITS)
 
     def save(self) -> Callable[[], None]:
@@ -183,10 +185,6 @@ class KernelHvo:
             loaded.write(va + self._order, 4, h.order)
             self._hstates[h.order] = va
         return va
-
-    def _batch(self, step: str) -> None:
-        if self.machine.trace.listeners:
-            self.machine.trace.emit(Batch(step))
 
 
 def _signed(value: int, bits: int) -> int:

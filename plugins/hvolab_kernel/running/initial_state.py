@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hvolab.arch import PagingMode
 from hvolab_vmlinux.errors import KernelImageError
@@ -24,12 +24,11 @@ _LA57: Final = 16 * 32 + 16
 
 @dataclass(frozen=True)
 class Placement:
-    """Addresses that a kernel's data depend on: PAs of RAM and image, VAs of direct map, vmemmap and image.
+    """Addresses that a kernel's data depend on: PAs of RAM and image, VAs, and levels of tables.
 
     direct_map  VA of the first byte of RAM on arm64 and riscv, of PA 0 on x86_64
     vmemmap     VA of the struct page of the first frame of RAM on arm64 and riscv, of PFN 0 on x86_64
     text        VA of the image
-    levels      levels of the page tables
     """
 
     ram: int
@@ -63,14 +62,12 @@ class Setting:
     offset: int = 0
 
 
-@dataclass(frozen=True)
-class Word:
-    """A little-endian value of `size` bytes to write at `va`, and its purpose."""
+class Word(NamedTuple):
+    """A little-endian value of `size` bytes to write at `va`."""
 
     va: int
     size: int
     value: int
-    purpose: str
 
 
 _SWITCH: Final = Setting(
@@ -173,11 +170,11 @@ def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
     zones, zone, node = types.offset("pglist_data", "node_zones"), types.size("zone"), types.size("pglist_data")
     if node > size:
         raise KernelImageError(f"a node of {node} bytes does not fit into {size} bytes", where=kernel.image.release)
-    words = [Word(nodes, 8, va, "node_data[0], for page_zone()")]
+    words = [Word(nodes, 8, va)]
     for zone_va in range(va + zones, va + types.offset("pglist_data", "node_zonelists") - zone + 1, zone):
         words += [
-            Word(zone_va + types.offset("zone", "zone_pgdat"), 8, va, "zone_pgdat, for allocation on the zone's node"),
-            Word(zone_va + types.offset("zone", "node"), 4, 0, "node, for zone_to_nid()"),
+            Word(zone_va + types.offset("zone", "zone_pgdat"), 8, va),
+            Word(zone_va + types.offset("zone", "node"), 4, 0),
         ]
     return tuple(words)
 
@@ -185,16 +182,10 @@ def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
 def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
     """Return every word that boot would write for this placement.
 
-    Raises KernelImageError for an unknown machine or a missing variable, TypeInfoError for a missing member.
+    Raises KernelImageError for a missing variable, TypeInfoError for a missing member.
     """
-    settings = SETTINGS.get(kernel.image.machine)
-    if settings is None:
-        raise KernelImageError(
-            f"the data that boot writes on {kernel.image.machine} is not described",
-            rule=f"hvolab describes {', '.join(SETTINGS)}",
-        )
     words = []
-    for one in settings:
+    for one in SETTINGS[kernel.image.machine]:
         va = kernel.symbols.find(one.symbol)
         if va is None and one.required:
             raise KernelImageError(
@@ -206,7 +197,5 @@ def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
             continue
         if one.member:
             va += kernel.types.offset(one.struct, one.member)
-        name = f"{one.symbol}.{one.member}" if one.member else one.symbol
-        value = one.value(placement) % (1 << 8 * one.size)
-        words.append(Word(va + one.offset, one.size, value, f"{name}, for {one.purpose}"))
+        words.append(Word(va + one.offset, one.size, one.value(placement) % (1 << 8 * one.size)))
     return tuple(words)

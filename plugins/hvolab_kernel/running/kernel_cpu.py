@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES
@@ -11,7 +13,7 @@ from hvolab.machine import Machine
 from hvolab_kernel.code.inline import inline_of
 from hvolab_kernel.code.stubs import StubAction, stubs_of
 from hvolab_kernel.running.abi import convention_of
-from hvolab_kernel.running.call_result import CallResult, CallResultReader
+from hvolab_kernel.running.call_result import CallResult, CallResultReader, CallStatus
 from hvolab_kernel.running.handlers import BoundHandler, Handlers, NoStubError
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
@@ -31,6 +33,7 @@ _SWITCH: Final = "vmemmap_optimize_enabled"
 _HEADROOM: Final = 0x100
 
 
+@dataclass(slots=True)
 class _State:
     """State shared between emulator callbacks and `call()`.
 
@@ -38,11 +41,8 @@ class _State:
     switched  value of HVO's switch in the kernel's memory
     """
 
-    __slots__ = ("problem", "switched")
-
-    def __init__(self) -> None:
-        self.problem: BaseException | None = None
-        self.switched = True
+    problem: BaseException | None = None
+    switched: bool = True
 
 
 class KernelCpu:
@@ -69,16 +69,16 @@ class KernelCpu:
         uc = self._uc = self._vcpu.uc
         library = unicorn()
         self._failure = library.UcError
-        self._flush = (library.unicorn_const.UC_CTL_TLB_FLUSH, library.unicorn_const.UC_CTL_IO_WRITE)
+        self._flush = partial(uc.ctl, library.unicorn_const.UC_CTL_TLB_FLUSH, library.unicorn_const.UC_CTL_IO_WRITE)
         if machine.memory.present is not None:  # memory of a core is mapped on first use
             self._vcpu.provide_as_needed()
         memory = self.loaded.memory
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
-        self._find_registers()
-        self._registers = Registers(uc)
         self._set_up()
+        self._registers = Registers(uc)
         self._results = CallResultReader(machine, self.loaded, self._vcpu, self._convention, self._stack_top)
-        self._handlers = Handlers(machine, weakref.proxy(self), self._registers)
+        self._findings = self._results.findings
+        self._handlers = Handlers(machine, self.loaded, self._registers, self._arguments, self._flush, self._findings)
         self._state = _State()
         #: Callbacks, which the emulator does not keep alive.
         self._callbacks: list[object] = []
@@ -89,35 +89,24 @@ class KernelCpu:
         self._watchpoint = PageTableWatchpoint(machine, uc)
         self._clean = uc.context_save()
 
-    def _find_registers(self) -> None:
-        number, convention = self._vcpu.register, self._convention
-        self.arguments = tuple(map(number, convention.arguments))
+    def _set_up(self) -> None:
+        """Set the registers: translation through the kernel's own top table, per-CPU data, the current task."""
+        vcpu, uc, loaded, convention = self._vcpu, self._uc, self.loaded, self._convention
+        number = vcpu.register
+        self._arguments = tuple(map(number, convention.arguments))
         self._result, self._counter, self._stack = map(
             number, (convention.result, convention.counter, convention.stack)
         )
         self._link = number(convention.link) if convention.link else None
-
-    def _set_up(self) -> None:
-        """Set the registers: translation through the kernel's own top table, per-CPU data, the current task."""
-        vcpu, uc, loaded, convention = self._vcpu, self._uc, self.loaded, self._convention
         for setting in vcpu.part.settings(vcpu.target, loaded.root):
             instance.apply(uc, setting, vcpu.part, vcpu.family)
         if convention.per_cpu and loaded.per_cpu.size:
-            uc.reg_write(vcpu.register(convention.per_cpu), loaded.per_cpu.va)
+            uc.reg_write(number(convention.per_cpu), loaded.per_cpu.va)
         if convention.current:
-            uc.reg_write(vcpu.register(convention.current), self.kernel.symbols.address("init_task"))
+            uc.reg_write(number(convention.current), self.kernel.symbols.address("init_task"))
         self._stack_top = loaded.stack.end - _HEADROOM
         self._exit = loaded.exit
-        self.flush()
-
-    def flush(self) -> None:
-        """Flush the TLB of this CPU."""
-        self._uc.ctl(*self._flush)
-
-    @property
-    def findings(self) -> list[str]:
-        """Messages and warnings of the current or last call."""
-        return self._results.findings
+        self._flush()
 
     @property
     def inline_ceiling(self) -> int | None:
@@ -158,22 +147,17 @@ class KernelCpu:
 
         Block hooks are preferred: the emulator tests every instruction hook at each counted instruction.
         """
-        state, machine = self._state, self.machine
-        write, result_register, stop = self._registers.write, self._result, self._uc.emu_stop
+        state, machine, write, register = self._state, self.machine, self._registers.write, self._result
         copy_switch = weakref.WeakMethod(self._copy_switch)  # not the CPU, which holds this callback
 
-        def reached() -> None:
-            try:
-                result = handler()
-                if machine.optimize_enabled is not state.switched and (copy := copy_switch()) is not None:
-                    copy()
-                if result is not None:
-                    write(result_register, result)
-            except BaseException as problem:  # noqa: BLE001 - call() raises it again
-                state.problem = problem
-                stop()
+        def handle() -> None:
+            result = handler()
+            if machine.optimize_enabled is not state.switched and (copy := copy_switch()) is not None:
+                copy()
+            if result is not None:
+                write(register, result)
 
-        self._callbacks.append(call_at(self._uc, va, reached, inside=inside))
+        self._call_at(va, handle, inside=inside)
 
     def trace_at(self, va: int, callback: Callable[..., None], arguments: int = 0) -> None:
         """Call `callback` with that many arguments of the function whenever the CPU reaches `va`.
@@ -181,18 +165,22 @@ class KernelCpu:
         A basic block must begin at `va`: the entry of a function, or the return from a call. Nothing is called while
         the machine's trace has no listeners. Must precede the first call: translated code is not hooked later.
         """
-        values = self._registers.reader(self.arguments[:arguments])
-        listeners, state, stop = self.machine.trace.listeners, self._state, self._uc.emu_stop
+        values = self._registers.reader(self._arguments[:arguments])
+        listeners = self.machine.trace.listeners
+        self._call_at(va, lambda: callback(*values()) if listeners else None)
+
+    def _call_at(self, va: int, callback: Callable[[], None], *, inside: bool = False) -> None:
+        """Call `callback` whenever the CPU reaches `va`; an exception stops the CPU, and `call()` raises it again."""
+        state, stop = self._state, self._uc.emu_stop
 
         def reached() -> None:
-            if listeners:
-                try:
-                    callback(*values())
-                except BaseException as problem:  # noqa: BLE001 - call() raises it again
-                    state.problem = problem
-                    stop()
+            try:
+                callback()
+            except BaseException as problem:  # noqa: BLE001 - call() raises it again
+                state.problem = problem
+                stop()
 
-        self._callbacks.append(call_at(self._uc, va, reached))
+        self._callbacks.append(call_at(self._uc, va, reached, inside=inside))
 
     # calls
 
@@ -210,8 +198,9 @@ class KernelCpu:
         completed = problem is None and not failure and self._vcpu.exceptions.number is None
         if completed and self._uc.reg_read(self._counter) == self._exit:
             if self._handlers.pending:
-                self.findings.append("TLB flushes were begun, and no barrier completed them")
-            return self._results.returned(function, self._uc.reg_read(self._result))
+                self._findings.append("TLB flushes were begun, and no barrier completed them")
+            value = self._uc.reg_read(self._result)
+            return CallResult(function, CallStatus.RETURNED, value, findings=self._results.counted_findings())
         return self._results.stopped(function, failure, "" if problem is None else str(problem), self.instructions)
 
     def _prepare(self, arguments: tuple[int, ...]) -> None:
@@ -221,7 +210,7 @@ class KernelCpu:
         self._results.begin()
         self._handlers.pending.clear()
         self._uc.context_restore(self._clean)
-        self.flush()
+        self._flush()
         self._copy_switch()
         self._copy_key()
         top = self._stack_top
@@ -231,7 +220,7 @@ class KernelCpu:
         else:
             write(self._link, self._exit)
         write(self._stack, top)
-        for register, value in zip(self.arguments, arguments, strict=False):
+        for register, value in zip(self._arguments, arguments, strict=False):
             write(register, value)
 
     def _run(self, va: int) -> str:
@@ -241,16 +230,13 @@ class KernelCpu:
         try:
             self._watchpoint.begin(enable=self.watch_page_tables and bool(self.machine.trace.listeners))
             while begin is not None:
-                failure = self._start(begin)
+                failure = ""
+                try:
+                    # always with a limit: code translated without one would not be counted later
+                    self._uc.emu_start(begin, self._exit, 0, self.instructions)
+                except self._failure as failed:
+                    failure = str(failed)
                 begin = None if self._state.problem is not None else self._results.after_warning(failure)
         finally:
             self._watchpoint.end()
         return failure
-
-    def _start(self, va: int) -> str:
-        try:
-            # always with a limit: code translated without one would not be counted later
-            self._uc.emu_start(va, self._exit, 0, self.instructions)
-        except self._failure as failed:
-            return str(failed)
-        return ""

@@ -17,7 +17,7 @@ from hvolab.arch import EntryKind, Level, LinearOrigin, PgprotRole
 from hvolab.arithmetic import WORD_BYTES, div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
-from hvolab_kernel.running.initial_state import Placement, Word, initial_words, modes_of, node_words
+from hvolab_kernel.running.initial_state import Placement, initial_words, modes_of, node_words
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
@@ -69,12 +69,8 @@ class LoadedKernel:
         per_cpu = 0 if template is None else round_up(template.memory_size, _ALIGNMENT)
         sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, _NODE)
         base = round_up(machine.memory.base + machine.memory.size, _ALIGNMENT)
-        self.memory = PhysicalMemory(
-            base,
-            sum(sizes) + _TABLES,
-            page_shift=target.mode.page_shift,
-            byte_order=target.architecture.byte_order,
-        )
+        shift, byte_order = target.mode.page_shift, target.architecture.byte_order
+        self.memory = PhysicalMemory(base, sum(sizes) + _TABLES, page_shift=shift, byte_order=byte_order)
         starts = [sum(sizes[:position]) for position in range(len(sizes))]
         self.image, self.per_cpu, self.stack, self.data, self.node = (
             Region(image.base + start, base + start, size) for start, size in zip(starts, sizes, strict=True)
@@ -85,7 +81,7 @@ class LoadedKernel:
         self.root = self._new_table(target.mode.levels[0])
         self.tables = PageTables(self.memory, target, self.root)
         self._map(machine)
-        self._fill(self._initial_state(machine))
+        self._fill(machine)
 
     def _check(self, machine: Machine) -> None:
         """Raise UsageError if the kernel is for another architecture or paging mode."""
@@ -123,19 +119,18 @@ class LoadedKernel:
 
     def _map(self, machine: Machine) -> None:
         """Map image and regions by single pages: text is executable only, everything else not executable."""
-        mode, memory, tables = self._target.mode, self.memory, self.tables
         self._share(machine)
-        last, step = mode.last, mode.levels[-2].size
-        executable = self._text_pages()
-        for va in range(self.image.va, self.node.end, step):
-            count = min(last.entries, (self.node.end - va) >> mode.page_shift)
-            first = memory.first_pfn + ((va - self.image.va) >> mode.page_shift)
-            tables.map_leaf(va, first, last.name, PgprotRole.KERNEL, self._new_table)
-            pfns = np.arange(first, first + count, dtype=np.int64)
-            entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
-            text = executable[first - memory.first_pfn : first - memory.first_pfn + count]
-            entries[text] = self._target.page_entries(pfns[text], PgprotRole.KERNEL_EXEC)
-            memory.word_view(tables.find(va).slot, count)[:] = entries
+        end, page_size = self.node.end, self._target.mode.page_size
+        for role, ranges in (
+            (PgprotRole.KERNEL, [(self.image.va, end)]),
+            (PgprotRole.KERNEL_EXEC, [*self._text(), (end - page_size, end)]),  # the last page holds the exit
+        ):
+            for start, stop in ranges:
+                first, pages = start // page_size, div_round_up(stop, page_size) - start // page_size
+                pfn = self.pa(first * page_size) // page_size
+                self.tables.map_leaves(
+                    first * page_size, pfn, pages, self._target.mode.last.name, role, self._new_table
+                )
 
     def _share(self, machine: Machine) -> None:
         """Copy the machine's tables on the path to the image, down to the level where they map nothing else.
@@ -165,28 +160,35 @@ class LoadedKernel:
             ours = self._new_table(mode.levels[depth + 1])
             memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
 
-    def _text_pages(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Return a flag for each page from the image's base on: whether it is text."""
-        page_size, base = self._target.mode.page_size, self.image.va
-        pages = np.zeros((self.node.end - base) // page_size, dtype=np.bool_)
-        pages[-1] = True  # holds the exit
-        for start, end in _TEXT[self.kernel.image.machine]:
-            first, last = self.kernel.symbols.find(start), self.kernel.symbols.find(end)
-            if first is not None and last is not None and first < last:
-                pages[(first - base) // page_size : div_round_up(last - base, page_size)] = True
-        if not pages[:-1].any():
+    def _text(self) -> list[tuple[int, int]]:
+        """Return first VA and end of each range of text."""
+        bounds = [tuple(map(self.kernel.symbols.find, names)) for names in _TEXT[self.kernel.image.machine]]
+        found = [(start, end) for start, end in bounds if start is not None and end is not None and start < end]
+        if not found:
             raise KernelImageError("the kernel has no symbols for its text", where=self.kernel.image.release)
-        return pages
+        return found
 
     # contents
 
-    def _fill(self, words: tuple[Word, ...]) -> None:
-        """Fill zeroed memory with the image, the per-CPU template and the initial state."""
-        for segment in self.kernel.image.segments:
+    def _fill(self, machine: Machine) -> None:
+        """Fill memory with the image, the per-CPU template, and what boot would have written."""
+        mode, kernel = self._target.mode, self.kernel
+        for segment in kernel.image.segments:
             pa = self.per_cpu.pa if segment.per_cpu else self.pa(segment.va)
             self.memory.view(pa, segment.content.size)[:] = segment.content
-        for word in words:
-            self.write(word.va, word.size, word.value)
+        placement = Placement(
+            ram=machine.memory.base if mode.origin is LinearOrigin.RAM else 0,
+            image=self.image.pa,
+            direct_map=mode.direct_map_base,
+            vmemmap=mode.vmemmap_base,
+            text=self.image.va,
+            levels=len(mode.levels),
+        )
+        for word in (*initial_words(kernel, placement), *node_words(kernel, self.node.va, self.node.size)):
+            self.write(*word)
+        # the kernel's code walks and changes the machine's tables instead of those that boot would build in the image
+        pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
+        self.write(pgd, WORD_BYTES, machine.virt(machine.tables.root))
 
     def replace(self, va: int, code: bytes) -> None:
         """Replace instructions at `va`."""
@@ -213,23 +215,3 @@ class LoadedKernel:
         size = min(limit, self.node.end - va)
         raw = self.memory.view(self.pa(va), size).tobytes()
         return raw.partition(b"\0")[0].decode("ascii", "replace")
-
-    def _initial_state(self, machine: Machine) -> tuple[Word, ...]:
-        """Return the words that boot would have written into the kernel's data."""
-        mode, kernel = self._target.mode, self.kernel
-        placement = Placement(
-            ram=machine.memory.base if mode.origin is LinearOrigin.RAM else 0,
-            image=self.image.pa,
-            direct_map=mode.direct_map_base,
-            vmemmap=mode.vmemmap_base,
-            text=self.image.va,
-            levels=len(mode.levels),
-        )
-        # the kernel's code walks and changes the machine's tables instead of those that boot would build in the image
-        pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
-        root = machine.virt(machine.tables.root)
-        return (
-            *initial_words(kernel, placement),
-            Word(pgd, WORD_BYTES, root, "init_mm.pgd, for walks of the kernel's tables"),
-            *node_words(kernel, self.node.va, self.node.size),
-        )

@@ -18,7 +18,7 @@ COPY_FUNCTIONS: Final = ("copy_page", "__memcpy")
 
 
 class FolioTracer:
-    """Emits folio and copy events at the entry of kernel functions, as long as the machine's trace has listeners."""
+    """Emits folio and copy events at the entry of kernel functions."""
 
     def __init__(self, machine: Machine, cpu: Cpu) -> None:
         self._machine = machine
@@ -34,13 +34,10 @@ class FolioTracer:
     def begin(self, operation: str, folio: int) -> None:
         """Emit that an operation on a folio begins; ends the one before it."""
         self.end()
-        trace = self._machine.trace
-        if not trace.listeners:
-            return
         optimized = self._optimized(folio)
         if optimized is (operation == "restore") and (optimized or self._machine.optimize_enabled):
             self._current = (operation, folio)
-            trace.emit(FolioStep(f"{operation}.begin", folio))
+            self._machine.trace.emit(FolioStep(f"{operation}.begin", folio))
 
     def end(self) -> None:
         """Emit that the current operation ended, if there is one."""
@@ -52,5 +49,5 @@ class FolioTracer:
 
     def copied(self, to_va: int, from_va: int, size: int) -> None:
         """Emit that a page was copied; other sizes are ignored."""
-        if self._machine.trace.listeners and size == self._page_size:
+        if size == self._page_size:
             self._machine.trace.emit(PageCopied(0, to_va, from_va))

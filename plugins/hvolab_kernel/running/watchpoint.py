@@ -23,39 +23,50 @@ _UNUSED: Final = (1 << 64) - 1
 _ZERO: Final = int(Gfp.ZERO)
 
 
+def vmemmap_tables(machine: Machine) -> dict[int, tuple[str, int]]:
+    """Return level and first VA of each page table that maps the vmemmap, by PFN."""
+    mode, pages = machine.target.mode, machine.struct_pages
+    return {
+        step.slot >> mode.page_shift: (step.level.name, va & -step.level.size * step.level.entries)
+        for first, last in machine.vmemmap
+        for va in range(pages.va(first), pages.va(last), mode.levels[-2].size)
+        for step in machine.tables.walk(va)
+    }
+
+
 class PageTableWatchpoint:
-    """Watches stores to the tables that map the vmemmap, and to zeroed frames that may become such a table."""
+    """Watches stores to the tables that map the vmemmap, and to zeroed frames that may become such a table.
+
+    enabled  True if the current call is watched
+    """
 
     def __init__(self, machine: Machine, uc: Any) -> None:
         self._machine = machine
         self._uc = uc
         self._kind = unicorn().unicorn_const.UC_HOOK_MEM_WRITE
         self._mode = machine.target.mode
-        self._base_hook: int | None = None
+        self.enabled = False
+        self._base_hook = 0
         self._hooks: list[int] = []
         #: Level and first VA of each table, by PFN.
         self._tables: dict[int, tuple[str, int]] = {}
         #: Entries stored so far in each frame that may become a table, by PFN.
         self._candidates: dict[int, dict[int, int]] = {}
 
-    @property
-    def enabled(self) -> bool:
-        """True if the current call is watched."""
-        return self._base_hook is not None
-
     def begin(self, *, enable: bool) -> None:
         """Enable or disable the watchpoint for the next call; a change drops all translated code."""
         if enable is not self.enabled:
+            self.enabled = enable
             if enable:
                 # with any hook on stores, they are translated so that more hooks can be added
                 self._base_hook = self._hook(_UNUSED, _UNUSED)
-            elif self._base_hook is not None:
+            else:
                 self._uc.hook_del(self._base_hook)
-                self._base_hook = None
             self._uc.ctl_flush_tb()
         if not enable:
             return
-        self._find_tables()
+        levels = {level.name for level in self._mode.levels[-2:]}
+        self._tables = {pfn: table for pfn, table in vmemmap_tables(self._machine).items() if table[0] in levels}
         frames = np.array(sorted(self._tables), dtype=np.int64)
         for first, end in zip(*consecutive_runs(frames), strict=True):
             self._watch(int(frames[first]), int(frames[end - 1]))
@@ -70,19 +81,6 @@ class PageTableWatchpoint:
             self._uc.hook_del(handle)
         self._hooks.clear()
         self._candidates.clear()
-
-    def _find_tables(self) -> None:
-        """Find the tables of the two last levels that map the vmemmap."""
-        machine, mode = self._machine, self._mode
-        pages = machine.struct_pages
-        self._tables.clear()
-        levels = {mode.levels[-2].name, mode.last.name}
-        for first, last in machine.vmemmap:
-            for va in range(pages.va(first), pages.va(last), mode.levels[-2].size):
-                for step in machine.tables.walk(va):
-                    if step.level.name in levels:
-                        covered = step.level.size * step.level.entries
-                        self._tables[step.slot >> mode.page_shift] = (step.level.name, va & -covered)
 
     def _watch(self, first_pfn: int, last_pfn: int) -> None:
         shift = self._mode.page_shift
@@ -123,7 +121,8 @@ class PageTableWatchpoint:
         if level is not self._mode.last:
             self._add_table(name, va, value)
         before = np.array([self._machine.memory.read_word(pa)], dtype=np.uint64)
-        self._emit(name, pa, va, before, np.array([value], dtype=np.uint64), live=True)
+        after = np.array([value], dtype=np.uint64)
+        self._machine.trace.emit(EntriesStored(0, name, pa, va, before, after, live=True))
 
     def _add_table(self, name: str, va: int, entry: int) -> None:
         """If the entry for `va` makes a candidate a table, emit the entries stored in it so far."""
@@ -137,7 +136,4 @@ class PageTableWatchpoint:
             return
         self._tables[frame] = (last.name, va)
         raws = np.array([stored.get(slot, 0) for slot in range(last.entries)], dtype=np.uint64)
-        self._emit(last.name, pa, va, np.zeros_like(raws), raws, live=False)
-
-    def _emit(self, level: str, pa: int, va: int, before: Any, after: Any, *, live: bool) -> None:
-        self._machine.trace.emit(EntriesStored(0, level, pa, va, before, after, live))
+        self._machine.trace.emit(EntriesStored(0, last.name, pa, va, np.zeros_like(raws), raws, live=False))

@@ -12,7 +12,8 @@ from hvolab.plugin import registry
 from hvolab_kernel import make_engine
 from hvolab_kernel.comparison import Comparer, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.causes import CAUSES, ReleaseDifference
-from hvolab_kernel.comparison.comparer import Disagreement
+from hvolab_kernel.comparison.comparer import ComparisonCase
+from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.releases import ReleaseComparison, compare_release
 from hvolab_kernel.comparison.selection import (
     chosen_scenarios,
@@ -60,9 +61,7 @@ def test_every_difference_is_attributed_to_a_feature_of_the_release(
     result = compare_release(target, real_kernel, scenarios_of(target))
     assert [one for one in result.differences if not one.feature] == []
     assert len(result.scenarios) > 70
-    found = {
-        (one.difference.kind, one.difference.what, one.difference.kernel): one.feature for one in result.differences
-    }
+    found = {(one.kind, one.what, one.kernel): one.feature for one in result.differences}
     known = KNOWN[request.node.callspec.params["real_kernel"]]
     assert {key: found.get(key) for key in known} == known
 
@@ -75,7 +74,7 @@ def test_a_kernel_of_6_12_differs_only_by_its_variant(real_kernel: Kernel) -> No
     features = {one.feature for one in result.differences}
     assert features <= {"walk names head and tail page", ""}
     # restored tails are copies of the head's page, which no feature of a release explains
-    assert {one.difference.kind for one in result.differences if not one.feature} <= {"struct pages"}
+    assert {one.kind for one in result.differences if not one.feature} <= {"struct pages"}
 
 
 @X86_6_1
@@ -85,7 +84,7 @@ def test_without_a_cause_a_difference_is_not_explained(real_kernel: Kernel, monk
     target = target_of(real_kernel)
     result = compare_release(target, real_kernel, chosen_scenarios(target, ["1M boot: optimize twice"]))
     (one,) = (one for one in result.differences if not one.feature)
-    assert one.difference == ReleaseDifference("call in optimize", "rcu", "not called", "synchronize_rcu()")
+    assert one == ReleaseDifference("call in optimize", "rcu", "not called", "synchronize_rcu()")
     assert result.unexplained == result.differences[one] == 1
 
 
@@ -99,7 +98,7 @@ def test_pools_refuse_a_kernel_of_another_release(real_kernel: Kernel) -> None:
 @pytest.mark.slow
 @EACH
 def test_the_engine_in_the_variant_of_the_release_agrees(real_kernel: Kernel) -> None:
-    assert disagreements(real_kernel, None) == []
+    assert disagreements(real_kernel, None) == {}
 
 
 @pytest.mark.long
@@ -110,10 +109,10 @@ def test_the_engine_in_the_variant_of_the_release_agrees(real_kernel: Kernel) ->
     indirect=["real_kernel"],
 )
 def test_it_agrees_in_other_modes(real_kernel: Kernel, mode: str) -> None:
-    assert disagreements(real_kernel, mode) == []
+    assert disagreements(real_kernel, mode) == {}
 
 
-def disagreements(kernel: Kernel, mode: str | None) -> list[Disagreement]:
+def disagreements(kernel: Kernel, mode: str | None) -> dict[ComparisonCase, tuple[StateDifference, ...]]:
     """Return the disagreements of kernel and engine, in the kernel's variant, without gigantic folios."""
     features = features_of(kernel)
     target = target_of_release(target_of(kernel, mode), features.release)

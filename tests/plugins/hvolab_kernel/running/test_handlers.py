@@ -28,13 +28,13 @@ def test_a_function_is_handled_with_its_arguments_and_their_signs(real_kernel: K
     cpu = KernelCpu(machine, real_kernel)
     order, noise = Argument("order", 4), 0xDEAD << 32
     allocate = Stub("alloc_pages", StubAction.ALLOCATE, (Argument("gfp", 4), order, Argument("node", 4, signed=True)))
-    for register, value in zip(cpu.arguments, (0xCC0 | noise, 1 | noise, 0), strict=False):
+    for register, value in zip(cpu._arguments, (0xCC0 | noise, 1 | noise, 0), strict=False):
         cpu._registers.write(register, value)
     events: list[Event] = []
     with machine.trace.listen(events.append):
         page = cpu._handlers.for_function(allocate)()
         assert page is not None
-        cpu._registers.write(cpu.arguments[0], page)
+        cpu._registers.write(cpu._arguments[0], page)
         free = Stub("__free_pages", StubAction.FREE, (Argument("page"), order))
         assert cpu._handlers.for_function(free)() is None
     allocated, freed = events
@@ -48,7 +48,7 @@ def test_a_function_is_handled_with_its_arguments_and_their_signs(real_kernel: K
 def test_flush_instructions_complete_at_the_barrier_with_consecutive_pages_as_a_range(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     cpu = KernelCpu(machine, real_kernel)
-    va, register = machine.struct_pages.base, cpu.arguments[0]
+    va, register = machine.struct_pages.base, cpu._arguments[0]
     page = Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, (PageOperand("va"),))
     flush_page = cpu._handlers.for_instruction(page, [register])
     events: list[Event] = []
@@ -71,7 +71,7 @@ def test_a_store_changes_the_static_key_only_at_its_address(real_kernel: Kernel)
     cpu = KernelCpu(machine, real_kernel)
     key = cpu._handlers.key
     assert key is not None
-    address, value = cpu.arguments[:2]
+    address, value = cpu._arguments[:2]
     stub = Stub("stxr", StubAction.KEY_STORED, (Argument("address"), Argument("value", 4, signed=True)))
     stored, zeroed = (
         cpu._handlers.for_instruction(stub, registers) for registers in ([address, value], [address, None])

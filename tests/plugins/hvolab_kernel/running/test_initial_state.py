@@ -68,19 +68,20 @@ def test_kernels_that_select_their_mode_at_boot_run_in_all() -> None:
 def test_x86_images_hold_all_words_of_4_level_paging_but_the_switch(real_kernel: Kernel) -> None:
     image = real_kernel.image
     changed = [
-        word.purpose for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
+        word.va for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
     ]
-    assert len(changed) == 1
-    assert changed[0].startswith("vmemmap_optimize_enabled")
+    assert changed == [real_kernel.symbols.address("vmemmap_optimize_enabled")]
     for_five = [word for word in initial_words(real_kernel, FIVE_LEVEL) if image.word(word.va, word.size) != word.value]
     assert len(for_five) >= 5
 
 
 @pytest.mark.parametrize("real_kernel", ["riscv64-6.12", "riscv64-7.x"], indirect=True)
 def test_riscv_gets_its_kernel_map(real_kernel: Kernel) -> None:
-    words = {word.purpose.partition(",")[0]: word for word in initial_words(real_kernel, SV39)}
-    assert words["kernel_map.page_offset"].value == SV39.direct_map
-    assert words["kernel_map.va_pa_offset"].value == SV39.direct_map - SV39.ram
-    assert words["satp_mode"].value == 8 << 60
-    assert (words["pgtable_l4_enabled"].value, words["pgtable_l5_enabled"].value) == (0, 0)
+    words = {word.va: word.value for word in initial_words(real_kernel, SV39)}
+    kernel_map, offset = real_kernel.symbols.address("kernel_map"), real_kernel.types.offset
+    assert words[kernel_map + offset("kernel_mapping", "page_offset")] == SV39.direct_map
+    assert words[kernel_map + offset("kernel_mapping", "va_pa_offset")] == SV39.direct_map - SV39.ram
+    assert words[real_kernel.symbols.address("satp_mode")] == 8 << 60
+    for name in ("pgtable_l4_enabled", "pgtable_l5_enabled"):
+        assert words[real_kernel.symbols.address(name)] == 0
     assert "swapper_pg_dir" in real_kernel.symbols
