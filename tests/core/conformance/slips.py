@@ -20,7 +20,11 @@ from hvolab.arch import (
 def only(architecture: Architecture, *names: str) -> Architecture:
     """The architecture with these modes alone, and what is known of them."""
     features = tuple(
-        replace(feature, modes=tuple(name for name in feature.modes if name in names))
+        replace(
+            feature,
+            modes=tuple(name for name in feature.modes if name in names),
+            geometry=tuple(pair for pair in feature.geometry if pair[0] in names),
+        )
         for feature in architecture.features
         if not feature.modes or set(feature.modes) & set(names)
     )

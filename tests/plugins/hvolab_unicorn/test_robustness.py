@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from hvolab.arch import PageFault
-from hvolab.errors import MachineError, UsageError
 from hvolab.machine import Machine, MachineSpec, build_machine, use_cpus
 from hvolab_unicorn import emulate, make_cpu
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
-from hvolab_unicorn.cpu.vcpu import VirtualCpu
-from tests.made_up import MADE_UP
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, Lab, lab, pages, target_of
 
 MODES = {"x86_64": "x86_64-4-level", "arm64": "arm64-4K-48bit", "riscv": "riscv-Sv48"}
@@ -99,28 +96,6 @@ def test_a_machine_of_a_tebibyte_can_be_emulated() -> None:
     va = machine.struct_pages.va((1 << 28) - 5)
     cpu.store_word(va, 77)
     assert machine.memory.read_word((machine.tables.frame_of(va) or 0) << 12 | va & 0xFFF) == 77
-
-
-def test_several_cpus_have_areas_of_their_own_and_too_many_are_refused() -> None:
-    machine = machine_of("x86_64", MachineSpec(memory=64 * MIB, cpus=4))
-    cpus = emulate(machine)
-    assert [cpu.index for cpu in machine.cpus] == [0, 1, 2, 3]
-    ends = [cpu.vcpu.area.buffer + cpu.vcpu.area.words.nbytes for cpu in cpus]
-    assert all(end <= cpu.vcpu.area.block for end, cpu in zip(ends, cpus[1:], strict=False))
-    with pytest.raises(UsageError, match="64 CPUs are too many to emulate; hint: at most 2"):
-        emulate(machine_of("x86_64", MachineSpec(memory=64 * MIB, cpus=64)))
-
-
-def test_a_machine_without_guest_text_or_with_another_one_is_refused() -> None:
-    machine = machine_of("x86_64")
-    machine.memory.write_word((machine.guest.text[0] << 12) + 0x400, 1)  # type: ignore[union-attr]
-    with pytest.raises(MachineError, match="another guest text"):
-        emulate(machine)
-    machine.guest = None
-    with pytest.raises(UsageError, match=r"no guest text, .*map_guest_text"):
-        emulate(machine)
-    with pytest.raises(UsageError, match="made-up declares no instructions"):
-        VirtualCpu(build_machine(MADE_UP.select(), SPEC), 0)
 
 
 def test_cpus_are_replaced_one_by_one() -> None:
