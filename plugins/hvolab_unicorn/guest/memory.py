@@ -35,7 +35,7 @@ class GuestMemory:
 
     @property
     def sparse(self) -> bool:
-        """True for memory that is mapped as it is accessed."""
+        """True for memory that is mapped on first access."""
         return self._mapped is not None
 
     def _map(self, first: int, count: int) -> None:
@@ -45,7 +45,7 @@ class GuestMemory:
         self._uc.mem_map_ptr(memory.base + (first << shift), count << shift, _ALL, host)
 
     def provide(self, pa: int) -> bool:
-        """Map the run of frames around `pa`; return False where it is mapped already, or there is no memory."""
+        """Map the run of frames around `pa`; return False if it is mapped already, or outside memory."""
         memory, mapped, present = self._memory, self._mapped, self._memory.present
         frame = (pa - memory.base) >> memory.page_shift
         if mapped is None or present is None or not 0 <= frame < memory.frames:

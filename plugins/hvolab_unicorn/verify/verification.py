@@ -41,7 +41,7 @@ class Verification:
 
     @property
     def as_declared(self) -> bool:
-        """True if there is no mismatch, and the description declares every finding."""
+        """True without mismatches, if the description declares every finding."""
         return not self.mismatches and all(finding.declared for finding in self.findings)
 
 

@@ -36,7 +36,7 @@ def huge_page_sizes_can_be_mapped(subject: Subject) -> None:
 
 @checks.add(Scope.FORMAT, SOUND, RUNS)
 def a_run_of_entries_has_a_field_that_marks_it(subject: Subject) -> None:
-    """Where several entries map one huge page, their leaf form has the field that marks them for the walker."""
+    """The leaf form of a huge page that several entries map has the field that marks them for the walker."""
     target, names = subject.target, subject.architecture.run_fields
     for level, count in target.mode.huge_page_levels:
         leaves = [form for form in forms_at(target.mode, level) if form.kind is EntryKind.LEAF]
