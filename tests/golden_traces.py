@@ -1,8 +1,8 @@
-"""Records what Debian's kernels do, for the engine to be held to without them: `python -m tests.golden_traces [NAME]`.
+"""Recorder of traces of Debian's kernels, against which the engine is tested: `python -m tests.golden_traces [NAME]`.
 
-Each kernel's compiled code is run in the laboratory of the other traces, in every scenario of theirs: with no
-allocation failing, each, each pair, and all from each on. What is kept are facts: outside calls with their arguments,
-results, entries in runs, checksums of bytes. The key is tests/kernel_traces/README.md.
+Each kernel's compiled code runs in the laboratory of the other traces, in every scenario of theirs: with no failing
+allocation, each, each pair, and all from each on. A trace holds facts: outside calls with their arguments, results,
+entries in runs, checksums of bytes. The key is tests/kernel_traces/README.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.core.hvo.test_kernel_traces import CONTINUES, prepare, target_of
 from tests.kernel_images import command_for, images_directory
 from tests.kernel_runs import TRACES, Laboratory, Log, calls, load, unfolded
 
-#: Name of a trace, with the image that it is recorded from, and the trace whose laboratory it is recorded in.
+#: Name of a trace, with its image, and the trace whose laboratory it is recorded in.
 RECORDED: Final = {
     "x86_64-6.12.117": ("x86_64-6.12", "x86_64-6.12"),
     "riscv64-6.12.117-sv39": ("riscv64-6.12", "riscv64-6.12-sv39"),
@@ -35,26 +35,33 @@ RECORDED: Final = {
     "riscv64-7.2.13-sv39": ("riscv64-7.x", "riscv64-6.12-sv39"),
     "x86_64-6.1": ("x86_64-6.1", "x86_64-6.12"),
 }
-#: What of a laboratory's meta is not told by the image.
-_LAID_OUT: Final = (
+#: Entries of a laboratory's meta that do not follow from the image.
+_LAYOUT_KEYS: Final = (
     *("mode", "ram_base", "vmemmap", "direct_map", "alloc", "pool_first", "vmemmap_backing_first", "folio_fill"),
     *("leaf_prot_initial", "final_runs"),
 )
-#: Bits that a trace tells, by their names in a layout.
+#: Bits in a trace, by their names in a layout.
 _OFFSETS: Final = {
     "PG_head": "pg_head",
     "PG_reserved": "pg_reserved",
     "PG_vmemmap_self_hosted": "pg_vmemmap_self_hosted",
     "HPG_vmemmap_optimized": "hpg_vmemmap_optimized",
 }
-#: Beyond so many allocations only a few are made to fail; pairs where there are no more than so many.
+#: Above _MANY allocations only a few fail; up to _FEW, pairs fail too.
 _MANY, _FEW = 64, 10
 _FUNCTION: Final = "hugetlb_vmemmap_"
 
 
 @dataclass(frozen=True)
-class Story:
-    """Runs in one place: their name, the order of the folios, how far apart they are, and what is called in turn."""
+class RecordedScenario:
+    """Runs on the same folios.
+
+    name    name of the runs, without the step
+    order   order of the folios
+    steps   calls, in turn
+    folios  number of folios
+    apart   distance of the folios in frames
+    """
 
     name: str
     order: int
@@ -67,46 +74,43 @@ _OPTIMIZE: Final = ("optimize",)
 _BOTH: Final = ("optimize", "restore", "restore-retry", "restore", "optimize-again", "optimize-twice")
 _LISTS: Final = ("optimize_folios", "restore_folios")
 _MIXED: Final = (*_LISTS, "restore_folios-mixed")
-STORIES: Final = (
-    *(Story(f"single-o{order}", order, _BOTH) for order in (7, 8, 9)),
-    Story("single-o6-not-optimizable", 6, _OPTIMIZE),
-    *(Story(name, 9, _OPTIMIZE) for name in ("single-presplit", "disabled", "selfhosted")),
-    Story("boot-o9", 9, _BOTH),
-    Story("batch3-1pmd", 9, _MIXED, 3, 1 << 9),
-    Story("batch3-3pmd", 9, _MIXED, 3, 1 << 15),
-    Story("batch2-boot", 9, _LISTS, 2, 1 << 15),
-    Story("batch0", 9, _LISTS),
-    Story("single-o18", 18, _BOTH),
-    Story("batch1-o18", 18, _LISTS),
+SCENARIOS: Final = (
+    *(RecordedScenario(f"single-o{order}", order, _BOTH) for order in (7, 8, 9)),
+    RecordedScenario("single-o6-not-optimizable", 6, _OPTIMIZE),
+    *(RecordedScenario(name, 9, _OPTIMIZE) for name in ("single-presplit", "disabled", "selfhosted")),
+    RecordedScenario("boot-o9", 9, _BOTH),
+    RecordedScenario("batch3-1pmd", 9, _MIXED, 3, 1 << 9),
+    RecordedScenario("batch3-3pmd", 9, _MIXED, 3, 1 << 15),
+    RecordedScenario("batch2-boot", 9, _LISTS, 2, 1 << 15),
+    RecordedScenario("batch0", 9, _LISTS),
+    RecordedScenario("single-o18", 18, _BOTH),
+    RecordedScenario("batch1-o18", 18, _LISTS),
 )
 
 
-def stories_of(variant: HvoVariant) -> tuple[Story, ...]:
-    """The stories of a kernel: v6.1 takes no lists, and runs into a BUG() where a folio is optimized twice."""
+def scenarios_of(variant: HvoVariant) -> tuple[RecordedScenario, ...]:
+    """Return the scenarios of a kernel: v6.1 takes no lists, and runs into a BUG() if a folio is optimized twice."""
     if variant.refuses_optimized:
-        return STORIES
-    single = (one for one in STORIES if not set(one.steps) & set(_MIXED))
+        return SCENARIOS
+    single = (one for one in SCENARIOS if not set(one.steps) & set(_MIXED))
     return tuple(replace(one, steps=tuple(step for step in one.steps if step != "optimize-twice")) for one in single)
 
 
 def record(kernel: Kernel, name: str) -> dict[str, Any]:
-    """The trace of a kernel, in the laboratory of the trace that ``name`` is recorded after."""
+    """Record the trace of a kernel, in the laboratory of the trace that ``name`` is recorded in."""
     recorder = Recorder(kernel, name)
-    stories = stories_of(variant_of(kernel))
-    return {"meta": recorder.meta, "scenarios": [run for story in stories for run in recorder.runs(story)]}
+    scenarios = scenarios_of(variant_of(kernel))
+    return {"meta": recorder.meta, "scenarios": [run for scenario in scenarios for run in recorder.runs(scenario)]}
 
 
 def text_of(trace: dict[str, Any]) -> str:
-    """A trace as it is kept, before it is compressed: one run to a line."""
+    """Return the text of a trace before compression: one run to a line."""
     runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in trace["scenarios"])
     return f'{{"meta":{json.dumps(trace["meta"])},\n"scenarios":[\n{runs}\n]}}\n'
 
 
 class Recorder:
-    """Records the runs of one kernel.
-
-    meta  the trace's
-    """
+    """Recorder of one kernel's runs; `meta` is that of the trace."""
 
     def __init__(self, kernel: Kernel, name: str) -> None:
         self._kernel = kernel
@@ -114,7 +118,7 @@ class Recorder:
         meta = load(RECORDED[name][1])["meta"]
         self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": variant_of(kernel).name}
         layout = struct_page_layout(kernel)
-        self.meta |= {key: meta[key] for key in _LAID_OUT} | {
+        self.meta |= {key: meta[key] for key in _LAYOUT_KEYS} | {
             "off": {name: getattr(layout, field) for name, field in _OFFSETS.items()}
         }
         changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
@@ -124,45 +128,45 @@ class Recorder:
 
     def _engine(self, machine: Machine) -> HvoEngine:
         engine = KernelHvo(machine, self._kernel)
-        engine.kernel_cpu.watch_page_tables = False  # entries are told as they are in the end
+        engine.kernel_cpu.watch_page_tables = False  # traces have the entries at the end only
         return engine
 
-    def runs(self, story: Story) -> Iterator[dict[str, Any]]:
-        """Every run of a story."""
-        for number, step in enumerate(story.steps):
-            yield from self._swept(story, step, last=step not in story.steps[number + 1 :])
+    def runs(self, scenario: RecordedScenario) -> Iterator[dict[str, Any]]:
+        """Yield every run of a scenario."""
+        for number, step in enumerate(scenario.steps):
+            yield from self._with_failures(scenario, step, last=step not in scenario.steps[number + 1 :])
 
-    def _swept(self, story: Story, step: str, *, last: bool) -> Iterator[dict[str, Any]]:
-        """A step with nothing failing, then with failures; a step that comes again is swept the first time."""
-        run = self._run(story, step)
-        if step in {one.strip("/") for one in CONTINUES} or (last and story.steps.count(step) > 1):
+    def _with_failures(self, scenario: RecordedScenario, step: str, *, last: bool) -> Iterator[dict[str, Any]]:
+        """Yield a step without failures, then with failures; a repeated step has them only the first time."""
+        run = self._run(scenario, step)
+        if step in {one.strip("/") for one in CONTINUES} or (last and scenario.steps.count(step) > 1):
             yield self._carried_out(run)
             return
         yield (first := self._carried_out(run))
         for failing in failures(first["nr_alloc_calls"]):
             yield self._carried_out({**run, "fail": failing})
 
-    def _run(self, story: Story, step: str) -> dict[str, Any]:
+    def _run(self, scenario: RecordedScenario, step: str) -> dict[str, Any]:
         first = (int(self.meta["ram_base"], 16) >> self._target.mode.page_shift) + 0x40000
         single = "_folios" not in step
         function = step.partition("-")[0] + ("_folio" if single else "")
         return {
-            "scenario": story.name if story.order == 6 else f"{story.name}/{step}",
+            "scenario": scenario.name if scenario.order == 6 else f"{scenario.name}/{step}",
             "fn": _FUNCTION + function,
-            "order": story.order,
-            "folios": [hex(first + position * story.apart) for position in range(story.folios)],
+            "order": scenario.order,
+            "folios": [hex(first + position * scenario.apart) for position in range(scenario.folios)],
             "fail": [],
         }
 
     def _carried_out(self, run: dict[str, Any]) -> dict[str, Any]:
-        """The run, with what it did."""
+        """Carry out a run; return it with its observations."""
         if not run["scenario"].endswith(CONTINUES):
             self._lab = prepare(self._target, self.meta, run, engine=self._engine)
         return {**run, **observed(self._lab, run)}
 
 
 def observed(lab: Laboratory, run: dict[str, Any]) -> dict[str, Any]:
-    """What a run does, as traces word it."""
+    """Carry out a run and return its observations in the form of a trace."""
     machine, pfns = lab.machine, [int(pfn, 16) for pfn in run["folios"]]
     counters = machine.counters
     before = (machine.key, counters.nr_memmap_pages, counters.nr_memmap_boot_pages)
@@ -187,7 +191,7 @@ def observed(lab: Laboratory, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def failures(allocations: int) -> Iterator[list[int]]:
-    """Which allocations fail: each, of many a few; each pair of few; all from each of a few on."""
+    """Yield the failing allocations: each one, of many a few; of few each pair, and all from each on."""
     each: Sequence[int] = range(1, allocations + 1)
     if allocations > _MANY:
         each = (1, 2, allocations // 2, allocations)
@@ -198,7 +202,7 @@ def failures(allocations: int) -> Iterator[list[int]]:
 
 
 def folded(log: Log) -> Log:
-    """A log with repeats folded, as `unfolded` takes them apart: up to three calls, whose frame moves by one stride."""
+    """Fold the repeats in a log, the reverse of `unfolded`: up to three calls whose frame moves by one stride."""
     short: Log = []
     at = 0
     while at < len(log):
@@ -213,9 +217,9 @@ def folded(log: Log) -> Log:
 
 
 def _repeats(log: Log, at: int, size: int) -> tuple[int, int, int]:
-    """How often the next ``size`` calls repeat themselves, and by how much their frame moves: size, count, stride."""
+    """Return size, count of repeats and stride of the frame for the next ``size`` calls."""
     group, count, stride = log[at : at + size], 1, 0
-    if any(one[-1] == "FAIL" for one in group):  # which has no frame to move
+    if any(one[-1] == "FAIL" for one in group):  # which has no frame
         return size, 1, 0
     while len(following := log[at + count * size : at + (count + 1) * size]) == size:
         if count == 1:
@@ -227,31 +231,33 @@ def _repeats(log: Log, at: int, size: int) -> tuple[int, int, int]:
     return size, count, stride
 
 
-def _place(call: list[Any]) -> int:
-    """Where in a call the frame stands that it is about, 0 for none."""
+def _frame_index(call: list[Any]) -> int:
+    """Return the index of the frame in a call, 0 for none."""
     if call[0] == "alloc":
         return len(call) - 1
     return 1 if call[0] in {"free", "free_reserved", "put_page_bootmem"} else 0
 
 
 def _frame(call: list[Any]) -> int:
-    place = _place(call)
+    place = _frame_index(call)
     return call[place] if place and isinstance(call[place], int) else -1
 
 
 def _moved(call: list[Any], by: int) -> list[Any]:
-    place = _place(call)
+    place = _frame_index(call)
     return [*call[:place], call[place] + by, *call[place + 1 :]] if place else call
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.golden_traces", description=__doc__)
-    parser.add_argument("name", nargs="*", choices=[[], *RECORDED], help=f"of {', '.join(RECORDED)}; by default all")
+    parser.add_argument(
+        "name", nargs="*", choices=[[], *RECORDED], help=f"one of {', '.join(RECORDED)}; by default all"
+    )
     for name in parser.parse_args(arguments).name or RECORDED:
         image = images_directory() / f"{RECORDED[name][0]}.image"
         if not image.exists():
-            print(f"error: there is no image: {command_for(RECORDED[name][0])}", file=sys.stderr)
+            print(f"error: no image; hint: {command_for(RECORDED[name][0])}", file=sys.stderr)
             return 1
         trace = record(open_kernel(image), name)
         path = TRACES / f"{name}.json.xz"

@@ -1,4 +1,4 @@
-"""Rebuilds the memory that a kernel's own HVO code was run on, runs the engine on it, and words what it did alike.
+"""Machines as a kernel's own HVO code found them when its trace was recorded, and the engine's log in the same form.
 
 The key is tests/kernel_traces/README.md.
 """
@@ -49,35 +49,35 @@ from hvolab.trace import (
 TRACES = Path(__file__).parent / "kernel_traces"
 FIRST_FOLIO_OFFSET = 0x40000
 _RAM, _TABLES, _LISTS, _UNITS = 0x10000000, 0x8400000, 0xB800800, 16
-#: What emulated CPUs need lies beyond all that the kernel's code was given.
+#: Frames of emulated CPUs, above all frames of the kernel's code.
 _GUEST = 0xF000000
 _WORDS = 8
 
 Pfns = npt.NDArray[np.int64]
 Log = list[list[Any]]
-#: Bytes of the page tables that a laboratory starts with, by kernel: mapping takes longer than most runs.
+#: Bytes of a laboratory's initial page tables, by kernel: mapping takes longer than most runs.
 _MAPPED: dict[tuple[str, str, int], bytes] = {}
 
 
 def load(name: str) -> Any:
-    """The trace file of that name, which may be compressed."""
+    """Load the trace of that name, which may be compressed."""
     path = TRACES / f"{name}.json"
     return json.loads(path.read_text() if path.exists() else lzma.decompress(path.with_suffix(".json.xz").read_bytes()))
 
 
 @dataclass
 class Order:
-    """What the engine needs of an hstate."""
+    """An hstate with the only member that HVO reads."""
 
     order: int
 
 
 class MonotonicPool:
-    """Frames from one PFN on, none reused; the calls in ``fail`` (1-based, since armed) get nothing."""
+    """Frames from one PFN on, none reused; the calls in ``fail`` (1-based, since armed) fail."""
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.handed_out = 0
+        self.allocated = 0
         self.arm([])
 
     def arm(self, fail: Iterable[int]) -> None:
@@ -88,8 +88,8 @@ class MonotonicPool:
         self.calls += 1
         if self.calls in self.fail:
             return None
-        pfn = self.first + self.handed_out
-        self.handed_out += 1 << order
+        pfn = self.first + self.allocated
+        self.allocated += 1 << order
         return pfn
 
     def allocate_run(self, count: int, gfp: int, node: int) -> Pfns:
@@ -99,11 +99,11 @@ class MonotonicPool:
         return np.array(pfns, dtype=np.int64)
 
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:  # noqa: ARG002
-        raise AssertionError("HVO itself asks for no contiguous range")
+        raise AssertionError("HVO allocates no contiguous range")
 
     def certain(self, count: int, gfp: int, node: int) -> bool:
         del count, gfp, node
-        return False  # each call is looked at
+        return False  # every call may fail
 
     def free(self, pfn: int, order: int) -> None:  # noqa: ARG002
         assert order == 0
@@ -121,8 +121,8 @@ class MonotonicPool:
 class Laboratory:
     """One machine as the kernel's code found it, with folios at given PFNs.
 
-    cpu     what makes its CPU; ``None``: a modeled one
-    engine  makes what optimizes on it
+    cpu     makes its CPU; ``None``: a modeled one
+    engine  makes its HVO engine
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Laboratory:
         self._next_table = self.ram + _TABLES
         self.tables = PageTables(memory, target, self._new_table())
         self.pool = MonotonicPool(int(meta["pool_first"], 16))
-        # a trace says what its kernel's struct pages have otherwise than those of v6.12
+        # a trace has the fields in which its kernel's struct pages differ from those of v6.12
         self.layout = layout = replace(
             STRUCT_PAGE_V6_12, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
         )
@@ -170,7 +170,7 @@ class Laboratory:
                 self.reserve_vmemmap(pfn)
 
     def _map_guest(self) -> None:
-        """Make room for guest text: it and its tables are no frames that the kernel's code has seen."""
+        """Map guest text, in frames that the kernel's code never used."""
         base, first = self.target.mode.text_base, (self.ram + _GUEST) >> self.target.mode.page_shift
         assert base is not None
         self.machine.guest = map_guest_text(self.tables, (first, first + SCRATCH_FRAMES), base)
@@ -180,7 +180,7 @@ class Laboratory:
         return self._next_table - self.target.mode.page_size
 
     def _map_once(self, meta: dict[str, Any]) -> None:
-        """Map as :meth:`_map` does, or copy the tables that an earlier laboratory of the same kernel made."""
+        """Map as :meth:`_map` does, or copy the tables of an earlier laboratory of the same kernel."""
         key = (str(self.target), meta["leaf_prot_initial"], self.backing)
         first, memory = self.ram + _TABLES, self.machine.memory
         if key not in _MAPPED:
@@ -205,7 +205,7 @@ class Laboratory:
                 self.machine.memory.write_word(self.tables.find(va).slot, raw)
 
     def fill(self, pfn: int, meta: dict[str, Any]) -> None:
-        """Fill the folio's struct pages as the traces' ``folio_fill`` says."""
+        """Fill the folio's struct pages as ``folio_fill`` of the traces."""
         count, page = 1 << self.order, self.machine.struct_pages.va(pfn)
         pa = (self.backing << self.target.mode.page_shift) + (pfn - (self.ram >> self.target.mode.page_shift)) * 64
         words = self.machine.memory.word_view(pa, count * _WORDS).reshape(count, _WORDS)
@@ -228,22 +228,22 @@ class Laboratory:
         return self.hvo.sizes(self.h).pages
 
     def link(self, folios: list[int]) -> None:
-        """Make the lists of a batch call: these folios on the first, nothing on the second."""
+        """Initialize the lists of a batch call: these folios on the first, none on the second."""
         for head in (self.list_va, self.other_list_va):
             lists.init(self.cpu, head)
         for pfn in folios:
             lists.add_tail(self.cpu, self.machine.struct_pages.va(pfn) + self.layout.lru_next, self.list_va)
 
     def list_of(self, head: int) -> list[str]:
-        """The PFNs on a list."""
+        """Return the PFNs on a list."""
         return [hex(self.machine.struct_pages.pfn(node - self.layout.lru_next)) for node in lists.nodes(self.cpu, head)]
 
     def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
-        """Call the engine's method for one of the kernel's functions; give its result and what it told of itself."""
+        """Call the engine's method for one of the kernel's functions; return its result and its events."""
         events: list[Event] = []
 
         def note(event: Event) -> None:
-            if type(event) in _WORDS_OF:  # the others are many, and in no trace
+            if type(event) in _ENTRIES_OF:  # the others are many, and not in traces
                 events.append(event)
 
         self.machine.flush_tlb_all()
@@ -252,7 +252,7 @@ class Laboratory:
         return result, events
 
     def carry_out(self, function: str, folios: list[int], fail: Iterable[int] = ()) -> int:
-        """Call the engine's method for one of the kernel's functions; give its result."""
+        """Call the engine's method for one of the kernel's functions; return its result."""
         self.pool.arm(fail)
         folio = self.machine.struct_pages.va(folios[0])
         match function.removeprefix("hugetlb_vmemmap_"):
@@ -269,7 +269,7 @@ class Laboratory:
         return 0
 
     def final(self, pfn: int) -> dict[str, Any]:
-        """The mapping and contents of a folio's vmemmap, worded as in a trace."""
+        """Return mapping and contents of a folio's vmemmap in the form of a trace."""
         va, machine = self.machine.struct_pages.va(pfn), self.machine
         mode, form = self.target.mode, self.target.page_form
         levels = list(reversed(mode.levels))
@@ -299,12 +299,12 @@ class Laboratory:
 
 
 def _tupled(value: Any) -> Any:
-    """What JSON has made a list of, as a layout has it."""
+    """Return a list of JSON as the tuple of a layout."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _folded(rows: list[tuple[int, int, int]]) -> list[list[Any]]:
-    """Runs of (level, frame, pgprot) as the traces fold them: [first, count, level, frame, step, pgprot]."""
+    """Fold runs of (level, frame, pgprot) as traces do: [first, count, level, frame, step, pgprot]."""
     runs: list[list[Any]] = []
     first = 0
     while first < len(rows):
@@ -325,7 +325,7 @@ _VARYING = {"alloc", "free", "free_reserved", "adjust_managed", "put_page_bootme
 
 
 def unfolded(log: Log) -> Log:
-    """A trace's log with its folded repeats written out."""
+    """Return a trace's log with its folded repeats written out."""
     out: Log = []
     for entry in log:
         if entry[0] != "run":
@@ -362,8 +362,8 @@ def _frees(event: PagesFreed) -> Log:
             return [["free", pfn, event.order] for pfn in event.pfns.tolist()]
 
 
-#: How the traces word each event that is an outside call or a page-table write; other events are not in them.
-_WORDS_OF: dict[type[Event], Callable[[Any], Log]] = {
+#: Entries of the log for each event that is an outside call or a page-table write; traces have no others.
+_ENTRIES_OF: dict[type[Event], Callable[[Any], Log]] = {
     KeyChanged: lambda event: [["key", event.delta]],
     GracePeriod: lambda _: [["rcu"]],
     CounterChanged: lambda event: [["memmap" if event.counter == "nr_memmap_pages" else "memmap_boot", event.delta]],
@@ -376,25 +376,25 @@ _WORDS_OF: dict[type[Event], Callable[[Any], Log]] = {
 }
 
 
-def worded(events: Iterable[Event]) -> Log:
-    """The engine's events as the traces word a kernel's outside calls and page-table writes."""
+def log_of(events: Iterable[Event]) -> Log:
+    """Return the log of the engine's events: outside calls and page-table writes in the form of a trace."""
     log: Log = []
     for event in events:
-        words = _WORDS_OF.get(type(event))
-        if words is not None:
-            log += words(event)
+        convert = _ENTRIES_OF.get(type(event))
+        if convert is not None:
+            log += convert(event)
     return log
 
 
 def calls(events: Iterable[Event]) -> Log:
-    """The outside calls alone."""
-    return [entry for entry in worded(events) if entry[0] != "entries"]
+    """Return the log of the outside calls alone."""
+    return [entry for entry in log_of(events) if entry[0] != "entries"]
 
 
 def inlined(log: Log) -> Log:
-    """The outside calls as a kernel whose flushes and static keys are inline shows them.
+    """Return the log of a kernel whose flushes and static keys are inline.
 
-    The key is no call, and a flush of more pages than a table has entries is a full one.
+    It has no key calls, and a flush of more pages than a table has entries flushes everything.
     Kernel: MAX_DVM_OPS in arch/arm64/include/asm/tlbflush.h, v6.12.
     """
     pages = 512 << 12

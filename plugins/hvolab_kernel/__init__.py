@@ -1,4 +1,9 @@
-"""Kernels' own HVO: identified in an image, disassembled, run on a machine, and compared with the engine."""
+"""Kernels' own HVO: identified in an image, disassembled, run on a machine, and compared with the engine.
+
+`hvolab_vmlinux` opens an image. `identify` finds its HVO's features and variant with the help of `code`, which
+disassembles functions and lists the calls out of HVO. `running` loads the kernel next to a machine and calls its
+functions there. `comparison` runs the same steps on the kernel and on the engine. `commands` are the command line.
+"""
 
 from __future__ import annotations
 

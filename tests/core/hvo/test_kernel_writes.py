@@ -9,7 +9,7 @@ import pytest
 from hvolab.machine import CpuMaker
 from hvolab.trace import EntriesStored
 from tests.core.hvo.test_kernel_traces import TRACES, target_of
-from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, Log, inlined, load, worded
+from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, Log, inlined, load, log_of
 
 #: Functions, orders and number of folios of the runs, by their names.
 _RUNS = {
@@ -89,7 +89,7 @@ def departures_of(name: str, cpu: CpuMaker | None = None) -> list[str]:
             lab, folios = begin(name, run, meta, cpu)
         _, events = lab.call(_RUNS[run["scenario"]][0], folios, run["fail"])
         kernel = renamed(single_writes(run["log"]), pool)
-        log = inlined(worded(events)) if flushes_inline else worded(events)
+        log = inlined(log_of(events)) if flushes_inline else log_of(events)
         engine = renamed(writes_of(lab, log), pool)
         if engine != kernel:
             at = next((at for at, pair in enumerate(zip(engine, kernel, strict=False)) if pair[0] != pair[1]), -1)

@@ -1,4 +1,4 @@
-"""Debian's kernels do what the traces of them say that are kept here, made by `python -m tests.golden_traces`."""
+"""Debian's kernels against their recorded traces, which `python -m tests.golden_traces` makes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.kernel_runs import TRACES, load, unfolded
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
-from tests.golden_traces import RECORDED, Recorder, folded, record, stories_of, text_of
+from tests.golden_traces import RECORDED, Recorder, folded, record, scenarios_of, text_of
 
 EACH = pytest.mark.parametrize(
     ("real_kernel", "name"), [(image, name) for name, (image, _) in RECORDED.items()], indirect=["real_kernel"]
 )
-#: Stories that are recorded again in every run of the tests, where there is the image.
+#: Scenarios that are recorded again in every test run that has the image.
 QUICK = ("single-o8", "selfhosted", "batch0")
 
 
-def kept(name: str, kernel: Kernel) -> str:
-    """The text of a trace; skips where the image is of another release than the trace."""
+def recorded_text(name: str, kernel: Kernel) -> str:
+    """Return the text of a trace; skips if the image is of another release than the trace."""
     text = lzma.decompress((TRACES / f"{name}.json.xz").read_bytes()).decode()
     release = json.loads(text)["meta"]["kernel"]
     if release != kernel.image.release:
@@ -36,30 +36,30 @@ def kept(name: str, kernel: Kernel) -> str:
 
 @pytest.mark.slow
 @EACH
-def test_a_kernel_does_again_what_was_recorded_of_it(real_kernel: Kernel, name: str) -> None:
-    kept(name, real_kernel)
+def test_a_kernel_repeats_its_recorded_runs(real_kernel: Kernel, name: str) -> None:
+    recorded_text(name, real_kernel)
     runs = load(name)["scenarios"]
     recorder = Recorder(real_kernel, name)
-    for story in stories_of(variant_of(real_kernel)):
-        if story.name in QUICK:
-            again = json.loads(json.dumps(list(recorder.runs(story))))
-            assert again == [run for run in runs if run["scenario"].split("/")[0] == story.name]
+    for scenario in scenarios_of(variant_of(real_kernel)):
+        if scenario.name in QUICK:
+            again = json.loads(json.dumps(list(recorder.runs(scenario))))
+            assert again == [run for run in runs if run["scenario"].split("/")[0] == scenario.name]
 
 
 @pytest.mark.long
 @pytest.mark.slow
 @EACH
-def test_recorded_again_a_trace_is_the_same_byte_by_byte(real_kernel: Kernel, name: str) -> None:
-    assert text_of(record(real_kernel, name)) == kept(name, real_kernel)
+def test_a_trace_recorded_again_has_the_same_bytes(real_kernel: Kernel, name: str) -> None:
+    assert text_of(record(real_kernel, name)) == recorded_text(name, real_kernel)
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_a_trace_is_small_and_has_every_story_with_failures(name: str) -> None:
+def test_a_trace_is_small_and_has_every_scenario_with_failures(name: str) -> None:
     assert (TRACES / f"{name}.json.xz").stat().st_size < 100_000
     trace = load(name)
     variant = VARIANTS[trace["meta"]["form"]]
     assert {run["scenario"].split("/")[0] for run in trace["scenarios"]} == {
-        story.name for story in stories_of(variant)
+        scenario.name for scenario in scenarios_of(variant)
     }
     assert sum(len(run["fail"]) == 2 for run in trace["scenarios"]) > 40
 
