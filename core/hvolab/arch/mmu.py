@@ -126,7 +126,7 @@ class MmuRules:
     """Permissions of supervisor accesses, and the flags that the walker keeps.
 
     read, write, execute   permission of each access
-    accessed, dirty        pattern of a leaf whose flag is set; ``None``: there is no such flag
+    accessed, dirty        pattern of a leaf whose flag is set; ``None``: the architecture has none
     accessed_by, dirty_by  setter of the flag
     syndrome               function that returns the registers of a fault
     shadow_stack           pattern of a shadow-stack leaf, to which only special instructions can write; ``None``:

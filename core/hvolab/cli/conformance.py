@@ -62,7 +62,7 @@ def _command(names: str) -> list[str]:
 def _run(command: list[str], *, report: bool) -> tuple[int, Any]:
     """Run the kit in another process, on this terminal or for a report; return pytest's exit code and the report.
 
-    Raises UsageError with pytest's output if there is no report.
+    Raises UsageError with pytest's output if pytest writes no report.
     """
     import json
     import subprocess

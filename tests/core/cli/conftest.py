@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from hvolab.arch import Target
 from hvolab.cli.app import build_app
+from hvolab.plugin import registry
 
 Invoke = Callable[..., Result]
 Spawn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -47,6 +49,17 @@ def invoke_json(invoke: Invoke) -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return run
+
+
+def targets() -> list[Target]:
+    """Return every architecture in every mode, profile and release."""
+    return [
+        architecture.select(mode.name, profile=profile, release=release)
+        for architecture in registry().architectures().values()
+        for mode in architecture.modes
+        for profile in architecture.profiles
+        for release in architecture.releases
+    ]
 
 
 def own_environment(**changes: str) -> dict[str, str]:

@@ -1,0 +1,31 @@
+"""Descriptors of arm64: the output address of each PA width, and the bits that LPA2 takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.arch import EntryKind
+from hvolab_arm64.entries import entry_format
+
+
+@pytest.mark.parametrize(
+    ("shift", "pa_bits", "lpa2", "raw", "pa"),
+    [
+        (12, 48, False, 0x0000_FFFF_FFFF_F703, 0xFFFF_FFFF_F000),
+        (12, 52, True, 0x0003_FFFF_FFFF_F703, 0xF_FFFF_FFFF_F000),
+        (16, 52, False, 0x0000_FFFF_FFFF_F703, 0xF_FFFF_FFFF_0000),
+    ],
+)
+def test_the_output_address_of_a_page(shift: int, pa_bits: int, *, lpa2: bool, raw: int, pa: int) -> None:
+    entries = entry_format(("pmd",), (("pmd", 21),), shift, pa_bits=pa_bits, lpa2=lpa2)
+    form = entries.form("pte", EntryKind.LEAF)
+    assert form.get_address(raw) == pa
+    assert ("SH" in form.by_name) is not lpa2
+
+
+def test_bit_1_tells_a_page_from_a_reserved_descriptor() -> None:
+    entries = entry_format(("pmd",), (("pmd", 21),), 12, pa_bits=48, lpa2=False)
+    kinds = [entries.classify("pte", raw) for raw in (0b11, 0b01, 0b10, 0b00)]
+    assert kinds == [EntryKind.LEAF, EntryKind.ILLEGAL, EntryKind.NONE, EntryKind.NONE]
+    assert entries.classify("pmd", 0b01) is EntryKind.LEAF
+    assert entries.classify("pmd", 0b11) is EntryKind.TABLE
