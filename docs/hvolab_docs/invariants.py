@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
 from typing import Any
 
@@ -22,7 +23,7 @@ def _row(invariant: Invariant) -> tuple[str, str, str, str]:
     link = f"[{number}](#{number}-{invariant.name.replace('_', '-')})"
     names = [variant.name for variant in VARIANTS if invariant.applies_to(variant)]
     variants = "all" if len(names) == len(VARIANTS) else ", ".join(names)
-    return link, invariant.title, plain(invariant.sentence), variants
+    return link, invariant.title, plain(description(invariant)[0]), variants
 
 
 def variants() -> str:
@@ -43,7 +44,16 @@ def _value(value: Any) -> str:
 
 def sections() -> str:
     """A section for each invariant: state or history, sentence and details."""
-    return "\n".join(
-        f"## {each.number} {each.title.capitalize()}\n\n{each.kind.capitalize()}. {each.sentence}\n\n{each.details}\n"
-        for each in INVARIANTS
-    )
+    return "\n".join(map(_section, INVARIANTS))
+
+
+def _section(invariant: Invariant) -> str:
+    kinds = " and ".join(kind for kind in ("state", "history") if getattr(invariant, kind) is not None)
+    sentence, details = description(invariant)
+    return f"## {invariant.number} {invariant.title.capitalize()}\n\n{kinds.capitalize()}. {sentence}\n\n{details}\n"
+
+
+def description(invariant: Invariant) -> tuple[str, str]:
+    """Return the sentence and the details of an invariant."""
+    sentence, _, details = (inspect.getdoc(invariant.state or invariant.history) or "").partition("\n\n")
+    return sentence, details

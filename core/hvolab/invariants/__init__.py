@@ -6,7 +6,7 @@ from hvolab.invariants.check import check
 from hvolab.invariants.invariant import Finding, Invariant, Report
 from hvolab.invariants.monitor import Monitor
 from hvolab.invariants.registry import INVARIANTS
-from hvolab.invariants.rules.termination import EndlessLoopError
+from hvolab.invariants.rules.batches import EndlessLoopError
 from hvolab.invariants.survey import Folios, Survey, survey
 
 __all__ = [

@@ -33,15 +33,15 @@ class Invariant:
 
     number      stable number
     name        stable name, an identifier
-    text        description: the rule in a sentence, an empty line, the details
-    state       checks a machine at rest and reports what breaks the rule
-    history     makes the handlers that a monitor calls while things happen to a machine
-    applies_to  whether the rule applies to kernels with a variant of HVO
+    state       checks a machine at rest, and reports where the rule is broken
+    history     makes the handlers that a monitor calls with the events of a machine
+    applies_to  selects the variants of HVO that the rule applies to
+
+    The docstring of ``state``, or of ``history``, describes it: the rule in a sentence, an empty line, the details.
     """
 
     number: int
     name: str
-    text: str
     state: Callable[[Survey, Report], None] | None = None
     history: Callable[[Machine, Report], Handlers] | None = None
     applies_to: Callable[[HvoVariant], bool] = _every_variant
@@ -51,16 +51,6 @@ class Invariant:
         """The name in words."""
         return self.name.replace("_", " ")
 
-    @property
-    def sentence(self) -> str:
-        """The rule in one sentence."""
-        return self.text.strip().partition("\n")[0]
-
-    @property
-    def details(self) -> str:
-        """The rest of the description."""
-        return self.text.strip().partition("\n")[2].strip()
-
     def reporter(self, findings: list[Finding], now: Callable[[], int | None] = lambda: None) -> Report:
         """Return a function that appends findings of this invariant; ``now`` returns the number of the last event."""
 
@@ -68,11 +58,6 @@ class Invariant:
             findings.append(Finding(self, what, where, declared, now()))
 
         return report
-
-    @property
-    def kind(self) -> str:
-        """``state``, ``history``, or both."""
-        return " and ".join(name for name in ("state", "history") if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True)

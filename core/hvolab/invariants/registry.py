@@ -1,4 +1,4 @@
-"""The invariants, one for each module of :mod:`hvolab.invariants.rules`."""
+"""The invariants, found in the modules of :mod:`hvolab.invariants.rules`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hvolab.invariants.invariant import Invariant
 
 
 def _invariants() -> tuple[Invariant, ...]:
-    """Import every module of the package and return its ``INVARIANT``, by number."""
+    """Import every module of the package, and return the invariants in it by number."""
     modules = [import_module(f"{rules.__name__}.{found.name}") for found in iter_modules(rules.__path__)]
-    found: list[Invariant] = [module.INVARIANT for module in modules]
+    found = {value for module in modules for value in vars(module).values() if isinstance(value, Invariant)}
     return tuple(sorted(found, key=lambda invariant: invariant.number))
 
 

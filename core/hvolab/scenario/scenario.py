@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 from hvolab.arch import HugePageSize
 from hvolab.errors import MachineError
@@ -11,7 +10,6 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.invariants import Finding, Monitor, check
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine, use_cpus
-from hvolab.machine.frames.failure import FailCalls
 from hvolab.scenario.observer import Observer
 from hvolab.scenario.operations import DEFAULT, Outcome, PoolSet, Request
 from hvolab.scenario.parts import FolioHistory, MachineCounts, PoolReport, Stage, counted
@@ -19,7 +17,7 @@ from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.spec import ScenarioSpec, does_not_fit, memory_needed
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import view_vmemmap
-from hvolab.scenario.work import FailureWatch, WarningNotes, WorkCounter
+from hvolab.scenario.work import Recorder
 
 #: Above this much memory, struct pages of free memory stay uninitialized, as on kernels that defer that.
 _DEFER_ABOVE = 16 << 30
@@ -59,20 +57,17 @@ class _Scenario:
         self.pools = PoolSet(tuple(pool for pool in pools if spec.operations or pool.h.size in pages), pages)
         self.stores: dict[int, TailStores] = {}
         self.monitor = Monitor(machine)
-        self.work = WorkCounter(machine)
-        self.warnings = WarningNotes()
-        self.failures: FailureWatch | None = None
+        self.recorder = Recorder(machine, spec.fail_allocation)
 
     def run(self) -> ScenarioResult:
         """Do every operation, and check the machine at rest after each."""
         stages = [self._stage("boot")]
-        if self.spec.fail_allocation is not None:
-            self.frames.failure = FailCalls(frozenset({self.spec.fail_allocation}))
-            self.failures = FailureWatch(self.spec.fail_allocation, self.frames.failure)
+        self.frames.failure = self.recorder.policy
         names = [f"{number} {request}" for number, request in enumerate(self.spec.operations, start=1)]
         phases = zip(names, names, strict=True) if names else _PHASES
         for request, (phase, name) in zip(self.spec.operations or DEFAULT, phases, strict=True):
-            with self._listening(phase):
+            self.recorder.phase = phase
+            with self.monitor.watch(), self.machine.trace.listen(self.recorder):
                 outcome = request.run(self.pools)
             if request is DEFAULT[0]:
                 self._require_all()
@@ -90,9 +85,11 @@ class _Scenario:
             requested=bool(names),
             folios=tuple(self._histories()),
             stores=tuple(self.stores.values()),
-            failed=None if self.failures is None else self.failures.seen(),
+            failed=self.recorder.failed(),
             findings=counted(findings),
-            warnings=self.warnings.texts(),
+            warnings=tuple(
+                f"{text} ({count} times)" if count > 1 else text for text, count in self.recorder.warnings.items()
+            ),
         )
 
     def _require_all(self) -> None:
@@ -103,17 +100,6 @@ class _Scenario:
         if short and not (spec.fail_allocation is not None and fits):
             raise does_not_fit(spec.target, spec.memory, spec.nodes, requested)
 
-    @contextmanager
-    def _listening(self, phase: str) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(self.monitor.watch())
-            stack.enter_context(self.machine.trace.listen(self.work))
-            stack.enter_context(self.machine.trace.listen(self.warnings))
-            if self.failures is not None:
-                self.failures.phase = phase
-                stack.enter_context(self.machine.trace.listen(self.failures))
-            yield
-
     def _stage(self, name: str, request: Request | None = None, outcome: Outcome | None = None) -> Stage:
         """Check the machine at rest."""
         counters, pools = self.machine.counters, self.pools.pools
@@ -121,7 +107,7 @@ class _Scenario:
             counters.nr_memmap_pages, counters.nr_memmap_boot_pages, self.machine.key, self.frames.free_frames
         )
         findings = tuple(check(self.machine, pools))
-        return Stage(name, counts, tuple(map(self._report, pools)), findings, self.work.take(), request, outcome)
+        return Stage(name, counts, tuple(map(self._report, pools)), findings, self.recorder.take(), request, outcome)
 
     def _report(self, pool: Pool) -> PoolReport:
         h, requested = pool.h, self.pools.requested.get(pool.h.size, 0)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from hvolab.arch import PageFault
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants import Finding
-from hvolab.invariants.rules import stores
+from hvolab.invariants.rules.stores import STORES
 from hvolab.machine import Machine
 from hvolab.serialize import Hex
 from hvolab.trace import Stored
@@ -76,7 +76,7 @@ class TailStores:
         stale = [hit for hit in self.landed if hit.stale]
         return [
             Finding(
-                stores.INVARIANT,
+                STORES,
                 f"{len(found)} of {self.tried} stores to tails of an optimized folio reached {what}",
                 f"VA {found[0].va:#x}, PFN {found[0].pfn:#x}",
                 predicted,

@@ -9,7 +9,7 @@ from typing import Final
 
 from hvolab.arch import EntryKind
 from hvolab.machine import Machine
-from hvolab.machine.frames.failure import FailurePolicy
+from hvolab.machine.frames.failure import FailCalls
 from hvolab.machine.frames.gfp import describe
 from hvolab.trace import (
     AllFlushed,
@@ -61,38 +61,6 @@ _ONE_EACH: Final[Mapping[type[Event], str]] = {
 }
 
 
-class WorkCounter:
-    """Listener that counts operations."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._target = machine.target
-        self._counted: Counter[str] = Counter()
-
-    def __call__(self, event: Event) -> None:
-        """Handle one event."""
-        if name := _ONE_EACH.get(type(event)):
-            self._counted[name] += 1
-        elif isinstance(event, EntriesStored):
-            self._entries(event)
-        elif isinstance(event, PagesAllocated | PagesFreed) and not event.order:
-            self._counted["frames_freed" if isinstance(event, PagesFreed) else "frames_allocated"] += event.pfns.size
-
-    def _entries(self, event: EntriesStored) -> None:
-        """Count live entries: those of the last level, and above it those that point to a new table."""
-        if not event.live:
-            return
-        if event.level == self._target.mode.last.name:
-            self._counted["entries_stored"] += event.after.size
-        elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-            self._counted["page_tables_allocated"] += 1
-
-    def take(self) -> OperationCounts:
-        """Return the counts since the last call."""
-        work = OperationCounts(**self._counted)
-        self._counted.clear()
-        return work
-
-
 @dataclass(frozen=True)
 class FailedCall:
     """The allocation call that was made to fail.
@@ -111,41 +79,53 @@ class FailedCall:
     phase: str = ""
 
 
-class FailureWatch:
-    """Listener that records the call that was made to fail.
+class Recorder:
+    """Listener that counts operations and warnings, and records the allocation call that was made to fail.
 
-    phase  name of the operation that is running; the scenario sets it
+    policy    makes the call fail
+    phase     name of the operation that is running; the scenario sets it
+    warnings  warnings of the engine, with their numbers
     """
 
-    def __init__(self, number: int, policy: FailurePolicy) -> None:
+    def __init__(self, machine: Machine, fails: int | None = None) -> None:
         self.phase = ""
-        self._number = number
-        self._policy = policy
-        self._what = ""
-        self._when = ""
+        self.warnings: Counter[str] = Counter()
+        self._target = machine.target
+        self._fails = fails
+        self.policy = FailCalls(frozenset(() if fails is None else (fails,)))
+        self._failed: tuple[str, str] | None = None
+        self._counts: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
         """Handle one event."""
-        if isinstance(event, PagesAllocated) and event.failed and self._policy.calls == self._number and not self._what:
-            self._what = f"order {event.order}, {describe(event.gfp)}"
-            self._when = self.phase
+        if name := _ONE_EACH.get(type(event)):
+            self._counts[name] += 1
+        elif isinstance(event, EntriesStored):
+            self._count_entries(event)
+        elif isinstance(event, PagesAllocated | PagesFreed) and not event.order:
+            self._counts["frames_freed" if isinstance(event, PagesFreed) else "frames_allocated"] += event.pfns.size
+        elif isinstance(event, Warned):
+            self.warnings[event.text] += 1
+        if isinstance(event, PagesAllocated) and event.failed and not self._failed and self.policy.calls == self._fails:
+            self._failed = f"order {event.order}, {describe(event.gfp)}", self.phase
 
-    def seen(self) -> FailedCall:
-        """Return the call."""
-        return FailedCall(self._number, bool(self._what), self._policy.calls, self._what, self._when)
+    def _count_entries(self, event: EntriesStored) -> None:
+        """Count live entries: those of the last level, and above it those that point to a new table."""
+        if not event.live:
+            return
+        if event.level == self._target.mode.last.name:
+            self._counts["entries_stored"] += event.after.size
+        elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
+            self._counts["page_tables_allocated"] += 1
 
+    def take(self) -> OperationCounts:
+        """Return the counts since the last call."""
+        counts = OperationCounts(**self._counts)
+        self._counts.clear()
+        return counts
 
-class WarningNotes:
-    """Listener that records warnings of the engine."""
-
-    def __init__(self) -> None:
-        self._counted: Counter[str] = Counter()
-
-    def __call__(self, event: Event) -> None:
-        """Handle one event."""
-        if isinstance(event, Warned):
-            self._counted[event.text] += 1
-
-    def texts(self) -> tuple[str, ...]:
-        """Return the warnings, each once, in the order of their first occurrence."""
-        return tuple(f"{text} ({count} times)" if count > 1 else text for text, count in self._counted.items())
+    def failed(self) -> FailedCall | None:
+        """Return the call that was made to fail; None if none was to."""
+        if self._fails is None:
+            return None
+        return FailedCall(self._fails, self._failed is not None, self.policy.calls, *(self._failed or ()))

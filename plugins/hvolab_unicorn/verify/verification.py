@@ -10,7 +10,7 @@ from hvolab.arithmetic import round_up
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, check
-from hvolab.invariants.rules import stores
+from hvolab.invariants.rules.stores import STORES
 from hvolab.machine import MachineSpec, build_machine, use_cpus
 from hvolab.scenario import memory_needed
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
@@ -104,4 +104,4 @@ def _findings(probes: Probes) -> list[Finding]:
     if not probes.written:
         return probes.broken
     what = f"{len(probes.written)} stores to tails of optimized folios changed the frame that they share with the head"
-    return [*probes.broken, Finding(stores.INVARIANT, what, f"VA {probes.written[0]:#x}", declared=True)]
+    return [*probes.broken, Finding(STORES, what, f"VA {probes.written[0]:#x}", declared=True)]

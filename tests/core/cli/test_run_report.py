@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hvolab.cli.run_report import render
 from hvolab.invariants import Finding
-from hvolab.invariants.rules import pool as pool_rule
+from hvolab.invariants.rules.pool import POOL
 from hvolab.scenario import CountedFinding, ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab_x86_64.description import X86_64
 
@@ -35,7 +35,7 @@ def test_folios_that_could_not_be_restored_are_reported(result: ScenarioResult) 
 
 
 def test_a_finding_names_its_invariant_and_its_number(result: ScenarioResult) -> None:
-    finding = CountedFinding(Finding(pool_rule.INVARIANT, "a folio is lost", "VA 0x1"), 3)
+    finding = CountedFinding(Finding(POOL, "a folio is lost", "VA 0x1"), 3)
     text = " ".join(shown(replace(result, findings=(finding,))).split())
     assert "finding invariant 7, pool: a folio is lost (3 times); first at VA 0x1" in text
     assert "1 finding not declared by the description." in text

@@ -5,14 +5,11 @@ from __future__ import annotations
 from hvolab.invariants import Finding, Invariant
 from hvolab.serialize import as_data
 
-RULE = Invariant(
-    99, "made_up", "Everything is right.\n\nIt always is,\nreally.\n", history=lambda _machine, _report: {}
-)
+RULE = Invariant(99, "made_up", history=lambda _machine, _report: {})
 
 
-def test_the_description_has_a_sentence_and_details() -> None:
-    assert (RULE.title, RULE.sentence, RULE.details) == ("made up", "Everything is right.", "It always is,\nreally.")
-    assert RULE.kind == "history"
+def test_the_name_in_words() -> None:
+    assert RULE.title == "made up"
 
 
 def test_a_reporter_appends_findings_with_the_number_of_the_event() -> None:

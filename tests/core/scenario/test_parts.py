@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants import Finding
-from hvolab.invariants.rules import content, pool
+from hvolab.invariants.rules.content import CONTENT
+from hvolab.invariants.rules.pool import POOL
 from hvolab.scenario import MachineCounts, PoolReport
 from hvolab.scenario.parts import counted
 from tests.machines import MIB, x86_64
@@ -26,10 +27,10 @@ def test_the_vmemmap_is_backed_by_pages_of_both_counters() -> None:
 
 def test_findings_that_differ_in_their_place_alone_are_counted_together() -> None:
     findings = [
-        Finding(content.INVARIANT, "wrong", "VA 0x1", since=3),
-        Finding(pool.INVARIANT, "wrong"),
-        Finding(content.INVARIANT, "wrong", "VA 0x2", since=4),
-        Finding(content.INVARIANT, "wrong", "VA 0x2", declared=True),
+        Finding(CONTENT, "wrong", "VA 0x1", since=3),
+        Finding(POOL, "wrong"),
+        Finding(CONTENT, "wrong", "VA 0x2", since=4),
+        Finding(CONTENT, "wrong", "VA 0x2", declared=True),
     ]
     joined = counted(findings)
     assert [(each.finding.rule, each.count, each.finding.where) for each in joined] == [

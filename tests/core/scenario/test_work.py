@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.machine import MachineSpec
-from hvolab.machine.frames.failure import FailCalls
 from hvolab.machine.frames.gfp import GFP_KERNEL
-from hvolab.scenario.work import FailureWatch, OperationCounts, WarningNotes, WorkCounter
+from hvolab.scenario.work import FailedCall, OperationCounts, Recorder
 from hvolab.trace import AllFlushed, GracePeriod, PagesAllocated, PagesFreed, Warned
 from tests.machines import MIB, pools
 
@@ -16,16 +15,17 @@ SOME = np.array([1, 2, 3], dtype=np.int64)
 
 def test_counts_begin_again_once_taken() -> None:
     lab = pools(MachineSpec(memory=256 * MIB))
-    counter = WorkCounter(lab.machine)
-    with lab.machine.trace.listen(counter):
+    recorder = Recorder(lab.machine)
+    with lab.machine.trace.listen(recorder):
         lab.pools[0].set_max_huge_pages(1)
-    counts = counter.take()
+    counts = recorder.take()
     assert (counts.entries_stored, counts.page_tables_allocated, counts.frames_freed) == (8, 1, 8)
-    assert counter.take() == OperationCounts()
+    assert recorder.take() == OperationCounts()
+    assert recorder.failed() is None
 
 
 def test_single_frames_flushes_and_grace_periods_are_counted() -> None:
-    counter = WorkCounter(pools(MachineSpec(memory=256 * MIB)).machine)
+    recorder = Recorder(pools(MachineSpec(memory=256 * MIB)).machine)
     for event in (
         PagesAllocated(GFP_KERNEL, 0, None, SOME, failed=False),
         PagesAllocated(GFP_KERNEL, 9, None, SOME, failed=False),
@@ -33,25 +33,26 @@ def test_single_frames_flushes_and_grace_periods_are_counted() -> None:
         AllFlushed(),
         GracePeriod(),
     ):
-        counter(event)
-    assert counter.take() == OperationCounts(frames_allocated=3, frames_freed=1, full_flushes=1, grace_periods=1)
+        recorder(event)
+    assert recorder.take() == OperationCounts(frames_allocated=3, frames_freed=1, full_flushes=1, grace_periods=1)
 
 
 def test_the_call_that_fails_is_recorded_with_its_phase() -> None:
-    policy = FailCalls(frozenset({2}))
-    watch = FailureWatch(2, policy)
-    watch.phase = "fill"
-    policy.calls = 2
-    watch(PagesAllocated(GFP_KERNEL, 0, None, SOME[:0], failed=True))
-    watch.phase = "drain"
-    call = watch.seen()
-    assert (call.number, call.happened, call.phase) == (2, True, "fill")
-    assert call.what.startswith("order 0, GFP_KERNEL")
-    assert not FailureWatch(9, policy).seen().happened
+    lab = pools(MachineSpec(memory=256 * MIB))
+    recorder = Recorder(lab.machine, fails=2)
+    lab.frames.failure = recorder.policy
+    recorder.phase = "fill"
+    with lab.machine.trace.listen(recorder):
+        assert lab.machine.alloc_pages(GFP_KERNEL, 0) is not None
+        assert lab.machine.alloc_pages(GFP_KERNEL, 0) is None
+        recorder.phase = "drain"
+        assert lab.machine.alloc_pages(GFP_KERNEL, 0) is not None
+    assert recorder.failed() == FailedCall(2, happened=True, calls=3, what="order 0, GFP_KERNEL", phase="fill")
+    assert Recorder(lab.machine, fails=9).failed() == FailedCall(9, happened=False, calls=0)
 
 
 def test_warnings_are_counted_by_text() -> None:
-    notes = WarningNotes()
+    recorder = Recorder(pools(MachineSpec(memory=256 * MIB)).machine)
     for text in ("a", "b", "a"):
-        notes(Warned(text, 0))
-    assert notes.texts() == ("a (2 times)", "b")
+        recorder(Warned(text, 0))
+    assert recorder.warnings == {"a": 2, "b": 1}

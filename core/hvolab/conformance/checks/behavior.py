@@ -11,7 +11,7 @@ from hvolab.conformance.checks.machines import PooledMachine
 from hvolab.conformance.queries import optimizable_sizes
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.invariants import Monitor
-from hvolab.invariants.rules import live_entries
+from hvolab.invariants.rules.entries import LIVE_ENTRIES
 
 checks = Checks()
 _ALL_ONES = (1 << 64) - 1
@@ -87,7 +87,7 @@ def live_entries_are_replaced_as_the_rule_allows(subject: Subject) -> None:
     with monitor.watch():
         pooled.pool(size).set_max_huge_pages(2)
         pooled.pool(size).set_max_huge_pages(0)
-    wrong = [finding for finding in monitor.findings if finding.invariant is live_entries.INVARIANT]
+    wrong = [finding for finding in monitor.findings if finding.invariant is LIVE_ENTRIES]
     require(
         not wrong,
         f"{len(wrong)} replacements of live entries, the first: {wrong[0] if wrong else ''}",

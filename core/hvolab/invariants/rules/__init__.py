@@ -1,4 +1,4 @@
-"""The invariants, one a module: ``INVARIANT``, what checks it, and a docstring that is its documentation.
+"""The invariants: the functions that check them, whose docstrings are their documentation.
 
-A new module is found by itself (:mod:`hvolab.invariants.registry`). Its docstring begins with the rule in a sentence.
+A new module is found by itself (:mod:`hvolab.invariants.registry`).
 """

@@ -1,9 +1,4 @@
-"""Each struct page of a folio equals its model, and the head's content is not changed.
-
-At rest, a head has `PG_head`; each tail that can be read points to its head, is in the head's node and zone, and has
-`TAIL_MAPPING` unless hugetlb uses the field. While folios are optimized and restored, the bytes of a folio's head page
-stay the same, except the optimized flag.
-"""
+"""Invariant of the struct pages of folios."""
 
 from __future__ import annotations
 
@@ -21,8 +16,13 @@ Pfns = npt.NDArray[np.int64]
 _LISTED = 8
 
 
-def _state(survey: Survey, report: Report) -> None:
-    """Check the head's page of each folio, and of those that are not optimized the pages of tails."""
+def _check_content(survey: Survey, report: Report) -> None:
+    """Each struct page of a folio equals its model, and the head's content is not changed.
+
+    At rest, a head has `PG_head`; each tail that can be read points to its head, is in the head's node and zone, and
+    has `TAIL_MAPPING` unless hugetlb uses the field. While folios are optimized and restored, the bytes of a folio's
+    head page stay the same, except the optimized flag.
+    """
     pages = survey.machine.struct_pages
     head_bit = np.uint64(1 << pages.layout.pg_head)
     for folios in survey.folios:
@@ -71,7 +71,7 @@ def _va(survey: Survey, pfn: int) -> str:
     return f"VA {survey.machine.struct_pages.va(int(pfn)):#x}"
 
 
-def _history(machine: Machine, report: Report) -> Handlers:
+def _watch_head_pages(machine: Machine, report: Report) -> Handlers:
     pages, page_size = machine.struct_pages, machine.target.mode.page_size
     head_pages: dict[int, npt.NDArray[np.uint8]] = {}
 
@@ -97,4 +97,4 @@ def _history(machine: Machine, report: Report) -> Handlers:
     return {FolioStep: step}
 
 
-INVARIANT = Invariant(5, "content", __doc__, state=_state, history=_history)
+CONTENT = Invariant(5, "content", state=_check_content, history=_watch_head_pages)

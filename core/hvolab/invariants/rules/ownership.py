@@ -1,9 +1,4 @@
-"""Every frame has exactly one owner; no entry and no TLB entry of any CPU maps a free frame.
-
-No frame is behind two pages of vmemmap, except the shared frame of an optimized folio; none is a page table as well. No
-entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs to the
-vmemmap, to a page table, or to a folio: none is lost.
-"""
+"""Invariants of frames: their owners, and the frames of self-hosted vmemmap."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.invariants.invariant import Invariant, Report
-from hvolab.invariants.rules.remapped import tails_share_the_head
+from hvolab.invariants.rules.mapping import tails_share_the_head
 from hvolab.invariants.survey import Folios, Survey
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
@@ -21,7 +16,13 @@ Pfns = npt.NDArray[np.int64]
 _LISTED = 8
 
 
-def _state(survey: Survey, report: Report) -> None:
+def _check_ownership(survey: Survey, report: Report) -> None:
+    """Every frame has exactly one owner; no entry and no TLB entry of any CPU maps a free frame.
+
+    No frame is behind two pages of vmemmap, except the shared frame of an optimized folio; none is a page table as
+    well. No entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs
+    to the vmemmap, to a page table, or to a folio: none is lost.
+    """
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
     owned = np.sort(survey.frames[mapped])
@@ -93,4 +94,24 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
         )
 
 
-INVARIANT = Invariant(4, "ownership", __doc__, state=_state, applies_to=tails_share_the_head)
+OWNERSHIP = Invariant(4, "ownership", state=_check_ownership, applies_to=tails_share_the_head)
+
+
+def _check_self_hosted(survey: Survey, report: Report) -> None:
+    """Frames of self-hosted vmemmap are never freed.
+
+    With memory hotplug and `memmap_on_memory`, the vmemmap of a block of memory is inside that block. HVO returns
+    `-ENOTSUPP` for a folio with such vmemmap, and its frames stay behind it.
+    """
+    machine = survey.machine
+    if not machine.self_hosted:
+        return
+    pfns = np.concatenate([np.arange(start, stop, dtype=np.int64) for start, stop in machine.self_hosted])
+    gone = ~np.isin(pfns, survey.backing)
+    if isinstance(machine.frames, FrameAllocator):
+        gone |= machine.frames.owner(pfns) == Owner.FREE
+    if gone.any():
+        report(f"{int(gone.sum())} frames of self-hosted vmemmap no longer back it", f"PFN {int(pfns[gone][0]):#x}")
+
+
+SELF_HOSTED = Invariant(9, "self_hosted", state=_check_self_hosted)

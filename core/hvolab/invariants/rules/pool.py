@@ -1,9 +1,4 @@
-"""Persistent and surplus folios add up to `nr_hugepages`, and every folio of a pool is accounted for.
-
-The counters of a pool agree with its nodes, its free lists and the folios that exist; surplus is at most
-`nr_hugepages`; a free folio has the hugetlb type, no references and `HPG_freed`. A folio that could not be restored is
-therefore still in the pool: `add_hugetlb_folio()` makes it surplus.
-"""
+"""Invariant of pools."""
 
 from __future__ import annotations
 
@@ -12,7 +7,13 @@ from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.survey import Survey
 
 
-def _state(survey: Survey, report: Report) -> None:
+def _check_pools(survey: Survey, report: Report) -> None:
+    """Persistent and surplus folios add up to `nr_hugepages`, and every folio of a pool is accounted for.
+
+    The counters of a pool agree with its nodes, its free lists and the folios that exist; surplus is at most
+    `nr_hugepages`; a free folio has the hugetlb type, no references and `HPG_freed`. A folio that could not be
+    restored is therefore still in the pool: `add_hugetlb_folio()` makes it surplus.
+    """
     for pool in survey.pools:
         for what, where in (*_counter_faults(pool), *_folio_faults(pool)):
             report(f"pool of order {pool.h.order}: {what}", where)
@@ -58,4 +59,4 @@ def _folio_faults(pool: Pool) -> list[tuple[str, str]]:
     return faults
 
 
-INVARIANT = Invariant(7, "pool", __doc__, state=_state)
+POOL = Invariant(7, "pool", state=_check_pools)

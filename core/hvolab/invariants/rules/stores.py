@@ -1,9 +1,4 @@
-"""No store reaches a tail of an optimized folio, or its old head page between the copy and the flush.
-
-A store to a tail would reach the frame that all pages of the folio share. It is a declared finding where the profile's
-`PAGE_KERNEL_RO` allows stores. A store to the old head page between its copy and the flush that follows its remapping
-would be lost.
-"""
+"""Invariant of stores to optimized folios."""
 
 from __future__ import annotations
 
@@ -95,8 +90,14 @@ class _History:
             copy.stores.clear()
 
 
-def _history(machine: Machine, report: Report) -> Handlers:
+def _watch_stores(machine: Machine, report: Report) -> Handlers:
+    """No store reaches a tail of an optimized folio, or its old head page between the copy and the flush.
+
+    A store to a tail would reach the frame that all pages of the folio share. It is a declared finding where the
+    profile's `PAGE_KERNEL_RO` allows stores. A store to the old head page between its copy and the flush that follows
+    its remapping would be lost.
+    """
     return _History(machine, report).handlers()
 
 
-INVARIANT = Invariant(6, "stores", __doc__, history=_history)
+STORES = Invariant(6, "stores", history=_watch_stores)

@@ -1,12 +1,18 @@
-"""Mutants that break the invariant: ownership."""
+"""Mutants that break the invariants of ownership: ownership, self hosted."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hvolab.errors import OwnershipError
 from hvolab.hvo import VmemmapPageAllocator
+from hvolab.machine import FrameAllocator, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls
 from tests.core.invariants.mutants import SMALL, broken, grown, pools
+
+# ownership
 
 
 def test_a_free_frame_in_a_tlb_breaks_rule_4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +46,17 @@ def test_a_tail_that_keeps_its_frame_breaks_rule_4_and_is_freed_all_the_same() -
     remap.free_page_list(pages)
     findings = lab.findings()
     assert any("is free, but an entry maps it" in finding.what for finding in findings)
+
+
+# self hosted
+
+
+def test_freeing_self_hosted_vmemmap_breaks_rule_9(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(replace(SMALL, vmemmap=VmemmapBacking.SELF_HOSTED))
+    monkeypatch.setattr(lab.machine.records, "self_hosted", lambda *_: False)
+    start, _ = lab.machine.self_hosted[0]
+    folio = lab.machine.struct_pages.va(start + 0x400)
+    monkeypatch.setattr(FrameAllocator, "split", lambda *_: None)
+    with pytest.raises(OwnershipError):
+        lab.hvo.optimize_folio(lab.pools[0].h, folio)
+    assert "self_hosted" in broken(lab.findings())

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from hvolab.cli.app import build_app
 from hvolab.invariants import Finding
-from hvolab.invariants.rules import stores
+from hvolab.invariants.rules.stores import STORES
 from hvolab_unicorn.commands.verify_report import as_dict, show_verifications
 from hvolab_unicorn.verify import ProbeCounts, ProbeMismatch, ProbeRecord, Verification
 from tests.plugins.hvolab_unicorn.verify.targets import few
@@ -50,7 +50,7 @@ def test_tables_show_counts_instructions_and_results(capsys: pytest.CaptureFixtu
 
 
 def test_mismatches_and_findings_are_listed_up_to_a_number(capsys: pytest.CaptureFixture[str]) -> None:
-    finding = Finding(stores.INVARIANT, "a store changed the head", "VA 0x1000")
+    finding = Finding(STORES, "a store changed the head", "VA 0x1000")
     wrong = replace(RIGHT, mismatches=(MISMATCH,) * 10, findings=(finding,))
     assert not wrong.as_declared
     show_verifications([wrong], [])

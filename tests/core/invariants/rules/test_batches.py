@@ -1,4 +1,4 @@
-"""Mutants that break the invariant: flushes."""
+"""Mutants that break the invariants of batches: termination, flushes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,25 @@ from typing import Any
 import pytest
 
 from hvolab.hvo import Hvo, VmemmapPageAllocator
+from hvolab.invariants import EndlessLoopError, Monitor
+from hvolab.machine.frames.failure import FailFrom
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
+
+# termination
+
+
+def test_an_error_path_that_keeps_its_list_breaks_rule_10(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    grown(lab)
+    monkeypatch.setattr(lab.pools[0], "_bulk_restore_error", lambda *_: None)
+    lab.frames.failure = FailFrom(1)
+    monitor = Monitor(lab.machine)
+    with monitor.watch(), pytest.raises(EndlessLoopError):
+        lab.pools[0].set_max_huge_pages(0)
+    assert broken(monitor.findings) == {"termination"}
+
+
+# flushes
 
 
 class ForgetfulFlags(Hvo):

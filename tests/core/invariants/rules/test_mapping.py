@@ -1,11 +1,14 @@
-"""Mutants that break the invariant: remapped."""
+"""Mutants that break the invariants of mapping: remapped, static key, counters."""
 
 from __future__ import annotations
 
 import pytest
 
 from hvolab.arch import PgprotRole
+from hvolab.machine.frames.failure import FailFrom
 from tests.core.invariants.mutants import SMALL, broken, grown, pools
+
+# remapped
 
 
 def test_writable_tails_break_rule_1() -> None:
@@ -34,3 +37,28 @@ def test_a_flag_cleared_too_early_breaks_rule_1() -> None:
     folio = next(lab.pools[0].free_folios())
     lab.hvo._set_optimized(folio, optimized=False)
     assert "remapped" in broken(lab.findings())
+
+
+# static key
+
+
+def test_a_failed_optimize_that_keeps_the_key_breaks_rule_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    change = lab.machine.change_key
+    monkeypatch.setattr(lab.machine, "change_key", lambda delta: change(max(delta, 0)))
+    folio = lab.pools[0]._alloc_fresh(0)
+    assert folio is not None
+    lab.pools[0].h.count(0, nr=1)
+    lab.frames.failure = FailFrom(1)
+    lab.hvo.optimize_folio(lab.pools[0].h, folio)
+    assert "static_key" in broken(lab.findings())
+
+
+# counters
+
+
+def test_a_page_freed_without_being_counted_breaks_rule_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    monkeypatch.setattr(lab.machine, "memmap_boot_pages_add", lambda _: None)
+    grown(lab)
+    assert "counters" in broken(lab.findings())

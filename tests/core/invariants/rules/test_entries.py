@@ -1,4 +1,4 @@
-"""Mutants that break the invariant: splits."""
+"""Mutants that break the invariants of entries: splits, live entries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from hvolab.arch import LiveEntryRule
 from hvolab.invariants import Monitor
 from hvolab.machine import FrameAllocator, VmemmapBacking
-from tests.core.invariants.mutants import SMALL, broken, pools
+from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
+from tests.machines import x86_64
+
+# splits
 
 
 def test_a_block_that_is_not_split_breaks_rule_8(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +35,18 @@ def test_a_reserved_block_that_is_split_breaks_rule_8(monkeypatch: pytest.Monkey
         lab.machine.split_page(frame, 9)
         lab.machine.split_page(frame, 9)
     assert [finding.rule for finding in monitor.findings] == ["splits"] * 3
+
+
+# live entries
+
+
+def test_replacing_live_entries_where_that_is_forbidden_breaks_rule_12() -> None:
+    target = x86_64()
+    traits = replace(target.architecture.traits, live_entries=LiveEntryRule.BREAK_BEFORE_MAKE)
+    strict = replace(target.architecture, traits=traits).select()
+    lab = pools(SMALL, strict)
+    findings = watched(lab, lambda: grown(lab, 1))
+    live = [finding for finding in findings if finding.rule == "live_entries"]
+    assert live
+    assert all(finding.declared for finding in live)
+    assert "made invalid and flushed first" in live[0].what

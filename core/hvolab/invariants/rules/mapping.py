@@ -1,0 +1,96 @@
+"""Invariants of the mapping: entries against flags, the static key, the counters."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+import numpy as np
+
+from hvolab.arch import EntryUpdateRule, PgprotRole
+from hvolab.hvo import HvoVariant
+from hvolab.invariants.invariant import Invariant, Report
+from hvolab.invariants.survey import Folios, Survey
+
+
+def _check_remapped(survey: Survey, report: Report) -> None:
+    """A folio has the optimized flag if and only if each tail page is mapped to the head's frame, read-only.
+
+    In a folio whose head has `HPG_vmemmap_optimized`, every tail entry holds the head's frame and the bits of the
+    profile's `PAGE_KERNEL_RO`, and the head entry holds `PAGE_KERNEL`. In any other folio each page of vmemmap is
+    mapped by a leaf above, or by an entry with `PAGE_KERNEL`, and no tail has the frame of its head. All bits are
+    compared, not only the write permission. Where the kernel can lose the replacement of an entry, as in the series of
+    2026, an optimized folio may keep tails with frames of their own.
+    """
+    for folios in survey.folios:
+        _check_folios(survey, folios, report)
+
+
+def _check_folios(survey: Survey, folios: Folios, report: Report) -> None:
+    """Report one finding for each folio that breaks the rule."""
+    target, pages = survey.machine.target, survey.sizes(folios).pages
+    kernel = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL))
+    read_only = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL_RO))
+    shift = np.uint64(target.mode.page_shift)
+    for pfns in survey.chunks(folios):
+        flagged = survey.optimized(pfns)[:, None]
+        rows = survey.positions(pfns)[:, None] + np.arange(pages)
+        frames, raws = survey.frames[rows], survey.raws[rows]
+        own = target.page_form.put_address(frames.astype(np.uint64) << shift) | kernel
+        shared = np.broadcast_to((own[:, :1] & ~kernel) | read_only, raws.shape).copy()
+        shared[:, 0] = own[:, 0]
+        # a page that is not optimized is kernel memory like any other: RW, by page or by leaf
+        right = np.where(flagged, raws == shared, (raws == 0) | (raws == own))
+        right[:, 1:] &= flagged | (frames[:, 1:] != frames[:, :1])
+        if target.traits.entry_update is not EntryUpdateRule.STORE:
+            right |= flagged & (raws == own)
+        for row in np.flatnonzero(~right.all(axis=1)).tolist():
+            column = int(np.flatnonzero(~right[row])[0])
+            state, expected = ("the", shared) if flagged[row, 0] else ("no", own)
+            page = f"tail page {column}" if column else "its head page"
+            mapping = "read-only to the head's frame" if column and flagged[row, 0] else "RW to a frame of its own"
+            report(
+                f"folio PFN {int(pfns[row]):#x} has {state} optimized flag, but {page} is not mapped {mapping}",
+                f"{survey.where(int(rows[row, column]))}, expected {int(expected[row, column]):#018x}",
+            )
+
+
+def tails_share_the_head(variant: HvoVariant) -> bool:
+    """Return whether the tails of an optimized folio are mapped to its head's frame."""
+    return not variant.shares_tail_page
+
+
+REMAPPED = Invariant(1, "remapped", state=_check_remapped, applies_to=tails_share_the_head)
+
+
+def _check_static_key(survey: Survey, report: Report) -> None:
+    """The static key is the number of optimized folios.
+
+    `hugetlb_optimize_vmemmap_key` counts the folios that have the flag, in pools and outside of them.
+    """
+    optimized = sum(int(survey.optimized(folios.pfns).sum()) for folios in survey.folios)
+    if optimized != survey.machine.key:
+        report(f"the static key is {survey.machine.key}, but {optimized} folios are optimized")
+
+
+STATIC_KEY = Invariant(2, "static_key", state=_check_static_key, applies_to=attrgetter("counts_folios"))
+
+
+def _check_counters(survey: Survey, report: Report) -> None:
+    """`nr_memmap_pages + nr_memmap_boot_pages` is the number of frames that back the vmemmap.
+
+    Each frame is counted once, however many entries map it. Which counter has it depends on the allocator: that of
+    boot, or the page allocator.
+    """
+    backing, counters = survey.backing.size, survey.machine.counters
+    if counters.total != backing:
+        report(
+            f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages} "
+            f"= {counters.total}, but {backing} frames back the vmemmap",
+        )
+
+
+def _counts_every_frame(variant: HvoVariant) -> bool:
+    return variant.counts_memmap and not variant.shares_tail_page  # v7.2 does not count the pages that tails share
+
+
+COUNTERS = Invariant(3, "counters", state=_check_counters, applies_to=_counts_every_frame)
