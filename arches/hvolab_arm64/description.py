@@ -214,23 +214,13 @@ def _pgprots(shared: FieldValues, modes: tuple[str, ...]) -> tuple[Pgprot, ...]:
     def kernel(kind: int, *extra: str) -> FieldValues:
         return values("AF", "PXN", "UXN", *extra, TYPE=kind) + shared
 
+    executable = values("AF", "UXN", "DIRTY", "RDONLY", TYPE=3) + shared
+    large_source = f"{_PROT}; mk_pmd_sect_prot()"
     return (
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", kernel(3, "DBM", "DIRTY"), modes=modes, source=_PROT),
         Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_RO", kernel(3, "DIRTY", "RDONLY"), modes=modes, source=_PROT),
-        Pgprot(
-            PgprotRole.KERNEL_LARGE,
-            "PAGE_KERNEL",
-            kernel(1, "DBM"),
-            modes=modes,
-            source=f"{_PROT}; mk_pmd_sect_prot()",
-        ),
-        Pgprot(
-            PgprotRole.KERNEL_EXEC,
-            "PAGE_KERNEL_ROX",
-            values("AF", "UXN", "DIRTY", "RDONLY", TYPE=3) + shared,
-            modes=modes,
-            source=_PROT,
-        ),
+        Pgprot(PgprotRole.KERNEL_LARGE, "PAGE_KERNEL", kernel(1, "DBM"), modes=modes, source=large_source),
+        Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_ROX", executable, modes=modes, source=_PROT),
     )
 
 

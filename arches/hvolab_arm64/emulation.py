@@ -5,13 +5,8 @@ from __future__ import annotations
 from hvolab.arch import EmulatorLimit, RegisterSetting, Selection, WalkLimit, load_emulation_part
 
 #: op0, op1, CRn, CRm, op2: Arm ARM D24.2.
-_SCR_EL3, _MAIR, _TCR, _TTBR1, _SCTLR = (
-    (3, 6, 1, 1, 0),
-    (3, 0, 10, 2, 0),
-    (3, 0, 2, 0, 2),
-    (3, 0, 2, 0, 1),
-    (3, 0, 1, 0, 0),
-)
+_SCR_EL3, _MAIR, _TCR = (3, 6, 1, 1, 0), (3, 0, 10, 2, 0), (3, 0, 2, 0, 2)
+_TTBR1, _SCTLR = (3, 0, 2, 0, 1), (3, 0, 1, 0, 0)
 _SCR_RW = 1 << 10  # EL1 is AArch64: the emulator starts with EL3, and without this bit walks as for AArch32
 _SCTLR_M, _SCTLR_C, _SCTLR_I = 1 << 0, 1 << 2, 1 << 12
 _MT_NORMAL = 0xFF  # attribute 0, the kernel's

@@ -32,6 +32,7 @@ from hvolab_riscv.reference_values import EXAMPLES, FIGURES
 
 _BITS = "arch/riscv/include/asm/pgtable.h and pgtable-bits.h"
 _SVPBMT = "RISC-V privileged specification, Svpbmt"
+_FALLBACK = "no PAGE_KERNEL_RO in arch/riscv: include/linux/pgtable.h falls back to PAGE_KERNEL"
 _STRUCT_PAGE_MAX_SHIFT = 6
 #: KERNEL_LINK_ADDR: the last 2 GiB of the VA space.
 _TEXT = 0xFFFFFFFF80000000
@@ -91,13 +92,7 @@ RISCV = Architecture(
     ),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", _KERNEL, source=_BITS),
-        Pgprot(
-            PgprotRole.KERNEL_RO,
-            "PAGE_KERNEL",
-            _KERNEL,
-            profiles=("linux",),
-            source="no PAGE_KERNEL_RO in arch/riscv: include/linux/pgtable.h falls back to PAGE_KERNEL",
-        ),
+        Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL", _KERNEL, profiles=("linux",), source=_FALLBACK),
         Pgprot(PgprotRole.KERNEL_RO, "PAGE_KERNEL_READ", _READ, profiles=("strict",), source=_BITS),
         Pgprot(PgprotRole.KERNEL_LARGE, "PAGE_KERNEL", _KERNEL, source=_BITS),
         Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_READ_EXEC", values("V", "R", "X", "G", "A", "D"), source=_BITS),

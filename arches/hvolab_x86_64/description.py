@@ -64,6 +64,8 @@ _FIVE = replace(
     direct_map_size=32 * 1024 * _TIB,
 )
 
+_RO, _LARGE, _EXEC = PgprotRole.KERNEL_RO, PgprotRole.KERNEL_LARGE, PgprotRole.KERNEL_EXEC
+_WITH_DIRTY = f"{_TYPES}: Dirty was set up to v6.5"
 _RW, _ACCESSED, _DIRTY, _NX = 1 << 1, 1 << 5, 1 << 6, 1 << 63
 
 X86_64 = Architecture(
@@ -74,39 +76,14 @@ X86_64 = Architecture(
     releases=("6.12", "6.1"),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("P", "RW", "A", "D", "G", "NX"), source=_TYPES),
+        Pgprot(_RO, "PAGE_KERNEL_RO", values("P", "A", "D", "G", "NX"), releases=("6.1",), source=_WITH_DIRTY),
         Pgprot(
-            PgprotRole.KERNEL_RO,
-            "PAGE_KERNEL_RO",
-            values("P", "A", "D", "G", "NX"),
-            releases=("6.1",),
-            source=f"{_TYPES}: Dirty was set up to v6.5",
+            _RO, "PAGE_KERNEL_RO", values("P", "A", "G", "NX"), source=f"{_TYPES}: RW=0 with D=1 means shadow stack"
         ),
-        Pgprot(
-            PgprotRole.KERNEL_RO,
-            "PAGE_KERNEL_RO",
-            values("P", "A", "G", "NX"),
-            source=f"{_TYPES}: Dirty is clear, RW=0 with D=1 means shadow stack",
-        ),
-        Pgprot(
-            PgprotRole.KERNEL_LARGE,
-            "PAGE_KERNEL_LARGE",
-            values("P", "RW", "A", "D", "PSE", "G", "NX"),
-            source=_TYPES,
-        ),
-        Pgprot(
-            PgprotRole.KERNEL_EXEC,
-            "PAGE_KERNEL_ROX",
-            values("P", "A", "D", "G"),
-            releases=("6.1",),
-            source=f"{_TYPES}: Dirty was set up to v6.5",
-        ),
-        Pgprot(PgprotRole.KERNEL_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES),
-        Pgprot(
-            PgprotRole.TABLE,
-            "_PAGE_TABLE",
-            values("P", "RW", "US", "A", "D"),
-            source=f"{_TYPES}; as pmd_populate_kernel() stores it",
-        ),
+        Pgprot(_LARGE, "PAGE_KERNEL_LARGE", values("P", "RW", "A", "D", "PSE", "G", "NX"), source=_TYPES),
+        Pgprot(_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "D", "G"), releases=("6.1",), source=_WITH_DIRTY),
+        Pgprot(_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES),
+        Pgprot(PgprotRole.TABLE, "_PAGE_TABLE", values("P", "RW", "US", "A", "D"), source="pmd_populate_kernel()"),
     ),
     features=(
         Feature(

@@ -273,6 +273,15 @@ class EntryForm:
             raw |= value << field.low
         return raw
 
+    def misfit(self, pfn: int, level: str) -> EncodingError:
+        """Return the error for a PFN that an entry of this form cannot hold."""
+        return EncodingError(
+            f"PFN {pfn:#x} does not fit in a {self.kind.value} entry at {level}",
+            where=f"PA bits that fit: {self.physical_mask:#x}",
+            rule=self.source,
+            hint="align the frame to the size that the level maps, and stay below the PA width",
+        )
+
     def ignoring(self, mask: int) -> EntryForm:
         """Return this form without its rules for the bits of ``mask`` alone; reserved ones are free for software."""
         freed = set_bits(mask & self.reserved_mask(mask.bit_length()))

@@ -139,12 +139,7 @@ class EntryFormat:
         form = self.form(level, kind, (name for name, _ in chosen))
         pa = pfn << page_shift
         if pfn < 0 or pa & ~form.physical_mask:
-            raise EncodingError(
-                f"PFN {pfn:#x} does not fit in a {kind.value} entry at {level}",
-                where=f"PA bits that fit: {form.physical_mask:#x}",
-                rule=form.source,
-                hint="align the frame to what the level maps, and stay below the PA width",
-            )
+            raise form.misfit(pfn, level)
         raw = form.put_address(pa) | form.put_fields(chosen)
         if self.decode(level, raw, page_shift).form is not form:
             raise EncodingError(f"the fields of {raw:#018x} are not those of a {form}", rule=form.source)

@@ -96,11 +96,7 @@ class Selection:
         raw = form.put_address(pfn << self.mode.page_shift) | self.bits(level, role)
         decoded = self.decode(level, raw)
         if decoded.pfn != pfn or decoded.kind is not form.kind:
-            raise EncodingError(
-                f"PFN {pfn:#x} does not fit in a {form.kind.value} entry at {level}",
-                where=f"PA bits that fit: {form.physical_mask:#x}",
-                rule=form.source,
-            )
+            raise form.misfit(pfn, level)
         return raw
 
     @cached_property
