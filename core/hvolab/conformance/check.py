@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -99,21 +99,15 @@ class CheckOutcome:
         return " ".join(word for word in (self.mode, self.choice) if word)
 
 
-class Checks:
+class Checks(list[Check]):
     """Checks of one module, in the order of their definitions."""
-
-    def __init__(self) -> None:
-        self._checks: list[Check] = []
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self._checks)
 
     def add(self, scope: Scope, *needs: Capability, since: str = "1.0") -> Callable[[Proof], Proof]:
         """Return a decorator that makes a check of a function: name and first line of the docstring are the check's."""
 
         def added(proof: Proof) -> Proof:
             proves = (proof.__doc__ or "").strip().partition("\n")[0]
-            self._checks.append(Check(proof.__name__, proves, scope, needs, proof, since))
+            self.append(Check(proof.__name__, proves, scope, needs, proof, since))
             return proof
 
         return added

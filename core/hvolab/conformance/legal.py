@@ -22,12 +22,13 @@ def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> lis
     """Return one legal entry for each pattern of `form` that has any: address 0, and few other bits set."""
     found: list[int] = []
     for match in form.recognize:
-        legal = (raw for raw in _candidates(form, match.value) if _is_legal(entry_format, level, form, raw))
+        legal = (raw for raw in _candidates(form, match.value) if is_legal(entry_format, level, form, raw))
         found += [raw for raw in (next(legal, None),) if raw is not None]
     return found
 
 
-def _is_legal(entry_format: EntryFormat, level: str, form: EntryForm, raw: int) -> bool:
+def is_legal(entry_format: EntryFormat, level: str, form: EntryForm, raw: int) -> bool:
+    """Return True for an entry of `form` that breaks no rule."""
     return entry_format.recognize(level, raw) is form and not entry_format.broken_rules(level, raw)
 
 

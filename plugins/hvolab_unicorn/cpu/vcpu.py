@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import struct
 import weakref
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from hvolab.arch import FieldValues, PageFault
 from hvolab.arch.steps import BLOCK_BYTES, RECORD, RESULT, RETURN
 from hvolab.errors import UsageError
-from hvolab.machine import Machine
+from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab_unicorn.cpu import instance
-from hvolab_unicorn.cpu.calibration import calibrate
+from hvolab_unicorn.cpu.calibration import Probe, find_fields, probes_of
 from hvolab_unicorn.cpu.exceptions import Exceptions
 from hvolab_unicorn.cpu.faults import FaultRecords
 from hvolab_unicorn.cpu.reports import describe
 from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
-from hvolab_unicorn.emulator.library import unicorn
+from hvolab_unicorn.emulator.library import unicorn, version
 from hvolab_unicorn.emulator.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
 from hvolab_unicorn.families import family_of
 from hvolab_unicorn.guest.area import Area, area_of
@@ -30,6 +31,8 @@ _BLOCK = struct.Struct("<8Q")
 _OUTCOME = struct.Struct("<2Q")
 #: VAs of the routines of each text that were executed in this process.
 _TRIED: dict[bytes, set[int]] = {}
+#: Offsets of the fields of each family's state, by unicorn's architecture and release.
+_OFFSETS: dict[tuple[str, str], Mapping[str, int]] = {}
 
 
 class VirtualCpu:
@@ -82,8 +85,7 @@ class VirtualCpu:
         self.exceptions = Exceptions(self.family, self.area, guest, self._context, self._counter)
         self._hook(self._library.UC_HOOK_INTR, self.exceptions.raised)
         self._watch = WATCHDOG.watch(self.uc)
-        self.offsets = calibrate(self, lambda machine: VirtualCpu(machine, 0))
-        self.exceptions.find_fields(self.offsets)
+        self.exceptions.find_fields(self._calibrated())
         self.exceptions.handler = handler  # only now: entering the handler takes the fields of the state
 
     def register(self, name: str) -> int:
@@ -223,32 +225,40 @@ class VirtualCpu:
 
     # faults
 
+    def _calibrated(self) -> Mapping[str, int]:
+        """Return the offset of each field of the family in a saved context, found by probes once in a process."""
+        key, target = (self.part.emulator[0], version()), self.target
+        if key not in _OFFSETS and target.cpu_mode is not None:
+            # accesses that the kernel's mode of the CPU refuses may be allowed in this one
+            plain = target.architecture.select(target.mode.name, features=target.features)
+            VirtualCpu(build_machine(plain, MachineSpec(memory=self.memory.size, deferred_struct_pages=True)), 0)
+        if key not in _OFFSETS:
+            clean = self.state()
+            states = {probe: self._probe(probe) for probe in probes_of(self.area)}
+            load = self.routines["load"]
+            self._pass(self.area.block)
+            self._run(load, load.begin, _INSTRUCTIONS)
+            _OFFSETS[key] = find_fields(self.family, self.tables, states, clean, self.state())
+            self._restore()
+        return _OFFSETS[key]
+
     def state(self) -> bytes:
         """Return the emulator's state."""
         self.uc.context_update(self._context)
         return bytes(self._context)
 
-    def probe(self, step: str, va: int) -> bytes:
+    def _probe(self, probe: Probe) -> bytes:
         """Return the state after an access that must fault."""
         self._restore()
-        routine = self.routines[step]
-        if step == "jump":
-            self._jump(va)
+        routine = self.routines[probe.step]
+        if probe.step == "jump":
+            self._jump(probe.va)
         else:
-            self._pass(va)
+            self._pass(probe.va)
             self._run(routine, routine.begin, _INSTRUCTIONS)
         if self.exceptions.number not in self.family.page_faults:
-            raise self._report(EmulatorError, f"{step} at VA {va:#x} does not fault", routine)
+            raise self._report(EmulatorError, f"{probe.step} at VA {probe.va:#x} does not fault", routine)
         return self.exceptions.state
-
-    def probe_without_fault(self, va: int) -> bytes:
-        """Return the state after a load that does not fault and follows one that did."""
-        load = self.routines["load"]
-        self._pass(va)
-        self._run(load, load.begin, _INSTRUCTIONS)
-        state = self.state()
-        self._restore()
-        return state
 
     def _recorded(self) -> FieldValues:
         """Return the registers that the guest's handler has recorded."""

@@ -6,7 +6,8 @@ from hvolab.arch import CpuMode
 from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.checks.machines import emulated_cpu
-from hvolab.conformance.mmu import cases, compare_walks
+from hvolab.conformance.mmu.compare import compare_walks
+from hvolab.conformance.mmu.enumerate import cases
 from hvolab.conformance.mmu.lab import lay_out
 from hvolab.conformance.subject import Scope, Subject
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hvolab.arch import EntryForm, EntryKind, Level, PgprotRole, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.legal import legal_entries, values_of
+from hvolab.conformance.legal import is_legal, legal_entries, values_of
 from hvolab.conformance.property import repeatable
 from hvolab.conformance.queries import forms_at
 from hvolab.conformance.subject import Scope, Subject
@@ -34,7 +34,7 @@ def _each_field(target: Target, level: Level, form: EntryForm, base: int) -> Non
     for field in form.fields:
         for value in values_of(field):
             raw = base & ~field.mask | value << field.low
-            if entry_format.recognize(level.name, raw) is not form or entry_format.broken_rules(level.name, raw):
+            if not is_legal(entry_format, level.name, form, raw):
                 continue  # the value makes it another form, or breaks a rule: another check covers that
             decoded = entry_format.decode(level.name, raw, shift)
             read = dict(decoded.fields).get(field.name)

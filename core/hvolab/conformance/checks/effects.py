@@ -5,8 +5,8 @@ from __future__ import annotations
 from hvolab.conformance.capabilities import EMULATED_CPU, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.checks.machines import emulated_cpu, small_spec
-from hvolab.conformance.effects import TrialPages, compare_effect, stale_after, trials
-from hvolab.conformance.effects.compare import ExpectedMemory
+from hvolab.conformance.effects.compare import ExpectedMemory, compare_effect, stale_after
+from hvolab.conformance.effects.trials import TrialPages, trials
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.machine import build_machine
 

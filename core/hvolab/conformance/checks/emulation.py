@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from hvolab.arch import Access, EmulationPart, PgprotRole
+from hvolab.arch import Access, PgprotRole
 from hvolab.conformance.capabilities import DISASSEMBLER, EMULATION, SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.queries import kernel_ranges
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.errors import DescriptionError
 
 checks = Checks()
-
-
-def _part(subject: Subject) -> EmulationPart:
-    part = subject.architecture.emulation
-    if part is None:
-        raise DescriptionError("no emulation part")
-    return part
 
 
 @checks.add(Scope.ARCHITECTURE, EMULATION)
 def every_step_has_a_sequence(subject: Subject) -> None:
     """Each step of a CPU is declared, once, with the inputs, outputs and effect of its contract."""
-    _part(subject).check()
+    assert subject.architecture.emulation is not None  # noqa: S101 - the check needs EMULATION
+    subject.architecture.emulation.check()
 
 
 @checks.add(Scope.ARCHITECTURE, EMULATION, DISASSEMBLER)
@@ -30,7 +23,8 @@ def every_sequence_is_its_text(subject: Subject) -> None:
     """A disassembler prints the bytes of each sequence as the declared text."""
     import capstone  # noqa: PLC0415 - an optional tool, and nothing else of core needs one
 
-    part = _part(subject)
+    part = subject.architecture.emulation
+    assert part is not None  # noqa: S101 - the check needs EMULATION
     architecture, mode = (
         sum(getattr(capstone, constant) for constant in names.replace(" ", "").split("|"))
         for names in part.disassembler

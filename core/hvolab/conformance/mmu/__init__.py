@@ -3,10 +3,3 @@
 After the example of kvm-unit-tests' `access`: entries are stored to tables of their own, a CPU makes an access through
 them, and its report, load, store and changes in the tables must match the model's.
 """
-
-from __future__ import annotations
-
-from hvolab.conformance.mmu.compare import AccessComparison, AccessMismatch, compare_walks
-from hvolab.conformance.mmu.enumerate import AccessCase, cases
-
-__all__ = ["AccessCase", "AccessComparison", "AccessMismatch", "cases", "compare_walks"]

@@ -13,7 +13,7 @@ NAMES = {check.name for check in codec.checks}
 BREAKING = [mutant for mutant in MUTANTS if NAMES & set(mutant.also)]
 
 
-@pytest.mark.parametrize("check", tuple(codec.checks), ids=lambda check: check.name)
+@pytest.mark.parametrize("check", codec.checks, ids=lambda check: check.name)
 def test_right_descriptions_pass(check: Check) -> None:
     assert_right([check])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import STEP_BY_NAME
-from hvolab.conformance.effects import State, apply_effect
+from hvolab.conformance.effects.notation import State, apply_effect
 from hvolab.errors import DescriptionError
 
 BITS = (1 << 64) - 1

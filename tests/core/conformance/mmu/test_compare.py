@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from hvolab.arch import Target, WalkLimit
-from hvolab.conformance.mmu import AccessComparison, cases, compare_walks
+from hvolab.conformance.mmu.compare import AccessComparison, compare_walks
+from hvolab.conformance.mmu.enumerate import cases
 from hvolab.conformance.mmu.lab import lay_out
 from hvolab.machine import ModelCpu, PageTables
 from hvolab.plugin import registry

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.arch import PageFault
+from hvolab.arch import Access, FaultKind, PageFault
 from hvolab.errors import UsageError
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.plugin import registry
+from hvolab_unicorn.cpu.calibration import Probe
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from hvolab_unicorn.emulator.errors import EmulatorError
 from tests.plugins.hvolab_unicorn.raw import unmapped
@@ -50,4 +51,4 @@ def test_a_target_that_the_emulator_cannot_do_is_refused_with_the_reason() -> No
 def test_a_probe_that_does_not_fault_is_an_error() -> None:
     vcpu = lab("riscv").cpu.vcpu
     with pytest.raises(EmulatorError, match=f"load at VA {vcpu.area.block:#x} does not fault"):
-        vcpu.probe("load", vcpu.area.block)
+        vcpu._probe(Probe("load", Access.READ, vcpu.area.block, FaultKind.TRANSLATION))
