@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Summary:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
-        for architecture, found in _grouped(self.outcomes, _architecture_of):
+        for architecture, found in _grouped(self.outcomes, attrgetter("architecture")):
             score = _score(found)
             yield (
                 f"{architecture}: {score['passed']} of {_made(score)} checks passed ({_percent(score):g} %), "
@@ -53,11 +54,12 @@ class Summary:
                     "percent": _percent(_score(found)),
                     "modes": {mode: _score(of_mode) for mode, of_mode in _grouped(found, _mode_of)},
                     "capabilities_missing": {
-                        capability: len(skipped) for capability, skipped in _grouped(_skipped(found), _capability_of)
+                        capability: len(skipped)
+                        for capability, skipped in _grouped(_skipped(found), attrgetter("capability"))
                     },
                     "checks": as_data(found),
                 }
-                for architecture, found in _grouped(self.outcomes, _architecture_of)
+                for architecture, found in _grouped(self.outcomes, attrgetter("architecture"))
             ],
         }
 
@@ -82,16 +84,8 @@ def _percent(score: dict[str, int]) -> float:
     return 1000 * score["passed"] // _made(score) / 10 if _made(score) else 0.0
 
 
-def _architecture_of(outcome: CheckOutcome) -> str:
-    return outcome.architecture
-
-
 def _mode_of(outcome: CheckOutcome) -> str:
     return outcome.mode or _WHOLE
-
-
-def _capability_of(outcome: CheckOutcome) -> str:
-    return outcome.capability
 
 
 def _skipped(outcomes: _Outcomes) -> _Outcomes:
@@ -117,9 +111,9 @@ def _table(outcomes: _Outcomes) -> Iterator[str]:
 
 def _not_proved(outcomes: _Outcomes) -> Iterator[str]:
     """Yield the skips: by capability, and for each reason the checks and their number."""
-    for capability, skipped in _grouped(_skipped(outcomes), _capability_of):
+    for capability, skipped in _grouped(_skipped(outcomes), attrgetter("capability")):
         yield f"  not proved without {capability}:"
-        for reason, same in _grouped(skipped, lambda outcome: outcome.reason):
+        for reason, same in _grouped(skipped, attrgetter("reason")):
             names = ", ".join(dict.fromkeys(outcome.check for outcome in same))
             yield f"    {len(same)} x {names}"
             yield f"      {reason}"
@@ -128,5 +122,5 @@ def _not_proved(outcomes: _Outcomes) -> Iterator[str]:
 def _failures(outcomes: _Outcomes, verdict: CheckStatus, title: str) -> Iterator[str]:
     """Yield the checks with that result, and their subjects."""
     found = [outcome for outcome in outcomes if outcome.verdict is verdict]
-    for check, same in _grouped(found, lambda outcome: outcome.check):
+    for check, same in _grouped(found, attrgetter("check")):
         yield f"  {title}: {check} ({', '.join(outcome.subject or _WHOLE for outcome in same)})"

@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.cli.entry_view import view_entry
-from hvolab.conformance.legal import legal_entries
+from hvolab.conformance.samples import legal_entries
 from hvolab.plugin import registry
 from tests.core.cli.conftest import Invoke
 

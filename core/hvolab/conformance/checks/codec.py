@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from hvolab.arch import EntryForm, EntryKind, Level, PgprotRole, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.legal import is_legal, legal_entries, values_of
-from hvolab.conformance.property import repeatable
 from hvolab.conformance.queries import forms_at
+from hvolab.conformance.samples import is_legal, legal_entries, repeatable, values_of
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from hvolab.arch import EntryForm, EntryKind, Level, PagingMode, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.legal import legal_entries
 from hvolab.conformance.queries import bits_of, forms_at
+from hvolab.conformance.samples import legal_entries
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hvolab.conformance.capabilities import DIRECT_MAP_SIZE
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.property import repeatable
 from hvolab.conformance.queries import kernel_ranges
+from hvolab.conformance.samples import repeatable
 from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()

@@ -1,12 +1,18 @@
-"""Search for legal entries of a form."""
+"""Samples for checks: legal entries of a form, values of a field, and examples that hypothesis generates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations, product
 
+from hypothesis import HealthCheck, settings
+
 from hvolab.arch import EntryForm, EntryFormat, Field
 
+#: Settings of property tests: the same examples in every run, and nothing stored on disk.
+repeatable = settings(
+    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 #: Wider fields are tried with each bit, none and all of them.
 _EXHAUSTIVE_WIDTH = 8
 
