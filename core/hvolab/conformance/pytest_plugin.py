@@ -11,8 +11,6 @@ import pytest
 
 from hvolab.conformance.version import PROPERTY
 
-_EVERYTHING = "all"
-_MARKER = "arch"
 _SELECTED = pytest.StashKey["frozenset[str] | None"]()
 
 
@@ -34,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the reporter of the kit."""
     config.addinivalue_line(
-        "markers", f"{_MARKER}(name, ...): a test of these architectures; --arch=NAME deselects those of others"
+        "markers", "arch(name, ...): a test of these architectures; --arch=NAME deselects those of others"
     )
     config.pluginmanager.register(Reporter(config), "hvolab.conformance.reporter")
 
@@ -51,7 +49,7 @@ def selected(config: pytest.Config) -> frozenset[str] | None:
 
 def _resolved(given: list[str] | None) -> frozenset[str] | None:
     wanted = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
-    if not wanted or _EVERYTHING in wanted:
+    if not wanted or "all" in wanted:
         return None
     from hvolab.errors import UsageError  # noqa: PLC0415 - on first use
     from hvolab.plugin import registry  # noqa: PLC0415 - the same
@@ -70,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
-        marked = {name for mark in item.iter_markers(_MARKER) for name in mark.args}
+        marked = {name for mark in item.iter_markers("arch") for name in mark.args}
         (left if marked and not marked & names else kept).append(item)
     if left:
         config.hook.pytest_deselected(items=left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.arch import EntryForm, EntryKind, Level, PgprotRole, Target, set_bits
@@ -85,8 +85,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
         if entry.kind is EntryKind.NONE:
             return
         found = entry_format.recognize(name, raw)
-        assume(found is not None)
-        assert found is not None  # noqa: S101 - for the type checker: it was assumed
+        assert found is not None  # noqa: S101 - it was decoded
         again = _encoded(target, target.mode.level(name), found, entry.pfn or 0, entry.fields)
         require(again == raw, f"{raw:#x} at {name} decodes to {entry}, which encodes as {again:#x}")
 

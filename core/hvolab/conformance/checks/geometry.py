@@ -13,7 +13,6 @@ from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
-_END = 1 << 64
 
 
 @checks.add(Scope.MODE)
@@ -80,7 +79,7 @@ def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
     ranges = kernel_ranges(mode)
     for title, _, end in ranges:
         require(
-            end <= _END and mode.canonical(end - 1),
+            end <= 1 << 64 and mode.canonical(end - 1),
             f"the {title} of {mode.direct_map_size:#x} bytes of RAM ends at {end:#x}, outside the kernel's VA",
         )
     (_, low, low_end), (_, high, _) = sorted(ranges, key=lambda part: part[1])
