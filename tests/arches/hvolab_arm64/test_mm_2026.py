@@ -11,9 +11,10 @@ import pytest
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, Monitor
 from hvolab.machine import MachineSpec
-from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail, Probability
+from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from hvolab.plugin import registry
 from hvolab.trace import EntriesStored, Event, RangeFlushed
+from tests.failures import fail_at_random
 from tests.machines import MIB, Pools, pools
 
 _SPEC = MachineSpec(memory=512 * MIB, cpus=2)
@@ -131,7 +132,7 @@ def test_another_cpu_that_keeps_touching_a_page_wins_after_sixteen_tries() -> No
 def test_races_at_random_break_nothing() -> None:
     for seed in range(20):
         machine = lab()
-        machine.machine.entry_updates = Probability(0.05, seed)
+        machine.machine.entry_updates = fail_at_random(0.05, seed)
         for count in (5, 2, 6, 0):
             assert not watched(machine, partial(machine.pools[1].set_max_huge_pages, count)), seed
 

@@ -23,8 +23,9 @@ from hvolab.arch import Target
 from hvolab.hugetlb import Pool, demote_pool_huge_page
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
-from hvolab.machine.frames.failure import Budget, FailFrom, FailurePolicy, NeverFail, Probability
+from hvolab.machine.frames.failure import FailFrom, FailurePolicy, NeverFail
 from hvolab.plugin import registry
+from tests.failures import fail_at_random
 from tests.machines import GIB, MIB, Pools, pools
 
 _ARCHITECTURES = ("x86_64", "arm64", "riscv")
@@ -35,8 +36,7 @@ steps_taken = 0
 _policies: st.SearchStrategy[FailurePolicy] = st.one_of(
     st.builds(NeverFail),
     st.builds(FailFrom, st.integers(1, 40)),
-    st.builds(Budget, st.integers(0, 60)),
-    st.builds(Probability, st.sampled_from([0.05, 0.3, 0.9]), st.integers(0, 1 << 30)),
+    st.builds(fail_at_random, st.sampled_from([0.05, 0.3, 0.9]), st.integers(0, 1 << 30)),
 )
 
 

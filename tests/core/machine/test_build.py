@@ -98,11 +98,11 @@ def test_nodes_are_equal_and_their_struct_pages_say_so() -> None:
     assert machine.vmemmap == tuple((node * 0x8000, (node + 1) * 0x8000) for node in range(4))
     pfns = [node * 0x8000 + 0x7FFF for node in range(4)]
     assert [LAYOUT.node(flags) for flags in flags_of(machine, pfns)] == [0, 1, 2, 3]
-    assert [allocator(machine).node_of(pfn) for pfn in pfns] == [0, 1, 2, 3]
+    assert [allocator(machine).zone_of(pfn).node for pfn in pfns] == [0, 1, 2, 3]
     for node in range(4):  # and each node's vmemmap is its own
         frame = machine.tables.frame_of(machine.struct_pages.va(node * 0x8000))
         assert frame is not None
-        assert allocator(machine).node_of(frame) == node
+        assert allocator(machine).zone_of(frame).node == node
 
 
 def test_zones_end_where_the_architecture_says() -> None:
@@ -125,7 +125,7 @@ def test_a_movable_only_node_serves_no_kernel_memory_and_holds_none() -> None:
     kernel, movable = machine.alloc_pages(GFP_KERNEL, 0, 1), machine.alloc_pages(GFP_HIGHUSER_MOVABLE, 0, 1)
     assert kernel is not None
     assert movable is not None
-    assert [allocator(machine).node_of(pfn) for pfn in (kernel, movable)] == [0, 1]
+    assert [allocator(machine).zone_of(pfn).node for pfn in (kernel, movable)] == [0, 1]
     assert (backing_frames(machine) < 0x8000).all()
 
 

@@ -35,11 +35,7 @@ def a_machine(memory: int = 32 * MIB, **more: Any) -> Machine:
 def state_of(machine: Machine) -> dict[str, Any]:
     """A copy of everything in a machine that can change, made without any of the code under test."""
     frames = allocator(machine)
-    lists = [
-        {name: copy.deepcopy(getattr(each, name)) for name in type(each).__slots__ if name != "_loose"}
-        | {"loose": each._loose[: each._loose_count].tolist()}
-        for each in frames._free._lists
-    ]
+    lists = [copy.deepcopy(vars(each)) for each in frames._free._lists]
     return {
         "memory": machine.memory.octets.tobytes(),
         "marks": frames._states.marks.tobytes(),

@@ -1,16 +1,17 @@
-"""The allocator of physical frames: whom each frame belongs to, and which frame is handed out next.
+"""Allocator of physical frames: the owner of each frame, and the choice of the next frame to allocate.
 
-It decides what the kernel's page allocator decides as far as HVO can see it: node and zone fallback, natural alignment,
-the order of calls and failures. It has no watermarks, no reclaim and no migration; a request fails when no allowed zone
-has the frames, or when the failure policy says so. The same calls always give the same frames.
+It models the kernel's page allocator as far as HVO can see it: node and zone fallback, natural alignment, the order of
+calls and failures. It has no watermarks, no reclaim and no migration; a request fails when no allowed zone has the
+frames, or when the failure policy chooses it. The same calls always return the same frames.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
@@ -18,30 +19,22 @@ from hvolab.machine.frames.free_memory import FreeMemory
 from hvolab.machine.frames.source import FrameSource, Owner
 from hvolab.machine.frames.states import ALLOCATED, FREE, RESERVED, FrameStates
 from hvolab.machine.frames.zone_map import ZoneMap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy.typing as npt
-
-    from hvolab.machine.frames.zones import ZoneSpec
-    from hvolab.machine.intervals import Pfns
+from hvolab.machine.frames.zones import ZoneSpec
+from hvolab.machine.intervals import Pfns
 
 __all__ = ["FrameAllocator", "FrameSource", "Owner"]
 
 
 class FrameAllocator:
-    """The frames of a machine.
+    """Frames of a machine.
 
-    zones      the memory that there is
+    zones      the memory of the machine
     max_order  the largest order that allocate() serves (the kernel's MAX_PAGE_ORDER)
-    failure    which calls are made to fail; may be replaced at any time
+    failure    policy that makes calls fail; may be replaced at any time
 
-    PFNs come and go as ints and one-dimensional int64 arrays. Methods that take frames back raise OwnershipError for a
-    frame that is not in the state that they need, and then change nothing.
+    PFNs are ints and one-dimensional int64 arrays. Methods that free frames raise OwnershipError for a frame in another
+    state than they need, and then change nothing.
     """
-
-    __slots__ = ("_allocated", "_free", "_marks", "_reserved", "_states", "_total", "_zone_map", "failure", "max_order")
 
     def __init__(self, zones: Sequence[ZoneSpec], *, max_order: int = 10, failure: FailurePolicy | None = None) -> None:
         self.failure: FailurePolicy = NeverFail() if failure is None else failure
@@ -71,7 +64,7 @@ class FrameAllocator:
         return restore
 
     def allocate(self, order: int, gfp: int, node: int) -> int | None:
-        """The head PFN of a naturally aligned block of 2 ** order frames, or None if the call fails.
+        """Allocate a naturally aligned block of 2 ** order frames; return its head PFN, or None if the call fails.
 
         Raises UsageError for an order above `max_order`.
 
@@ -91,12 +84,12 @@ class FrameAllocator:
         return None
 
     def allocate_run(self, count: int, gfp: int, node: int) -> Pfns:
-        """The PFNs of `count` order-0 calls made one after the other, up to the first that fails.
+        """Return the PFNs of `count` order-0 calls, one after the other, up to the first that fails.
 
-        A result shorter than `count` means that one call failed: made to fail, or for lack of memory.
+        A result shorter than `count` means that one call failed: by the policy, or for lack of memory.
         """
         if count < 0:
-            raise UsageError(f"a run of {count} frames", hint="ask for 0 frames or more")
+            raise UsageError(f"a run of {count} frames", hint="request 0 frames or more")
         zones = self._free.zonelist(node, gfp)
         wanted = min(count, self._free.available(zones, count))
         admitted = self.failure.admit(wanted, 0)
@@ -108,14 +101,14 @@ class FrameAllocator:
         return pfns
 
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:
-        """The lowest PFN, a multiple of `align`, of that many free frames in the first zone that has them, or None.
+        """Allocate frames from the lowest free multiple of `align` in the first zone that has them; return it, or None.
 
         One call for the failure policy. A power of two of frames is one block of that order, to be freed or split as
         such; of any other number each frame is freed by itself.
 
-        Kernel: alloc_contig_pages_noprof() in mm/page_alloc.c, v6.12, which would also migrate what is in the way.
+        Kernel: alloc_contig_pages_noprof() in mm/page_alloc.c, v6.12, which also migrates pages that are in the way.
         """
-        _refuse_nothing(frames, align)
+        _require_frames(frames, align)
         zones = self._free.zonelist(node, gfp)
         order = (frames - 1).bit_length()
         if not self.failure.admit(1, order):
@@ -133,13 +126,13 @@ class FrameAllocator:
         return None
 
     def certain(self, count: int, gfp: int, node: int) -> bool:
-        """Whether `count` order-0 calls would all succeed: no failure is armed, and there is memory."""
+        """Return whether `count` order-0 calls would all succeed: no call is made to fail, and there is memory."""
         if not isinstance(self.failure, NeverFail):
             return False
         return self._free.available(self._free.zonelist(node, gfp), count) >= count
 
     def free(self, pfn: int, order: int) -> None:
-        """Take back the block that was allocated at this PFN with this order.
+        """Free the block that was allocated at this PFN with this order.
 
         Kernel: __free_pages() in mm/page_alloc.c, v6.12.
         """
@@ -154,18 +147,18 @@ class FrameAllocator:
         self._free.list_at(pfn).add_block(int(pfn), order)
 
     def free_run(self, pfns: Pfns) -> None:
-        """Take back order-0 frames, one after the other."""
+        """Free order-0 frames, one after the other."""
         self._allocated -= self._release(pfns, ALLOCATED, "freeing")
 
     def release_reserved(self, pfns: Pfns) -> None:
-        """Turn reserved frames into free ones, one after the other.
+        """Free reserved frames, one after the other.
 
         Kernel: free_reserved_page() in include/linux/mm.h, v6.12.
         """
         self._reserved -= self._release(pfns, RESERVED, "releasing as reserved")
 
     def split(self, pfn: int, order: int, to_order: int = 0) -> None:
-        """Make of one allocated block several, of `to_order` each, that are freed by themselves.
+        """Split an allocated block into several of `to_order` each, to be freed by themselves.
 
         Kernel: split_page() in mm/page_alloc.c, v6.12, which always splits to order 0.
         """
@@ -176,7 +169,7 @@ class FrameAllocator:
         self._states.set_blocks(np.arange(pfn, pfn + (1 << order), 1 << to_order, dtype=np.int64), to_order)
 
     def reserve(self, start: int, count: int) -> None:
-        """Reserve a range of free frames; it may cross zones. MachineError if one of them is not free.
+        """Reserve a range of free frames, which may cross zones; raises MachineError if one of them is not free.
 
         Kernel: memblock_reserve() in mm/memblock.c, v6.12.
         """
@@ -186,80 +179,63 @@ class FrameAllocator:
         self._reserved += int(count)
 
     def reserve_any(self, frames: int, align: int, node: int | None = None, *, from_top: bool = False) -> int:
-        """Find and reserve an aligned range of free frames, the lowest or the highest; its first PFN.
+        """Reserve the lowest or highest aligned range of free frames, on one node or on any; return its first PFN.
 
-        On one node or on any; in ZONE_MOVABLE only if the other zones have no such range. MachineError if none has.
+        It is in ZONE_MOVABLE only if the other zones have no such range. Raises MachineError if none has.
 
         Kernel: memblock_find_in_range_node() in mm/memblock.c, v6.12.
         """
-        _refuse_nothing(frames, align)
+        _require_frames(frames, align)
         pfn = self._free.find(frames, align, node, from_top=from_top)
         if pfn is None:
             raise MachineError(
                 f"no {frames} contiguous free frames aligned to {align}",
                 where="any node" if node is None else f"node {node}",
-                hint="give the machine more memory",
+                hint="build the machine with more memory",
             )
         self.reserve(pfn, frames)
         return pfn
 
     def adopt(self, pfns: Pfns, order: int = 0) -> None:
-        """Mark free frames as allocated, for a machine that is made from another's memory.
+        """Mark free frames as allocated, for a machine built from the memory of another; the PFNs are heads of blocks.
 
-        With an order, the PFNs are the heads of blocks. Raises OwnershipError for a frame that is not free.
+        Raises OwnershipError for a frame that is not free.
         """
         heads = np.asarray(pfns, np.int64)
         if (heads & ((1 << order) - 1)).any():
             raise UsageError(f"blocks of order {order} that are not aligned", hint="adopt blocks by the PFNs of heads")
-        frames = (heads[:, np.newaxis] + np.arange(1 << order)).ravel() if order else heads
-        self._withdraw(frames, "adopting")
+        frames = (heads[:, np.newaxis] + np.arange(1 << order)).ravel()
+        self._states.require_each(frames, FREE, "adopting")
+        self._free.remove_frames(frames)
         self._states.set_blocks(heads, order)
         self._allocated += len(frames)
 
-    def adopt_reserved(self, pfns: Pfns) -> None:
-        """Mark free frames as reserved, for a machine that is made from another's memory.
-
-        Raises OwnershipError for a frame that is not free.
-        """
-        frames = np.asarray(pfns, np.int64)
-        self._withdraw(frames, "adopting as reserved")
-        self._marks[frames] = RESERVED
-        self._reserved += len(frames)
-
     @property
     def free_frames(self) -> int:
-        """How many frames are free."""
+        """Number of free frames."""
         return self._total - self._allocated - self._reserved
 
     @property
     def allocated_frames(self) -> int:
-        """How many frames are allocated."""
+        """Number of allocated frames."""
         return self._allocated
 
     @property
     def reserved_frames(self) -> int:
-        """How many frames are reserved."""
+        """Number of reserved frames."""
         return self._reserved
 
     def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
-        """The Owner of each frame, of the shape of `pfns`; AbsentMemoryError for one that is not memory."""
+        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError where there is no memory."""
         return self._states.owner(np.asarray(pfns, np.int64))
 
     def order_of(self, pfn: int) -> int | None:
-        """The order of the allocation that begins at this frame, or None if none does."""
+        """Return the order of the allocation that begins at this frame, or None if none does."""
         return self._states.order_of(pfn)
 
-    def contains(self, pfn: int) -> bool:
-        """Whether the frame is memory of this machine."""
-        return self._zone_map.contains(pfn)
-
     def zone_of(self, pfn: int) -> ZoneSpec:
-        """The zone of a frame; AbsentMemoryError where there is no memory."""
+        """Return the zone of a frame; raises AbsentMemoryError where there is no memory."""
         return self._zone_map.zone_of(pfn)
-
-    def node_of(self, pfn: int) -> int:
-        """The node of a frame; AbsentMemoryError where there is no memory."""
-        return self._zone_map.zone_of(pfn).node
 
     def _allocate_block(self, order: int, gfp: int, node: int) -> int | None:
         if not 0 < order <= self.max_order:
@@ -281,7 +257,7 @@ class FrameAllocator:
         return None
 
     def _release(self, pfns: Pfns, mark: int, doing: str) -> int:
-        """Turn frames of this mark into free ones; how many."""
+        """Free frames of this mark; return their number."""
         frames = np.asarray(pfns, np.int64)
         if frames.size == 1:  # single steps free thousands one by one
             pfn = frames.item()
@@ -294,12 +270,7 @@ class FrameAllocator:
         self._free.add_run(frames)
         return len(frames)
 
-    def _withdraw(self, frames: Pfns, doing: str) -> None:
-        """Take free frames out of free memory."""
-        self._states.require_each(frames, FREE, doing)
-        self._free.remove_frames(frames)
 
-
-def _refuse_nothing(frames: int, align: int) -> None:
+def _require_frames(frames: int, align: int) -> None:
     if frames < 1 or align < 1:
-        raise UsageError(f"{frames} contiguous frames aligned to {align}", hint="give 1 or more of each")
+        raise UsageError(f"{frames} contiguous frames aligned to {align}", hint="request 1 or more of each")

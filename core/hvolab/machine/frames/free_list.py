@@ -4,49 +4,47 @@ Three stores, from the freshest to the oldest:
 
 - loose frames: single frames that were freed, last in first out, like the kernel's per-CPU page lists;
 - loose blocks: freed blocks of a higher order, last in first out for each order;
-- extents: everything else, as intervals, taken from the lowest PFN upwards.
+- extents: everything else, as intervals, allocated from the lowest PFN upwards.
 
-A request that these cannot serve as they are makes the loose ones settle: they join the extents, neighbors merge, and
-the request is tried once more, so a block is found whenever its frames are free. All of it is deterministic.
+A request that these cannot serve makes the loose ones settle: they join the extents, neighbors merge, and the request
+is tried once more, so a block is found whenever its frames are free. All of it is deterministic.
 
 Kernel: rmqueue() and free_unref_page() in mm/page_alloc.c, v6.12, choose in this spirit, not in these steps.
 """
 
 from __future__ import annotations
 
+import copy
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable
 from operator import neg
+from typing import Any
 
 import numpy as np
 
+from hvolab.arithmetic import round_up
 from hvolab.machine.intervals import Pfns, joined, runs_of, without
-
-_SMALL = 1024  # loose frames for which there is room at once
 
 
 class FreeList:
-    """The free frames of one zone. It trusts its caller that what is added is not free and what is removed is."""
-
-    __slots__ = ("_block_frames", "_blocks", "_extent_frames", "_floors", "_loose", "_loose_count", "_starts", "_stops")
+    """Free frames of one zone. Callers make sure that frames to add are not free, and frames to remove are."""
 
     def __init__(self, starts: Pfns, stops: Pfns) -> None:
-        self._loose = np.empty(_SMALL, np.int64)
-        self._loose_count = 0
+        self._loose = array("q")  # the next one to allocate is last
         self._blocks: dict[int, list[int]] = {}
         self._block_frames = 0
         self._replace_extents(*joined(starts, stops))
 
     @property
     def frames(self) -> int:
-        """How many frames are free."""
-        return self._loose_count + self._extent_frames + self._block_frames
+        """Number of free frames."""
+        return len(self._loose) + self._extent_frames + self._block_frames
 
     def take(self) -> int | None:
-        """The next single frame, or None if no frame is free."""
-        if self._loose_count:
-            self._loose_count -= 1
-            return self._loose.item(self._loose_count)
+        """Remove and return the next single frame; None if no frame is free."""
+        if self._loose:
+            return self._loose.pop()
         if not self._extent_frames:
             if not self._block_frames:
                 return None
@@ -61,38 +59,34 @@ class FreeList:
         return start
 
     def take_run(self, count: int) -> Pfns:
-        """The frames that `count` calls of take() would give; at least that many must be free."""
-        top = self._loose_count
-        if count and not top:
+        """Remove and return the frames of `count` calls of take(); at least that many must be free."""
+        if count and not self._loose:
             return self._carve_run(count)
-        loose = min(count, top)
-        self._loose_count -= loose
-        # The reversed view is copied, because frames that are freed later overwrite it.
-        taken = self._loose[top - loose : top][::-1].copy()
-        if loose == count:
-            return taken
-        return np.concatenate((taken, self._carve_run(count - loose)))
+        kept = max(0, len(self._loose) - count)
+        loose = np.array(self._loose[kept:], np.int64)[::-1]
+        del self._loose[kept:]
+        return loose if loose.size == count else np.concatenate((loose, self._carve_run(count - loose.size)))
 
     def take_block(self, order: int) -> int | None:
-        """The head of a naturally aligned block of 2 ** order frames, or None if no such block is free."""
+        """Remove a naturally aligned block of 2 ** order frames; return its head, or None if no such block is free."""
         waiting = self._blocks.get(order)
         if waiting:
             self._block_frames -= 1 << order
             return waiting.pop()
         size = 1 << order
         head = self._carve(size, size)
-        if head is None and (self._loose_count or self._block_frames):
+        if head is None and (self._loose or self._block_frames):
             self._settle()
             head = self._carve(size, size)
         return head
 
     def take_range(self, frames: int, align: int) -> int | None:
-        """The lowest multiple of `align` at which that many frames are free, or None."""
+        """Remove the lowest aligned range of that many frames; return its first PFN, or None."""
         self._settle()
         return self._carve(frames, align)
 
     def remove(self, start: int, stop: int) -> None:
-        """Take out the frames from `start` up to, not including, `stop`."""
+        """Remove the frames from `start` up to, not including, `stop`."""
         index = self._index_of_extent_after(start)
         # A range that only partly lies in one extent has loose frames in it.
         if index < 0 or not self._starts[index] <= start < stop <= self._stops[index]:
@@ -101,25 +95,20 @@ class FreeList:
         self._cut(index, start, stop)
 
     def remove_frames(self, pfns: Pfns) -> None:
-        """Take out these frames, whose PFNs ascend strictly."""
+        """Remove these frames, whose PFNs ascend strictly."""
         starts, stops = self.extents()
         self._replace_extents(*without(starts, stops, *runs_of(pfns)))
 
     def add(self, pfn: int) -> None:
-        """Give back a single frame: it is the next to be taken."""
-        if self._loose_count == len(self._loose):
-            self._make_room(1)
-        self._loose[self._loose_count] = pfn
-        self._loose_count += 1
+        """Add a single frame: it is the next to be allocated."""
+        self._loose.append(pfn)
 
     def add_run(self, pfns: Pfns) -> None:
-        """Give back single frames, one after the other: the last is the next to be taken."""
-        self._make_room(len(pfns))
-        self._loose[self._loose_count : self._loose_count + len(pfns)] = pfns
-        self._loose_count += len(pfns)
+        """Add single frames, one after the other: the last is the next to be allocated."""
+        self._loose.frombytes(pfns.astype(np.int64).tobytes())
 
     def add_block(self, head: int, order: int) -> None:
-        """Give back a block: it is the next of its order to be taken."""
+        """Add a block: it is the next of its order to be allocated."""
         if head & ((1 << order) - 1):
             # A contiguous range may begin anywhere; only an aligned one can serve as a block again.
             self.add_run(np.arange(head, head + (1 << order), dtype=np.int64))
@@ -128,12 +117,12 @@ class FreeList:
         self._block_frames += 1 << order
 
     def extents(self) -> tuple[Pfns, Pfns]:
-        """Starts and stops of all free frames as maximal intervals that ascend; the loose ones settle."""
+        """Return starts and stops of all free frames as maximal intervals that ascend; the loose ones settle."""
         self._settle()
         return np.array(self._starts[::-1], np.int64), np.array(self._stops[::-1], np.int64)
 
     def _carve_run(self, count: int) -> Pfns:
-        """At least one frame, from the lowest extents upwards."""
+        """Remove and return frames from the lowest extents upwards."""
         pieces = []
         while count:
             if not self._starts:
@@ -146,11 +135,11 @@ class FreeList:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _carve(self, frames: int, align: int) -> int | None:
-        """The lowest aligned range that lies within one extent, cut out of it."""
+        """Cut the lowest aligned range out of the extent that has it; return its start."""
         # No range of this kind begins below the floor: what was searched in vain is not searched again.
         floor = self._floors.get((frames, align), 0)
         for index in range(self._index_of_extent_after(floor), -1, -1):
-            candidate = -(-max(self._starts[index], floor) // align) * align
+            candidate = round_up(max(self._starts[index], floor), align)
             if candidate + frames <= self._stops[index]:
                 self._floors[frames, align] = candidate
                 self._cut(index, candidate, candidate + frames)
@@ -160,11 +149,11 @@ class FreeList:
         return None
 
     def _index_of_extent_after(self, pfn: int) -> int:
-        """Index of the lowest extent that stops after this PFN; -1 if there is none."""
+        """Return the index of the lowest extent that stops after this PFN; -1 if there is none."""
         return bisect_left(self._stops, -pfn, key=neg) - 1
 
     def _cut(self, index: int, start: int, stop: int) -> None:
-        """Take a range out of the extent in which it lies."""
+        """Cut a range out of the extent that has it."""
         first, last = self._starts[index], self._stops[index]
         if first < start and stop < last:
             self._starts[index : index + 1] = (stop, first)
@@ -177,25 +166,18 @@ class FreeList:
             del self._starts[index], self._stops[index]
         self._extent_frames -= stop - start
 
-    def _make_room(self, count: int) -> None:
-        needed = self._loose_count + count
-        if needed > len(self._loose):
-            grown = np.empty(max(needed, 2 * len(self._loose)), np.int64)
-            grown[: self._loose_count] = self._loose[: self._loose_count]
-            self._loose = grown
-
     def _settle(self) -> None:
-        """Let what is loose join the extents."""
-        if not self._loose_count and not self._block_frames:
+        """Join what is loose with the extents."""
+        if not self._loose and not self._block_frames:
             return
-        run_starts, run_stops = runs_of(np.sort(self._loose[: self._loose_count]))
-        starts = [np.array(self._starts, np.int64), run_starts]
-        stops = [np.array(self._stops, np.int64), run_stops]
+        loose = runs_of(np.sort(np.array(self._loose, np.int64)))
+        starts, stops = ([np.array(bounds, np.int64)] for bounds in (self._starts, self._stops))
+        starts.append(loose[0])
+        stops.append(loose[1])
         for order, heads in self._blocks.items():
             starts.append(np.array(heads, np.int64))
             stops.append(starts[-1] + (1 << order))
-        self._loose = np.empty(_SMALL, np.int64)
-        self._loose_count = 0
+        self._loose = array("q")
         self._blocks.clear()
         self._block_frames = 0
         self._replace_extents(*joined(np.concatenate(starts), np.concatenate(stops)))
@@ -209,19 +191,11 @@ class FreeList:
 
     def save(self) -> Callable[[], None]:
         """Save the free frames and their order; return the function that restores them."""
-        loose, blocks = self._loose[: self._loose_count].copy(), _copy_blocks(self._blocks)
-        starts, stops, floors = self._starts.copy(), self._stops.copy(), self._floors.copy()
-        frames = self._block_frames, self._extent_frames
-
-        def restore() -> None:
-            self._loose_count = 0
-            self.add_run(loose)
-            self._blocks = _copy_blocks(blocks)
-            self._starts, self._stops, self._floors = starts.copy(), stops.copy(), floors.copy()
-            self._block_frames, self._extent_frames = frames
-
-        return restore
+        saved = _copied(vars(self))
+        return lambda: vars(self).update(_copied(saved))
 
 
-def _copy_blocks(blocks: dict[int, list[int]]) -> dict[int, list[int]]:
-    return {order: heads.copy() for order, heads in blocks.items()}
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    """Copy the attributes of a list, as deep as they are changed."""
+    blocks = {order: heads.copy() for order, heads in state["_blocks"].items()}
+    return {name: copy.copy(value) for name, value in state.items()} | {"_blocks": blocks}

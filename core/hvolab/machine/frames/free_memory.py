@@ -1,26 +1,20 @@
-"""The free frames of a whole machine: the free list of each zone, and which of them a request may use."""
+"""The free frames of a machine: the free list of each zone, and the choice of lists for a request."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 
 from hvolab.machine.frames.free_list import FreeList
 from hvolab.machine.frames.gfp import GFP_PLACEMENT_BITS
+from hvolab.machine.frames.zone_map import ZoneMap
 from hvolab.machine.frames.zones import ZoneKind, ZoneSpec, zonelist
 from hvolab.machine.intervals import Pfns, highest_fit, joined, lowest_fit
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hvolab.machine.frames.zone_map import ZoneMap
-
 
 class FreeMemory:
-    """The free lists of a machine's zones. Like them it trusts its caller about what is free."""
-
-    __slots__ = ("_lists", "_zone_map", "_zonelists")
+    """Free lists of a machine's zones. As for them, callers make sure of the frames that are free."""
 
     def __init__(self, zone_map: ZoneMap) -> None:
         self._zone_map = zone_map
@@ -38,7 +32,7 @@ class FreeMemory:
         return restore
 
     def zonelist(self, node: int, gfp: int) -> tuple[FreeList, ...]:
-        """The free lists that may serve a request, in the order in which they are tried."""
+        """Return the free lists that may serve a request, in the order in which they are tried."""
         key = (node, gfp & GFP_PLACEMENT_BITS)
         lists = self._zonelists.get(key)
         if lists is None:
@@ -48,12 +42,12 @@ class FreeMemory:
         return lists
 
     def list_at(self, pfn: int) -> FreeList:
-        """The free list to which a frame goes back."""
+        """Return the free list of a frame's zone."""
         return self._lists[self._zone_map.index_of(pfn)]
 
     @staticmethod
     def available(lists: tuple[FreeList, ...], count: int) -> int:
-        """How many frames these lists have; counting ends when there are at least `count`."""
+        """Return the number of frames in these lists; counting ends at `count` or more."""
         found = 0
         for free in lists:
             found += free.frames
@@ -63,36 +57,34 @@ class FreeMemory:
 
     @staticmethod
     def take_run(lists: tuple[FreeList, ...], count: int) -> Pfns:
-        """Single frames from these lists, each used up before the next; at least `count` must be free."""
-        pieces: list[Pfns] = []
-        missing = count
+        """Remove and return single frames, from one list after the other; at least `count` must be free."""
+        pieces = [np.empty(0, np.int64)]
         for free in lists:
-            piece = free.take_run(min(missing, free.frames))
-            missing -= len(piece)
-            if not missing and not pieces:
-                return piece  # the usual case: one zone has them all
-            pieces.append(piece)
-            if not missing:
-                break
-        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+            part = min(count, free.frames)
+            if part == count:
+                last = free.take_run(part)  # the usual case: one zone has them all
+                return last if len(pieces) == 1 else np.concatenate((*pieces, last))
+            pieces.append(free.take_run(part))
+            count -= part
+        return pieces[0]
 
     def add_run(self, pfns: Pfns) -> None:
-        """Give back single frames, one after the other."""
+        """Add single frames, one after the other."""
         for index, part in self._zone_map.grouped(pfns):
             self._lists[index].add_run(part)
 
     def remove(self, start: int, stop: int) -> None:
-        """Take out a range, which may cross zones."""
+        """Remove a range, which may cross zones."""
         for index, first, last in self._zone_map.pieces(start, stop):
             self._lists[index].remove(first, last)
 
     def remove_frames(self, pfns: Pfns) -> None:
-        """Take out these frames, in any order."""
+        """Remove these frames, in any order."""
         for index, part in self._zone_map.grouped(np.sort(pfns)):
             self._lists[index].remove_frames(part)
 
     def find(self, frames: int, align: int, node: int | None, *, from_top: bool) -> int | None:
-        """The lowest or highest PFN of an aligned free range, or None.
+        """Return the lowest or highest PFN of an aligned free range, or None.
 
         The range may cross zones; it is in ZONE_MOVABLE only if the other zones have none.
         """

@@ -1,7 +1,7 @@
-"""The words in which the kernel asks for memory: the GFP flags and the masks that HVO and hugetlb pass.
+"""GFP flags, and the masks that HVO and hugetlb allocate with.
 
-The flags are an enum for readers; the masks are plain ints, because every allocation tests them and an int is ten times
-as fast as a member of an enum.
+The flags are an enum for readers; the masks are plain ints, because every allocation tests them, and an int is ten
+times as fast as a member of an enum.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Gfp(enum.IntFlag):
     ACCOUNT = 0x400000
 
 
-#: What process context may ask for: it may sleep, reclaim, do I/O and call into file systems.
+#: Allocations of process context: they may sleep, reclaim, do I/O and call into file systems.
 GFP_KERNEL = int(Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM | Gfp.IO | Gfp.FS)
 #: Memory for user space that the kernel also reaches; bound by cpusets.
 GFP_USER = GFP_KERNEL | int(Gfp.HARDWALL)
@@ -47,16 +47,16 @@ GFP_USER = GFP_KERNEL | int(Gfp.HARDWALL)
 GFP_HIGHUSER = GFP_USER | int(Gfp.HIGHMEM)
 #: The same, and the kernel can move it: the only masks that reach ZONE_MOVABLE have these two bits.
 GFP_HIGHUSER_MOVABLE = GFP_HIGHUSER | int(Gfp.MOVABLE)
-#: What pte_alloc_one_kernel() asks for in v6.12: the kernel's mask of this name, with pagetable_alloc()'s __GFP_COMP.
+#: Page tables of pte_alloc_one_kernel() in v6.12: the kernel's mask of this name, with pagetable_alloc()'s __GFP_COMP.
 GFP_PGTABLE_KERNEL = GFP_KERNEL | int(Gfp.ZERO | Gfp.COMP)
-#: What vmemmap_remap_free() asks for the new head page: give up early, and quietly.
+#: The new head page of vmemmap_remap_free(): fail early, and without a warning.
 GFP_VMEMMAP_HEAD = GFP_KERNEL | int(Gfp.NORETRY | Gfp.NOWARN)
-#: What alloc_vmemmap_page_list() asks for the pages of a restored folio: try hard, but not for ever.
+#: The pages of a restored folio, in alloc_vmemmap_page_list(): retry, but not forever.
 GFP_VMEMMAP_RESTORE = GFP_KERNEL | int(Gfp.RETRY_MAYFAIL)
-#: What page tables and the pages of restored folios are asked for with in v6.1: the latter on their node, or given up.
+#: Page tables and the pages of restored folios in v6.1: the latter from their node, or not at all.
 GFP_PGTABLE_KERNEL_6_1 = GFP_KERNEL | int(Gfp.ZERO)
 GFP_VMEMMAP_RESTORE_6_1 = GFP_KERNEL | int(Gfp.THISNODE | Gfp.NORETRY)
-#: What vmemmap_get_tail() asks for the page that tails share, in v7.2.
+#: The page that tails share, in vmemmap_get_tail(), v7.2.
 GFP_VMEMMAP_TAIL = GFP_KERNEL | int(Gfp.ZERO)
 
 #: The bits that choose the zone.
@@ -64,7 +64,7 @@ GFP_ZONE_BITS = int(Gfp.DMA | Gfp.HIGHMEM | Gfp.DMA32 | Gfp.MOVABLE)
 #: The bits that decide which zones are tried, and in which order.
 GFP_PLACEMENT_BITS = GFP_ZONE_BITS | int(Gfp.THISNODE)
 
-# Larger masks first: a mask is told by the largest that it contains.
+# Larger masks first: a mask is named by the largest that it contains.
 _NAMED_MASKS = (
     ("GFP_HIGHUSER_MOVABLE", GFP_HIGHUSER_MOVABLE),
     ("GFP_HIGHUSER", GFP_HIGHUSER),
@@ -73,7 +73,7 @@ _NAMED_MASKS = (
 )
 
 # The order in which gfp_types.h groups the flags: where, for what, how urgent, how hard to try, what else to do.
-_TOLD_IN_ORDER = (
+_DISPLAY_ORDER = (
     *(Gfp.DMA, Gfp.HIGHMEM, Gfp.DMA32, Gfp.MOVABLE),
     *(Gfp.RECLAIMABLE, Gfp.WRITE, Gfp.HARDWALL, Gfp.THISNODE, Gfp.ACCOUNT),
     *(Gfp.HIGH, Gfp.MEMALLOC, Gfp.NOMEMALLOC),
@@ -83,9 +83,9 @@ _TOLD_IN_ORDER = (
 
 
 def describe(mask: int) -> str:
-    """The mask in the kernel's words, as `GFP_KERNEL|__GFP_NORETRY|__GFP_NOWARN`.
+    """Return the mask as the kernel writes it: `GFP_KERNEL|__GFP_NORETRY|__GFP_NOWARN`.
 
-    Bits without a name come last, as one hex number; an empty mask is told as `0`.
+    Bits without a name come last, as one hex number; an empty mask is `0`.
     """
     rest = int(mask)
     words = []
@@ -94,7 +94,7 @@ def describe(mask: int) -> str:
             words.append(name)
             rest &= ~named
             break
-    for flag in _TOLD_IN_ORDER:
+    for flag in _DISPLAY_ORDER:
         if rest & flag:
             words.append(f"__GFP_{flag.name}")
             rest &= ~int(flag)

@@ -1,4 +1,4 @@
-"""The state of every frame, one byte each, and the checks that nobody uses a frame against its owner.
+"""State of every frame, one byte each, and the checks that a frame is used as its state allows.
 
 Zeroed memory costs only the pages of it that are touched, and zero means free: the table of a machine of 1 TiB costs
 nothing until its frames are used.
@@ -6,21 +6,17 @@ nothing until its frames are used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.errors import MachineError, OwnershipError
 from hvolab.machine.frames.source import Owner
+from hvolab.machine.frames.zone_map import ZoneMap
+from hvolab.machine.intervals import Pfns
 from hvolab.machine.memory.mapping import RestorableMapping
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy.typing as npt
-
-    from hvolab.machine.frames.zone_map import ZoneMap
-    from hvolab.machine.intervals import Pfns
 
 # Plain ints, because every allocation compares them.
 FREE: Final = int(Owner.FREE)
@@ -31,17 +27,17 @@ TAIL: Final = 4  # allocated, a later frame of a block
 NOT_RAM: Final = 5  # never stored
 
 _OWNERS = np.array([Owner.FREE, Owner.ALLOCATED, Owner.RESERVED, Owner.ALLOCATED, Owner.ALLOCATED], np.uint8)
-_TOLD = {
+_OWNER_NAMES = {
     FREE: "FREE",
     ALLOCATED: "ALLOCATED (order 0)",
     RESERVED: "RESERVED",
     TAIL: "ALLOCATED (a later frame of a block)",
-    NOT_RAM: "nobody: it is not RAM",
+    NOT_RAM: "none: it is not RAM",
 }
 _HINTS = {
-    FREE: "free a frame once, and use none that was not allocated",
-    ALLOCATED: "give an allocated frame back with free() or free_run(), with order 0",
-    RESERVED: "give a reserved frame back with release_reserved()",
+    FREE: "free a frame once, and use only allocated frames",
+    ALLOCATED: "free an allocated frame with free() or free_run(), with order 0",
+    RESERVED: "free a reserved frame with release_reserved()",
     HEAD: "free or split the block from its head, with its own order",
     TAIL: "free the whole block from its head, or split() it first",
     NOT_RAM: "use frames of the machine's zones only",
@@ -49,13 +45,11 @@ _HINTS = {
 
 
 class FrameStates:
-    """Who owns which frame.
+    """State of each frame of a machine.
 
     marks   uint8 by PFN: FREE, ALLOCATED, RESERVED, HEAD or TAIL; FREE where there is no memory
     orders  the order of each allocated block by the PFN of its head, blocks of order 0 left out
     """
-
-    __slots__ = ("_mapping", "_zone_map", "marks", "orders")
 
     def __init__(self, zone_map: ZoneMap) -> None:
         self._zone_map = zone_map
@@ -74,7 +68,7 @@ class FrameStates:
         return restore
 
     def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
-        """The Owner of each frame, of the shape of `pfns`; AbsentMemoryError for one that is not memory."""
+        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError where there is no memory."""
         absent = self._zone_map.indices_of(pfns) < 0
         if absent.any():
             self._zone_map.zone_of(int(pfns[absent][0]))  # raises
@@ -82,14 +76,14 @@ class FrameStates:
         return owners
 
     def order_of(self, pfn: int) -> int | None:
-        """The order of the allocation that begins at this frame, or None if none does."""
+        """Return the order of the allocation that begins at this frame, or None if none does."""
         mark = self.mark_of(pfn)
         if mark == ALLOCATED:
             return 0
         return self.orders[pfn] if mark == HEAD else None
 
     def mark_of(self, pfn: int) -> int:
-        """The mark of one frame, NOT_RAM where there is none."""
+        """Return the mark of one frame, NOT_RAM where there is none."""
         return int(self.marks[pfn]) if self._zone_map.contains(pfn) else NOT_RAM
 
     def set_block(self, pfn: int, order: int) -> None:
@@ -111,63 +105,48 @@ class FrameStates:
         self.orders.update(dict.fromkeys(heads.tolist(), order))
 
     def clear_block(self, pfn: int, order: int, mark: int) -> None:
-        """Give each frame of an allocated block this mark."""
+        """Set this mark for each frame of an allocated block."""
         self.marks[pfn : pfn + (1 << order)] = mark
         self.orders.pop(pfn, None)
 
     def require_block(self, pfn: int, order: int, doing: str) -> None:
-        """OwnershipError unless an allocation of this order begins at this frame."""
+        """Raise OwnershipError unless an allocation of this order begins at this frame."""
         found = self.order_of(pfn)
         if found != order:
             raise self.refusal(pfn, f"{doing} PFN {pfn:#x} with order {order} goes against its owner")
 
     def require_each(self, pfns: Pfns, mark: int, doing: str) -> None:
-        """OwnershipError unless each frame has this mark and none is named twice."""
+        """Raise OwnershipError unless each frame has this mark and none is listed twice."""
         if not pfns.size:
             return
         # A negative PFN, read as unsigned, is a huge one. Only a search for free frames must look for holes as well,
         # because where there is no memory the mark reads FREE.
         if int(pfns.view(np.uint64).max()) >= self._zone_map.limit or mark == FREE:
-            self._refuse_first(pfns, self._zone_map.indices_of(pfns) < 0, doing)
-        self._refuse_first(pfns, self.marks[pfns] != mark, doing)
-        if pfns.size > 1:
-            self._refuse_first(pfns, self._named_again(pfns, mark), f"{doing} twice in one call")
+            self._refuse(pfns[self._zone_map.indices_of(pfns) < 0], doing)
+        self._refuse(pfns[self.marks[pfns] != mark], doing)
+        ascending = np.sort(pfns, kind="stable")  # the fastest kind for PFNs that ascend or descend
+        self._refuse(ascending[1:][ascending[1:] == ascending[:-1]], f"{doing} twice in one call")
 
-    def _refuse_first(self, pfns: Pfns, wrong: npt.NDArray[np.bool_], doing: str) -> None:
-        if wrong.any():
-            pfn = int(pfns[wrong][0])
-            raise self.refusal(pfn, f"{doing} PFN {pfn:#x} goes against its owner")
-
-    def _named_again(self, pfns: Pfns, mark: int) -> npt.NDArray[np.bool_]:
-        """Which of these frames, all of this mark, are named more than once, except perhaps at one place each.
-
-        Each frame's mark takes the position at which the frame is named, one byte of it at a time; of a frame named
-        twice one position stays, and it differs from the other in some byte. Sorting would take three times as long.
-        """
-        positions = np.arange(pfns.size, dtype=np.uint32)
-        again = np.zeros(pfns.size, np.bool_)
-        for shift in range(0, (pfns.size - 1).bit_length(), 8):
-            digits = (positions >> np.uint32(shift)).astype(np.uint8)
-            self.marks[pfns] = digits
-            again |= self.marks[pfns] != digits
-        self.marks[pfns] = mark
-        return again
+    def _refuse(self, wrong: Pfns, doing: str) -> None:
+        """Raise OwnershipError for the first of these frames, if there is one."""
+        if wrong.size:
+            raise self.refusal(int(wrong[0]), f"{doing} PFN {int(wrong[0]):#x} goes against its owner")
 
     def require_free_range(self, start: int, count: int) -> None:
-        """MachineError unless these frames are RAM and free."""
+        """Raise MachineError unless these frames are RAM and free."""
         present = sum(stop - first for _, first, stop in self._zone_map.pieces(start, start + count))
         if count < 1 or present < count or self.marks[start : start + count].any():
             raise MachineError(
                 f"{count} frames from PFN {start:#x} are to be reserved, and not all are free",
                 where=f"PFN {start:#x} up to {start + count:#x}, of which {present} frames are RAM",
-                rule="boot reserves memory before anybody owns it",
+                rule="boot reserves memory before any of it has an owner",
                 hint="reserve another range, or let reserve_any() find one",
             )
 
     def refusal(self, pfn: int, what: str) -> OwnershipError:
-        """The error to raise, with the owner that was found."""
+        """Return the error to raise, with the owner of the frame."""
         found = self.mark_of(pfn)
-        owner = _TOLD.get(found) or f"ALLOCATED (head of a block of order {self.orders[pfn]})"
+        owner = _OWNER_NAMES.get(found) or f"ALLOCATED (head of a block of order {self.orders[pfn]})"
         zone = "" if found == NOT_RAM else f", {self._zone_map.zone_of(pfn)}"
         return OwnershipError(
             what,

@@ -1,24 +1,20 @@
-"""Which zone holds a PFN: the extents of all zones of a machine in one sorted table."""
+"""Zone of a PFN: the extents of all zones of a machine in one sorted table."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hvolab.errors import AbsentMemoryError, MachineError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from hvolab.machine.frames.zones import Extent, ZoneSpec
-    from hvolab.machine.intervals import Pfns
+from hvolab.machine.frames.zones import Extent, ZoneSpec
+from hvolab.machine.intervals import Pfns
 
 
 class ZoneMap:
-    """The zones of a machine by PFN.
+    """Zones of a machine by PFN.
 
     zones  in the order given; the methods name a zone by its index in it
     limit  one more than the highest PFN
@@ -26,23 +22,12 @@ class ZoneMap:
     Raises MachineError for extents that are empty, below PFN 0 or overlap, and for two zones of one kind and node.
     """
 
-    __slots__ = (
-        "_start_array",
-        "_starts",
-        "_stop_array",
-        "_stops",
-        "_zone_array",
-        "_zones_of_extents",
-        "limit",
-        "zones",
-    )
-
     def __init__(self, zones: Sequence[ZoneSpec]) -> None:
         self.zones = tuple(zones)
-        _refuse_twins(self.zones)
+        _require_single(self.zones)
         placed = sorted((extent, index) for index, zone in enumerate(self.zones) for extent in zone.extents)
         for extent, index in placed:
-            _refuse_unreal(extent, self.zones[index])
+            _require_frames(extent, self.zones[index])
         for (below, below_index), (above, above_index) in pairwise(placed):
             if above.start < below.stop:
                 raise MachineError(
@@ -60,36 +45,36 @@ class ZoneMap:
         self.limit = self._stops[-1] if placed else 0
 
     def contains(self, pfn: int) -> bool:
-        """Whether there is memory at a PFN."""
+        """Return whether there is memory at a PFN."""
         extent = bisect_right(self._starts, pfn) - 1
         return extent >= 0 and pfn < self._stops[extent]
 
     def index_of(self, pfn: int) -> int:
-        """The zone of a PFN; AbsentMemoryError where there is no memory."""
+        """Return the zone of a PFN; raises AbsentMemoryError where there is no memory."""
         extent = bisect_right(self._starts, pfn) - 1
         if extent < 0 or pfn >= self._stops[extent]:
             raise AbsentMemoryError(
                 f"PFN {pfn:#x} is in no zone",
                 where=f"PFN {pfn:#x}",
-                hint="ask contains() first, or give the machine memory there",
+                hint="build a machine with memory there",
             )
         return self._zones_of_extents[extent]
 
     def zone_of(self, pfn: int) -> ZoneSpec:
-        """The zone of a PFN as described; AbsentMemoryError where there is no memory."""
+        """Return the description of a PFN's zone; raises AbsentMemoryError where there is no memory."""
         return self.zones[self.index_of(pfn)]
 
     def indices_of(self, pfns: Pfns) -> Pfns:
-        """The zone of each PFN, -1 where there is no memory; the shape is that of `pfns`."""
+        """Return the zone of each PFN, -1 where there is no memory, in the shape of `pfns`."""
         if not self._starts:
             return np.full(pfns.shape, -1, np.int64)
-        # One below the first extent: clipped to it, then found to lie outside.
+        # One below the first extent: clipped to it, then found to be outside.
         extents = np.maximum(np.searchsorted(self._start_array, pfns, side="right") - 1, 0)
         inside = (pfns >= self._start_array[extents]) & (pfns < self._stop_array[extents])
         return np.where(inside, self._zone_array[extents], -1)
 
     def grouped(self, pfns: Pfns) -> Iterator[tuple[int, Pfns]]:
-        """The PFNs of each zone, in the order given; all must be memory."""
+        """Yield the PFNs of each zone, in the order given; all must be memory."""
         if not pfns.size:
             return
         first = bisect_right(self._starts, int(pfns.min())) - 1
@@ -97,11 +82,11 @@ class ZoneMap:
             yield self._zones_of_extents[first], pfns
             return
         indices = self.indices_of(pfns)
-        for index in np.unique(indices).tolist():
+        for index in sorted(set(indices.tolist())):
             yield index, pfns[indices == index]
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """The range from `start` up to `stop` as (zone, start, stop) for each extent in which a part of it lies."""
+        """Yield (zone, start, stop) for each extent that has a part of the range from `start` up to `stop`."""
         for extent in range(max(bisect_right(self._starts, start) - 1, 0), len(self._starts)):
             if self._starts[extent] >= stop:
                 return
@@ -110,23 +95,23 @@ class ZoneMap:
                 yield self._zones_of_extents[extent], first, last
 
 
-def _refuse_unreal(extent: Extent, zone: ZoneSpec) -> None:
+def _require_frames(extent: Extent, zone: ZoneSpec) -> None:
     if not 0 <= extent.start < extent.stop:
         raise MachineError(
             f"the extent from PFN {extent.start:#x} up to {extent.stop:#x} has no frames",
             where=str(zone),
             rule="an extent starts at 0 or above and stops after its start",
-            hint="leave the extent out, or correct its bounds",
+            hint="correct the bounds of the extent",
         )
 
 
-def _refuse_twins(zones: tuple[ZoneSpec, ...]) -> None:
+def _require_single(zones: tuple[ZoneSpec, ...]) -> None:
     seen = set()
     for zone in zones:
         if (zone.node, zone.kind) in seen:
             raise MachineError(
                 f"{zone} is described twice",
                 rule="a node has one zone of a kind",
-                hint="give one zone all its extents",
+                hint="describe one zone with all its extents",
             )
         seen.add((zone.node, zone.kind))

@@ -1,20 +1,17 @@
-"""Zones: which frames belong to which node and kind, and in which order a request tries them."""
+"""Zones: the frames of each node and kind, and the order in which a request tries them."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hvolab.errors import UsageError
 from hvolab.machine.frames.gfp import GFP_ZONE_BITS, Gfp, describe
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 class ZoneKind(enum.IntEnum):
-    """The kinds of zones of a 64-bit kernel, from the lowest to the highest: a request falls back to lower ones only.
+    """Kinds of zones of a 64-bit kernel, from the lowest to the highest: a request falls back to lower ones only.
 
     Kernel: enum zone_type in include/linux/mmzone.h, v6.12, without ZONE_HIGHMEM (32-bit kernels have it) and
     ZONE_DEVICE (it serves no request).
@@ -28,14 +25,14 @@ class ZoneKind(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Extent:
-    """The frames with PFNs from `start` up to, not including, `stop`."""
+    """Frames with PFNs from `start` up to, not including, `stop`."""
 
     start: int
     stop: int
 
     @property
     def frames(self) -> int:
-        """How many frames it has."""
+        """Number of frames."""
         return self.stop - self.start
 
 
@@ -49,7 +46,7 @@ class ZoneSpec:
 
     @property
     def frames(self) -> int:
-        """How many frames the zone manages."""
+        """Number of frames that the zone manages."""
         return sum(extent.frames for extent in self.extents)
 
     def __str__(self) -> str:
@@ -70,7 +67,7 @@ _HIGHEST_ZONE = {
 
 
 def gfp_zone(gfp: int) -> ZoneKind:
-    """The highest zone that may serve this mask.
+    """Return the highest zone that may serve this mask.
 
     Raises UsageError for a combination of zone bits that means no zone.
 
@@ -79,16 +76,16 @@ def gfp_zone(gfp: int) -> ZoneKind:
     kind = _HIGHEST_ZONE.get(int(gfp) & GFP_ZONE_BITS)
     if kind is None:
         raise UsageError(
-            f"{describe(gfp)} asks for zones that exclude each other",
+            f"{describe(gfp)} names zones that exclude each other",
             where=f"GFP mask {int(gfp):#x}",
             rule="GFP_ZONE_BAD in include/linux/gfp.h, v6.12",
-            hint="ask for one of DMA, DMA32 and HIGHMEM, and for MOVABLE with at most one of them",
+            hint="name one of DMA, DMA32 and HIGHMEM, and MOVABLE with at most one of them",
         )
     return kind
 
 
 def zonelist(node: int, gfp: int, zones: Iterable[ZoneSpec]) -> tuple[ZoneSpec, ...]:
-    """The zones that may serve a request, in the order in which they are tried.
+    """Return the zones that may serve a request, in the order in which they are tried.
 
     Nodes by distance from the preferred one (the difference of their numbers, then the lower number), within a node the
     highest zone first; with __GFP_THISNODE the preferred node only. The node may be one without memory. A node that has
@@ -100,7 +97,7 @@ def zonelist(node: int, gfp: int, zones: Iterable[ZoneSpec]) -> tuple[ZoneSpec, 
         raise UsageError(
             f"node {node} for an allocation",
             rule="alloc_pages_node() in include/linux/gfp.h, v6.12, turns NUMA_NO_NODE into a node first",
-            hint="give the node of the CPU that asks",
+            hint="pass the node of the CPU that allocates",
         )
     highest = gfp_zone(gfp)
     this_node_only = bool(int(gfp) & int(Gfp.THISNODE))

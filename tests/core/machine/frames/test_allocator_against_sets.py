@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hvolab.errors import MachineError, OwnershipError
 from hvolab.machine.frames.allocator import FrameAllocator, Owner
-from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail, Probability
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
+from tests.failures import fail_at_random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ policies: st.SearchStrategy[Callable[[], FailurePolicy]] = st.one_of(
     st.just(NeverFail),
     st.frozensets(st.integers(1, 60), max_size=8).map(lambda numbers: lambda: FailCalls(numbers)),
     st.integers(1, 40).map(lambda number: lambda: FailFrom(number)),
-    st.integers(0, 99).map(lambda seed: lambda: Probability(0.1, seed)),
+    st.integers(0, 99).map(lambda seed: lambda: fail_at_random(0.1, seed)),
 )
 
 
@@ -202,16 +203,13 @@ class AllocatorAgainstSets(RuleBasedStateMachine):
         self.free |= set(run)
 
     @precondition(lambda self: self.free)
-    @rule(data=st.data(), reserved=st.booleans())
-    def adopt(self, data: st.DataObject, *, reserved: bool) -> None:
+    @rule(data=st.data())
+    def adopt(self, data: st.DataObject) -> None:
         run = data.draw(st.lists(st.sampled_from(sorted(self.free)), unique=True))
         for allocator in (self.allocator, self.twin):
-            (allocator.adopt_reserved if reserved else allocator.adopt)(array(run))
+            allocator.adopt(array(run))
         self.free -= set(run)
-        if reserved:
-            self.reserved |= set(run)
-        else:
-            self.orders |= dict.fromkeys(run, 0)
+        self.orders |= dict.fromkeys(run, 0)
 
     @rule(pfn=st.integers(-2, 300), order=st.integers(0, 6))
     def free_what_is_not_allocated_so(self, pfn: int, order: int) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.errors import UsageError
-from hvolab.machine.frames.failure import Budget, FailCalls, FailFrom, FailurePolicy, NeverFail, Probability
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from tests.failures import fail_at_random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,34 +48,11 @@ def test_a_run_stops_at_the_failing_call_and_goes_on_after_it() -> None:
     assert policy.admit(10, 0) == 10
 
 
-def test_a_budget_counts_frames_and_stays_armed() -> None:
-    policy = Budget(6)
-    assert [policy.admit(1, 2), policy.admit(1, 2), policy.admit(5, 0), policy.admit(1, 0)] == [1, 0, 2, 0]
-    assert policy.frames == 0
-    assert policy.calls == 6
-
-
-def test_probability_fails_the_same_calls_for_the_same_seed() -> None:
-    assert failed(Probability(0.2, seed=5), 200) == failed(Probability(0.2, seed=5), 200)
-    assert failed(Probability(0.2, seed=5), 200) != failed(Probability(0.2, seed=6), 200)
-
-
-def test_probability_fails_about_as_often_as_asked() -> None:
-    assert 1800 < len(failed(Probability(0.2, seed=1), 10_000)) < 2200
-
-
-def test_probabilities_of_nought_and_one_are_certainties() -> None:
-    assert failed(Probability(0.0, seed=1), 50) == []
-    assert failed(Probability(1.0, seed=1), 50) == list(range(1, 51))
-    assert Probability(5e-324, seed=1).admit(1 << 40, 0) == 1 << 40
-
-
 POLICIES: list[Callable[[int], FailurePolicy]] = [
     lambda _: NeverFail(),
     lambda n: FailCalls(frozenset({n + 1, 2 * n + 3, 40})),
     lambda n: FailFrom(n + 1),
-    Budget,
-    lambda n: Probability(0.15, seed=n),
+    lambda n: fail_at_random(0.15, seed=n),
 ]
 
 
@@ -92,16 +70,7 @@ def test_asking_for_a_run_is_asking_one_by_one(
         assert by_run.calls == by_call.calls
 
 
-@pytest.mark.parametrize(
-    "arm",
-    [
-        lambda: FailCalls(frozenset({0, 4})),
-        lambda: FailFrom(0),
-        lambda: Budget(-1),
-        lambda: Probability(1.5, seed=0),
-        lambda: Probability(float("nan"), seed=0),
-    ],
-)
+@pytest.mark.parametrize("arm", [lambda: FailCalls(frozenset({0, 4})), lambda: FailFrom(0)])
 def test_a_policy_that_means_nothing_is_refused(arm: Callable[[], FailurePolicy]) -> None:
     with pytest.raises(UsageError):
         arm()
