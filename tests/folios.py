@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import Hvo
 from hvolab.machine import FrameAllocator, Machine
 from hvolab.machine.frames.gfp import GFP_HIGHUSER
 from hvolab.machine.struct_pages import lists
-from hvolab.machine.struct_pages.layout import WORD
 
 Pfns = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -41,7 +41,7 @@ def new_folio(machine: Machine, order: int, node: int = 0) -> int:
     head, where = pages.va(pfn), pages.locate(np.arange(pfn, pfn + count, dtype=np.int64))
 
     def put(offset: int, value: int | Words, first: int = 0) -> None:
-        machine.memory.words[(where[first:] + offset) // WORD] = value
+        machine.memory.words[(where[first:] + offset) // WORD_BYTES] = value
 
     for offset in _MARKED:
         put(offset, np.arange(count, dtype=np.uint64) + np.uint64((pfn << 20) + (offset << 56)))
@@ -50,9 +50,9 @@ def new_folio(machine: Machine, order: int, node: int = 0) -> int:
     machine.memory.halves[(where + layout.page_type) // 4] = layout.page_type_none
     machine.memory.halves[(where + layout.refcount) // 4] = 0
     machine.memory.halves[(where[0] + layout.page_type) // 4] = layout.page_type_hugetlb << 24
-    machine.memory.words[(where[0] + layout.flags) // WORD] |= np.uint64(1 << layout.pg_head)
+    machine.memory.words[(where[0] + layout.flags) // WORD_BYTES] |= np.uint64(1 << layout.pg_head)
     for lru in (layout.lru_next, layout.lru_prev):
-        machine.memory.words[(where[0] + lru) // WORD] = head + layout.lru_next
+        machine.memory.words[(where[0] + lru) // WORD_BYTES] = head + layout.lru_next
     return head
 
 
@@ -121,5 +121,5 @@ def without_optimized_bit(machine: Machine, head_page: Words) -> Words:
     """A head's page with HPG_vmemmap_optimized clear."""
     layout = machine.struct_pages.layout
     page = head_page.copy()
-    page[layout.private // WORD] &= ~np.uint64(1 << layout.hpg_vmemmap_optimized)
+    page[layout.private // WORD_BYTES] &= ~np.uint64(1 << layout.hpg_vmemmap_optimized)
     return page

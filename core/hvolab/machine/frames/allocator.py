@@ -16,13 +16,10 @@ import numpy.typing as npt
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
 from hvolab.machine.frames.free_memory import FreeMemory
-from hvolab.machine.frames.source import FrameSource, Owner
 from hvolab.machine.frames.states import ALLOCATED, FREE, RESERVED, FrameStates
 from hvolab.machine.frames.zone_map import ZoneMap
 from hvolab.machine.frames.zones import ZoneSpec
 from hvolab.machine.intervals import Pfns
-
-__all__ = ["FrameAllocator", "FrameSource", "Owner"]
 
 
 class FrameAllocator:
@@ -70,16 +67,21 @@ class FrameAllocator:
 
         Kernel: __alloc_pages_noprof() in mm/page_alloc.c, v6.12.
         """
-        if order:
-            return self._allocate_block(order, gfp, node)
+        if not 0 <= order <= self.max_order:
+            raise UsageError(
+                f"an allocation of order {order}",
+                where=f"the highest order is {self.max_order}",
+                rule="the page allocator serves up to MAX_PAGE_ORDER",
+                hint="use allocate_contiguous() for more",
+            )
         zones = self._free.zonelist(node, gfp)
-        if not self.failure.admit(1, 0):
+        if not self.failure.admit(1, order):
             return None
         for free in zones:
-            pfn = free.take()
+            pfn = free.take_block(order) if order else free.take()
             if pfn is not None:
-                self._marks[pfn] = ALLOCATED
-                self._allocated += 1
+                self._states.set_block(pfn, order)
+                self._allocated += 1 << order
                 return pfn
         return None
 
@@ -226,7 +228,7 @@ class FrameAllocator:
         return self._reserved
 
     def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
-        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError where there is no memory."""
+        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError for absent memory."""
         return self._states.owner(np.asarray(pfns, np.int64))
 
     def order_of(self, pfn: int) -> int | None:
@@ -234,27 +236,8 @@ class FrameAllocator:
         return self._states.order_of(pfn)
 
     def zone_of(self, pfn: int) -> ZoneSpec:
-        """Return the zone of a frame; raises AbsentMemoryError where there is no memory."""
+        """Return the zone of a frame; raises AbsentMemoryError for absent memory."""
         return self._zone_map.zone_of(pfn)
-
-    def _allocate_block(self, order: int, gfp: int, node: int) -> int | None:
-        if not 0 < order <= self.max_order:
-            raise UsageError(
-                f"an allocation of order {order}",
-                where=f"the highest order is {self.max_order}",
-                rule="the page allocator serves up to MAX_PAGE_ORDER",
-                hint="use allocate_contiguous() for more",
-            )
-        zones = self._free.zonelist(node, gfp)
-        if not self.failure.admit(1, order):
-            return None
-        for free in zones:
-            pfn = free.take_block(order)
-            if pfn is not None:
-                self._states.set_block(pfn, order)
-                self._allocated += 1 << order
-                return pfn
-        return None
 
     def _release(self, pfns: Pfns, mark: int, doing: str) -> int:
         """Free frames of this mark; return their number."""

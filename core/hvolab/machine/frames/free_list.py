@@ -50,12 +50,7 @@ class FreeList:
                 return None
             self._settle()
         start = self._starts[-1]
-        if start + 1 < self._stops[-1]:
-            self._starts[-1] = start + 1
-        else:
-            self._starts.pop()
-            self._stops.pop()
-        self._extent_frames -= 1
+        self._cut(len(self._starts) - 1, start, start + 1)
         return start
 
     def take_run(self, count: int) -> Pfns:
@@ -196,6 +191,6 @@ class FreeList:
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
-    """Copy the attributes of a list, as deep as they are changed."""
+    """Copy the attributes of a free list, and the lists in them."""
     blocks = {order: heads.copy() for order, heads in state["_blocks"].items()}
     return {name: copy.copy(value) for name, value in state.items()} | {"_blocks": blocks}

@@ -47,7 +47,7 @@ _HINTS = {
 class FrameStates:
     """State of each frame of a machine.
 
-    marks   uint8 by PFN: FREE, ALLOCATED, RESERVED, HEAD or TAIL; FREE where there is no memory
+    marks   uint8 by PFN: FREE, ALLOCATED, RESERVED, HEAD or TAIL; FREE for absent memory
     orders  the order of each allocated block by the PFN of its head, blocks of order 0 left out
     """
 
@@ -68,7 +68,7 @@ class FrameStates:
         return restore
 
     def owner(self, pfns: Pfns) -> npt.NDArray[np.uint8]:
-        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError where there is no memory."""
+        """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError for absent memory."""
         absent = self._zone_map.indices_of(pfns) < 0
         if absent.any():
             self._zone_map.zone_of(int(pfns[absent][0]))  # raises
@@ -83,7 +83,7 @@ class FrameStates:
         return self.orders[pfn] if mark == HEAD else None
 
     def mark_of(self, pfn: int) -> int:
-        """Return the mark of one frame, NOT_RAM where there is none."""
+        """Return the mark of one frame, NOT_RAM for absent memory."""
         return int(self.marks[pfn]) if self._zone_map.contains(pfn) else NOT_RAM
 
     def set_block(self, pfn: int, order: int) -> None:
@@ -100,9 +100,8 @@ class FrameStates:
         if not order:
             self.marks[heads] = ALLOCATED
             return
-        self.marks[(heads[:, np.newaxis] + np.arange(1, 1 << order)).ravel()] = TAIL
-        self.marks[heads] = HEAD
-        self.orders.update(dict.fromkeys(heads.tolist(), order))
+        for head in heads.tolist():
+            self.set_block(head, order)
 
     def clear_block(self, pfn: int, order: int, mark: int) -> None:
         """Set this mark for each frame of an allocated block."""
@@ -120,7 +119,7 @@ class FrameStates:
         if not pfns.size:
             return
         # A negative PFN, read as unsigned, is a huge one. Only a search for free frames must look for holes as well,
-        # because where there is no memory the mark reads FREE.
+        # because the mark of absent memory is FREE.
         if int(pfns.view(np.uint64).max()) >= self._zone_map.limit or mark == FREE:
             self._refuse(pfns[self._zone_map.indices_of(pfns) < 0], doing)
         self._refuse(pfns[self.marks[pfns] != mark], doing)

@@ -50,7 +50,7 @@ class ZoneMap:
         return extent >= 0 and pfn < self._stops[extent]
 
     def index_of(self, pfn: int) -> int:
-        """Return the zone of a PFN; raises AbsentMemoryError where there is no memory."""
+        """Return the zone of a PFN; raises AbsentMemoryError for absent memory."""
         extent = bisect_right(self._starts, pfn) - 1
         if extent < 0 or pfn >= self._stops[extent]:
             raise AbsentMemoryError(
@@ -61,11 +61,11 @@ class ZoneMap:
         return self._zones_of_extents[extent]
 
     def zone_of(self, pfn: int) -> ZoneSpec:
-        """Return the description of a PFN's zone; raises AbsentMemoryError where there is no memory."""
+        """Return the description of a PFN's zone; raises AbsentMemoryError for absent memory."""
         return self.zones[self.index_of(pfn)]
 
     def indices_of(self, pfns: Pfns) -> Pfns:
-        """Return the zone of each PFN, -1 where there is no memory, in the shape of `pfns`."""
+        """Return the zone of each PFN, -1 for absent memory, in the shape of `pfns`."""
         if not self._starts:
             return np.full(pfns.shape, -1, np.int64)
         # One below the first extent: clipped to it, then found to be outside.

@@ -1,10 +1,10 @@
-"""The layout of struct page, and how its flags word is divided."""
+"""Layout of struct page, and of its flags word."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-WORD = 8
+from hvolab.arithmetic import WORD_BYTES
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class StructPageLayout:
     size                       bytes of a struct page
     flags … refcount           offsets; four-byte fields are page_type and refcount
     PG_… and HPG_…             bit numbers
-    last_cpupid_… to node_…    where last_cpupid, zone and node stand in ``flags``
+    last_cpupid_… to node_…    positions of last_cpupid, zone and node in ``flags``
     used_subpages              struct pages whose fields hugetlb uses (__NR_USED_SUBPAGE)
     reset_struct_pages         struct pages that a restored tail page gets reset (NR_RESET_STRUCT_PAGE)
     """
@@ -39,7 +39,6 @@ class StructPageLayout:
     pg_referenced: int = 2
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
-    hpg_migratable: int = 1
     hpg_freed: int = 3
     hpg_vmemmap_optimized: int = 4
     last_cpupid_shift: int = 30
@@ -64,42 +63,37 @@ class StructPageLayout:
     bootmem_refcount: int = 2
     #: the zones that the kernel has, by their numbers. Kernel: enum zone_type
     zones: tuple[str, ...] = ("DMA", "DMA32", "NORMAL", "MOVABLE", "DEVICE")
-    #: whether a tail names no head, but what to mask its own VA with to come there, as from v7.1 on
+    #: whether a tail holds the mask that its own VA needs to become the head's, instead of the head, as from v7.1 on
     masks_compound: bool = False
     words: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", self.size // WORD)
-
-    @property
-    def power_of_two(self) -> bool:
-        """Whether no struct page straddles two pages; HVO needs it."""
-        return self.size & (self.size - 1) == 0
+        object.__setattr__(self, "words", self.size // WORD_BYTES)
 
     @property
     def pg_vmemmap_self_hosted(self) -> int:
-        """Bit of a vmemmap page that lies in the memory that it describes."""
+        """Bit of a vmemmap page that is part of the memory that it describes."""
         return self.pg_owner_priv_1
 
     @property
     def pt_kernel(self) -> int:
-        """Bit of a page table that is the kernel's own. Kernel: enum pt_flags in include/linux/mm.h, v7.2."""
+        """Bit of a page table of the kernel itself. Kernel: enum pt_flags in include/linux/mm.h, v7.2."""
         return self.pg_referenced
 
     def node(self, flags: int) -> int:
-        """NUMA node in a flags word. Kernel: page_to_nid()."""
+        """Return the NUMA node in a flags word. Kernel: page_to_nid()."""
         return (flags >> self.node_shift) & ((1 << self.node_bits) - 1)
 
     def zone(self, flags: int) -> int:
-        """Zone number in a flags word. Kernel: page_zonenum()."""
+        """Return the zone number in a flags word. Kernel: page_zonenum()."""
         return (flags >> self.zone_shift) & ((1 << self.zone_bits) - 1)
 
     def zone_number(self, name: str) -> int:
-        """The number of a zone; memory of a zone that the kernel does not have is in ZONE_NORMAL."""
+        """Return the number of a zone; memory of a zone that the kernel does not have is in ZONE_NORMAL."""
         return self.zones.index(name if name in self.zones else "NORMAL")
 
     def tail_link(self, head: int, order: int) -> int:
-        """What ``compound_head`` of a tail says; ``head`` is the VA of the head, ``order`` that of the compound page.
+        """Return ``compound_head`` of a tail; ``head`` is the VA of the head, ``order`` that of the compound page.
 
         Kernel: set_compound_head() in include/linux/page-flags.h, v6.12 and v7.2.
         """
@@ -108,9 +102,9 @@ class StructPageLayout:
         return head | 1
 
     def links(self, node: int, zone: int) -> int:
-        """The flags of a page just initialized: node, zone, no last CPU. Kernel: set_page_links()."""
-        nobody = ((1 << self.last_cpupid_bits) - 1) << self.last_cpupid_shift
-        return node << self.node_shift | zone << self.zone_shift | nobody
+        """Return the flags of a page just initialized: node, zone, no last CPU. Kernel: set_page_links()."""
+        no_cpu = ((1 << self.last_cpupid_bits) - 1) << self.last_cpupid_shift
+        return node << self.node_shift | zone << self.zone_shift | no_cpu
 
 
 #: v6.12 on 64-bit machines.

@@ -1,4 +1,4 @@
-"""The kernel's doubly linked lists: bytes in memory, reached through a CPU. Kernel: include/linux/list.h, v6.12."""
+"""Doubly linked lists of the kernel: bytes in memory, accessed through a CPU. Kernel: include/linux/list.h, v6.12."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hvolab.machine.cpus.cpu import Cpu
 _NEXT, _PREV = 0, 8
 #: Bytes of a list head.
 SIZE = 16
-#: What list_del() leaves in a node: LIST_POISON1 and LIST_POISON2 on 64-bit machines.
+#: Links that list_del() stores in a node: LIST_POISON1 and LIST_POISON2 on 64-bit machines.
 POISON = (0xDEAD000000000100, 0xDEAD000000000122)
 
 
@@ -25,7 +25,7 @@ def init(cpu: Cpu, head: int) -> None:
 
 
 def empty(cpu: Cpu, head: int) -> bool:
-    """Whether the list has no node. Kernel: list_empty()."""
+    """Return whether the list has no node. Kernel: list_empty()."""
     return cpu.load_word(head + _NEXT) == head
 
 
@@ -39,17 +39,17 @@ def _insert(cpu: Cpu, node: int, before: int, after: int) -> None:
 
 
 def add(cpu: Cpu, node: int, head: int) -> None:
-    """Put ``node`` first. Kernel: list_add()."""
+    """Insert ``node`` as the first. Kernel: list_add()."""
     _insert(cpu, node, head, cpu.load_word(head + _NEXT))
 
 
 def add_tail(cpu: Cpu, node: int, head: int) -> None:
-    """Put ``node`` last. Kernel: list_add_tail()."""
+    """Insert ``node`` as the last. Kernel: list_add_tail()."""
     _insert(cpu, node, cpu.load_word(head + _PREV), head)
 
 
 def unlink(cpu: Cpu, node: int) -> None:
-    """Take ``node`` out, its own words untouched. Kernel: __list_del_entry()."""
+    """Remove ``node``, without changing its own words. Kernel: __list_del_entry()."""
     after, before = cpu.load_word(node + _NEXT), cpu.load_word(node + _PREV)
     if cpu.load_word(after + _PREV) != node or cpu.load_word(before + _NEXT) != node:
         raise KernelBug(f"list corruption at VA {node:#x}", rule="__list_del_entry_valid()")
@@ -58,20 +58,20 @@ def unlink(cpu: Cpu, node: int) -> None:
 
 
 def delete(cpu: Cpu, node: int) -> None:
-    """Take ``node`` out and poison it. Kernel: list_del()."""
+    """Remove ``node`` and poison it. Kernel: list_del()."""
     unlink(cpu, node)
     cpu.store_word(node + _NEXT, POISON[0])
     cpu.store_word(node + _PREV, POISON[1])
 
 
 def move(cpu: Cpu, node: int, head: int) -> None:
-    """Take ``node`` out of its list and put it first in another. Kernel: list_move()."""
+    """Remove ``node`` from its list and insert it as the first of another. Kernel: list_move()."""
     unlink(cpu, node)
     add(cpu, node, head)
 
 
 def move_run(cpu: Cpu, run: npt.NDArray[np.uint64], head: int) -> None:
-    """Do :func:`move` for each node of ``run`` in turn; they must follow each other in their list."""
+    """Move each node of ``run`` in turn, as :func:`move`; they must follow each other in their list."""
     first, last = int(run[0]), int(run[-1])
     if first == last:
         move(cpu, first, head)
@@ -91,7 +91,7 @@ def move_run(cpu: Cpu, run: npt.NDArray[np.uint64], head: int) -> None:
 
 
 def nodes(cpu: Cpu, head: int) -> Iterator[int]:
-    """The nodes from first to last; the one given may be taken out meanwhile. Kernel: list_for_each_safe()."""
+    """Yield the nodes from first to last; each may be removed meanwhile. Kernel: list_for_each_safe()."""
     node = cpu.load_word(head + _NEXT)
     while node != head:
         following = cpu.load_word(node + _NEXT)
@@ -100,7 +100,7 @@ def nodes(cpu: Cpu, head: int) -> Iterator[int]:
 
 
 def walk(cpu: Cpu, head: int) -> npt.NDArray[np.uint64]:
-    """The nodes from first to last, all at once. Kernel: list_for_each()."""
+    """Return the nodes from first to last. Kernel: list_for_each()."""
     return bulk_of(cpu).load_chain(head + _NEXT, head)
 
 

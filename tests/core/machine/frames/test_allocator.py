@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from hvolab.errors import AbsentMemoryError, MachineError, OwnershipError, UsageError
-from hvolab.machine.frames.allocator import FrameAllocator, Owner
+from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.failure import FailCalls, FailFrom
 from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
+from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hvolab.errors import MachineError, OwnershipError
-from hvolab.machine.frames.allocator import FrameAllocator, Owner
+from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
+from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 from tests.failures import fail_at_random
 

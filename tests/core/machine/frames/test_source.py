@@ -16,5 +16,7 @@ def test_the_allocator_is_a_frame_source_and_reports_owners() -> None:
     assert source.allocate(0, GFP_KERNEL, 0) == 0
     allocator.reserve(7, 1)
     assert [Owner(each) for each in allocator.owner(np.array([0, 1, 7]))] == [
-        Owner.ALLOCATED, Owner.FREE, Owner.RESERVED
+        Owner.ALLOCATED,
+        Owner.FREE,
+        Owner.RESERVED,
     ]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import AbsentMemoryError
 from hvolab.hvo import Hvo
 from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, build_machine
-from hvolab.machine.struct_pages.layout import WORD
 from hvolab_x86_64.description import X86_64
 from tests.folios import Hstate, new_folio
 
@@ -73,7 +73,7 @@ def test_one_struct_page_is_found_as_in_a_run(patchwork: Machine) -> None:
 def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_last(
     remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hvolab.machine.struct_pages.pages._MOST_NEAR", remembered)
+    monkeypatch.setattr("hvolab.machine.struct_pages.pages._MOST_WALKS", remembered)
     machine = a_machine()
     folio, pages = new_folio(machine, PMD_ORDER), machine.struct_pages
     pfns = np.arange(pages.pfn(folio), pages.pfn(folio) + (1 << PMD_ORDER), 61, dtype=np.int64)
@@ -109,7 +109,7 @@ def test_va_and_pfn_are_each_others_inverse() -> None:
     assert [pages.pfn(pages.va(pfn)) for pfn in (0, 1, 0x5A00)] == [0, 1, 0x5A00]
 
 
-@pytest.mark.parametrize("others", [[], [0, 1]], ids=["alone", "in a run"])
+@pytest.mark.parametrize("others", [[], [0, 1], list(range(20))], ids=["alone", "with two", "in a run"])
 def test_a_struct_page_that_is_not_mapped_is_absent(others: list[int]) -> None:
     machine = a_machine()
     beyond = 1 << 30
@@ -117,7 +117,7 @@ def test_a_struct_page_that_is_not_mapped_is_absent(others: list[int]) -> None:
         machine.struct_pages.locate(np.array([*others, beyond], dtype=np.int64))
 
 
-@pytest.mark.parametrize("others", [[], [0, 1]], ids=["alone", "in a run"])
+@pytest.mark.parametrize("others", [[], [0, 1], list(range(20))], ids=["alone", "with two", "in a run"])
 def test_the_absent_one_is_named_and_not_the_first_of_its_table(others: list[int]) -> None:
     machine = a_machine()
     Hvo(machine).split_folio(H, new_folio(machine, PMD_ORDER))
@@ -128,7 +128,7 @@ def test_the_absent_one_is_named_and_not_the_first_of_its_table(others: list[int
         pages.locate(np.array([*others, 65], dtype=np.int64))
 
 
-@pytest.mark.parametrize("others", [[], [0x8000, 0x8001]], ids=["alone", "in a run"])
+@pytest.mark.parametrize("others", [[], list(range(0x8000, 0x8014))], ids=["alone", "in a run"])
 def test_a_struct_page_whose_frame_is_not_in_memory_is_absent(others: list[int]) -> None:
     machine = a_machine()
     slot = machine.tables.find(machine.struct_pages.va(0)).slot
@@ -143,7 +143,7 @@ def test_a_struct_page_whose_frame_a_core_lacks_is_absent() -> None:
     machine.memory.present = np.ones(machine.memory.frames, dtype=np.bool_)
     machine.memory.present[frame] = False
     machine.struct_pages.locate(np.array([0, 63, 128]))
-    for pfns in ([64], [0, 64]):
+    for pfns in ([64], [0, 64], [*range(20), 64]):
         with pytest.raises(AbsentMemoryError, match="PFN 0x40 cannot be reached"):
             machine.struct_pages.locate(np.array(pfns))
 
@@ -182,7 +182,7 @@ def test_a_word_is_stored_in_each_struct_page_named_and_no_other() -> None:
     pages = machine.struct_pages
     pages.set_words(np.array([3, 0x9000]), 56, 0xABC)
     assert pages.words(np.array([2, 3, 4, 0x9000, 0x9001]), 56).tolist() == [0, 0xABC, 0, 0xABC, 0]
-    assert machine.memory.words[pages.locate_one(3) // WORD + 7] == 0xABC
+    assert machine.memory.words[pages.locate_one(3) // WORD_BYTES + 7] == 0xABC
 
 
 def test_a_zone_that_a_kernel_does_not_have_is_its_normal_zone() -> None:
