@@ -83,7 +83,7 @@ class FreeList:
     def remove(self, start: int, stop: int) -> None:
         """Remove the frames from `start` up to, not including, `stop`."""
         index = self._index_of_extent_after(start)
-        # A range that only partly lies in one extent has loose frames in it.
+        # A range that is only partly inside an extent has loose frames in it.
         if index < 0 or not self._starts[index] <= start < stop <= self._stops[index]:
             self._settle()
             index = self._index_of_extent_after(start)

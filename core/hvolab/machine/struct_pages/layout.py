@@ -39,6 +39,7 @@ class StructPageLayout:
     pg_referenced: int = 2
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
+    hpg_migratable: int = 1
     hpg_freed: int = 3
     hpg_vmemmap_optimized: int = 4
     last_cpupid_shift: int = 30
