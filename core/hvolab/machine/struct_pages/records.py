@@ -92,7 +92,10 @@ class StructPageRecords:
 
     def allocated(self, first: int, count: int) -> None:
         """Set one reference for each of ``count`` allocated frames from ``first`` on."""
-        self.allocated_run(np.arange(first, first + count, dtype=np.int64))
+        if count == 1:  # without arrays, as freed_one()
+            self._halves[(self._pages.locate_one(first) + self._refcount) >> 2] = 1
+        else:
+            self.allocated_run(np.arange(first, first + count, dtype=np.int64))
 
     def allocated_run(self, pfns: Pfns) -> None:
         """Set one reference for each allocated frame."""
