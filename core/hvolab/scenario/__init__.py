@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, Request, parse_operations
+from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
 from hvolab.scenario.parts import CountedFinding, FolioHistory, MachineCounts, PoolReport, Stage
 from hvolab.scenario.result import ScenarioResult
 from hvolab.scenario.scenario import run_scenario
@@ -23,6 +23,7 @@ __all__ = [
     "OperationCounts",
     "Outcome",
     "PoolReport",
+    "PoolSet",
     "Request",
     "ScenarioResult",
     "ScenarioSpec",

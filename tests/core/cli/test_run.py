@@ -104,8 +104,8 @@ def test_a_writable_tail_that_is_declared_is_told_and_does_not_fail_the_run(invo
     [stores] = report["stores"]
     assert stores["faulted"] == 0
     assert stores["seen_at_head"] is True
-    assert {landing["pfn"] for landing in stores["landed"]} == {report["folios"][0]["after"][0]["pfn"]}
-    assert not any(landing["stale"] for landing in stores["landed"])
+    assert {hit["pfn"] for hit in stores["landed"]} == {report["folios"][0]["after"][0]["pfn"]}
+    assert not any(hit["stale"] for hit in stores["landed"])
 
 
 def test_the_strict_profile_has_nothing_to_declare_about_tails(invoke_json: Callable[..., Any]) -> None:

@@ -311,7 +311,7 @@ def test_a_batch_makes_up_for_any_single_failure(number: int, backing: VmemmapBa
 @pytest.mark.parametrize(
     ("numbers", "retried"),
     [
-        ({1, 3}, 1),  # the first table, also when it is asked for again: the new head page is given back, and asked for
+        ({1, 3}, 1),  # the first table, also when allocated again: the new head page is freed, and allocated
         ({2, 6}, 1),  # the second, where the first two folios have given back their tails
         ({1, 2}, 0),
         ({2, 5}, 0),

@@ -125,18 +125,18 @@ def departures_of(
     return departures
 
 
-def told(departures: list[str]) -> str:
+def report(departures: list[str]) -> str:
     return "\n".join(line[:2000] for line in departures[:5]) + f"\n… {len(departures)} in all"
 
 
 @pytest.mark.parametrize("name", DEBIANS)
 def test_the_engine_does_some_of_what_debians_kernels_did(name: str) -> None:
     departures = departures_of(name, every=40)
-    assert not departures, told(departures)
+    assert not departures, report(departures)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_the_engine_does_what_the_compiled_kernel_did(name: str) -> None:
     departures = departures_of(name)
-    assert not departures, told(departures)
+    assert not departures, report(departures)

@@ -15,7 +15,7 @@ from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailCalls, NeverFail
 from hvolab.plugin import registry
 from tests.core.hvo import test_kernel_writes as writes
-from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, departures_of, told
+from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, departures_of, report
 from tests.folios import Hstate, allocator, listed, new_folio, new_list
 from tests.primitive_cpu import primitive_cpu
 
@@ -32,14 +32,14 @@ def target_of(name: str) -> Target:
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_some_runs_of_a_kernel(name: str) -> None:
     departures = departures_of(name, primitive_cpu, every=40)
-    assert not departures, told(departures)
+    assert not departures, report(departures)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_every_run_of_a_kernel(name: str) -> None:
     departures = departures_of(name, primitive_cpu)
-    assert not departures, told(departures)
+    assert not departures, report(departures)
 
 
 @pytest.mark.parametrize("name", TRACES)

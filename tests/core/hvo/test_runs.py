@@ -93,11 +93,11 @@ def test_one_folio_of_each_table_is_split_and_each_that_has_several() -> None:
 
 
 def test_folios_are_cut_into_what_is_done_at_once_and_single_ones() -> None:
-    asked = []
+    sizes = []
 
     def at_once(folios: Folios) -> int:
         """Do runs of even numbers."""
-        asked.append(folios.size)
+        sizes.append(folios.size)
         odd = np.flatnonzero(folios & np.uint64(1))
         return int(odd[0]) if odd.size else folios.size
 
@@ -106,7 +106,7 @@ def test_folios_are_cut_into_what_is_done_at_once_and_single_ones() -> None:
     assert [folio for run, _ in found for folio in run] == folios.tolist()
     assert [len(run) for run, _ in found] == [1024, 1024, 452, 1, 1, 1, 3]
     assert all(done is not any(folio & 1 for folio in run) for run, done in found)
-    assert asked == [1024, 1024, 458, 6, 5, 4, 3]
+    assert sizes == [1024, 1024, 458, 6, 5, 4, 3]
     assert list(FolioRuns.cut(vas(), at_once)) == []
 
 

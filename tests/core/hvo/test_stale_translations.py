@@ -30,22 +30,22 @@ class Pair:
         self.tail = self.folio + OFFSET
         self.old = int(frames_of(self.machine, self.folio, H.order)[5])
         #: What each store of CPU 1 did, with the event before it: the frame that it reached, or the fault.
-        self.told: list[tuple[str, int | PageFault]] = []
+        self.seen: list[tuple[str, int | PageFault]] = []
 
     def word_in(self, frame: int) -> int:
         return self.machine.memory.read_word(frame * PAGE + OFFSET % PAGE)
 
     def store(self, event: Event) -> None:
         """CPU 1 stores a value of its own; where it went is looked up in the frames."""
-        value = 0x5704E000 + len(self.told)
+        value = 0x5704E000 + len(self.seen)
         try:
             self.other.store_word(self.tail, value)
         except PageFault as fault:
-            self.told.append((event.name, fault))
+            self.seen.append((event.name, fault))
             return
         new = int(frames_of(self.machine, self.folio, H.order)[0])
         (frame,) = (frame for frame in {self.old, new} if self.word_in(frame) == value)
-        self.told.append((event.name, frame))
+        self.seen.append((event.name, frame))
 
     def store_at(self, *interesting: Callable[[Event], bool]) -> Callable[[Event], None]:
         """A listener that lets CPU 1 store after each event that is interesting."""
@@ -91,7 +91,7 @@ def test_a_store_reaches_the_old_frame_until_the_flush_and_faults_after_it(pair:
     pair.other.load_word(pair.tail)  # cached: the tail's own page, writable
     with pair.machine.trace.listen(pair.store_at(remapped, flushed, freed)):
         pair.hvo.optimize_folio(H, pair.folio)
-    (first, *rest) = pair.told
+    (first, *rest) = pair.seen
     assert first == ("entry.store", pair.old)
     assert {name for name, _ in rest} == {"flush.range", "page.free"}
     for _, fault in rest:
@@ -111,17 +111,17 @@ def test_a_store_through_a_stale_translation_is_lost_but_never_seen_by_the_folio
 
 def _store_now(pair: Pair) -> int | PageFault:
     pair.store(AllFlushed())
-    return pair.told[-1][1]
+    return pair.seen[-1][1]
 
 
 def test_a_stale_leaf_serves_across_the_install_of_the_table_and_not_across_its_flush(pair: Pair) -> None:
     pair.other.load_word(pair.tail)  # cached: 2 MiB at once
     with pair.machine.trace.listen(pair.store_at(table_installed, remapped, flushed)):
         pair.hvo.optimize_folio(H, pair.folio)
-    assert [name for name, _ in pair.told] == ["entry.store", "flush.range", "entry.store", "flush.range"]
+    assert [name for name, _ in pair.seen] == ["entry.store", "flush.range", "entry.store", "flush.range"]
     # installed: the stale leaf and the new table tell the same frame; flushed: the store caches the single page
-    assert [where for _, where in pair.told[:3]] == [pair.old] * 3
-    pair.check_fault(pair.told[3][1])
+    assert [where for _, where in pair.seen[:3]] == [pair.old] * 3
+    pair.check_fault(pair.seen[3][1])
 
 
 def test_a_batch_keeps_a_cached_tail_usable_until_its_last_flush(pair: Pair) -> None:
@@ -130,20 +130,20 @@ def test_a_batch_keeps_a_cached_tail_usable_until_its_last_flush(pair: Pair) -> 
     head = new_list(pair.machine, [pair.folio, second])
     with pair.machine.trace.listen(pair.store_at(table_installed, remapped, flushed, freed)):
         pair.hvo.optimize_folios(H, head)
-    names = [name for name, _ in pair.told]
+    names = [name for name, _ in pair.seen]
     assert names[:5] == ["entry.store", "flush.all", "entry.store", "entry.store", "flush.all"]
     assert set(names[5:]) == {"page.free"}
     # between the flush after the splits and the one at the end the tail was remapped, and the old frame still hit
-    assert [where for _, where in pair.told[:4]] == [pair.old] * 4
-    for _, fault in pair.told[4:]:
+    assert [where for _, where in pair.seen[:4]] == [pair.old] * 4
+    for _, fault in pair.seen[4:]:
         pair.check_fault(fault)
 
 
 def test_who_never_cached_the_tail_faults_as_soon_as_it_is_remapped(pair: Pair) -> None:
     with pair.machine.trace.listen(pair.store_at(remapped)):
         pair.hvo.optimize_folio(H, pair.folio)
-    assert [name for name, _ in pair.told] == ["entry.store"]
-    pair.check_fault(pair.told[0][1])
+    assert [name for name, _ in pair.seen] == ["entry.store"]
+    pair.check_fault(pair.seen[0][1])
 
 
 def test_a_restored_tail_is_read_in_the_shared_frame_until_the_flush(pair: Pair) -> None:
@@ -170,5 +170,5 @@ def test_where_the_full_flush_does_nothing_a_batch_leaves_a_freed_frame_within_r
     pair.other.load_word(pair.tail)
     with pair.machine.trace.listen(pair.store_at(flushed, freed)):
         pair.hvo.optimize_folios(H, new_list(pair.machine, [pair.folio]))
-    assert {where for _, where in pair.told} == {pair.old}
-    assert pair.told[-1][0] == "page.free"
+    assert {where for _, where in pair.seen} == {pair.old}
+    assert pair.seen[-1][0] == "page.free"

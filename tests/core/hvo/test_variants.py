@@ -48,8 +48,8 @@ def test_without_a_new_head_page_a_folio_stays_as_it_is() -> None:
         pool.hvo.optimize_folio(pool.h, folio)
     assert machine.tables.frames(folio, 8).tolist() == before
     assert machine.key == 0
-    (asked,) = [event for event in events if isinstance(event, PagesAllocated)]
-    assert (asked.gfp, asked.failed) == (GFP_KERNEL, True)
+    (call,) = [event for event in events if isinstance(event, PagesAllocated)]
+    assert (call.gfp, call.failed) == (GFP_KERNEL, True)
     assert not [event for event in events if isinstance(event, PagesFreed)]
 
 

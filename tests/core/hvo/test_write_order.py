@@ -28,7 +28,7 @@ FIRST, SECOND = (0x5A00, 0x5800), (0x5800, 0x5A00)
 _ADDRESS = 0x000FFFFFFFFFF000
 _WORD, _ENTRIES = 8, 512
 
-#: One step: what it is called, and what is told of it.
+#: One step: what it is called, and what is report of it.
 Step = tuple[str, ...]
 
 
@@ -43,26 +43,26 @@ class Entry(NamedTuple):
 
 def entries_and_steps(text: str) -> list[Entry | Step]:
     """The lines of one phase of the capture."""
-    told: list[Entry | Step] = []
+    report: list[Entry | Step] = []
     for line in text.splitlines():
         number = [int(value, 16) for value in re.findall(r"0x([0-9a-f]+)", line)]
         match line.split("(")[0].split()[0] if line.strip() else "":
             case "set_pte":
                 slot, before, after = number
-                told.append(Entry("pte", slot % 4096 // _WORD, before, after))
+                report.append(Entry("pte", slot % 4096 // _WORD, before, after))
             case "pmd_populate":
                 slot, before, table = number
                 table_pa = table - 0xFFFF888000000000
-                told.append(Entry("pmd", slot % 4096 // _WORD, before, table_pa | 0x67))
+                report.append(Entry("pmd", slot % 4096 // _WORD, before, table_pa | 0x67))
             case "flush_tlb_all" | "synchronize_rcu" as name:
-                told.append((name,))
+                report.append((name,))
             case "memmap_pages_add" | "memmap_boot_pages_add" as name:
-                told.append((name, line.split("(")[1].split(")")[0]))
+                report.append((name, line.split("(")[1].split(")")[0]))
             case "vmemmap_pmd_entry" | "__hugetlb_vmemmap_optimize_folio" | "__hugetlb_vmemmap_restore_folio" | "":
                 continue
             case other:
                 raise AssertionError(other)
-    return told
+    return report
 
 
 def phases() -> list[list[Entry | Step]]:
@@ -72,25 +72,25 @@ def phases() -> list[list[Entry | Step]]:
 
 def of_engine(events: Iterable[Event]) -> list[Entry | Step]:
     """The engine's events, without what the capture leaves out."""
-    told: list[Entry | Step] = []
+    report: list[Entry | Step] = []
     for event in events:
         match event:
             case EntriesStored(live=True):
                 for position, (before, after) in enumerate(
                     zip(event.before.tolist(), event.after.tolist(), strict=True)
                 ):
-                    told.append(Entry(event.level, event.pa % 4096 // _WORD + position, before, after))
+                    report.append(Entry(event.level, event.pa % 4096 // _WORD + position, before, after))
             case AllFlushed():
-                told.append(("flush_tlb_all",))
+                report.append(("flush_tlb_all",))
             case RangeFlushed():
-                told.append(("flush_tlb_kernel_range",))
+                report.append(("flush_tlb_kernel_range",))
             case GracePeriod():
-                told.append(("synchronize_rcu",))
+                report.append(("synchronize_rcu",))
             case CounterChanged("nr_memmap_pages", delta):
-                told.append(("memmap_pages_add", str(delta)))
+                report.append(("memmap_pages_add", str(delta)))
             case CounterChanged("nr_memmap_boot_pages", delta):
-                told.append(("memmap_boot_pages_add", str(delta)))
-    return told
+                report.append(("memmap_boot_pages_add", str(delta)))
+    return report
 
 
 class Renaming:
@@ -103,10 +103,10 @@ class Renaming:
         frame = (raw & _ADDRESS) >> 12
         return f"frame {self._number.setdefault(frame, len(self._number))}"
 
-    def steps(self, told: Iterable[Entry | Step]) -> list[Step]:
+    def steps(self, report: Iterable[Entry | Step]) -> list[Step]:
         """The steps, entries as index, flags and renamed frames."""
         steps: list[Step] = []
-        for one in told:
+        for one in report:
             if not isinstance(one, Entry):
                 steps.append(one)
                 continue

@@ -27,7 +27,7 @@ def test_pages_have_the_frames_that_the_tables_map_them_to() -> None:
     assert seen.split_vas.size == seen.tables.size == 1
 
 
-def test_a_place_is_told_with_its_entry() -> None:
+def test_a_place_is_described_with_its_entry() -> None:
     lab = pools(SMALL)
     seen = survey(lab.machine)
     assert seen.va(0) == lab.machine.struct_pages.va(lab.machine.vmemmap[0][0])

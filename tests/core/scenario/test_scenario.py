@@ -66,9 +66,9 @@ def test_pages_on_several_nodes_are_spread() -> None:
 
 
 def test_with_hvo_out_of_memory_for_the_head_the_old_head_stays() -> None:
-    [story] = run_scenario(ScenarioSpec(x86_64(), memory=256 * MIB, hugepages={2 * MIB: 1}, fail_allocation=3)).folios
-    assert story.after.frame(0) == story.before.frame(0)
-    assert story.freed == ((story.before.frame(1), story.before.frame(7)),)
+    [history] = run_scenario(ScenarioSpec(x86_64(), memory=256 * MIB, hugepages={2 * MIB: 1}, fail_allocation=3)).folios
+    assert history.after.frame(0) == history.before.frame(0)
+    assert history.freed == ((history.before.frame(1), history.before.frame(7)),)
 
 
 def test_a_page_that_cannot_be_split_stays_as_it_was() -> None:
@@ -107,7 +107,7 @@ def test_a_store_that_lands_as_declared_is_put_back() -> None:
     assert all(not stage.findings for stage in result.stages)
 
 
-def test_what_the_engine_warns_of_is_told_once_and_is_not_as_declared() -> None:
+def test_what_the_engine_warns_of_is_listed_once_and_is_not_as_declared() -> None:
     class Worried(Hvo):
         def optimize_folio(self, h: HasOrder, folio: int) -> None:
             self.machine.trace.emit(Warned("something is amiss", folio))

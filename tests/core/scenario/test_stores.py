@@ -37,7 +37,7 @@ def test_of_a_large_folio_some_tails_are_tried_from_the_first_to_the_last() -> N
     riscv = registry().architecture("riscv").select()
     stores = tried(GIB, riscv)
     assert (stores.tail_pages, stores.tried, stores.faulted) == (4095, 16, 0)
-    pages = [(landing.va - stores.folio) // 4096 for landing in stores.landed]
+    pages = [(hit.va - stores.folio) // 4096 for hit in stores.landed]
     assert (pages[0], pages[-1]) == (1, 4095)
     assert len(set(pages)) == 16
 
@@ -56,7 +56,7 @@ def test_a_store_that_lands_is_a_finding_and_leaves_no_trace() -> None:
     assert f"PFN {frame:#x}" in declared.where
 
 
-def test_a_store_through_a_stale_translation_is_told_from_one_to_the_shared_frame() -> None:
+def test_a_store_through_a_stale_translation_is_told_apart_from_one_to_the_shared_frame() -> None:
     target = registry().architecture("x86_64").select()
     deaf = replace(target, traits=replace(target.traits, flush_all_effective=False))
     made = pools(MachineSpec(memory=256 * MIB), deaf)
@@ -68,7 +68,7 @@ def test_a_store_through_a_stale_translation_is_told_from_one_to_the_shared_fram
     pool.set_max_huge_pages(1)
     [folio] = pool.live
     stores = store_to_tails(made.machine, folio, 2 * MIB, 8)
-    assert all(landing.stale and landing.mapped == made.machine.tables.frame_of(folio) for landing in stores.landed)
+    assert all(hit.stale and hit.mapped == made.machine.tables.frame_of(folio) for hit in stores.landed)
     assert len(stores.frames) == len(stores.landed) > 0
     [finding] = stores.findings(declared=True)
     assert not finding.declared

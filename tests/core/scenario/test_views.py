@@ -30,7 +30,7 @@ def test_a_view_follows_a_folio_from_leaves_to_shared_frames_and_back() -> None:
     assert [run.va for run in restored.runs] == [folio + run.page * 4096 for run in restored.runs]
 
 
-def test_leaves_above_the_last_level_are_told_one_by_one() -> None:
+def test_leaves_above_the_last_level_are_listed_one_by_one() -> None:
     made = pools(MachineSpec(memory=4 * GIB))
     folio = made.machine.struct_pages.va(0x40000)
     view = view_vmemmap(made.machine, folio, 4096)

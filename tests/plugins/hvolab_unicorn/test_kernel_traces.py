@@ -6,7 +6,7 @@ import pytest
 
 from hvolab_unicorn import make_cpu
 from tests.core.hvo import test_kernel_writes as writes
-from tests.core.hvo.test_kernel_traces import TRACES, departures_of, told
+from tests.core.hvo.test_kernel_traces import TRACES, departures_of, report
 
 #: One run of so many is made in every run of the tests.
 _SAMPLE = 9
@@ -15,7 +15,7 @@ _SAMPLE = 9
 @pytest.mark.parametrize("name", TRACES)
 def test_some_runs_of_a_kernel(name: str) -> None:
     departures = departures_of(name, make_cpu, _SAMPLE)
-    assert not departures, told(departures)
+    assert not departures, report(departures)
 
 
 @pytest.mark.slow
@@ -23,7 +23,7 @@ def test_some_runs_of_a_kernel(name: str) -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_every_run_of_a_kernel(name: str) -> None:
     departures = departures_of(name, make_cpu)
-    assert not departures, told(departures)
+    assert not departures, report(departures)
 
 
 @pytest.mark.parametrize("name", TRACES)

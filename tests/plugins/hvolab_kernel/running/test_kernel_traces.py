@@ -8,7 +8,7 @@ from hvolab.machine import Machine, ModelCpu
 from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
-from tests.core.hvo.test_kernel_traces import departures_of, told
+from tests.core.hvo.test_kernel_traces import departures_of, report
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -43,7 +43,7 @@ def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
 @TRACED
 def test_a_sample_of_runs_matches_the_trace(real_kernel: Kernel, trace: str) -> None:
     found = departures(real_kernel, trace, SAMPLE)
-    assert not found, told(found)
+    assert not found, report(found)
 
 
 @pytest.mark.long
@@ -51,4 +51,4 @@ def test_a_sample_of_runs_matches_the_trace(real_kernel: Kernel, trace: str) -> 
 @TRACED
 def test_every_run_matches_the_trace(real_kernel: Kernel, trace: str) -> None:
     found = departures(real_kernel, trace, 1)
-    assert not found, told(found)
+    assert not found, report(found)
