@@ -112,7 +112,7 @@ class Architecture:
         Raises UsageError for a name that is not declared.
         """
         declared = tuple(self.feature(name) for name in dict.fromkeys(features))
-        selected = self.mode(mode)
+        described = selected = self.mode(mode)
         profile = _one_of("profile", profile, self.profiles, self.name)
         release = _one_of("release", release, self.releases, self.name)
         for feature in declared:
@@ -121,12 +121,14 @@ class Architecture:
                     f"feature {feature.name!r} does not exist in mode {selected.name}",
                     hint=f"choose one of the modes {', '.join(feature.modes)}",
                 )
-        selected = with_features(selected, declared)
+        if declared:
+            selected = with_features(selected, declared)
         if direct_map_base is not None:
             selected = replace(selected, direct_map_base=direct_map_base)
         if vmemmap_base is not None:
             selected = replace(selected, vmemmap_base=vmemmap_base)
-        selected.check()
+        if selected is not described:
+            selected.check()
         traits, mmu = self.traits, self.mmu
         of_release = [change for change in self.changes if change.release == release]
         changes: list[ReleaseChange | Feature] = [*of_release, *declared]
