@@ -112,7 +112,7 @@ class Architecture:
         Raises UsageError for a name that is not declared.
         """
         declared = tuple(self.feature(name) for name in dict.fromkeys(features))
-        described = selected = self.mode(mode)
+        selected = self.mode(mode)
         profile = _one_of("profile", profile, self.profiles, self.name)
         release = _one_of("release", release, self.releases, self.name)
         for feature in declared:
@@ -127,8 +127,7 @@ class Architecture:
             selected = replace(selected, direct_map_base=direct_map_base)
         if vmemmap_base is not None:
             selected = replace(selected, vmemmap_base=vmemmap_base)
-        if selected is not described:
-            selected.check()
+        selected.check()
         traits, mmu = self.traits, self.mmu
         of_release = [change for change in self.changes if change.release == release]
         changes: list[ReleaseChange | Feature] = [*of_release, *declared]

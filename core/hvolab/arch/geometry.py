@@ -298,6 +298,11 @@ class PagingMode:
 
     def check(self) -> None:
         """Raise DescriptionError if the geometry contradicts itself."""
+        _ = self._checked
+
+    @cached_property
+    def _checked(self) -> None:
+        """The result of the checks, which are made once for a mode that passes them."""
         self._check_tiling(f"mode {self.name}")
         self._check_bases(f"mode {self.name}")
         self._check_entries(f"mode {self.name}")
