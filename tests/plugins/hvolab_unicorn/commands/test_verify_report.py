@@ -20,6 +20,12 @@ RIGHT = Verification(few(), ProbeCounts(huge_pages=3, tails=269), (), (), (RECOR
 MISMATCH = ProbeMismatch("a store", 1, 0x1000, "no fault", "esr=0x1")
 
 
+@pytest.fixture(autouse=True)
+def _wide_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print tables unbroken, whatever COLUMNS the caller of pytest has set."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+
 @pytest.mark.arch("arm64")
 def test_json_lists_each_mode_and_what_is_not_emulated() -> None:
     options = ["--arch", "arm64", "--mode", "64K-42bit", "--mode", "64K-52bit", "--json"]
