@@ -50,19 +50,13 @@ class ModelCpu:
         self._page_mask = mode.page_size - 1
         self._page_shift = mode.page_shift
         self._levels = mode.levels
-        leaves = [mode.format.leaf_form(level.name) for level in mode.levels]
         #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
         self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
-            (level.shift, OrderedDict())
-            for level, form in zip(reversed(mode.levels), reversed(leaves), strict=True)
-            if form
+            (level.shift, OrderedDict()) for level in reversed(mode.levels) if mode.format.leaf_form(level.name)
         ]
         by_shift = dict(self._tlb)
-        #: By depth: the form of a leaf, its shift, and the translations of that size.
-        self._leaves = [
-            (form, level.shift, by_shift.get(level.shift, OrderedDict()))
-            for level, form in zip(mode.levels, leaves, strict=True)
-        ]
+        #: By depth: the shift of a leaf, and the translations of that size.
+        self._leaves = [(level.shift, by_shift.get(level.shift, OrderedDict())) for level in mode.levels]
         self._pages = self._tlb[0][1]
         #: The largest first: most stores go to the direct map.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]
@@ -97,9 +91,12 @@ class ModelCpu:
             raise self._fault(kind, need, va, depth, raw)
         if not permission.settled:
             raw, allowed = self._update_flags(need, index, raw, allowed)
-        form, shift, cached = self._leaves[depth]
+        shift, cached = self._leaves[depth]
+        form = permission.form
         assert form is not None  # noqa: S101 - without one, the walk would have faulted
         start: int = form.get_address(raw)
+        if form.shift > shift:  # one of a run of entries: the bits between are those of the VA
+            start |= va & (1 << form.shift) - (1 << shift)
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)

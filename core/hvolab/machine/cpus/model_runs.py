@@ -115,11 +115,13 @@ class ModelRuns:
         return (pas | (vas & np.uint64(self._last.size - 1))).view(np.int64) - self._memory.base
 
     def _allowed(self, depth: int, raws: Iterable[int], walks: list[tuple[int, ...]], need: int) -> bool:
-        """Return whether each of ``raws`` below each of ``walks`` allows ``need`` with no flag left to set."""
+        """Return whether each of ``raws`` is a plain leaf, with its flags set, and allows ``need`` below ``walks``."""
         for entries in walks:
             for raw in raws:
                 permission = self._permissions.of(depth, raw, entries)
                 if permission.allowed & need != need or not permission.settled:
+                    return False
+                if permission.form is not self._leaf_forms[depth]:
                     return False
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from operator import and_
 from typing import NamedTuple
 
-from hvolab.arch import Access, EntryKind, FaultKind, Target, UpdateRule
+from hvolab.arch import Access, EntryForm, EntryKind, FaultKind, Target, UpdateRule
 
 _WRITE = int(Access.WRITE)
 
@@ -14,12 +14,14 @@ _WRITE = int(Access.WRITE)
 class WalkPermission(NamedTuple):
     """Result of a walk.
 
-    refused  kind of fault that every access gets; ``None``: there is a translation
-    allowed  accesses that the entries allow, as bits of Access; 0 if every access faults
-    settled  whether the accessed and the dirty flag are both set
+    form          form of the leaf: the one that the entry matches, such as NAPOT; ``None``: there is no leaf
+    refused       kind of fault that every access gets; ``None``: there is a translation
+    allowed       accesses that the entries allow, as bits of Access; 0 if every access faults
+    settled       whether the accessed and the dirty flag are both set
     dirty_faults  whether an allowed store faults because software has to set the dirty flag
     """
 
+    form: EntryForm | None
     refused: FaultKind | None
     allowed: int
     settled: bool
@@ -49,7 +51,6 @@ class WalkPermissions:
         self._target = target
         self._format = target.mode.format
         self._levels = target.mode.levels
-        self._leaf_forms = [self._format.leaf_form(level.name) for level in self._levels]
 
     def of(self, depth: int, raw: int, tables: Sequence[int]) -> WalkPermission:
         """Return the permissions of a walk that ends with ``raw`` at ``depth``, after the entries ``tables``."""
@@ -63,19 +64,19 @@ class WalkPermissions:
         mmu = self._mmu
         accessed = mmu.accessed is None or bool(mmu.accessed.accepts(raw))
         dirty = mmu.dirty is None or bool(mmu.dirty.accepts(raw))
+        form = self._format.recognize(self._levels[depth].name, raw)
         refused = self._refused(depth, raw, tables)
         if refused is None and not accessed and mmu.accessed_by is UpdateRule.SOFTWARE:
             refused = FaultKind.ACCESS_FLAG  # checked before permissions
+        dirty_faults = not dirty and mmu.dirty_by is UpdateRule.SOFTWARE
         allowed = 0 if refused is not None else int(self._target.allowed(raw, tables))  # an IntFlag is slow to test
-        return WalkPermission(refused, allowed, accessed and dirty, not dirty and mmu.dirty_by is UpdateRule.SOFTWARE)
+        return WalkPermission(form, refused, allowed, accessed and dirty, dirty_faults)
 
     def _refused(self, depth: int, raw: int, tables: tuple[int, ...]) -> FaultKind | None:
         """Return the kind of fault that every access gets, accessed flag aside; ``None``: there is a translation."""
-        if not self._format.is_valid(self._levels[depth].name, raw):
-            return FaultKind.TRANSLATION
-        form = self._leaf_forms[depth]
-        if form is None or not form.matches(raw):
-            return FaultKind.RESERVED
+        kind = self._format.classify(self._levels[depth].name, raw)
+        if kind is not EntryKind.LEAF:
+            return FaultKind.TRANSLATION if kind is EntryKind.NONE else FaultKind.RESERVED
         walk = zip(self._levels, (*tables, raw), strict=False)
         if self._mmu.reserved_faults and any(self._format.broken_rules(level.name, entry) for level, entry in walk):
             return FaultKind.RESERVED

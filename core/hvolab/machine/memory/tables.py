@@ -89,6 +89,8 @@ class PageTables:
         self._last = mode.last
         self._format = mode.format
         self._page_shift = mode.page_shift
+        leaves = [form for form in mode.format.forms if form.kind is EntryKind.LEAF and self._last.name in form.levels]
+        self._run_forms = [form for form in reversed(leaves) if form.shift > mode.page_shift]
         self._plan = tuple(_LevelPlan.of(target, level) for level in self._levels)
         if any(level.entry_bytes != WORD_BYTES for level in self._levels):
             raise MachineError("page tables whose entries are not words of eight bytes", where=str(mode.name))
@@ -176,17 +178,28 @@ class PageTables:
             if run.level is self._last:
                 count = run.raws.size
                 valid = self._format.is_valid(self._last.name, run.raws)
-                found[done : done + count] = np.where(valid, self.target.page_frames(run.raws), -1)
+                found[done : done + count] = np.where(valid, self._page_frames(run), -1)
             else:
                 inside = (run.va & (run.level.size - 1)) >> self._page_shift
                 count = min(pages - done, (run.level.size >> self._page_shift) - inside)
                 found[done : done + count] = -1
-                if run.kind is EntryKind.LEAF:
-                    form = self._format.form(run.level.name, EntryKind.LEAF)
+                form = self._format.recognize(run.level.name, int(run.raws[0]))
+                if run.kind is EntryKind.LEAF and form is not None:
                     first = (form.get_address(int(run.raws[0])) >> self._page_shift) + inside
                     found[done : done + count] = np.arange(first, first + count)
             done += count
         return found
+
+    def _page_frames(self, run: EntryRun) -> npt.NDArray[np.int64]:
+        """Return the output PFNs of a run at the last level; low bits of a NAPOT entry's are those of its VA."""
+        frames = self.target.page_frames(run.raws)
+        for form in self._run_forms:
+            pages = (run.va >> self._page_shift) + np.arange(frames.size, dtype=np.int64)
+            starts = (form.get_address(run.raws) >> self._page_shift).astype(np.int64)
+            inside = pages & ((1 << form.shift - self._page_shift) - 1)
+            matching = np.logical_or.reduce([pattern.accepts(run.raws) for pattern in form.recognize])
+            frames = np.where(matching, starts | inside, frames)
+        return frames
 
     def map_leaf(self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: NewTable) -> None:
         """Map ``va`` by one leaf at ``level_name``."""

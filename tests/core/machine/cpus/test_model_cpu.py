@@ -16,6 +16,7 @@ from hvolab.errors import AbsentMemoryError
 from hvolab.machine import Machine, MachineSpec, ModelCpu, build_machine
 from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.trace import Barrier, PageCopied, Stored
+from hvolab_riscv.description import RISCV
 from hvolab_x86_64.description import X86_64
 from tests.folios import allocator
 from tests.made_up import MADE_UP
@@ -540,3 +541,32 @@ def test_a_chain_of_links_is_followed_to_its_end() -> None:
     assert cpu.load_chain(va, va).tolist() == links
     assert cpu.load_chain(va, va + 16).size == 0
     assert cpu.load_chain(va, va).dtype == np.uint64
+
+
+def test_a_napot_entry_translates_with_the_low_bits_of_the_va_alone_and_in_bulk() -> None:
+    target = RISCV.select(features=("svnapot",))
+    machine = build_machine(target, MachineSpec(memory=64 << 20))
+    tables, cpu = machine.tables, machine.cpus[0]
+    first = machine.memory.first_pfn + 0x800
+    napot = target.leaf("pte", first, KERNEL) | 1 << 63 | 8 << 10
+    assert target.decode("pte", napot).pfn == first
+    va = target.mode.direct_map_base + (8 << 30)
+
+    def new_table(_: object) -> int:
+        return allocator(machine).reserve_any(1, 1, 0) << 12
+
+    for page in range(16):
+        tables.map_leaf(va + page * PAGE, first + page, "pte", KERNEL, new_table)
+        machine.memory.write_word(tables.walk(va + page * PAGE)[-1].slot, napot)
+        machine.memory.write_word((first + page) * PAGE + 8, page)
+    tables.map_leaf(va + 16 * PAGE, 7 + first, "pte", KERNEL, new_table)
+    frames = [*range(first, first + 16), first + 7]
+    assert tables.frames(va, 17).tolist() == frames
+    assert tables.frame_of(va + 5 * PAGE) == first + 5
+    words = vas(*(va + page * PAGE + 8 for page in range(17)))
+    assert [cpu.load_word(int(word)) for word in words] == [*range(16), 7]
+    cpu.flush_all()
+    assert bulk_of(cpu).load_words(words).tolist() == [*range(16), 7]
+    assert [(int(at), int(pfn)) for at, pfn, _ in cpu.cached_translations()] == [
+        (va + page * PAGE, pfn) for page, pfn in enumerate(frames)
+    ]
