@@ -197,8 +197,8 @@ class PageTables:
             pages = (run.va >> self._page_shift) + np.arange(frames.size, dtype=np.int64)
             starts = (form.get_address(run.raws) >> self._page_shift).astype(np.int64)
             inside = pages & ((1 << form.shift - self._page_shift) - 1)
-            matching = np.logical_or.reduce([pattern.accepts(run.raws) for pattern in form.recognize])
-            frames = np.where(matching, starts | inside, frames)
+            for pattern in form.recognize:
+                frames = np.where(pattern.accepts(run.raws), starts | inside, frames)
         return frames
 
     def map_leaf(self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: NewTable) -> None:

@@ -567,6 +567,8 @@ def test_a_napot_entry_translates_with_the_low_bits_of_the_va_alone_and_in_bulk(
     assert [cpu.load_word(int(word)) for word in words] == [*range(16), 7]
     cpu.flush_all()
     assert bulk_of(cpu).load_words(words).tolist() == [*range(16), 7]
-    assert [(int(at), int(pfn)) for at, pfn, _ in cpu.cached_translations()] == [
+    cached = cpu.cached_translations()
+    assert cached is not None
+    assert [(int(at), int(pfn)) for at, pfn, _ in cached] == [
         (va + page * PAGE, pfn) for page, pfn in enumerate(frames)
     ]
