@@ -39,12 +39,8 @@ class BareKernel:
         uc = self._uc = instance.make_instance(part, machine.target, family)
         for memory in (machine.memory, loaded.memory):
             uc.mem_map_ptr(memory.base, memory.size, unicorn.UC_PROT_ALL, memory.octets.ctypes.data)
-        for setting in part.settings(machine.target, loaded.root):
-            instance.apply(uc, setting, part, family)
-
-        def register(name: str) -> int:
-            return instance.register(part, family, name)
-
+        instance.apply(uc, part.settings(machine.target, loaded.root), family)
+        register = family.register
         if convention.per_cpu:
             uc.reg_write(register(convention.per_cpu), loaded.per_cpu.va)
         if convention.current:

@@ -98,8 +98,7 @@ class KernelCpu:
             number, (convention.result, convention.counter, convention.stack)
         )
         self._link = number(convention.link) if convention.link else None
-        for setting in vcpu.part.settings(vcpu.target, loaded.root):
-            instance.apply(uc, setting, vcpu.part, vcpu.family)
+        instance.apply(uc, vcpu.part.settings(vcpu.target, loaded.root), vcpu.family)
         if convention.per_cpu and loaded.per_cpu.size:
             uc.reg_write(number(convention.per_cpu), loaded.per_cpu.va)
         if convention.current:

@@ -66,7 +66,7 @@ def find_fields(
         if len(offsets) != 1:
             raise EmulatorError(
                 f"the emulator's state has {len(offsets)} candidates for the field {field.name}",
-                where=f"unicorn {version()}, {family.prefix}, at {offsets}",
+                where=f"unicorn {version()}, {family.architecture}, at {offsets}",
                 hint="install a release that hvolab was tried with: unicorn>=2.1,<2.2",
             )
         found[field.name] = offsets[0]

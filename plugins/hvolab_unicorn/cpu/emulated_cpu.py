@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import BARRIERS
+from hvolab.arch import BARRIERS, PageFault
 from hvolab.arithmetic import WORD_BYTES, div_round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables
 from hvolab.machine.cpus.bulk import find_entry
 from hvolab.trace import Barrier, PageCopied, Stored
-from hvolab_unicorn.cpu.runs import Runs
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
 from hvolab_unicorn.emulator.library import translate
 
 Words = npt.NDArray[np.uint64]
-#: Arguments that a step has at most.
-_ARGUMENTS = 4
 _READABLE = 1  # UC_PROT_READ
+#: Links that are followed at first: most lists are short.
+_FEW_LINKS = 128
 
 
 class EmulatedCpu:
     """One emulated CPU of a machine, with all operations of :class:`hvolab.machine.BulkCpu` and :class:`StepCpu`.
 
     Its TLB is the emulator's: a stale translation survives as long as it does there. A bulk operation is a loop in the
-    guest: if one of its accesses faults, those before it were done.
+    guest, with arguments and results in a buffer of the CPU's guest area, which is filled as often as needed. If one
+    of its accesses faults, those before it were done.
 
     machine  built with guest text (build_machine() maps it)
     index    number of the CPU in it
@@ -41,42 +42,47 @@ class EmulatedCpu:
         self.index = index
         self.vcpu = VirtualCpu(machine, index, handler=handler)
         self._trace = machine.trace
-        self._mode = machine.target.mode
-        self._page_size = self._mode.page_size
-        self._page_words = self._page_size // WORD_BYTES
+        self._page_size = machine.target.mode.page_size
         self._native = machine.memory.words.dtype
-        self._runs = Runs(self.vcpu)
-        self._ceiling = self.vcpu.part.ceiling(self._mode)
+        self._ceiling = self.vcpu.part.ceiling(machine.target.mode)
         self._call = self.vcpu.call
-        routines = self.vcpu.routines
+        routines = self._routines = self.vcpu.routines
         self._load, self._store, self._write_entry = (routines[name] for name in ("load", "store", "write_entry"))
         self._barriers = {kind: routines[step] for kind, step in BARRIERS.items()}
+        self._words = self.vcpu.area.words
+        self._octets = self._words.view(np.uint8)
+        self._buffer = self.vcpu.area.buffer
+        self._half = self._words.size // 2
+        self._second = self._buffer + self._half * WORD_BYTES
 
-    # loads and stores
+    # bytes
 
     def load(self, va: int, size: int) -> bytes:
         """Return the bytes ``[va, va + size)``."""
-        return self._runs.load(va, size)
+        parts, room = [], self._octets.size
+        for done in range(0, size, room):
+            part = min(room, size - done)
+            self._copy(self._buffer, va + done, part)
+            parts.append(self._octets[:part].tobytes())
+        return b"".join(parts)
 
     def store(self, va: int, data: bytes) -> None:
         """Store ``data`` at ``va``; nothing is stored where any page faults."""
-        pieces = self._pieces(va, len(data))
-        if len(pieces) > 1:
-            for start, _ in pieces:
+        end, page_size = va + len(data), self._page_size
+        starts = [va, *range((va // page_size + 1) * page_size, end, page_size)] if data else []
+        if len(starts) > 1:
+            for start in starts:
                 self._require_store(start, data[start - va : start - va + 1])
-        self._runs.store(va, data)
-        if self._trace.listeners:
-            for start, size in pieces:
-                self._trace.emit(Stored(self.index, start, self._pa(start), size))
+        self._store_bytes(va, data)
+        for start, stop in pairwise([*starts, end]):
+            self._stored((start,), stop - start)
 
-    def _pieces(self, va: int, size: int) -> list[tuple[int, int]]:
-        """Return ``[va, va + size)`` as VA and size of its part in each page."""
-        pieces, end = [], va + size
-        while va < end:
-            part = min(end, (va // self._page_size + 1) * self._page_size) - va
-            pieces.append((va, part))
-            va += part
-        return pieces
+    def _store_bytes(self, va: int, data: bytes) -> None:
+        room = self._octets.size
+        for done in range(0, len(data), room):
+            part = data[done : done + room]
+            self._octets[: len(part)] = np.frombuffer(part, dtype=np.uint8)
+            self._copy(va + done, self._buffer, len(part))
 
     def _require_store(self, va: int, byte: bytes) -> None:
         """Raise PageFault if ``va`` cannot be stored to; store nothing.
@@ -84,8 +90,24 @@ class EmulatedCpu:
         An atomic operation touches the word around it without changing it. If that faults, so does the store of
         ``byte``, which reports the fault.
         """
-        if not self._runs.can_touch(va & -WORD_BYTES):
-            self._runs.store(va, byte)
+        try:
+            self._call(self._routines["touch"], va & -WORD_BYTES)
+        except PageFault:
+            self._store_bytes(va, byte)
+
+    def _copy(self, to_va: int, from_va: int, size: int) -> None:
+        aligned = (to_va | from_va | size) % WORD_BYTES == 0
+        step, count = ("copy_words", size // WORD_BYTES) if aligned else ("copy_bytes", size)
+        self._call(self._routines[step], to_va, from_va, count, work=count)
+
+    def _stored(self, vas: Iterable[int], size: int) -> None:
+        """Emit a store of ``size`` bytes at each VA; the PA is the one that this CPU has just translated it to."""
+        if self._trace.listeners:
+            for va in map(int, vas):
+                pa = translate(self.vcpu.uc, va, _READABLE)
+                self._trace.emit(Stored(self.index, va, pa or 0, size))
+
+    # words
 
     def load_word(self, va: int) -> int:
         """Return the word at ``va``."""
@@ -94,27 +116,46 @@ class EmulatedCpu:
     def store_word(self, va: int, value: int) -> None:
         """Store a word at ``va``."""
         self._call(self._store, va, value)
-        if self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, self._pa(va), WORD_BYTES))
+        self._stored((va,), WORD_BYTES)
 
     def load_words(self, vas: Words) -> Words:
         """Return the word at each VA."""
-        return self._runs.load_words(vas)
+        found = np.empty(vas.size, dtype=np.uint64)
+        for first in range(0, vas.size, self._words.size):
+            part = vas[first : first + self._words.size]
+            self._words[: part.size] = part
+            self._call(self._routines["load_words"], self._buffer, self._buffer, part.size, work=part.size)
+            found[first : first + part.size] = self._words[: part.size]
+        return found
 
     def load_chain(self, va: int, end: int) -> Words:
-        """Return the links of a chain from the word at ``va`` on, up to ``end``."""
-        return self._runs.load_chain(va, end)
+        """Return the links of a chain; raises GuestStuckError for one that returns to a link of its own."""
+        parts, room, routine = list[Words](), _FEW_LINKS, self._routines["load_chain"]
+        passed, look_out_until = va, 1
+        while True:
+            count = self._call(routine, va, end, self._buffer, room, work=room)
+            if count:
+                parts.append(self._words[:count].astype(np.uint64))
+                va = int(parts[-1][-1])
+            if count < room:
+                break
+            if (parts[-1] == np.uint64(passed)).any():
+                raise self.vcpu.stuck(routine, f"follows a chain that comes back to VA {passed:#x} and has no end")
+            if len(parts) == look_out_until:  # twice as long each time: longer than any circle in the end
+                passed, look_out_until = va, 2 * len(parts)
+            room = self._words.size
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
 
     def store_words(self, vas: Words, values: Words) -> None:
         """Store a word at each VA."""
-        self._runs.store_words(vas, values)
+        self._pairs("store_words", vas, values)
         self._stored(vas, WORD_BYTES)
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
-        found = self._call(self.vcpu.routines["compare_and_swap"], va, old, new)
-        if found == old and self._trace.listeners:
-            self._trace.emit(Stored(self.index, va, self._pa(va), WORD_BYTES))
+        found = self._call(self._routines["compare_and_swap"], va, old, new)
+        if found == old:
+            self._stored((va,), WORD_BYTES)
         return found
 
     def fetch(self, va: int) -> None:
@@ -129,25 +170,23 @@ class EmulatedCpu:
 
     def copy_pages(self, to_vas: Words, from_vas: Words) -> None:
         """Copy one page for each pair of VAs."""
-        self._runs.copy(to_vas, from_vas, self._page_words)
+        self._pairs("copy_runs", to_vas, from_vas, self._page_size // WORD_BYTES)
         if self._trace.listeners:
             for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
                 self._trace.emit(PageCopied(self.index, to_va, from_va))
 
     def copy_runs(self, to_vas: Words, from_vas: Words, size: int) -> None:
         """Copy ``size`` bytes, whole words, for each pair of VAs."""
-        self._runs.copy(to_vas, from_vas, size // WORD_BYTES)
+        self._pairs("copy_runs", to_vas, from_vas, size // WORD_BYTES)
         self._stored(to_vas, size)
 
-    def _stored(self, vas: Words, size: int) -> None:
-        if self._trace.listeners:
-            for va in vas.tolist():
-                self._trace.emit(Stored(self.index, va, self._pa(va), size))
-
-    def _pa(self, va: int) -> int:
-        """Return the PA of a VA that was just stored to, as this CPU translates it."""
-        pa = translate(self.vcpu.uc, va, _READABLE)
-        return 0 if pa is None else pa
+    def _pairs(self, step: str, first: Words, second: Words, words: int = 1) -> None:
+        """Execute a step for pairs, which are in the two halves of the buffer; it visits ``words`` words for each."""
+        for start in range(0, first.size, self._half):
+            count = min(self._half, first.size - start)
+            self._words[:count] = first[start : start + count]
+            self._words[self._half : self._half + count] = second[start : start + count]
+            self._call(self._routines[step], self._buffer, self._second, count, words, work=count * words)
 
     # page tables
 
@@ -170,15 +209,28 @@ class EmulatedCpu:
 
     def write_entries(self, slot_va: int, raws: Words) -> None:
         """Store entries side by side in one table."""
-        self._runs.write_rows(_words(slot_va), raws.reshape(1, -1))
+        self.write_entry_rows(_words(slot_va), raws.reshape(1, -1))
 
     def write_entry_rows(self, slot_vas: Words, rows: Words) -> None:
-        """Store a row of entries from each slot on."""
-        self._runs.write_rows(slot_vas, rows)
+        """Store a row of entries from each slot on; a row that exceeds the buffer is stored piece by piece."""
+        columns = rows.shape[1]
+        room = self._words.size - 1
+        if columns > room:
+            for first in range(0, columns, room):
+                self.write_entry_rows(slot_vas + np.uint64(first * WORD_BYTES), rows[:, first : first + room])
+            return
+        step = self._words.size // (columns + 1)
+        for first in range(0, slot_vas.size if columns else 0, step):
+            part = rows[first : first + step]
+            count = part.shape[0]
+            self._words[:count] = slot_vas[first : first + step]
+            self._words[count : count + part.size] = part.ravel()
+            entries = self._buffer + count * WORD_BYTES
+            self._call(self._routines["write_entry_rows"], self._buffer, entries, count, columns, work=part.size)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; return the entry found."""
-        return self._call(self.vcpu.routines["exchange_entry"], slot_va, old, new)
+        return self._call(self._routines["exchange_entry"], slot_va, old, new)
 
     # flushes and barriers
 
@@ -189,14 +241,13 @@ class EmulatedCpu:
         if count > self._ceiling:
             self.flush_all()
         elif count == 1:
-            self._call(self.vcpu.routines["flush_page"], first * self._page_size)
+            self._call(self._routines["flush_page"], first * self._page_size)
         elif count > 0:
-            routine = self.vcpu.routines["flush_pages"]
-            self._call(routine, first * self._page_size, count, self._page_size, work=count)
+            self._call(self._routines["flush_pages"], first * self._page_size, count, self._page_size, work=count)
 
     def flush_all(self) -> None:
         """Flush the whole TLB."""
-        self._call(self.vcpu.routines["flush_all"])
+        self._call(self._routines["flush_all"])
 
     def barrier(self, kind: str) -> None:
         """Execute the architecture's barrier of that kind; raises UsageError for an unknown kind."""
@@ -217,11 +268,11 @@ class EmulatedCpu:
 
     def carry_out(self, step: str, inputs: Mapping[str, int]) -> Mapping[str, int]:
         """Execute the sequence of a step with these inputs; return its outputs."""
-        routine = self.vcpu.routines[step]
-        held = {register: inputs[name] for name, register in routine.sequence.inputs}
+        sequence = self._routines[step].sequence
+        held = {register: inputs[name] for name, register in sequence.inputs}
         arguments = [held.get(register, 0) for register in self.vcpu.part.convention.arguments]
-        result = self._call(routine, *arguments[:_ARGUMENTS])
-        return {name: result for name, _ in routine.sequence.outputs}
+        result = self._call(self._routines[step], *arguments[:4])
+        return {name: result for name, _ in sequence.outputs}
 
     def registers(self) -> Mapping[str, int]:
         """Return the general registers after the last step."""

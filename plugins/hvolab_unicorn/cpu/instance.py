@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hvolab.arch import EmulationPart, RegisterSetting, Target
@@ -25,17 +26,12 @@ def make_instance(part: EmulationPart, target: Target, family: Family) -> Any:
     return uc
 
 
-def register(part: EmulationPart, family: Family, name: str) -> int:
-    """Return unicorn's number of a register."""
-    number: int = getattr(constants(part.emulator[0]), family.prefix + name.upper())
-    return number
-
-
-def apply(uc: Any, setting: RegisterSetting, part: EmulationPart, family: Family) -> None:
-    """Set a register."""
-    if setting.name == "msr":
-        uc.msr_write(*setting.at, setting.value)
-    elif setting.name == "cp_reg":
-        uc.cpr_write(*setting.at, setting.value)
-    else:
-        uc.reg_write(register(part, family, setting.name), setting.value)
+def apply(uc: Any, settings: Iterable[RegisterSetting], family: Family) -> None:
+    """Set registers, in order."""
+    for setting in settings:
+        if setting.name == "msr":
+            uc.msr_write(*setting.at, setting.value)
+        elif setting.name == "cp_reg":
+            uc.cpr_write(*setting.at, setting.value)
+        else:
+            uc.reg_write(family.register(setting.name), setting.value)

@@ -59,6 +59,7 @@ class VirtualCpu:
         self.part = part
         self.area: Area = area_of(machine, index)
         self.family = family_of(part.emulator[0])
+        self.register = self.family.register
         self._counter = self.register(part.convention.counter)
         self._failure = unicorn().UcError
         self._library = unicorn().unicorn_const
@@ -88,14 +89,9 @@ class VirtualCpu:
         self.exceptions.find_fields(self._calibrated())
         self.exceptions.handler = handler  # only now: entering the handler takes the fields of the state
 
-    def register(self, name: str) -> int:
-        """Return unicorn's number of a register."""
-        return instance.register(self.part, self.family, name)
-
     def _set_up(self) -> None:
         """Set the registers that switch the MMU on, those of the convention, and those of the handler."""
-        for setting in self.part.settings(self.target, self.tables.root):
-            instance.apply(self.uc, setting, self.part, self.family)
+        instance.apply(self.uc, self.part.settings(self.target, self.tables.root), self.family)
         self.uc.reg_write(self.register(self.part.convention.block), self.area.block)
         self.family.prepare(self.uc, self.area)
 

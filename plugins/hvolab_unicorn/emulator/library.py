@@ -34,6 +34,13 @@ def constants(architecture: str) -> ModuleType:
 
 
 @cache
+def register_number(architecture: str, name: str) -> int:
+    """Return the number of a register, such as `rip` of `UC_ARCH_X86`."""
+    number: int = getattr(constants(architecture), f"{architecture.replace('_ARCH', '')}_REG_{name.upper()}")
+    return number
+
+
+@cache
 def _functions() -> Any:
     """Return the C functions of the library."""
     return importlib.import_module("unicorn.unicorn_py3.unicorn").uclib

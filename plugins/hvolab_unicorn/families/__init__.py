@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hvolab.errors import UsageError
-from hvolab_unicorn.families.arm64 import Arm64
+from hvolab_unicorn.families.arm64 import ARM64
 from hvolab_unicorn.families.family import Family, StateField
-from hvolab_unicorn.families.riscv import Riscv
+from hvolab_unicorn.families.riscv import RISCV
 from hvolab_unicorn.families.x86 import X86
 
 __all__ = ["Family", "StateField", "family_of"]
 
-_FAMILIES: dict[str, Family] = {"UC_ARCH_X86": X86(), "UC_ARCH_ARM64": Arm64(), "UC_ARCH_RISCV": Riscv()}
+_FAMILIES = {family.architecture: family for family in (X86, ARM64, RISCV)}
 
 
 def family_of(architecture: str) -> Family:

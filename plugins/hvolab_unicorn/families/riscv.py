@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvolab.arch import FieldValues
-from hvolab_unicorn.emulator.library import constants
-from hvolab_unicorn.families.family import StateField
+from hvolab_unicorn.families.family import Family, StateField
 from hvolab_unicorn.guest.area import Area
 from hvolab_unicorn.guest.text import HANDLER
 
@@ -19,40 +18,34 @@ _SIE, _SPIE, _SPP = 1 << 1, 1 << 5, 1 << 8
 _SUPERVISOR, _DIRECT = 1, ~3
 
 
-class Riscv:
-    """riscv family."""
+def _syndrome(uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
+    return (("scause", number), ("stval", state["badaddr"]), ("sepc", RISCV.read(uc, "pc") - _BEYOND))
 
-    prefix = "UC_RISCV_REG_"
-    fields: tuple[StateField, ...] = (StateField("badaddr", 8, "stval"),)
-    page_faults = frozenset(_PAGE_FAULTS | _ACCESS_FAULTS)
-    address_register = "stval"
-    counter_offset = _BEYOND
-    sets_page_size = False
-    general = (
+
+def _prepare(uc: Any, area: Area) -> None:
+    RISCV.write(uc, stvec=area.text_va + HANDLER, sp=area.stack)
+
+
+def _enter(uc: Any, number: int, state: Mapping[str, int], _area: Area) -> None:
+    """Report in scause and stval, save PC and status, go to stvec. Privileged specification, section 3.1.6.1."""
+    status = RISCV.read(uc, "sstatus")
+    enabled = _SPIE if status & _SIE else 0
+    RISCV.write(uc, **dict(_syndrome(uc, number, state)))
+    RISCV.write(uc, sstatus=(status & ~(_SIE | _SPIE)) | _SPP | enabled, priv=_SUPERVISOR)
+    RISCV.write(uc, pc=RISCV.read(uc, "stvec") & _DIRECT)
+
+
+RISCV = Family(
+    architecture="UC_ARCH_RISCV",
+    general=(
         *("ra", "sp", "gp", "tp"),
         *(f"{kind}{number}" for kind, count in (("a", 8), ("t", 7), ("s", 12)) for number in range(count)),
-    )
-
-    def syndrome(self, uc: Any, number: int, state: Mapping[str, int]) -> FieldValues:
-        """Return scause, stval and sepc."""
-        pc = uc.reg_read(constants("UC_ARCH_RISCV").UC_RISCV_REG_PC)
-        return (("scause", number), ("stval", state["badaddr"]), ("sepc", pc - _BEYOND))
-
-    def prepare(self, uc: Any, area: Area) -> None:
-        """Set stvec and the stack pointer."""
-        riscv = constants("UC_ARCH_RISCV")
-        uc.reg_write(riscv.UC_RISCV_REG_STVEC, area.text_va + HANDLER)
-        uc.reg_write(riscv.UC_RISCV_REG_SP, area.stack)
-
-    def enter(self, uc: Any, number: int, state: Mapping[str, int], area: Area) -> None:
-        """Report in scause and stval, save PC and status, go to stvec. Privileged specification, section 3.1.6.1."""
-        del area
-        riscv = constants("UC_ARCH_RISCV")
-        status = uc.reg_read(riscv.UC_RISCV_REG_SSTATUS)
-        enabled = _SPIE if status & _SIE else 0
-        uc.reg_write(riscv.UC_RISCV_REG_SCAUSE, number)
-        uc.reg_write(riscv.UC_RISCV_REG_STVAL, state["badaddr"])
-        uc.reg_write(riscv.UC_RISCV_REG_SEPC, uc.reg_read(riscv.UC_RISCV_REG_PC) - _BEYOND)
-        uc.reg_write(riscv.UC_RISCV_REG_SSTATUS, (status & ~(_SIE | _SPIE)) | _SPP | enabled)
-        uc.reg_write(riscv.UC_RISCV_REG_PRIV, _SUPERVISOR)
-        uc.reg_write(riscv.UC_RISCV_REG_PC, uc.reg_read(riscv.UC_RISCV_REG_STVEC) & _DIRECT)
+    ),
+    fields=(StateField("badaddr", 8, "stval"),),
+    page_faults=frozenset(_PAGE_FAULTS | _ACCESS_FAULTS),
+    address_register="stval",
+    syndrome=_syndrome,
+    prepare=_prepare,
+    enter=_enter,
+    counter_offset=_BEYOND,
+)

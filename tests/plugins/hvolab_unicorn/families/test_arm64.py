@@ -8,7 +8,7 @@ import pytest
 
 from hvolab.machine import MachineSpec, build_machine
 from hvolab_unicorn.families import family_of
-from hvolab_unicorn.families.arm64 import Arm64
+from hvolab_unicorn.families.arm64 import ARM64
 from tests.plugins.hvolab_unicorn.raw import MODES, cpu_of
 from tests.plugins.hvolab_unicorn.twins import MIB, target_of
 
@@ -53,6 +53,6 @@ def test_the_page_size_of_arm64_is_set_and_only_arm64_has_one() -> None:
 
 
 def test_the_syndrome_is_esr_and_far() -> None:
-    syndrome = Arm64().syndrome(None, 4, {"syndrome": 0x96000007, "address": 0x1000})
+    syndrome = ARM64.syndrome(None, 4, {"syndrome": 0x96000007, "address": 0x1000})
     assert syndrome == (("esr", 0x96000007), ("far", 0x1000))
-    assert dict(syndrome)[Arm64.address_register] == 0x1000
+    assert dict(syndrome)[ARM64.address_register] == 0x1000

@@ -6,7 +6,6 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab_unicorn.cpu.instance import register
 from hvolab_unicorn.families import family_of
 from hvolab_unicorn.families.family import StateField
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES
@@ -17,7 +16,7 @@ def test_registers_and_syndrome_of_a_family_are_those_of_emulator_and_architectu
     part = registry().architecture(architecture).emulation
     assert part is not None
     family = family_of(part.emulator[0])
-    assert len({register(part, family, name) for name in family.general}) == len(family.general)
+    assert len({family.register(name) for name in family.general}) == len(family.general)
     assert set(part.convention.arguments) <= set(family.general)
     assert family.address_register in part.convention.records
     assert {field.register for field in family.fields} - {""} <= set(part.convention.records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import PageFault
-from hvolab_unicorn.families.riscv import Riscv
+from hvolab_unicorn.families.riscv import RISCV
 from tests.plugins.hvolab_unicorn.raw import cpu_of, unmapped
 
 
@@ -24,5 +24,5 @@ def test_riscv_reports_a_pc_that_is_four_beyond_the_fault() -> None:
 
 
 def test_page_faults_and_access_faults_of_fetch_load_and_store_are_faults_of_the_mmu() -> None:
-    assert {12, 13, 15, 1, 5, 7} == Riscv.page_faults
-    assert Riscv.counter_offset == 4
+    assert {12, 13, 15, 1, 5, 7} == RISCV.page_faults
+    assert RISCV.counter_offset == 4

@@ -29,6 +29,6 @@ def test_gate_14_leads_to_the_handler() -> None:
 
 
 def test_the_syndrome_is_vector_error_code_and_cr2() -> None:
-    syndrome = X86().syndrome(None, 14, {"error_code": 3, "cr2": 0x1000})
+    syndrome = X86.syndrome(None, 14, {"error_code": 3, "cr2": 0x1000})
     assert syndrome == (("vector", 14), ("error_code", 3), ("cr2", 0x1000))
     assert dict(syndrome)[X86.address_register] == 0x1000
