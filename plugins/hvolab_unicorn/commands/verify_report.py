@@ -36,7 +36,7 @@ def as_dict(found: Sequence[Verification], refused: Refused) -> dict[str, Any]:
                 "mismatches": len(one.mismatches),
                 "mismatching": as_data(one.mismatches),
                 "findings": as_data(one.findings),
-                "seen": as_data(one.records),
+                "seen": as_data(list(one.records.values())),
             }
             for one in found
         ],
@@ -87,7 +87,7 @@ def _records(one: Verification) -> RenderableType:
         made.add_column()
     part = one.target.architecture.emulation
     steps: dict[str, list[ProbeRecord]] = {}
-    for record in one.records:
+    for record in one.records.values():
         steps.setdefault(record.step, []).append(record)
     for step, records in steps.items():
         sequence = None if part is None else part.sequence(step)

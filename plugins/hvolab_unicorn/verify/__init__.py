@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hvolab_unicorn.verify.probes import ProbeCounts, ProbeMismatch, ProbeRecord
-from hvolab_unicorn.verify.verification import Verification, verify
+from hvolab_unicorn.verify.probes import ProbeCounts, ProbeMismatch, ProbeRecord, Verification
+from hvolab_unicorn.verify.verification import verify
 
 __all__ = ["ProbeCounts", "ProbeMismatch", "ProbeRecord", "Verification", "verify"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hvolab.arch import Access, Fault, FaultKind, FieldValues, PageFault
+from hvolab.arch import Access, Fault, FaultKind, FieldValues, PageFault, Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants import Finding
 from hvolab.machine import Cpu, Machine
 from hvolab.serialize import Hex
 
+#: CPUs of a machine that is verified.
+CPUS = 2
 _ALL_ONES = (1 << 64) - 1
 
 
@@ -54,139 +56,34 @@ class ProbeMismatch:
 
 @dataclass(frozen=True)
 class ProbeRecord:
-    """First result of one kind of access: the step, its object, and the result in words for each CPU."""
+    """First result of one kind of access: the step, its object, and the result in words for each CPU, or empty."""
 
     step: str
     what: str
-    cpus: tuple[str, ...]
+    cpus: list[str]
 
 
 @dataclass
-class Probes:
-    """Probes of the folios of one machine.
+class Verification:
+    """Result for one target.
 
-    machine     the machine, its CPUs emulated
-    counts      counts of accesses so far
+    target      the target
+    counts      counts of accesses
     mismatches  results that differ from the prediction
-    written     VAs of tails that a store has changed, where the description predicts that
-    broken      broken invariants
+    findings    broken rules, declared or not
+    records     first result of each kind of access, by step and object, in the order of the accesses
     """
 
-    machine: Machine
+    target: Target
     counts: ProbeCounts = field(default_factory=ProbeCounts)
     mismatches: list[ProbeMismatch] = field(default_factory=list)
-    written: list[int] = field(default_factory=list)
-    broken: list[Finding] = field(default_factory=list)
-    _first: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
-
-    def probe(self, folio: int, pages: int) -> None:
-        """Probe an optimized folio with `pages` pages of vmemmap, on every CPU."""
-        mode = self.machine.target.mode
-        self.counts.huge_pages += 1
-        self.counts.tails += pages - 1
-        for cpu in self.machine.cpus:
-            head = cpu.load(folio, mode.page_size)
-            self._store_to_head(cpu, folio)
-            self._fetch(cpu, folio)
-            for page in range(1, pages):
-                va = folio + page * mode.page_size
-                self._load(cpu, va, head)
-                self._store(cpu, va, folio)
-                self._exchange(cpu, va)
-                self._fetch(cpu, va)
-
-    def after_restore(self, folio: int, pages: int) -> None:
-        """Store to every page of a restored folio, and check that each has a frame of its own."""
-        page_size = self.machine.target.mode.page_size
-        vas = range(folio + self._word, folio + self._word + pages * page_size, page_size)
-        for cpu in self.machine.cpus:
-            before = {va: cpu.load_word(va) for va in vas}
-            stored = [va for va in vas if self._allowed(cpu, "to a restored page", va, va)]
-            for va in stored:  # the values differ: of two pages on one frame, one lost its own
-                found = cpu.load_word(va)
-                self.check(found == va, "a store to a restored page", cpu, va, f"word {va:#x}", f"word {found:#x}")
-            for va in stored:
-                cpu.store_word(va, before[va])
+    findings: list[Finding] = field(default_factory=list)
+    records: dict[tuple[str, str], ProbeRecord] = field(default_factory=dict)
 
     @property
-    def _word(self) -> int:
-        """Offset of a word of the struct page that holds no state."""
-        return self.machine.struct_pages.layout.size - WORD_BYTES
-
-    # accesses
-
-    def _load(self, cpu: Cpu, va: int, head: bytes) -> None:
-        self.counts.loads += 1
-        same = cpu.load(va, len(head)) == head
-        self.check(same, "a load of a tail page", cpu, va, "the head's bytes", "other bytes")
-        self.record("load", "of a tail, through its alias", cpu, f"{cpu.load_word(va):#x}, the head's word")
-
-    def _store_to_head(self, cpu: Cpu, folio: int) -> None:
-        va = folio + self._word
-        before = cpu.load_word(va)
-        if self._allowed(cpu, "to the head", va, before ^ _ALL_ONES):
-            cpu.store_word(va, before)
-
-    def _store(self, cpu: Cpu, va: int, folio: int) -> None:
-        va, head = va + self._word, folio + self._word
-        before = cpu.load_word(va)
-        if self.machine.target.tails_fault:
-            self.counts.stores += 1
-            self._refused(cpu, "store", "to a tail", va, Access.WRITE, lambda: cpu.store_word(va, before ^ _ALL_ONES))
-        elif self._allowed(cpu, "to a tail", va, before ^ _ALL_ONES):
-            shared = cpu.load_word(head) == before ^ _ALL_ONES
-            self.check(shared, "a store to a writable tail", cpu, va, "the shared frame changes", "it does not")
-            cpu.store_word(va, before)
-            self.written.append(va)
-
-    def _exchange(self, cpu: Cpu, va: int) -> None:
-        """Try a compare-and-swap whose expected value differs from the word in memory."""
-        target, va = self.machine.target, va + self._word
-        before = cpu.load_word(va)
-        found: list[int] = []
-        step, what = "compare_and_swap", "that fails, of a tail"
-
-        def exchange() -> None:
-            found.append(cpu.compare_and_swap(va, before ^ _ALL_ONES, before))
-
-        self.counts.exchanges += 1
-        if target.tails_fault and target.traits.compare_and_swap_needs_write:
-            self._refused(cpu, step, what, va, Access.ATOMIC, exchange)
-        elif fault := _fault_of(exchange):
-            self.check(False, f"{step} {what}", cpu, va, "no fault", str(fault))
-        else:
-            self.check(found == [before], f"{step} {what}", cpu, va, f"{before:#x}", f"{found[0]:#x}")
-            self.record(step, what, cpu, f"no fault, finds {found[0]:#x}")
-
-    def _fetch(self, cpu: Cpu, va: int) -> None:
-        self.counts.fetches += 1
-        self._refused(cpu, "jump", "into the vmemmap", va, Access.EXECUTE, lambda: cpu.fetch(va))
-
-    # results
-
-    def _allowed(self, cpu: Cpu, what: str, va: int, value: int) -> bool:
-        """Make a store that must be allowed, and return True if it was."""
-        self.counts.stores += 1
-        fault = _fault_of(lambda: cpu.store_word(va, value))
-        self.check(fault is None, f"store {what}", cpu, va, "no fault", str(fault))
-        if fault is None:
-            self.record("store", what, cpu, "no fault")
-        return fault is None
-
-    def _refused(self, cpu: Cpu, step: str, what: str, va: int, access: Access, attempt: Callable[[], object]) -> None:
-        """Make an access that must fault with the syndrome that the description predicts."""
-        expected = self.machine.target.mmu.syndrome(FaultKind.PERMISSION, access, va, 0)
-        fault = _fault_of(attempt)
-        same = (
-            fault is not None
-            and fault.kind is FaultKind.PERMISSION
-            and dict(expected).items() <= dict(fault.syndrome).items()
-        )
-        reported = "no fault" if fault is None else in_words(fault.syndrome)
-        self.check(same, f"{step} {what}", cpu, va, in_words(expected), reported)
-        self.counts.faults += same
-        if fault is not None:
-            self.record(step, what, cpu, reported)
+    def as_declared(self) -> bool:
+        """True without mismatches, if the description declares every finding."""
+        return not self.mismatches and all(finding.declared for finding in self.findings)
 
     def check(self, holds: bool, what: str, cpu: Cpu, va: int, expected: str, seen: str) -> None:  # noqa: FBT001
         """Keep a mismatch unless `holds`."""
@@ -195,15 +92,117 @@ class Probes:
 
     def record(self, step: str, what: str, cpu: Cpu, result: str) -> None:
         """Keep the first result of a kind of access on a CPU, in words."""
-        self._first.setdefault((step, what), {}).setdefault(cpu.index, result)
+        results = self.records.setdefault((step, what), ProbeRecord(step, what, [""] * CPUS)).cpus
+        results[cpu.index] = results[cpu.index] or result
 
-    def records(self) -> tuple[ProbeRecord, ...]:
-        """Return the first result of each kind of access, in the order of the accesses."""
-        cpus = [cpu.index for cpu in self.machine.cpus]
-        return tuple(
-            ProbeRecord(step, what, tuple(results.get(index, "") for index in cpus))
-            for (step, what), results in self._first.items()
+
+class Probes:
+    """Probes of the folios of one machine, whose CPUs are emulated; the results go to a verification.
+
+    written  VAs of tails that a store has changed, where the description predicts that
+    """
+
+    def __init__(self, machine: Machine, found: Verification) -> None:
+        self.written: list[int] = []
+        self._machine = machine
+        self._target = machine.target
+        self._page_size = machine.target.mode.page_size
+        self._found = found
+        #: Offset of a word of the struct page that holds no state.
+        self._word = machine.struct_pages.layout.size - WORD_BYTES
+
+    def probe(self, folio: int, pages: int) -> None:
+        """Probe an optimized folio with `pages` pages of vmemmap, on every CPU."""
+        self._found.counts.huge_pages += 1
+        self._found.counts.tails += pages - 1
+        for cpu in self._machine.cpus:
+            head = cpu.load(folio, self._page_size)
+            word = cpu.load_word(folio + self._word)
+            if self._allowed(cpu, "to the head", folio + self._word, word ^ _ALL_ONES):
+                cpu.store_word(folio + self._word, word)
+            self._fetch(cpu, folio)
+            for va in range(folio + self._page_size, folio + pages * self._page_size, self._page_size):
+                self._load(cpu, va, head)
+                self._store(cpu, va + self._word, folio + self._word)
+                self._exchange(cpu, va + self._word)
+                self._fetch(cpu, va)
+
+    def after_restore(self, folio: int, pages: int) -> None:
+        """Store to every page of a restored folio, and check that each has a frame of its own."""
+        vas = range(folio + self._word, folio + self._word + pages * self._page_size, self._page_size)
+        for cpu in self._machine.cpus:
+            before = {va: cpu.load_word(va) for va in vas}
+            stored = [va for va in vas if self._allowed(cpu, "to a restored page", va, va)]
+            for va in stored:  # the values differ: of two pages on one frame, one lost its own
+                word = cpu.load_word(va)
+                what = "a store to a restored page"
+                self._found.check(word == va, what, cpu, va, f"word {va:#x}", f"word {word:#x}")
+            for va in stored:
+                cpu.store_word(va, before[va])
+
+    def _load(self, cpu: Cpu, va: int, head: bytes) -> None:
+        self._found.counts.loads += 1
+        same = cpu.load(va, len(head)) == head
+        self._found.check(same, "a load of a tail page", cpu, va, "the head's bytes", "other bytes")
+        self._found.record("load", "of a tail, through its alias", cpu, f"{cpu.load_word(va):#x}, the head's word")
+
+    def _store(self, cpu: Cpu, va: int, head: int) -> None:
+        before = cpu.load_word(va)
+        if self._target.tails_fault:
+            self._found.counts.stores += 1
+            self._refused(cpu, "store", "to a tail", va, Access.WRITE, lambda: cpu.store_word(va, before ^ _ALL_ONES))
+        elif self._allowed(cpu, "to a tail", va, before ^ _ALL_ONES):
+            shared = cpu.load_word(head) == before ^ _ALL_ONES
+            what = "a store to a writable tail"
+            self._found.check(shared, what, cpu, va, "the shared frame changes", "it does not")
+            cpu.store_word(va, before)
+            self.written.append(va)
+
+    def _exchange(self, cpu: Cpu, va: int) -> None:
+        """Try a compare-and-swap whose expected value differs from the word in memory."""
+        before = cpu.load_word(va)
+        found: list[int] = []
+        step, what = "compare_and_swap", "that fails, of a tail"
+
+        def exchange() -> None:
+            found.append(cpu.compare_and_swap(va, before ^ _ALL_ONES, before))
+
+        self._found.counts.exchanges += 1
+        if self._target.tails_fault and self._target.traits.compare_and_swap_needs_write:
+            self._refused(cpu, step, what, va, Access.ATOMIC, exchange)
+        elif fault := _fault_of(exchange):
+            self._found.check(False, f"{step} {what}", cpu, va, "no fault", str(fault))
+        else:
+            self._found.check(found == [before], f"{step} {what}", cpu, va, f"{before:#x}", f"{found[0]:#x}")
+            self._found.record(step, what, cpu, f"no fault, finds {found[0]:#x}")
+
+    def _fetch(self, cpu: Cpu, va: int) -> None:
+        self._found.counts.fetches += 1
+        self._refused(cpu, "jump", "into the vmemmap", va, Access.EXECUTE, lambda: cpu.fetch(va))
+
+    def _allowed(self, cpu: Cpu, what: str, va: int, value: int) -> bool:
+        """Make a store that must be allowed, and return True if it was."""
+        self._found.counts.stores += 1
+        fault = _fault_of(lambda: cpu.store_word(va, value))
+        self._found.check(fault is None, f"store {what}", cpu, va, "no fault", str(fault))
+        if fault is None:
+            self._found.record("store", what, cpu, "no fault")
+        return fault is None
+
+    def _refused(self, cpu: Cpu, step: str, what: str, va: int, access: Access, attempt: Callable[[], object]) -> None:
+        """Make an access that must fault with the syndrome that the description predicts."""
+        expected = self._target.mmu.syndrome(FaultKind.PERMISSION, access, va, 0)
+        fault = _fault_of(attempt)
+        same = (
+            fault is not None
+            and fault.kind is FaultKind.PERMISSION
+            and dict(expected).items() <= dict(fault.syndrome).items()
         )
+        reported = "no fault" if fault is None else in_words(fault.syndrome)
+        self._found.check(same, f"{step} {what}", cpu, va, in_words(expected), reported)
+        self._found.counts.faults += same
+        if fault is not None:
+            self._found.record(step, what, cpu, reported)
 
 
 def _fault_of(attempt: Callable[[], object]) -> Fault | None:

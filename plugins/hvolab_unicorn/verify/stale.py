@@ -11,7 +11,7 @@ from hvolab.arch import PageFault
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep
-from hvolab_unicorn.verify.probes import Probes
+from hvolab_unicorn.verify.probes import Verification
 
 _MARK = 0x5354414C45204C44
 #: Tails at each end of a folio's vmemmap that are touched: no more than a small TLB holds.
@@ -26,10 +26,10 @@ class StaleCpu:
     freed  (VA, PFN) of each tail that was remapped: the store's VA, and the frame that was mapped before
     """
 
-    def __init__(self, machine: Machine, cpu: Cpu, probes: Probes, pages: int) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, found: Verification, pages: int) -> None:
         self._machine = machine
         self._cpu = cpu
-        self._probes = probes
+        self._found = found
         self._pages = pages
         self._mode = machine.target.mode
         self.freed: list[tuple[int, int]] = []
@@ -43,10 +43,10 @@ class StaleCpu:
                 self._touch(event.folio)
         elif isinstance(event, AllFlushed):
             for cpu in self._machine.cpus:
-                self._probes.record("flush_all", "before and after the remap", cpu, "no translation is left")
+                self._found.record("flush_all", "before and after the remap", cpu, "no translation is left")
         elif isinstance(event, EntriesStored) and event.live and event.level == self._mode.last.name:
             cpu = self._machine.cpus[event.cpu]
-            self._probes.record("write_entry_rows", "that map a folio, the first of them", cpu, _in_words(event))
+            self._found.record("write_entry_rows", "that map a folio, the first of them", cpu, _in_words(event))
             frames = (self._machine.target.page_frames(raws).tolist() for raws in (event.before, event.after))
             for number, (old, new) in enumerate(zip(*frames, strict=True)):
                 page = event.va + number * self._mode.page_size
@@ -67,7 +67,7 @@ class StaleCpu:
         offset = va & (self._mode.page_size - 1)
         freed, shared = (frame << shift | offset for frame in (old, new))
         before, head = memory.read_word(freed), memory.read_word(shared)
-        self._probes.counts.stale_stores += 1
+        self._found.counts.stale_stores += 1
         try:
             self._cpu.store_word(va, _MARK)
         except PageFault as fault:
@@ -75,8 +75,8 @@ class StaleCpu:
         else:
             reached = memory.read_word(freed) == _MARK and memory.read_word(shared) == head
             seen = _OLD_FRAME if reached else "it reaches another frame"
-        self._probes.check(seen == _OLD_FRAME, "a stale store before the flush", self._cpu, va, _OLD_FRAME, seen)
-        self._probes.record("store", "to a tail, before the flush", self._cpu, f"reaches PFN {old:#x}, to be freed")
+        self._found.check(seen == _OLD_FRAME, "a stale store before the flush", self._cpu, va, _OLD_FRAME, seen)
+        self._found.record("store", "to a tail, before the flush", self._cpu, f"reaches PFN {old:#x}, to be freed")
         memory.write_word(freed, before)
         self.freed.append((va, old))
 
@@ -94,8 +94,8 @@ class StaleCpu:
                 result, reached = "reaches the shared frame", memory.read_word(pa) == _MARK
                 self._cpu.store_word(va, before)
             what = "a store after the flush"
-            self._probes.check(not reached, what, self._cpu, va, "the freed frame keeps its word", "it changes")
-            self._probes.record("store", "to a tail, after the flush", self._cpu, result)
+            self._found.check(not reached, what, self._cpu, va, "the freed frame keeps its word", "it changes")
+            self._found.record("store", "to a tail, after the flush", self._cpu, result)
 
 
 def _in_words(event: EntriesStored) -> str:

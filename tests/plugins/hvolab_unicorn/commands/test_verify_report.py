@@ -15,8 +15,8 @@ from hvolab_unicorn.commands.verify_report import as_dict, show_verifications
 from hvolab_unicorn.verify import ProbeCounts, ProbeMismatch, ProbeRecord, Verification
 from tests.plugins.hvolab_unicorn.verify.targets import few
 
-RECORD = ProbeRecord("store", "to a tail", ("no fault", "no fault"))
-RIGHT = Verification(few(), ProbeCounts(huge_pages=3, tails=269), (), (), (RECORD,))
+RECORD = ProbeRecord("store", "to a tail", ["no fault", "no fault"])
+RIGHT = Verification(few(), ProbeCounts(huge_pages=3, tails=269), records={("store", "to a tail"): RECORD})
 MISMATCH = ProbeMismatch("a store", 1, 0x1000, "no fault", "esr=0x1")
 
 
@@ -57,7 +57,7 @@ def test_tables_show_counts_instructions_and_results(capsys: pytest.CaptureFixtu
 
 def test_mismatches_and_findings_are_listed_up_to_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     finding = Finding(STORES, "a store changed the head", "VA 0x1000")
-    wrong = replace(RIGHT, mismatches=(MISMATCH,) * 10, findings=(finding,))
+    wrong = replace(RIGHT, mismatches=[MISMATCH] * 10, findings=[finding])
     assert not wrong.as_declared
     show_verifications([wrong], [])
     out = capsys.readouterr().out
@@ -68,7 +68,7 @@ def test_mismatches_and_findings_are_listed_up_to_a_number(capsys: pytest.Captur
 
 
 def test_json_has_vas_as_hex_and_the_expected_result() -> None:
-    (mode,) = as_dict([replace(RIGHT, mismatches=(MISMATCH,))], [])["modes"]
+    (mode,) = as_dict([replace(RIGHT, mismatches=[MISMATCH])], [])["modes"]
     expected = {"what": "a store", "cpu": 1, "va": "0x1000", "expected": "no fault", "seen": "esr=0x1"}
     assert (mode["mismatches"], mode["mismatching"]) == (1, [expected])
     assert mode["seen"] == [{"step": "store", "what": "to a tail", "cpus": ["no fault", "no fault"]}]

@@ -10,13 +10,14 @@ from hvolab.arch import Access, FaultKind, FieldValues, values
 from hvolab.hvo import Hvo
 from hvolab.hvo.sizes import HasOrder
 from hvolab_unicorn.verify import verify
-from hvolab_unicorn.verify.probes import ProbeMismatch, Probes, in_words
+from hvolab_unicorn.verify.probes import ProbeMismatch, Verification, in_words
 from tests.plugins.hvolab_unicorn.twins import lab
 from tests.plugins.hvolab_unicorn.verify.targets import few, mismatching
 
 
 @pytest.mark.arch("arm64")
 def test_a_wrong_syndrome_is_a_mismatch_of_every_fault() -> None:
+    lab("arm64")  # finds the fields of the emulator's state, for all CPUs of the process, by the right syndromes
     right = few().mmu.syndrome
 
     def wrong(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
@@ -57,9 +58,9 @@ def test_a_mismatch_names_access_cpu_and_va() -> None:
 
 def test_only_the_first_result_of_a_kind_is_kept_for_each_cpu() -> None:
     machine, cpu = lab("riscv")
-    probes = Probes(machine)
+    found = Verification(machine.target)
     for result in ("first", "second"):
-        probes.record("load", "of a tail", cpu, result)
-    probes.check(True, "a load", cpu, 0, "this", "this")
-    assert [(record.step, record.cpus) for record in probes.records()] == [("load", ("first",))]
-    assert probes.mismatches == []
+        found.record("load", "of a tail", cpu, result)
+    found.check(True, "a load", cpu, 0, "this", "this")
+    assert [(record.step, record.cpus) for record in found.records.values()] == [("load", ["first", ""])]
+    assert found.mismatches == []

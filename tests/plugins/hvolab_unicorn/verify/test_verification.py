@@ -25,7 +25,7 @@ def test_every_tail_is_what_the_description_says(architecture: str, mode: str) -
     target = target_of(architecture, mode)
     found = verify(target)
     counts = found.counts
-    assert found.mismatches == ()
+    assert found.mismatches == []
     assert found.as_declared
     assert counts.huge_pages >= 3
     assert counts.loads == counts.exchanges == 2 * counts.tails
@@ -41,7 +41,7 @@ def test_every_tail_is_what_the_description_says(architecture: str, mode: str) -
 @pytest.mark.slow
 def test_strict_tails_of_riscv_fault() -> None:
     found = verify(target_of("riscv", "Sv39", profile="strict"))
-    assert (found.mismatches, found.findings) == ((), ())
+    assert (found.mismatches, found.findings) == ([], [])
     assert found.counts.faults == 2 * (2 * found.counts.tails + found.counts.huge_pages)
 
 
