@@ -104,7 +104,8 @@ def _frames(
             lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, style), ("│", _LINE)])
     bus = f"{indent[:-1]}└{'─' * (_middle(pfn_width) + 1)}┘"
     lines.append([(bus if shared else f"{indent}└{rule}┘", _LINE)])
-    lines.append([(f"{indent}{_mapped_by(view)}", _LINE)])
+    mapped_by = " + ".join(f"{count} {level}" for level, count in view.mapped_by().items())
+    lines.append([(f"{indent}{mapped_by}", _LINE)])
     return lines
 
 
@@ -130,7 +131,3 @@ def _mapping(view: VmemmapView, page: int, *, shared: bool = False) -> _Line:
 def _middle(pfn_width: int) -> int:
     """Return the column below a frame at which the bus joins it."""
     return pfn_width // 2
-
-
-def _mapped_by(view: VmemmapView) -> str:
-    return " + ".join(f"{count} {level}" for level, count in view.mapped_by())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
+from operator import attrgetter
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -10,7 +14,8 @@ from rich.text import Text
 from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab.cli.picture import draw
-from hvolab.scenario import CountedFinding, FailedCall, FolioHistory, ScenarioResult, TailStores
+from hvolab.invariants import Finding
+from hvolab.scenario import FailedCall, FolioHistory, OperationCounts, ScenarioResult, Stage, TailStores
 from hvolab.units import format_size
 
 #: Ranges of freed frames that are listed; more are counted.
@@ -47,8 +52,9 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
 
 
 def _heading(result: ScenarioResult) -> Text:
-    nodes = f" on {result.nodes} nodes" if result.nodes > 1 else ""
-    return Text.assemble((target_in_words(result.target), "bold"), f"; {format_size(result.memory)} of memory{nodes}")
+    spec = result.spec
+    nodes = f" on {spec.nodes} nodes" if spec.nodes > 1 else ""
+    return Text.assemble((target_in_words(spec.target), "bold"), f"; {format_size(spec.memory)} of memory{nodes}")
 
 
 def _history_heading(history: FolioHistory) -> Text:
@@ -68,7 +74,7 @@ def _operations(result: ScenarioResult) -> Table:
     rows = table("", "operation", "done", "pages", *right, right=right)
     for number, stage in enumerate(result.stages[1:], start=1):
         pages = ", ".join(f"{pool.pages} of {format_size(pool.huge_page.size)}" for pool in stage.pools if pool.pages)
-        saved = result.stages[0].counts.memmap_total - stage.counts.memmap_total
+        saved = result.stages[0].counters.total - stage.counters.total
         optimized = sum(pool.optimized for pool in stage.pools)
         done = Text(f"{stage.outcome}", "yellow" if stage.outcome and stage.outcome.error else "")
         rows.add_row(f"{number}", f"{stage.operation}", done, pages or "none", f"{optimized}", f"{saved}")
@@ -78,7 +84,7 @@ def _operations(result: ScenarioResult) -> Table:
 def _pools(result: ScenarioResult) -> Table:
     columns = ("pool", "order", "pages", "optimized", "vmemmap", "frames saved", "bytes saved", "saved")
     rows = table(*columns, right=columns)
-    page_size = result.target.mode.page_size
+    page_size = result.spec.target.mode.page_size
     for pool in result.pools:
         short = pool.pages < pool.requested and not result.requested
         whole = pool.pages * pool.sizes.size // page_size
@@ -100,8 +106,8 @@ def _pools(result: ScenarioResult) -> Table:
 
 def _counters(result: ScenarioResult) -> Table:
     cells = [("counter", *_titles(result))]
-    for title, attribute in _COUNTERS.items():
-        cells.append((title, *(f"{getattr(stage.counts, attribute)}" for stage in result.stages)))
+    for title, value in _COUNTERS.items():
+        cells.append((title, *(f"{value(stage)}" for stage in result.stages)))
     header, *lines = zip(*cells, strict=True) if result.requested else cells  # operations may be many
     rows = table(*header, right=header[1:])
     for line in lines:
@@ -114,31 +120,20 @@ def _titles(result: ScenarioResult) -> tuple[str, ...]:
     return ("after boot", *(stage.name.partition(" ")[0] for stage in result.stages[1:]))
 
 
-_COUNTERS = {
-    "nr_memmap_pages": "nr_memmap_pages",
-    "nr_memmap_boot_pages": "nr_memmap_boot_pages",
-    "both": "memmap_total",
-    "static key": "key",
-    "free frames": "free_frames",
-}
-_WORK = {
-    "entries_stored": "entries stored",
-    "page_tables_allocated": "page tables allocated",
-    "blocks_split": "blocks split",
-    "frames_allocated": "frames allocated",
-    "frames_freed": "frames freed",
-    "pages_copied": "pages copied",
-    "full_flushes": "full flushes",
-    "range_flushes": "range flushes",
-    "grace_periods": "grace periods",
+_COUNTERS: dict[str, Callable[[Stage], int]] = {
+    "nr_memmap_pages": attrgetter("counters.nr_memmap_pages"),
+    "nr_memmap_boot_pages": attrgetter("counters.nr_memmap_boot_pages"),
+    "both": attrgetter("counters.total"),
+    "static key": attrgetter("key"),
+    "free frames": attrgetter("free_frames"),
 }
 
 
 def _work(result: ScenarioResult) -> Table:
     titles = _titles(result)[1:] if result.requested else ("optimize", "restore")
     rows = table("work", *titles, right=titles)
-    for name, title in _WORK.items():
-        rows.add_row(title, *(f"{getattr(work, name)}" for work in result.work.values()))
+    for count in fields(OperationCounts):
+        rows.add_row(count.name.replace("_", " "), *(f"{getattr(work, count.name)}" for work in result.work.values()))
     return rows
 
 
@@ -161,8 +156,8 @@ def _facts(result: ScenarioResult) -> Table:
         word, style = ("broken", "bold red") if stage.findings else ("hold", "green")
         invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
-    for finding in result.findings:
-        grid.add_row(*_finding_row(finding))
+    for finding, count in result.findings.items():
+        grid.add_row(*_finding_row(finding, count))
     for warning in result.warnings:
         grid.add_row(Text("warning", "bold red"), Text(warning))
     return grid
@@ -187,25 +182,24 @@ def _failed_text(failed: FailedCall) -> Text:
     return Text(f"call {failed.number} was never made: there were {failed.calls}", "yellow")
 
 
-def _finding_row(counted: CountedFinding) -> tuple[Text, Text]:
-    finding = counted.finding
+def _finding_row(finding: Finding, count: int) -> tuple[Text, Text]:
     style = "yellow" if finding.declared else "bold red"
     word = "declared" if finding.declared else "finding"
-    times = f" ({counted.count} times)" if counted.count > 1 else ""
-    where = f"; {'first at ' if counted.count > 1 else ''}{finding.where}" if finding.where else ""
+    times = f" ({count} times)" if count > 1 else ""
+    where = f"; {'first at ' if count > 1 else ''}{finding.where}" if finding.where else ""
     name = f"invariant {finding.number}, {finding.invariant.title}: "
     return Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}")
 
 
 def _verdict(result: ScenarioResult) -> Text:
     if not result.as_declared:
-        undeclared = sum(not counted.finding.declared for counted in result.findings)
+        undeclared = sum(not finding.declared for finding in result.findings)
         found = f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description"
         warned = len(result.warnings)
         warnings = f"{warned} warning{'s' * (warned != 1)} of the engine"
         sentences = [sentence for sentence, count in ((found, undeclared), (warnings, warned)) if count]
         return Text(f"{', '.join(sentences)}.", "bold red")
-    size = format_size(result.frames_saved * result.target.mode.page_size)
+    size = format_size(result.frames_saved * result.spec.target.mode.page_size)
     new = result.page_tables_allocated
     tables = f"; {new} page table{'s' * (new != 1)} allocated" if new else ""
     declared = len(result.findings)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
-from hvolab.scenario.parts import CountedFinding, FolioHistory, MachineCounts, PoolReport, Stage
-from hvolab.scenario.result import ScenarioResult
+from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
 from hvolab.scenario.stores import StoreHit, TailStores
-from hvolab.scenario.views import MappingRun, VmemmapView
+from hvolab.scenario.views import FolioHistory, MappingRun, VmemmapView
 from hvolab.scenario.work import FailedCall, OperationCounts
 
 __all__ = [
     "DEFAULT_MEMORY",
     "OPERATIONS",
-    "CountedFinding",
     "FailedCall",
     "FolioHistory",
-    "MachineCounts",
     "MappingRun",
     "Operation",
     "OperationCounts",

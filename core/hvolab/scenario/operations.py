@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from hvolab.arch import HugePageSize, Target
+from hvolab.arch import Target
 from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
 from hvolab.units import format_short, format_size, parse_size
@@ -54,7 +55,7 @@ class Operation:
     help            what it does, in a sentence
     run             does it to one pool
     at_boot         it comes before all others
-    smallest_first  on several pools, the order in which they are taken
+    smallest_first  several pools are taken ascending by size, not descending: as long as there are wide gaps
     """
 
     name: str
@@ -83,10 +84,10 @@ class Request:
         return " ".join([self.operation.name, *size, *([str(self.count)] if self.count != 1 else [])])
 
     def run(self, pools: PoolSet) -> Outcome:
-        """Do it; by default on the largest pages first, as long as there are wide gaps."""
-        chosen = [pool for pool in pools.pools if self.size in {None, pool.h.size}]
-        ordered = chosen if self.operation.smallest_first else chosen[::-1]
-        return sum((self.operation.run(pools, pool, self.count) for pool in ordered), start=Outcome(0, 0))
+        """Do it on the pool of its size, or on every pool."""
+        ordered = pools.pools if self.operation.smallest_first else pools.pools[::-1]
+        chosen = (pool for pool in ordered if self.size in {None, pool.h.size})
+        return sum((self.operation.run(pools, pool, self.count) for pool in chosen), start=Outcome(0, 0))
 
 
 #: Every operation, by name.
@@ -128,11 +129,9 @@ def resize(_: PoolSet, pool: Pool, count: int) -> Outcome:
 def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
     """Reserve gigantic pages at boot, as hugepages= does; comes before all other operations."""
     reserved: list[int] = []
-    try:
+    with suppress(MachineError):
         while len(reserved) < count:
             reserved.append(alloc_bootmem_huge_page(pool))
-    except MachineError:
-        pass
     gather_bootmem_prealloc(pool, reserved)
     return Outcome(len(reserved), count, 0 if len(reserved) == count else -errno.ENOMEM)
 
@@ -186,14 +185,13 @@ def _outcome(count: int, results: Iterable[int]) -> Outcome:
 DEFAULT: Final = (Request(OPERATIONS["optimize"]), Request(OPERATIONS["shrink"]))
 
 
-def find_huge_page(target: Target, size: int) -> HugePageSize:
-    """Return the huge page size of that many bytes; raises UsageError if the mode does not have it."""
-    sizes = {huge.size: huge for huge in target.mode.huge_pages}
+def check_huge_page(target: Target, size: int) -> None:
+    """Raise UsageError if the mode has no huge pages of that many bytes."""
+    sizes = [huge.size for huge in target.mode.huge_pages]
     if size not in sizes:
         where = f"{target.architecture.name} {target.mode.name}"
         hint = f"the sizes are {', '.join(map(format_short, sizes))}"
         raise UsageError(f"{where} has no huge pages of {format_size(size)}", hint=hint)
-    return sizes[size]
 
 
 def parse_operations(text: str, target: Target) -> tuple[Request, ...]:
@@ -226,7 +224,9 @@ def _parse(words: list[str], target: Target, before: list[Request]) -> Request:
         raise UsageError(f"{operation.name} needs {required[len(arguments)]}", hint=usage)
     if len(arguments) > len(known):
         raise UsageError(f"{operation.name} does not take {arguments[len(known)]!r}", hint=usage)
-    size = find_huge_page(target, parse_size(arguments[0])).size if arguments else None
+    size = parse_size(arguments[0]) if arguments else None
+    if size is not None:
+        check_huge_page(target, size)
     count = arguments[1] if len(arguments) > 1 else "1"
     if not (count.isascii() and count.isdecimal()):
         raise UsageError(f"{count!r} is not a number of pages", hint=usage)

@@ -2,45 +2,135 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hvolab.arch import Target
-from hvolab.scenario.parts import CountedFinding, FolioHistory, PoolReport, Stage
+from hvolab.arch import HugePageSize
+from hvolab.hvo import VmemmapSizes
+from hvolab.invariants import Finding
+from hvolab.machine.machine import Counters
+from hvolab.scenario.operations import Outcome, Request
+from hvolab.scenario.spec import ScenarioSpec
 from hvolab.scenario.stores import TailStores
+from hvolab.scenario.views import FolioHistory
 from hvolab.scenario.work import FailedCall, OperationCounts
 from hvolab.serialize import as_data
+from hvolab.units import format_short
+
+
+@dataclass(frozen=True)
+class PoolReport:
+    """A pool at rest.
+
+    huge_page  its huge page size
+    sizes      the vmemmap of one of its folios
+    requested  requested pages
+    per_node   its pages on each node
+    free       free pages among them
+    surplus    surplus pages among them
+    optimized  optimized pages among them
+    """
+
+    huge_page: HugePageSize
+    sizes: VmemmapSizes
+    requested: int
+    per_node: tuple[int, ...]
+    free: int
+    surplus: int
+    optimized: int
+
+    @property
+    def pages(self) -> int:
+        """Its pages."""
+        return sum(self.per_node)
+
+    @property
+    def frames_saved(self) -> int:
+        """Frames that its optimized pages save."""
+        return self.optimized * self.sizes.saved_pages
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the pool for JSON."""
+        return {
+            "size": self.huge_page.size,
+            "name": format_short(self.huge_page.size),
+            "level": self.huge_page.level,
+            "entries": self.huge_page.count,
+            "order": self.sizes.order,
+            "requested": self.requested,
+            "pages": self.pages,
+            "pages_per_node": list(self.per_node),
+            "free": self.free,
+            "surplus": self.surplus,
+            "optimized": self.optimized,
+            "vmemmap_pages": self.sizes.pages,
+            "frames_saved": self.frames_saved,
+            "bytes_saved": self.frames_saved * self.sizes.page_size,
+        }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The machine at rest after boot, or after an operation.
+
+    name         `boot`, `optimized` or `restored`; with requested operations, number and operation
+    counters     its counters of vmemmap pages
+    key          its static key
+    free_frames  free frames of its allocator
+    pools        its pools, ascending by size
+    findings     invariants that were broken then
+    work         what HVO did since the stage before
+    operation    the operation, None after boot
+    outcome      its result
+    """
+
+    name: str
+    counters: Counters
+    key: int
+    free_frames: int
+    pools: tuple[PoolReport, ...]
+    findings: tuple[Finding, ...]
+    work: OperationCounts
+    operation: Request | None = None
+    outcome: Outcome | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the operation for JSON."""
+        pools = [pool.as_dict() for pool in self.pools]
+        return {"operation": str(self.operation), "stage": self.name, **as_data(self.outcome), "hugepages": pools}
 
 
 @dataclass(frozen=True)
 class ScenarioResult:
     """Result of a scenario.
 
-    target, memory, nodes  the machine
-    stages                 the machine after boot, and after each operation
-    requested              whether the operations were requested, not the default ones
-    folios                 one folio of each size, if a pool got any
-    stores                 stores to the tails of these, if they were optimized
-    failed                 the allocation call that was made to fail, if one was
-    findings               all findings, at rest and during operations
-    warnings               warnings of the engine, each text once, with its number if it is more than one
+    spec      its specification
+    stages    the machine after boot, and after each operation
+    folios    one folio of each size, if a pool got any
+    stores    stores to the tails of these, if they were optimized
+    failed    the allocation call that was made to fail, if one was
+    findings  findings at rest and during operations, each with the number of those that differ in their place alone
+    warnings  warnings of the engine, each text once, with its number if it is more than one
     """
 
-    target: Target
-    memory: int
-    nodes: int
+    spec: ScenarioSpec
     stages: tuple[Stage, ...]
-    requested: bool
     folios: tuple[FolioHistory, ...]
     stores: tuple[TailStores, ...]
     failed: FailedCall | None
-    findings: tuple[CountedFinding, ...]
+    findings: Mapping[Finding, int]
     warnings: tuple[str, ...]
+
+    @property
+    def requested(self) -> bool:
+        """True if the operations were requested, and are not the default ones."""
+        return bool(self.spec.operations)
 
     @property
     def as_declared(self) -> bool:
         """True if the description declares every finding, and the engine warned of nothing."""
-        return not self.warnings and all(counted.finding.declared for counted in self.findings)
+        return not self.warnings and all(finding.declared for finding in self.findings)
 
     @property
     def measured(self) -> Stage:
@@ -71,7 +161,7 @@ class ScenarioResult:
     @property
     def frames_saved(self) -> int:
         """Frames that backed the vmemmap after boot, and no longer do when savings are measured."""
-        return self.stages[0].counts.memmap_total - self.measured.counts.memmap_total
+        return self.stages[0].counters.total - self.measured.counters.total
 
     @property
     def vmemmap_frames(self) -> int:
@@ -85,27 +175,39 @@ class ScenarioResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result for JSON; addresses, PFNs and entries are hex strings, counts and sizes numbers."""
+        target = self.spec.target
         return {
-            "architecture": self.target.architecture.name,
-            "mode": self.target.mode.name,
-            "profile": self.target.profile,
-            "release": self.target.release,
-            "features": list(self.target.features),
-            "memory": self.memory,
-            "nodes": self.nodes,
+            "architecture": target.architecture.name,
+            "mode": target.mode.name,
+            "profile": target.profile,
+            "release": target.release,
+            "features": list(target.features),
+            "memory": self.spec.memory,
+            "nodes": self.spec.nodes,
             "hugepages": [{**pool.as_dict(), "left": left} for pool, left in zip(self.pools, self.left, strict=True)],
             "frames_saved": self.frames_saved,
-            "bytes_saved": self.frames_saved * self.target.mode.page_size,
+            "bytes_saved": self.frames_saved * target.mode.page_size,
             "percent_saved": round(self.percent_saved, 2),
             "page_tables_allocated": self.page_tables_allocated,
             **({"operations": [stage.as_dict() for stage in self.stages[1:]]} if self.requested else {}),
-            "counters": {stage.name: asdict(stage.counts) for stage in self.stages},
+            "counters": {
+                stage.name: {**as_data(stage.counters), "key": stage.key, "free_frames": stage.free_frames}
+                for stage in self.stages
+            },
             "work": as_data(self.work),
             "folios": [folio.as_dict() for folio in self.folios],
             "stores": as_data(self.stores),
             "failed_allocation": as_data(self.failed),
             "invariants": {stage.name: not stage.findings for stage in self.stages},
-            "findings": [counted.as_dict() for counted in self.findings],
+            "findings": [{**as_data(finding), "count": count} for finding, count in self.findings.items()],
             "warnings": list(self.warnings),
             "as_declared": self.as_declared,
         }
+
+
+def counted(findings: Iterable[Finding]) -> dict[Finding, int]:
+    """Count findings with the same rule, text and declaration; the first of each stands for all, in order."""
+    groups: dict[Finding, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(replace(finding, where="", since=None), []).append(finding)
+    return {group[0]: len(group) for group in groups.values()}

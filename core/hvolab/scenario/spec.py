@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hvolab.arch import HugePageSize, Target
+from hvolab.arch import Target
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import EngineMaker
 from hvolab.machine import STRUCT_PAGE_V6_12, CpuMaker
-from hvolab.scenario.operations import Request, find_huge_page
+from hvolab.scenario.operations import Request, check_huge_page
 from hvolab.units import format_short, format_size
 
 DEFAULT_MEMORY = 4 << 30
@@ -47,16 +47,28 @@ class ScenarioSpec:
     image: Path | None = None
     operations: tuple[Request, ...] = ()
 
-    def resolved(self) -> tuple[tuple[HugePageSize, int], ...]:
-        """Return the sizes with the requested numbers of pages, ascending.
+    def resolved(self) -> Mapping[int, int]:
+        """Return the requested pages of each size in bytes.
 
         Raises UsageError for a size that the mode does not have, and for pages that cannot fit into the memory.
         """
         chosen = self.hugepages or default_hugepages(self.target, self.memory)
-        sizes = {size: find_huge_page(self.target, size) for size in chosen}
+        for size in chosen:
+            check_huge_page(self.target, size)
         if sum(size * count for size, count in chosen.items()) > self.memory:
-            raise does_not_fit(self.target, self.memory, self.nodes, chosen)
-        return tuple((sizes[size], chosen[size]) for size in sorted(chosen))
+            raise self.does_not_fit(chosen)
+        return chosen
+
+    def does_not_fit(self, hugepages: Mapping[int, int]) -> UsageError:
+        """Return the error that huge pages do not fit into the memory, with the memory that they need."""
+        pages = ", ".join(f"{count} of {format_size(size)}" for size, count in sorted(hugepages.items()))
+        needed = max(memory_needed(self.target, self.nodes, hugepages), self.memory + max(hugepages, default=0))
+        return UsageError(
+            f"huge pages ({pages}) do not fit into {format_size(self.memory)} of memory",
+            where=f"on {self.nodes} nodes" if self.nodes > 1 else f"in {self.target.mode.name}",
+            rule="a huge page is naturally aligned, and the kernel and the vmemmap need memory too",
+            hint=f"give {format_size(needed)} (--memory {format_short(needed)}), or request fewer or smaller pages",
+        )
 
 
 def default_hugepages(target: Target, memory: int) -> dict[int, int]:
@@ -87,15 +99,3 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     if nodes > 1:  # a node ends where a leaf of the vmemmap does
         total = round_up(total, unit // STRUCT_PAGE_V6_12.size << mode.page_shift)
     return total * nodes
-
-
-def does_not_fit(target: Target, memory: int, nodes: int, hugepages: Mapping[int, int]) -> UsageError:
-    """Return the error that huge pages do not fit, with the memory that they need."""
-    pages = ", ".join(f"{count} of {format_size(size)}" for size, count in sorted(hugepages.items()))
-    needed = max(memory_needed(target, nodes, hugepages), memory + max(hugepages, default=0))
-    return UsageError(
-        f"huge pages ({pages}) do not fit into {format_size(memory)} of memory",
-        where=f"on {nodes} nodes" if nodes > 1 else f"in {target.mode.name}",
-        rule="a huge page is naturally aligned, and the kernel and the vmemmap need memory too",
-        hint=f"give {format_size(needed)} (--memory {format_short(needed)}), or request fewer or smaller pages",
-    )

@@ -72,21 +72,17 @@ class TailStores:
         declared  the description says that tails are writable; it never predicts a stale translation
         """
         head = ", and the head's struct page changed with it" if self.at_head else ""
-        shared = [hit for hit in self.landed if not hit.stale]
-        stale = [hit for hit in self.landed if hit.stale]
-        return [
-            Finding(
-                STORES,
-                f"{len(found)} of {self.tried} stores to tails of an optimized folio reached {what}",
-                f"VA {found[0].va:#x}, PFN {found[0].pfn:#x}",
-                predicted,
-            )
-            for found, what, predicted in (
-                (shared, f"the frame they share{head}", declared),
-                (stale, "frames that no table maps there any more, through stale translations", False),
-            )
-            if found
-        ]
+        kinds = (
+            (False, f"the frame they share{head}"),
+            (True, "frames that no table maps there any more, through stale translations"),
+        )
+        findings = []
+        for stale, frames in kinds:
+            if hits := [hit for hit in self.landed if hit.stale is stale]:
+                what = f"{len(hits)} of {self.tried} stores to tails of an optimized folio reached {frames}"
+                where = f"VA {hits[0].va:#x}, PFN {hits[0].pfn:#x}"
+                findings.append(Finding(STORES, what, where, declared and not stale))
+        return findings
 
 
 def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailStores:
@@ -98,7 +94,8 @@ def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailS
     """
     mode, cpu = machine.target.mode, machine.cpus[0]
     word = machine.struct_pages.layout.size - WORD_BYTES
-    tails = _spread(pages - 1)
+    tried = min(pages - 1, _TRIED)
+    tails = [1 + number * (pages - 2) // max(1, tried - 1) for number in range(tried)]
     landed: list[StoreHit] = []
     fault, at_head = "", False
     for tail in tails:
@@ -114,12 +111,4 @@ def store_to_tails(machine: Machine, folio: int, size: int, pages: int) -> TailS
         cpu.store_word(va, before)
         reached = next(event.pa for event in events if isinstance(event, Stored)) >> mode.page_shift
         landed.append(StoreHit(va, reached, machine.tables.frame_of(va)))
-    faulted = len(tails) - len(landed)
-    return TailStores(size, folio, pages - 1, len(tails), faulted, fault, tuple(landed), at_head)
-
-
-def _spread(count: int) -> list[int]:
-    """Return the numbers from 1 to ``count``, or as many of them as are tried, spread evenly."""
-    if count <= _TRIED:
-        return list(range(1, count + 1))
-    return [1 + number * (count - 1) // (_TRIED - 1) for number in range(_TRIED)]
+    return TailStores(size, folio, pages - 1, tried, tried - len(landed), fault, tuple(landed), at_head)

@@ -1,19 +1,22 @@
-"""View of the mapping of a folio's vmemmap at one moment, in runs of pages that are mapped alike."""
+"""Views of the mapping of a folio's vmemmap, in runs of pages that are mapped alike, and the observer that takes them.
+
+One folio of each size is viewed: before and after the batch that optimizes it, and at the end.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from hvolab.arch import Access, EntryKind, Target
+from hvolab.arch import Access
 from hvolab.arrays import consecutive_runs
+from hvolab.hvo import HasOrder, HvoEngine
 from hvolab.machine import Machine
-from hvolab.machine.memory.tables import EntryRun
-from hvolab.serialize import Hex
-
-Pfns = npt.NDArray[np.int64]
+from hvolab.machine.struct_pages import lists
+from hvolab.serialize import Hex, as_data
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,9 @@ class VmemmapView:
         """Return the run with the vmemmap page of that number."""
         return next(run for run in self.runs if run.page <= page < run.page + run.pages)
 
-    def mapped_by(self) -> tuple[tuple[str, int], ...]:
-        """Return the levels whose entries map it, each with their number."""
-        entries: dict[str, int] = {}
-        for run in self.runs:
-            entries[run.level] = entries.get(run.level, 0) + run.entries
-        return tuple(entries.items())
+    def mapped_by(self) -> Counter[str]:
+        """Return the number of entries that map it, by the name of their level."""
+        return sum((Counter({run.level: run.entries}) for run in self.runs), start=Counter())
 
     def frame(self, page: int) -> int:
         """Return the PFN behind the vmemmap page of that number."""
@@ -81,66 +81,92 @@ class VmemmapView:
         return frozenset(run.frame(page) for run in self.runs for page in range(run.page, run.page + run.pages))
 
 
+@dataclass(frozen=True)
+class FolioHistory:
+    """One folio, viewed closely.
+
+    size, pfn  bytes and head PFN
+    before     its vmemmap before the batch that optimized it
+    after      its vmemmap after that
+    restored   its vmemmap at the end
+    """
+
+    size: int
+    pfn: int
+    before: VmemmapView
+    after: VmemmapView
+    restored: VmemmapView
+
+    @property
+    def freed(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of frames (first, last) that no longer back it once optimized."""
+        return folded(self.before.frames() - self.after.frames())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the history for JSON."""
+        return {
+            "size": self.size,
+            "pfn": f"{self.pfn:#x}",
+            "vmemmap_va": f"{self.before.va:#x}",
+            "vmemmap_pages": self.before.pages,
+            **{name: as_data(getattr(self, name).runs) for name in ("before", "after", "restored")},
+            "freed": [{"first": f"{first:#x}", "last": f"{last:#x}"} for first, last in self.freed],
+        }
+
+
+class Observer:
+    """Engine that views the first folio of the first batch of each order, and else does what another engine does.
+
+    histories  history of that folio, by order; it ends with the batch
+    """
+
+    def __init__(self, hvo: HvoEngine) -> None:
+        self._hvo = hvo
+        self.histories: dict[int, FolioHistory] = {}
+        self.optimize_folio = hvo.optimize_folio
+        self.restore_folio = hvo.restore_folio
+        self.restore_folios = hvo.restore_folios
+
+    def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
+        """Kernel: hugetlb_vmemmap_optimize_folios()."""
+        machine, hvo = self._hvo.machine, self._hvo
+        node = next(lists.nodes(hvo.cpu, folio_list), None)
+        if node is None or h.order in self.histories:
+            hvo.optimize_folios(h, folio_list)
+            return
+        folio, pages = node - machine.struct_pages.layout.lru_next, hvo.sizes(h).pages
+        before = view_vmemmap(machine, folio, pages)
+        hvo.optimize_folios(h, folio_list)
+        after = view_vmemmap(machine, folio, pages)
+        size, pfn = machine.target.mode.page_size << h.order, machine.struct_pages.pfn(folio)
+        self.histories[h.order] = FolioHistory(size, pfn, before, after, after)
+
+
 def view_vmemmap(machine: Machine, folio: int, pages: int) -> VmemmapView:
     """Return the mapping of ``pages`` pages of vmemmap from ``folio`` (VA of a head struct page) on."""
-    mode = machine.target.mode
-    runs: list[MappingRun] = []
-    page = 0
-    for run in machine.tables.runs(folio, folio + (pages << mode.page_shift)):
-        if run.level is mode.last:
-            for found in _pages_of(machine.target, run, page):
-                _append(machine.target, runs, found)
-            page += run.raws.size
-        elif run.kind is EntryKind.LEAF:
-            count = min(pages - page, (run.level.size - (run.va & (run.level.size - 1))) >> mode.page_shift)
-            runs.append(_leaf(machine.target, run, page, count))
-            page += count
-    return VmemmapView(folio, pages, mode.page_size, tuple(runs))
-
-
-def _leaf(target: Target, run: EntryRun, page: int, count: int) -> MappingRun:
-    """Return the run of pages that one leaf above the last level maps."""
-    form = target.mode.format.form(run.level.name, EntryKind.LEAF)
-    raw = int(run.raws[0])
-    pfn = form.get_address(raw) + (run.va & (run.level.size - 1)) >> target.mode.page_shift
-    return MappingRun(page, run.va, count, 1, run.level.name, raw, _writable(target, raw), pfn, 1)
-
-
-def _pages_of(target: Target, run: EntryRun, page: int) -> list[MappingRun]:
-    """Return the runs of entries of the last level with the same permissions and consecutive frames."""
-    shift, size = target.mode.page_shift, run.raws.size
-    frames: Pfns = target.page_frames(run.raws)
-    prots = run.raws & ~np.uint64(target.page_form.address_mask)
-    found: list[MappingRun] = []
-    first = 0
-    while first < size:
-        step, last = 0, first + 1
-        if last < size and prots[last] == prots[first] and abs(int(frames[last] - frames[first])) <= 1:
-            step = int(frames[last] - frames[first])
-            alike = (prots[last:] == prots[first]) & (np.diff(frames[first:]) == step)
-            stops = np.flatnonzero(~alike)
-            last = last + int(stops[0]) if stops.size else size
-        raw = int(run.raws[first])
-        va, pages, writable = run.va + (first << shift), last - first, _writable(target, raw)
-        pfn = int(frames[first])
-        found.append(MappingRun(page + first, va, pages, pages, run.level.name, raw, writable, pfn, step))
-        first = last
-    return found
-
-
-def _append(target: Target, runs: list[MappingRun], new: MappingRun) -> None:
-    """Append a run of the last level, or lengthen the one before it if that ends only because a table does."""
-    if runs and runs[-1].level == new.level:
-        old, prot = runs[-1], ~target.page_form.address_mask
-        continues = old.step == new.step and old.frame(new.page) == new.pfn
-        if continues and old.raw & prot == new.raw & prot:
-            runs[-1] = replace(old, pages=old.pages + new.pages, entries=old.entries + new.entries)
-            return
-    runs.append(new)
-
-
-def _writable(target: Target, raw: int) -> bool:
-    return bool(target.allowed(raw, ()) & Access.WRITE)
+    target, mode = machine.target, machine.target.mode
+    start, levels = folio & -mode.page_size, {0: mode.last.name}
+    # the entry of each page, and the PA of the leaf above the last level that maps it, 0 for none
+    raws, leaves = np.zeros(pages, dtype=np.uint64), np.zeros(pages, dtype=np.int64)
+    for run in machine.tables.runs(start, start + pages * mode.page_size):
+        first, leaf = (run.va - start) >> mode.page_shift, 0 if run.level is mode.last else run.slot
+        levels[leaf] = run.level.name
+        leaves[first:] = leaf
+        raws[first : pages if leaf else first + run.raws.size] = run.raws
+    frames = machine.tables.frames(start, pages)
+    prots, steps = raws & ~np.uint64(target.page_form.address_mask), np.diff(frames)
+    alike = (leaves[1:] == leaves[:-1]) & (prots[1:] == prots[:-1]) & (np.abs(steps) <= 1)
+    found, page = [], 0
+    while page < pages:
+        stops = np.flatnonzero(~alike[page:] | (steps[page:] != steps[page : page + 1]))
+        count = 1 + int(stops[0]) if stops.size else pages - page
+        leaf, raw, pfn = int(leaves[page]), int(raws[page]), int(frames[page])
+        step = int(steps[page]) if count > 1 else int(leaf > 0)
+        writable, entries = bool(target.allowed(raw, ()) & Access.WRITE), 1 if leaf else count
+        va = folio + page * mode.page_size
+        found.append(MappingRun(page, va, count, entries, levels[leaf], raw, writable, pfn, step))
+        page += count
+    return VmemmapView(folio, pages, mode.page_size, tuple(found))
 
 
 def folded(pfns: frozenset[int]) -> tuple[tuple[int, int], ...]:

@@ -7,22 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hvolab import trace
 from hvolab.arch import EntryKind
 from hvolab.machine import Machine
 from hvolab.machine.frames.failure import FailCalls
 from hvolab.machine.frames.gfp import describe
-from hvolab.trace import (
-    AllFlushed,
-    EntriesStored,
-    Event,
-    GracePeriod,
-    PageCopied,
-    PagesAllocated,
-    PagesFreed,
-    PageSplit,
-    RangeFlushed,
-    Warned,
-)
 
 
 @dataclass(frozen=True)
@@ -52,12 +41,12 @@ class OperationCounts:
 
 
 #: Events that are counted one by one, and the field that counts them.
-_ONE_EACH: Final[Mapping[type[Event], str]] = {
-    PageSplit: "blocks_split",
-    PageCopied: "pages_copied",
-    AllFlushed: "full_flushes",
-    RangeFlushed: "range_flushes",
-    GracePeriod: "grace_periods",
+_ONE_EACH: Final[Mapping[type[trace.Event], str]] = {
+    trace.PageSplit: "blocks_split",
+    trace.PageCopied: "pages_copied",
+    trace.AllFlushed: "full_flushes",
+    trace.RangeFlushed: "range_flushes",
+    trace.GracePeriod: "grace_periods",
 }
 
 
@@ -90,33 +79,29 @@ class Recorder:
     def __init__(self, machine: Machine, fails: int | None = None) -> None:
         self.phase = ""
         self.warnings: Counter[str] = Counter()
-        self._target = machine.target
-        self._fails = fails
         self.policy = FailCalls(frozenset(() if fails is None else (fails,)))
+        self._mode = machine.target.mode
+        self._fails = fails
         self._failed: tuple[str, str] | None = None
         self._counts: Counter[str] = Counter()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: trace.Event) -> None:
         """Handle one event."""
         if name := _ONE_EACH.get(type(event)):
             self._counts[name] += 1
-        elif isinstance(event, EntriesStored):
-            self._count_entries(event)
-        elif isinstance(event, PagesAllocated | PagesFreed) and not event.order:
-            self._counts["frames_freed" if isinstance(event, PagesFreed) else "frames_allocated"] += event.pfns.size
-        elif isinstance(event, Warned):
+        elif isinstance(event, trace.EntriesStored) and event.live:
+            if event.level == self._mode.last.name:
+                self._counts["entries_stored"] += event.after.size
+            elif self._mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
+                self._counts["page_tables_allocated"] += 1
+        elif isinstance(event, trace.PagesFreed) and not event.order:
+            self._counts["frames_freed"] += event.pfns.size
+        elif isinstance(event, trace.PagesAllocated):
+            self._counts["frames_allocated"] += 0 if event.order else event.pfns.size
+            if event.failed and not self._failed and self.policy.calls == self._fails:
+                self._failed = f"order {event.order}, {describe(event.gfp)}", self.phase
+        elif isinstance(event, trace.Warned):
             self.warnings[event.text] += 1
-        if isinstance(event, PagesAllocated) and event.failed and not self._failed and self.policy.calls == self._fails:
-            self._failed = f"order {event.order}, {describe(event.gfp)}", self.phase
-
-    def _count_entries(self, event: EntriesStored) -> None:
-        """Count live entries: those of the last level, and above it those that point to a new table."""
-        if not event.live:
-            return
-        if event.level == self._target.mode.last.name:
-            self._counts["entries_stored"] += event.after.size
-        elif self._target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-            self._counts["page_tables_allocated"] += 1
 
     def take(self) -> OperationCounts:
         """Return the counts since the last call."""

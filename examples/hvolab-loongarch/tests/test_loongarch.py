@@ -20,14 +20,14 @@ def ran(mode: str, profile: str) -> ScenarioResult:
 def test_a_store_to_a_tail_lands_in_linux_and_the_description_foretells_it(mode: str) -> None:
     result = ran(mode, "linux")
     assert result.as_declared
-    assert [counted.finding.rule.name for counted in result.findings] == ["STORES"]
+    assert [finding.rule for finding in result.findings] == ["stores"]
     assert result.stores[0].at_head
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_store_to_a_tail_raises_the_page_modification_exception_where_tails_are_clean(mode: str) -> None:
     result = ran(mode, "strict")
-    assert result.findings == ()
+    assert result.findings == {}
     assert result.stores[0].faulted == result.stores[0].tried == 7
     assert "ecode=0x4" in result.stores[0].fault
 

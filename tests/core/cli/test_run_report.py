@@ -11,7 +11,7 @@ from rich.console import Console
 from hvolab.cli.run_report import render
 from hvolab.invariants import Finding
 from hvolab.invariants.rules.pool import POOL
-from hvolab.scenario import CountedFinding, ScenarioResult, ScenarioSpec, parse_operations, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab_x86_64.description import X86_64
 
 SPEC = ScenarioSpec(X86_64.select(), memory=256 << 20, hugepages={2 << 20: 1})
@@ -35,8 +35,8 @@ def test_folios_that_could_not_be_restored_are_reported(result: ScenarioResult) 
 
 
 def test_a_finding_names_its_invariant_and_its_number(result: ScenarioResult) -> None:
-    finding = CountedFinding(Finding(POOL, "a folio is lost", "VA 0x1"), 3)
-    text = " ".join(shown(replace(result, findings=(finding,))).split())
+    finding = Finding(POOL, "a folio is lost", "VA 0x1")
+    text = " ".join(shown(replace(result, findings={finding: 3})).split())
     assert "finding invariant 7, pool: a folio is lost (3 times); first at VA 0x1" in text
     assert "1 finding not declared by the description." in text
 

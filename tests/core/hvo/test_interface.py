@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from hvolab.hvo import Hvo, HvoEngine, VmemmapOptimizer
-from hvolab.scenario.observer import Observer
+from hvolab.scenario.views import Observer
 from tests.machines import pools
 
 

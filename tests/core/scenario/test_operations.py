@@ -99,7 +99,7 @@ def test_operations_are_done_in_order_and_each_is_checked_at_rest() -> None:
         "4 shrink",
     ]
     assert result.frames_saved == 0
-    assert result.stages[2].counts.key == 5
+    assert result.stages[2].key == 5
 
 
 def test_gigantic_pages_are_demoted_to_optimized_smaller_ones() -> None:

@@ -46,8 +46,8 @@ def test_every_architecture_does_as_it_declares(target: Target) -> None:
 
 def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
     result = run()
-    boot, optimized, restored = (stage.counts for stage in result.stages)
-    assert boot.memmap_total == restored.memmap_total == optimized.memmap_total + result.frames_saved
+    boot, optimized, restored = result.stages
+    assert boot.counters.total == restored.counters.total == optimized.counters.total + result.frames_saved
     assert boot.free_frames - restored.free_frames == result.work["fill"].page_tables_allocated == 1
 
 
@@ -90,7 +90,7 @@ def test_a_store_that_lands_against_the_description_is_no_declared_finding() -> 
     traits = replace(X86_64.traits, flush_all_effective=False)
     result = run(replace(X86_64, traits=traits).select())
     assert not result.as_declared
-    undeclared = {counted.finding.rule for counted in result.findings if not counted.finding.declared}
+    undeclared = {finding.rule for finding in result.findings if not finding.declared}
     assert "stores" in undeclared
 
 
@@ -102,7 +102,7 @@ def test_a_store_that_lands_as_declared_is_put_back() -> None:
     traits = replace(X86_64.traits, live_entries=LiveEntryRule.BREAK_BEFORE_MAKE)
     result = run(replace(X86_64, pgprots=writable, traits=traits).select())
     assert result.as_declared
-    assert {counted.finding.rule for counted in result.findings} == {"stores", "live_entries"}
+    assert {finding.rule for finding in result.findings} == {"stores", "live_entries"}
     assert result.stores[0].at_head
     assert all(not stage.findings for stage in result.stages)
 
@@ -120,7 +120,7 @@ def test_what_the_engine_warns_of_is_listed_once_and_is_not_as_declared() -> Non
             self.machine.trace.emit(Warned("something is amiss", folio_list))
 
     result = run(engine=lambda machine, _: Worried(machine))
-    assert result.findings == ()
+    assert result.findings == {}
     assert result.warnings == ("something is amiss (2 times)", "and something else")
     assert result.as_dict()["warnings"] == list(result.warnings)
     assert not result.as_declared

@@ -1,4 +1,4 @@
-"""Views of a folio's vmemmap: runs that read alike, frame by frame what the tables say."""
+"""Views of a folio's vmemmap: runs that read alike, frame by frame what the tables say; and their observer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hvolab.hugetlb import Pool
 from hvolab.machine import MachineSpec
-from hvolab.scenario.views import folded, view_vmemmap
-from tests.machines import GIB, pools
+from hvolab.scenario.views import Observer, folded, view_vmemmap
+from tests.machines import GIB, MIB, pools
 
 
 def test_a_view_follows_a_folio_from_leaves_to_shared_frames_and_back() -> None:
@@ -23,7 +24,7 @@ def test_a_view_follows_a_folio_from_leaves_to_shared_frames_and_back() -> None:
     assert after.frames() == {head.pfn}
     pool.set_max_huge_pages(0)
     restored = view_vmemmap(made.machine, folio, 4096)
-    assert restored.mapped_by() == (("pte", 4096),)
+    assert restored.mapped_by() == {"pte": 4096}
     assert len(restored.frames()) == 4096
     frames = tables.frames(folio, 4096).tolist()
     assert [restored.frame(page) for page in range(4096)] == frames
@@ -34,7 +35,7 @@ def test_leaves_above_the_last_level_are_listed_one_by_one() -> None:
     made = pools(MachineSpec(memory=4 * GIB))
     folio = made.machine.struct_pages.va(0x40000)
     view = view_vmemmap(made.machine, folio, 4096)
-    assert view.mapped_by() == (("pmd", 8),)
+    assert view.mapped_by() == {"pmd": 8}
     assert [run.pages for run in view.runs] == [512] * 8
     assert [view.frame(page) for page in range(4096)] == made.machine.tables.frames(folio, 4096).tolist()
 
@@ -44,3 +45,28 @@ def test_folded_ranges_hold_the_same_frames_and_never_touch(pfns: frozenset[int]
     ranges = folded(pfns)
     assert [pfn for first, last in ranges for pfn in range(first, last + 1)] == sorted(pfns)
     assert all(after[0] - before[1] > 1 for before, after in itertools.pairwise(ranges))
+
+
+def test_the_first_folio_of_the_first_batch_is_viewed_before_and_after() -> None:
+    lab = pools(MachineSpec(memory=256 * MIB))
+    observer = Observer(lab.hvo)
+    pool = Pool(lab.machine, lab.pools[0].h, observer)
+    pool.set_max_huge_pages(2)
+    [seen] = observer.histories.values()
+    assert seen.before.va in pool.live
+    assert (seen.size, seen.pfn) == (2 * MIB, lab.machine.struct_pages.pfn(seen.before.va))
+    assert [run.level for run in seen.before.runs] == ["pmd"]
+    assert [(run.level, run.writable) for run in seen.after.runs] == [("pte", True), ("pte", False)]
+    pool.set_max_huge_pages(0)
+    pool.set_max_huge_pages(1)
+    assert observer.histories == {pool.h.order: seen}
+    assert lab.machine.key == 1
+
+
+def test_a_folio_smaller_than_a_page_of_vmemmap_is_viewed_as_that_page() -> None:
+    made = pools(MachineSpec(memory=256 * MIB))
+    for pfn in (0x1000, 0x1010, 0x1030):
+        view = view_vmemmap(made.machine, made.machine.struct_pages.va(pfn), 1)
+        [run] = view.runs
+        assert (run.level, run.pages, run.entries, run.step) == ("pmd", 1, 1, 1)
+        assert run.pfn == made.machine.tables.frame_of(view.va)

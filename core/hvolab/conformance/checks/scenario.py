@@ -45,7 +45,7 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
     for size in (smallest, *(larger if subject.is_default else ())):
         requested = {size: _FOLIOS if size == smallest else 1}
         result = run_scenario(ScenarioSpec(target, memory_for(target, requested), hugepages=requested))
-        _holds((counted.finding for counted in result.findings), f"with pages of {size:#x} bytes")
+        _holds(result.findings, f"with pages of {size:#x} bytes")
         (pool,), (left,) = result.pools, result.left
         require(
             (pool.pages, pool.optimized, left) == (pool.requested, pool.requested, 0),
@@ -53,12 +53,12 @@ def hvo_holds_from_boot_to_restore(subject: Subject) -> None:
             f"and {left} left at the end",
         )
         expected = pool.requested * pool.sizes.saved_pages
-        boot, optimized, restored = (stage.counts for stage in result.stages)
+        boot, optimized, restored = (stage.counters.total for stage in result.stages)
         require(
-            result.frames_saved == expected == restored.memmap_total - optimized.memmap_total,
+            result.frames_saved == expected == restored - optimized,
             f"{result.frames_saved} frames were saved, not {expected}",
         )
-        require(boot.memmap_total == restored.memmap_total, "the vmemmap differs from that at boot")
+        require(boot == restored, "the vmemmap differs from that at boot")
 
 
 @checks.add(Scope.DISTINCT, SOUND, SAVINGS, EFFECTIVE_FLUSH)
