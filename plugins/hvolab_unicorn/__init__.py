@@ -9,6 +9,7 @@ The package can be imported without unicorn; using it then raises UsageError wit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hvolab.plugin import hookimpl
@@ -38,14 +39,8 @@ def emulate(machine: Machine, *, handler: bool = False) -> list[EmulatedCpu]:
     from hvolab.machine import use_cpus  # noqa: PLC0415
     from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu  # noqa: PLC0415
 
-    made: list[EmulatedCpu] = []
-
-    def make(machine: Machine, index: int) -> EmulatedCpu:
-        made.append(EmulatedCpu(machine, index, handler=handler))
-        return made[-1]
-
-    use_cpus(machine, make)
-    return made
+    use_cpus(machine, partial(EmulatedCpu, handler=handler))
+    return [cpu for cpu in machine.cpus if isinstance(cpu, EmulatedCpu)]
 
 
 @hookimpl

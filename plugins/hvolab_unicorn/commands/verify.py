@@ -39,12 +39,12 @@ def verify(
     from hvolab_unicorn.verify import verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
-    selection = select(arch, mode, profile, feature)
+    targets, refused = select(arch, mode, profile, feature)
     with progress(quiet=json) as report:
-        found = [verification.verify(target, handler=handler, progress=report) for target in selection.targets]
+        found = [verification.verify(target, handler=handler, progress=report) for target in targets]
     if json:
-        print_json(as_dict(found, selection.refused))
+        print_json(as_dict(found, refused))
     else:
-        show_verifications(found, selection.refused)
+        show_verifications(found, refused)
     if not all(one.as_declared for one in found):
         raise typer.Exit(ExitCode.FINDING)

@@ -11,19 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import EmulationPart, InstructionSequence, Target
+from hvolab.arch import EmulationPart, InstructionSequence
 from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab.serialize import as_data
 from hvolab_unicorn.cpu.reports import disassembled
 from hvolab_unicorn.verify import ProbeRecord, Verification
+from hvolab_unicorn.verify.selection import Refused
 
 #: Mismatches, and findings, of a mode that are printed.
 _PRINTED = 8
 _COLUMNS = ("mode", "huge pages", "tails", "loads", "stores", "exchanges", "fetches", "faults", "stale", "mismatches")
-
-#: Targets that are not emulated, each with the reason.
-Refused = Sequence[tuple[Target, str]]
 
 
 def as_dict(found: Sequence[Verification], refused: Refused) -> dict[str, Any]:

@@ -34,11 +34,14 @@ class FaultRecords:
         """
         depth, raw, expected = self._walk(va, accesses[0])
         below, reported = self._last - depth, dict(syndrome).items()
-        for access in accesses:
-            for kind in (expected, *_KINDS):
-                if reported >= dict(self._syndrome(kind, access, va, below)).items():
-                    return Fault(kind, access, va, self._levels[depth], raw, self._cpu, syndrome)
-        return Fault(expected, accesses[0], va, self._levels[depth], raw, self._cpu, syndrome)
+        agreeing = (
+            (kind, access)
+            for access in accesses
+            for kind in (expected, *_KINDS)
+            if reported >= dict(self._syndrome(kind, access, va, below)).items()
+        )
+        kind, access = next(agreeing, (expected, accesses[0]))
+        return Fault(kind, access, va, self._levels[depth], raw, self._cpu, syndrome)
 
     def _walk(self, va: int, access: Access) -> tuple[int, int, FaultKind]:
         """Return the depth at which the walk for `va` ends, the entry there, and the kind of fault that follows."""

@@ -13,7 +13,14 @@ from hvolab_unicorn.guest.text import Routine
 def describe(part: EmulationPart, routine: Routine, registers: Mapping[str, int]) -> str:
     """Return the registers, and the routine's instructions with an arrow at the next one."""
     values = " ".join(f"{name}={value:#x}" for name, value in registers.items())
-    return f"{values}; {_instructions(part, routine, registers[part.convention.counter])}"
+    code = {sequence.step: sequence.machine_code for sequence in part.sequences}
+    whole = code["enter"] + routine.sequence.machine_code + code["leave"]
+    lines = disassembled(part.disassembler, whole, routine.begin)
+    if not lines:
+        return f"{values}; code {whole.hex()} at {routine.begin:#x} ({HINT} to see its text)"
+    counter = registers[part.convention.counter]
+    marked = (f"{'-> ' if address == counter else ''}{address:#x} {text}" for address, text in lines)
+    return f"{values}; {'; '.join(marked)}"
 
 
 def disassembled(disassembler: tuple[str, str], code: bytes, at: int = 0) -> list[tuple[int, str]]:
@@ -29,12 +36,3 @@ def disassembled(disassembler: tuple[str, str], code: bytes, at: int = 0) -> lis
         (each.address, f"{each.mnemonic} {each.op_str}".rstrip())
         for each in capstone.Cs(architecture, mode).disasm(code, at)
     ]
-
-
-def _instructions(part: EmulationPart, routine: Routine, counter: int) -> str:
-    code = {sequence.step: sequence.machine_code for sequence in part.sequences}
-    whole = code["enter"] + routine.sequence.machine_code + code["leave"]
-    lines = disassembled(part.disassembler, whole, routine.begin)
-    if not lines:
-        return f"code {whole.hex()} at {routine.begin:#x} ({HINT} to see its text)"
-    return "; ".join(f"{'-> ' if address == counter else ''}{address:#x} {text}" for address, text in lines)

@@ -122,10 +122,13 @@ class VirtualCpu:
         watch, begin = self._watch, routine.begin
         _BLOCK.pack_into(self._block, 0, a, b, c, d, 0, 0, 0, 0)
         watch.ticks = TICKS + work // WORDS_PER_TICK
-        if begin not in self._tried:
-            self._try(routine, work)
-        else:
+        if begin in self._tried:
             self._run(routine, begin)
+        else:
+            self._run(routine, begin, _INSTRUCTIONS + _PER_WORD * work)
+            if not self._excepted and self.uc.reg_read(self._counter) != self._ended:
+                raise self.stuck(routine)
+            self._tried.add(begin)
         while True:
             result, done = _OUTCOME.unpack_from(self._block, RESULT)
             if done == self._done and watch.stopped != watch.number - 1:
@@ -135,17 +138,6 @@ class VirtualCpu:
             if watch.stopped == watch.number - 1:
                 raise self.stuck(routine)
             self._run(routine, self.uc.reg_read(self._counter))  # another routine was to be stopped
-
-    def _pass(self, va: int) -> None:
-        """Store the one argument of a routine in the block."""
-        _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
-
-    def _try(self, routine: Routine, work: int) -> None:
-        """Execute a routine for the first time."""
-        self._run(routine, routine.begin, _INSTRUCTIONS + _PER_WORD * work)
-        if not self._excepted and self.uc.reg_read(self._counter) != self._ended:
-            raise self.stuck(routine)
-        self._tried.add(routine.begin)
 
     @property
     def _excepted(self) -> bool:
@@ -160,7 +152,7 @@ class VirtualCpu:
 
     def fetch(self, va: int) -> None:
         """Jump to `va` and stop before the first instruction there; raises PageFault where it cannot be fetched."""
-        self._jump(va)
+        self._access("jump", va)
         if not self._excepted:
             return
         exceptions, counter = self.exceptions, self.uc.reg_read(self._counter)
@@ -168,10 +160,11 @@ class VirtualCpu:
             self.uc.emu_start(counter, self._never, 0, _INSTRUCTIONS)  # it was stopped inside the handler
         self._fail(self.routines["jump"])
 
-    def _jump(self, va: int) -> None:
-        routine = self.routines["jump"]
-        self._pass(va)
-        self._run(routine, routine.begin, routine.instructions)
+    def _access(self, step: str, va: int) -> None:
+        """Execute a step at `va` whatever becomes of it; a jump stops before the instruction there."""
+        routine = self.routines[step]
+        _BLOCK.pack_into(self._block, 0, va, 0, 0, 0, 0, 0, 0, 0)
+        self._run(routine, routine.begin, routine.instructions if step == "jump" else _INSTRUCTIONS)
 
     def _run(self, routine: Routine, begin: int, instructions: int = 0) -> None:
         """Run the emulator from `begin` on, for at most so many instructions; 0: watched instead."""
@@ -231,9 +224,7 @@ class VirtualCpu:
         if key not in _OFFSETS:
             clean = self.state()
             states = {probe: self._probe(probe) for probe in probes_of(self.area)}
-            load = self.routines["load"]
-            self._pass(self.area.block)
-            self._run(load, load.begin, _INSTRUCTIONS)
+            self._access("load", self.area.block)
             _OFFSETS[key] = find_fields(self.family, self.tables, states, clean, self.state())
             self._restore()
         return _OFFSETS[key]
@@ -246,14 +237,10 @@ class VirtualCpu:
     def _probe(self, probe: Probe) -> bytes:
         """Return the state after an access that must fault."""
         self._restore()
-        routine = self.routines[probe.step]
-        if probe.step == "jump":
-            self._jump(probe.va)
-        else:
-            self._pass(probe.va)
-            self._run(routine, routine.begin, _INSTRUCTIONS)
+        self._access(probe.step, probe.va)
         if self.exceptions.number not in self.family.page_faults:
-            raise self._report(EmulatorError, f"{probe.step} at VA {probe.va:#x} does not fault", routine)
+            what = f"{probe.step} at VA {probe.va:#x} does not fault"
+            raise self._report(EmulatorError, what, self.routines[probe.step])
         return self.exceptions.state
 
     def _recorded(self) -> FieldValues:

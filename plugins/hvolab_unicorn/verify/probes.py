@@ -170,7 +170,7 @@ class Probes:
         self._found.counts.exchanges += 1
         if self._target.tails_fault and self._target.traits.compare_and_swap_needs_write:
             self._refused(cpu, step, what, va, Access.ATOMIC, exchange)
-        elif fault := _fault_of(exchange):
+        elif fault := fault_of(exchange):
             self._found.check(False, f"{step} {what}", cpu, va, "no fault", str(fault))
         else:
             self._found.check(found == [before], f"{step} {what}", cpu, va, f"{before:#x}", f"{found[0]:#x}")
@@ -183,7 +183,7 @@ class Probes:
     def _allowed(self, cpu: Cpu, what: str, va: int, value: int) -> bool:
         """Make a store that must be allowed, and return True if it was."""
         self._found.counts.stores += 1
-        fault = _fault_of(lambda: cpu.store_word(va, value))
+        fault = fault_of(lambda: cpu.store_word(va, value))
         self._found.check(fault is None, f"store {what}", cpu, va, "no fault", str(fault))
         if fault is None:
             self._found.record("store", what, cpu, "no fault")
@@ -192,7 +192,7 @@ class Probes:
     def _refused(self, cpu: Cpu, step: str, what: str, va: int, access: Access, attempt: Callable[[], object]) -> None:
         """Make an access that must fault with the syndrome that the description predicts."""
         expected = self._target.mmu.syndrome(FaultKind.PERMISSION, access, va, 0)
-        fault = _fault_of(attempt)
+        fault = fault_of(attempt)
         same = (
             fault is not None
             and fault.kind is FaultKind.PERMISSION
@@ -205,7 +205,7 @@ class Probes:
             self._found.record(step, what, cpu, reported)
 
 
-def _fault_of(attempt: Callable[[], object]) -> Fault | None:
+def fault_of(attempt: Callable[[], object]) -> Fault | None:
     """Make an access and return its fault; `None` if there was none."""
     try:
         attempt()

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
 
-
-@dataclass(frozen=True)
-class Selection:
-    """Selected targets.
-
-    targets  targets that can be emulated
-    refused  (target, reason) of the others
-    """
-
-    targets: tuple[Target, ...]
-    refused: tuple[tuple[Target, str], ...]
+#: Targets that cannot be emulated, each with the reason.
+Refused = list[tuple[Target, str]]
 
 
-def select(arch: list[str] | None, mode: list[str] | None, profile: str | None, feature: list[str] | None) -> Selection:
-    """Return the targets that the options choose.
+def select(
+    arch: list[str] | None, mode: list[str] | None, profile: str | None, feature: list[str] | None
+) -> tuple[list[Target], Refused]:
+    """Return the targets that the options choose and that can be emulated, and the others.
 
     Raises UsageError for a name that is not declared, and where none of the targets can be emulated.
     """
@@ -33,7 +24,7 @@ def select(arch: list[str] | None, mode: list[str] | None, profile: str | None, 
         raise UsageError(f"unknown paging mode {unknown[0]!r}", hint=f"choose one of {', '.join(sorted(offered))}")
     features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
     targets: list[Target] = []
-    refused: list[tuple[Target, str]] = []
+    refused: Refused = []
     for architecture in architectures:
         part = architecture.emulation
         for name in [one.name for one in architecture.modes if not mode or one.name in mode]:
@@ -48,4 +39,4 @@ def select(arch: list[str] | None, mode: list[str] | None, profile: str | None, 
         raise UsageError(
             f"no target can be emulated: {reasons}", hint="choose by --arch and --mode, see `hvolab arches`"
         )
-    return Selection(tuple(targets), tuple(refused))
+    return targets, refused

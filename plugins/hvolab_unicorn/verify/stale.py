@@ -7,11 +7,11 @@ hugetlb_vmemmap_optimize_folios(), v6.12.
 
 from __future__ import annotations
 
-from hvolab.arch import PageFault
+from hvolab.arch import Fault
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep
-from hvolab_unicorn.verify.probes import Verification
+from hvolab_unicorn.verify.probes import Verification, fault_of
 
 _MARK = 0x5354414C45204C44
 #: Tails at each end of a folio's vmemmap that are touched: no more than a small TLB holds.
@@ -68,10 +68,8 @@ class StaleCpu:
         freed, shared = (frame << shift | offset for frame in (old, new))
         before, head = memory.read_word(freed), memory.read_word(shared)
         self._found.counts.stale_stores += 1
-        try:
-            self._cpu.store_word(va, _MARK)
-        except PageFault as fault:
-            seen = str(fault.fault)
+        if fault := self._fault_of_store(va):
+            seen = str(fault)
         else:
             reached = memory.read_word(freed) == _MARK and memory.read_word(shared) == head
             seen = _OLD_FRAME if reached else "it reaches another frame"
@@ -80,17 +78,16 @@ class StaleCpu:
         memory.write_word(freed, before)
         self.freed.append((va, old))
 
+    def _fault_of_store(self, va: int) -> Fault | None:
+        return fault_of(lambda: self._cpu.store_word(va, _MARK))
+
     def check_flushed(self) -> None:
         """Store to every tail again, and check that no store reaches a freed frame."""
         memory, shift = self._machine.memory, self._mode.page_shift
         for va, frame in self.freed:
             pa = (frame << shift) + (va & (self._mode.page_size - 1))
             before, reached, result = self._cpu.load_word(va), False, "faults"
-            try:
-                self._cpu.store_word(va, _MARK)
-            except PageFault:
-                pass
-            else:
+            if not self._fault_of_store(va):
                 result, reached = "reaches the shared frame", memory.read_word(pa) == _MARK
                 self._cpu.store_word(va, before)
             what = "a store after the flush"
