@@ -7,9 +7,18 @@ cause, the last one the remedy.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 _WORD = re.compile("[A-Z][a-z]+")
+
+
+def close_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Return the known names that are spelled nearly as `name`, in either case, the nearest first, for a hint."""
+    import difflib  # noqa: PLC0415 - only a hint needs it
+
+    folded = {text.casefold(): text for text in known}
+    return [folded[text] for text in difflib.get_close_matches(name.casefold(), folded, most)]
 
 
 class HvolabError(Exception):

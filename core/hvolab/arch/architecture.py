@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Literal
 
@@ -10,7 +10,7 @@ from hvolab.arch.emulation import EmulationPart
 from hvolab.arch.features import Feature, ReleaseChange, with_features
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import overridden
+from hvolab.arch.overrides import named, overridden
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures
 from hvolab.arch.selection import Selection
@@ -76,25 +76,11 @@ class Architecture:
 
     def mode(self, name: str | None = None) -> PagingMode:
         """Return the mode of that name (``None``: the default); raises UsageError with the names that exist."""
-        if name is None:
-            return self.modes[0]
-        for mode in self.modes:
-            if mode.name == name:
-                return mode
-        raise UsageError(
-            f"{self.name} has no paging mode {name!r}",
-            hint="choose one of " + ", ".join(mode.name for mode in self.modes),
-        )
+        return self.modes[0] if name is None else named(self.modes, name, f"{self.name} has no paging mode {name!r}")
 
     def feature(self, name: str) -> Feature:
         """Return the feature of that name; raises UsageError with the names that exist."""
-        for feature in self.features:
-            if feature.name == name:
-                return feature
-        raise UsageError(
-            f"{self.name} has no feature {name!r}",
-            hint="choose one of " + (", ".join(feature.name for feature in self.features) or "none"),
-        )
+        return named(self.features, name, f"{self.name} has no feature {name!r}")
 
     def select(
         self,
@@ -123,10 +109,9 @@ class Architecture:
                 )
         if declared:
             selected = with_features(selected, declared)
-        if direct_map_base is not None:
-            selected = replace(selected, direct_map_base=direct_map_base)
-        if vmemmap_base is not None:
-            selected = replace(selected, vmemmap_base=vmemmap_base)
+        bases = {"direct_map_base": direct_map_base, "vmemmap_base": vmemmap_base}
+        if moved := {name: base for name, base in bases.items() if base is not None}:
+            selected = overridden(selected, tuple(moved.items()))
         selected.check()
         traits, mmu = self.traits, self.mmu
         of_release = [change for change in self.changes if change.release == release]
@@ -152,10 +137,9 @@ class Architecture:
             raise DescriptionError("an architecture needs a name and at least one paging mode", where=self.name)
         if self.byte_order not in {"little", "big"}:
             raise DescriptionError(f"byte order {self.byte_order!r} is neither little nor big", where=self.name)
-        for title, names in (
-            ("mode", [mode.name for mode in self.modes]),
-            ("feature", [feature.name for feature in self.features]),
-        ):
+        parts: dict[str, tuple[PagingMode, ...] | tuple[Feature, ...]] = {"mode": self.modes, "feature": self.features}
+        for title, members in parts.items():
+            names = [member.name for member in members]
             if len(set(names)) != len(names):
                 raise DescriptionError(f"two {title}s of {self.name} have the same name", where=", ".join(names))
         if self.emulation is not None:
@@ -188,14 +172,10 @@ class Architecture:
         """Check that a selection has a legal entry of every protection that HVO uses."""
         try:
             target = self.select(mode.name, profile=profile, release=release, features=features)
-            for role, name in (
-                (PgprotRole.KERNEL, mode.last.name),
-                (PgprotRole.KERNEL_RO, mode.last.name),
-                (PgprotRole.KERNEL_LARGE, target.mode.direct_map_level),
-            ):
-                target.leaf(name, 0, role)
-            if self.emulation is not None:
-                target.leaf(mode.last.name, 0, PgprotRole.KERNEL_EXEC)
+            for role, _ in target.pgprots:
+                if role is not PgprotRole.TABLE:
+                    large = role is PgprotRole.KERNEL_LARGE
+                    target.leaf(target.mode.direct_map_level if large else mode.last.name, 0, role)
             for level in target.mode.levels[:-1]:
                 target.table(level.name, 0)
         except EncodingError as error:
@@ -209,10 +189,7 @@ class Architecture:
         for pgprot in self.pgprots:
             if pgprot.role is role and pgprot.belongs_to(mode, profile, release):
                 cleared = {name for feature in features for name in feature.clears}
-                fields = dict(pair for pair in pgprot.fields if pair[0] not in cleared)
-                for feature in features:
-                    fields.update(feature.sets)
-                return replace(pgprot, fields=tuple(fields.items()))
+                return pgprot.changed(cleared, tuple(pair for feature in features for pair in feature.sets))
         raise DescriptionError(f"{self.name} declares no {role.value} for profile {profile} and release {release}")
 
 

@@ -135,12 +135,9 @@ class EmulatorLimit:
 
     def concerns(self, selection: Selection) -> bool:
         """Return whether it matters for that selection."""
-        return (
-            (not self.modes or selection.mode.name in self.modes)
-            and (not self.features or bool(set(self.features) & set(selection.features)))
-            and (not self.releases or selection.release in self.releases)
-            and not set(self.without) & set(selection.features)
-        )
+        features = set(selection.features)
+        wanted = (self.modes, {selection.mode.name}), (self.features, features), (self.releases, {selection.release})
+        return features.isdisjoint(self.without) and all(not names or having & {*names} for names, having in wanted)
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,11 @@ def with_features(mode: PagingMode, features: tuple[Feature, ...]) -> PagingMode
     """Return the mode on a machine or boot that has these features; their order does not matter to its entries."""
     for feature in features:
         mode = overridden(mode, dict(feature.geometry).get(mode.name, ()))
-    entries = mode.format.with_forms(tuple(form for feature in features for form in feature.forms))
+    forms = [*(form for feature in features for form in feature.forms), *mode.format.forms]  # recognized in this order
     for feature in features:  # after all forms: those of another feature get the fields too
-        entries = entries.with_fields(feature.adds, feature.rules, feature.adds_to)
+        forms = [form.extended(feature.adds, feature.rules) if form.kind in feature.adds_to else form for form in forms]
     sizes = tuple(size for feature in features for size in feature.huge_page_levels)
+    entries = replace(mode.format, forms=tuple(forms))
     return replace(mode, format=entries, huge_page_levels=(*sizes, *mode.huge_page_levels))
 
 

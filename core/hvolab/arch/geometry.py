@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hvolab.arch.entry import Entry, EntryForm, EntryKind, EntryRule, Field, FieldValues, Match, Raw, set_bits, union
-from hvolab.arch.overrides import check_name
-from hvolab.errors import DescriptionError, EncodingError, UsageError
+from hvolab.arch.entry import Entry, EntryForm, EntryKind, FieldValues, Match, Raw, set_bits, union
+from hvolab.arch.overrides import check_name, named
+from hvolab.errors import DescriptionError, EncodingError
 from hvolab.units import format_size
 
 if TYPE_CHECKING:
@@ -37,13 +37,9 @@ class EntryFormat:
     valid_at: tuple[tuple[str, tuple[Match, ...]], ...] = ()
     empty_at: tuple[tuple[str, int], ...] = ()
 
-    @cached_property
-    def _valid_by_level(self) -> dict[str, tuple[Match, ...]]:
-        return dict(self.valid_at)
-
     def valid_patterns(self, level: str) -> tuple[Match, ...]:
         """Return the patterns of a valid entry at ``level``; one of them must match."""
-        return self._valid_by_level.get(level, (self.valid,))
+        return dict(self.valid_at).get(level, (self.valid,)) if self.valid_at else (self.valid,)
 
     def is_valid(self, level: str, raw: Raw) -> bool | npt.NDArray[np.bool_]:
         """Return whether ``raw`` is valid at ``level``; for an array, an array of booleans."""
@@ -62,7 +58,7 @@ class EntryFormat:
 
         The plain form too if no form has all of them. Raises EncodingError for a kind that the level does not have.
         """
-        forms = [form for form in reversed(self.forms) if form.kind is kind and level in form.levels]
+        forms = self._forms(level, kind)
         if not forms:
             offered = ", ".join(form.kind.value for form in self.forms if level in form.levels) or "nothing"
             raise EncodingError(f"an entry at {level} cannot be a {kind.value}", rule=f"{level} may hold: {offered}")
@@ -71,9 +67,11 @@ class EntryFormat:
 
     def leaf_form(self, level: str) -> EntryForm | None:
         """Return the plain form of a leaf at ``level``; ``None`` if there are no leaves."""
-        return next(
-            (form for form in reversed(self.forms) if form.kind is EntryKind.LEAF and level in form.levels), None
-        )
+        return next(iter(self._forms(level, EntryKind.LEAF)), None)
+
+    def _forms(self, level: str, kind: EntryKind) -> list[EntryForm]:
+        """Return the forms of ``kind`` at ``level``, the plain one first."""
+        return [form for form in reversed(self.forms) if form.kind is kind and level in form.levels]
 
     def recognize(self, level: str, raw: int) -> EntryForm | None:
         """Return the form that ``raw`` has at ``level``; ``None`` if no form there matches."""
@@ -93,7 +91,8 @@ class EntryFormat:
         """Return every rule that the valid entry ``raw`` breaks at ``level``, as pairs of text and source."""
         form = self.recognize(level, raw)
         if form is None:
-            return [(f"the type bits of a valid entry at {level} are those of no form defined there", self._sources())]
+            sources = "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
+            return [(f"the type bits of a valid entry at {level} are those of no form defined there", sources)]
         rules = [rule for rule in form.rules if rule.broken_by.accepts(raw)]
         broken = [(rule.text, rule.source) for rule in rules]
         reserved = raw & form.reserved_mask(self.entry_bits) & ~union(rule.broken_by.mask for rule in rules)
@@ -144,25 +143,6 @@ class EntryFormat:
         if self.decode(level, raw, page_shift).form is not form:
             raise EncodingError(f"the fields of {raw:#018x} are not those of a {form}", rule=form.source)
         return raw
-
-    def with_fields(
-        self,
-        fields: tuple[Field, ...],
-        rules: tuple[EntryRule, ...] = (),
-        kinds: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF),
-    ) -> EntryFormat:
-        """Return this format with more fields and rules in every form of these kinds."""
-        if not fields and not rules:
-            return self
-        forms = (form.extended(fields, rules) if form.kind in kinds else form for form in self.forms)
-        return replace(self, forms=tuple(forms))
-
-    def with_forms(self, forms: tuple[EntryForm, ...]) -> EntryFormat:
-        """Return this format with more forms, which are recognized before its own."""
-        return replace(self, forms=(*forms, *self.forms))
-
-    def _sources(self) -> str:
-        return "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
 
 
 @dataclass(frozen=True)
@@ -276,11 +256,7 @@ class PagingMode:
 
     def level(self, name: str) -> Level:
         """Return the level of that name; raises UsageError with the names that exist."""
-        for level in self.levels:
-            if level.name == name:
-                return level
-        names = ", ".join(level.name for level in self.levels)
-        raise UsageError(f"no level {name!r} in {self.name}", hint=f"choose one of {names}")
+        return named(self.levels, name, f"no level {name!r} in {self.name}")
 
     @property
     def huge_pages(self) -> tuple[HugePageSize, ...]:
@@ -303,59 +279,44 @@ class PagingMode:
     @cached_property
     def _checked(self) -> None:
         """The result of the checks, which are made once for a mode that passes them."""
-        self._check_tiling(f"mode {self.name}")
-        self._check_bases(f"mode {self.name}")
-        self._check_entries(f"mode {self.name}")
-
-    def _check_tiling(self, where: str) -> None:
-        """Check that the levels tile a VA, and that their names differ."""
-        if len(self.levels) < 2:
-            raise DescriptionError(
-                f"{len(self.levels)} levels of page tables",
-                where=where,
-                rule="the vmemmap is remapped in tables below another level",
-            )
-        expected = self.page_shift
-        for level in reversed(self.levels):
-            if level.shift != expected:
-                raise DescriptionError(
-                    f"level {level.name} has shift {level.shift}, the levels below it end at {expected}",
-                    where=where,
-                    rule="the levels tile the VA without gap or overlap",
-                )
-            expected += level.bits
-        if self.last.table_bytes > self.page_size:
-            raise DescriptionError(
-                f"a table of {self.last.name} takes {self.last.table_bytes:#x} bytes, a page has {self.page_size:#x}",
-                where=where,
-                rule="a leaf is split into a table of one page: pte_alloc_one_kernel()",
-            )
-        if expected != self.va_bits:
-            raise DescriptionError(f"the levels index {expected} bits of a VA of {self.va_bits}", where=where)
-        if len({level.name for level in self.levels}) != len(self.levels):
-            raise DescriptionError("two levels have the same name", where=where)
-
-    def _check_bases(self, where: str) -> None:
-        """Check that the direct map and the vmemmap begin on pages that a kernel VA can reach."""
-        bases = [("direct map", self.direct_map_base), ("vmemmap", self.vmemmap_base)]
-        bases += [] if self.text_base is None else [("kernel's image", self.text_base)]
-        for title, base in bases:
-            if not self.canonical(base) or base % self.page_size:
-                raise DescriptionError(f"the base of the {title}, {base:#x}, is not a canonical page", where=where)
-
-    def _check_entries(self, where: str) -> None:
-        """Check that each level has the forms of entries that it needs."""
-        for level in self.levels:
-            if self.format.is_valid(level.name, self.format.empty(level.name)):
-                raise DescriptionError(
-                    f"an empty entry of {level.name}, {self.format.empty(level.name):#x}, is valid",
-                    where=where,
-                    rule="a new table maps nothing",
-                    hint="declare an empty entry for the level: EntryFormat.empty_at",
-                )
+        where = f"mode {self.name}"
+        for what, rule, hint in (*self._faults_of_levels(), *self._faults_of_bases_and_entries()):
+            raise DescriptionError(what, where=where, rule=rule, hint=hint)
         for name in (self.vmemmap_level, self.direct_map_level, *(name for name, _ in self.huge_page_levels)):
             check_name("level", name, [level.name for level in self.levels], where)
             self.format.form(name, EntryKind.LEAF)
         for level in self.levels[:-1]:
             if len(self.format.form(level.name, EntryKind.TABLE).recognize) != 1:
                 raise DescriptionError(f"a table entry at {level.name} must be recognized by one pattern", where=where)
+
+    def _faults_of_levels(self) -> Iterator[tuple[str, str, str]]:
+        """Return fault, rule and hint where the levels do not tile a VA."""
+        names = [level.name for level in self.levels]
+        if len(names) < 2:
+            yield f"{len(names)} levels of page tables", "the vmemmap is remapped in tables below another level", ""
+            return
+        expected = self.page_shift
+        for level in reversed(self.levels):
+            if level.shift != expected:
+                fault = f"level {level.name} has shift {level.shift}, the levels below it end at {expected}"
+                yield fault, "the levels tile the VA without gap or overlap", ""
+            expected += level.bits
+        if (size := self.last.table_bytes) > self.page_size:
+            fault = f"a table of {self.last.name} takes {size:#x} bytes, a page has {self.page_size:#x}"
+            yield fault, "a leaf is split into a table of one page: pte_alloc_one_kernel()", ""
+        if expected != self.va_bits:
+            yield f"the levels index {expected} bits of a VA of {self.va_bits}", "", ""
+        if len(set(names)) != len(names):
+            yield "two levels have the same name", "", ""
+
+    def _faults_of_bases_and_entries(self) -> Iterator[tuple[str, str, str]]:
+        """Return fault, rule and hint for a base that is not a kernel page, and for a valid empty entry."""
+        bases = {"direct map": self.direct_map_base, "vmemmap": self.vmemmap_base, "kernel's image": self.text_base}
+        for title, base in bases.items():
+            if base is not None and (not self.canonical(base) or base % self.page_size):
+                yield f"the base of the {title}, {base:#x}, is not a canonical page", "", ""
+        for level in self.levels:
+            empty = self.format.empty(level.name)
+            if self.format.is_valid(level.name, empty):
+                hint = "declare an empty entry for the level: EntryFormat.empty_at"
+                yield f"an empty entry of {level.name}, {empty:#x}, is valid", "a new table maps nothing", hint

@@ -151,11 +151,12 @@ class MmuRules:
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """Return the accesses that ``leaf`` below ``tables`` allows, as bits of :class:`Access`."""
         granted = 0
-        for access, permission in (
-            (Access.READ, self.read),
-            (Access.WRITE, self.write),
-            (Access.EXECUTE, self.execute),
-        ):
+        for access, permission in self.permissions:
             if permission.grants(leaf, tables):
                 granted |= access.value  # a plain int: every access tests it, and operations on an enum are slow
         return granted
+
+    @property
+    def permissions(self) -> tuple[tuple[Access, Permission], ...]:
+        """The permission of each access."""
+        return (Access.READ, self.read), (Access.WRITE, self.write), (Access.EXECUTE, self.execute)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hvolab.errors import DescriptionError
+from hvolab.errors import DescriptionError, UsageError, close_names
 
 #: (attribute, its new value), as pairs, so that descriptions stay frozen and hashable.
 Overrides = tuple[tuple[str, Any], ...]
 
 _Part = TypeVar("_Part")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_NamedPart = TypeVar("_NamedPart", bound=_Named)
+
+
+def named(parts: tuple[_NamedPart, ...], name: str, missing: str) -> _NamedPart:
+    """Return the part of that name; raises UsageError with the text ``missing`` and the names that exist."""
+    for part in parts:
+        if part.name == name:
+            return part
+    raise UsageError(missing, hint="choose one of " + (", ".join(part.name for part in parts) or "none"))
 
 
 def overridden(part: _Part, overrides: Overrides) -> _Part:
@@ -24,24 +39,22 @@ def overridden(part: _Part, overrides: Overrides) -> _Part:
 
 def check_overrides(kind: Any, overrides: Overrides, where: str) -> None:
     """Raise DescriptionError for an override that is not a field of the dataclass ``kind``, or not of its type."""
-    types: dict[str, Any] = _types(kind)
+    names, types = [field.name for field in fields(kind)], _types(kind)
     for name, value in overrides:
-        check_name(f"field of {kind.__name__}", name, types, where)
-        _check_type(f"{kind.__name__}.{name}", value, types[name], where)
+        check_name(f"field of {kind.__name__}", name, names, where)
+        declared = types[name]
+        if not _fits(value, declared):
+            wanted = (getattr(declared, "__name__", "") if isinstance(declared, type) else "") or declared
+            what = f"{kind.__name__}.{name} is {value!r} ({type(value).__name__})"
+            raise DescriptionError(what, where=where, hint=f"give {wanted}")
 
 
 def check_types(part: Any, where: str) -> None:
     """Raise DescriptionError for a field of a dataclass whose value is not of the declared type."""
-    kind: Any = type(part)
-    for name, declared in _types(kind).items():
-        _check_type(f"{kind.__name__}.{name}", getattr(part, name), declared, where)
+    check_overrides(type(part), tuple((field.name, getattr(part, field.name)) for field in fields(part)), where)
 
 
-@cache
-def _types(kind: Any) -> dict[str, Any]:
-    """Return the declared type of each field of a dataclass."""
-    types = get_type_hints(kind)
-    return {field.name: types[field.name] for field in fields(kind)}
+_types: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 
 def check_name(title: str, name: object, known: Iterable[str], where: str) -> None:
@@ -49,20 +62,12 @@ def check_name(title: str, name: object, known: Iterable[str], where: str) -> No
     known = list(known)
     if name in known:
         return
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = close_names(str(name), known)
     raise DescriptionError(
         f"{name!r} is not a {title}",
         where=where,
         hint=f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known) or 'none'}",
     )
-
-
-def _check_type(title: str, value: object, declared: Any, where: str) -> None:
-    if not _fits(value, declared):
-        kind = getattr(declared, "__name__", "") if isinstance(declared, type) else ""
-        raise DescriptionError(
-            f"{title} is {value!r} ({type(value).__name__})", where=where, hint=f"give {kind or declared}"
-        )
 
 
 def _fits(value: object, declared: Any) -> bool:

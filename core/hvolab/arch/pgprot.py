@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 from hvolab.arch.entry import FieldValues
 
@@ -38,6 +39,11 @@ class Pgprot:
     profiles: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     source: str = ""
+
+    def changed(self, cleared: Container[str], sets: FieldValues = ()) -> Pgprot:
+        """Return the protection without the fields ``cleared``, and with the values ``sets``."""
+        fields = {name: value for name, value in self.fields if name not in cleared} | dict(sets)
+        return replace(self, fields=tuple(fields.items()))
 
     def belongs_to(self, mode: str, profile: str, release: str) -> bool:
         """Return whether that mode, profile and release have the protection."""

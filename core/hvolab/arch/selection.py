@@ -43,10 +43,6 @@ class Selection:
     cpu_mode: CpuMode | None = None
 
     @cached_property
-    def _prots(self) -> dict[PgprotRole, Pgprot]:
-        return dict(self.pgprots)
-
-    @cached_property
     def _bits(self) -> dict[tuple[str, PgprotRole], int]:
         return {}
 
@@ -69,14 +65,14 @@ class Selection:
 
         A field that a feature sets and that the form does not have is left out. Raises EncodingError for others.
         """
-        fields = self._prots[role].fields
+        fields = dict(self.pgprots)[role].fields
         return form.put_fields(
             tuple(pair for pair in fields if pair[0] in form.by_name or pair[0] not in self.optional)
         )
 
     def leaf(self, level: str, pfn: int, role: PgprotRole) -> int:
         """Return a leaf at ``level`` that maps ``pfn`` with the protection of ``role``; raises EncodingError."""
-        return self._entry(self.mode.format.form(level, EntryKind.LEAF), level, pfn, role)
+        return self._entry(EntryKind.LEAF, level, pfn, role)
 
     def leaves(self, level: str, pfns: npt.NDArray[np.int64], role: PgprotRole) -> npt.NDArray[np.uint64]:
         """Return the leaves for an array of PFNs, all with the protection of ``role``; raises EncodingError."""
@@ -90,12 +86,13 @@ class Selection:
 
     def table(self, level: str, pfn: int) -> int:
         """Return an entry at ``level`` that points to the table in frame ``pfn``; raises EncodingError."""
-        return self._entry(self.mode.format.form(level, EntryKind.TABLE), level, pfn, PgprotRole.TABLE)
+        return self._entry(EntryKind.TABLE, level, pfn, PgprotRole.TABLE)
 
-    def _entry(self, form: EntryForm, level: str, pfn: int, role: PgprotRole) -> int:
+    def _entry(self, kind: EntryKind, level: str, pfn: int, role: PgprotRole) -> int:
+        form = self.mode.format.form(level, kind)
         raw = form.put_address(pfn << self.mode.page_shift) | self.bits(level, role)
         decoded = self.decode(level, raw)
-        if decoded.pfn != pfn or decoded.kind is not form.kind:
+        if decoded.pfn != pfn or decoded.kind is not kind:
             raise form.misfit(pfn, level)
         return raw
 
@@ -118,13 +115,13 @@ class Selection:
 
     def page_frames(self, raws: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Return the output PFNs of an array of leaves at the last level."""
-        frames: npt.NDArray[np.int64]
         if self._page_field is None:
-            frames = (self.page_form.get_address(raws) >> self.mode.page_shift).view("int64")
+            frames: Any = self.page_form.get_address(raws) >> self.mode.page_shift
         else:
             mask, low = self._page_field
-            frames = ((raws & mask) >> low).view("int64")
-        return frames
+            frames = (raws & mask) >> low
+        found: npt.NDArray[np.int64] = frames.view("int64")
+        return found
 
     def decode(self, level: str, raw: int) -> Entry:
         """Decode ``raw`` at ``level``; raises EncodingError with the broken rule."""
@@ -149,16 +146,7 @@ class Selection:
 
     def in_cpu_mode(self, cpu_mode: CpuMode) -> Self:
         """Return this selection with the CPU's control registers in another state."""
-        rules = cpu_mode.rules
-        forms = tuple(replace(form, rules=(*form.rules, *rules)) for form in self.mode.format.forms)
-        pgprots = tuple(
-            (role, replace(pgprot, fields=tuple(pair for pair in pgprot.fields if pair[0] not in cpu_mode.clears)))
-            for role, pgprot in self.pgprots
-        )
-        return replace(
-            self,
-            mode=replace(self.mode, format=replace(self.mode.format, forms=forms)),
-            pgprots=pgprots,
-            mmu=overridden(self.mmu, cpu_mode.mmu),
-            cpu_mode=cpu_mode,
-        )
+        forms = tuple(form.extended((), cpu_mode.rules) for form in self.mode.format.forms)
+        mode = replace(self.mode, format=replace(self.mode.format, forms=forms))
+        pgprots = tuple((role, pgprot.changed(cpu_mode.clears)) for role, pgprot in self.pgprots)
+        return replace(self, mode=mode, pgprots=pgprots, mmu=overridden(self.mmu, cpu_mode.mmu), cpu_mode=cpu_mode)

@@ -18,6 +18,7 @@ Counts are 1 or more; loads and stores are of eight bytes unless the notation gi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 #: Most arguments of a sequence.
@@ -46,108 +47,63 @@ class StepContract:
 
 
 _NUMBERED = [f"argument{number}" for number in range(ARGUMENTS)]
-_LOADS = "; ".join(f"{name} = [block{f' + {8 * at}' if at else ''}]" for at, name in enumerate(_NUMBERED))
-_HANDLER = (
-    f"records the registers that report a fault, one word each from [block + {RECORD}] on in the order of ``records``, "
-    f"and returns from the exception to the VA in [block + {RETURN}]"
-)
-#: Name, inputs, outputs, effect and summary of each step.
-_TABLE: tuple[tuple[str, str, str, str, str], ...] = (
-    ("enter", "block", " ".join(_NUMBERED), _LOADS, "loads the arguments from the block"),
-    (
-        "leave",
-        "block result",
-        "",
-        f"[block + {RESULT}] = result; [block + {DONE}] = block; pc = [block + {RETURN}]",
-        "stores the result and a completion mark in the block; ends at the VA in the block",
-    ),
-    ("wait", "", "", "wait", "ends a run of the emulator"),
-    ("load", "va", "value", "value = [va]", "loads a word"),
-    ("store", "va value", "", "[va] = value", "stores a word"),
-    ("touch", "va", "", "[va] = [va]", "stores a word to itself, which needs write permission"),
-    (
-        "compare_and_swap",
-        "va old new",
-        "found",
-        "found = [va]; [va] = new if found == old",
-        "exchanges a word by one atomic operation, as the kernel's cmpxchg()",
-    ),
-    ("write_entry", "slot entry", "", "[slot] = entry", "stores an entry. Kernel: set_pte()"),
-    (
-        "exchange_entry",
-        "slot old new",
-        "found",
-        "found = [slot]; [slot] = new if found == old",
-        "exchanges an entry by one atomic operation",
-    ),
-    ("flush_page", "va", "", "tlb(va) = none", "invalidates the translation of one page"),
-    (
-        "flush_pages",
-        "first count size",
-        "",
-        "for i < count: tlb(first + size*i) = none",
-        "invalidates the translations of a run of pages of ``size`` bytes",
-    ),
-    ("flush_all", "", "", "tlb = none", "invalidates every translation, global ones too. Kernel: flush_tlb_all()"),
-    ("smp_wmb", "", "", "order(stores, stores)", "Kernel: smp_wmb()"),
-    ("walker_barrier", "", "", "order(stores, walks)", "between a store to a page table and a use of the mapping"),
-    ("instruction_barrier", "", "", "order(stores, fetches)", "between a store and the execution of the stored code"),
-    ("jump", "va", "", "pc = va", "executes the code at a VA"),
-    ("copy_bytes", "to from count", "", "for i < count: byte [to + i] = byte [from + i]", "copies bytes, ascending"),
-    ("copy_words", "to from count", "", "for i < count: [to + 8*i] = [from + 8*i]", "copies words"),
-    (
-        "load_words",
-        "vas to count",
-        "",
-        "for i < count: [to + 8*i] = [[vas + 8*i]]",
-        "loads the word at each of several VAs",
-    ),
-    (
-        "store_words",
-        "vas values count",
-        "",
-        "for i < count: [[vas + 8*i]] = [values + 8*i]",
-        "stores a word at each of several VAs",
-    ),
-    (
-        *(
-            "copy_runs",
-            "to from count words",
-            "",
-            "for i < count, j < words: [[to + 8*i] + 8*j] = [[from + 8*i] + 8*j]",
-        ),
-        "copies a run of words for each pair of VAs; a page is such a run. Kernel: copy_page()",
-    ),
-    (
-        *(
-            "write_entry_rows",
-            "slots entries rows columns",
-            "",
-            "for i < rows, j < columns: [[slots + 8*i] + 8*j] = [entries + 8*(columns*i + j)]",
-        ),
-        "stores a run of entries at each of several slots, each like ``write_entry``",
-    ),
-    (
-        *(
-            "load_chain",
-            "va end to limit",
-            "count",
-            "count = 0; for i < limit until [va] == end: va = [va]; [to + 8*i] = va; count = i + 1",
-        ),
-        "follows the links of a list",
-    ),
-    (
-        "handler",
-        "block",
-        "",
-        "",
-        _HANDLER,
-    ),
-)
-STEPS: tuple[StepContract, ...] = tuple(
-    StepContract(name, tuple(inputs.split()), tuple(outputs.split()), effect, summary)
-    for name, inputs, outputs, effect, summary in _TABLE
-)
+#: One step at a time: name, inputs, outputs; then effect and summary.
+_TEXT = f"""
+enter(block) -> {" ".join(_NUMBERED)}
+    | {"; ".join(f"{name} = [block{f' + {8 * at}' if at else ''}]" for at, name in enumerate(_NUMBERED))}
+    | loads the arguments from the block
+leave(block result)
+    | [block + {RESULT}] = result; [block + {DONE}] = block; pc = [block + {RETURN}]
+    | stores the result and a completion mark in the block; ends at the VA in the block
+wait() | wait | ends a run of the emulator
+load(va) -> value | value = [va] | loads a word
+store(va value) | [va] = value | stores a word
+touch(va) | [va] = [va] | stores a word to itself, which needs write permission
+compare_and_swap(va old new) -> found
+    | found = [va]; [va] = new if found == old
+    | exchanges a word by one atomic operation, as the kernel's cmpxchg()
+write_entry(slot entry) | [slot] = entry | stores an entry. Kernel: set_pte()
+exchange_entry(slot old new) -> found
+    | found = [slot]; [slot] = new if found == old
+    | exchanges an entry by one atomic operation
+flush_page(va) | tlb(va) = none | invalidates the translation of one page
+flush_pages(first count size)
+    | for i < count: tlb(first + size*i) = none
+    | invalidates the translations of a run of pages of ``size`` bytes
+flush_all() | tlb = none | invalidates every translation, global ones too. Kernel: flush_tlb_all()
+smp_wmb() | order(stores, stores) | Kernel: smp_wmb()
+walker_barrier() | order(stores, walks) | between a store to a page table and a use of the mapping
+instruction_barrier() | order(stores, fetches) | between a store and the execution of the stored code
+jump(va) | pc = va | executes the code at a VA
+copy_bytes(to from count) | for i < count: byte [to + i] = byte [from + i] | copies bytes, ascending
+copy_words(to from count) | for i < count: [to + 8*i] = [from + 8*i] | copies words
+load_words(vas to count) | for i < count: [to + 8*i] = [[vas + 8*i]] | loads the word at each of several VAs
+store_words(vas values count)
+    | for i < count: [[vas + 8*i]] = [values + 8*i]
+    | stores a word at each of several VAs
+copy_runs(to from count words)
+    | for i < count, j < words: [[to + 8*i] + 8*j] = [[from + 8*i] + 8*j]
+    | copies a run of words for each pair of VAs; a page is such a run. Kernel: copy_page()
+write_entry_rows(slots entries rows columns)
+    | for i < rows, j < columns: [[slots + 8*i] + 8*j] = [entries + 8*(columns*i + j)]
+    | stores a run of entries at each of several slots, each like ``write_entry``
+load_chain(va end to limit) -> count
+    | count = 0; for i < limit until [va] == end: va = [va]; [to + 8*i] = va; count = i + 1
+    | follows the links of a list
+handler(block) |
+    | records the registers that report a fault, one word each from [block + {RECORD}] on in the order of ``records``,
+      and returns from the exception to the VA in [block + {RETURN}]
+"""
+
+
+def _step(text: str) -> StepContract:
+    """Return the contract in one entry of the text."""
+    head, effect, summary = (" ".join(part.split()) for part in text.split("|"))
+    name, inputs, outputs = (part.strip("-> ") for part in re.split("[()]", head))
+    return StepContract(name, tuple(inputs.split()), tuple(outputs.split()), effect, summary)
+
+
+STEPS: tuple[StepContract, ...] = tuple(map(_step, re.split(r"\n(?=\w)", _TEXT.rstrip())[1:]))
 
 STEP_BY_NAME: dict[str, StepContract] = {step.name: step for step in STEPS}
 

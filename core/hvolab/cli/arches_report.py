@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import Architecture, Feature, HugePageSize, PagingMode
-from hvolab.cli.output import table
+from hvolab.cli.output import labeled, table
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12
 from hvolab.serialize import as_data
@@ -85,7 +85,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
             architecture.traits,
             *("live_entries", "memory_order", "flush_all_effective", "compare_and_swap_needs_write", "bootmem_info"),
         ),
-        "tails_fault": {profile: architecture.select(profile=profile).tails_fault for profile in architecture.profiles},
+        "tails_fault": _tails_fault(architecture),
         "emulated": architecture.emulation is not None,
         "source": architecture.source,
     }
@@ -94,6 +94,11 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
 def _picked(part: object, *names: str) -> dict[str, Any]:
     """Return some attributes as data for JSON."""
     return {name: as_data(getattr(part, name)) for name in names}
+
+
+def _tails_fault(architecture: Architecture) -> dict[str, bool]:
+    """Return for each profile whether a store to a tail faults."""
+    return {profile: architecture.select(profile=profile).tails_fault for profile in architecture.profiles}
 
 
 def render(architecture: Architecture) -> Group:
@@ -110,9 +115,8 @@ def _modes_table(architecture: Architecture) -> Table:
     rows = table("mode", *numbers, "levels", "vmemmap by", right=numbers)
     for mode in architecture.modes:
         levels = " ".join(f"{level.name}:{level.bits}" for level in mode.levels)
-        widths = (f"{mode.va_bits}", f"{mode.pa_bits}")
-        leaves = f"{mode.vmemmap_level} leaves"
-        rows.add_row(Text(mode.name, "bold"), format_size(mode.page_size), *widths, levels, leaves)
+        numbers = (format_size(mode.page_size), f"{mode.va_bits}", f"{mode.pa_bits}")
+        rows.add_row(Text(mode.name, "bold"), *numbers, levels, f"{mode.vmemmap_level} leaves")
     return rows
 
 
@@ -132,34 +136,31 @@ def _savings_table(architecture: Architecture) -> Table:
     for each, modes in sorted(shared.items(), key=lambda item: item[0].page.size):
         page, vmemmap = each
         mapped = f"{page.level} leaf" if page.count == 1 else f"{page.count} {page.level} leaves"
-        saved = Text(f"{each.percent:.2f} %", "green") if vmemmap.optimizable else Text("nothing", "yellow")
         pages = f"{vmemmap.pages}" if vmemmap.size >= vmemmap.page_size else f"{vmemmap.size / vmemmap.page_size:.2g}"
-        numbers = (
-            pages,
-            f"{vmemmap.saved_pages}",
-            format_size(vmemmap.optimizable_size) if vmemmap.optimizable else "0",
-        )
+        size, saved = "0", Text("nothing", "yellow")
+        if vmemmap.optimizable:
+            size, saved = format_size(vmemmap.optimizable_size), Text(f"{each.percent:.2f} %", "green")
         where = "all" if len(modes) == len(architecture.modes) else ", ".join(modes)
-        rows.add_row(Text(format_size(page.size), "bold"), mapped, *numbers, saved, where)
+        rows.add_row(Text(format_size(page.size), "bold"), mapped, pages, f"{vmemmap.saved_pages}", size, saved, where)
     rows.columns[-1].no_wrap = False
     return rows
 
 
 def _choices(architecture: Architecture) -> Table:
-    traits = architecture.traits
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
-    widest = max(map(len, architecture.profiles))
-    for profile in architecture.profiles:
-        faults = architecture.select(profile=profile).tails_fault
-        tails = "a store to a tail faults" if faults else "a store to a tail succeeds: tails stay writable"
-        grid.add_row("profile", Text.assemble((f"{profile:<{widest}}", "bold"), f"  {tails}"))
+    traits, features = architecture.traits, architecture.features
+    grid = labeled()
+
+    def add(label: str, texts: dict[str, str]) -> None:
+        """Add a row for each name, and its text."""
+        widest = max(map(len, texts), default=0)
+        for name, text in texts.items():
+            grid.add_row(label, Text.assemble((f"{name:<{widest}}", "bold"), f"  {text}"))
+
+    tails = {True: "a store to a tail faults", False: "a store to a tail succeeds: tails stay writable"}
+    add("profile", {name: tails[faults] for name, faults in _tails_fault(architecture).items()})
     grid.add_row("kernels", ", ".join(architecture.releases))
-    widest = max((len(feature.name) for feature in architecture.features), default=0)
-    for feature in architecture.features:
-        where = f" ({', '.join(feature.modes)} only)" if feature.modes else ""
-        grid.add_row("feature", Text.assemble((f"{feature.name:<{widest}}", "bold"), f"  {feature.summary}{where}"))
+    where = {feature.name: f" ({', '.join(feature.modes)} only)" * bool(feature.modes) for feature in features}
+    add("feature", {feature.name: f"{feature.summary}{where[feature.name]}" for feature in features})
     grid.add_row("live entries", traits.live_entries.value)
     flush = "" if traits.flush_all_effective else "; flush_tlb_all() flushes nothing"
     grid.add_row("memory", f"{traits.memory_order.value}{flush}")

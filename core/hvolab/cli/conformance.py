@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hvolab.cli.errors import ExitCode
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import JsonOption, split_names
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
 
@@ -36,9 +36,8 @@ def conformance(
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"the conformance kit needs {' and '.join(missing)}", hint="pip install 'hvolab[conformance]'")
-    names = [name.strip() for item in arch for name in item.split(",") if name.strip()]
-    known = ",".join(name if name == _EVERYTHING else registry().architecture(name).name for name in names)
-    code, report = _run(_command(known), report=json)
+    names = (name if name == _EVERYTHING else registry().architecture(name).name for name in split_names(arch))
+    code, report = _run(_command(",".join(names)), report=json)
     if json:
         print_json(report)
     if code:
@@ -51,12 +50,12 @@ def _command(names: str) -> list[str]:
 
     # the kit's own ini file: otherwise pytest would take the nearest one upwards, of another project
     ini = Path(kit.__file__).with_name("pytest.ini")
-    quiet = ["-q", "-c", str(ini), "-p", "no:cacheprovider"]
+    options = ["-q", "-c", str(ini), "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist") is not None:
-        quiet += ["-n", "auto", "--maxprocesses", str(_PROCESSES)]
+        options += ["-n", "auto", "--maxprocesses", str(_PROCESSES)]
     # a checkout that is on the path, but not installed, has no entry point: a plugin is loaded once either way
-    plugin = ["-p", "hvolab.conformance.pytest_plugin"]
-    return [sys.executable, "-m", "pytest", *quiet, *plugin, "--pyargs", "hvolab.conformance", "--arch", names]
+    options += ["-p", "hvolab.conformance.pytest_plugin", "--pyargs", "hvolab.conformance", "--arch", names]
+    return [sys.executable, "-m", "pytest", *options]
 
 
 def _run(command: list[str], *, report: bool) -> tuple[int, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import EntryKind
-from hvolab.cli.entry_view import ACCESS_WORDS, EntryView
+from hvolab.cli.entry_view import EntryView
 from hvolab.cli.options import target_in_words
-from hvolab.cli.output import table
+from hvolab.cli.output import labeled, table
 from hvolab.units import format_size
 
 
@@ -17,13 +16,9 @@ def render(view: EntryView) -> Group:
     """Return the view as a heading, facts, and the table of its bits."""
     entry = view.entry
     digits = view.target.mode.format.entry_bits // 4 + 2
-    heading = Text.assemble(
-        (f"{entry.raw:#0{digits}x}", "bold"), f"  {entry.level} ", (entry.kind.value, "bold"), "   "
-    )
-    heading.append(target_in_words(view.target), "dim")
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column()
+    heading = Text.assemble((f"{entry.raw:#0{digits}x}", "bold"), f"  {entry.level} ", (entry.kind.value, "bold"))
+    heading.append(f"   {target_in_words(view.target)}", "dim")
+    facts = labeled()
     for label, text in _facts(view):
         facts.add_row(f"  {label}", text)
     if not view.bits:
@@ -62,12 +57,9 @@ def _pgprot_text(view: EntryView) -> Text:
 
 def _access_text(view: EntryView) -> Text:
     text = Text()
-    for word, access in ACCESS_WORDS:
-        allowed = bool(view.allows & access)
+    for word, allowed in view.accesses.items():
         text.append(f"{word} ").append("yes" if allowed else "no", "green" if allowed else "red").append("   ")
-    mmu = view.target.mmu
-    if view.entry.kind is EntryKind.TABLE:
-        text.append("unless another entry of the walk denies it", "dim")
-    elif any(permission.tables is not None for permission in (mmu.read, mmu.write, mmu.execute)):
-        text.append("unless a table entry of the walk denies it", "dim")
+    is_table = view.entry.kind is EntryKind.TABLE
+    if is_table or any(permission.tables is not None for _, permission in view.target.mmu.permissions):
+        text.append(f"unless {'another' if is_table else 'a table'} entry of the walk denies it", "dim")
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hvolab.arch import Access, Entry, EntryForm, EntryKind, Match, Target, UpdateRule, set_bits
+from hvolab.arch import Access, Entry, EntryForm, EntryKind, Target, UpdateRule, set_bits
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
 from hvolab.serialize import Hex, as_data
@@ -69,31 +69,33 @@ class EntryView:
             return 1 << form.shift
         return self.target.mode.level(self.entry.level).size
 
+    @property
+    def accesses(self) -> dict[str, bool]:
+        """Each access by name: whether it is allowed."""
+        words = {"load": Access.READ, "store": Access.WRITE, "fetch": Access.EXECUTE}
+        return {word: bool(self.allows & access) for word, access in words.items()}
+
     def as_dict(self) -> dict[str, Any]:
         """Return the view as data for JSON."""
         entry = self.entry
         return {
             **target_as_dict(self.target),
             "level": entry.level,
-            "entry": f"{entry.raw:#x}",
+            "entry": hex(entry.raw),
             "kind": entry.kind.value,
-            "pfn": None if entry.pfn is None else f"{entry.pfn:#x}",
-            "pa": None if self.pa is None else f"{self.pa:#x}",
+            "pfn": None if entry.pfn is None else hex(entry.pfn),
+            "pa": None if self.pa is None else hex(self.pa),
             "maps_bytes": self.maps,
             "pgprots": list(self.pgprots),
             "pgprots_elsewhere": list(self.elsewhere),
             "nearest_pgprots": [
-                {"name": near.name, "there": {field: f"{value:#x}" for field, value in near.differs}}
+                {"name": near.name, "there": {field: hex(value) for field, value in near.differs}}
                 for near in self.nearest
             ],
-            "allows": {word: bool(self.allows & access) for word, access in ACCESS_WORDS},
+            "allows": self.accesses,
             "flags": {flag: is_set for flag, is_set, _ in self.flags},
             "fields": as_data(self.bits),
         }
-
-
-#: The name of each access.
-ACCESS_WORDS = (("load", Access.READ), ("store", Access.WRITE), ("fetch", Access.EXECUTE))
 
 
 def view_entry(target: Target, level: str, raw: int) -> EntryView:
@@ -102,6 +104,7 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
     form = entry.form
     if form is None:
         return EntryView(target, entry)
+    is_leaf = form.kind is EntryKind.LEAF
     pgprots = exact_protections(target, form, raw)
     elsewhere = () if pgprots else protections_elsewhere(target, form, raw)
     return EntryView(
@@ -111,8 +114,8 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
         pgprots=pgprots,
         elsewhere=elsewhere,
         nearest=() if pgprots or elsewhere else near_protections(target, form, raw),
-        allows=target.allowed(raw, ()) if form.kind is EntryKind.LEAF else _passed(target, raw),
-        flags=_flags(target, raw) if form.kind is EntryKind.LEAF else (),
+        allows=target.allowed(raw, ()) if is_leaf else _passed(target, raw),
+        flags=_flags(target, raw) if is_leaf else (),
     )
 
 
@@ -131,12 +134,8 @@ def _bits(form: EntryForm, raw: int, entry_bits: int) -> tuple[Bits, ...]:
 
 def _passed(target: Target, raw: int) -> int:
     """Return the accesses that a table entry does not deny."""
-    mmu = target.mmu
-    passed = 0
-    for permission, access in ((mmu.read, Access.READ), (mmu.write, Access.WRITE), (mmu.execute, Access.EXECUTE)):
-        if permission.tables is None or permission.tables.accepts(raw):
-            passed |= access
-    return passed
+    permissions = target.mmu.permissions
+    return sum(access for access, each in permissions if each.tables is None or each.tables.accepts(raw))
 
 
 _CLEAR = {
@@ -148,13 +147,12 @@ _CLEAR = {
 
 def _flags(target: Target, raw: int) -> tuple[tuple[str, bool, str], ...]:
     mmu = target.mmu
-    flags: tuple[tuple[str, Match | None, UpdateRule, str], ...] = (
+    flags = []
+    for name, match, rule, access in (
         ("accessed", mmu.accessed, mmu.accessed_by, "access"),
         ("dirty", mmu.dirty, mmu.dirty_by, "store"),
-    )
-    return tuple(
-        (name, is_set, "" if is_set else _CLEAR[rule].format(access=access))
-        for name, match, rule, access in flags
-        if match is not None
-        for is_set in (bool(match.accepts(raw)),)
-    )
+    ):
+        if match is not None:
+            is_set = bool(match.accepts(raw))
+            flags.append((name, is_set, "" if is_set else _CLEAR[rule].format(access=access)))
+    return tuple(flags)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from typing import TypeVar
 
 from hvolab.arch import EntryKind, PgprotRole, Target
-from hvolab.errors import EncodingError, HvolabError, UsageError
+from hvolab.errors import EncodingError, HvolabError, UsageError, close_names
 
 _NUMBER = re.compile("0x[0-9a-f]{1,32}|[0-9]{1,32}", re.ASCII | re.IGNORECASE)
 _Result = TypeVar("_Result")
@@ -67,18 +67,13 @@ def with_feature_hint(target: Target, action: Callable[[Target], _Result]) -> _R
 
 def _features_for(target: Target, action: Callable[[Target], object]) -> str:
     """Return the fewest features with which ``action`` does not raise, one or two, alternatives separated by `or`."""
-    architecture = target.architecture
-    others = [feature.name for feature in architecture.features if feature.name not in target.features]
+    others = [feature.name for feature in target.architecture.features if feature.name not in target.features]
+    select = partial(target.architecture.select, target.mode.name, profile=target.profile, release=target.release)
     for count in (1, 2):
         found = []
         for names in combinations(others, count):
             try:
-                features = (*target.features, *names)
-                action(
-                    architecture.select(
-                        target.mode.name, profile=target.profile, release=target.release, features=features
-                    )
-                )
+                action(select(features=(*target.features, *names)))
             except HvolabError:
                 continue
             found.append(",".join(names))
@@ -94,8 +89,7 @@ def _kind(target: Target, level: str, roles: set[PgprotRole]) -> EntryKind:
 
 
 def _unknown(name: str, kind: EntryKind, level: str, known: list[str]) -> UsageError:
-    folded = {text.casefold(): text for text in known}
-    close = [folded[text] for text in difflib.get_close_matches(name.casefold(), folded, n=2)]
+    close = close_names(name, known, 2)
     advice = f"did you mean {' or '.join(close)}? " if close else ""
     return UsageError(
         f"{name!r} is not an entry, protection or field of a {kind.value} at {level}",

@@ -39,10 +39,9 @@ def show_problems(problems: Iterable[PluginProblem]) -> None:
 
 
 def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    from hvolab.cli.output import console
+    from hvolab.cli.output import console, labeled
 
     out = console(error=True)
     if not out.is_terminal:  # one line each, however long: for logs and grep
@@ -50,9 +49,7 @@ def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> No
         out.print("\n".join(lines), soft_wrap=True)
         return
     out.print(Text.assemble((f"{label}: ", style), message))
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = labeled()
     for name, text in parts.items():
         grid.add_row(f"  {name}", Text(text, style="green" if name == "hint" else ""))
     if parts:

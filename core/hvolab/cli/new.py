@@ -34,17 +34,13 @@ def arch(
     from hvolab.plugin import registry
     from hvolab.plugin.checks import names_of
 
-    taken = {
-        known.casefold(): architecture.name
-        for architecture in registry().architectures().values()
-        for known in names_of(architecture)
-    }
-    if name.casefold() in taken:
-        raise UsageError(
-            f"{name!r} is the name or an alias of an installed architecture",
-            where=f"architecture {taken[name.casefold()]}",
-            hint="choose another name, or uninstall the plugin that describes it",
-        )
+    for architecture in registry().architectures().values():
+        if name.casefold() in map(str.casefold, names_of(architecture)):
+            raise UsageError(
+                f"{name!r} is the name or an alias of an installed architecture",
+                where=f"architecture {architecture.name}",
+                hint="choose another name, or uninstall the plugin that describes it",
+            )
     if find_spec(package_of(name)) is not None:
         raise UsageError(
             f"a Python package {package_of(name)} exists already", hint="choose another name, or uninstall the package"

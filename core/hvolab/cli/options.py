@@ -96,13 +96,17 @@ def host_architecture() -> Architecture:
     return architecture
 
 
+def split_names(values: list[str] | None) -> tuple[str, ...]:
+    """Return the names in a repeatable option or argument; one value may have several, separated by commas."""
+    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
 def select_target(
     arch: str | None, mode: str | None, profile: str | None, release: str | None, feature: list[str] | None
 ) -> Target:
     """Return the target that the options select; raises UsageError for a name that is not declared."""
     architecture = host_architecture() if arch is None else registry().architecture(arch)
-    features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
-    return architecture.select(mode, profile=profile, release=release, features=features)
+    return architecture.select(mode, profile=profile, release=release, features=split_names(feature))
 
 
 def target_as_dict(target: Target) -> dict[str, object]:

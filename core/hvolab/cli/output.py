@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import IO, Any, Final, NoReturn
+from typing import IO, Any, Final, Literal, NoReturn
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -42,9 +42,8 @@ def console(*, error: bool = False) -> Console:
     """
     file: IO[str] = sys.stderr if error else sys.stdout
     plain = bool(os.environ.get("NO_COLOR"))
-    made = _Console(
-        stderr=error, highlight=False, emoji=False, markup=False, no_color=plain, color_system=None if plain else "auto"
-    )
+    color: Literal["auto"] | None = None if plain else "auto"
+    made = _Console(stderr=error, highlight=False, emoji=False, markup=False, no_color=plain, color_system=color)
     if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
         made.width = _PLAIN_WIDTH
     reconfigure = getattr(file, "reconfigure", None)
@@ -67,6 +66,14 @@ def show(renderable: RenderableType) -> None:
 def print_json(data: Any) -> None:
     """Print ``data`` as JSON, indented, in ASCII, uncolored."""
     console().print(json.dumps(data, indent=2), soft_wrap=True)
+
+
+def labeled() -> Table:
+    """Return an empty grid of two columns: dim labels, and texts."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    return made
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:

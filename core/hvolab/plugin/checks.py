@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import types
 from collections.abc import Mapping, Sequence
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
-from hvolab.errors import PluginError
+from hvolab.errors import PluginError, close_names
 from hvolab.plugin import hookspecs
-from hvolab.plugin.report import blaming
+from hvolab.plugin.report import blaming, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +57,7 @@ def _fault(manager: pluggy.PluginManager, known: Sequence[str], plugin: object, 
             return f"{name!r}{_place(value)} is not a function decorated with @hookimpl"
     hook = (options and options.get("specname")) or name
     if hook not in known and not (options and options.get("optionalhook")):
-        nearest = difflib.get_close_matches(hook, known, n=1)
+        nearest = close_names(hook, known)
         advice = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
         return f"{hook!r}{_place(value)} is an unknown hook: {advice}"
     if any(is_lazy(value) for is_lazy in _LAZY):
@@ -101,12 +100,8 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
     """
     results = _results(origin, manager.hook.hvolab_architectures, "hvolab_architectures()", _SEQUENCE)
     found = [architecture for result in results for architecture in _members(origin, result)]
-    for architecture in found:
-        _check(origin, architecture)
-    names = [name for architecture in found for name in names_of(architecture)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PluginError(f"it declares {', '.join(map(repr, twice))} more than once")
+    if twice := repeated([name for architecture in found for name in names_of(architecture)]):
+        raise PluginError(f"it declares {twice} more than once")
     return tuple(found)
 
 
@@ -134,7 +129,7 @@ def names_of(architecture: Architecture) -> tuple[str, ...]:
 
 
 def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:
-    """Yield the architectures of a hook's result; raises PluginError if it is not a sequence of them."""
+    """Yield the architectures of a hook's result, each checked; raises PluginError for anything but a sequence."""
     from hvolab.arch import Architecture  # noqa: PLC0415 - to import hookimpl takes none of it
 
     if not isinstance(result, Sequence) or isinstance(result, str | bytes):
@@ -144,12 +139,9 @@ def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:
     for position, member in enumerate(members):
         if not isinstance(member, Architecture):
             raise PluginError(f"hvolab_architectures() returns {_shown(member)}, not an Architecture, at [{position}]")
+        name, aliases = member.name, member.aliases
+        if not isinstance(aliases, tuple) or not all(isinstance(text, str) and text for text in (name, *aliases)):
+            raise PluginError(f"architecture {name!r} with aliases {aliases!r} is not named by strings")
+        with blaming(origin, f"architecture {name!r} does not pass its own check"):
+            member.check()
         yield member
-
-
-def _check(origin: PluginOrigin, architecture: Architecture) -> None:
-    name, aliases = architecture.name, architecture.aliases
-    if not isinstance(aliases, tuple) or not all(isinstance(text, str) and text for text in (name, *aliases)):
-        raise PluginError(f"architecture {name!r} with aliases {aliases!r} is not named by strings")
-    with blaming(origin, f"architecture {name!r} does not pass its own check"):
-        architecture.check()

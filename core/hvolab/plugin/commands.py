@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hvolab.errors import PluginError
-from hvolab.plugin.report import blaming
+from hvolab.plugin.report import blaming, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from typer.models import CommandInfo, TyperInfo
 
     from hvolab.plugin.report import PluginOrigin
-
-#: The owner of the names that are in use before any plugin adds to them.
-_OWN: Final = "hvolab's own command line"
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,36 @@ class _Contents:
         app.registered_groups = list(self.groups)
         app.registered_callback = self.callback
 
-    def added_since(self, before: _Contents) -> _Contents:
-        """Return the additions since `before`; raises PluginError for any other change."""
-        commands, groups = len(before.commands), len(before.groups)
-        if _Contents(self.commands[:commands], self.groups[:groups], self.callback) != before:
-            raise PluginError("hvolab_commands() changes commands or a callback that are not its own")
-        return _Contents(self.commands[commands:], self.groups[groups:], None)
+    def extends(self, before: _Contents) -> bool:
+        """Return whether there are only additions since `before`."""
+        commands, groups = self.commands[: len(before.commands)], self.groups[: len(before.groups)]
+        return _Contents(commands, groups, self.callback) == before
 
-    def names(self) -> list[str]:
-        """Return the names of these commands and groups in a command line; builds each, as running it would."""
-        # Imported here because discovery and the API need no command line; a caller has an app, and so typer.
-        import typer  # noqa: PLC0415
+    def names_since(self, before: _Contents) -> list[str]:
+        """Return the names of the additions since `before`; builds each, as running it would."""
+        commands, groups = self.commands[len(before.commands) :], self.groups[len(before.groups) :]
+        return _built("registered_commands", commands) + _built("registered_groups", groups)
 
-        names: list[str] = []
-        for kind, members in (("registered_commands", self.commands), ("registered_groups", self.groups)):
-            for member in members:  # one at a time: of two with the same name typer keeps one
-                trial = typer.Typer(add_completion=False)
-                setattr(trial, kind, [member])
-                names += typer.main.get_group(trial).commands
-        return names
+
+def _built(kind: str, members: Sequence[CommandInfo] | Sequence[TyperInfo]) -> list[str]:
+    """Build commands or groups and return their names."""
+    # Imported here because discovery and the API need no command line; a caller has an app, and so typer.
+    import typer  # noqa: PLC0415
+
+    names: list[str] = []
+    for member in members:  # one at a time: of two with the same name typer keeps one
+        trial = typer.Typer(add_completion=False)
+        setattr(trial, kind, [member])
+        names += typer.main.get_group(trial).commands
+    return names
 
 
 def names_in_use(app: typer.Typer) -> dict[str, str]:
     """Return the command names of a command line before any plugin adds to it, each with its owner."""
-    return dict.fromkeys(_Contents.of(app).names(), _OWN)
+    named = [command.name for command in app.registered_commands if command.name]  # building these would take long
+    unnamed = [command for command in app.registered_commands if not command.name]
+    names = [*named, *_built("registered_commands", unnamed), *_built("registered_groups", app.registered_groups)]
+    return dict.fromkeys(names, "hvolab's own command line")
 
 
 def add_commands_of(
@@ -77,29 +80,28 @@ def add_commands_of(
     """
     before = _Contents.of(app)
     try:
-        names = _names_added(origin, manager, app, before)
-        _check_names(names, used)
+        names = _names_added(origin, manager, app, before, used)
     except PluginError:
         before.restore(app)
         raise
     used |= dict.fromkeys(names, str(origin))
 
 
-def _names_added(origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, before: _Contents) -> list[str]:
-    """Call the plugin's hook and return the names of its commands."""
+def _names_added(
+    origin: PluginOrigin, manager: pluggy.PluginManager, app: typer.Typer, before: _Contents, used: dict[str, str]
+) -> list[str]:
+    """Call the plugin's hook and return the names of its commands, checked."""
     with blaming(origin, "hvolab_commands() raises"):
         results = manager.hook.hvolab_commands(app=app)
     if results:
         raise PluginError(f"hvolab_commands() returns an object of type {type(results[0]).__name__!r}, not None")
-    added = _Contents.of(app).added_since(before)
+    contents = _Contents.of(app)
+    if not contents.extends(before):
+        raise PluginError("hvolab_commands() changes commands or a callback that are not its own")
     with blaming(origin, "hvolab_commands() adds a command that cannot be built"):
-        return added.names()
-
-
-def _check_names(names: Sequence[str], used: dict[str, str]) -> None:
-    clashes = [f"{name!r}, which is in use by {used[name]}" for name in names if name in used]
-    if clashes:
+        names = contents.names_since(before)
+    if clashes := [f"{name!r}, which is in use by {used[name]}" for name in names if name in used]:
         raise PluginError("hvolab_commands() adds the command " + ", and ".join(clashes))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PluginError(f"hvolab_commands() adds {', '.join(map(repr, twice))} more than once")
+    if twice := repeated(names):
+        raise PluginError(f"hvolab_commands() adds {twice} more than once")
+    return names

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 #: The entry-point group under which distributions announce plugins.
 GROUP: Final = "hvolab"
-
 #: The distribution whose plugins come first.
-OWN_DISTRIBUTION: Final = "hvolab"
-
+_OWN_DISTRIBUTION: Final = "hvolab"
 #: The name of a distribution whose metadata has none.
-UNNAMED: Final = "(unnamed)"
+_UNNAMED: Final = "(unnamed)"
 
 
 def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
@@ -48,27 +46,25 @@ def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
     return found, problems
 
 
-def origin_of(entry_point: EntryPoint) -> PluginOrigin:
-    """Return the origin of the plugin behind an entry point without importing it."""
-    distribution = "" if entry_point.dist is None else _name(entry_point.dist)
-    # The value is split by hand: EntryPoint.module raises on a malformed one, which is reported later.
-    package = entry_point.value.partition(":")[0].strip().partition(".")[0]
-    return PluginOrigin(entry_point.name, distribution, package)
-
-
 def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOrigin, EntryPoint]]:
     """Sort entry points: hvolab's own first, then by entry point's name, distribution and value.
 
     The later one of two plugins that clash is left out. In this order hvolab's own plugins always keep their names,
     and neither the path nor the date of installation matters to others.
     """
+    pairs = []
+    for entry_point in entry_points:
+        distribution = "" if entry_point.dist is None else _name(entry_point.dist)
+        # The value is split by hand: EntryPoint.module raises on a malformed one, which is reported later.
+        package = entry_point.value.partition(":")[0].strip().partition(".")[0]
+        pairs.append((PluginOrigin(entry_point.name, distribution, package), entry_point))
 
     def order(pair: tuple[PluginOrigin, EntryPoint]) -> tuple[bool, str, str, str]:
         origin, entry_point = pair
-        foreign = _normalized(origin.distribution) != OWN_DISTRIBUTION
+        foreign = _normalized(origin.distribution) != _OWN_DISTRIBUTION
         return foreign, origin.name, origin.distribution, entry_point.value
 
-    return sorted(((origin_of(entry_point), entry_point) for entry_point in entry_points), key=order)
+    return sorted(pairs, key=order)
 
 
 @cache  # parsing the metadata takes milliseconds, and each entry point of a distribution has the same object
@@ -76,8 +72,8 @@ def _name(distribution: Distribution) -> str:
     try:
         metadata = distribution.metadata
     except (OSError, UnicodeError):
-        return UNNAMED
-    return metadata["Name"] if "Name" in metadata else UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
+        return _UNNAMED
+    return metadata["Name"] if "Name" in metadata else _UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
 
 
 def _normalized(name: str) -> str:

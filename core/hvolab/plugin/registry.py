@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from hvolab.errors import PluginError, UsageError
+from hvolab.errors import PluginError, UsageError, close_names
 from hvolab.plugin.checks import architectures_of, makers_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
@@ -102,8 +101,7 @@ class PluginRegistry:
         by_any_name = {text: architecture for architecture in known for text in names_of(architecture)}
         if name in by_any_name:
             return by_any_name[name]
-        folded = {text.casefold(): text for text in by_any_name}
-        close = [folded[text] for text in difflib.get_close_matches(name.casefold(), folded)]
+        close = close_names(name, by_any_name, 3)
         advice = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
         advice.append(f"choose one of {', '.join(map(_with_aliases, known)) or 'none: no plugin describes one'}")
         advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []

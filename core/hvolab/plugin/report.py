@@ -92,6 +92,11 @@ def raised_at(error: BaseException, package: str) -> str:
     return place
 
 
+def repeated(names: Sequence[str]) -> str:
+    """Return the names that occur more than once, quoted; "" if there are none."""
+    return ", ".join(map(repr, sorted({name for name in names if names.count(name) > 1})))
+
+
 def package_of(plugin: object) -> str:
     """Return the top-level package of a loaded plugin: a module, or an object of a class defined in one."""
     module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption, ProfileOption
+from hvolab.cli.options import JsonOption, ProfileOption, split_names
 from hvolab_vmcore.commands import options
 
 
@@ -35,7 +35,7 @@ def inspect(
     from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot  # noqa: PLC0415
     from hvolab_vmcore.scan.scan import scan  # noqa: PLC0415
 
-    chosen = SnapshotOptions(arch, mode, root, vmemmap, options.split_names(feature), profile, release)
+    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release)
     result = scan(open_snapshot(core, chosen))
     if json:
         print_json(scan_data(result))

@@ -15,11 +15,6 @@ def parse_address(text: str) -> int:
     return value
 
 
-def split_names(features: list[str] | None) -> tuple[str, ...]:
-    """Return the names in a repeatable option; one value may have several, separated by commas."""
-    return tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
-
-
 ArchOption = Annotated[
     str | None,
     typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),

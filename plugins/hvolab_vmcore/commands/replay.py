@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of
+from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of, split_names
 from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def replay(
     result = replay_cores(
         before,
         after,
-        SnapshotOptions(arch, mode, root, vmemmap, options.split_names(feature), profile, release),
+        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release),
         cpu=registry().cpu(cpu),
         engine=None if maker is None else lambda machine: maker(machine, image),
     )

@@ -218,7 +218,7 @@ _KERNEL = MADE_UP.pgprots[0].role
 
 def test_a_field_over_another_field_is_a_wrong_description() -> None:
     with pytest.raises(DescriptionError, match="overlaps another field"):
-        FORMAT.with_fields((Field("CLASH", 62, 2),), kinds=(EntryKind.LEAF,))
+        FORMAT.form("last", EntryKind.LEAF).extended((Field("CLASH", 62, 2),), ())
 
 
 def test_a_level_may_tell_validity_by_patterns_of_its_own_and_be_empty_otherwise_than_by_zero() -> None:

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from hvolab.cli.options import engine_of, host_architecture, select_target, target_as_dict, target_in_words
+from hvolab.cli.options import (
+    engine_of,
+    host_architecture,
+    select_target,
+    split_names,
+    target_as_dict,
+    target_in_words,
+)
 from hvolab.errors import UsageError
 from tests.core.cli.conftest import Spawn
 
 
 def test_features_are_repeated_or_separated_by_commas() -> None:
+    assert split_names(None) == ()
+    assert split_names(["pti, sme", "kpti", ","]) == ("pti", "sme", "kpti")
     target = select_target("amd64", None, None, None, ["pti, sme", "pti"])
     assert target.features == ("pti", "sme")
     assert target_as_dict(target)["features"] == ["pti", "sme"]

@@ -14,7 +14,7 @@ _WRITE = int(Access.WRITE)
 class WalkPermission(NamedTuple):
     """Result of a walk.
 
-    form          form of the leaf: the one that the entry matches, such as NAPOT; ``None``: there is no leaf
+    form          form of the leaf: the one that the entry matches, such as NAPOT; ``None``: none
     refused       kind of fault that every access gets; ``None``: there is a translation
     allowed       accesses that the entries allow, as bits of Access; 0 if every access faults
     settled       whether the accessed and the dirty flag are both set

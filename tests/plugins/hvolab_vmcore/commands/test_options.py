@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_vmcore.commands.options import parse_address, split_names
+from hvolab_vmcore.commands.options import parse_address
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M
 from tests.plugins.hvolab_vmcore.command_line import hvolab
 
@@ -24,8 +24,3 @@ def test_addresses_are_hex_or_decimal(text: str, value: int) -> None:
 def test_an_address_has_64_bits_and_no_sign_or_unit(text: str) -> None:
     with pytest.raises(ValueError, match=r"64 bits|invalid literal"):
         parse_address(text)
-
-
-def test_features_are_repeated_or_separated_by_commas() -> None:
-    assert split_names(None) == ()
-    assert split_names(["pti, sme", "kpti", ","]) == ("pti", "sme", "kpti")
