@@ -57,10 +57,8 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
 def show_verifications(found: Sequence[Verification], refused: Refused) -> None:
     """Print the tables of each architecture, the targets that were refused, and a verdict."""
     parts: list[RenderableType] = []
-    by_architecture: dict[str, list[Verification]] = {}
-    for one in found:
-        by_architecture.setdefault(one.target.architecture.name, []).append(one)
-    for name, same in by_architecture.items():
+    for name in dict.fromkeys(one.target.architecture.name for one in found):
+        same = [one for one in found if one.target.architecture.name == name]
         parts += [Text(name, "bold"), Padding(_counts(same), (0, 0, 1, 2)), Padding(_records(same[0]), (0, 0, 1, 2))]
         parts += [Padding(line, (0, 0, 0, 2)) for one in same for line in _wrong(one)]
     for target, reason in refused:
@@ -80,19 +78,14 @@ def _counts(found: Sequence[Verification]) -> RenderableType:
 
 def _records(one: Verification) -> RenderableType:
     """Return a table of the executed sequences, with disassembly, and the first results of each CPU."""
-    made = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        made.add_column()
+    made = Table.grid("", "", "", padding=(0, 2))
     part = one.target.architecture.emulation
-    steps: dict[str, list[ProbeRecord]] = {}
-    for record in one.records.values():
-        steps.setdefault(record.step, []).append(record)
-    for step, records in steps.items():
+    for step in dict.fromkeys(record.step for record in one.records.values()):
         sequence = None if part is None else part.sequence(step)
         if part is not None and sequence is not None:
             made.add_row(Text(step, "bold"), Text(_instructions(part, sequence), "cyan"), "")
-        for record in records:
-            for cpus, result in _by_result(record):
+        for record in one.records.values():
+            for cpus, result in _by_result(record) if record.step == step else ():
                 made.add_row("", f"{record.what}, {cpus}", result)
     return made
 

@@ -70,7 +70,7 @@ class Exceptions:
         elif number in family.page_faults:
             fields = {name: field.value for name, field in self._fields}
             self.syndrome = family.syndrome(uc, number, fields)
-            if self._guest.sparse and self._guest.provide_walk(dict(self.syndrome)[family.address_register]):
+            if self._guest.provide_walk(dict(self.syndrome)[family.address_register]):
                 self.number = None
                 self._forget(uc)
                 if family.counter_offset:  # else the emulator repeats the instruction

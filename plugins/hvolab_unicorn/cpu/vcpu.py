@@ -80,7 +80,9 @@ class VirtualCpu:
         #: VA at which the emulator is to stop: it looks it up after each run, so it is in a page of text without code.
         self._never = self.area.text_va + self.area.text_bytes - self.target.mode.page_size
         self.area.put_word(self.area.block + RETURN, self.exit)
-        self._set_up()
+        instance.apply(self.uc, part.settings(self.target, self.tables.root), self.family)
+        self.uc.reg_write(self.register(part.convention.block), self.area.block)
+        self.family.prepare(self.uc, self.area)
         self._clean = self.uc.context_save()
         self._context = self.uc.context_save()
         self.exceptions = Exceptions(self.family, self.area, guest, self._context, self._counter)
@@ -88,12 +90,6 @@ class VirtualCpu:
         self._watch = WATCHDOG.watch(self.uc)
         self.exceptions.find_fields(self._calibrated())
         self.exceptions.handler = handler  # only now: entering the handler takes the fields of the state
-
-    def _set_up(self) -> None:
-        """Set the registers that switch the MMU on, those of the convention, and those of the handler."""
-        instance.apply(self.uc, self.part.settings(self.target, self.tables.root), self.family)
-        self.uc.reg_write(self.register(self.part.convention.block), self.area.block)
-        self.family.prepare(self.uc, self.area)
 
     def _hook(self, kind: int, callback: Any) -> int:
         """Add a hook; it gets a weak reference, so that it does not keep the emulator alive."""
@@ -246,7 +242,8 @@ class VirtualCpu:
     def _recorded(self) -> FieldValues:
         """Return the registers that the guest's handler has recorded."""
         names = self.part.convention.records
-        return tuple((name, self.area.word(self.area.block + RECORD + 8 * at)) for at, name in enumerate(names))
+        values = struct.unpack_from(f"<{len(names)}Q", self._block, RECORD)
+        return tuple(zip(names, values, strict=True))
 
     def _restore(self) -> None:
         """Clear the exception, also in the emulator, which would take the next one for a second one."""

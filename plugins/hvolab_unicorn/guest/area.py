@@ -60,10 +60,6 @@ class Area:
         """Store bytes at `va`."""
         self.view(va, len(data))[:] = data
 
-    def word(self, va: int) -> int:
-        """Return the word at `va`."""
-        return self._memory.read_word(va - self._linear)
-
     def put_word(self, va: int, value: int) -> None:
         """Store a word at `va`."""
         self._memory.write_word(va - self._linear, value)

@@ -33,11 +33,6 @@ class GuestMemory:
         else:
             self._mapped = np.zeros(memory.frames, dtype=np.bool_)
 
-    @property
-    def sparse(self) -> bool:
-        """True for memory that is mapped on first access."""
-        return self._mapped is not None
-
     def _map(self, first: int, count: int) -> None:
         memory = self._memory
         shift = memory.page_shift
