@@ -13,7 +13,9 @@ _SIZES = {"128 GiB": (65_536, 65_536), "1 TiB": (524_288, 32_768)}
 _QUICK_SIZES = {"16 GiB": (8_192, 8_192), "64 GiB": (32_768, 8_192)}
 _REPETITIONS, _QUICK_REPETITIONS = 5, 3
 #: Limits of hvolab's CPU time and memory, as multiples of the loop's.
-_LIMITS = {"optimize, CPU time": 1.6, "restore, CPU time": 1.2, "peak of optimize": 1.1, "peak": 1.1}
+_LIMITS = {"optimize, CPU time": 1.6, "restore, CPU time": 1.2, "peak": 1.1}
+#: The same for memory after optimizing, at 1 TiB: in smaller runs the interpreter and its modules count for more.
+_OPTIMIZE_PEAK = 1.1
 #: Limit of the larger size's ratio, as a multiple of the smaller size's.
 _GROWTH = 1.2
 _UNITS = {
@@ -46,6 +48,9 @@ def run(*, quick: bool, architecture: str = "x86_64") -> Result:
             found.append(_ratios(f"{size}: {name}, hvolab / loop", runs, figure))
         bars += [Bar(f"{size}: {name}, hvolab / loop", medians[size, name], limit) for name, limit in _LIMITS.items()]
     small, large = sizes
+    if not quick:
+        name = "peak of optimize"
+        bars.append(Bar(f"{large}: {name}, hvolab / loop", medians[large, name], _OPTIMIZE_PEAK))
     bars += [
         Bar(
             f"{name}: growth of hvolab / loop from {small} to {large}",

@@ -77,9 +77,9 @@ class FolioRuns:
 
     @staticmethod
     def cut(folios: Folios, at_once: Callable[[Folios], int]) -> Iterator[tuple[Folios, bool]]:
-        """Yield folios in order: runs that are done, with True, and single ones that are not, with False.
+        """Yield folios in order: runs that `at_once` has processed, with True, and single folios, with False.
 
-        at_once  does the folios at the front of an array, and returns how many
+        at_once  processes folios at the front of an array, and returns their number
         """
         length = _LONGEST
         while folios.size:
