@@ -41,14 +41,12 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
     if result.requested:
         parts += [_operations(result), Text()]
     parts += [_pools(result), Text()]
-    tables = Table.grid(padding=(0, 4, 0, 0))
+    tables: list[RenderableType] = [_counters(result), Text(), _work(result)]
     if width >= _SIDE_BY_SIDE and not result.requested:
-        tables.add_row(_counters(result), _work(result))
-    else:
-        tables.add_row(_counters(result))
-        tables.add_row(Text())
-        tables.add_row(_work(result))
-    return Group(*parts, tables, Text(), _facts(result), Text(), _verdict(result))
+        grid = Table.grid(padding=(0, 4, 0, 0))
+        grid.add_row(_counters(result), _work(result))
+        tables = [grid]
+    return Group(*parts, *tables, Text(), _facts(result), Text(), _verdict(result))
 
 
 def _heading(result: ScenarioResult) -> Text:
@@ -105,9 +103,8 @@ def _pools(result: ScenarioResult) -> Table:
 
 
 def _counters(result: ScenarioResult) -> Table:
-    cells = [("counter", *_titles(result))]
-    for title, value in _COUNTERS.items():
-        cells.append((title, *(f"{value(stage)}" for stage in result.stages)))
+    counters = ((title, *(f"{value(stage)}" for stage in result.stages)) for title, value in _COUNTERS.items())
+    cells = [("counter", *_titles(result)), *counters]
     header, *lines = zip(*cells, strict=True) if result.requested else cells  # operations may be many
     rows = table(*header, right=header[1:])
     for line in lines:
@@ -193,15 +190,18 @@ def _finding_row(finding: Finding, count: int) -> tuple[Text, Text]:
 
 def _verdict(result: ScenarioResult) -> Text:
     if not result.as_declared:
-        undeclared = sum(not finding.declared for finding in result.findings)
-        found = f"{undeclared} finding{'s' * (undeclared != 1)} not declared by the description"
-        warned = len(result.warnings)
-        warnings = f"{warned} warning{'s' * (warned != 1)} of the engine"
-        sentences = [sentence for sentence, count in ((found, undeclared), (warnings, warned)) if count]
+        undeclared = _counted(sum(not finding.declared for finding in result.findings), "finding")
+        warnings = _counted(len(result.warnings), "warning")
+        sentences = [f"{undeclared} not declared by the description"] if undeclared else []
+        sentences += [f"{warnings} of the engine"] if warnings else []
         return Text(f"{', '.join(sentences)}.", "bold red")
     size = format_size(result.frames_saved * result.spec.target.mode.page_size)
-    new = result.page_tables_allocated
-    tables = f"; {new} page table{'s' * (new != 1)} allocated" if new else ""
-    declared = len(result.findings)
-    verdict = f"All as declared{f', {declared} finding' + 's' * (declared != 1) if declared else ''}."
-    return Text.assemble((verdict, "bold green"), f" {result.frames_saved} frames ({size}) saved{tables}.")
+    tables, declared = _counted(result.page_tables_allocated, "page table"), _counted(len(result.findings), "finding")
+    allocated = f"; {tables} allocated" if tables else ""
+    verdict = ", ".join(["All as declared", *([declared] if declared else [])])
+    return Text.assemble((f"{verdict}.", "bold green"), f" {result.frames_saved} frames ({size}) saved{allocated}.")
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return the number with the noun, empty for none."""
+    return f"{count} {noun}{'s' * (count != 1)}" if count else ""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from hvolab.invariants.check import check
+from hvolab.invariants.check import INVARIANTS, Monitor, check
 from hvolab.invariants.invariant import Finding, Invariant, Report
-from hvolab.invariants.monitor import Monitor
-from hvolab.invariants.registry import INVARIANTS
 from hvolab.invariants.rules.batches import EndlessLoopError
 from hvolab.invariants.survey import Folios, Survey, survey
 

@@ -1,15 +1,34 @@
-"""Check of the invariants that are states, on a machine at rest."""
+"""The invariants, found in the modules of :mod:`hvolab.invariants.rules`, and checks of a machine against them.
+
+Those that are states are checked at rest, by :func:`check`; those that are histories by a listener, a :class:`Monitor`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
 from hvolab.hugetlb import Pool
 from hvolab.hvo import V6_12, HvoVariant
-from hvolab.invariants.invariant import Finding
-from hvolab.invariants.registry import INVARIANTS
+from hvolab.invariants import rules
+from hvolab.invariants.invariant import Finding, Invariant
 from hvolab.invariants.survey import Folios, survey
 from hvolab.machine import Machine
+from hvolab.trace import Event
+
+
+def _invariants() -> tuple[Invariant, ...]:
+    """Import every module of the package, and return the invariants in it by number."""
+    modules = [import_module(f"{rules.__name__}.{found.name}") for found in iter_modules(rules.__path__)]
+    found = {value for module in modules for value in vars(module).values() if isinstance(value, Invariant)}
+    return tuple(sorted(found, key=lambda invariant: invariant.number))
+
+
+#: Every invariant, by number.
+INVARIANTS = _invariants()
 
 
 def check(
@@ -22,10 +41,7 @@ def check(
 ) -> list[Finding]:
     """Check every invariant that is a state; return the findings, none where all hold.
 
-    pools         the pools whose folios and counters are checked
-    folios        further folios that are in no pool
-    other_frames  allocated frames that belong to neither vmemmap, page tables nor folios
-    variant       variant of HVO whose invariants are checked
+    variant  variant of HVO whose invariants are checked; the other arguments are those of :func:`survey`
     """
     seen = survey(machine, pools, folios, other_frames=other_frames)
     findings: list[Finding] = []
@@ -33,3 +49,37 @@ def check(
         if invariant.state is not None and invariant.applies_to(variant):
             invariant.state(seen, invariant.reporter(findings))
     return findings
+
+
+class Monitor:
+    """Listener that collects what breaks an invariant that is a history.
+
+    variant   variant of HVO whose invariants are watched
+    findings  the findings, in order
+    events    number of events so far
+
+    Folios that were optimized before it listened are unknown to it; stores to their tails are not reported.
+    """
+
+    def __init__(self, machine: Machine, variant: HvoVariant = V6_12) -> None:
+        self.machine = machine
+        self.findings: list[Finding] = []
+        self.events = 0
+        self._handlers: dict[type[Event], list[Callable[[Any], None]]] = {}
+        for invariant in INVARIANTS:
+            if invariant.history is not None and invariant.applies_to(variant):
+                report = invariant.reporter(self.findings, lambda: self.events)
+                for kind, handler in invariant.history(machine, report).items():
+                    self._handlers.setdefault(kind, []).append(handler)
+
+    @contextmanager
+    def watch(self, *, single_steps: bool = False) -> Iterator[Monitor]:
+        """Listen inside the ``with`` block."""
+        with self.machine.trace.listen(self, single_steps=single_steps):
+            yield self
+
+    def __call__(self, event: Event) -> None:
+        """Handle one event."""
+        self.events += 1
+        for handle in self._handlers.get(type(event), ()):
+            handle(event)

@@ -11,6 +11,8 @@ from hvolab.invariants.survey import Survey
 from hvolab.machine import Machine
 from hvolab.trace import Event
 
+#: Findings of one kind that a rule reports one by one.
+LISTED = 8
 #: The handlers of one history, by the class of the events that each of them takes.
 Handlers = Mapping[type[Event], Callable[[Any], None]]
 
@@ -21,10 +23,6 @@ class Report(Protocol):
     def __call__(self, what: str, where: str = "", *, declared: bool = False) -> None:
         """Report a finding; the arguments are the fields of :class:`Finding`."""
         ...
-
-
-def _every_variant(_: HvoVariant) -> bool:
-    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class Invariant:
     name: str
     state: Callable[[Survey, Report], None] | None = None
     history: Callable[[Machine, Report], Handlers] | None = None
-    applies_to: Callable[[HvoVariant], bool] = _every_variant
+    applies_to: Callable[[HvoVariant], bool] = lambda _: True
 
     @property
     def title(self) -> str:

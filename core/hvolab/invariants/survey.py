@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import EntryKind
 from hvolab.arithmetic import round_up
 from hvolab.arrays import equal_runs
 from hvolab.hugetlb import Pool
@@ -67,11 +66,12 @@ class Survey:
         """Return the sizes of the vmemmap of these folios."""
         return VmemmapSizes(folios.order, self.machine.target.mode.page_size, self.machine.struct_pages.layout.size)
 
-    def chunks(self, folios: Folios) -> Iterator[Pfns]:
-        """Yield the PFNs of the folios, as many at once as a bounded number of vmemmap pages describes."""
-        step = max(1, _CHUNK // self.sizes(folios).pages)
-        for first in range(0, folios.pfns.size, step):
-            yield folios.pfns[first : first + step]
+    def chunks(self) -> Iterator[Folios]:
+        """Yield all folios, as many at once as a bounded number of vmemmap pages describes."""
+        for folios in self.folios:
+            step = max(1, _CHUNK // self.sizes(folios).pages)
+            for first in range(0, folios.pfns.size, step):
+                yield Folios(folios.order, folios.pfns[first : first + step])
 
     def optimized(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
         """Return for each folio whether its head struct page, as the tables map it, has the optimized flag."""
@@ -105,46 +105,32 @@ class Survey:
 def survey(
     machine: Machine, pools: Iterable[Pool] = (), folios: Sequence[Folios] = (), *, other_frames: int = 0
 ) -> Survey:
-    """Read the whole vmemmap of a machine; the arguments are the fields of :class:`Survey`."""
+    """Read the whole vmemmap of a machine; further `folios` are in no pool, other arguments are fields of a Survey."""
     pools, pages, mode = tuple(pools), machine.struct_pages, machine.target.mode
     pooled = (Folios(pool.h.order, np.array(sorted(map(pages.pfn, pool.live)), dtype=np.int64)) for pool in pools)
     shift, last, leaf = mode.page_shift, mode.last, mode.level(mode.vmemmap_level).size
-    starts, offsets, tables, vas = [], [], [], []
-    frames: list[Pfns] = [np.empty(0, dtype=np.int64)]
-    raws: list[npt.NDArray[np.uint64]] = [np.empty(0, dtype=np.uint64)]
-    total = 0
-    for first, stop in machine.vmemmap:
-        # whole leaves, as boot maps them: the last may reach beyond the struct pages of RAM, and counts all the same
-        start, end = pages.va(first) // leaf * leaf, round_up(pages.va(stop), leaf)
-        starts.append((start - pages.base) >> shift)
-        offsets.append(total)
-        total += (end - start) >> shift
+    # whole leaves, as boot maps them: the last may reach beyond the struct pages of RAM, and counts all the same
+    ranges = [(pages.va(first) // leaf * leaf, round_up(pages.va(stop), leaf)) for first, stop in machine.vmemmap]
+    offsets = np.cumsum([0, *((end - start) >> shift for start, end in ranges)])
+    frames, raws = (np.zeros(offsets[-1], dtype=kind) for kind in (np.int64, np.uint64))
+    tables, vas = [], []
+    for (start, end), first, stop in zip(ranges, offsets.tolist(), offsets[1:].tolist(), strict=False):
+        frames[first:stop] = machine.tables.frames(start, stop - first)
         for run in machine.tables.runs(start, end):
             if run.level is last:
-                valid = mode.format.is_valid(last.name, run.raws)
-                frames.append(np.where(valid, machine.target.page_frames(run.raws), -1))
-                raws.append(run.raws)
+                page = first + ((run.va - start) >> shift)
+                raws[page : page + run.raws.size] = run.raws
                 tables.append((run.slot - last.index(run.va) * last.entry_bytes) >> shift)
                 vas.append(run.va)
-                continue
-            inside = (run.va & (run.level.size - 1)) >> shift
-            count = min((end - run.va) >> shift, (run.level.size >> shift) - inside)
-            if run.kind is EntryKind.LEAF:
-                form = mode.format.form(run.level.name, EntryKind.LEAF)
-                pfn = (form.get_address(int(run.raws[0])) >> shift) + inside
-                frames.append(np.arange(pfn, pfn + count, dtype=np.int64))
-            else:
-                frames.append(np.full(count, -1, dtype=np.int64))
-            raws.append(np.zeros(count, dtype=np.uint64))
     return Survey(
         machine,
         pools,
         (*pooled, *folios),
         other_frames,
-        np.array(starts, dtype=np.int64),
-        np.array(offsets, dtype=np.int64),
-        np.concatenate(frames),
-        np.concatenate(raws),
+        np.array([(start - pages.base) >> shift for start, _ in ranges], dtype=np.int64),
+        offsets[:-1],
+        frames,
+        raws,
         np.array(tables, dtype=np.int64),
         np.array(vas, dtype=np.uint64),
     )

@@ -1,13 +1,17 @@
-"""The check runs the invariants that apply to the variant of HVO."""
+"""Every invariant is found; the check and the monitor run those that apply to the variant of HVO."""
 
 from __future__ import annotations
+
+import inspect
+from pkgutil import iter_modules
 
 import numpy as np
 
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import V6_1, V6_12, Hvo
-from hvolab.invariants import Folios, Monitor, check
+from hvolab.invariants import INVARIANTS, Folios, Monitor, check, rules
 from hvolab.machine import build_machine
+from tests.core.invariants import mutants
 from tests.core.invariants.mutants import SMALL
 from tests.machines import pools, x86_64
 
@@ -36,3 +40,33 @@ def test_folios_outside_of_pools_are_checked_too() -> None:
 def folio_at(pfn: int) -> Folios:
     """A folio of 2 MiB that is in no pool."""
     return Folios(9, np.array([pfn], dtype=np.int64))
+
+
+def test_every_module_has_invariants() -> None:
+    checks = [invariant.state or invariant.history for invariant in INVARIANTS]
+    modules = {check.__module__.rpartition(".")[2] for check in checks if check is not None}
+    assert modules == {found.name for found in iter_modules(rules.__path__)}
+
+
+def test_numbers_and_names_are_unique_and_numbers_ascend() -> None:
+    numbers = [invariant.number for invariant in INVARIANTS]
+    assert numbers == sorted(set(numbers))
+    assert len({invariant.name for invariant in INVARIANTS}) == len(numbers)
+
+
+def test_each_is_a_state_or_a_history_with_a_sentence_and_details() -> None:
+    for invariant in INVARIANTS:
+        sentence, _, details = (inspect.getdoc(invariant.state or invariant.history) or "").partition("\n\n")
+        assert sentence.endswith("."), invariant.name
+        assert details, invariant.name
+
+
+def test_the_right_engine_breaks_nothing() -> None:
+    lab = mutants.pools(SMALL)
+    monitor = Monitor(lab.machine)
+    with monitor.watch():
+        for count in (3, 1, 4, 0):
+            lab.pools[0].set_max_huge_pages(count)
+            assert not lab.findings()
+    assert not monitor.findings
+    assert monitor.events > 100

@@ -1,4 +1,4 @@
 """The invariants: the functions that check them, whose docstrings are their documentation.
 
-A new module is found by itself (:mod:`hvolab.invariants.registry`).
+A new module is found by itself (:mod:`hvolab.invariants.check`).
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hvolab.errors import HvolabError
 from hvolab.invariants.invariant import Handlers, Invariant, Report
 from hvolab.machine import Machine
-from hvolab.trace import AllFlushed, Batch, FolioStep, GracePeriod
+from hvolab.trace import AllFlushed, Batch, Event, FolioStep, GracePeriod
 
 #: Full flushes that a batch may take, retries aside.
 _FLUSHES = {"optimize": 2, "restore": 1}
@@ -56,33 +58,25 @@ def _watch_flushes(_: Machine, report: Report) -> Handlers:
     Optimizing takes two full flushes, one after all splits and one after all remapping, and restoring one; each retry
     after `-ENOMEM` may take one more.
     """
-    periods = flushes = retries = 0
+    counts: Counter[type[Event]] = Counter()  # flushes, grace periods, and folios that may be tried again
 
     def batch(event: Batch) -> None:
-        nonlocal periods, flushes, retries
         operation, _, when = event.step.partition(".")
-        if when == "begin":
-            periods = flushes = retries = 0
-            return
-        allowed = _FLUSHES[operation] + retries
-        if periods > 1:
-            report(f"{periods} grace periods in one batch")
-        if flushes > allowed:
-            report(f"{flushes} full flushes in one batch, {allowed} are allowed")
+        allowed = _FLUSHES[operation] + counts[FolioStep]
+        if when == "end" and counts[GracePeriod] > 1:
+            report(f"{counts[GracePeriod]} grace periods in one batch")
+        if when == "end" and counts[AllFlushed] > allowed:
+            report(f"{counts[AllFlushed]} full flushes in one batch, {allowed} are allowed")
+        counts.clear()
+
+    def count(event: Event) -> None:
+        counts[type(event)] += 1
 
     def folio(event: FolioStep) -> None:
-        nonlocal retries
-        retries += event.step == "optimize.end" and event.result != 0
+        if event.step == "optimize.end" and event.result:
+            count(event)
 
-    def flushed(_: AllFlushed) -> None:
-        nonlocal flushes
-        flushes += 1
-
-    def waited(_: GracePeriod) -> None:
-        nonlocal periods
-        periods += 1
-
-    return {Batch: batch, FolioStep: folio, AllFlushed: flushed, GracePeriod: waited}
+    return {Batch: batch, FolioStep: folio, AllFlushed: count, GracePeriod: count}
 
 
 FLUSHES = Invariant(11, "flushes", history=_watch_flushes)

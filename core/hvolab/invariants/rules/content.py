@@ -6,14 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.invariants.invariant import Handlers, Invariant, Report
+from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
 from hvolab.invariants.survey import Folios, Survey
 from hvolab.machine import Machine
 from hvolab.trace import FolioStep
-
-Pfns = npt.NDArray[np.int64]
-#: Findings of one kind and page that are reported one by one.
-_LISTED = 8
 
 
 def _check_content(survey: Survey, report: Report) -> None:
@@ -25,20 +21,20 @@ def _check_content(survey: Survey, report: Report) -> None:
     """
     pages = survey.machine.struct_pages
     head_bit = np.uint64(1 << pages.layout.pg_head)
-    for folios in survey.folios:
-        for pfns in survey.chunks(folios):
-            heads = pages.words(pfns, pages.layout.flags)
-            for row in np.flatnonzero(heads & head_bit == 0)[:_LISTED].tolist():
-                report(f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row]))
-            _check_page(survey, folios, pfns, 0, report)
-            others = pfns[~survey.optimized(pfns)]
-            for page in range(1, survey.sizes(folios).pages if others.size else 0):
-                _check_page(survey, folios, others, page, report)
+    for folios in survey.chunks():
+        pfns, sizes = folios.pfns, survey.sizes(folios)
+        heads = pages.words(pfns, pages.layout.flags)
+        for row in np.flatnonzero(heads & head_bit == 0)[:LISTED].tolist():
+            report(f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row]))
+        _check_page(survey, folios, 0, report)
+        others = Folios(folios.order, pfns[~survey.optimized(pfns)])
+        for page in range(1, sizes.pages if others.pfns.size else 0):
+            _check_page(survey, others, page, report)
 
 
-def _check_page(survey: Survey, folios: Folios, pfns: Pfns, page: int, report: Report) -> None:
+def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> None:
     """Check the tails in one vmemmap page of each folio, all folios at once."""
-    machine, layout = survey.machine, survey.machine.struct_pages.layout
+    machine, layout, pfns = survey.machine, survey.machine.struct_pages.layout, folios.pfns
     per_page = min(survey.sizes(folios).reserve_pages, 1 << folios.order)
     skip = 1 if page == 0 else 0
     frames = survey.frames[survey.positions(pfns) + page]
@@ -59,7 +55,7 @@ def _check_page(survey: Survey, folios: Folios, pfns: Pfns, page: int, report: R
     )
     for what, field, start, mask, expected in checks:
         found = words[:, start:per_page, getattr(layout, field) // WORD_BYTES]
-        for row, slot in np.argwhere(found & mask != expected[:, None])[:_LISTED].tolist():
+        for row, slot in np.argwhere(found & mask != expected[:, None])[:LISTED].tolist():
             tail = page * per_page + start + slot
             report(
                 f"tail {tail} of folio PFN {int(pfns[row]):#x} {what}",

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.arch import EntryKind, LiveEntryRule
-from hvolab.invariants.invariant import Handlers, Invariant, Report
+from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
 from hvolab.invariants.survey import Survey
 from hvolab.machine import FrameAllocator, Machine
 from hvolab.trace import EntriesStored, PageSplit
-
-#: Findings of one kind that are reported one by one.
-_LISTED = 8
 
 
 def _check_splits(survey: Survey, report: Report) -> None:
@@ -21,7 +18,7 @@ def _check_splits(survey: Survey, report: Report) -> None:
     `split_page()`, unless it is reserved memory of boot: for that `split_page()` is never called.
     """
     tables, counts = np.unique(survey.tables, return_counts=True)
-    for pfn in tables[counts > 1][:_LISTED].tolist():
+    for pfn in tables[counts > 1][:LISTED].tolist():
         vas = survey.split_vas[survey.tables == pfn][:2].tolist()
         report(f"PFN {pfn:#x} is the table of two PMDs", " and ".join(f"VA {va:#x}" for va in vas))
     frames, mode = survey.machine.frames, survey.machine.target.mode
@@ -43,9 +40,8 @@ def _watch_splits(machine: Machine, report: Report) -> Handlers:
     split_blocks: set[int] = set()
 
     def stored(event: EntriesStored) -> None:
-        if not event.live or event.level == mode.last.name:
-            return
-        if mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
+        above = event.live and event.level != mode.last.name
+        if above and mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
             if event.va in split_vas:
                 report("a PMD was split twice", f"VA {event.va:#x}")
             split_vas.add(event.va)
@@ -77,9 +73,8 @@ def _watch_live_entries(machine: Machine, report: Report) -> Handlers:
     def stored(event: EntriesStored) -> None:
         """Report a replacement of a valid entry by a valid one that maps another frame."""
         level, before, after = event.level, event.before, event.after
-        if not event.live:
-            return
-        if traits.live_size_change and entries.classify(level, int(after[0])) is EntryKind.TABLE:
+        is_table = entries.classify(level, int(after[0])) is EntryKind.TABLE
+        if not event.live or (traits.live_size_change and is_table):
             return
         form = entries.form(level, EntryKind.LEAF)
         wrong = entries.is_valid(level, before) & entries.is_valid(level, after)

@@ -9,7 +9,7 @@ import numpy as np
 from hvolab.arch import EntryUpdateRule, PgprotRole
 from hvolab.hvo import HvoVariant
 from hvolab.invariants.invariant import Invariant, Report
-from hvolab.invariants.survey import Folios, Survey
+from hvolab.invariants.survey import Survey
 
 
 def _check_remapped(survey: Survey, report: Report) -> None:
@@ -21,19 +21,13 @@ def _check_remapped(survey: Survey, report: Report) -> None:
     compared, not only the write permission. Where the kernel can lose the replacement of an entry, as in the series of
     2026, an optimized folio may keep tails with frames of their own.
     """
-    for folios in survey.folios:
-        _check_folios(survey, folios, report)
-
-
-def _check_folios(survey: Survey, folios: Folios, report: Report) -> None:
-    """Report one finding for each folio that breaks the rule."""
-    target, pages = survey.machine.target, survey.sizes(folios).pages
+    target = survey.machine.target
     kernel = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL))
     read_only = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL_RO))
     shift = np.uint64(target.mode.page_shift)
-    for pfns in survey.chunks(folios):
-        flagged = survey.optimized(pfns)[:, None]
-        rows = survey.positions(pfns)[:, None] + np.arange(pages)
+    for folios in survey.chunks():
+        flagged = survey.optimized(folios.pfns)[:, None]
+        rows = survey.positions(folios.pfns)[:, None] + np.arange(survey.sizes(folios).pages)
         frames, raws = survey.frames[rows], survey.raws[rows]
         own = target.page_form.put_address(frames.astype(np.uint64) << shift) | kernel
         shared = np.broadcast_to((own[:, :1] & ~kernel) | read_only, raws.shape).copy()
@@ -49,7 +43,7 @@ def _check_folios(survey: Survey, folios: Folios, report: Report) -> None:
             page = f"tail page {column}" if column else "its head page"
             mapping = "read-only to the head's frame" if column and flagged[row, 0] else "RW to a frame of its own"
             report(
-                f"folio PFN {int(pfns[row]):#x} has {state} optimized flag, but {page} is not mapped {mapping}",
+                f"folio PFN {int(folios.pfns[row]):#x} has {state} optimized flag, but {page} is not mapped {mapping}",
                 f"{survey.where(int(rows[row, column]))}, expected {int(expected[row, column]):#018x}",
             )
 
@@ -83,10 +77,8 @@ def _check_counters(survey: Survey, report: Report) -> None:
     """
     backing, counters = survey.backing.size, survey.machine.counters
     if counters.total != backing:
-        report(
-            f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages} "
-            f"= {counters.total}, but {backing} frames back the vmemmap",
-        )
+        terms = f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages}"
+        report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap")
 
 
 def _counts_every_frame(variant: HvoVariant) -> bool:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.invariants.invariant import Invariant, Report
+from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.rules.mapping import tails_share_the_head
-from hvolab.invariants.survey import Folios, Survey
+from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
-
-Pfns = npt.NDArray[np.int64]
-#: Findings of one kind that are reported one by one.
-_LISTED = 8
 
 
 def _check_ownership(survey: Survey, report: Report) -> None:
@@ -26,7 +22,7 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
     owned = np.sort(survey.frames[mapped])
-    for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:_LISTED].tolist():
+    for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:LISTED].tolist():
         pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
         report(f"PFN {pfn:#x} is behind two vmemmap pages", " and ".join(survey.where(page) for page in pages))
     if not isinstance(frames, FrameAllocator):
@@ -36,7 +32,7 @@ def _check_ownership(survey: Survey, report: Report) -> None:
         report(f"PFN {pfn:#x} is free, but an entry maps it", survey.where(page))
     for pfn in _free(frames, survey.tables).tolist():
         report(f"PFN {pfn:#x} is free, but is a page table", f"PFN {pfn:#x}")
-    for pfn in np.intersect1d(survey.tables, owned)[:_LISTED].tolist():
+    for pfn in np.intersect1d(survey.tables, owned)[:LISTED].tolist():
         report(f"PFN {pfn:#x} is a page table and backs the vmemmap", f"PFN {pfn:#x}")
     _check_translations(survey, frames, report)
     _check_leaks(survey, frames, owned, report)
@@ -45,19 +41,16 @@ def _check_ownership(survey: Survey, report: Report) -> None:
 def _shared_tails(survey: Survey) -> npt.NDArray[np.bool_]:
     """Return for each vmemmap page whether it is a tail of an optimized folio that shares the frame of its head."""
     found = np.zeros(survey.frames.size, dtype=np.bool_)
-    for folios in survey.folios:
-        sizes = survey.sizes(folios)
-        if not folios.pfns.size or not sizes.optimizable:
-            continue
+    for folios in survey.chunks():
         heads = survey.positions(folios.pfns[survey.optimized(folios.pfns)])
-        for page in range(1, sizes.pages):
+        for page in range(1, survey.sizes(folios).pages):
             found[heads + page] = survey.frames[heads + page] == survey.frames[heads]
     return found
 
 
 def _free(frames: FrameAllocator, pfns: Pfns) -> Pfns:
     """Return the first frames that are free."""
-    free: Pfns = pfns[frames.owner(pfns) == Owner.FREE][:_LISTED]
+    free: Pfns = pfns[frames.owner(pfns) == Owner.FREE][:LISTED]
     return free
 
 
@@ -80,12 +73,10 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
     """Report that more frames are allocated than have an owner, or fewer."""
 
     def allocated(pfns: Pfns) -> int:
-        return int((frames.owner(pfns) == Owner.ALLOCATED).sum()) if pfns.size else 0
+        return int((frames.owner(pfns) == Owner.ALLOCATED).sum())
 
-    def inside(folios: Folios) -> int:
-        return allocated(folios.pfns) << folios.order
-
-    backing, tables, in_folios = allocated(owned), allocated(survey.tables), sum(map(inside, survey.folios))
+    backing, tables = allocated(owned), allocated(survey.tables)
+    in_folios = sum(allocated(folios.pfns) << folios.order for folios in survey.folios)
     expected = backing + tables + in_folios + survey.other_frames
     if frames.allocated_frames != expected:
         report(

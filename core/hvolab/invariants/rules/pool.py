@@ -30,32 +30,28 @@ def _counter_faults(pool: Pool) -> list[tuple[str, str]]:
         *(f"{name} is {n}, but the nodes have {nodes}" for name, (n, nodes) in counters.items() if n != sum(nodes)),
         *(f"{name} is {n}" for name, (n, _) in counters.items() if n < 0),
     ]
-    if h.persistent < 0:
-        faults.append(f"surplus {h.surplus} is more than nr_hugepages {h.nr}")
-    if h.free != len(free):
-        faults.append(f"free_hugepages is {h.free}, but {len(free)} are on the free lists")
-    if h.nr != len(pool.live):
-        faults.append(f"nr_hugepages is {h.nr}, but {len(pool.live)} folios exist")
-    if len(set(free)) != len(free):
-        faults.append("a folio is on the free lists twice")
-    return [(fault, "") for fault in faults]
+    checks = {
+        f"surplus {h.surplus} is more than nr_hugepages {h.nr}": h.persistent < 0,
+        f"free_hugepages is {h.free}, but {len(free)} are on the free lists": h.free != len(free),
+        f"nr_hugepages is {h.nr}, but {len(pool.live)} folios exist": h.nr != len(pool.live),
+        "a folio is on the free lists twice": len(set(free)) != len(free),
+    }
+    return [(fault, "") for fault in (*faults, *(what for what, found in checks.items() if found))]
 
 
 def _folio_faults(pool: Pool) -> list[tuple[str, str]]:
     folios, layout = pool.folio, pool.machine.struct_pages.layout
     faults = []
     for folio in pool.free_folios():
-        if folio not in pool.live:
-            fault = "is not in the pool"
-        elif not folios.is_hugetlb(folio):
-            fault = "has no hugetlb type"
-        elif folios.refcount(folio):
-            fault = "has references"
-        elif not folios.flag(folio, layout.hpg_freed):
-            fault = "has no HPG_freed"
-        else:
-            continue
-        faults.append((f"a free folio {fault}", f"folio VA {folio:#x}"))
+        checks = {
+            "is not in the pool": folio not in pool.live,
+            "has no hugetlb type": not folios.is_hugetlb(folio),
+            "has references": folios.refcount(folio),
+            "has no HPG_freed": not folios.flag(folio, layout.hpg_freed),
+        }
+        fault = next((what for what, found in checks.items() if found), None)
+        if fault is not None:
+            faults.append((f"a free folio {fault}", f"folio VA {folio:#x}"))
     return faults
 
 

@@ -26,40 +26,30 @@ class _History:
         self._report = report
         self._current: int | None = None
         self._optimizing = False
-        self._copies: dict[int, _HeadCopy] = {}
+        self.copies: dict[int, _HeadCopy] = {}
         self._ends: dict[int, int] = {}
 
-    def handlers(self) -> Handlers:
-        return {
-            FolioStep: self._step,
-            PageCopied: self._copied,
-            EntriesStored: self._entries,
-            Stored: self._stored,
-            RangeFlushed: self._range_flushed,
-            AllFlushed: lambda _: self._copies.clear(),
-        }
-
-    def _step(self, event: FolioStep) -> None:
+    def step(self, event: FolioStep) -> None:
         self._optimizing = event.step == "optimize.begin"
         self._current = event.folio if event.step.endswith("begin") else None
-        if event.step == "optimize.end" and event.result:
-            self._copies.pop(event.folio, None)
-            self._ends.pop(event.folio, None)
-        if event.step == "restore.end" and not event.result:
+        failed = bool(event.result)
+        if event.step == "optimize.end" and failed:
+            self.copies.pop(event.folio, None)
+        if (event.step, failed) in {("optimize.end", True), ("restore.end", False)}:
             self._ends.pop(event.folio, None)
 
-    def _copied(self, event: PageCopied) -> None:
+    def copied(self, event: PageCopied) -> None:
         if self._optimizing and event.from_va == self._current:
-            self._copies[event.from_va] = _HeadCopy()
+            self.copies[event.from_va] = _HeadCopy()
 
-    def _range_flushed(self, event: RangeFlushed) -> None:
-        for va in [va for va in self._copies if event.start <= va < event.end]:
-            del self._copies[va]
+    def range_flushed(self, event: RangeFlushed) -> None:
+        for va in [va for va in self.copies if event.start <= va < event.end]:
+            del self.copies[va]
 
-    def _entries(self, event: EntriesStored) -> None:
+    def entries(self, event: EntriesStored) -> None:
         if not event.live or event.level != self._target.mode.last.name or self._current is None:
             return
-        if (copy := self._copies.get(event.va)) is not None:
+        if (copy := self.copies.get(event.va)) is not None:
             copy.remapped = True
             self._report_lost(copy)
         frames = self._target.page_frames(event.after)
@@ -67,9 +57,9 @@ class _History:
             end = event.va + event.after.size * self._page_size
             self._ends[self._current] = max(end, self._ends.get(self._current, 0))
 
-    def _stored(self, event: Stored) -> None:
+    def stored(self, event: Stored) -> None:
         start, end = event.va, event.va + event.size
-        for head, copy in self._copies.items():
+        for head, copy in self.copies.items():
             if start < head + self._page_size and end > head:
                 copy.stores.append((start, event.size))
                 self._report_lost(copy)
@@ -97,7 +87,15 @@ def _watch_stores(machine: Machine, report: Report) -> Handlers:
     profile's `PAGE_KERNEL_RO` allows stores. A store to the old head page between its copy and the flush that follows
     its remapping would be lost.
     """
-    return _History(machine, report).handlers()
+    history = _History(machine, report)
+    return {
+        FolioStep: history.step,
+        PageCopied: history.copied,
+        EntriesStored: history.entries,
+        Stored: history.stored,
+        RangeFlushed: history.range_flushed,
+        AllFlushed: lambda _: history.copies.clear(),
+    }
 
 
 STORES = Invariant(6, "stores", history=_watch_stores)
