@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from hvolab.arch import Target
 from hvolab.arithmetic import round_up
@@ -10,9 +11,9 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, check
 from hvolab.invariants.rules.stores import STORES
-from hvolab.machine import MachineSpec, build_machine
+from hvolab.machine import MachineSpec, build_machine, use_cpus
 from hvolab.scenario import memory_needed
-from hvolab_unicorn import emulate
+from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.verify.probes import CPUS, Probes, Verification
 from hvolab_unicorn.verify.stale import StaleCpu
 
@@ -42,7 +43,7 @@ def _verify_size(
     memory = round_up(memory_needed(target, 1, {size: folios}), target.mode.levels[-2].size)
     machine = build_machine(target, MachineSpec(memory=memory, cpus=CPUS, deferred_struct_pages=True))
     h = next(h for h in hstates(machine) if h.size == size)
-    emulate(machine, handler=handler)
+    use_cpus(machine, partial(EmulatedCpu, handler=handler))
     hvo = Hvo(machine)
     sizes = hvo.sizes(h)
     if not sizes.optimizable:

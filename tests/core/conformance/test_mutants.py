@@ -6,7 +6,7 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.conformance.checks import CHECKS
-from tests.core.conformance.checks.test_accesses import FAST
+from tests.core.conformance.checks.test_emulation import FAST
 from tests.core.conformance.kit import MUTANTS, failed, mutants_of
 from tests.core.conformance.mutants import RIGHT
 

@@ -1,18 +1,34 @@
-"""Checks of forms of entries: right descriptions pass, and each slip fails the check that names it."""
+"""Forms of entries, and encoding against decoding: right descriptions pass, and slips are noticed."""
 
 from __future__ import annotations
 
 import pytest
 
+from hvolab.conformance.check import Check
 from hvolab.conformance.checks import entries
-from tests.core.conformance.kit import assert_named, assert_right, mutants_of, slip
+from tests.core.conformance.kit import MUTANTS, assert_named, assert_right, failed, mutants_of, slip
 from tests.core.conformance.mutants import Mutant
 
+NAMES = {"decoding_undoes_encoding", "encoding_undoes_decoding", "pfn_pte_and_pte_pfn"}
+CODEC = [check for check in entries.checks if check.name in NAMES]
+FORMS = [check for check in entries.checks if check not in CODEC]
+BREAKING = [mutant for mutant in MUTANTS if NAMES & set(mutant.also)]
 
-def test_right_descriptions_pass() -> None:
-    assert_right(entries.checks)
+
+@pytest.mark.parametrize("checks", [FORMS, *([check] for check in CODEC)], ids=lambda checks: checks[0].name)
+def test_right_descriptions_pass(checks: list[Check]) -> None:
+    assert_right(checks)
 
 
-@pytest.mark.parametrize("mutant", mutants_of(entries.checks), ids=slip)
+@pytest.mark.parametrize("mutant", mutants_of(FORMS), ids=slip)
 def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
     assert_named(mutant)
+
+
+@pytest.mark.parametrize("mutant", BREAKING, ids=slip)
+def test_a_slip_that_breaks_encoding_is_noticed(mutant: Mutant) -> None:
+    assert {outcome.check for outcome in failed(mutant.architecture, CODEC)} >= NAMES & set(mutant.also)
+
+
+def test_every_check_of_the_module_notices_a_slip() -> None:
+    assert {name for mutant in BREAKING for name in mutant.also} & NAMES == NAMES
