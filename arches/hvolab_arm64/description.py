@@ -11,7 +11,6 @@ from hvolab.arch import (
     FaultKind,
     Feature,
     FieldValues,
-    Level,
     LinearOrigin,
     LiveEntryRule,
     Match,
@@ -26,6 +25,7 @@ from hvolab.arch import (
     Traits,
     UpdateRule,
     ZoneLimit,
+    tiled_levels,
     values,
 )
 from hvolab_arm64.emulation import EMULATION
@@ -60,51 +60,29 @@ class Granule:
     pud_pages: bool
     lpa2: bool
 
-    @property
-    def table_bits(self) -> int:
-        """Index bits of a full table: a table fills a page with entries of eight bytes."""
-        return self.shift - 3
-
 
 _4K = Granule("4K", 12, 16, 16, vmemmap_by_blocks=True, pud_pages=True, lpa2=True)
 _16K = Granule("16K", 14, 128, 32, vmemmap_by_blocks=False, pud_pages=False, lpa2=True)
 _64K = Granule("64K", 16, 32, 32, vmemmap_by_blocks=False, pud_pages=False, lpa2=False)
-_NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
-
-
-def _levels(granule: Granule, va_bits: int) -> tuple[Level, ...]:
-    """Return the levels of a VA width: full tables from the last level up, the root with the remaining bits."""
-    sizes: list[int] = []
-    left = va_bits - granule.shift
-    while left > 0:
-        sizes.append(min(left, granule.table_bits))
-        left -= sizes[-1]
-    names = ("pgd", *_NAMES[len(_NAMES) - len(sizes) + 1 :])
-    shift, levels = granule.shift, []
-    for name, bits in zip(reversed(names), sizes, strict=True):
-        levels.append(Level(name, shift, bits))
-        shift += bits
-    return tuple(reversed(levels))
 
 
 def _mode(granule: Granule, va_bits: int, va_bits_min: int, pa_bits: int = 48) -> PagingMode:
     """Return a mode; ``va_bits_min`` is the width to which the kernel can fall back (VA_BITS_MIN)."""
-    levels = _levels(granule, va_bits)
+    levels = tiled_levels(granule.shift, va_bits)
     lpa2 = granule.lpa2 and pa_bits == 52
     middle, upper = levels[-2], levels[-3] if len(levels) > 2 else None
     # blocks: at the PMD always; above it for 4K, and for the others with 52 bits of PA; nowhere above level 0
-    blocks = [(middle.name, middle.shift)]
+    blocks = [middle]
     if upper is not None and (granule.pud_pages or pa_bits == 52):
-        blocks.append((upper.name, upper.shift))
+        blocks.append(upper)
     if lpa2 and granule.pud_pages and len(levels) == 5:
-        blocks.append((levels[1].name, levels[1].shift))
+        blocks.append(levels[1])
     huge = [("pte", granule.cont_pte), (middle.name, 1), (middle.name, granule.cont_pmd)]
     if granule.pud_pages and upper is not None:
         huge.append((upper.name, 1))
     # VMEMMAP_SIZE covers the direct map of VA_BITS_MIN: from PAGE_OFFSET to _PAGE_END(VA_BITS_MIN)
     page_offset, page_end = (1 << 64) - (1 << va_bits), (1 << 64) - (1 << (va_bits_min - 1))
     size = (page_end - page_offset >> granule.shift) << _STRUCT_PAGE_SHIFT
-    tables = tuple(level.name for level in levels[:-1])
     return PagingMode(
         name=f"{granule.name}-{va_bits}bit",
         summary=f"{granule.name} granule, {va_bits}-bit VA" + (", LPA2" if lpa2 else ""),
@@ -112,7 +90,7 @@ def _mode(granule: Granule, va_bits: int, va_bits_min: int, pa_bits: int = 48) -
         levels=levels,
         va_bits=va_bits,
         pa_bits=pa_bits,
-        format=entry_format(tables, tuple(blocks), granule.shift, pa_bits=pa_bits, lpa2=lpa2),
+        format=entry_format(levels, blocks, pa_bits=pa_bits, lpa2=lpa2),
         direct_map_base=page_offset,
         vmemmap_base=(1 << 64) - _GIB - size,
         origin=LinearOrigin.RAM,

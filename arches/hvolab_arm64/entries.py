@@ -6,7 +6,7 @@ the kernel's, arch/arm64/include/asm/pgtable-prot.h and pgtable-hwdef.h, v6.12.
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Level, Match
 
 VALID, TYPE = 1 << 0, 0b11
 BLOCK, TABLE, PAGE = 0b01, 0b11, 0b11
@@ -55,22 +55,20 @@ def _address(shift: int, *, pa_bits: int, lpa2: bool) -> tuple[AddressPart, ...]
     return (AddressPart(shift, 48 - shift, shift), AddressPart(12, 4, 48))
 
 
-def entry_format(
-    tables: tuple[str, ...], blocks: tuple[tuple[str, int], ...], page_shift: int, *, pa_bits: int, lpa2: bool
-) -> EntryFormat:
+def entry_format(levels: tuple[Level, ...], blocks: list[Level], *, pa_bits: int, lpa2: bool) -> EntryFormat:
     """Return the format of one granule and PA width.
 
-    tables  levels that may point to tables
-    blocks  levels that may hold blocks, and the shift of each
+    levels  all levels; those above the last may point to tables
+    blocks  levels that may hold blocks
     lpa2    PA bits 51:50 are in bits 9:8, which hold SH without LPA2
     """
     lower = _LOWER if lpa2 else (*_LOWER, _SH)
     # bits 49:48 are neither address nor free below 52 bits of PA: RES0
     table = EntryForm(
         EntryKind.TABLE,
-        tables,
+        tuple(level.name for level in levels[:-1]),
         (Match(TYPE, TABLE),),
-        _address(page_shift, pa_bits=pa_bits, lpa2=lpa2),
+        _address(levels[-1].shift, pa_bits=pa_bits, lpa2=lpa2),
         (
             _TYPE,
             Field("IGNORED_7_2", 2, 6, "ignored"),
@@ -81,23 +79,12 @@ def entry_format(
         ),
         source=_SOURCE,
     )
-    leaves = tuple(
-        EntryForm(
-            EntryKind.LEAF,
-            (level,),
-            (Match(TYPE, BLOCK),),
-            _address(shift, pa_bits=pa_bits, lpa2=lpa2),
-            (*lower, Field("NT", 16, 1, "block translation entry, with FEAT_BBM"), *_UPPER),
-            source=_SOURCE,
-        )
-        for level, shift in blocks
-    )
-    page = EntryForm(
-        EntryKind.LEAF,
-        ("pte",),
-        (Match(TYPE, PAGE),),
-        _address(page_shift, pa_bits=pa_bits, lpa2=lpa2),
-        (*lower, *_UPPER),
-        source=_SOURCE,
-    )
-    return EntryFormat(valid=Match(VALID, VALID), forms=(table, *leaves, page))
+
+    def leaf(level: Level, kind: int, *more: Field) -> EntryForm:
+        address = _address(level.shift, pa_bits=pa_bits, lpa2=lpa2)
+        fields = (*lower, *more, *_UPPER)
+        return EntryForm(EntryKind.LEAF, (level.name,), (Match(TYPE, kind),), address, fields, source=_SOURCE)
+
+    not_translated = Field("NT", 16, 1, "block translation entry, with FEAT_BBM")
+    leaves = [leaf(level, BLOCK, not_translated) for level in blocks]
+    return EntryFormat(valid=Match(VALID, VALID), forms=(table, *leaves, leaf(levels[-1], PAGE)))

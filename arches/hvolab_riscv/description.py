@@ -11,7 +11,6 @@ from hvolab.arch import (
     Feature,
     Field,
     FieldValues,
-    Level,
     LinearOrigin,
     LiveEntryRule,
     Match,
@@ -24,6 +23,7 @@ from hvolab.arch import (
     Traits,
     UpdateRule,
     ZoneLimit,
+    tiled_levels,
     values,
 )
 from hvolab_riscv.emulation import EMULATION
@@ -36,17 +36,13 @@ _FALLBACK = "no PAGE_KERNEL_RO in arch/riscv: include/linux/pgtable.h falls back
 _STRUCT_PAGE_MAX_SHIFT = 6
 #: KERNEL_LINK_ADDR: the last 2 GiB of the VA space.
 _TEXT = 0xFFFFFFFF80000000
-_NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
 
 
 def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> PagingMode:
     """Return a mode: all its levels index nine bits, and every level may hold leaves."""
-    depth = (va_bits - PAGE_SHIFT) // 9
-    names = ("pgd", *_NAMES[len(_NAMES) - depth + 1 :])
-    shifts = [PAGE_SHIFT + 9 * (depth - 1 - position) for position in range(depth)]
+    levels = tiled_levels(PAGE_SHIFT, va_bits)
     vmalloc = 1 << (va_bits - 3)
     vmemmap = 1 << (va_bits - PAGE_SHIFT - 1 + _STRUCT_PAGE_MAX_SHIFT)
-    levels = tuple(Level(level, shift, 9) for level, shift in zip(names, shifts, strict=True))
     gigantic = next(level.name for level in levels if level.shift == 30)
     return PagingMode(
         name=name,
@@ -55,7 +51,7 @@ def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> Pa
         levels=levels,
         va_bits=va_bits,
         pa_bits=PA_BITS,
-        format=entry_format(tuple(zip(names, shifts, strict=True))),
+        format=entry_format(levels),
         direct_map_base=page_offset,
         vmemmap_base=page_offset - vmalloc - vmemmap,
         origin=LinearOrigin.RAM,

@@ -6,7 +6,7 @@ Svpbmt. The software bit is the kernel's, arch/riscv/include/asm/pgtable-bits.h,
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Match, values
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Level, Match, values
 
 PAGE_SHIFT = 12
 PFN_LOW, PFN_BITS = 10, 44
@@ -88,6 +88,6 @@ NAPOT_LEAF = EntryForm(
 )
 
 
-def entry_format(leaves: tuple[tuple[str, int], ...]) -> EntryFormat:
-    """Return the format of a mode whose levels have these shifts: the last maps pages, all may hold leaves."""
-    return EntryFormat(valid=Match(V, V), forms=(_TABLE, *(_leaf((name,), shift) for name, shift in leaves)))
+def entry_format(levels: tuple[Level, ...]) -> EntryFormat:
+    """Return the format of a mode: every level may hold leaves."""
+    return EntryFormat(valid=Match(V, V), forms=(_TABLE, *(_leaf((level.name,), level.shift) for level in levels)))

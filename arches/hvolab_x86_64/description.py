@@ -8,7 +8,6 @@ from hvolab.arch import (
     Architecture,
     Feature,
     Field,
-    Level,
     LinearOrigin,
     LiveEntryRule,
     Match,
@@ -21,6 +20,7 @@ from hvolab.arch import (
     Traits,
     UpdateRule,
     ZoneLimit,
+    tiled_levels,
     values,
 )
 from hvolab_x86_64.emulation import EMULATION
@@ -33,13 +33,11 @@ _LAYOUT = "Documentation/arch/x86/x86_64/mm.rst"
 _TIB = 1 << 40
 _TEXT = 0xFFFFFFFF81000000
 
-_LOWER = (Level("pud", 30, 9), Level("pmd", 21, 9), Level("pte", 12, 9))
-
 _FOUR = PagingMode(
     name="4-level",
     summary="48-bit VA, 4 KiB pages",
     page_shift=PAGE_SHIFT,
-    levels=(Level("pgd", 39, 9), *_LOWER),
+    levels=tiled_levels(PAGE_SHIFT, 48),
     va_bits=48,
     pa_bits=PA_BITS,
     format=FORMAT,
@@ -57,7 +55,7 @@ _FIVE = replace(
     _FOUR,
     name="5-level",
     summary="57-bit VA, 4 KiB pages",
-    levels=(Level("pgd", 48, 9), Level("p4d", 39, 9), *_LOWER),
+    levels=tiled_levels(PAGE_SHIFT, 57),
     va_bits=57,
     direct_map_base=0xFF11000000000000,
     vmemmap_base=0xFFD4000000000000,

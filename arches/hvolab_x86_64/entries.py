@@ -53,41 +53,19 @@ _TABLE = EntryForm(
 )
 
 
-def _large_leaf(level: str, shift: int) -> EntryForm:
-    """Return a leaf above the last level: PSE set, PAT in bit 12, address from ``shift`` up."""
-    return EntryForm(
-        EntryKind.LEAF,
-        (level,),
-        (Match(PRESENT | PAGE_SIZE_BIT, PRESENT | PAGE_SIZE_BIT),),
-        (AddressPart(shift, PA_BITS - shift, shift),),
-        (
-            *_COMMON,
-            Field("D", 6, 1, "dirty"),
-            Field("PSE", 7, 1, "page size: 1, a leaf"),
-            Field("G", 8, 1, "global"),
-            Field("PAT_LARGE", 12, 1, "page attribute table"),
-            *_LEAF_TAIL,
-        ),
-        source=_SOURCE,
-    )
+def _leaf(level: str, shift: int, bit_7: Field, pattern: int, *more: Field) -> EntryForm:
+    """Return a leaf, with its address from ``shift`` up; all bits of ``pattern`` are set in it."""
+    fields = (*_COMMON, Field("D", 6, 1, "dirty"), bit_7, Field("G", 8, 1, "global"), *more, *_LEAF_TAIL)
+    address = AddressPart(shift, PA_BITS - shift, shift)
+    return EntryForm(EntryKind.LEAF, (level,), (Match(pattern, pattern),), (address,), fields, source=_SOURCE)
 
 
-_PAGE = EntryForm(
-    EntryKind.LEAF,
-    ("pte",),
-    (Match(PRESENT, PRESENT),),
-    (AddressPart(PAGE_SHIFT, PA_BITS - PAGE_SHIFT, PAGE_SHIFT),),
-    (
-        *_COMMON,
-        Field("D", 6, 1, "dirty"),
-        Field("PAT", 7, 1, "page attribute table"),
-        Field("G", 8, 1, "global"),
-        *_LEAF_TAIL,
-    ),
-    source=_SOURCE,
+#: Above the last level: PSE set, and PAT in bit 12.
+_LARGE = (
+    Field("PSE", 7, 1, "page size: 1, a leaf"),
+    PRESENT | PAGE_SIZE_BIT,
+    Field("PAT_LARGE", 12, 1, "page attribute table"),
 )
+_PAGE = _leaf("pte", PAGE_SHIFT, Field("PAT", 7, 1, "page attribute table"), PRESENT)
 
-FORMAT = EntryFormat(
-    valid=Match(PRESENT, PRESENT),
-    forms=(_TABLE, _large_leaf("pud", 30), _large_leaf("pmd", 21), _PAGE),
-)
+FORMAT = EntryFormat(Match(PRESENT, PRESENT), (_TABLE, _leaf("pud", 30, *_LARGE), _leaf("pmd", 21, *_LARGE), _PAGE))

@@ -25,7 +25,7 @@ from hvolab.arch.entry import (
     values,
 )
 from hvolab.arch.features import Feature, ReleaseChange
-from hvolab.arch.geometry import EntryFormat, HugePageSize, Level, LinearOrigin, PagingMode
+from hvolab.arch.geometry import EntryFormat, HugePageSize, Level, LinearOrigin, PagingMode, tiled_levels
 from hvolab.arch.instructions import load_emulation_part
 from hvolab.arch.mmu import Access, Fault, FaultKind, MmuRules, PageFault, Permission, UpdateRule
 from hvolab.arch.overrides import Overrides
@@ -85,5 +85,6 @@ __all__ = [
     "ZoneLimit",
     "load_emulation_part",
     "set_bits",
+    "tiled_levels",
     "values",
 ]

@@ -11,7 +11,7 @@ from hvolab.arch.cpu_mode import CpuMode, RegisterSetting
 from hvolab.arch.entry import AddressPart, EntryForm, EntryKind
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import Overrides, check_overrides, check_types, overridden
+from hvolab.arch.overrides import Overrides, check_change, overridden
 from hvolab.arch.selection import Selection
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
@@ -270,11 +270,10 @@ class EmulationPart:
                 f"arguments in {', '.join(arguments)}, result in {self.convention.result}",
                 rule=f"{ARGUMENTS} registers for arguments, and another one for the result",
             )
-        parts: list[WalkLimit | CpuMode] = [*self.walks, *self.cpu_modes]
-        for part in parts:
-            where = f"walk limit {part.reason!r}" if isinstance(part, WalkLimit) else f"CPU mode {part.name!r}"
-            check_types(part, where)
-            check_overrides(MmuRules, part.mmu, where)
+        for limit in self.walks:
+            check_change(limit, f"walk limit {limit.reason!r}", mmu=MmuRules)
+        for mode in self.cpu_modes:
+            check_change(mode, f"CPU mode {mode.name!r}", mmu=MmuRules)
 
     def _check_registers(self, sequence: InstructionSequence) -> None:
         """Check that inputs and outputs are in the registers of the convention, and that the block keeps its own."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hvolab.arch.entry import EntryForm, EntryKind, EntryRule, Field, FieldValues
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import Overrides, check_name, check_overrides, check_types, overridden
+from hvolab.arch.overrides import Overrides, check_change, check_name, check_overrides, overridden
 from hvolab.arch.traits import Traits
 
 
@@ -56,13 +56,12 @@ class Feature:
     def check(self, architecture: str, modes: tuple[PagingMode, ...]) -> None:
         """Raise DescriptionError for a value of the wrong type, and for a name or override that does not exist."""
         where = f"{architecture}, feature {self.name!r}"
-        check_types(self, where)
+        check_change(self, where, traits=Traits, mmu=MmuRules)
         names = [mode.name for mode in modes]
         for name in (*self.modes, *(mode for mode, _ in self.geometry)):
             check_name("paging mode", name, names, where)
         for _, overrides in self.geometry:
             check_overrides(PagingMode, overrides, where)
-        _check_behavior(self, where)
         formats = [self.applied(mode).format for mode in modes if self.exists_in(mode.name)]
         fields = {name: None for entries in formats for form in entries.forms for name in form.by_name}
         for name in (*self.clears, *(name for name, _ in self.sets)):
@@ -100,11 +99,5 @@ class ReleaseChange:
     def check(self, architecture: str, releases: tuple[str, ...]) -> None:
         """Raise DescriptionError for a release that is not declared, and for an override that does not exist."""
         where = f"{architecture}, change of release {self.release!r}"
-        check_types(self, where)
+        check_change(self, where, traits=Traits, mmu=MmuRules)
         check_name("release", self.release, releases, where)
-        _check_behavior(self, where)
-
-
-def _check_behavior(change: Feature | ReleaseChange, where: str) -> None:
-    check_overrides(Traits, change.traits, where)
-    check_overrides(MmuRules, change.mmu, where)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hvolab.arch.entry import Entry, EntryForm, EntryKind, FieldValues, Match, Raw, set_bits, union
 from hvolab.arch.overrides import check_name, named
+from hvolab.arithmetic import div_round_up
 from hvolab.errors import DescriptionError, EncodingError
 from hvolab.units import format_size
 
@@ -180,6 +181,16 @@ class Level:
     def index(self, va: int) -> int:
         """Return the index of ``va`` in a table of this level."""
         return (va >> self.shift) & (self.entries - 1)
+
+
+def tiled_levels(page_shift: int, va_bits: int) -> tuple[Level, ...]:
+    """Return levels of page-sized tables with entries of eight bytes; the root indexes the bits that remain."""
+    table_bits = page_shift - 3
+    depth = div_round_up(va_bits - page_shift, table_bits)
+    shifts = [page_shift + table_bits * step for step in reversed(range(depth))]
+    names = ("pgd", *("p4d", "pud", "pmd", "pte")[1 - depth :])
+    first = Level(names[0], shifts[0], va_bits - shifts[0])
+    return (first, *(Level(name, shift, table_bits) for name, shift in zip(names[1:], shifts[1:], strict=True)))
 
 
 class LinearOrigin(enum.Enum):

@@ -54,6 +54,13 @@ def check_types(part: Any, where: str) -> None:
     check_overrides(type(part), tuple((field.name, getattr(part, field.name)) for field in fields(part)), where)
 
 
+def check_change(part: Any, where: str, **kinds: type) -> None:
+    """Check the types of a dataclass, and its overrides: for each attribute, those of that other dataclass."""
+    check_types(part, where)
+    for name, kind in kinds.items():
+        check_overrides(kind, getattr(part, name), where)
+
+
 _types: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 

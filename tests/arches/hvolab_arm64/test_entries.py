@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.arch import EntryKind
+from hvolab.arch import EntryKind, Level
 from hvolab_arm64.entries import entry_format
+
+PMD = Level("pmd", 21, 9)
 
 
 @pytest.mark.parametrize(
@@ -17,14 +19,14 @@ from hvolab_arm64.entries import entry_format
     ],
 )
 def test_the_output_address_of_a_page(shift: int, pa_bits: int, *, lpa2: bool, raw: int, pa: int) -> None:
-    entries = entry_format(("pmd",), (("pmd", 21),), shift, pa_bits=pa_bits, lpa2=lpa2)
+    entries = entry_format((PMD, Level("pte", shift, 9)), [PMD], pa_bits=pa_bits, lpa2=lpa2)
     form = entries.form("pte", EntryKind.LEAF)
     assert form.get_address(raw) == pa
     assert ("SH" in form.by_name) is not lpa2
 
 
 def test_bit_1_tells_a_page_from_a_reserved_descriptor() -> None:
-    entries = entry_format(("pmd",), (("pmd", 21),), 12, pa_bits=48, lpa2=False)
+    entries = entry_format((PMD, Level("pte", 12, 9)), [PMD], pa_bits=48, lpa2=False)
     kinds = [entries.classify("pte", raw) for raw in (0b11, 0b01, 0b10, 0b00)]
     assert kinds == [EntryKind.LEAF, EntryKind.ILLEGAL, EntryKind.NONE, EntryKind.NONE]
     assert entries.classify("pmd", 0b01) is EntryKind.LEAF

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.arch import EntryKind
+from hvolab.arch import EntryKind, Level
 from hvolab_riscv.entries import NAPOT_LEAF, R, V, W, X, entry_format
 
-FORMAT = entry_format((("pmd", 21), ("pte", 12)))
+FORMAT = entry_format((Level("pmd", 21, 9), Level("pte", 12, 9)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Level, LinearOrigin, Match, PagingMode
+from hvolab.arch import (
+    AddressPart,
+    EntryForm,
+    EntryFormat,
+    EntryKind,
+    Level,
+    LinearOrigin,
+    Match,
+    PagingMode,
+    tiled_levels,
+)
 from hvolab.errors import DescriptionError, EncodingError, UsageError
 from tests.made_up import MODE
 
@@ -173,3 +183,10 @@ def test_a_kernel_part_that_ends_below_the_last_va_has_a_base_of_its_own() -> No
     ]
     assert not mode.canonical(0x9000004000000000)
     assert not mode.canonical(MODE.vmemmap_base)
+
+
+def test_levels_are_full_tables_below_a_root_with_the_bits_that_remain() -> None:
+    assert tiled_levels(12, 48) == (Level("pgd", 39, 9), Level("pud", 30, 9), Level("pmd", 21, 9), Level("pte", 12, 9))
+    assert tiled_levels(14, 48)[:2] == (Level("pgd", 47, 1), Level("pud", 36, 11))
+    assert tiled_levels(16, 42) == (Level("pgd", 29, 13), Level("pte", 16, 13))
+    assert [level.name for level in tiled_levels(12, 57)] == ["pgd", "p4d", "pud", "pmd", "pte"]
