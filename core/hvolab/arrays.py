@@ -17,9 +17,8 @@ def runs(splits: npt.NDArray[np.bool_], size: int) -> tuple[Positions, Positions
     splits  one flag for each pair of neighbors, `size - 1` of them: whether a new run starts between them
     Returns first position, and position behind the last, of each run; two empty arrays for no items.
     """
-    if not size:
-        empty = np.zeros(0, dtype=np.int64)
-        return empty, empty
+    if size < 2:  # frequent: single steps cut arrays of one item
+        return np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
     breaks = np.flatnonzero(splits) + 1
     return np.concatenate(([0], breaks)), np.concatenate((breaks, [size]))
 

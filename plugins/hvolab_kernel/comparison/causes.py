@@ -108,7 +108,7 @@ def _optimized_twice(one: ReleaseDifference) -> bool:
 
 #: The first match counts. Kernel: mm/hugetlb_vmemmap.c, v6.1, v7.2.
 CAUSES: Final[tuple[Cause, ...]] = (
-    Cause(_RCU, "the kernel waits for no grace period", _only("engine", "rcu")),
+    Cause(_RCU, "it waits for no grace period", _only("engine", "rcu")),
     Cause(_KEY, "the kernel has no key to increment or decrement", _only("engine", "key")),
     Cause(_KEY, "the kernel has no key that counts optimized folios", _of("counter", "static key")),
     Cause(_COUNTERS, "the kernel does not count vmemmap pages", _only("engine", "count")),

@@ -80,8 +80,8 @@ def differing_memory(pair: MachinePair) -> Iterator[StateDifference]:
 
 def _lru_words(pair: MachinePair) -> set[int]:
     """Return the indices of the words that hold the lru of vmemmap pages."""
-    pages = pair.kernel.machine.struct_pages
-    pfns = np.array(sorted(pair.kernel.listed | pair.engine.listed), dtype=np.int64)
+    machine, pages = pair.kernel.machine, pair.kernel.machine.struct_pages
+    pfns = np.flatnonzero(pair.kernel.listed | pair.engine.listed) + machine.memory.first_pfn
     struct_pages = pages.locate(pfns) if pfns.size else pfns
     return {
         word

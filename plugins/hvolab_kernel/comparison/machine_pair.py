@@ -24,6 +24,9 @@ from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 
+#: One flag for each frame of a machine.
+Flags = npt.NDArray[np.bool_]
+
 
 class StepResult(NamedTuple):
     """Result of a step on one machine: the returned value or the text of a KernelBug, and the outside calls."""
@@ -44,13 +47,12 @@ class StepResults(NamedTuple):
 class MachineUnderTest:
     """One machine, the HVO that runs on it, and the state at which every case begins.
 
-    machine    the machine
-    frames     its allocator
-    hvo        the engine, or a kernel's own code
-    in_use     PFNs in use between building and that state, without those of huge pages and emulated CPUs
-    allocated  PFNs allocated since
-    listed     PFNs of vmemmap pages that the kernel may have linked by their struct pages
-    flip       the outside call at which the switch changes, 1 being the next; 0: none
+    machine  the machine
+    frames   its allocator
+    hvo      the engine, or a kernel's own code
+    used     a flag for each frame: in use at some time since building; not set for huge pages and emulated CPUs
+    listed   a flag for each frame: a vmemmap page that the kernel may have linked by its struct page
+    flip     the outside call at which the switch changes, 1 being the next; 0: none
     """
 
     def __init__(self, machine: Machine, hvo: VmemmapOptimizer, *others: Restorable) -> None:
@@ -60,39 +62,33 @@ class MachineUnderTest:
         self.frames = machine.frames
         self.hvo = hvo
         self.list, self.other_list = (machine.kernel_data(lists.SIZE) for _ in range(2))
-        self.allocated: set[int] = set()
-        self.listed: set[int] = set()
+        first, count = machine.memory.first_pfn, machine.memory.frames
+        self._built_used: Flags = self.frames.owner(np.arange(first, first + count)) != Owner.FREE
+        start, stop = machine.scratch_pfns
+        self._built_used[start - first : stop - first] = False
+        self.used = self._initial_used = self._built_used
+        self.listed: Flags = np.zeros(count, dtype=np.bool_)
         self.flip = 0
-        self.in_use: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._others = others
         self._built = self._initial = Checkpoint(machine, *others)
 
     def restore(self) -> None:
         """Restore the initial state."""
         self._initial.restore()
-        self.allocated.clear()
+        self.used = self._initial_used.copy()
         self.flip = 0
 
     def rebuild(self, pfns: Sequence[int], order: int) -> list[int]:
         """Restore the machine as it was built and make free hugetlb folios at these PFNs; return their VAs."""
-        self._initial = self._built
+        self._initial, self._initial_used = self._built, self._built_used
         self.restore()
-        self.listed.clear()
-        memory, scratch = self.machine.memory, self.machine.scratch_pfns
-        frames = np.arange(memory.first_pfn, memory.first_pfn + memory.frames)
-        in_use = (self.frames.owner(frames) != Owner.FREE) & ((frames < scratch[0]) | (frames >= scratch[1]))
-        self.in_use = frames[in_use]
+        self.listed[:] = False
         return [self._make_folio(pfn, order) for pfn in pfns]
 
     def take_initial_state(self) -> None:
         """Make the current state the initial state of the cases that follow."""
-        self.in_use = self.used_frames()
-        self.allocated.clear()
+        self._initial_used = self.used.copy()
         self._initial = Checkpoint(self.machine, *self._others)
-
-    def used_frames(self) -> npt.NDArray[np.int64]:
-        """Return the PFNs in use since the machine was built, in order."""
-        return np.union1d(self.in_use, np.array(sorted(self.allocated), dtype=np.int64))
 
     def _make_folio(self, pfn: int, order: int) -> int:
         machine = self.machine
@@ -117,12 +113,9 @@ class MachineUnderTest:
                 value: int | str = self._carry_out(step.operation, h, selected)
             except KernelBug as bug:
                 value = str(bug)
-        for event in events:
-            if isinstance(event, PagesAllocated | PagesFreed):
-                frames = [pfn + index for pfn in event.pfns.tolist() for index in range(1 << event.order)]
-                self.listed.update(frames)
-                if isinstance(event, PagesAllocated):
-                    self.allocated.update(frames)
+        allocated = [event for event in events if isinstance(event, PagesAllocated)]
+        self._flag(self.used, allocated)
+        self._flag(self.listed, [*allocated, *(event for event in events if isinstance(event, PagesFreed))])
         self._note_vmemmap(selected, h.order)
         return StepResult(value, calls_of(events))
 
@@ -162,12 +155,19 @@ class MachineUnderTest:
 
         return on_event
 
+    def _flag(self, flags: Flags, events: Sequence[PagesAllocated | PagesFreed]) -> None:
+        """Set the flags of the frames in the events."""
+        for order in {event.order for event in events}:
+            heads = np.concatenate([event.pfns for event in events if event.order == order])
+            for index in range(1 << order):
+                flags[heads - self.machine.memory.first_pfn + index] = True
+
     def _note_vmemmap(self, folios: Sequence[int], order: int) -> None:
         """Note the frames of the folios' vmemmap, which the kernel may link."""
         machine, page_size = self.machine, self.machine.target.mode.page_size
         pages = max(1, (machine.struct_pages.layout.size << order) // page_size)
         for folio in folios:
-            self.listed.update(machine.tables.frames(folio & -page_size, pages).tolist())
+            self.listed[machine.tables.frames(folio & -page_size, pages) - machine.memory.first_pfn] = True
 
 
 class MachinePair:
@@ -234,8 +234,8 @@ class MachinePair:
 
     def differing_words(self) -> list[int]:
         """Return the indices of words that differ, in frames that were in use since the machines were built."""
-        frames = np.union1d(*(one.used_frames() for one in self.both))
         memories = [one.machine.memory for one in self.both]
+        frames = np.flatnonzero(self.engine.used | self.kernel.used) + memories[0].first_pfn
         ours, theirs = (memory.words for memory in memories)
         words = {word for word in self._differing if ours[word] != theirs[word]}
         for first, end in zip(*consecutive_runs(frames), strict=True):

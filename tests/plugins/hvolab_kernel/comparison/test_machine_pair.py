@@ -35,12 +35,11 @@ def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -
     restore = scenario(RESTORE, prelude=(OPTIMIZE,))
     folios, prelude = pair.prepare(restore)
     assert [results.step for results in prelude] == [OPTIMIZE]
-    first = pair.kernel.machine.memory.first_pfn
-    before = [one.machine.memory.pages[one.in_use - first].copy() for one in pair.both]
+    before = [one.machine.memory.pages[one.used].copy() for one in pair.both]
     results = [pair.run(RESTORE, restore, folios)]
     assert pair.prepare(restore) == (folios, [])
     for one, saved in zip(pair.both, before, strict=True):
-        assert np.array_equal(one.machine.memory.pages[one.in_use - first], saved)
+        assert np.array_equal(one.machine.memory.pages[one.used], saved)
         assert one.machine.key == 1
     results.append(pair.run(RESTORE, restore, folios))
     assert results[0] == results[1]
@@ -66,7 +65,7 @@ def test_words_that_differ_after_the_prelude_differ_in_every_case(real_kernel: K
     pair.prepare(optimize)
     memory, key = pair.kernel.machine.memory, (optimize.order, optimize.places, optimize.prelude)
     assert pair.differing_words() == []
-    word = (int(pair.kernel.in_use[-1]) - memory.first_pfn) * memory.pages.shape[1] + 3
+    word = int(np.flatnonzero(pair.kernel.used)[-1]) * memory.pages.shape[1] + 3
     memory.words[word] ^= 1
     assert pair.differing_words() == [word]
     pair._differing = pair.differing_words()

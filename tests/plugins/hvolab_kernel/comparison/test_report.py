@@ -61,7 +61,7 @@ def test_a_report_for_people_ends_with_the_number_of_unexplained_differences(
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
     assert done.exit_code == 0
     assert "it has HVO as in 6.1; compared with the engine as v6.12" in done.stdout
-    assert "waits for RCU: the kernel waits for no grace period" in done.stdout
+    assert "waits for RCU: it waits for no grace period" in done.stdout
     assert ", 0 not explained, in " in done.stdout
     assert "compared with the engine as 6.1" in done.stdout
     assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
