@@ -6,7 +6,7 @@ import numpy as np
 
 from hvolab.arch import PgprotRole
 from hvolab.arithmetic import WORD_SHIFT
-from hvolab.arrays import equal_runs
+from hvolab.arrays import runs
 from hvolab.errors import KernelBug
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.restore import TailRestorer
@@ -158,9 +158,10 @@ class VmemmapRemap:
     def free_page_list(self, pages: VmemmapPageAllocator) -> None:
         """Free every page of the list, from first to last. Kernel: free_vmemmap_page_list()."""
         machine = self.machine
-        for pfns in pages.take_chunks(1 if machine.trace.single_steps else _FREE_CHUNK):
+        for pfns in pages.take_chunks(_FREE_CHUNK):
             reserved = machine.records.reserved(pfns)
-            starts, stops = equal_runs(reserved)
+            splits = (reserved[1:] != reserved[:-1]) | machine.trace.single_steps
+            starts, stops = runs(splits, pfns.size)
             for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
                 if reserved[start]:
                     self._count(start - stop, boot=True)

@@ -85,7 +85,7 @@ class TailRestorer:
             pfn = walk.pages.pop()
             self._cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(frame))
             self._cpu.barrier("smp_wmb")
-            if not self._replace(self._part(run, position, position + 1), [pfn]):
+            if not self._replace(self._part(run, position, position + 1), self._entries([pfn])):
                 walk.pages.add(pfn)
                 return position
         return run.raws.size
@@ -94,23 +94,27 @@ class TailRestorer:
         """Restore each page of a run, all at once unless there are listeners or an entry can be lost."""
         machine, cpu = self._machine, self._cpu
         pfns = walk.pages.pop_run(run.raws.size)
+        entries = self._entries(pfns)
         if not machine.trace.listeners and not self.stepwise:
             fresh = np.array([machine.page_to_virt(pfn) for pfn in pfns.tolist()], dtype=np.uint64)
             self._bulk.copy_pages(fresh, np.full_like(fresh, walk.reuse_va))
             self._bulk.copy_runs(fresh, fresh + np.uint64(self._reset_size), self._reset_size)
             cpu.barrier("smp_wmb")
-            return self._replace(run, pfns)
+            return self._replace(run, entries)
         for position, pfn in enumerate(pfns.tolist()):
             to = machine.page_to_virt(pfn)
             cpu.copy_page(to, walk.reuse_va)
             cpu.store(to, cpu.load(to + self._reset_size, self._reset_size))
             cpu.barrier("smp_wmb")
-            if not self._replace(self._part(run, position, position + 1), [pfn]):
+            if not self._replace(self._part(run, position, position + 1), entries[position : position + 1]):
                 walk.pages.add_run(pfns[position:][::-1])
                 return position
         return run.raws.size
 
-    def _replace(self, run: PteRun, pfns: npt.ArrayLike) -> int:
-        """Map the pages of a run to these PFNs, with PAGE_KERNEL; return how many entries were replaced."""
-        entries = self._target.page_entries(np.asarray(pfns, dtype=np.int64), PgprotRole.KERNEL)
+    def _entries(self, pfns: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+        """Return the entries that map these PFNs with PAGE_KERNEL."""
+        return self._target.page_entries(np.asarray(pfns, dtype=np.int64), PgprotRole.KERNEL)
+
+    def _replace(self, run: PteRun, entries: npt.NDArray[np.uint64]) -> int:
+        """Replace the entries of a run; return how many were replaced."""
         return self._update.replace(run.slot, run.va, run.raws, entries)

@@ -70,7 +70,8 @@ class MachineUnderTest:
         self.listed: Flags = np.zeros(count, dtype=np.bool_)
         self.flip = 0
         self._others = others
-        self._built = self._initial = Checkpoint(machine, *others)
+        self._built = self._with_folios = self._initial = Checkpoint(machine, *others)
+        self._folios: tuple[Sequence[int], int] = ([], 0)
 
     def restore(self) -> None:
         """Restore the initial state."""
@@ -79,18 +80,23 @@ class MachineUnderTest:
         self.flip = 0
 
     def rebuild(self, pfns: Sequence[int], order: int) -> list[int]:
-        """Restore the machine as it was built and make free hugetlb folios at these PFNs; return their VAs."""
-        self._initial, self._initial_used = self._built, self._built_used
+        """Restore the machine as it was built, with free hugetlb folios at these PFNs; return their VAs."""
+        if (pfns, order) != self._folios:
+            self._built.restore()
+            for pfn in pfns:
+                self._make_folio(pfn, order)
+            self._folios, self._with_folios = (pfns, order), Checkpoint(self.machine, *self._others)
+        self._initial, self._initial_used = self._with_folios, self._built_used
         self.restore()
         self.listed[:] = False
-        return [self._make_folio(pfn, order) for pfn in pfns]
+        return [self.machine.struct_pages.va(pfn) for pfn in pfns]
 
     def take_initial_state(self) -> None:
         """Make the current state the initial state of the cases that follow."""
         self._initial_used = self.used.copy()
         self._initial = Checkpoint(self.machine, *self._others)
 
-    def _make_folio(self, pfn: int, order: int) -> int:
+    def _make_folio(self, pfn: int, order: int) -> None:
         machine = self.machine
         self.frames.adopt(np.array([pfn], dtype=np.int64), order)
         folio = machine.struct_pages.va(pfn)
@@ -99,7 +105,6 @@ class MachineUnderTest:
         pages.set_refcount(folio, 0)
         pages.set_private(folio, 0)
         pages.init_hugetlb(folio)
-        return folio
 
     # steps
 

@@ -190,11 +190,10 @@ def release_view(kernel: Kernel, features: HvoFeatures, result: ReleaseCompariso
         cause = Text(f"{first.feature}: {first.because}") if first.feature else Text("not explained", "bold red")
         what = f"{first.kind}: {first.what}" + (f", and {more} similar" if more else "")
         rows.add_row(cause, f"{sum(times for _, times in differences)}", what, Text(first.kernel), Text(first.engine))
-    dim = Text(f"{_NOT_COMPARED}; --json lists every difference", "dim")
     done = f"{len(result.scenarios)} scenarios, {result.calls} outside calls, {result.seconds:.1f} s"
     summary = Text(f"{result.differences.total()} differences, {result.unexplained} not explained, in {done}")
     summary.stylize("bold red" if result.unexplained else "bold green")
-    return Group(heading, *sentences, Text(), rows, Text(), dim, summary)
+    return Group(heading, *sentences, Text(), rows, Text(), Text(_NOT_COMPARED, "dim"), summary)
 
 
 def _by_cause(result: ReleaseComparison) -> Iterator[list[tuple[ReleaseDifference, int]]]:

@@ -130,17 +130,15 @@ class KernelHvo:
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
-        emit = self.machine.trace.emit
-        emit(Batch("optimize.begin"))
+        self.machine.trace.emit(Batch("optimize.begin"))
         self._call("optimize list", self._hstate(h), folio_list)
-        emit(Batch("optimize.end"))
+        self.machine.trace.emit(Batch("optimize.end"))
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Call hugetlb_vmemmap_restore_folios() of the kernel: the number restored, or a negative errno."""
-        emit = self.machine.trace.emit
-        emit(Batch("restore.begin"))
+        self.machine.trace.emit(Batch("restore.begin"))
         result = self._call("restore list", self._hstate(h), folio_list, non_hvo_folios)
-        emit(Batch("restore.end"))
+        self.machine.trace.emit(Batch("restore.end"))
         return _signed(result, _LONG_BITS)
 
     def save(self) -> Callable[[], None]:
