@@ -36,13 +36,10 @@ def _of_target(name: str, hint: str, missing: Callable[[Target], str]) -> Capabi
     return Capability(name, hint, of_subject)
 
 
-def _of_mmu(name: str, attribute: str, reason: str = "none is declared") -> Capability:
+def _of_mmu(name: str, attribute: str) -> Capability:
     """Return the capability of a target whose MmuRules have a pattern as an attribute."""
-
-    def missing(target: Target) -> str:
-        return reason if getattr(target.mmu, attribute) is None else ""
-
-    return _of_target(name, f"declare MmuRules.{attribute}, unless the architecture has none", missing)
+    hint = f"declare MmuRules.{attribute}, unless the architecture has none"
+    return _of_target(name, hint, lambda target: "none is declared" if getattr(target.mmu, attribute) is None else "")
 
 
 SOUND = _of_target("a sound description", "fix the errors from the_description_is_sound", lambda _: "")
@@ -158,9 +155,7 @@ def _without_emulated_cpu(subject: Subject) -> str:
         return _WITHOUT_SEQUENCES
     if EMULATED not in registry().cpus():
         return f"no plugin has a kind of CPU called {EMULATED!r}"
-    if reason := part.refusal(subject.target):
-        return reason
-    return _not_installed("unicorn")
+    return part.refusal(subject.target) or _not_installed("unicorn")
 
 
 def _not_installed(module: str) -> str:

@@ -35,6 +35,12 @@ def mmu_patterns(target: Target, kind: EntryKind) -> Iterator[tuple[str, Match |
 # entries
 
 
+def kind_mask(target: Target, level: str) -> int:
+    """Return the bits that determine the kind of an entry at `level`."""
+    recognized = (match for form in forms_at(target.mode, level) for match in form.recognize)
+    return bits_of((*target.mode.format.valid_patterns(level), *recognized))
+
+
 def forms_at(mode: PagingMode, level: str) -> list[EntryForm]:
     """Return the forms of entries at a level."""
     return [form for form in mode.format.forms if level in form.levels]
@@ -47,10 +53,9 @@ def large_leaf_levels(target: Target) -> list[str]:
     return [name for name in names[first:-1] if target.mode.format.leaf_form(name) is not None]
 
 
-def table_levels(target: Target) -> list[str]:
-    """Return the levels whose entries may point to tables."""
-    kinds = {level.name: [form.kind for form in forms_at(target.mode, level.name)] for level in target.mode.levels[:-1]}
-    return [name for name, held in kinds.items() if EntryKind.TABLE in held]
+def kernel_tables(target: Target) -> dict[str, int]:
+    """Return by level, from the root on, the table entries that lead to a page, as the kernel makes them."""
+    return {level.name: target.table(level.name, 0) for level in target.mode.levels[:-1]}
 
 
 def kernel_leaves(target: Target) -> Iterator[tuple[str, PgprotRole, int]]:

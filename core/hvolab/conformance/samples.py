@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations, islice, product
 
 from hypothesis import HealthCheck, settings
 
@@ -29,7 +29,7 @@ def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> lis
     found: list[int] = []
     for match in form.recognize:
         legal = (raw for raw in _candidates(form, match.value) if is_legal(entry_format, level, form, raw))
-        found += [raw for raw in (next(legal, None),) if raw is not None]
+        found += islice(legal, 1)
     return found
 
 

@@ -50,11 +50,6 @@ class Subject:
         )
 
     @property
-    def is_default(self) -> bool:
-        """True if only the mode is selected."""
-        return (self.profile, self.release, self.features) == (None, None, ())
-
-    @property
     def choice(self) -> str:
         """Profile, release and features in words; empty for the defaults."""
         words = [word for word in (self.profile, self.release) if word is not None]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hvolab.arch import Architecture
-from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
+from hvolab.conformance.check import Check, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.subject import Subject, subjects
 from hvolab.conformance.version import KIT, PROPERTY
@@ -62,20 +62,14 @@ def _test_of(check: Check) -> Callable[..., None]:
         del self
         outcome = make(check, subject)
         record_property(PROPERTY, as_data(outcome))
-        _report(outcome)
+        if outcome.verdict is CheckStatus.SKIPPED:
+            pytest.skip(outcome.reason)
+        if outcome.verdict is CheckStatus.ADVISORY:
+            pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")
+        if outcome.verdict is CheckStatus.FAILED:
+            pytest.fail(f"{outcome.proves}\n{outcome.reason}", pytrace=False)
 
     test.__name__ = f"test_{check.name}"
     test.__doc__ = check.proves
     setattr(test, _CHECK, check)
     return test
-
-
-def _report(outcome: CheckOutcome) -> None:
-    """End the test as its outcome demands."""
-    __tracebackhide__ = True
-    if outcome.verdict is CheckStatus.SKIPPED:
-        pytest.skip(outcome.reason)
-    if outcome.verdict is CheckStatus.ADVISORY:
-        pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")
-    if outcome.verdict is CheckStatus.FAILED:
-        pytest.fail(f"{outcome.proves}\n{outcome.reason}", pytrace=False)

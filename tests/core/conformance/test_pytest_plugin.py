@@ -25,12 +25,12 @@ def test_of_none(): pass
 
 KIT = """
 from hvolab.conformance import Conformance
-from hvolab.conformance.checks import sizes
+from hvolab.conformance.checks import geometry
 from hvolab_riscv.description import RISCV
 
 class TestMine(Conformance):
     architecture = RISCV
-    checks = tuple(sizes.checks)
+    checks = tuple(geometry.checks)
 """
 
 

@@ -20,7 +20,7 @@ def test_the_bits_of_patterns_are_united_and_a_broken_pattern_has_them_all_wrong
 
 def test_levels_of_leaves_and_tables() -> None:
     assert queries.large_leaf_levels(TARGET) == ["pud", "pmd"]
-    assert queries.table_levels(TARGET) == ["pgd", "pud", "pmd"]
+    assert list(queries.kernel_tables(TARGET)) == ["pgd", "pud", "pmd"]
     assert {form.kind for form in queries.forms_at(TARGET.mode, "pte")} == {EntryKind.LEAF}
 
 

@@ -16,7 +16,8 @@ from hvolab.conformance.queries import broken, kernel_leaves
 from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()
-_NEVER = Match(0, 1)
+#: Names of the three properties, and of what makes and drops each.
+_NAMES = (("write", "mkwrite", "wrprotect"), ("dirty", "mkdirty", "mkclean"), ("young", "mkyoung", "mkold"))
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,11 @@ class Flag:
         return broken(self.pattern, raw)
 
 
-def _flags(target: Target) -> tuple[Flag, Flag, Flag]:
-    mmu = target.mmu
-    return (
-        Flag("write", "mkwrite", "wrprotect", mmu.write.leaf or _NEVER),
-        Flag("dirty", "mkdirty", "mkclean", mmu.dirty or _NEVER),
-        Flag("young", "mkyoung", "mkold", mmu.accessed or _NEVER),
-    )
+def _flags(target: Target) -> list[Flag]:
+    """Return the properties for which the architecture declares a pattern."""
+    patterns = (target.mmu.write.leaf, target.mmu.dirty, target.mmu.accessed)
+    named = zip(_NAMES, patterns, strict=True)
+    return [Flag(*names, pattern) for names, pattern in named if pattern is not None]
 
 
 def _entries(target: Target) -> Iterator[tuple[str, str, int]]:
@@ -72,7 +71,7 @@ def _undo_each_other(flag: Flag, target: Target, prefix: str, level: str, raw: i
         require(same, f"{rule} turned {before} into {entry}")
 
 
-def _add(prefix: str, number: int, need: Capability, make: str, drop: str) -> None:
+def _add(prefix: str, make: str, drop: str, need: Capability) -> None:
     """Add the check of one flag, in entries of pages or in larger leaves."""
     large = prefix == "pmd"
 
@@ -80,7 +79,8 @@ def _add(prefix: str, number: int, need: Capability, make: str, drop: str) -> No
         target = subject.target
         for name, level, raw in _entries(target):
             if (name != "pte") is large:
-                _undo_each_other(_flags(target)[number], target, name, level, raw)
+                (flag,) = (flag for flag in _flags(target) if flag.make == make)
+                _undo_each_other(flag, target, name, level, raw)
 
     entries = "a leaf above the last level" if large else "a page's entry"
     proof.__name__ = f"{prefix}_{make}_and_{prefix}_{drop}"
@@ -89,9 +89,8 @@ def _add(prefix: str, number: int, need: Capability, make: str, drop: str) -> No
 
 
 for _prefix in ("pte", "pmd"):
-    _add(_prefix, 0, WRITE_PERMISSION, "mkwrite", "wrprotect")
-    _add(_prefix, 1, DIRTY, "mkdirty", "mkclean")
-    _add(_prefix, 2, ACCESSED, "mkyoung", "mkold")
+    for (_, _make, _drop), _need in zip(_NAMES, (WRITE_PERMISSION, DIRTY, ACCESSED), strict=True):
+        _add(_prefix, _make, _drop, _need)
 
 
 @checks.add(Scope.TARGET, SOUND)
@@ -101,7 +100,7 @@ def write_dirty_and_young_are_apart(subject: Subject) -> None:
     Kernel: pte_basic_tests() demands of pte_wrprotect() that it keeps the result of pte_mkdirty() and pte_mkclean().
     """
     target = subject.target
-    flags = _declared_flags(target)
+    flags = _flags(target)
     for prefix, level, raw in _entries(target):
         for state in _states(flags, raw):
             for flag in flags:
@@ -112,10 +111,6 @@ def write_dirty_and_young_are_apart(subject: Subject) -> None:
                         f"{prefix}_{name}() changes {' and '.join(changed)} of {target.describe(level, state)}",
                         hint="declare patterns of write, dirty and accessed that share no bits",
                     )
-
-
-def _declared_flags(target: Target) -> list[Flag]:
-    return [flag for flag in _flags(target) if flag.pattern is not _NEVER]
 
 
 def _states(flags: list[Flag], raw: int) -> list[int]:
@@ -139,7 +134,7 @@ def leaf_and_table_predicates(subject: Subject) -> None:
         entries.append((level.name, target.table(level.name, 1), EntryKind.TABLE))
         entries.append((level.name, entry_format.empty(level.name), EntryKind.NONE))
     for _, name, raw in _entries(target):
-        entries += [(name, state, EntryKind.LEAF) for state in _states(_declared_flags(target), raw)]
+        entries += [(name, state, EntryKind.LEAF) for state in _states(_flags(target), raw)]
     predicates = {EntryKind.TABLE: "leaf() or _bad", EntryKind.NONE: "none", EntryKind.LEAF: "leaf"}
     for name, raw, expected in entries:
         kind = entry_format.classify(name, raw)

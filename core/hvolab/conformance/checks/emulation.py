@@ -11,7 +11,7 @@ from hvolab.conformance.effects.trials import TrialPages, trials
 from hvolab.conformance.mmu.compare import compare_walks
 from hvolab.conformance.mmu.enumerate import cases
 from hvolab.conformance.mmu.lab import lay_out
-from hvolab.conformance.queries import kernel_ranges
+from hvolab.conformance.queries import kernel_ranges, kernel_tables
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.machine import build_machine
 
@@ -53,7 +53,7 @@ def guest_text_is_executed_and_not_written(subject: Subject) -> None:
     target = subject.target
     last, mmu = target.mode.last.name, target.mmu
     raw = target.leaf(last, 0, PgprotRole.KERNEL_EXEC)
-    granted = target.allowed(raw, tuple(target.table(level.name, 0) for level in target.mode.levels[:-1]))
+    granted = target.allowed(raw, tuple(kernel_tables(target).values()))
     entry = target.describe(last, raw)
     require(granted & Access.READ and granted & Access.EXECUTE, f"guest text cannot be executed: {entry}")
     require(not granted & Access.WRITE, f"guest text can be written: {entry}")
@@ -67,11 +67,8 @@ def guest_text_is_outside_direct_map_and_vmemmap(subject: Subject) -> None:
     text = mode.text_base
     assert text is not None  # noqa: S101 - a sound description with an emulation part declares it
     for title, base, end in kernel_ranges(mode):
-        require(
-            text + mode.levels[-2].size <= base or text >= end,
-            f"the kernel's image at VA {text:#x} is in the {title} from VA {base:#x} on",
-            hint="correct PagingMode.text_base",
-        )
+        what = f"the kernel's image at VA {text:#x} is in the {title} from VA {base:#x} on"
+        require(text + mode.levels[-2].size <= base or text >= end, what, hint="correct PagingMode.text_base")
 
 
 #: Sequences that are part of every routine, that end elsewhere, or that only a fault begins.

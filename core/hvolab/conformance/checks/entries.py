@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hvolab.arch import EntryForm, EntryKind, Level, PagingMode, PgprotRole, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import bits_of, forms_at
+from hvolab.conformance.queries import bits_of, forms_at, kind_mask
 from hvolab.conformance.samples import is_legal, legal_entries, repeatable, values_of
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
@@ -74,9 +74,8 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
         beyond = sorted(bit for bit in physical if bit >= mode.pa_bits)
         require(not beyond, f"{_name(form, level)} holds PA bits {_listed(beyond)} of {mode.pa_bits}")
         missing = sorted(set(range(min(physical), mode.pa_bits)) - set(physical))
-        require(
-            len(missing) <= taken, f"{_name(form, level)} has no place for PA bits {_listed(missing)} of {mode.pa_bits}"
-        )
+        what = f"{_name(form, level)} has no place for PA bits {_listed(missing)} of {mode.pa_bits}"
+        require(len(missing) <= taken, what)
 
 
 @checks.add(Scope.MODE)
@@ -110,8 +109,7 @@ def _each_kind(target: Target, level: Level) -> None:
         address = set_bits(bits_of(form.recognize) & form.address_mask)
         what = f"address bits {_listed(address)} distinguish {_name(form, level)} from others"
         require(not address, what)
-    patterns = [*mode.format.valid_patterns(level.name), *(match for form in forms for match in form.recognize)]
-    bits = set_bits(bits_of(patterns))
+    bits = set_bits(kind_mask(target, level.name))
     require(len(bits) <= _MOST_DECIDING_BITS, f"{len(bits)} bits distinguish kinds at {level.name}")
     for number in range(1 << len(bits)):
         raw = sum(1 << bit for position, bit in enumerate(bits) if number >> position & 1)
@@ -124,11 +122,8 @@ def _one_kind(target: Target, level: Level, forms: list[EntryForm], raw: int) ->
     matching = [form for form in forms if form.matches(raw)]
     kinds = sorted({form.kind.value for form in matching})
     name = f"{raw:#x} at {level.name}"
-    require(
-        valid or not matching,
-        f"{name} is not valid, but has the pattern of a {'/'.join(kinds)}",
-        hint="include the pattern of a valid entry in that of the form",
-    )
+    what = f"{name} is not valid, but has the pattern of a {'/'.join(kinds)}"
+    require(valid or not matching, what, hint="include the pattern of a valid entry in that of the form")
     require(len(kinds) < 2, f"{name} has the patterns of both a {' and a '.join(kinds)}")
     kind = entry_format.classify(level.name, raw)
     expected = matching[0].kind if matching else EntryKind.ILLEGAL if valid else EntryKind.NONE

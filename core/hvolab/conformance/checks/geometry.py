@@ -80,16 +80,11 @@ def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
     mode = subject.mode
     ranges = kernel_ranges(mode)
     for title, _, end in ranges:
-        require(
-            end <= 1 << 64 and mode.canonical(end - 1),
-            f"the {title} of {mode.direct_map_size:#x} bytes of RAM ends at {end:#x}, outside the kernel's VA",
-        )
+        what = f"the {title} of {mode.direct_map_size:#x} bytes of RAM ends at {end:#x}, outside the kernel's VA"
+        require(end <= 1 << 64 and mode.canonical(end - 1), what)
     (_, low, low_end), (_, high, _) = sorted(ranges, key=lambda part: part[1])
-    require(
-        low_end <= high,
-        f"the direct map and the vmemmap overlap: one is [{low:#x}, {low_end:#x}), the other begins at {high:#x}",
-        hint="correct the bases, or direct_map_size",
-    )
+    what = f"the direct map and the vmemmap overlap: one is [{low:#x}, {low_end:#x}), the other begins at {high:#x}"
+    require(low_end <= high, what, hint="correct the bases, or direct_map_size")
 
 
 #: hugetlb_add_hstate() refuses an order without room for the three struct pages that it uses, v6.12.

@@ -5,16 +5,11 @@ from __future__ import annotations
 from hvolab.arch import Access, EntryKind, PgprotRole, Target
 from hvolab.conformance.capabilities import DIRTY_APART, LEAF_ABOVE_LAST, READ_ONLY_TAILS, SHADOW_STACK, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import broken, kernel_leaves, mmu_patterns, table_levels
+from hvolab.conformance.queries import broken, kernel_leaves, kernel_tables, mmu_patterns
 from hvolab.conformance.subject import Scope, Subject
 
 checks = Checks()
 _READ, _WRITE = int(Access.READ), int(Access.WRITE)
-
-
-def _tables(target: Target) -> tuple[int, ...]:
-    """Return the table entries that lead to a page, as the kernel makes them."""
-    return tuple(target.table(name, 0) for name in table_levels(target))
 
 
 def _leaves(target: Target, *roles: PgprotRole) -> list[tuple[str, PgprotRole, int]]:
@@ -27,8 +22,7 @@ def pgprots_stand_where_they_are_used(subject: Subject) -> None:
     """Pages, leaves above the last level and tables with their protections are read as leaves and tables."""
     target = subject.target
     uses = [(*leaf, EntryKind.LEAF) for leaf in kernel_leaves(target)]
-    names = [level.name for level in target.mode.levels[:-1]]
-    uses += [(name, PgprotRole.TABLE, target.table(name, 0), EntryKind.TABLE) for name in names]
+    uses += [(name, PgprotRole.TABLE, raw, EntryKind.TABLE) for name, raw in kernel_tables(target).items()]
     for name, role, raw, kind in uses:
         found = target.decode(name, raw).kind
         require(found is kind, f"{role.value} makes {raw:#x}, a {found.value}, not a {kind.value}", where=name)
@@ -40,7 +34,7 @@ def page_kernel_can_be_read_and_written(subject: Subject) -> None:
     target = subject.target
     depths = {level.name: depth for depth, level in enumerate(target.mode.levels)}
     for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_LARGE):
-        granted = target.allowed(raw, _tables(target)[: depths[name]])
+        granted = target.allowed(raw, tuple(kernel_tables(target).values())[: depths[name]])
         for need, what in ((_READ, "read"), (_WRITE, "written")):
             require(granted & need, f"{role.value} cannot be {what}: {target.describe(name, raw)}")
 
@@ -53,11 +47,8 @@ def kernel_pages_need_no_flag_fault(subject: Subject) -> None:
     for name, role, raw in kernel_leaves(target):
         writable = target.allowed(raw, ()) & _WRITE
         for title, flag in (("accessed", mmu.accessed), ("dirty", mmu.dirty if writable else None)):
-            require(
-                flag is None or flag.accepts(raw),
-                f"the {title} flag is clear in {role.value}: {target.describe(name, raw)}",
-                hint=f"set it in the pgprot, or correct MmuRules.{title}",
-            )
+            what = f"the {title} flag is clear in {role.value}: {target.describe(name, raw)}"
+            require(flag is None or flag.accepts(raw), what, hint=f"set it in the pgprot, or correct MmuRules.{title}")
 
 
 @checks.add(Scope.TARGET, SOUND, READ_ONLY_TAILS)
@@ -65,7 +56,7 @@ def page_kernel_ro_is_read_only(subject: Subject) -> None:
     """A store through PAGE_KERNEL_RO is refused, a load is not."""
     target = subject.target
     for name, _, raw in _leaves(target, PgprotRole.KERNEL_RO):
-        granted = target.allowed(raw, _tables(target))
+        granted = target.allowed(raw, tuple(kernel_tables(target).values()))
         entry = target.describe(name, raw)
         require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}")
         require(
@@ -81,11 +72,8 @@ def read_only_pages_are_not_shadow_stacks(subject: Subject) -> None:
     target = subject.target
     pattern = target.mmu.shadow_stack
     for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
-        require(
-            pattern is None or not pattern.accepts(raw),
-            f"{role.value} has the pattern of a shadow stack: {target.describe(name, raw)}",
-            hint="clear the dirty flag of read-only pages",
-        )
+        what = f"{role.value} has the pattern of a shadow stack: {target.describe(name, raw)}"
+        require(pattern is None or not pattern.accepts(raw), what, hint="clear the dirty flag of read-only pages")
 
 
 @checks.add(Scope.TARGET, SOUND)
@@ -93,7 +81,7 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
     """An access is allowed if the leaf and every table above it allow it, and refused if one of them does not."""
     target = subject.target
     mmu = target.mmu
-    tables = _tables(target)
+    tables = tuple(kernel_tables(target).values())
     leaves = [raw for _, _, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_RO)]
     walks = [(leaf, tables) for leaf in leaves]
     for permission in (mmu.read, mmu.write, mmu.execute):
@@ -140,10 +128,8 @@ def permission_patterns_name_fields(subject: Subject) -> None:
                 f"at {'/'.join(form.levels)}",
             )
             names[tuple(sorted(field.name for field in fields))] = form
-        require(
-            len(names) == 1,
-            f"the pattern of {title} has several names: {' and '.join('/'.join(name) for name in names)}",
-        )
+        what = f"the pattern of {title} has several names: {' and '.join('/'.join(name) for name in names)}"
+        require(len(names) == 1, what)
 
 
 @checks.add(Scope.TARGET, SOUND, LEAF_ABOVE_LAST)
@@ -152,7 +138,5 @@ def large_leaves_are_as_permissive_as_pages(subject: Subject) -> None:
     target = subject.target
     ((_, _, page),) = _leaves(target, PgprotRole.KERNEL)
     for name, _, raw in _leaves(target, PgprotRole.KERNEL_LARGE):
-        require(
-            target.allowed(raw, ()) == target.allowed(page, ()),
-            f"{target.describe(name, raw)} allows other accesses than a page of PAGE_KERNEL",
-        )
+        what = f"{target.describe(name, raw)} allows other accesses than a page of PAGE_KERNEL"
+        require(target.allowed(raw, ()) == target.allowed(page, ()), what)

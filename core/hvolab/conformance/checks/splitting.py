@@ -44,11 +44,8 @@ def a_split_drops_what_marks_a_large_leaf(subject: Subject) -> None:
     mark = _size_mark(target)
     for role in (PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
         kept = target.bits(target.mode.last.name, role) & mark
-        require(
-            not kept,
-            f"{role.value} has bits {kept:#x}, which mark a leaf above the last level",
-            hint="leave them out of the pgprots of pages",
-        )
+        what = f"{role.value} has bits {kept:#x}, which mark a leaf above the last level"
+        require(not kept, what, hint="leave them out of the pgprots of pages")
 
 
 def _size_mark(target: Target) -> int:
@@ -74,8 +71,5 @@ def vmemmap_entries_are_not_marked_as_a_run(subject: Subject) -> None:
     """Entries that HVO replaces one by one have neither contiguous hint nor NAPOT: they do not belong to neighbors."""
     for role, pgprot in subject.target.pgprots:
         kept = [name for name, value in pgprot.fields if value and name in subject.architecture.run_fields]
-        require(
-            not kept,
-            f"{role.value} sets {', '.join(kept)}, which marks the entry as one of a run",
-            hint="leave it out of the pgprots that HVO stores",
-        )
+        what = f"{role.value} sets {', '.join(kept)}, which marks the entry as one of a run"
+        require(not kept, what, hint="leave it out of the pgprots that HVO stores")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from hvolab.errors import DescriptionError
@@ -59,27 +60,21 @@ class State:
 
 
 def apply_effect(effect: str, state: State) -> None:
-    """Apply every clause of `effect` to `state`; raises DescriptionError outside the notation."""
+    """Apply every clause of `effect` to `state`; raises DescriptionError outside the notation.
+
+    A loop sets its counters to each combination of values, the first one slowest; bounds are evaluated once.
+    """
     loop = _LOOP.search(effect)
     for clause in filter(None, (effect if loop is None else effect[: loop.start()]).split("; ")):
         _clause(clause.rstrip("; "), state)
     if loop is not None:
-        for _ in _turns(loop["counters"].split(", "), state):
+        names, bounds = zip(*(counter.split(" < ") for counter in loop["counters"].split(", ")), strict=True)
+        for numbers in product(*(range(state.value(bound)) for bound in bounds)):
+            state.registers.update(zip(names, numbers, strict=True))
             if loop["until"] and state.value(loop["until"]):
                 break
             for clause in loop["body"].split("; "):
                 _clause(clause, state)
-
-
-def _turns(counters: list[str], state: State) -> Iterator[None]:
-    """Set the counters to each combination of values, the first one slowest; bounds are evaluated once."""
-    name, bound = counters[0].split(" < ")
-    for number in range(state.value(bound)):
-        state.registers[name] = number
-        if len(counters) > 1:
-            yield from _turns(counters[1:], state)
-        else:
-            yield
 
 
 def _clause(clause: str, state: State) -> None:

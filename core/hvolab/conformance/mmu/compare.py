@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +81,6 @@ class _LabCpu:
 
     def __init__(self, lab: Lab, cpu: Cpu, flush: Callable[[], None], *, loads_first: bool = False) -> None:
         self._flush = flush
-        self._load = functools.partial(cpu.load_word, lab.va)
         self._loads_first = loads_first
         self._accesses: dict[Access, Callable[[], int | None]] = {
             Access.READ: lambda: cpu.load_word(lab.va),
@@ -106,7 +104,7 @@ class _LabCpu:
         cached = True
         try:
             if self._loads_first and access is Access.ATOMIC:
-                self._load()
+                self._accesses[Access.READ]()
             loaded = self._accesses[access]()
         except PageFault as fault:
             syndrome = fault.fault.syndrome

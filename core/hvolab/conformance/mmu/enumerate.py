@@ -14,7 +14,7 @@ from operator import or_
 
 from hvolab.arch import Access, EntryKind, PgprotRole, Target, set_bits
 from hvolab.conformance.mmu.lab import Lab
-from hvolab.conformance.queries import bits_of, forms_at, mmu_patterns
+from hvolab.conformance.queries import bits_of, forms_at, kind_mask, mmu_patterns
 
 ACCESSES = (Access.READ, Access.WRITE, Access.EXECUTE, Access.ATOMIC)
 
@@ -107,12 +107,6 @@ def _address_mask(target: Target, level: str, kind: EntryKind) -> int:
     forms = forms_at(target.mode, level)
     of_kind = [form for form in forms if form.kind is kind]
     return reduce(or_, (form.address_mask for form in of_kind or forms), 0)
-
-
-def kind_mask(target: Target, level: str) -> int:
-    """Return the bits that determine the kind of an entry at `level`."""
-    forms = forms_at(target.mode, level)
-    return bits_of((*target.mode.format.valid_patterns(level), *(match for form in forms for match in form.recognize)))
 
 
 def deciding_mask(target: Target, kind: EntryKind) -> int:

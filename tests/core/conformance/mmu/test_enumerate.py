@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hvolab.arch import EntryKind
-from hvolab.conformance.mmu.enumerate import ACCESSES, cases, deciding_mask, kind_mask
+from hvolab.conformance.mmu.enumerate import ACCESSES, cases, deciding_mask
 from hvolab.conformance.mmu.lab import lay_out
+from hvolab.conformance.queries import kind_mask
 from hvolab.plugin import registry
 from tests.core.conformance.mmu.targets import DEFAULTS, target_of
 
