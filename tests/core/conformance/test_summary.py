@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from hvolab.arch import PgprotRole
-from hvolab.conformance.checks import protections, splitting
+from hvolab.conformance.checks import algebra, protections
 from hvolab.conformance.summary import Summary
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
@@ -17,7 +17,11 @@ from tests.core.conformance.slips import in_pgprots
 
 def summary(*, wrong: bool = False) -> Summary:
     x86 = in_pgprots(X86, PgprotRole.KERNEL_RO, add=(("RW", 1),)) if wrong else X86
-    found = [*outcomes(x86, splitting.checks), *outcomes(x86, protections.checks), *outcomes(SV39, protections.checks)]
+    found = [
+        *outcomes(x86, algebra.checks[-3:]),
+        *outcomes(x86, protections.checks),
+        *outcomes(SV39, protections.checks),
+    ]
     return Summary.of(as_data(found))
 
 

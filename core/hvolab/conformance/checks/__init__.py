@@ -12,11 +12,7 @@ from hvolab.conformance.checks import (
     geometry,
     protections,
     reference_values,
-    splitting,
 )
 
-_MODULES = (
-    *(description, geometry, entries, protections, algebra, splitting, reference_values),
-    *(behavior, emulation),
-)
+_MODULES = (description, geometry, entries, protections, algebra, reference_values, behavior, emulation)
 CHECKS: tuple[Check, ...] = tuple(check for module in _MODULES for check in module.checks)

@@ -74,7 +74,8 @@ def lay_out(target: Target) -> Lab:
 def _free_entry(machine: Machine) -> tuple[int, int]:
     """Return depth and first VA of a free entry, as near to the root as possible."""
     mode, memory = machine.target.mode, machine.memory
-    table, va = machine.tables.root, _extended(machine.target, 0)
+    base = mode.kernel_base
+    table, va = machine.tables.root, (1 << 64) - (1 << mode.va_bits) if base is None else base
     for depth, level in enumerate(mode.levels[:-1]):
         used: list[tuple[int, int]] = []
         for index in reversed(range(level.entries)):
@@ -97,9 +98,3 @@ def _allocated(machine: Machine, frames: int) -> int:
         raise MachineError("no free memory for a table", where=str(machine.target))
     machine.memory.zero(pfn, 1 << order)
     return pfn
-
-
-def _extended(target: Target, va: int) -> int:
-    """Return the kernel VA whose low bits are `va`."""
-    base = target.mode.kernel_base
-    return va | (1 << 64) - (1 << target.mode.va_bits) if base is None else base + va
