@@ -7,7 +7,6 @@ import numpy as np
 from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb.folio import Words
 from hvolab.hugetlb.pool import Pool
-from hvolab.hvo import VmemmapSizes
 from hvolab.machine import FrameAllocator
 from hvolab.machine.struct_pages import lists
 
@@ -42,12 +41,10 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
     Kernel: gather_bootmem_prealloc_node(), prep_and_add_bootmem_folios(), v6.12.
     """
     machine, h = pool.machine, pool.h
-    layout, lru = machine.struct_pages.layout, machine.struct_pages.layout.lru_next
-    frames = machine.frames
+    layout, frames = machine.struct_pages.layout, machine.frames
     if not isinstance(frames, FrameAllocator):
         raise MachineError("this machine's frames cannot be reserved at boot")
-    sizes = VmemmapSizes(h.order, machine.target.mode.page_size, layout.size)
-    early = min(sizes.reserve_pages, 1 << h.order)
+    early = min(machine.target.mode.page_size // layout.size, 1 << h.order)
     head = pool.new_list(0)
     links: dict[int, int] = {}
     for pfn in reserved:
@@ -57,19 +54,14 @@ def gather_bootmem_prealloc(pool: Pool, reserved: list[int]) -> None:
         pool.folio.init_vmemmap(folio, 0, 1, links[folio], h.order)
         pool.folio.init_vmemmap(folio, 1, early, links[folio], h.order)
         pool.folio.prep_head(folio, h.order)
-        _own(frames, pfn, h.order)
+        # the boot allocator's reservation becomes an allocated block that can be freed as one
+        frames.release_reserved(np.arange(pfn, pfn + (1 << h.order), dtype=np.int64))
+        frames.adopt(np.array([pfn], dtype=np.int64), h.order)
         pool.adopt(folio)
-        lists.add(pool.cpu, folio + lru, head)
+        lists.add(pool.cpu, folio + layout.lru_next, head)
     pool.hvo.optimize_folios(h, head)
-    for entry in lists.nodes(pool.cpu, head):
-        folio = entry - lru
+    for folio in pool.folios(head):
         if not pool.folio.flag(folio, layout.hpg_vmemmap_optimized):
             pool.folio.init_vmemmap(folio, early, 1 << h.order, links[folio], h.order)
         pool.account(folio)
     h.max_huge_pages = h.persistent
-
-
-def _own(frames: FrameAllocator, pfn: int, order: int) -> None:
-    """Turn a reservation of the boot allocator into an allocated block that can be freed as one."""
-    frames.release_reserved(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
-    frames.adopt(np.array([pfn], dtype=np.int64), order)

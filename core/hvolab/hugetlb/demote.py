@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import islice
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb.pool import Pool
@@ -20,20 +21,17 @@ def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
             hint="demote gigantic folios to the next smaller size",
         )
     demoted = result = 0
-    machine, cpu = source.machine, source.cpu
-    lru = machine.struct_pages.layout.lru_next
-    for node in range(machine.nodes):
+    cpu, lru = source.cpu, source.machine.struct_pages.layout.lru_next
+    for freelist in source.h.freelists:
         taken = source.new_list(0)
-        for entry in lists.nodes(cpu, source.h.freelists[node]):
-            if demoted == count:
-                break
-            source.remove(entry - lru, surplus=False)
-            lists.add(cpu, entry, taken)
+        for folio in islice(source.folios(freelist), count - demoted):
+            source.remove(folio, surplus=False)
+            lists.add(cpu, folio + lru, taken)
             demoted += 1
         result = _demote_list(source, into, taken)
-        for entry in lists.nodes(cpu, taken):
-            lists.delete(cpu, entry)
-            source.add(entry - lru, surplus=False)
+        for folio in source.folios(taken):
+            lists.delete(cpu, folio + lru)
+            source.add(folio, surplus=False)
             demoted -= 1
         if result < 0 or demoted == count:
             break
@@ -52,11 +50,10 @@ def _demote_list(source: Pool, into: Pool, taken: int) -> int:
     result = source.hvo.restore_folios(source.h, taken, restored)
     lists.splice_init(cpu, restored, taken)
     fresh = into.new_list(0)
-    for entry in lists.nodes(cpu, taken):
-        folio = entry - lru
+    for folio in source.folios(taken):
         if source.folio.flag(folio, layout.hpg_vmemmap_optimized):
             continue
-        lists.delete(cpu, entry)
+        lists.delete(cpu, folio + lru)
         source.folio.set_hugetlb(folio, hugetlb=False)
         source.folio.destroy_compound(folio, source.h.order)
         source.live.discard(folio)

@@ -54,13 +54,12 @@ class FolioPages:
         self.prep_head(folio, order)
 
     def prep_head(self, folio: int, order: int) -> None:
-        """Mark the head, and fill in the folio's own fields. Kernel: __SetPageHead(), prep_compound_head()."""
-        self._or_flags(folio, 1 << self.layout.pg_head)
-        self._order(folio, order)
+        """Mark the head; store order, number of pages and mapcounts of -1 in the first tail page.
 
-    def _order(self, folio: int, order: int) -> None:
-        """Store the folio's fields in its first tail page: order, number of pages, mapcounts of -1."""
+        Kernel: __SetPageHead(), prep_compound_head().
+        """
         layout = self.layout
+        self._or_flags(folio, 1 << layout.pg_head)
         first = folio + layout.folio_order
         flags = self.cpu.load_word(first + layout.flags)
         self.cpu.store_word(first + layout.flags, flags & ~_ORDER_MASK | order)

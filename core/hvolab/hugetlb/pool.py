@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb.folio import FolioPages
@@ -44,47 +45,36 @@ class Pool:
         if count < 0:
             raise UsageError(f"a pool of {count} huge pages", hint="request 0 or more")
         h = self.h
-        while h.surplus and count > h.persistent:
-            if not self._adjust_surplus(-1):
-                break
+        while h.surplus and count > h.persistent and self._adjust_surplus(-1):
+            pass
         if not self._grow(count - h.persistent):
             h.max_huge_pages = h.persistent
             return
-        persistent_free = h.free
-        if h.free > h.persistent:
-            persistent_free = h.free - h.surplus if h.free > h.surplus else 0
+        persistent_free = h.free if h.free <= h.persistent else max(0, h.free - h.surplus)
         least = max(count, h.resv + h.persistent - persistent_free)
         head = self.new_list(0)
-        while least < h.persistent:
-            folio = self._remove_pool_folio()
-            if folio is None:
-                break
+        while least < h.persistent and (folio := self._remove_pool_folio()) is not None:
             lists.add(self.cpu, folio + self._lru, head)
         self.update_and_free_bulk(head)
-        while count < h.persistent:
-            if not self._adjust_surplus(1):
-                break
+        while count < h.persistent and self._adjust_surplus(1):
+            pass
         h.max_huge_pages = h.persistent
 
     def _grow(self, missing: int) -> bool:
         """Allocate folios, optimize them in one batch, and add them; return whether all were allocated."""
-        head = self.new_list(0)
-        complete = True
-        for _ in range(missing):
-            folio = self._alloc_pool_folio()
-            if folio is None:
-                complete = False
-                break
+        head, allocated = self.new_list(0), 0
+        while allocated < missing and (folio := self._alloc_pool_folio()) is not None:
             lists.add(self.cpu, folio + self._lru, head)
-        if not lists.empty(self.cpu, head):
+            allocated += 1
+        if allocated:
             self.prep_and_add(head)
-        return complete
+        return allocated >= missing
 
     def prep_and_add(self, head: int) -> None:
         """Optimize a list of new folios, then add each. Kernel: prep_and_add_allocated_folios()."""
         self.hvo.optimize_folios(self.h, head)
-        for node in lists.nodes(self.cpu, head):
-            self.account(node - self._lru)
+        for folio in self.folios(head):
+            self.account(folio)
 
     def account(self, folio: int) -> None:
         """Count a new folio and put it on the free list."""
@@ -130,17 +120,14 @@ class Pool:
 
     def dequeue(self) -> int | None:
         """Take a free folio into use, with one reference. Kernel: dequeue_hugetlb_folio_node_exact()."""
-        for node in range(self.machine.nodes):
-            folio = self._first_free(node)
-            if folio is None:
-                continue
+        folio = self._first_free(range(self.machine.nodes))
+        if folio is not None:
             lists.delete(self.cpu, folio + self._lru)
             self.folio.init_lru(folio)
             self.folio.set_refcount(folio, 1)
             self.folio.set_flag(folio, self._layout.hpg_freed, value=False)
-            self.h.count(node, free=-1)
-            return folio
-        return None
+            self.h.count(self.folio.node(folio), free=-1)
+        return folio
 
     def put(self, folio: int) -> None:
         """Free a folio that was in use: to the allocator if its node has surplus. Kernel: free_huge_folio()."""
@@ -152,11 +139,13 @@ class Pool:
         else:
             self._enqueue(folio)
 
+    def folios(self, head: int) -> Iterator[int]:
+        """Yield the folios of a list; each may be removed meanwhile."""
+        return (node - self._lru for node in lists.nodes(self.cpu, head))
+
     def free_folios(self) -> Iterator[int]:
         """Yield the folios on the free lists."""
-        for head in self.h.freelists:
-            for node in lists.nodes(self.cpu, head):
-                yield node - self._lru
+        return chain.from_iterable(map(self.folios, self.h.freelists))
 
     # removing and adding
 
@@ -169,17 +158,14 @@ class Pool:
 
     def _remove_pool_folio(self) -> int | None:
         """Remove the first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
-        for node in self.h.nodes_to_free():
-            folio = self._first_free(node)
-            if folio is not None:
-                self.remove(folio, surplus=False)
-                return folio
-        return None
+        folio = self._first_free(self.h.nodes_to_free())
+        if folio is not None:
+            self.remove(folio, surplus=False)
+        return folio
 
-    def _first_free(self, node: int) -> int | None:
-        """Return the first free folio of a node."""
-        head = self.h.freelists[node]
-        return None if lists.empty(self.cpu, head) else self.cpu.load_word(head) - self._lru
+    def _first_free(self, nodes: Iterable[int]) -> int | None:
+        """Return the first free folio of the first node that has one."""
+        return next((folio for node in nodes for folio in self.folios(self.h.freelists[node])), None)
 
     def remove(self, folio: int, *, surplus: bool) -> None:
         """Remove a folio from lists and counters. Kernel: remove_hugetlb_folio()."""
@@ -232,11 +218,6 @@ class Pool:
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
-        if optimized:
-            self.folio.set_hugetlb(folio, hugetlb=False)
-        self._free(folio)
-
-    def _free(self, folio: int) -> None:
         self.folio.set_hugetlb(folio, hugetlb=False)
         self.folio.destroy_compound(folio, self.h.order)
         self.live.discard(folio)
@@ -254,10 +235,9 @@ class Pool:
         if not lists.empty(self.cpu, non_hvo):
             self._free_list(non_hvo)
             return
-        for node in lists.nodes(self.cpu, head):
-            folio = node - self._lru
+        for folio in self.folios(head):
             failed = self.hvo.restore_folio(self.h, folio)
-            lists.delete(self.cpu, node)
+            lists.delete(self.cpu, folio + self._lru)
             if failed:
                 self.add(folio, surplus=True)
             else:
@@ -266,11 +246,11 @@ class Pool:
                 break
 
     def _free_list(self, head: int) -> None:
-        for node in lists.nodes(self.cpu, head):
-            self.folio.set_hugetlb(node - self._lru, hugetlb=False)
-        for node in lists.nodes(self.cpu, head):
-            lists.delete(self.cpu, node)
-            self.update_and_free(node - self._lru)
+        for folio in self.folios(head):
+            self.folio.set_hugetlb(folio, hugetlb=False)
+        for folio in self.folios(head):
+            lists.delete(self.cpu, folio + self._lru)
+            self.update_and_free(folio)
 
     def _adjust_surplus(self, delta: int) -> bool:
         """Make a surplus folio persistent, or the reverse, on the nodes in turn. Kernel: adjust_pool_surplus()."""

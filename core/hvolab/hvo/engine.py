@@ -42,15 +42,10 @@ class Hvo:
         self._private = layout.private
         self._rcu = SYNCHRONIZE_RCU if variant.waits_for_rcu else 0
         self._optimized = 1 << layout.hpg_vmemmap_optimized
-        self._sizes: dict[int, VmemmapSizes] = {}
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """Return the sizes of the vmemmap of ``h``'s folios."""
-        known = self._sizes.get(h.order)
-        if known is None:
-            page_size = self.machine.target.mode.page_size
-            known = self._sizes[h.order] = VmemmapSizes(h.order, page_size, self._layout.size)
-        return known
+        return VmemmapSizes(h.order, self.machine.target.mode.page_size, self._layout.size)
 
     def folio_optimized(self, folio: int) -> bool:
         """Return whether a folio is optimized. Kernel: folio_test_hugetlb_vmemmap_optimized()."""

@@ -30,25 +30,22 @@ class VmemmapPageAllocator:
 
     def add(self, pfn: int) -> None:
         """Add one page. Kernel: list_add()."""
-        if self._at_end:
-            self.add_run(np.array([pfn], dtype=np.int64))
-        else:
-            self._add_range(pfn, pfn + 1)
+        self.add_run(np.array([pfn], dtype=np.int64))
 
     def add_run(self, pfns: Pfns) -> None:
         """Add pages one after the other."""
         if not pfns.size:
             return
+        self._count += pfns.size
+        first, stop, pieces = int(pfns[0]), int(pfns[-1]) + 1, self._pieces
         if self._at_end:
-            self._pieces.insert(0, pfns[::-1].astype(np.int64))
-            self._count += pfns.size
-            return
-        first, last = int(pfns[0]), int(pfns[-1])
-        if last - first == pfns.size - 1 and (pfns[1:] > pfns[:-1]).all():
-            self._add_range(first, last + 1)
+            pieces.insert(0, pfns[::-1].astype(np.int64))
+        elif stop - first > pfns.size or not (pfns[1:] > pfns[:-1]).all():
+            pieces.append(pfns.astype(np.int64))
+        elif pieces and isinstance(pieces[-1], range) and pieces[-1].stop == first:
+            pieces[-1] = range(pieces[-1].start, stop)
         else:
-            self._pieces.append(pfns.astype(np.int64))
-            self._count += pfns.size
+            pieces.append(range(first, stop))
 
     def pop(self) -> int:
         """Remove and return the first page. Kernel: list_first_entry() and list_del()."""
@@ -76,11 +73,3 @@ class VmemmapPageAllocator:
         """Remove every page from first to last, and yield ``size`` at once."""
         while self._count:
             yield self.pop_run(min(size, self._count))
-
-    def _add_range(self, start: int, stop: int) -> None:
-        before = self._pieces[-1] if self._pieces else None
-        if isinstance(before, range) and before.stop == start:
-            self._pieces[-1] = range(before.start, stop)
-        else:
-            self._pieces.append(range(start, stop))
-        self._count += stop - start

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,24 +17,11 @@ Entries = npt.NDArray[np.uint64]
 _TRIES = 16
 
 
-class EntryUpdate(Protocol):
-    """Replacement of live entries of the last level.
+class PlainStores:
+    """Stores of whole runs. Kernel: set_pte_at(), v6.12.
 
     can_fail  an update can be lost to a concurrent one
     """
-
-    can_fail: bool
-
-    def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Replace the run of entries from PA ``slot`` on, which maps ``va``; return how many were replaced.
-
-        If they are not all, the next one was lost to a concurrent update, and the rest is unchanged.
-        """
-        ...
-
-
-class PlainStores:
-    """Stores of whole runs. Kernel: set_pte_at(), v6.12."""
 
     can_fail = False
 
@@ -47,7 +32,7 @@ class PlainStores:
         self._level = machine.target.mode.last.name
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Store every entry."""
+        """Replace the run of entries from PA ``slot`` on, which maps ``va``; return how many were replaced: all."""
         self.store(self._level, slot, va, before, after, live=True)
         return after.size
 
@@ -78,7 +63,7 @@ class ClearAccessedAndExchange:
         self._accessed = accessed
 
     def replace(self, slot: int, va: int, before: Entries, after: Entries) -> int:
-        """Replace one entry after the other, up to the first that is lost; each attempt reads it again."""
+        """Replace as :meth:`PlainStores.replace`, up to the first entry that is lost; each attempt reads it again."""
         del before
         page = self._machine.target.mode.page_size
         for position, new in enumerate(after.tolist()):
@@ -110,6 +95,10 @@ class ClearAccessedAndExchange:
             before, after = np.array([[old], [new]], dtype=np.uint64)
             machine.trace.emit(EntriesStored(self._cpu.index, self._level.name, slot, va, before, after, live=True))
         return True
+
+
+#: Replacement of live entries of the last level.
+EntryUpdate = PlainStores | ClearAccessedAndExchange
 
 
 def entry_update(target: Target, machine: Machine, cpu: Cpu) -> EntryUpdate:

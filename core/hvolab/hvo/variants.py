@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from hvolab.machine.frames.gfp import (
@@ -63,12 +63,9 @@ V6_12: Final = HvoVariant("6.12")
 #: and not in 6.12.107: read from its machine code, and compared with its execution.
 V6_12_117: Final = HvoVariant("6.12.117", GFP_KERNEL, head_required=True, copies_mapped=True, walks_head=False)
 #: Kernel: mm/hugetlb_vmemmap.c, v7.2.
-V7_2: Final = HvoVariant(
-    "7.2",
-    GFP_KERNEL,
-    head_required=True,
-    copies_mapped=True,
-    walks_head=False,
+V7_2: Final = replace(
+    V6_12_117,
+    name="7.2",
     shares_tail_page=True,
     counts_folios=False,
     waits_for_rcu=False,
