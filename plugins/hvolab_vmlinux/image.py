@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,11 @@ class Segment:
     va           link VA of its first byte
     content      its bytes as loaded, relocated to its link VA; read-only
     memory_size  its size in memory; the bytes beyond the content start as zero
-    physical     physical address in the file, 0 where there is none
     """
 
     va: int
     content: NDArray[np.uint8]
     memory_size: int
-    physical: int = 0
 
     @property
     def end(self) -> int:
@@ -48,7 +47,6 @@ class KernelImage:
     layers       formats of the file, outermost first
     machine      ELF machine: ``EM_X86_64``, ``EM_AARCH64``, ``EM_RISCV``
     release      the kernel's release, as ``6.12.107+deb13-amd64``; empty where the image has no banner
-    base         lowest link VA that is mapped
     entry        VA that the boot loader jumps to, as in the file
     segments     in the order of the file
     relocations  number of relative relocations that were applied
@@ -58,15 +56,19 @@ class KernelImage:
     layers: tuple[str, ...]
     machine: str
     release: str
-    base: int
     entry: int
     segments: tuple[Segment, ...]
-    relocations: int = 0
+    relocations: int
+
+    @functools.cached_property
+    def base(self) -> int:
+        """Lowest link VA that is mapped."""
+        return min(segment.va for segment in self.segments if not segment.per_cpu)
 
     @property
     def memory_size(self) -> int:
         """Bytes from the base to the end of the last mapped segment."""
-        return max((segment.end for segment in self.segments if not segment.per_cpu), default=self.base) - self.base
+        return max(segment.end for segment in self.segments if not segment.per_cpu) - self.base
 
     def segment_of(self, va: int) -> Segment | None:
         """Return the segment that contains `va`, or None."""

@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 from weakref import WeakKeyDictionary
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import KernelImage
 from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.btf import Types
+from hvolab_vmlinux.types.index import TypeIndex
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall time of a step of opening a kernel, in seconds."""
-
-    step: str
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A kernel.
 
-    image       its segments
-    table       its symbols; None where it has none
-    btf         its type information; None where it has none
-    btf_starts  the index of `btf`: first word of each type
-    lacks       a sentence for each kind of information that it lacks
-    timings     time of each step of opening it
+    table    its symbols; None where it has none
+    btf      its type information; None where it has none
+    lacks    a sentence for each kind of information that it lacks
+    timings  wall time of each step of opening it, in seconds
     """
 
     image: KernelImage
     table: SymbolTable | None
-    btf: bytes | None
-    btf_starts: NDArray[np.uint32] | None
+    btf: TypeIndex | None
     lacks: tuple[str, ...] = ()
-    timings: tuple[Timing, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def symbols(self) -> SymbolTable:
@@ -58,7 +45,7 @@ class Kernel:
         """The types; raises KernelImageError where the kernel has none."""
         if self.btf is None:
             raise self._missing("type information (BTF)", "name a kernel that was built with DEBUG_INFO_BTF")
-        return Types(self.btf, self.btf_starts)
+        return Types(self.btf)
 
     def describe(self, va: int) -> str:
         """Return symbol and offset of a VA, or the VA in hex where it is not in the image."""

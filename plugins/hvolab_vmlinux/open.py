@@ -12,7 +12,7 @@ from typing import Final
 from hvolab_vmlinux import cache
 from hvolab_vmlinux.containers.files import map_file
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.kernel import Kernel, Timing
+from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 
 #: Limit of a file's size: a vmlinux with all its debugging information has less than half.
@@ -28,26 +28,21 @@ def open_kernel(path: str | os.PathLike[str], *, use_cache: bool = True) -> Kern
     begun = time.perf_counter()
     path = Path(path)
     content = _content(path)
+    timings: dict[str, float] = {}
+    kernel = None
     if use_cache:
         digest = hashlib.sha256(content).hexdigest()
         looked = time.perf_counter()
-        found = cache.load(digest)
-        if found is not None:
-            return replace(
-                found,
-                timings=(
-                    Timing("file and digest", looked - begun),
-                    Timing("cache", time.perf_counter() - looked),
-                    Timing("total", time.perf_counter() - begun),
-                ),
-            )
-    kernel = read_kernel(content, str(path))
-    timings = list(kernel.timings)
-    if use_cache:
-        storing = time.perf_counter()
-        problem = cache.store(kernel)
-        timings.append(Timing(f"not cached: {problem}" if problem else "store", time.perf_counter() - storing))
-    return replace(kernel, timings=(*timings, Timing("total", time.perf_counter() - begun)))
+        kernel = cache.load(digest)
+        timings = {"file and digest": looked - begun, "cache": time.perf_counter() - looked}
+    if kernel is None:
+        kernel = read_kernel(content, str(path))
+        timings = dict(kernel.timings)
+        if use_cache:
+            storing = time.perf_counter()
+            problem = cache.store(kernel)
+            timings[f"not cached: {problem}" if problem else "store"] = time.perf_counter() - storing
+    return replace(kernel, timings={**timings, "total": time.perf_counter() - begun})
 
 
 def _content(path: Path) -> bytes:

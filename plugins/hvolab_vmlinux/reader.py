@@ -7,28 +7,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, NamedTuple
 
 from hvolab.errors import HvolabError
-from hvolab_vmlinux.containers.unwrap import FlatHeader, Unwrapped, unwrap
+from hvolab_vmlinux.containers.unwrap import FlatHeader, unwrap
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.formats.elf import ElfKernel, elf_symbols, read_elf, section_content
 from hvolab_vmlinux.formats.link_address import base_by_banner, link_base, release_of
 from hvolab_vmlinux.formats.relocations import Relocations, check_within, find_relocations
 from hvolab_vmlinux.image import KernelImage, Segment, read_only
-from hvolab_vmlinux.kernel import Kernel, Timing
+from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.symbols.fallback import symbols_by_vmlinux_to_elf
-from hvolab_vmlinux.symbols.kallsyms import Kallsyms, find_kallsyms
+from hvolab_vmlinux.symbols.kallsyms import find_kallsyms
 from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.index import read_index
 
 NO_KALLSYMS: Final = "it has no symbols: no ELF symbol table, and no kallsyms in a known layout"
 NO_BTF: Final = "it has no type information (BTF): it was built without DEBUG_INFO_BTF"
-#: An image, its symbols, and its type information as far as the file's headers name it.
-_Parts = tuple[KernelImage, SymbolTable | None, bytes | None]
+
+
+class _Parts(NamedTuple):
+    """Contents of an image; the type information as far as the file's headers name it."""
+
+    machine: str
+    entry: int
+    segments: tuple[Segment, ...]
+    relocations: Relocations
+    symbols: SymbolTable | None
+    btf: bytes | None
 
 
 def read_kernel(content: bytes, where: str) -> Kernel:
@@ -36,40 +42,39 @@ def read_kernel(content: bytes, where: str) -> Kernel:
 
     Raises KernelImageError for an unreadable image, and for a flat image whose link address is unknown.
     """
-    timings: list[Timing] = []
+    timings: dict[str, float] = {}
     with _timed(timings, "digest"):
         digest = hashlib.sha256(content).hexdigest()
     with _timed(timings, "unpack"):
-        unwrapped = unwrap(content, where)
+        bare, layers, flat = unwrap(content, where)
     with _timed(timings, "segments and symbols"):
-        flat = unwrapped.flat
-        parts = _read_elf(unwrapped, digest, where) if flat is None else _read_flat(unwrapped, flat, digest, where)
-    image, symbols, btf = parts
+        machine, entry, segments, relocations, symbols, section = (
+            _read_elf(bare, where) if flat is None else _read_flat(bare, flat, where)
+        )
+        image = KernelImage(digest, layers, machine, release_of(bare), entry, segments, len(relocations))
+        check_within(relocations, image.base, image.memory_size, where)
     lacks = [] if symbols else [NO_KALLSYMS]
-    starts: NDArray[np.uint32] | None = None
+    btf = None
     with _timed(timings, "btf"):
-        if symbols is not None and btf is None:
-            btf = _btf_by_symbols(image, symbols)
-        if btf is None:
+        found = _btf_by_symbols(image, symbols) if section is None and symbols is not None else section
+        if found is None:
             lacks.append(NO_BTF)
         else:
             try:
-                starts = read_index(btf).starts
+                btf = read_index(found)
             except HvolabError as error:
-                btf = None
                 lacks.append(f"its type information cannot be read: {error.what}")
-    return Kernel(image, symbols, btf, starts, tuple(lacks), tuple(timings))
+    return Kernel(image, symbols, btf, tuple(lacks), timings)
 
 
 @contextmanager
-def _timed(timings: list[Timing], step: str) -> Iterator[None]:
+def _timed(timings: dict[str, float], step: str) -> Iterator[None]:
     begun = time.perf_counter()
     yield
-    timings.append(Timing(step, time.perf_counter() - begun))
+    timings[step] = time.perf_counter() - begun
 
 
-def _read_elf(unwrapped: Unwrapped, digest: str, where: str) -> _Parts:
-    content = unwrapped.content
+def _read_elf(content: bytes, where: str) -> _Parts:
     kernel = read_elf(content, where)
     relocations = find_relocations(content, kernel.machine)
     symbols = (
@@ -80,10 +85,9 @@ def _read_elf(unwrapped: Unwrapped, digest: str, where: str) -> _Parts:
     segments = tuple(
         replace(one, content=read_only(relocations.applied(one.content, one.va))) for one in kernel.segments
     )
-    base = min(one.va for one in segments if not one.per_cpu)
-    image = _image(unwrapped, digest, kernel.machine, base, kernel.entry, segments, relocations, where)
     section = kernel.section(".BTF")
-    return image, symbols, None if section is None else section_content(content, section)
+    btf = None if section is None else section_content(content, section)
+    return _Parts(kernel.machine, kernel.entry, segments, relocations, symbols, btf)
 
 
 def _elf_kallsyms(content: bytes, kernel: ElfKernel, relocations: Relocations) -> SymbolTable | None:
@@ -95,21 +99,19 @@ def _elf_kallsyms(content: bytes, kernel: ElfKernel, relocations: Relocations) -
     if va is None:
         return None
     base = va if found.base is None else found.base or relocations.value_at(va)
-    return None if base is None else _table(found, found.addresses(base))
+    return None if base is None else found.symbols(found.addresses(base))
 
 
-def _read_flat(unwrapped: Unwrapped, header: FlatHeader, digest: str, where: str) -> _Parts:
-    content = unwrapped.content
+def _read_flat(content: bytes, header: FlatHeader, where: str) -> _Parts:
     relocations = find_relocations(content, header.machine)
     found = find_kallsyms(content)
     if found is None:
         base, symbols = _flat_by_fallback(content, where)
     else:
         base, addresses = link_base(content, header.memory_size, found, relocations, where)
-        symbols = _table(found, addresses)
+        symbols = found.symbols(addresses)
     segment = Segment(base, read_only(relocations.applied(read_only(content), base)), header.memory_size)
-    image = _image(unwrapped, digest, header.machine, base, base, (segment,), relocations, where)
-    return image, symbols, None
+    return _Parts(header.machine, base, (segment,), relocations, symbols, None)
 
 
 def _flat_by_fallback(content: bytes, where: str) -> tuple[int, SymbolTable]:
@@ -124,26 +126,6 @@ def _flat_by_fallback(content: bytes, where: str) -> tuple[int, SymbolTable]:
             hint="name the vmlinux of the same build, which has a symbol table, or install hvolab[kernel-fallback]",
         )
     return base, symbols
-
-
-def _image(
-    unwrapped: Unwrapped,
-    digest: str,
-    machine: str,
-    base: int,
-    entry: int,
-    segments: tuple[Segment, ...],
-    relocations: Relocations,
-    where: str,
-) -> KernelImage:
-    release = release_of(unwrapped.content)
-    image = KernelImage(digest, unwrapped.layers, machine, release, base, entry, segments, len(relocations))
-    check_within(relocations, base, image.memory_size, where)
-    return image
-
-
-def _table(found: Kallsyms, addresses: NDArray[np.uint64]) -> SymbolTable:
-    return SymbolTable(addresses, found.names.letters, found.names.text)
 
 
 def _btf_by_symbols(image: KernelImage, symbols: SymbolTable) -> bytes | None:

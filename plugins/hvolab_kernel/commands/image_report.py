@@ -45,7 +45,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "types": None if kernel.btf is None else len(kernel.types),
         "lacks": list(kernel.lacks),
         "hvo": as_data(features),
-        "timings": {one.step: round(one.seconds, 6) for one in kernel.timings},
+        "timings": {step: round(seconds, 6) for step, seconds in kernel.timings.items()},
     }
 
 
@@ -103,7 +103,7 @@ def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
     grid.add_row("HVO", Text(features.summary, "green" if features.release else "yellow"))
     for lack in kernel.lacks:
         grid.add_row("lacks", Text(lack, "yellow"))
-    grid.add_row("time", ", ".join(f"{one.step} {one.seconds:.3f} s" for one in kernel.timings))
+    grid.add_row("time", ", ".join(f"{step} {seconds:.3f} s" for step, seconds in kernel.timings.items()))
     segments = table("segment", "content", "memory", "", right=("content", "memory"))
     for one in image.segments:
         segments.add_row(

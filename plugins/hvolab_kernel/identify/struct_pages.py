@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -31,14 +32,18 @@ def struct_page_layout(kernel: Kernel) -> StructPageLayout:
     ``index`` up to v6.12 and in ``private`` in v7.2.
     """
     types = kernel.types
-    changes: dict[str, Any] = {
-        name: types.enumerator(enumerator) for name, enumerator in _BITS.items() if types.has_enumerator(enumerator)
-    }
-    if types.has_enumerator(_BOOTMEM[0]):
+    changes: dict[str, Any] = _enumerators(types, _BITS)
+    if types.find_enumerator(_BOOTMEM[0]) is not None:
         marked = "index" if types.has_member("page", "index") else "private"
         changes |= {"index": types.offset("page", marked), "bootmem_types": tuple(map(types.enumerator, _BOOTMEM))}
     masks = types.has_member("page", "compound_info")
     return replace(STRUCT_PAGE_V6_12, **changes, **_fields_of_flags(types), masks_compound=masks)
+
+
+def _enumerators(types: Types, names: Mapping[str, str]) -> dict[str, int]:
+    """Return the values of those enumerators that the kernel has, by the keys of their names."""
+    found = {key: types.find_enumerator(name) for key, name in names.items()}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _fields_of_flags(types: Types) -> dict[str, Any]:
@@ -48,11 +53,7 @@ def _fields_of_flags(types: Types) -> dict[str, Any]:
     Kernel: include/linux/page-flags-layout.h, MAX_ZONES_PER_ZONELIST in include/linux/mmzone.h, v6.12.
     """
     zones = types.enumerator("__MAX_NR_ZONES")
-    numbers = {
-        name: types.enumerator(f"ZONE_{name}")
-        for name in STRUCT_PAGE_V6_12.zones
-        if types.has_enumerator(f"ZONE_{name}")
-    }
+    numbers = _enumerators(types, {name: f"ZONE_{name}" for name in STRUCT_PAGE_V6_12.zones})
     nodes = (types.size("zonelist") // types.size("zoneref") - 1) // zones
     zone_bits, node_bits = (zones - 1).bit_length(), (nodes - 1).bit_length()
     node_shift = _WORD_BITS - node_bits

@@ -7,8 +7,7 @@ Documentation/arch/riscv/boot-image-header.rst, drivers/firmware/efi/libstub/zbo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hvolab_vmlinux.binary import damaged, fields, piece
 from hvolab_vmlinux.containers.compression import compression_of, unpack
@@ -20,16 +19,14 @@ _LAYERS: Final = 4
 _SECTOR: Final = 512
 
 
-@dataclass(frozen=True)
-class FlatHeader:
+class FlatHeader(NamedTuple):
     """Header of a flat image: ELF machine of its architecture, and bytes of memory that the kernel needs."""
 
     machine: str
     memory_size: int
 
 
-@dataclass(frozen=True)
-class Unwrapped:
+class Unwrapped(NamedTuple):
     """A kernel without its wrappings.
 
     content   an ELF file or a flat image

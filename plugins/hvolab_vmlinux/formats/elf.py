@@ -100,8 +100,9 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
 def _segments(content: bytes, start: int, count: int, where: str) -> tuple[tuple[Segment, ...], tuple[int, ...]]:
     segments, offsets = [], []
     for index in range(count):
-        header = fields("<IIQQQQQQ", content, start + 56 * index, f"program header {index}")
-        kind, offset, va, physical, file_size, memory_size = header[0], *header[2:7]
+        kind, _, offset, va, _, file_size, memory_size, _ = fields(
+            "<IIQQQQQQ", content, start + 56 * index, f"program header {index}"
+        )
         if kind != _PT_LOAD or memory_size == 0:
             continue
         if file_size > memory_size or memory_size > _LARGEST_MEMORY or va + memory_size > 1 << 64:
@@ -113,7 +114,7 @@ def _segments(content: bytes, start: int, count: int, where: str) -> tuple[tuple
         data = read_only(np.frombuffer(content, np.uint8)[offset : offset + file_size])
         if len(data) < file_size:
             raise damaged(f"segment {index} ends beyond the file's {len(content)} bytes", where)
-        segments.append(Segment(va, data, memory_size, physical))
+        segments.append(Segment(va, data, memory_size))
         offsets.append(offset)
     if all(one.per_cpu for one in segments):
         raise damaged("no segment is loaded at a kernel VA", where, "a kernel has PT_LOAD segments")
@@ -161,7 +162,7 @@ def elf_symbols(content: bytes, kernel: ElfKernel, where: str) -> SymbolTable | 
     starts = raw["name"].astype(np.int64)
     lengths = ends[np.searchsorted(ends, starts)] - starts + 1  # with the NUL after it
     text = joined(names, starts, lengths).tobytes()
-    return SymbolTable.sorted_by_address(raw["value"], _letters(raw, kernel), text)
+    return SymbolTable.of(raw["value"], _letters(raw, kernel), text)
 
 
 def _letters(raw: NDArray[np.void], kernel: ElfKernel) -> NDArray[np.uint8]:

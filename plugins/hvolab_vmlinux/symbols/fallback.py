@@ -28,7 +28,7 @@ def symbols_by_vmlinux_to_elf(content: bytes) -> SymbolTable | None:
     symbols = [one for one in found.symbols if one.name and 0 <= one.virtual_address < 1 << 64]
     if not symbols:
         return None
-    return SymbolTable.sorted_by_address(
+    return SymbolTable.of(
         np.array([one.virtual_address for one in symbols], np.uint64),
         np.array([ord(one.symbol_type.value) | (0 if one.is_global else 0x20) for one in symbols], np.uint8),
         b"".join(one.name.encode("latin-1", "replace") + b"\0" for one in symbols),

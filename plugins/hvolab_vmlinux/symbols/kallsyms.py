@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from hvolab.arithmetic import round_up
 from hvolab_vmlinux.symbols.kallsyms_names import Names, find_names
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 #: Kernel VAs are in the upper half of the address space.
 _KERNEL_HALF = 1 << 63
@@ -61,6 +62,10 @@ class Kallsyms:
             below = origin - np.uint64(1) - self.numbers.view(np.uint64)
             return np.where(self.numbers >= 0, self.numbers.view(np.uint64), below)
         return (self.numbers & 0xFFFFFFFF).view(np.uint64) + origin
+
+    def symbols(self, addresses: NDArray[np.uint64]) -> SymbolTable:
+        """Return the table of the symbols with these addresses."""
+        return SymbolTable.of(addresses, self.names.letters, self.names.text)
 
 
 def find_kallsyms(content: bytes) -> Kallsyms | None:

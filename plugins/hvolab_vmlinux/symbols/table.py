@@ -39,21 +39,24 @@ class SymbolTable:
     letters    the kind of each as in nm: T text, D data, B zeroed data, R read-only, A absolute, W weak; lower case
                for local symbols
     text       their names in the same order, each with a NUL after it
-    sorted     `by_name` where it is already known
+    by_name    indices of the symbols in the order of their names' bytes; symbols of one name stay in address order.
+               A name is found by bisection of these, so that a lookup decodes only a few names.
     """
 
     addresses: NDArray[np.uint64]
     letters: NDArray[np.uint8]
     text: bytes
-    sorted: NDArray[np.uint32] | None = None
+    by_name: NDArray[np.uint32]
 
     @classmethod
-    def sorted_by_address(cls, addresses: NDArray[np.uint64], letters: NDArray[np.uint8], text: bytes) -> SymbolTable:
+    def of(cls, addresses: NDArray[np.uint64], letters: NDArray[np.uint8], text: bytes) -> SymbolTable:
         """Return a table of symbols in any order; symbols of one address keep their order."""
         order = np.argsort(addresses, kind="stable")
-        names = text.split(b"\0")
-        ordered = b"\0".join([names[index] for index in order.tolist()]) + b"\0"
-        return cls(addresses[order].astype(np.uint64), letters[order].astype(np.uint8), ordered)
+        unordered = text.split(b"\0")
+        names = [unordered[index] for index in order.tolist()]
+        by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.uint32)
+        text = b"\0".join([*names, b""])
+        return cls(addresses[order].astype(np.uint64), letters[order].astype(np.uint8), text, by_name)
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -62,17 +65,6 @@ class SymbolTable:
     def names(self) -> tuple[str, ...]:
         """All names, in the order of the addresses."""
         return tuple(self.text.decode("latin-1").split("\0")[:-1])
-
-    @functools.cached_property
-    def by_name(self) -> NDArray[np.uint32]:
-        """Positions of the symbols in the order of their names' bytes; symbols of one name stay in address order.
-
-        A name is found by bisection of these, so that a lookup decodes only a few names.
-        """
-        if self.sorted is not None:
-            return self.sorted
-        names = self.text.split(b"\0")
-        return np.array(sorted(range(len(self)), key=names.__getitem__), dtype=np.uint32)
 
     @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:

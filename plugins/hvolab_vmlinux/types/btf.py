@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hvolab_vmlinux.errors import TypeInfoError
-from hvolab_vmlinux.types.index import Kind, TypeIndex, broken, read_index
+from hvolab_vmlinux.types.index import Kind, TypeIndex, broken
 
 _QUALIFIERS: Final = frozenset({Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
 _MODIFIERS: Final = _QUALIFIERS | {Kind.TYPEDEF}
@@ -75,11 +74,15 @@ def _absent(what: str, hint: str) -> TypeInfoError:
     return TypeInfoError(what, where="BTF of the kernel image", hint=hint)
 
 
+def _nested(what: str) -> TypeInfoError:
+    return broken(f"{what} is nested in itself")
+
+
 class Types:
     """A kernel's types. Every method raises TypeInfoError where the BTF is damaged."""
 
-    def __init__(self, content: bytes, starts: NDArray[np.uint32] | None = None) -> None:
-        self.index: TypeIndex = read_index(content, starts)
+    def __init__(self, index: TypeIndex) -> None:
+        self.index = index
         self._layouts: dict[int, StructLayout] = {}
 
     def __len__(self) -> int:
@@ -138,14 +141,27 @@ class Types:
 
     def enumerator(self, name: str) -> int:
         """Return the value of an enumerator of any enumeration; raises TypeInfoError where there is none."""
-        found = self._find_enumerator(name)
+        found = self.find_enumerator(name)
         if found is None:
             raise _absent(f"the kernel has no enumerator {name!r}", "check the spelling; BTF has no #define")
         return found
 
-    def has_enumerator(self, name: str) -> bool:
-        """Return whether any enumeration has the enumerator."""
-        return self._find_enumerator(name) is not None
+    def find_enumerator(self, name: str) -> int | None:
+        """Return the value of the first enumerator of that name, or None."""
+        # every word of a BTF that is the offset of the name may be an enumerator's first
+        words, starts = self.index.words, self.index.starts
+        for offset in self.index.string_offsets(name):
+            for position in np.flatnonzero(words == offset).tolist():
+                number = int(np.searchsorted(starts[1:], position, side="right"))
+                step = _ENUMERATIONS.get(self._kind(number))
+                index = position - int(starts[number])
+                if step is not None and index >= 3 and (index - 3) % step == 0:
+                    return self._enumerator_value(number, index, step - 1)
+        return None
+
+    def _enumerator_value(self, number: int, index: int, words: int) -> int:
+        value = sum(self._word(number, index + 1 + word) << 32 * word for word in range(words))
+        return value - (1 << 32 * words) if self._flag(number) and value >> (32 * words - 1) else value
 
     def prototype(self, name: str) -> Prototype | None:
         """Return the function of that name; None where BTF has none, as for functions that were compiled away."""
@@ -158,31 +174,26 @@ class Types:
         """Return a type as C writes it, such as ``struct page *``."""
         kind = self._kind(number)
         if depth > _DEPTH:
-            raise broken(f"type {number} is nested in itself")
-        if kind in {Kind.POINTER, Kind.ARRAY, *_QUALIFIERS}:
-            return self._derived_name(number, kind, depth + 1)
+            raise _nested(f"type {number}")
         if kind is Kind.VOID:
             return "void"
-        name = self.index.string(self._word(number, 0)) or "(anonymous)"
-        if kind is Kind.FORWARD:
-            return ("union " if self._word(number, 1) >> 31 else "struct ") + name
-        return _WORDS.get(kind, "") + name
-
-    def _derived_name(self, number: int, kind: Kind, depth: int) -> str:
-        target = self._word(number, 3 if kind is Kind.ARRAY else 2)
-        if kind is Kind.POINTER and self._kind(self._resolve(target, _QUALIFIERS)) is Kind.PROTOTYPE:
-            return "function *"
-        name = self.type_name(target, depth)
-        if kind is Kind.POINTER:
-            return f"{name} *".replace("* *", "**")
         if kind is Kind.ARRAY:
-            return f"{name}[{self._word(number, 5)}]"
-        return f"const {name}" if kind is Kind.CONST else name
+            return f"{self.type_name(self._word(number, 3), depth + 1)}[{self._word(number, 5)}]"
+        if kind is Kind.POINTER:
+            target = self._word(number, 2)
+            if self._kind(self._resolve(target, _QUALIFIERS)) is Kind.PROTOTYPE:
+                return "function *"
+            return f"{self.type_name(target, depth + 1)} *".replace("* *", "**")
+        if kind in _QUALIFIERS:
+            return ("const " if kind is Kind.CONST else "") + self.type_name(self._word(number, 2), depth + 1)
+        if kind is Kind.FORWARD:
+            kind = Kind.UNION if self._flag(number) else Kind.STRUCT
+        return _WORDS.get(kind, "") + (self.index.string(self._word(number, 0)) or "(anonymous)")
 
     def type_size(self, number: int, depth: int = 0) -> int:
         """Return the size of a type in bytes; 0 for void and functions."""
         if depth > _DEPTH:
-            raise broken(f"type {number} is nested in itself")
+            raise _nested(f"type {number}")
         number = self._resolve(number)
         kind = self._kind(number)
         if kind is Kind.POINTER:
@@ -205,17 +216,21 @@ class Types:
     def _count(self, number: int) -> int:
         return self._word(number, 1) & 0xFFFF
 
+    def _flag(self, number: int) -> int:
+        """Return bit 31 of a type's second word: signed, a union, or with bit fields."""
+        return self._word(number, 1) >> 31
+
     def _resolve(self, number: int, kinds: AbstractSet[Kind] = _MODIFIERS) -> int:
         """Return the type after typedefs, const and other `kinds`."""
         for _ in range(_DEPTH):
             if self._kind(number) not in kinds:
                 return number
             number = self._word(number, 2)
-        raise broken(f"type {number} is nested in itself")
+        raise _nested(f"type {number}")
 
     def _layout(self, number: int) -> StructLayout:
         if number not in self._layouts:
-            bit_fields = self._word(number, 1) >> 31
+            bit_fields = self._flag(number)
             members = []
             for index in range(3, 3 + 3 * self._count(number), 3):
                 name, kind, place = (self._word(number, index + word) for word in range(3))
@@ -227,7 +242,7 @@ class Types:
 
     def _search(self, layout: StructLayout, path: list[str], depth: int = 0) -> Member | None:
         if depth > _DEPTH:
-            raise broken(f"struct {layout.name} is nested in itself")
+            raise _nested(f"struct {layout.name}")
         for member in layout.members:
             if member.name == path[0] and len(path) == 1:
                 return member
@@ -254,23 +269,6 @@ class Types:
                 return member.name
         return None
 
-    def _find_enumerator(self, name: str) -> int | None:
-        """Return the value of the first enumerator of that name, by a search of all words for the name's offset."""
-        words, starts = self.index.words, self.index.starts
-        for offset in self.index.string_offsets(name):
-            for position in np.flatnonzero(words == offset).tolist():
-                number = int(np.searchsorted(starts[1:], position, side="right"))
-                step = _ENUMERATIONS.get(self._kind(number))
-                index = position - int(starts[number])
-                if step is not None and index >= 3 and (index - 3) % step == 0:
-                    return self._enumerator_value(number, index, step - 1)
-        return None
-
-    def _enumerator_value(self, number: int, index: int, words: int) -> int:
-        value = sum(self._word(number, index + 1 + word) << 32 * word for word in range(words))
-        signed = self._word(number, 1) >> 31
-        return value - (1 << 32 * words) if signed and value >> (32 * words - 1) else value
-
     def _prototype(self, name: str, number: int) -> Prototype:
         if self._kind(number) is not Kind.PROTOTYPE:
             raise broken(f"function {name} has type {number}, which is not a prototype")
@@ -289,5 +287,5 @@ class Types:
         if kind is Kind.INT:
             signed = bool(self._word(bare, 3) >> 24 & 1)
         else:
-            signed = kind in _ENUMERATIONS and bool(self._word(bare, 1) >> 31)
+            signed = kind in _ENUMERATIONS and bool(self._flag(bare))
         return Parameter(name, self.type_name(number), self.type_size(number), signed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -78,8 +79,7 @@ class TypeIndex:
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return the numbers of all types of that name, ascending."""
-        found = [np.flatnonzero(self._names == offset) + 1 for offset in self.string_offsets(name)]
-        return tuple(np.sort(np.concatenate(found)).tolist()) if found else ()
+        return tuple((np.flatnonzero(np.isin(self._names, self.string_offsets(name))) + 1).tolist())
 
     @functools.cached_property
     def _names(self) -> NDArray[np.uint32]:
@@ -88,13 +88,8 @@ class TypeIndex:
 
     def string_offsets(self, name: str) -> list[int]:
         """Return the offsets of a string in the string section; a linker may have kept several copies."""
-        wanted = b"\0" + name.encode() + b"\0"
-        found = []
-        at = self.strings.find(wanted)
-        while at >= 0:
-            found.append(at + 1)
-            at = self.strings.find(wanted, at + 1)
-        return found
+        wanted = re.escape(b"\0" + name.encode())
+        return [found.start() + 1 for found in re.finditer(wanted + rb"(?=\0)", self.strings)]
 
     def string(self, offset: int) -> str:
         """Return the string at an offset; raises TypeInfoError where there is none."""
@@ -114,11 +109,8 @@ def broken(what: str) -> TypeInfoError:
     )
 
 
-def read_index(content: bytes, starts: NDArray[np.uint32] | None = None) -> TypeIndex:
-    """Index a BTF section; `starts` is the result of an earlier reading of the same bytes.
-
-    Raises TypeInfoError where the bytes are not BTF, or are cut short.
-    """
+def read_index(content: bytes) -> TypeIndex:
+    """Index a BTF section; raises TypeInfoError where the bytes are not BTF, or are cut short."""
     if len(content) < _HEADER.size:
         raise broken(f"it has {len(content)} bytes")
     magic, version, _, length, type_at, type_size, string_at, string_size = _HEADER.unpack_from(content)
@@ -128,8 +120,7 @@ def read_index(content: bytes, starts: NDArray[np.uint32] | None = None) -> Type
     if type_at + type_size > len(content) or string_at + string_size > len(content) or type_at % 4 or type_size % 4:
         raise broken(f"its sections end beyond its {len(content)} bytes")
     words = np.frombuffer(content, "<u4", type_size // 4, type_at)
-    strings = content[string_at : string_at + string_size]
-    return TypeIndex(words, _starts(words) if starts is None else starts, strings)
+    return TypeIndex(words, _starts(words), content[string_at : string_at + string_size])
 
 
 def _starts(words: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -67,9 +67,5 @@ def test_symbols_are_those_that_vmlinux_to_elf_finds(real_kernel: Kernel, reques
 @of(*ALL)
 def test_later_openings_take_well_under_a_second(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     path = images_directory() / f"{request.node.callspec.params['real_kernel']}.image"
-    timings = {
-        one.step: one.seconds
-        for one in min((open_kernel(path) for _ in range(3)), key=lambda k: k.timings[-1].seconds).timings
-    }
     assert real_kernel.image.digest
-    assert timings["total"] < 1
+    assert min(open_kernel(path).timings["total"] for _ in range(3)) < 1

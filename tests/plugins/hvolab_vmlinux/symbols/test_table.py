@@ -19,7 +19,7 @@ NAMED = [
     ("twice", 0x1300),
     ("hugetlb_vmemmap_optimize_folio", 0xFFFFFFFF813E5270),
 ]
-TABLE = SymbolTable.sorted_by_address(
+TABLE = SymbolTable.of(
     np.array([va for _, va in reversed(NAMED)], np.uint64),
     np.full(len(NAMED), ord("t"), np.uint8),
     b"".join(name.encode() + b"\0" for name, _ in reversed(NAMED)),
@@ -54,7 +54,7 @@ def test_names_that_contain_a_text_are_found_each_once() -> None:
 
 
 def test_before_the_first_symbol_there_is_none() -> None:
-    table = SymbolTable(np.array([16], np.uint64), np.array([84], np.uint8), b"only\0")
+    table = SymbolTable.of(np.array([16], np.uint64), np.array([84], np.uint8), b"only\0")
     assert table.at(15) is None
 
 

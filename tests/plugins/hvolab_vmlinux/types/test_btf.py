@@ -8,7 +8,7 @@ import pytest
 
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.types.btf import Types
-from hvolab_vmlinux.types.index import Kind
+from hvolab_vmlinux.types.index import Kind, read_index
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder
 
 
@@ -41,7 +41,7 @@ def built() -> BtfBuilder:
     return made
 
 
-TYPES = Types(built().content())
+TYPES = Types(read_index(built().content()))
 
 
 def test_members_have_offsets_also_through_anonymous_ones_and_dots() -> None:
@@ -73,8 +73,8 @@ def test_bit_fields_have_bits() -> None:
 
 def test_enumerators_have_values_with_their_sign() -> None:
     assert [TYPES.enumerator(name) for name in ("PG_reserved", "PG_none", "WIDE", "MINUS")] == [13, -1, 1 << 40, -2]
-    assert TYPES.has_enumerator("PG_locked")
-    assert not TYPES.has_enumerator("flags")
+    assert TYPES.find_enumerator("PG_locked") == 0
+    assert TYPES.find_enumerator("flags") is None
 
 
 def test_functions_have_prototypes_in_words() -> None:
@@ -92,9 +92,9 @@ def test_functions_have_prototypes_in_words() -> None:
         (lambda: TYPES.size("folio"), "no struct or union 'folio'"),
         (lambda: TYPES.offset("page", "zone"), "has no member 'zone'; .*hint: choose one of flags, .anonymous."),
         (lambda: TYPES.enumerator("PG_zebra"), "no enumerator 'PG_zebra'"),
-        (lambda: Types(b"nothing"), "it has 7 bytes"),
-        (lambda: Types(bytes(64)), "it begins with 00 00"),
-        (lambda: Types(built().content()[:-30]), "its sections end beyond"),
+        (lambda: read_index(b"nothing"), "it has 7 bytes"),
+        (lambda: read_index(bytes(64)), "it begins with 00 00"),
+        (lambda: read_index(built().content()[:-30]), "its sections end beyond"),
     ],
 )
 def test_what_is_not_there_is_refused(ask: object, what: str) -> None:
@@ -107,7 +107,7 @@ def test_types_that_are_nested_in_themselves_are_refused() -> None:
     made = BtfBuilder()
     made.typedef("loop", 1)
     made.struct("tower", 8, [("", 2, 0)])
-    types = Types(made.content())
+    types = Types(read_index(made.content()))
     with pytest.raises(TypeInfoError, match="nested in itself"):
         types.size("loop")
     with pytest.raises(TypeInfoError, match="nested in itself"):
@@ -122,7 +122,7 @@ def test_damaged_information_is_read_or_refused() -> None:
         for _ in range(chance.randrange(1, 6)):
             changed[chance.randrange(len(whole))] = chance.randrange(256)
         try:
-            types = Types(bytes(changed))
+            types = Types(read_index(bytes(changed)))
             types.offset("page", "lru.prev")
             types.path_at("page", 16)
             types.enumerator("WIDE")
