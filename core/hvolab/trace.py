@@ -24,9 +24,13 @@ class Event:
 
     name: ClassVar[str] = "event"
 
+    def __init_subclass__(cls, name: str = "") -> None:
+        if name:  # not again for the class with slots that dataclass() makes of it
+            cls.name = name
+
 
 @dataclass(frozen=True, slots=True)
-class EntriesStored(Event):
+class EntriesStored(Event, name="entry.store"):
     """Stores of a run of page-table entries.
 
     cpu            index of the CPU
@@ -37,7 +41,6 @@ class EntriesStored(Event):
     live           whether a walk could reach the table at the time of the store
     """
 
-    name: ClassVar[str] = "entry.store"
     cpu: int
     level: str
     pa: int
@@ -48,23 +51,20 @@ class EntriesStored(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RangeFlushed(Event):
+class RangeFlushed(Event, name="flush.range"):
     """Flush of the translations of ``[start, end)`` on every CPU."""
 
-    name: ClassVar[str] = "flush.range"
     start: int
     end: int
 
 
 @dataclass(frozen=True, slots=True)
-class AllFlushed(Event):
+class AllFlushed(Event, name="flush.all"):
     """Flush of all translations on every CPU."""
-
-    name: ClassVar[str] = "flush.all"
 
 
 @dataclass(frozen=True, slots=True)
-class PagesAllocated(Event):
+class PagesAllocated(Event, name="page.allocate"):
     """A run of allocation calls with the same arguments.
 
     gfp, order, node  the arguments; ``node`` is ``None`` if the caller passes none
@@ -72,7 +72,6 @@ class PagesAllocated(Event):
     failed            whether one more call followed and failed
     """
 
-    name: ClassVar[str] = "page.allocate"
     gfp: int
     order: int
     node: int | None
@@ -81,65 +80,57 @@ class PagesAllocated(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PagesFreed(Event):
+class PagesFreed(Event, name="page.free"):
     """Frees of a run of frames, in this order.
 
     how  ``free_pages``, or the function that frees a boot page: ``put_page_bootmem``, ``free_reserved_page``
     """
 
-    name: ClassVar[str] = "page.free"
     pfns: Pfns
     order: int
     how: str
 
 
 @dataclass(frozen=True, slots=True)
-class PageSplit(Event):
+class PageSplit(Event, name="page.split"):
     """Split of a block into single frames. Kernel: split_page()."""
 
-    name: ClassVar[str] = "page.split"
     pfn: int
     order: int
 
 
 @dataclass(frozen=True, slots=True)
-class GracePeriod(Event):
+class GracePeriod(Event, name="rcu.synchronize"):
     """Wait for a grace period. Kernel: synchronize_rcu()."""
-
-    name: ClassVar[str] = "rcu.synchronize"
 
 
 @dataclass(frozen=True, slots=True)
-class KeyChanged(Event):
+class KeyChanged(Event, name="key"):
     """Change of HVO's static key by ``delta``."""
 
-    name: ClassVar[str] = "key"
     delta: int
 
 
 @dataclass(frozen=True, slots=True)
-class CounterChanged(Event):
+class CounterChanged(Event, name="counter"):
     """Change of ``counter`` (nr_memmap_pages, nr_memmap_boot_pages) by ``delta``, before the allocation or free."""
 
-    name: ClassVar[str] = "counter"
     counter: str
     delta: int
 
 
 @dataclass(frozen=True, slots=True)
-class Barrier(Event):
+class Barrier(Event, name="barrier"):
     """A memory barrier of that kind on one CPU."""
 
-    name: ClassVar[str] = "barrier"
     cpu: int
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(Event):
+class Stored(Event, name="store"):
     """Store of ``size`` bytes at ``va`` to ``pa``."""
 
-    name: ClassVar[str] = "store"
     cpu: int
     va: int
     pa: int
@@ -147,17 +138,16 @@ class Stored(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PageCopied(Event):
+class PageCopied(Event, name="page.copy"):
     """Copy of one page from ``from_va`` to ``to_va``."""
 
-    name: ClassVar[str] = "page.copy"
     cpu: int
     to_va: int
     from_va: int
 
 
 @dataclass(frozen=True, slots=True)
-class FolioStep(Event):
+class FolioStep(Event, name="folio"):
     """Begin or end of HVO's work on a folio.
 
     step    ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``
@@ -165,25 +155,22 @@ class FolioStep(Event):
     result  0 or a negative errno at the end
     """
 
-    name: ClassVar[str] = "folio"
     step: str
     folio: int
     result: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Batch(Event):
+class Batch(Event, name="batch"):
     """Begin or end of a batch: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``."""
 
-    name: ClassVar[str] = "batch"
     step: str
 
 
 @dataclass(frozen=True, slots=True)
-class Warned(Event):
+class Warned(Event, name="warning"):
     """Warning of the modeled kernel code. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
 
-    name: ClassVar[str] = "warning"
     text: str
     folio: int
 

@@ -37,8 +37,6 @@ def parse_size(text: str) -> int:
 
 def format_size(size: int) -> str:
     """Return a size for people: `2 MiB`, `28 KiB`, `16380 KiB`; rounded to two decimals only if no unit is near."""
-    if size < 0:
-        raise UsageError(f"{size} is not a size", hint="use a size of 0 or more")
     number, unit = _exactly(size)
     if number < _READABLE:
         return f"{number} {unit}iB" if unit else f"{number} bytes" if number != 1 else "1 byte"
@@ -49,8 +47,6 @@ def format_size(size: int) -> str:
 
 def format_short(size: int) -> str:
     """Return a size in the shortest form of an option, always exact: `2M`, `16380K`, `4097`; parse_size() reads it."""
-    if size < 0:
-        raise UsageError(f"{size} is not a size", hint="use a size of 0 or more")
     number, unit = _exactly(size)
     return f"{number}{unit}"
 
@@ -66,22 +62,16 @@ def parse_hugepages(text: str) -> dict[int, int]:
         if not equals:
             wrong = f"{item.strip()!r} has no count of pages" if item.strip() else f"{text!r} has no size"
             raise UsageError(wrong, hint=_LIST_FORM)
-        size, count = parse_size(size_text), _parse_count(item, count_text)
+        size, digits = parse_size(size_text), count_text.strip()
+        if not _COUNT.fullmatch(digits):
+            wrong = f"{digits!r} in {item.strip()!r} is not a number of pages"
+            raise UsageError(wrong, hint="write a whole number, 0 or more")
         if not size:
             raise UsageError(f"{item.strip()!r} has pages of 0 bytes", hint=_LIST_FORM)
         if size in pages:
             raise UsageError(f"{format_short(size)} occurs twice in {text!r}", hint="name each size once")
-        pages[size] = count
+        pages[size] = int(digits)
     return pages
-
-
-def _parse_count(item: str, text: str) -> int:
-    digits = text.strip()
-    if not _COUNT.fullmatch(digits):
-        raise UsageError(
-            f"{digits!r} in {item.strip()!r} is not a number of pages", hint="write a whole number, 0 or more"
-        )
-    return int(digits)
 
 
 def _shift(unit: str) -> int:
@@ -90,7 +80,9 @@ def _shift(unit: str) -> int:
 
 
 def _exactly(size: int) -> tuple[int, str]:
-    """Return the size in the largest unit of which it is a multiple."""
+    """Return the size in the largest unit of which it is a multiple; raises UsageError for a negative one."""
+    if size < 0:
+        raise UsageError(f"{size} is not a size", hint="use a size of 0 or more")
     zeros = (size & -size).bit_length() - 1 if size else 0
     steps = min(zeros // _STEP, len(_UNITS))
     return size >> (steps * _STEP), _UNITS[steps - 1] if steps else ""
