@@ -33,17 +33,14 @@ def headline(snapshot: CoreSnapshot) -> str:
 
 def assumptions(scan: Scan) -> list[str]:
     """Return notes about all that the core does not hold, and the assumptions made for it."""
-    texts = []
-    if scan.absent_frames:
-        texts.append(
-            f"cannot check {scan.absent_frames} frames that back the vmemmap: they are not in the core; a "
-            "huge page whose head is in them is found only if it is optimized"
-        )
-    if scan.walk.absent:
-        texts.append(f"cannot check the vmemmap below page tables that are not in the core: {len(scan.walk.absent)}")
-    if not scan.snapshot.kernel:
-        texts.append("the core has no VMCOREINFO; the layout of struct page is assumed to be that of v6.12")
-    return texts
+    frames, tables, unnamed = scan.absent_frames, len(scan.walk.absent), not scan.snapshot.kernel
+    notes = {
+        f"cannot check {frames} frames that back the vmemmap: they are not in the core; a huge page whose head is in "
+        "them is found only if it is optimized": frames,
+        f"cannot check the vmemmap below page tables that are not in the core: {tables}": tables,
+        "the core has no VMCOREINFO; the layout of struct page is assumed to be that of v6.12": unnamed,
+    }
+    return [text for text, applies in notes.items() if applies]
 
 
 def scan_data(scan: Scan) -> dict[str, Any]:
@@ -129,9 +126,8 @@ def print_scan(scan: Scan) -> None:
     _print_huge_pages(data)
     savings = data["savings"]
     show(f"saved: {savings['frames']} frames, {format_size(savings['bytes'])}")
-    if savings["splits"]:
+    if count := savings["splits"]:
         cost = format_size(savings["split_bytes"])
-        count = savings["splits"]
         leaves, tables = ("leaf", "a page table") if count == 1 else ("leaves", "page tables")
         show(f"split: {count} {leaves} of the vmemmap into {tables} of {cost}")
     for text in data["assumptions"]:

@@ -138,11 +138,11 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
         what = f"the file ends inside the ELF header, after {len(start)} bytes"
         raise damaged(what, path, "byte 0", f"System V ABI: an ELF header has {_HEADER_SIZE} bytes")
     if start[4] != 2:
-        words = "a 32-bit ELF file" if start[4] == 1 else f"of unknown ELF class {start[4]}"
-        rule = "hvolab reads ELFCLASS64: kernels with HVO are 64-bit"
-        raise damaged(
-            f"this is {words}, not a 64-bit one", path, "byte 4 (EI_CLASS)", rule, "dump the memory as an ELF64 core"
+        what = (
+            f"this is {'a 32-bit ELF file' if start[4] == 1 else f'of unknown ELF class {start[4]}'}, not a 64-bit one"
         )
+        rule = "hvolab reads ELFCLASS64: kernels with HVO are 64-bit"
+        raise damaged(what, path, "byte 4 (EI_CLASS)", rule, "dump the memory as an ELF64 core")
     if start[5] not in _BYTE_ORDERS or start[6] != 1:
         what = f"byte order {start[5]} or ELF version {start[6]} is unknown"
         rule = "System V ABI, ELF identification: 1 (little) or 2 (big); version 1"

@@ -84,22 +84,11 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
     machine, byte_order, headers = read_headers(content, file)
     loads = [header for header in headers if header.kind == "PT_LOAD" and header.size]
     if not loads:
-        raise CoreFileError(
-            "the core holds no memory: it has no PT_LOAD segment", where=str(file), hint="dump the memory again"
-        )
-    everything = [_segment(header, content.size, file) for header in loads]
-    segments, duplicates = _without_duplicates(everything, content, file)
+        what = "the core holds no memory: it has no PT_LOAD segment"
+        raise CoreFileError(what, where=str(file), hint="dump the memory again")
+    segments, duplicates = _without_duplicates([_segment(load, content.size, file) for load in loads], content, file)
     notes = _notes(headers, content, byte_order, file)
-    return CoreFile(
-        path=file,
-        machine=machine,
-        byte_order=byte_order,
-        segments=segments,
-        duplicates=duplicates,
-        notes=notes,
-        vmcoreinfo=_vmcoreinfo(notes, file),
-        _content=content,
-    )
+    return CoreFile(file, machine, byte_order, segments, duplicates, notes, _vmcoreinfo(notes, file), content)
 
 
 def _segment(header: ProgramHeader, content_size: int, path: Path) -> CoreSegment:
@@ -136,8 +125,7 @@ def _without_duplicates(
     kdump adds a segment for the kernel's image, with its VA, to the segment of the memory around it.
     Kernel: crash_prepare_elf64_headers() in kernel/crash_core.c, v6.12.
     """
-    kept: list[CoreSegment] = []
-    duplicates: list[CoreSegment] = []
+    kept, duplicates = list[CoreSegment](), list[CoreSegment]()
     for segment in sorted(segments, key=lambda each: (each.physical, -each.size)):
         if not kept or segment.physical >= kept[-1].end:
             kept.append(segment)
@@ -145,13 +133,10 @@ def _without_duplicates(
             duplicates.append(segment)
         else:
             ranges = " and ".join(f"{each.physical:#x}-{each.end:#x}" for each in (kept[-1], segment))
-            raise damaged(
-                f"two segments overlap and disagree: PA {ranges}",
-                path,
-                f"bytes {kept[-1].offset:#x} and {segment.offset:#x}",
-                "one physical page has one content",
-                "if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)",
-            )
+            what, rule = f"two segments overlap and disagree: PA {ranges}", "one physical page has one content"
+            place = f"bytes {kept[-1].offset:#x} and {segment.offset:#x}"
+            hint = "if this is the core of a process, dump the kernel's memory; else dump again (QEMU: without -p)"
+            raise damaged(what, path, place, rule, hint)
     return tuple(kept), tuple(duplicates)
 
 

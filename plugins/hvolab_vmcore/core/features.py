@@ -89,19 +89,16 @@ def _protections(walk: Walk) -> dict[tuple[str, int], int]:
     """Return the number of leaves by level and bits that are not address."""
     leaves: dict[tuple[str, int], int] = {}
     for tables in walk.levels:
-        raws = tables.raws[tables.leaf]
+        raws, name = tables.raws[tables.leaf], tables.level.name
         if raws.size:
-            form = walk.target.mode.format.form(tables.level.name, EntryKind.LEAF)
+            form = walk.target.mode.format.form(name, EntryKind.LEAF)
             values, counts = np.unique(raws & ~np.uint64(form.address_mask), return_counts=True)
-            leaves.update({(tables.level.name, int(value)): int(n) for value, n in zip(values, counts, strict=True)})
+            leaves |= {(name, value): n for value, n in zip(values.tolist(), counts.tolist(), strict=True)}
     return leaves
 
 
 def _explained(target: Target, leaves: dict[tuple[str, int], int]) -> int:
     """Return the number of leaves that have a protection which the kernel gives the vmemmap on ``target``."""
-    last = target.mode.last.name
-    total = 0
-    for (level, bits), count in leaves.items():
-        roles = (PgprotRole.KERNEL, PgprotRole.KERNEL_RO) if level == last else (PgprotRole.KERNEL_LARGE,)
-        total += count if any(bits == target.bits(level, role) for role in roles) else 0
-    return total
+    small, large = (PgprotRole.KERNEL, PgprotRole.KERNEL_RO), (PgprotRole.KERNEL_LARGE,)
+    roles = {level.name: small if level is target.mode.last else large for level in target.mode.levels}
+    return sum(n for (at, bits), n in leaves.items() if bits in {target.bits(at, role) for role in roles[at]})

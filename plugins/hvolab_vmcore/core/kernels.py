@@ -47,6 +47,10 @@ def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
     return None if base is None else va - _X86_64_KERNEL_MAP + base
 
 
+def _va_bits(info: VmcoreInfo) -> int | None:
+    return info.number("VA_BITS")
+
+
 def _arm64_va_in_use(info: VmcoreInfo) -> int | None:
     """Return 64 less TCR_EL1.T1SZ: a kernel built for 52 bits may run on a CPU that has 48."""
     unused = info.number("TCR_EL1_T1SZ")
@@ -65,23 +69,9 @@ def _fixed_offset(number: str) -> Callable[[VmcoreInfo, int], int | None]:
 
 #: Kernel: arch_crash_save_vmcoreinfo() in arch/*/kernel/vmcore_info*.c, v6.12.
 KEYS = (
-    VmcoreInfoKeys(
-        "EM_X86_64",
-        _x86_64_va_bits,
-        _x86_64_root,
-        features=(("sme", "sme_mask"),),
-    ),
-    VmcoreInfoKeys(
-        "EM_AARCH64",
-        lambda info: info.number("VA_BITS"),
-        _fixed_offset("kimage_voffset"),
-        va_in_use=_arm64_va_in_use,
-    ),
-    VmcoreInfoKeys(
-        "EM_RISCV",
-        lambda info: info.number("VA_BITS"),
-        _fixed_offset("va_kernel_pa_offset"),
-    ),
+    VmcoreInfoKeys("EM_X86_64", _x86_64_va_bits, _x86_64_root, features=(("sme", "sme_mask"),)),
+    VmcoreInfoKeys("EM_AARCH64", _va_bits, _fixed_offset("kimage_voffset"), va_in_use=_arm64_va_in_use),
+    VmcoreInfoKeys("EM_RISCV", _va_bits, _fixed_offset("va_kernel_pa_offset")),
 )
 
 

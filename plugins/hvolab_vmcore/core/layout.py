@@ -39,27 +39,19 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
             rule=f"{_RULE}; HVO needs a power of two, of at least {STRUCT_PAGE_V6_12.size} bytes",
             hint="HVO is off on such a kernel; if this kernel does have HVO, dump the memory again",
         )
-    fields: dict[str, Any] = {
-        "size": size,
-        "lru_prev": (info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next) + WORD_BYTES,
-    }
+    lru = info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next
+    fields: dict[str, Any] = {"size": size, "lru_prev": lru + WORD_BYTES}
     for name, member, width in _OFFSETS:
         offset = info.offset(member)
         if offset is None:
             continue
         if offset % width or offset + width > size:
-            raise CoreFileError(
-                f"{member} at byte {offset} does not fit a struct page of {size} bytes",
-                where=where,
-                rule=_RULE,
-                hint="dump the memory again: this note is damaged",
-            )
+            what = f"{member} at byte {offset} does not fit a struct page of {size} bytes"
+            raise CoreFileError(what, where=where, rule=_RULE, hint="dump the memory again: this note is damaged")
         fields[name] = offset
     scale = size - STRUCT_PAGE_V6_12.size  # the folio's fields are in the second struct page
-    fields |= {
-        name: getattr(STRUCT_PAGE_V6_12, name) + scale
-        for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages")
-    }
+    for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages"):
+        fields[name] = getattr(STRUCT_PAGE_V6_12, name) + scale
     order = info.offset("page.compound_order")  # up to v6.5, when it was a byte of its own
     if order is not None and 0 <= order < size:
         fields["folio_order"] = size + order

@@ -1,13 +1,18 @@
-"""Physical memory of a core, as the memory of a machine."""
+"""Physical memory of a core, as the memory of a machine; array types, and the frames that a memory holds."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import PhysicalMemory
 from hvolab_vmcore.core.elfcore import CoreFile
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
 
 #: RAM starts at a multiple of this, so that the struct page of its first frame starts a page of any size.
 _ALIGNMENT = 1 << 27
@@ -33,11 +38,9 @@ def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMem
     try:
         memory.present = np.zeros(memory.frames, dtype=np.bool_)
     except MemoryError as error:
-        raise CoreFileError(
-            f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame",
-            where=str(core.path),
-            hint="dump the memory again, or read the core on a larger computer",
-        ) from error
+        what = f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame"
+        hint = "dump the memory again, or read the core on a larger computer"
+        raise CoreFileError(what, where=str(core.path), hint=hint) from error
     for segment in core.segments:
         first, last = div_round_up(segment.physical, page), segment.end // page
         memory.present[first - memory.first_pfn : max(first, last) - memory.first_pfn] = True
@@ -52,3 +55,12 @@ def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMem
 def first_new_pfn(core: CoreFile, page_shift: int) -> int:
     """Return the first PFN above all memory of the core; new frames are allocated from there."""
     return round_up(core.segments[-1].end, _ALIGNMENT) >> page_shift
+
+
+def held_frames(memory: PhysicalMemory, pfns: Ints) -> Flags:
+    """Return one flag for each PFN: whether the memory holds that frame; False for negative numbers."""
+    index = pfns - memory.first_pfn
+    held: Flags = (index >= 0) & (index < memory.frames)
+    if memory.present is not None:
+        held[held] = memory.present[index[held]]
+    return held

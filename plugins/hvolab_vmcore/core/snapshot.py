@@ -74,11 +74,8 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
     info = core.vmcoreinfo
     mode = _mode(core, architecture, options)
     if info is not None and info.page_size != mode.page_size:
-        raise UsageError(
-            f"the kernel's pages have {info.page_size} bytes, those of mode {mode.name} {mode.page_size}",
-            where=str(core.path),
-            hint="omit --mode, or name a mode of that page size",
-        )
+        what = f"the kernel's pages have {info.page_size} bytes, those of mode {mode.name} {mode.page_size}"
+        raise UsageError(what, where=str(core.path), hint="omit --mode, or name a mode of that page size")
     reported = options.features or reported_features(info, architecture, mode)
     used = architecture.select(mode.name, features=reported).mode
     layout = layout_of(info, mode.page_size, where=f"{core.path}, note VMCOREINFO")
@@ -113,25 +110,19 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
 
 def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
     """Return the architecture that the options name, or that of the core's ELF machine."""
-    known = registry()
     if options.arch is not None:
-        found = known.architecture(options.arch)
+        found = registry().architecture(options.arch)
     else:
-        matching = [one for one in known.architectures().values() if one.elf_machine == core.machine.name]
+        known = registry().architectures().values()
+        matching = [one for one in known if one.elf_machine == core.machine.name]
         if not matching:
-            offered = ", ".join(f"{one.name} ({one.elf_machine})" for one in known.architectures().values()) or "none"
-            raise UsageError(
-                f"no architecture plugin describes {core.machine.name}",
-                where=str(core.path),
-                hint=f"install one, or name one with --arch; installed: {offered}",
-            )
+            offered = ", ".join(f"{one.name} ({one.elf_machine})" for one in known) or "none"
+            hint = f"install one, or name one with --arch; installed: {offered}"
+            raise UsageError(f"no architecture plugin describes {core.machine.name}", where=str(core.path), hint=hint)
         found = matching[0]
     if found.byte_order != core.byte_order:
-        raise UsageError(
-            f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian",
-            where=str(core.path),
-            hint="name the right architecture with --arch",
-        )
+        what = f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian"
+        raise UsageError(what, where=str(core.path), hint="name the right architecture with --arch")
     return found
 
 
@@ -147,11 +138,8 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     for mode in architecture.modes:
         if mode.page_size == info.page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
             return mode
-    raise UsageError(
-        f"{architecture.name} has no mode with pages of {info.page_size} bytes and {bits} bits of VA",
-        where=str(core.path),
-        hint=f"choose one of {names} with --mode",
-    )
+    what = f"{architecture.name} has no mode with pages of {info.page_size} bytes and {bits} bits of VA"
+    raise UsageError(what, where=str(core.path), hint=f"choose one of {names} with --mode")
 
 
 def _vmemmap(core: CoreFile, mode: PagingMode, options: SnapshotOptions) -> int:
@@ -160,9 +148,8 @@ def _vmemmap(core: CoreFile, mode: PagingMode, options: SnapshotOptions) -> int:
     if vmemmap is None and core.vmcoreinfo is not None:
         vmemmap = core.vmcoreinfo.symbol("vmemmap")
     if vmemmap is None:
-        raise _undetermined(
-            "the VA of the vmemmap", "SYMBOL(vmemmap)", "--vmemmap VA, of the struct page of PFN 0", core
-        )
+        option = "--vmemmap VA, of the struct page of PFN 0"
+        raise _undetermined("the VA of the vmemmap", "SYMBOL(vmemmap)", option, core)
     if vmemmap % mode.page_size or not 0 <= vmemmap < 1 << 64:
         raise UsageError(
             f"the vmemmap cannot start at VA {vmemmap:#x}",

@@ -44,16 +44,14 @@ _LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?
 class VmcoreInfo:
     """Parsed VMCOREINFO. The accessors by name return None for a key that the note does not have.
 
-    osrelease      the kernel's release, as `uname -r` prints it
-    page_size      bytes of its base page
-    kernel_offset  offset of the kernel's image by KASLR, in bytes; None without KERNELOFFSET
-    raw            all lines, key to value, as written
-    values         the lines that have an integer by their key, key to integer
+    osrelease  the kernel's release, as `uname -r` prints it
+    page_size  bytes of its base page
+    raw        all lines, key to value, as written
+    values     the lines that have an integer by their key, key to integer
     """
 
     osrelease: str
     page_size: int
-    kernel_offset: int | None
     raw: Mapping[str, str]
     values: Mapping[str, int]
 
@@ -72,10 +70,6 @@ class VmcoreInfo:
     def offset(self, member: str) -> int | None:
         """Return the byte offset of a member, named `type.member`."""
         return self.values.get(f"OFFSET({member})")
-
-    def length(self, name: str) -> int | None:
-        """Return the number of elements of an array."""
-        return self.values.get(f"LENGTH({name})")
 
 
 def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
@@ -103,7 +97,6 @@ def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
     return VmcoreInfo(
         osrelease=raw["OSRELEASE"],
         page_size=values["PAGESIZE"],
-        kernel_offset=values.get("KERNELOFFSET"),
         raw=MappingProxyType(raw),
         values=MappingProxyType(values),
     )
@@ -124,10 +117,9 @@ def _parse_line(line: bytes, where: str, number: int) -> tuple[str, str, int | N
 
 def _integer(kind: str, value: str) -> int | None:
     """Return the integer in a line of this kind, None for lines without one; raise ValueError for a wrong value."""
-    form = _FORMS.get(kind)
-    if form is None:
+    if kind not in _FORMS:
         return None
-    pattern, base, error = form
+    pattern, base, error = _FORMS[kind]
     if not pattern.fullmatch(value):
         raise ValueError(error)
     integer = int(value, 16 if value.startswith("0x") else base)

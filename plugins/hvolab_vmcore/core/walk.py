@@ -10,7 +10,7 @@ from hvolab.arch import EntryKind, Level, Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.machine import PageTables, PhysicalMemory
-from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
 
 #: Hint of errors about page tables that make no sense.
 DAMAGED = "the core is damaged, or --root, --mode or --arch is not its kernel's"
@@ -164,9 +164,7 @@ def _read(
 def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Words, Words]) -> None:
     """Raise CoreFileError for a table entry that points above the last PA."""
     offsets, raws, children = found
-    beyond = np.flatnonzero(children >= np.uint64(limit))
-    if beyond.size:
-        first = int(beyond[0])
+    for first in np.flatnonzero(children >= np.uint64(limit))[:1].tolist():
         raise CoreFileError(
             f"a page table points outside: to PA {int(children[first]):#x}",
             where=f"VA {origin + int(offsets[first]):#x}, {target.describe(level.name, int(raws[first]))}",
@@ -178,9 +176,7 @@ def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found
 def _refuse_loop(level: Level, origin: int, visited: Ints, offsets: Ints, pas: Ints) -> None:
     """Raise CoreFileError for a table that two entries point to."""
     tables, counts = np.unique(visited, return_counts=True)
-    twice = tables[counts > 1]
-    if twice.size:
-        pa = int(twice[0])
+    for pa in tables[counts > 1][:1].tolist():
         raise CoreFileError(
             f"the page tables loop: two entries lead to the table at PA {pa:#x}",
             where=f"one of them maps VA {origin + int(offsets[pas == pa][-1]):#x} at level {level.name}",

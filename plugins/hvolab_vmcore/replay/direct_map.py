@@ -14,7 +14,7 @@ from hvolab.arch import EntryKind, LinearOrigin, PgprotRole
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import MachineError
 from hvolab.machine import PageTables, StructPages
-from hvolab_vmcore.core.arrays import held_frames
+from hvolab_vmcore.core.memory import held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.replay.new_frames import NewFrames
 

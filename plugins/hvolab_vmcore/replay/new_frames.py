@@ -10,7 +10,7 @@ from hvolab.arch import Level
 from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import MachineError
 from hvolab.machine import Cpu, PhysicalMemory
-from hvolab_vmcore.core.arrays import Flags, Ints, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
@@ -67,22 +67,14 @@ class NewFrames:
         self._memory.zero(pfn, frames)
         return pfn << shift
 
-    def certain(self, count: int, gfp: int, node: int) -> bool:
+    def certain(self, *_: int) -> bool:
         """Return False: allocation folio by folio reports where the room ends."""
-        del count, gfp, node
         return False
 
-    def free(self, pfn: int, order: int) -> None:
-        """Free a block; its frames are not allocated again."""
+    def _ignore(self, *_: object) -> None:
+        """Do nothing: all frames are single, and one that is freed is not allocated again."""
 
-    def free_run(self, pfns: Ints) -> None:
-        """Free frames; they are not allocated again."""
-
-    def split(self, pfn: int, order: int, to_order: int = 0) -> None:
-        """Do nothing: all frames are single."""
-
-    def release_reserved(self, pfns: Ints) -> None:
-        """Free boot frames; they are not allocated again."""
+    free = free_run = split = release_reserved = _ignore
 
 
 class CoreRecords:
@@ -145,8 +137,7 @@ class CoreRecords:
         if self.provide is not None:
             self.provide(pfns)
 
-    def freed(self, pfns: Ints) -> None:
+    def _ignore(self, _: object) -> None:
         """Do nothing: HVO does not write the struct pages that freeing changes."""
 
-    def freed_one(self, pfn: int) -> None:
-        """Do nothing, as :meth:`freed`."""
+    freed = freed_one = _ignore

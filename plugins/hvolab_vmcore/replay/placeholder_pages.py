@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from hvolab.arch import EntryKind, PgprotRole
-from hvolab_vmcore.core.arrays import Ints
+from hvolab.machine import PhysicalMemory
+from hvolab_vmcore.core.memory import Ints
 from hvolab_vmcore.replay.machine import CoreMachine
 from hvolab_vmcore.replay.plan import Folio, ReplayPlan, prepare_folio
 from hvolab_vmcore.scan.scan import Scan
@@ -25,10 +26,7 @@ def add_placeholder_heads(core: CoreMachine, start: Scan, plan: ReplayPlan) -> f
     added = set()
     for pfn, order in sorted({*plan.restored, *plan.optimized}):
         number = np.array([pfn * layout.size >> memory.page_shift], dtype=np.int64)
-        frame = int(start.pages.frames_of(number)[0])
-        index = frame - memory.first_pfn
-        if memory.present is not None and 0 <= index < memory.frames and not memory.present[index]:
-            memory.present[index] = True
+        if _make_present(memory, int(start.pages.frames_of(number)[0])):
             prepare_folio(machine, pfn, order)
             flags = 1 << layout.hpg_vmemmap_optimized if (pfn, order) in plan.restored else 0
             pages.set_words(np.array([pfn]), layout.private, flags)
@@ -98,11 +96,18 @@ class _Placeholders:
             machine.tables.map_leaf(va, pfn, machine.target.mode.last.name, PgprotRole.KERNEL, new_frames.table)
             return
         frame = machine.tables.frame_of(va)
-        index = -1 if frame is None else frame - memory.first_pfn
-        if memory.present is not None and 0 <= index < memory.frames and not memory.present[index]:
-            memory.present[index] = True
-            memory.pages[index] = 0
-            self._added.append(index)
+        if frame is not None and _make_present(memory, frame):
+            memory.zero(frame, 1)
+            self._added.append(frame - memory.first_pfn)
+
+
+def _make_present(memory: PhysicalMemory, frame: int) -> bool:
+    """Make a frame present; return False, with nothing changed, if it is already, or is outside of memory."""
+    index = frame - memory.first_pfn
+    if memory.present is None or not 0 <= index < memory.frames or memory.present[index]:
+        return False
+    memory.present[index] = True
+    return True
 
 
 def _backing_frames(start: Scan, plan: ReplayPlan) -> Ints:

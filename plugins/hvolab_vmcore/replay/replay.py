@@ -232,16 +232,11 @@ def _check_ownership(start: Scan) -> None:
 
 def _omissions(execution: _Execution) -> list[Omission]:
     """Return the assumptions of a replay, and what two cores do not show."""
+    assumed, added = len(execution.core.records.assumed), len(execution.placeholder_heads)
+    boot = "their struct pages are not in the core: assumed to be boot (reserved) memory that is not self-hosted"
+    placeholder = "their head page is not in the core before: an empty placeholder is used"
     counted = (
-        Omission(
-            "records of frames behind the vmemmap",
-            len(execution.core.records.assumed),
-            "their struct pages are not in the core: assumed to be boot (reserved) memory that is not self-hosted",
-        ),
-        Omission(
-            "struct pages of huge pages",
-            len(execution.placeholder_heads),
-            "their head page is not in the core before: an empty placeholder is used",
-        ),
+        Omission("records of frames behind the vmemmap", assumed, boot),
+        Omission("struct pages of huge pages", added, placeholder),
     )
     return [*(one for one in counted if one.count), *_NOT_SHOWN]

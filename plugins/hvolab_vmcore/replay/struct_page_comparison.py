@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import repeat
+from typing import SupportsInt
 
 import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine.struct_pages.lists import POISON
-from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
 from hvolab_vmcore.replay.comparison import ReplayComparison, ReplayDifference
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.scan import Scan
@@ -66,8 +67,8 @@ class _Comparison:
         _, left, right = np.intersect1d(ours.pfns[mine], theirs.pfns[other], assume_unique=True, return_indices=True)
         for row, kernel_row in zip(ours.rows[mine[left]].tolist(), theirs.rows[other[right]].tolist(), strict=True):
             va = self._engine.pages.va(row)
-            engine_head = _page(self._engine, int(self._engine.pages.frames[row]))
-            kernel_head = _page(self._kernel, int(self._kernel.pages.frames[kernel_row]))
+            engine_head = _page(self._engine, self._engine.pages.frames[row])
+            kernel_head = _page(self._kernel, self._kernel.pages.frames[kernel_row])
             if engine_head is None or kernel_head is None:
                 self.omitted[_OPTIMIZED, "the head's frame is not in the core after"] += ours.pages * self._per_page
                 continue
@@ -119,9 +120,8 @@ class _Comparison:
     def compare_flags(self, theirs: HugePages) -> None:
         """Compare HPG_vmemmap_optimized of the kernel's huge pages that have it and are not optimized."""
         for row in theirs.rows[theirs.with_sharing(Sharing.NONE) & theirs.heads.optimized].tolist():
-            numbers = self._kernel.pages.numbers[row : row + 1]
-            kernel_page = _page(self._kernel, int(self._kernel.pages.frames[row]))
-            engine_page = _page(self._engine, int(self._engine.pages.frames_of(numbers)[0]))
+            kernel_page = _page(self._kernel, self._kernel.pages.frames[row])
+            engine_page = _page(self._engine, self._engine.pages.frames_of(self._kernel.pages.numbers[row]))
             if engine_page is not None and kernel_page is not None:
                 self._compare_optimized_flag(self._kernel.pages.va(row), engine_page, kernel_page)
 
@@ -180,7 +180,7 @@ def contents(scan: Scan, numbers: Ints) -> Words:
     return words
 
 
-def _page(scan: Scan, frame: int) -> Words | None:
+def _page(scan: Scan, frame: SupportsInt) -> Words | None:
     """Return the words of a frame, None if the core does not hold it."""
-    memory = scan.snapshot.memory
+    memory, frame = scan.snapshot.memory, int(frame)
     return memory.frame(frame) if frame >= 0 and memory.holds(frame << memory.page_shift) else None

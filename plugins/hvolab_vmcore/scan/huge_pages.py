@@ -9,7 +9,7 @@ import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import VmemmapSizes
-from hvolab_vmcore.core.arrays import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
@@ -113,9 +113,9 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
     are huge pages whose head has that order.
     """
     mode, layout = snapshot.target.mode, snapshot.struct_pages.layout
-    orders = [page.size.bit_length() - 1 - mode.page_shift for page in mode.huge_pages]
-    sizes = [VmemmapSizes(order, mode.page_size, layout.size) for order in sorted(orders)]
-    sizes = [size for size in sizes if size.optimizable]
+    orders = sorted(page.size.bit_length() - 1 - mode.page_shift for page in mode.huge_pages)
+    all_sizes = (VmemmapSizes(order, mode.page_size, layout.size) for order in orders)
+    sizes = [size for size in all_sizes if size.optimizable]
     free = np.ones(pages.numbers.size, dtype=np.bool_)
     found = []
     for index in reversed(range(len(sizes))):

@@ -10,7 +10,7 @@ import numpy as np
 from hvolab.arch import Access, PgprotRole
 from hvolab.arrays import runs
 from hvolab.hvo import V6_12, V7_2
-from hvolab_vmcore.core.arrays import Flags, Ints
+from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
 from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding, broken_invariant
@@ -19,6 +19,7 @@ from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
 _WRITE = int(Access.WRITE)
+_BIT = "HPG_vmemmap_optimized"
 
 
 class Inspector:
@@ -84,30 +85,19 @@ class Inspector:
     def _head_findings(self, huge: HugePages) -> Iterator[CoreFinding]:
         """Check the first vmemmap page of each huge page, and its head struct page."""
         optimized, heads, rows = huge.optimized, huge.heads, huge.rows
-        cases = (
-            (
-                "bit-without-remap",
-                huge.with_sharing(Sharing.NONE) & heads.optimized,
-                "the head has HPG_vmemmap_optimized set, but each tail page maps its own frame",
-            ),
-            (
-                "remap-without-bit",
-                optimized & heads.there & ~heads.optimized,
-                "the tail pages share a frame, but the head has HPG_vmemmap_optimized clear",
-            ),
-            (
-                "wrong-order",
-                optimized & heads.there & heads.head & (heads.orders != huge.order),
-                f"the tail pages share a frame as in a folio of order {huge.order}, but the head has another order",
-            ),
-            ("read-only-head", optimized & ~self.writable[rows], "the head page is not writable"),
-            (
-                "wrong-pgprot",
-                optimized & self.writable[rows] & ~self._has(rows, PgprotRole.KERNEL),
-                "the head page is not mapped with PAGE_KERNEL",
-            ),
-        )
-        for kind, wrong, text in cases:
+        writable, order = self.writable[rows], f"of order {huge.order}, but the head has another order"
+        share = "the tail pages share a frame"
+        bit_alone = huge.with_sharing(Sharing.NONE) & heads.optimized
+        no_bit = optimized & heads.there & ~heads.optimized
+        other_order = optimized & heads.there & heads.head & (heads.orders != huge.order)
+        other_protection = optimized & writable & ~self._has(rows, PgprotRole.KERNEL)
+        for kind, wrong, text in (
+            ("bit-without-remap", bit_alone, f"the head has {_BIT} set, but each tail page maps its own frame"),
+            ("remap-without-bit", no_bit, f"{share}, but the head has {_BIT} clear"),
+            ("wrong-order", other_order, f"{share} as in a folio {order}"),
+            ("read-only-head", optimized & ~writable, "the head page is not writable"),
+            ("wrong-pgprot", other_protection, "the head page is not mapped with PAGE_KERNEL"),
+        ):
             for index in np.flatnonzero(wrong)[:LARGEST_LIST].tolist():
                 yield self._finding(kind, text, int(rows[index]), 1, int(huge.pfns[index]))
 

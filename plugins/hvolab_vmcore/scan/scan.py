@@ -9,9 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.arrays import held_frames
+from hvolab_vmcore.core.memory import held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
 from hvolab_vmcore.scan.finding import CoreFinding
@@ -103,13 +102,11 @@ def scan(snapshot: CoreSnapshot) -> Scan:
 def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
     """Return the error for a vmemmap of which no page was read."""
     start = snapshot.region[0]
-    if walk.absent:
-        table = walk.absent[0]
-        entry = snapshot.target.describe(table.level.name, table.raw)
+    for table in walk.absent[:1]:
         return CoreFileError(
             f"the vmemmap cannot be walked: the table at PA {table.pa:#x} is not in the core",
-            where=f"VA {table.va:#x}, {entry}",
-            rule=f"an entry that is a {EntryKind.TABLE.value} points to memory",
+            where=f"VA {table.va:#x}, {snapshot.target.describe(table.level.name, table.raw)}",
+            rule="an entry that is a table points to memory",
             hint="dump again without excluding page tables",
         )
     return CoreFileError(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.arrays import Ints, Words
+from hvolab_vmcore.core.memory import Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import DAMAGED, Walk
 
@@ -68,15 +68,8 @@ def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
     parts = [_columns(walk, depth, walk.origin - snapshot.vmemmap) for depth in depths]
     numbers, frames, raws, levels, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(numbers, kind="stable")
-    return VmemmapPages(
-        snapshot.vmemmap,
-        walk.target.mode.page_shift,
-        numbers[order],
-        frames[order],
-        raws[order],
-        levels[order].astype(np.int8),
-        tables[order],
-    )
+    columns = numbers[order], frames[order], raws[order], levels[order].astype(np.int8), tables[order]
+    return VmemmapPages(snapshot.vmemmap, walk.target.mode.page_shift, *columns)
 
 
 def _columns(walk: Walk, depth: int, distance: int) -> tuple[Ints, Ints, Words, Ints, Ints]:
@@ -95,10 +88,5 @@ def _columns(walk: Walk, depth: int, distance: int) -> tuple[Ints, Ints, Words, 
     first = (tables.offsets[rows] + (slots << tables.level.shift) + distance) >> mode.page_shift
     numbers = (first[:, None] + within).ravel()
     kept = numbers >= 0  # a leaf may start below the struct page of PFN 0
-    return (
-        numbers[kept],
-        frames[kept],
-        np.repeat(raws, count)[kept],
-        np.full(int(kept.sum()), depth, dtype=np.int64),
-        np.repeat(rows, count)[kept],
-    )
+    depths = np.full(numbers.size, depth, dtype=np.int64)
+    return numbers[kept], frames[kept], np.repeat(raws, count)[kept], depths[kept], np.repeat(rows, count)[kept]

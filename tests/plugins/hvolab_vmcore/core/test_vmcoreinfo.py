@@ -40,8 +40,9 @@ def test_a_real_kernel_names_its_release_page_size_root_table_and_vmemmap(
     assert (info.osrelease, info.page_size) == (osrelease, 4096)
     assert info.symbol("swapper_pg_dir") == root
     assert info.symbol("vmemmap") == vmemmap
-    assert info.kernel_offset == kernel_offset
-    assert (info.size("page"), info.offset("page.compound_head"), info.length("zone.free_area")) == (64, 8, 11)
+    assert info.values.get("KERNELOFFSET") == kernel_offset
+    assert (info.size("page"), info.offset("page.compound_head")) == (64, 8)
+    assert info.values["LENGTH(zone.free_area)"] == 11
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,13 @@ def test_symbols_are_hexadecimal_and_numbers_are_as_written_and_signed() -> None
     text = b"SYMBOL(a)=10\nNUMBER(b)=10\nNUMBER(c)=0x10\nNUMBER(d)=-10\nSIZE(e)=10\nKERNELOFFSET=1f000000\nCONFIG_X=y\n"
     info = parse_vmcoreinfo(MINIMAL + text)
     assert (info.symbol("a"), info.number("b"), info.number("c"), info.number("d")) == (16, 10, 16, -10)
-    assert (info.size("e"), info.kernel_offset, info.raw["CONFIG_X"]) == (10, 0x1F000000, "y")
+    assert (info.size("e"), info.values.get("KERNELOFFSET"), info.raw["CONFIG_X"]) == (10, 0x1F000000, "y")
 
 
 def test_accessors_return_none_for_absent_keys() -> None:
     info = parse_vmcoreinfo(MINIMAL)
-    assert [info.symbol("x"), info.number("x"), info.size("x"), info.offset("x.y"), info.length("x")] == [None] * 5
-    assert info.kernel_offset is None
+    assert [info.symbol("x"), info.number("x"), info.size("x"), info.offset("x.y")] == [None] * 4
+    assert info.values.keys() == {"PAGESIZE"}
     assert info.page_size == 65536
 
 

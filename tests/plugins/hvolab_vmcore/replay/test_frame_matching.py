@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab_vmcore.replay.frame_matching import mismatched_frames
+from hvolab_vmcore.replay.entry_comparison import mismatched_frames
 
 FRAMES = st.integers(0, 40)
 
