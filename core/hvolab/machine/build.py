@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import numpy as np
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
 from hvolab.arithmetic import WORD_SHIFT
 from hvolab.errors import MachineError
-from hvolab.machine.cpus.guest import SCRATCH_FRAMES, GuestArea, map_guest_text
+from hvolab.machine.cpus.guest import SCRATCH_FRAMES, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.gfp import GFP_KERNEL
@@ -93,9 +94,9 @@ class _Builder:
         byte_order = target.architecture.byte_order
         self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
         self.ranges = self._node_ranges()
-        zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
+        self.zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
         largest = max(_MAX_PAGE_ORDER, self.mode.levels[-2].shift - self.shift)
-        self.frames = FrameAllocator(zones, max_order=largest)
+        self.frames = FrameAllocator(self.zones, max_order=largest)
 
     def build(self) -> Machine:
         """Carry out the steps."""
@@ -110,6 +111,9 @@ class _Builder:
         pages = StructPages(tables, spec.layout)
         backing = self._map_vmemmap(pages)
         self._initialize_struct_pages(pages, backing)
+        guest = None
+        if self.target.architecture.emulation is not None and self.mode.text_base is not None:
+            guest = map_guest_text(tables, scratch, self.mode.text_base)
         machine = Machine(
             target=self.target,
             memory=self.memory,
@@ -126,7 +130,7 @@ class _Builder:
                 (extent.start, extent.stop) for owner, extent in backing if owner is VmemmapBacking.SELF_HOSTED
             ),
             scratch_pfns=scratch,
-            guest=self._map_guest(scratch),
+            guest=guest,
         )
         machine._data = (machine.page_to_virt(data), _DATA_FRAMES << self.shift)  # noqa: SLF001 - part of building
         boot = sum(extent.frames for owner, extent in backing if owner is VmemmapBacking.BOOT)
@@ -141,7 +145,8 @@ class _Builder:
 
     def _node_ranges(self) -> list[Extent]:
         """Return the PFN range of each node: equal parts that end where a leaf of the vmemmap ends."""
-        unit = self._frames_per_unit()
+        # frames that one leaf of the vmemmap describes
+        unit = self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
         total, nodes = self.memory.frames, self.spec.nodes
         first = self.memory.first_pfn
         part = total // nodes // unit * unit if nodes > 1 else total
@@ -192,17 +197,7 @@ class _Builder:
             self.tables.map_leaves(va, pa >> self.shift, count, level.name, role, self._new_table)
             pa += count * level.size
 
-    def _map_guest(self, scratch: tuple[int, int]) -> GuestArea | None:
-        """Map the guest area, if the target's CPUs can be emulated."""
-        if self.target.architecture.emulation is None or self.mode.text_base is None:
-            return None
-        return map_guest_text(self.tables, scratch, self.mode.text_base)
-
     # vmemmap
-
-    def _frames_per_unit(self) -> int:
-        """Return the number of frames that one leaf of the vmemmap describes."""
-        return self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
 
     def _map_vmemmap(self, pages: StructPages) -> list[tuple[VmemmapBacking, Extent]]:
         """Map the struct pages of all RAM; return the frames that back them, with their owners."""
@@ -226,33 +221,27 @@ class _Builder:
         if wanted is VmemmapBacking.SELF_HOSTED and not first:
             self.frames.reserve(pfn, count)
             return wanted, pfn
+        owner, block = VmemmapBacking.BOOT, None
         if wanted is VmemmapBacking.BUDDY:
-            block = self.frames.allocate(count.bit_length() - 1, GFP_KERNEL, node)
-            if block is None:
-                raise self._too_small()
-            return wanted, block
-        home = 0 if node in self.spec.movable_nodes else node
-        try:
-            return VmemmapBacking.BOOT, self.frames.reserve_any(count, count, home)
-        except MachineError as error:
-            raise self._too_small() from error
-
-    def _too_small(self) -> MachineError:
-        unit = self.mode.level(self.mode.vmemmap_level).size
-        return MachineError(
-            f"{self.spec.memory:#x} bytes of RAM are too little for their own vmemmap",
-            rule=f"struct pages are in aligned blocks of {unit:#x} bytes",
-            hint="give the machine more memory",
-        )
+            owner, block = wanted, self.frames.allocate(count.bit_length() - 1, GFP_KERNEL, node)
+        else:
+            with suppress(MachineError):
+                block = self.frames.reserve_any(count, count, 0 if node in self.spec.movable_nodes else node)
+        if block is None:
+            raise MachineError(
+                f"{self.spec.memory:#x} bytes of RAM are too little for their own vmemmap",
+                rule=f"struct pages are in aligned blocks of {level.size:#x} bytes",
+                hint="give the machine more memory",
+            )
+        return owner, block
 
     def _initialize_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
         layout = self.spec.layout
         if not self.spec.deferred_struct_pages:
-            for node, extent in enumerate(self.ranges):
-                for zone in self._zones(node, extent):
-                    for part in zone.extents:
-                        number = layout.zone_number(zone.kind.name)
-                        pages.initialize(part.start, part.frames, node=node, zone=number)
+            for spec in self.zones:
+                for part in spec.extents:
+                    number = layout.zone_number(spec.kind.name)
+                    pages.initialize(part.start, part.frames, node=spec.node, zone=number)
         for owner, extent in backing:
             boot = owner is VmemmapBacking.BOOT
             zone = self.frames.zone_of(extent.start)

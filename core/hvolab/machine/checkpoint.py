@@ -32,10 +32,9 @@ class Checkpoint:
 
     Saved are memory, the frames' states and the order in which free ones are allocated, counters, the static key,
     shared tail pages, grace periods, the sysctl, the list of CPUs, and their TLBs. A CPU that cannot save its TLB is
-    flushed, now and at each restore, so that the same steps have the same effect each time. Failure policies are
-    restored as copies. Not saved are the trace's listeners, and counts outside the machine (of pools, or a kernel's
-    own memory): pass objects with a method ``save`` as ``others``. Make emulated CPUs before the checkpoint: their
-    data in the machine's memory are restored too.
+    flushed, now and at each restore, so that the same steps have the same effect each time. Not saved are the trace's
+    listeners, and counts outside the machine (of pools, or a kernel's own memory): pass objects with a method ``save``
+    as ``others``. Make emulated CPUs before the checkpoint: their data in the machine's memory are restored too.
 
     Checkpoints of one machine may be taken one after the other and restored in any order. Each stores what changed
     since the one that was taken or restored before it, which it keeps.

@@ -107,10 +107,7 @@ class Machine:
         return pa + self._linear
 
     def page_to_virt(self, pfn: int) -> int:
-        """Return the VA of a frame in the direct map.
-
-        Kernel: page_to_virt() in include/linux/mm.h, v6.12.
-        """
+        """Return the VA of a frame in the direct map. Kernel: include/linux/mm.h, v6.12."""
         return (pfn << self._page_shift) + self._linear
 
     def kernel_data(self, size: int) -> int:
@@ -166,9 +163,7 @@ class Machine:
     def free_page_run(self, pfns: Pfns) -> None:
         """Free single frames, in this order. Kernel: __free_page()."""
         self.frames.free_run(pfns)
-        self._freed(pfns)
-        if self.trace.listeners:
-            self.trace.emit(PagesFreed(pfns, 0, "free_pages"))
+        self._freed_run(pfns, "free_pages")
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
         """Free boot frames, in this order. Kernel: free_bootmem_page(), v6.12.
@@ -180,6 +175,9 @@ class Machine:
             how = "put_page_bootmem"
             pfns = pfns[self.records.boot_registered(pfns)]
         self.frames.release_reserved(pfns)
+        self._freed_run(pfns, how)
+
+    def _freed_run(self, pfns: Pfns, how: str) -> None:
         self._freed(pfns)
         if self.trace.listeners:
             self.trace.emit(PagesFreed(pfns, 0, how))
@@ -190,10 +188,7 @@ class Machine:
         self.records.freed(pfns)
 
     def split_page(self, pfn: int, order: int) -> None:
-        """Split an allocated block into single frames.
-
-        Kernel: split_page() in mm/page_alloc.c, v6.12.
-        """
+        """Split an allocated block into single frames. Kernel: mm/page_alloc.c, v6.12."""
         self.frames.split(pfn, order)
         if self.trace.listeners:
             self.trace.emit(PageSplit(pfn, order))
@@ -213,19 +208,13 @@ class Machine:
             self.trace.emit(KeyChanged(delta))
 
     def memmap_pages_add(self, delta: int) -> None:
-        """Count vmemmap pages of the page allocator.
-
-        Kernel: memmap_pages_add() in mm/vmstat.c, v6.12.
-        """
+        """Count vmemmap pages of the page allocator. Kernel: mm/vmstat.c, v6.12."""
         self.counters.nr_memmap_pages += delta
         if self.trace.listeners:
             self.trace.emit(CounterChanged("nr_memmap_pages", delta))
 
     def memmap_boot_pages_add(self, delta: int) -> None:
-        """Count vmemmap pages reserved at boot.
-
-        Kernel: memmap_boot_pages_add() in mm/vmstat.c, v6.12.
-        """
+        """Count vmemmap pages reserved at boot. Kernel: mm/vmstat.c, v6.12."""
         self.counters.nr_memmap_boot_pages += delta
         if self.trace.listeners:
             self.trace.emit(CounterChanged("nr_memmap_boot_pages", delta))

@@ -40,10 +40,7 @@ class Cpu(Protocol):
         """Attempt an instruction fetch at ``va`` without executing."""
 
     def copy_page(self, to_va: int, from_va: int) -> None:
-        """Copy one page of memory.
-
-        Kernel: copy_page() of each architecture.
-        """
+        """Copy one page of memory, as the kernel's function of each architecture does."""
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry. Kernel: set_pte()."""

@@ -50,13 +50,11 @@ class ModelCpu:
         self._page_mask = mode.page_size - 1
         self._page_shift = mode.page_shift
         self._levels = mode.levels
-        #: Translations by VA shifted down, one dictionary for each level that may hold leaves; pages first.
-        self._tlb: list[tuple[int, OrderedDict[int, Translation]]] = [
-            (level.shift, OrderedDict()) for level in reversed(mode.levels) if mode.format.leaf_form(level.name)
-        ]
-        by_shift = dict(self._tlb)
-        #: By depth: the shift of a leaf, and the translations of that size.
-        self._leaves = [(level.shift, by_shift.get(level.shift, OrderedDict())) for level in mode.levels]
+        #: By depth: the shift of a leaf, and the translations of that size, by VA shifted down.
+        self._leaves = [(level.shift, OrderedDict[int, Translation]()) for level in mode.levels]
+        leaves = zip(mode.levels, self._leaves, strict=True)
+        #: Those of the levels that may hold leaves, pages first.
+        self._tlb = [leaf for level, leaf in reversed([*leaves]) if mode.format.leaf_form(level.name)]
         self._pages = self._tlb[0][1]
         #: The largest first: most stores go to the direct map.
         self._larger = [(shift, (1 << shift) - 1, cached) for shift, cached in reversed(self._tlb[1:])]

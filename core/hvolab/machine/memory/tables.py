@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,28 +46,20 @@ class EntryRun:
     kind: EntryKind
 
 
-class _LevelPlan(NamedTuple):
-    """The numbers that a walk needs of one level."""
+#: Numbers that a walk needs of one level: shift and mask of its index; mask and value of the pattern of a table; mask,
+#: lowest bit and lowest PA bit of the address; function that reads the address, where it has several parts.
+_LevelPlan = tuple[int, int, int, int, int, int, int, Callable[[int], int] | None]
 
-    shift: int
-    mask: int
-    table_mask: int
-    table_value: int
-    address_mask: int
-    low: int
-    physical: int
-    get_address: Callable[[int], int] | None
 
-    @classmethod
-    def of(cls, target: Target, level: Level) -> _LevelPlan:
-        """Return the plan for ``level``; the last level has no tables below it."""
-        if level is target.mode.last:
-            return cls(level.shift, level.entries - 1, 0, 1, 0, 0, 0, None)  # no entry matches
-        form = target.mode.format.form(level.name, EntryKind.TABLE)
-        (match,) = form.recognize
-        part = form.address[0]
-        whole = form.get_address if len(form.address) > 1 else None
-        return cls(level.shift, level.entries - 1, match.mask, match.value, part.mask, part.low, part.physical, whole)
+def _plan_of(target: Target, level: Level) -> _LevelPlan:
+    """Return the plan for ``level``; the last level has no tables below it."""
+    if level is target.mode.last:
+        return (level.shift, level.entries - 1, 0, 1, 0, 0, 0, None)  # no entry matches
+    form = target.mode.format.form(level.name, EntryKind.TABLE)
+    (match,) = form.recognize
+    part = form.address[0]
+    whole = form.get_address if len(form.address) > 1 else None
+    return (level.shift, level.entries - 1, match.mask, match.value, part.mask, part.low, part.physical, whole)
 
 
 class PageTables:
@@ -91,7 +82,7 @@ class PageTables:
         self._page_shift = mode.page_shift
         leaves = [form for form in mode.format.forms if form.kind is EntryKind.LEAF and self._last.name in form.levels]
         self._run_forms = [form for form in reversed(leaves) if form.shift > mode.page_shift]
-        self._plan = tuple(_LevelPlan.of(target, level) for level in self._levels)
+        self._plan = tuple(_plan_of(target, level) for level in self._levels)
         if any(level.entry_bytes != WORD_BYTES for level in self._levels):
             raise MachineError("page tables whose entries are not words of eight bytes", where=str(mode.name))
 
