@@ -41,20 +41,12 @@ class HvolabError(Exception):
 
     def __init__(self, what: str, *, where: str = "", rule: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self._what = what
-        self._where = where
-        self.rule = rule
-        self.hint = hint
+        self.where, self.rule, self.hint = where, rule, hint
 
     @property
     def what(self) -> str:
         """The fault."""
-        return self._what
-
-    @property
-    def where(self) -> str:
-        """The place; empty if there is none."""
-        return self._where
+        return str(self.args[0])
 
     @property
     def parts(self) -> dict[str, str]:

@@ -54,21 +54,14 @@ class InstructionSequence:
     def effect_in_names(self) -> str:
         """The effect with the contract's names for registers; raises DescriptionError for a register without one."""
         names = {register: name for name, register in (*self.inputs, *self.outputs)}
-
-        def named(found: re.Match[str]) -> str:
-            """Return the contract's name for a word of the effect."""
-            word = found.group()
-            if word in names:
-                return names[word]
-            if word in _WORDS:
-                return word
-            raise DescriptionError(
-                f"the effect of {self.step} names {word!r}, which is neither input nor output",
-                where=self.effect,
-                hint="declare the register as one, or use the words of the notation: hvolab.arch.steps",
-            )
-
-        return _NAME.sub(named, self.effect)
+        for word in _NAME.findall(self.effect):
+            if word not in names and word not in _WORDS:
+                raise DescriptionError(
+                    f"the effect of {self.step} names {word!r}, which is neither input nor output",
+                    where=self.effect,
+                    hint="declare the register as one, or use the words of the notation: hvolab.arch.steps",
+                )
+        return _NAME.sub(lambda found: names.get(found.group(), found.group()), self.effect)
 
     def check(self) -> None:
         """Raise DescriptionError if bytes or text are missing, or the step's contract is broken."""

@@ -68,17 +68,7 @@ class PageFault(HvolabError):  # noqa: N818 - the name that architecture manuals
     def __init__(self, fault: Fault) -> None:
         Exception.__init__(self, fault)  # the text is composed on use: tests catch very many faults that they expect
         self.fault = fault
-        self.rule = self.hint = ""
-
-    @property
-    def what(self) -> str:
-        """The record as text."""
-        return str(self.fault)
-
-    @property
-    def where(self) -> str:
-        """The CPU."""
-        return f"CPU {self.fault.cpu}"
+        self.where, self.rule, self.hint = f"CPU {fault.cpu}", "", ""
 
 
 #: (kind, access, VA, depth of the level counted from the last, 0) -> registers that report the fault

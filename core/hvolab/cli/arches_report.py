@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import Architecture, Feature, HugePageSize, PagingMode
+from hvolab.arch import Architecture, Feature, PagingMode
 from hvolab.cli.output import labeled, table
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12
@@ -17,45 +18,41 @@ from hvolab.serialize import as_data
 from hvolab.units import format_short, format_size
 
 
-class Savings(NamedTuple):
-    """A huge page size, its vmemmap, and the part of the vmemmap that HVO frees."""
+@dataclass(frozen=True)
+class Savings:
+    """A huge page size, the sizes of its vmemmap, and the part of the vmemmap that HVO frees."""
 
-    page: HugePageSize
-    vmemmap: VmemmapSizes
-
-    @property
-    def percent(self) -> float:
-        """The freed part in percent."""
-        return 100 * self.vmemmap.optimizable_size / self.vmemmap.size
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the sizes as data for JSON."""
-        page, vmemmap = self
-        return {
-            "size": page.size,
-            "name": format_short(page.size),
-            "level": page.level,
-            "entries": page.count,
-            "vmemmap_pages": vmemmap.pages,
-            "vmemmap_bytes": vmemmap.size,
-            "optimizable": vmemmap.optimizable,
-            "frames_saved": vmemmap.saved_pages,
-            "bytes_saved": vmemmap.optimizable_size,
-            "percent_saved": round(self.percent, 2),
-        }
+    page_size: int = field(metadata={"data": None})
+    size: int
+    name: str
+    level: str
+    entries: int
+    vmemmap_pages: int
+    vmemmap_bytes: int
+    optimizable: bool
+    frames_saved: int
+    bytes_saved: int
+    percent_saved: float
 
 
 def savings(mode: PagingMode) -> list[Savings]:
     """Return the savings for each huge page size of ``mode``, ascending."""
-    orders = [(page, (page.size >> mode.page_shift).bit_length() - 1) for page in mode.huge_pages]
-    return [Savings(page, VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size)) for page, order in orders]
+    found = []
+    for page in mode.huge_pages:
+        order = (page.size >> mode.page_shift).bit_length() - 1
+        vmemmap = VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size)
+        mapping = mode.page_size, page.size, format_short(page.size), page.level, page.count
+        freed = vmemmap.optimizable, vmemmap.saved_pages, vmemmap.optimizable_size
+        percent = round(100 * vmemmap.optimizable_size / vmemmap.size, 2)
+        found.append(Savings(*mapping, vmemmap.pages, vmemmap.size, *freed, percent))
+    return found
 
 
 def _feature_savings(architecture: Architecture, feature: Feature) -> list[Savings]:
     """Return the savings for the sizes that exist only with ``feature``."""
     mode = architecture.mode(feature.modes[0] if feature.modes else None)
     without = {page.size for page in mode.huge_pages}
-    return [each for each in savings(feature.applied(mode)) if each.page.size not in without]
+    return [each for each in savings(feature.applied(mode)) if each.size not in without]
 
 
 def as_dict(architecture: Architecture) -> dict[str, Any]:
@@ -69,7 +66,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
                 "direct_map_base": f"{mode.direct_map_base:#x}",
                 "vmemmap_base": f"{mode.vmemmap_base:#x}",
                 "vmemmap_level": mode.vmemmap_level,
-                "huge_pages": [each.as_dict() for each in savings(mode)],
+                "huge_pages": as_data(savings(mode)),
             }
             for mode in architecture.modes
         ],
@@ -77,7 +74,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
         "features": [
             {
                 **_picked(feature, "name", "summary", "modes"),
-                "huge_pages": [each.as_dict() for each in _feature_savings(architecture, feature)],
+                "huge_pages": as_data(_feature_savings(architecture, feature)),
             }
             for feature in architecture.features
         ],
@@ -133,15 +130,15 @@ def _savings_table(architecture: Architecture) -> Table:
         *("huge page", "mapped by", "vmemmap pages", "frames saved", "bytes saved", "saved", "modes"),
         right=("huge page", "vmemmap pages", "frames saved", "bytes saved", "saved"),
     )
-    for each, modes in sorted(shared.items(), key=lambda item: item[0].page.size):
-        page, vmemmap = each
-        mapped = f"{page.level} leaf" if page.count == 1 else f"{page.count} {page.level} leaves"
-        pages = f"{vmemmap.pages}" if vmemmap.size >= vmemmap.page_size else f"{vmemmap.size / vmemmap.page_size:.2g}"
+    for each, modes in sorted(shared.items(), key=lambda item: item[0].size):
+        mapped = f"{each.level} leaf" if each.entries == 1 else f"{each.entries} {each.level} leaves"
+        part = each.vmemmap_bytes / each.page_size
+        pages = f"{each.vmemmap_pages}" if part >= 1 else f"{part:.2g}"
         size, saved = "0", Text("nothing", "yellow")
-        if vmemmap.optimizable:
-            size, saved = format_size(vmemmap.optimizable_size), Text(f"{each.percent:.2f} %", "green")
+        if each.optimizable:
+            size, saved = format_size(each.bytes_saved), Text(f"{each.percent_saved:.2f} %", "green")
         where = "all" if len(modes) == len(architecture.modes) else ", ".join(modes)
-        rows.add_row(Text(format_size(page.size), "bold"), mapped, pages, f"{vmemmap.saved_pages}", size, saved, where)
+        rows.add_row(Text(format_size(each.size), "bold"), mapped, pages, f"{each.frames_saved}", size, saved, where)
     rows.columns[-1].no_wrap = False
     return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from hvolab.arch import EntryForm, EntryKind, PgprotRole, Target
@@ -50,13 +51,11 @@ def protections_elsewhere(target: Target, form: EntryForm, raw: int) -> tuple[st
     """Return the protections that the entry has under other profiles and releases of the architecture."""
     architecture = target.architecture
     found: dict[str, None] = {}
-    for profile in architecture.profiles:
-        for release in architecture.releases:
-            other = architecture.select(target.mode.name, profile=profile, release=release, features=target.features)
-            words = [f"kernel {release}"] if release != target.release else []
-            words += [f"profile {profile}"] if profile != target.profile else []
-            names = exact_protections(other, form, raw)
-            found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in names)
+    for profile, release in product(architecture.profiles, architecture.releases):
+        other = architecture.select(target.mode.name, profile=profile, release=release, features=target.features)
+        words = [f"kernel {release}"] if release != target.release else []
+        words += [f"profile {profile}"] if profile != target.profile else []
+        found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in exact_protections(other, form, raw))
     shortest = min((name.count(",") for name in found), default=0)
     return tuple(name for name in found if name.count(",") == shortest)
 

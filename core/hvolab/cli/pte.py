@@ -6,15 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import (
-    ArchOption,
-    FeatureOption,
-    JsonOption,
-    ModeOption,
-    ProfileOption,
-    ReleaseOption,
-    select_target,
-)
+from hvolab.cli import options
+from hvolab.cli.options import JsonOption
 
 
 def pte(
@@ -26,17 +19,17 @@ def pte(
             "and fields (RW, NX, PKEY=3; RW=0 clears a field of the protection).",
         ),
     ],
-    arch: ArchOption = None,
-    mode: ModeOption = None,
+    arch: options.ArchOption = None,
+    mode: options.ModeOption = None,
     level: Annotated[
         str | None, typer.Option("--level", "-l", metavar="NAME", help="Level of the entry; by default the last.")
     ] = None,
     pfn: Annotated[
         str | None, typer.Option(metavar="PFN", help="Output PFN of an entry to encode; 0 by default.")
     ] = None,
-    profile: ProfileOption = None,
-    release: ReleaseOption = None,
-    feature: FeatureOption = None,
+    profile: options.ProfileOption = None,
+    release: options.ReleaseOption = None,
+    feature: options.FeatureOption = None,
     json: JsonOption = False,
 ) -> None:
     """Decode a page-table entry into its fields, or encode one from names.
@@ -50,7 +43,7 @@ def pte(
     from hvolab.cli.entry_words import entry_of, with_feature_hint
     from hvolab.cli.output import print_json, show
 
-    target = select_target(arch, mode, profile, release, feature)
+    target = options.select_target(arch, mode, profile, release, feature)
     at = target.mode.last.name if level is None else target.mode.level(level).name
     view = with_feature_hint(target, lambda target: view_entry(target, at, entry_of(target, at, words, pfn)))
     if json:

@@ -12,7 +12,6 @@ from hvolab.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
 #: Frames of this package are never the plugin's, even for a plugin that is a part of core.
 _THIS_PACKAGE = __name__.rpartition(".")[0]
@@ -83,12 +82,10 @@ def raised_at(error: BaseException, package: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno or 0}"
     place = ""
-    step: TracebackType | None = error.__traceback__
-    while step is not None:
-        module = str(step.tb_frame.f_globals.get("__name__", ""))
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
         if _is_within(module, package) and not _is_within(module, _THIS_PACKAGE):
-            place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
-        step = step.tb_next
+            place = f"{frame.f_code.co_filename}:{line}"
     return place
 
 
