@@ -126,8 +126,7 @@ def _bits(form: EntryForm, raw: int, entry_bits: int) -> tuple[Bits, ...]:
         value = (raw & part.mask) >> part.low << part.physical
         found.append(Bits("address", part.low + part.width - 1, part.low, value, f"bits {pa_bits} of the output PA"))
     reserved = set_bits(form.reserved_mask(entry_bits))
-    lows = [bit for bit in reserved if bit - 1 not in reserved]
-    highs = [bit for bit in reserved if bit + 1 not in reserved]
+    lows, highs = ([bit for bit in reserved if bit + step not in reserved] for step in (-1, 1))
     found += [Bits("reserved", high, low, 0, "must be zero") for high, low in zip(highs, lows, strict=True)]
     return tuple(sorted(found, key=lambda bits: bits.low))
 

@@ -9,7 +9,7 @@ import typer
 
 from hvolab.cli.options import JsonOption
 
-app = typer.Typer(name="new", help="Write a new plugin to start from.", no_args_is_help=True)
+app = typer.Typer(name="new", no_args_is_help=True)
 
 
 @app.callback()
@@ -41,10 +41,9 @@ def arch(
                 where=f"architecture {architecture.name}",
                 hint="choose another name, or uninstall the plugin that describes it",
             )
-    if find_spec(package_of(name)) is not None:
-        raise UsageError(
-            f"a Python package {package_of(name)} exists already", hint="choose another name, or uninstall the package"
-        )
+    if find_spec(package := package_of(name)) is not None:
+        what = f"a Python package {package} exists already"
+        raise UsageError(what, hint="choose another name, or uninstall the package")
     written = write_architecture(name, directory)
     if json:
         print_json({"name": name, "files": [str(path) for path in written]})

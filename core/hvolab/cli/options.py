@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 def _completion(names: Callable[[PluginRegistry], Iterable[str]]) -> Callable[[str], list[str]]:
     """Return the function with which the shell completes one of these names."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [name for name in names(registry()) if name.startswith(incomplete)]
-
-    return complete
+    return lambda incomplete: [name for name in names(registry()) if name.startswith(incomplete)]
 
 
 ArchOption = Annotated[
@@ -122,5 +118,5 @@ def target_as_dict(target: Target) -> dict[str, object]:
 
 def target_in_words(target: Target) -> str:
     """Return the selection as text: architecture, mode, profile, release and features."""
-    words = [target.architecture.name, target.mode.name, f"profile {target.profile}", f"kernel {target.release}"]
-    return ", ".join([*words, *target.features])
+    names = (target.architecture.name, target.mode.name, f"profile {target.profile}", f"kernel {target.release}")
+    return ", ".join((*names, *target.features))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -32,12 +33,9 @@ def _declared(target: Target, form: EntryForm) -> list[tuple[str, int]]:
     """Return name and bits of each protection that an entry of this form can have."""
     found = []
     for role, pgprot in target.pgprots:
-        if (role is PgprotRole.TABLE) is not (form.kind is EntryKind.TABLE):
-            continue
-        try:
-            found.append((pgprot.name, target.bits_of(form, role)))
-        except EncodingError:
-            continue  # it has fields that the form does not have
+        if (role is PgprotRole.TABLE) is (form.kind is EntryKind.TABLE):
+            with suppress(EncodingError):  # it has fields that the form does not have
+                found.append((pgprot.name, target.bits_of(form, role)))
     return found
 
 

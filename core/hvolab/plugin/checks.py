@@ -73,11 +73,9 @@ def _place(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "None"
     if isinstance(value, types.ModuleType):
         return f"module {value.__name__!r}"
-    return f"an object of type {type(value).__name__!r}"
+    return "None" if value is None else f"an object of type {type(value).__name__!r}"
 
 
 def _results(origin: PluginOrigin, caller: Any, hook: str, wanted: str) -> list[Any]:
@@ -100,7 +98,7 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
     """
     results = _results(origin, manager.hook.hvolab_architectures, "hvolab_architectures()", _SEQUENCE)
     found = [architecture for result in results for architecture in _members(origin, result)]
-    if twice := repeated([name for architecture in found for name in names_of(architecture)]):
+    if twice := repeated(names_of(*found)):
         raise PluginError(f"it declares {twice} more than once")
     return tuple(found)
 
@@ -123,9 +121,9 @@ def makers_of(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
     return found
 
 
-def names_of(architecture: Architecture) -> tuple[str, ...]:
-    """Return the name and the aliases of an architecture."""
-    return (architecture.name, *architecture.aliases)
+def names_of(*architectures: Architecture) -> list[str]:
+    """Return the name and the aliases of each architecture."""
+    return [name for each in architectures for name in (each.name, *each.aliases)]
 
 
 def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:

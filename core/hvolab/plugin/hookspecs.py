@@ -31,13 +31,10 @@ if TYPE_CHECKING:
 
 #: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
-
 #: Prefix of every hook's name.
 HOOK_PREFIX: Final = "hvolab_"
-
 #: Marks a function of a plugin as the implementation of the hook of the same name.
 hookimpl: Final = pluggy.HookimplMarker(PROJECT)
-
 #: Marks the specifications below.
 hookspec: Final = pluggy.HookspecMarker(PROJECT)
 

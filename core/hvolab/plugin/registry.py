@@ -135,7 +135,7 @@ class PluginRegistry:
                 add_commands_of(plugin.origin, plugin.manager, app, used)
             except PluginError as error:
                 self._plugins.remove(plugin)
-                self._leave_out(plugin.origin, error)
+                self._problems.append(PluginProblem(plugin.origin.name, plugin.origin.distribution, str(error)))
         self._raise_if_strict()
 
     def _admit(self, origin: PluginOrigin, load: Callable[[], object]) -> None:
@@ -143,24 +143,21 @@ class PluginRegistry:
         try:
             self._plugins.append(self._checked(origin, load))
         except PluginError as error:
-            self._leave_out(origin, error)
-
-    def _leave_out(self, origin: PluginOrigin, error: PluginError) -> None:
-        self._problems.append(PluginProblem(origin.name, origin.distribution, str(error)))
+            self._problems.append(PluginProblem(origin.name, origin.distribution, str(error)))
 
     def _raise_if_strict(self) -> None:
         if self.strict and self._problems:
             raise strict_error(self._problems)
 
     def _checked(self, origin: PluginOrigin, load: Callable[[], object]) -> _Plugin:
-        namesake = next((plugin.origin for plugin in self._plugins if plugin.origin.name == origin.name), None)
-        if namesake is not None:
-            raise PluginError(f"its name is that of {namesake}, which was loaded earlier")
+        for plugin in self._plugins:
+            if plugin.origin.name == origin.name:
+                raise PluginError(f"its name is that of {plugin.origin}, which was loaded earlier")
         with blaming(origin, "it cannot be imported"):
             module = load()
-        twin = next((plugin.origin for plugin in self._plugins if plugin.module is module), None)
-        if twin is not None:
-            raise PluginError(f"it is the same object as {twin}")
+        for plugin in self._plugins:
+            if plugin.module is module:
+                raise PluginError(f"it is the same object as {plugin.origin}")
         manager = managed(origin, module)
         architectures = architectures_of(origin, manager)
         self._check_unclaimed(architectures)
@@ -172,15 +169,9 @@ class PluginRegistry:
         return _Plugin(origin, module, manager, architectures, cpus, engines)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
-        owners = {
-            name: plugin.origin
-            for plugin in self._plugins
-            for architecture in plugin.architectures
-            for name in names_of(architecture)
-        }
-        wanted = [name for architecture in architectures for name in names_of(architecture)]
-        clashes = [f"{name!r}, which {owners[name]} has declared" for name in wanted if name in owners]
-        if clashes:
+        owners = {name: plugin.origin for plugin in self._plugins for name in names_of(*plugin.architectures)}
+        wanted = names_of(*architectures)
+        if clashes := [f"{name!r}, which {owners[name]} has declared" for name in wanted if name in owners]:
             raise PluginError(f"it declares {', and '.join(clashes)}")
 
 

@@ -38,9 +38,8 @@ class PluginOrigin:
 class PluginProblem:
     """A plugin that was left out.
 
-    plugin        its entry point's name, or the name under which it was registered; the distribution's name if its
-                  entry points cannot be read
-    distribution  the installed distribution that announces it; empty if it was registered by hand
+    plugin        its name, or that of its distribution if the entry points cannot be read
+    distribution  as of its origin
     reason        the fault, the exception's type and message if there was one, and the place as file:line
     """
 
