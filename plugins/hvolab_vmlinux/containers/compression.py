@@ -10,8 +10,9 @@ from __future__ import annotations
 import bz2
 import lzma
 import mmap
+import re
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,11 +21,9 @@ import zstandard
 from numpy.typing import NDArray
 
 from hvolab.errors import HvolabError
-from hvolab_vmlinux.containers.lz4_legacy import MAGIC as LZ4_MAGIC
-from hvolab_vmlinux.containers.lz4_legacy import lz4_blocks
-from hvolab_vmlinux.containers.lzop import MAGIC as LZO_MAGIC
-from hvolab_vmlinux.containers.lzop import lzo_blocks
+from hvolab_vmlinux.containers.blocks import LZ4_MAGIC, LZO_MAGIC, Content, Pieces, lz4_blocks, lzo_blocks
 from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.image import read_only
 
 #: Limit of a kernel's unpacked size: the largest known kernels have less than a tenth of it.
 LARGEST_KERNEL: Final = 1 << 30
@@ -33,11 +32,7 @@ DICTIONARY_LIMIT: Final = 512 << 20
 #: Bytes passed to a decompressor at once. This bounds the output of a call: zstd makes at most 128 KiB of 4 bytes.
 _CHUNK: Final = 4096
 _FIRST_SIZE: Final = 1 << 20
-
-#: The bytes of a file.
-Content = bytes | mmap.mmap
-#: Unpacked pieces of one stream; the generator returns the position after the stream.
-Pieces = Generator[bytes, None, int]
+_ZEROS: Final = re.compile(rb"\0*")
 
 
 @dataclass(frozen=True)
@@ -116,9 +111,7 @@ class _GrowingMemory:
 
     def content(self) -> NDArray[np.uint8]:
         """Return a read-only view of all bytes appended."""
-        view = np.frombuffer(self._memory, dtype=np.uint8, count=self.size)
-        view.flags.writeable = False
-        return view
+        return read_only(np.frombuffer(self._memory, np.uint8, self.size))
 
 
 def compression_of(content: Content, position: int = 0) -> Compression | None:
@@ -179,15 +172,5 @@ def _streams(content: Content, compression: Compression) -> Iterator[bytes]:
         if compression_of(content, position) is not compression:
             raise ValueError(f"something else follows at byte {position} of {len(content)}")
         position = yield from compression.pieces(content, position)
-        position = _skip_zeros(content, position)
-
-
-def _skip_zeros(content: Content, position: int) -> int:
-    """Return the position of the first byte from `position` on that is not zero, or of the end."""
-    while position < len(content):
-        chunk = content[position : position + _CHUNK]
-        rest = chunk.lstrip(b"\0")
-        position += len(chunk) - len(rest)
-        if rest:
-            break
-    return position
+        zeros = _ZEROS.match(content, position)
+        position = zeros.end() if zeros else position
