@@ -99,7 +99,7 @@ def _elf_kallsyms(content: bytes, kernel: ElfKernel, relocations: Relocations) -
     if va is None:
         return None
     base = va if found.base is None else found.base or relocations.value_at(va)
-    return None if base is None else found.symbols(found.addresses(base))
+    return None if base is None else found.symbols(base)
 
 
 def _read_flat(content: bytes, header: FlatHeader, where: str) -> _Parts:
@@ -108,8 +108,7 @@ def _read_flat(content: bytes, header: FlatHeader, where: str) -> _Parts:
     if found is None:
         base, symbols = _flat_by_fallback(content, where)
     else:
-        base, addresses = link_base(content, header.memory_size, found, relocations, where)
-        symbols = found.symbols(addresses)
+        base, symbols = link_base(content, header.memory_size, found, relocations, where)
     segment = Segment(base, read_only(relocations.applied(read_only(content), base)), header.memory_size)
     return _Parts(header.machine, base, (segment,), relocations, symbols, None)
 

@@ -21,6 +21,7 @@ from hvolab_vmlinux.binary import damaged
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.formats.relocations import Relocations
 from hvolab_vmlinux.symbols.kallsyms import Kallsyms
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 _BANNER: Final = re.compile(rb"Linux version ([0-9]+\.[^\s\0]{1,80}) \(")
 #: Images of arm64 and riscv are linked at multiples of 2 MiB.
@@ -48,32 +49,30 @@ def base_by_banner(content: bytes, banner: int) -> int | None:
 
 def link_base(
     content: bytes, memory_size: int, kallsyms: Kallsyms, relocations: Relocations, where: str
-) -> tuple[int, NDArray[np.uint64]]:
-    """Return the link VA of a flat image's first byte, and the addresses of its symbols.
+) -> tuple[int, SymbolTable]:
+    """Return the link VA of a flat image's first byte, and its symbols.
 
     Raises KernelImageError where the image does not show its link address, or contradicts itself.
     """
-    base: int | None
+    base: int | None = None
     if kallsyms.base is None:
         base = _by_pointers(content, memory_size, kallsyms.addresses(kallsyms.table_at), relocations, where)
-        addresses = kallsyms.addresses(base + kallsyms.table_at)
+        symbols = kallsyms.symbols(base + kallsyms.table_at)
     elif kallsyms.base:
-        base, addresses = None, kallsyms.addresses(kallsyms.base)
+        symbols = kallsyms.symbols(kallsyms.base)
     else:
         base, lowest = _by_relocation(kallsyms, relocations, where)
-        addresses = kallsyms.addresses(lowest)
-    banner = int(addresses[_banner_index(kallsyms)])
+        symbols = kallsyms.symbols(lowest)
+    banner = symbols.address("linux_banner")
     if base is None:
         base = base_by_banner(content, banner)
-    elif not _BANNER.match(content, max(banner - base, 0)):
-        base = None
-    if base is None:
+    if base is None or not _BANNER.match(content, max(banner - base, 0)):
         raise damaged(
             "kallsyms and the image's bytes contradict each other about the link address",
             where,
             "linux_banner is the address of the text 'Linux version'",
         )
-    return base, addresses
+    return base, symbols
 
 
 def _by_relocation(kallsyms: Kallsyms, relocations: Relocations, where: str) -> tuple[int, int]:
@@ -116,14 +115,6 @@ def _by_pointers(
     if best[0] <= len(sample) // 10 or best[0] <= 2 * second[0]:
         raise _unknown(where, "few pointers in it become addresses of symbols, with any base")
     return best[1]
-
-
-def _banner_index(kallsyms: Kallsyms) -> int:
-    text = kallsyms.names.text
-    at = text.find(b"\0linux_banner\0")
-    if at < 0:
-        raise damaged("kallsyms has no linux_banner", "kallsyms", "every kernel has that symbol")
-    return text.count(b"\0", 0, at + 1)
 
 
 def _unknown(where: str, rule: str) -> KernelImageError:

@@ -63,9 +63,9 @@ class Kallsyms:
             return np.where(self.numbers >= 0, self.numbers.view(np.uint64), below)
         return (self.numbers & 0xFFFFFFFF).view(np.uint64) + origin
 
-    def symbols(self, addresses: NDArray[np.uint64]) -> SymbolTable:
-        """Return the table of the symbols with these addresses."""
-        return SymbolTable.of(addresses, self.names.letters, self.names.text)
+    def symbols(self, base: int) -> SymbolTable:
+        """Return the table of the symbols, with the addresses for this `base`."""
+        return SymbolTable.of(self.addresses(base), self.names.letters, self.names.text)
 
 
 def find_kallsyms(content: bytes) -> Kallsyms | None:
@@ -83,21 +83,16 @@ def _candidates(content: bytes, names: Names) -> Iterator[Kallsyms]:
     for layout, table_at, base_at in (
         ("after-index", after, round_up(after + size, 8)),
         ("before-names", before - round_up(size, 8), before),
+        ("place", round_up(names.tokens.index_end, 4), None),
     ):
-        if table_at < 0 or base_at + 8 > len(content):
+        end = table_at + size if base_at is None else base_at + 8
+        if table_at < 0 or end > len(content):
             continue
-        base = int.from_bytes(content[base_at : base_at + 8], "little")
-        if not 0 < base < _KERNEL_HALF:
-            numbers = _numbers(content, table_at, names.count)
-            for per_cpu in (False, True):
+        base = None if base_at is None else int.from_bytes(content[base_at:end], "little")
+        if base is None or not 0 < base < _KERNEL_HALF:
+            numbers = np.frombuffer(content, "<i4", names.count, table_at).astype(np.int64)
+            for per_cpu in (False,) if base is None else (False, True):
                 yield Kallsyms(names, layout, numbers, table_at, per_cpu, base, base_at)
-    table_at = round_up(names.tokens.index_end, 4)
-    if table_at + size <= len(content):
-        yield Kallsyms(names, "place", _numbers(content, table_at, names.count), table_at, False, None, None)
-
-
-def _numbers(content: bytes, start: int, count: int) -> NDArray[np.int64]:
-    return np.frombuffer(content, "<i4", count, start).astype(np.int64)
 
 
 def _ascend(found: Kallsyms) -> bool:

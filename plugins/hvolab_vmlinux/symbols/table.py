@@ -62,11 +62,6 @@ class SymbolTable:
         return len(self.addresses)
 
     @functools.cached_property
-    def names(self) -> tuple[str, ...]:
-        """All names, in the order of the addresses."""
-        return tuple(self.text.decode("latin-1").split("\0")[:-1])
-
-    @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:
         """Position in the text of the NUL after each name."""
         return np.flatnonzero(np.frombuffer(self.text, np.uint8) == 0)
@@ -80,9 +75,6 @@ class SymbolTable:
         wanted, order = name.encode("latin-1", "replace"), self.by_name
         first = bisect.bisect_left(range(len(self)), wanted, key=lambda place: self._name(int(order[place])))
         return list(itertools.takewhile(lambda index: self._name(index) == wanted, map(int, order[first:])))
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._indices(name))
 
     def find(self, name: str) -> int | None:
         """Return the address of the symbol of that name, or None; raises SymbolError where several have the name."""
@@ -127,7 +119,7 @@ class SymbolTable:
 
         Parts of the function that the compiler moved away (`.cold`) are not included.
         """
-        if name in self:
+        if self._indices(name):
             return (name,)
         prefix = f"{name}."
         return tuple(
@@ -161,10 +153,8 @@ class SymbolTable:
         variants = self.variants(name)
         if variants:
             return f"use the name that the compiler gave it: {', '.join(variants)}"
-        bare = name.strip("_").lower()
-        close = [
-            one for one in set(self.names) if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)
-        ]
+        bare, names = name.strip("_").lower(), set(self.text.decode("latin-1").split("\0"))
+        close = [one for one in names if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)]
         if close:
             return f"use a similar name: {', '.join(sorted(close, key=len)[:5])}"
         return "check the spelling; the compiler may have inlined it, or this kernel does not have it"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -88,8 +87,11 @@ class TypeIndex:
 
     def string_offsets(self, name: str) -> list[int]:
         """Return the offsets of a string in the string section; a linker may have kept several copies."""
-        wanted = re.escape(b"\0" + name.encode())
-        return [found.start() + 1 for found in re.finditer(wanted + rb"(?=\0)", self.strings)]
+        wanted = b"\0" + name.encode() + b"\0"
+        found = [self.strings.find(wanted) + 1]
+        while found[-1]:
+            found.append(self.strings.find(wanted, found[-1]) + 1)
+        return found[:-1]
 
     def string(self, offset: int) -> str:
         """Return the string at an offset; raises TypeInfoError where there is none."""

@@ -18,7 +18,7 @@ def linked(made: MadeUp, content: bytes) -> tuple[int, list[int]]:
     assert kallsyms is not None
     relocations = find_relocations(content, made.machine)
     base, found = link_base(content, len(content), kallsyms, relocations, "here")
-    return base, found.tolist()
+    return base, found.addresses.tolist()
 
 
 @pytest.mark.parametrize(

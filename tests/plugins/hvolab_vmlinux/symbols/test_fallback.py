@@ -43,6 +43,6 @@ def test_its_symbols_become_a_table_and_its_errors_none(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "vmlinux_to_elf.core.kallsyms", module_with(finder))
     found = fallback.symbols_by_vmlinux_to_elf(b"")
     assert found is not None
-    assert (found.names, found.addresses.tolist(), found.letters.tobytes()) == (("early", "late"), [16, 32], b"dT")
+    assert (found.text, found.addresses.tolist(), found.letters.tobytes()) == (b"early\0late\0", [16, 32], b"dT")
     monkeypatch.setitem(sys.modules, "vmlinux_to_elf.core.kallsyms", module_with(failing))
     assert fallback.symbols_by_vmlinux_to_elf(b"") is None
