@@ -120,7 +120,7 @@ def _after(
     if slot is not None and one.mnemonic in _LOADS and not one.operands[0].memory:
         result = registers.get(slot)
     elif slot is not None and one.mnemonic in isa.stores:
-        stored = _stored(one, registers)
+        stored = stored_value(one, registers)
         registers.pop(slot, None)
         return registers | {slot: stored} if stored is not None else registers
     for register in one.written:
@@ -144,9 +144,10 @@ def _slot(one: Instruction, stack: tuple[str, ...]) -> str | None:
     return f"[{place.register}{place.number:+#x}]"
 
 
-def _stored(one: Instruction, registers: Registers) -> Value | None:
-    value = next((operand for operand in one.operands if not operand.memory), None)
-    return None if value is None else _value_of(value, registers)
+def stored_value(one: Instruction, registers: Registers) -> Value | None:
+    """Return the value that a store or exchange writes to memory; None where it is unknown."""
+    values = [operand for operand in one.operands if not operand.memory]
+    return _value_of(values[-1], registers) if values else None
 
 
 def _result(one: Instruction, registers: Registers, moves: frozenset[str]) -> Value | None:

@@ -9,14 +9,14 @@ v6.12.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from hvolab_kernel.code.hvo_functions import hvo_functions
-from hvolab_kernel.code.instructions import LONGEST_FUNCTION
+from hvolab_kernel.code.instructions import function_end
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_vmlinux.kernel import Kernel
 
@@ -37,14 +37,6 @@ class InlineInstruction:
     mask: int
     word: int
     fields: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class InlineCode:
-    """The instructions of an ELF machine, the first match first, and the emulator's names of its registers."""
-
-    instructions: tuple[InlineInstruction, ...]
-    register: str
 
 
 @dataclass(frozen=True)
@@ -69,17 +61,14 @@ class PageOperand(Argument):
 _VA: Final = (PageOperand("va"),)
 _STORE: Final = (Argument("address"), Argument("value", 4, signed=True))
 
-#: Source: Arm ARM C5.5 (TLBI), C6.2 (DSB, STXR).
+#: The instructions of an ELF machine, the first match first. Source: Arm ARM C5.5 (TLBI), C6.2 (DSB, STXR).
 INLINE: Final = {
-    "EM_AARCH64": InlineCode(
-        (
-            InlineInstruction(Stub("tlbi vmalle1is", StubAction.FLUSH_ALL_BEGUN), 0xFFFFFFFF, 0xD508831F),
-            InlineInstruction(Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, _VA), 0xFFFFFFE0, 0xD50883E0, (0,)),
-            InlineInstruction(Stub("another tlbi", StubAction.STOP), 0xFFF8F000, 0xD5088000),
-            InlineInstruction(Stub("dsb ish", StubAction.FLUSHES_DONE), 0xFFFFFFFF, 0xD5033B9F),
-            InlineInstruction(Stub("stxr or stlxr", StubAction.KEY_STORED, _STORE), 0xFFE07C00, 0x88007C00, (5, 0)),
-        ),
-        "X{}",
+    "EM_AARCH64": (
+        InlineInstruction(Stub("tlbi vmalle1is", StubAction.FLUSH_ALL_BEGUN), 0xFFFFFFFF, 0xD508831F),
+        InlineInstruction(Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, _VA), 0xFFFFFFE0, 0xD50883E0, (0,)),
+        InlineInstruction(Stub("another tlbi", StubAction.STOP), 0xFFF8F000, 0xD5088000),
+        InlineInstruction(Stub("dsb ish", StubAction.FLUSHES_DONE), 0xFFFFFFFF, 0xD5033B9F),
+        InlineInstruction(Stub("stxr or stlxr", StubAction.KEY_STORED, _STORE), 0xFFE07C00, 0x88007C00, (5, 0)),
     ),
 }
 _BYTES: Final = 4
@@ -93,23 +82,23 @@ def inline_of(kernel: Kernel) -> tuple[PlacedInstruction, ...]:
     placed: dict[int, PlacedInstruction] = {}
     for name in hvo_functions(kernel):
         for va in kernel.symbols.all(name):
-            end = min(kernel.symbols.end(va) or va, va + LONGEST_FUNCTION)
-            placed |= {one.va: one for one in _matches(known, va, kernel.image.read(va, end - va & -_BYTES))}
+            size = function_end(kernel, va) - va & -_BYTES
+            placed |= {one.va: one for one in _matches(known, va, kernel.image.read(va, size))}
     return tuple(placed[va] for va in sorted(placed))
 
 
-def _matches(known: InlineCode, va: int, code: bytes) -> Iterator[PlacedInstruction]:
+def _matches(known: Sequence[InlineInstruction], va: int, code: bytes) -> Iterator[PlacedInstruction]:
     """Yield those in code that starts at ``va``."""
     words = np.frombuffer(code, "<u4")
     left = np.ones(len(words), dtype=np.bool_)
-    for one in known.instructions:
+    for one in known:
         fits = left & (words & one.mask == one.word)
         left &= ~fits
         for index in np.flatnonzero(fits).tolist():
-            registers = tuple(_register(known, int(words[index]) >> field & _FIELD) for field in one.fields)
+            registers = tuple(_register(int(words[index]) >> field & _FIELD) for field in one.fields)
             yield PlacedInstruction(one.stub, va + _BYTES * index, registers)
 
 
-def _register(known: InlineCode, number: int) -> str | None:
+def _register(number: int) -> str | None:
     """Return the emulator's name of a register. Number 31 is 0, or the stack pointer, where no static key is."""
-    return None if number == _FIELD else known.register.format(number)
+    return None if number == _FIELD else f"X{number}"

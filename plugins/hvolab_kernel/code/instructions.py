@@ -10,7 +10,7 @@ from hvolab_vmlinux.errors import KernelImageError, SymbolError, missing_library
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 
 #: No function of a kernel is longer than this many bytes.
-LONGEST_FUNCTION: Final = 1 << 18
+_LONGEST_FUNCTION: Final = 1 << 18
 _SIGNED_20: Final = 1 << 19
 
 
@@ -85,7 +85,7 @@ def function_named(kernel: Kernel, name: str) -> Function:
         variants = symbols.variants(name)
         name = variants[0] if len(variants) == 1 else name
         va = symbols.address(name)
-    end = min(symbols.end(va) or va, va + LONGEST_FUNCTION)
+    end = function_end(kernel, va)
     segment = kernel.image.segment_of(va)
     if segment is None or not va < end <= segment.end or va - segment.va >= len(segment.content):
         raise KernelImageError(
@@ -99,6 +99,11 @@ def function_named(kernel: Kernel, name: str) -> Function:
         isa = isa_of(kernel.image.machine)
         known[va] = Function(name, va, end, disassembled(kernel.image.read(va, end - va), va, isa), isa)
     return known[va] if known[va].name == name else replace(known[va], name=name)
+
+
+def function_end(kernel: Kernel, va: int) -> int:
+    """Return the VA at which a function that starts at `va` ends at the latest: that of the next symbol."""
+    return min(kernel.symbols.end(va) or va, va + _LONGEST_FUNCTION)
 
 
 @cached_per_kernel  # searches for calls read the same few functions again and again

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,9 +75,18 @@ ISAS: Final = {
     ),
 }
 
-_X86_WIDE: Final = re.compile(r"e?(ax|bx|cx|dx|si|di|bp|sp)$")
-_X86_NUMBERED: Final = re.compile(r"(r\d+)[dwb]$")
-_ARM64_ALIASES: Final = {"fp": "x29", "lr": "x30", "wzr": "xzr"}
+_X86_NAMES: Final = ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")
+#: The full register that contains the named part, for each part that has another name.
+_FULL: Final = {
+    **{f"{wide}{name}": f"r{name}" for name in _X86_NAMES for wide in ("e", "")},
+    **{f"{name[0]}{half}": f"r{name}" for name in _X86_NAMES[:4] for half in "lh"},
+    **{f"{name}l": f"r{name}" for name in _X86_NAMES[4:]},
+    **{f"r{number}{part}": f"r{number}" for number in range(8, 16) for part in "dwb"},
+    **{f"w{number}": f"x{number}" for number in range(31)},
+    "fp": "x29",
+    "lr": "x30",
+    "wzr": "xzr",
+}
 
 
 def isa_of(machine: str) -> Isa:
@@ -95,16 +103,4 @@ def isa_of(machine: str) -> Isa:
 
 def full_register(register: str) -> str:
     """Return the full register that contains the named one: ``rax`` for ``eax``, ``x3`` for ``w3``."""
-    if register in _ARM64_ALIASES:
-        return _ARM64_ALIASES[register]
-    if register[:1] == "w" and register[1:].isdecimal():
-        return f"x{register[1:]}"
-    found = _X86_WIDE.match(register)
-    if found:
-        return f"r{found[1]}"
-    found = _X86_NUMBERED.match(register)
-    if found:
-        return found[1]
-    if len(register) == 2 and register[1] in "lh" and register[0] in "abcd":
-        return f"r{register[0]}x"
-    return {"sil": "rsi", "dil": "rdi", "bpl": "rbp", "spl": "rsp"}.get(register, register)
+    return _FULL.get(register, register)

@@ -20,7 +20,7 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
 from hvolab_kernel.code.calls import target_of
-from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, number_in, registers_before
+from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, number_in, registers_before, stored_value
 from hvolab_kernel.code.instructions import Function, Instruction, Operand, function_named
 from hvolab_vmlinux.kernel import Kernel
 
@@ -43,11 +43,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class Line:
-    """An instruction, its references, and the sign by which it stores an entry; empty: it does not."""
+    """An instruction.
+
+    stores_entry  the sign by which it stores an entry; empty: it does not
+    goes_to       the function that a call through `pv_ops` goes to in the unpatched image; empty for other instructions
+    """
 
     instruction: Instruction
     references: tuple[Reference, ...]
-    stores_entry: str = ""
+    stores_entry: str
+    goes_to: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,10 @@ def _line(kernel: Kernel, function: Function, index: int, registers: Registers) 
             # x86_64 reaches per-CPU data, which is linked near zero, through GS
             if segment is not None and (not segment.per_cpu or "gs:" in one.text):
                 references.append(Reference(va, code=False, words=_describe(kernel, va)))
-    return Line(one, tuple(references), _entry_store(function, index, registers, references))
+    sign = _entry_store(function, index, registers, references)
+    pointers = [found.va for found in references if not found.code and found.words.startswith(f"{_PARAVIRT[0]}.")]
+    goes_to = kernel.describe(kernel.image.word(pointers[0])) if sign and pointers else ""
+    return Line(one, tuple(references), sign, goes_to)
 
 
 def _addresses(one: Instruction, registers: Registers) -> list[int]:
@@ -170,7 +178,7 @@ def _entry_store(function: Function, index: int, registers: Registers, reference
     if place is None:
         return ""
     verb = "exchanges" if one.mnemonic in isa.exchanges else "stores"
-    base, value = registers.get(place.register), _stored_value(one, registers)
+    base, value = registers.get(place.register), stored_value(one, registers)
     if base is not None and base.kind is ValueKind.PARAMETER and place.number == 0 and not place.index:
         return f"{verb} eight bytes through the parameter {base.name}"
     if value is not None and value.kind is ValueKind.ENTRY:
@@ -191,16 +199,3 @@ def _stored_to(one: Instruction, function: Function) -> Operand | None:
     if place is None or loads or place.size not in {0, WORD_BYTES} or place.register in isa.stack:
         return None
     return place
-
-
-def _stored_value(one: Instruction, registers: Registers) -> Value | None:
-    values = [operand for operand in one.operands if not operand.memory and operand.register]
-    return registers.get(values[-1].register) if values else None
-
-
-def paravirtual_target(kernel: Kernel, line: Line) -> str:
-    """Return the function that a call through `pv_ops` goes to in the unpatched image; empty for other lines."""
-    for reference in line.references:
-        if not reference.code and reference.words.startswith(f"{_PARAVIRT[0]}."):
-            return kernel.describe(kernel.image.word(reference.va))
-    return ""

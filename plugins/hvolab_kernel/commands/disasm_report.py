@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from hvolab.arch import InstructionSequence
-from hvolab_kernel.code.listing import Line, Listing, paravirtual_target
+from hvolab_kernel.code.listing import Line, Listing
 from hvolab_vmlinux.kernel import Kernel
 
 _STEP = "write_entry"
@@ -23,7 +23,7 @@ def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
         "va": f"{listing.function.va:#x}",
         "size": listing.function.end - listing.function.va,
         "prototype": listing.prototype,
-        "instructions": [_line_data(kernel, line) for line in listing.lines],
+        "instructions": [_line_data(line) for line in listing.lines],
         "entry_stores": [f"{line.instruction.va:#x}" for line in listing.stores],
         "plugin_sequence": None
         if sequence is None
@@ -31,7 +31,7 @@ def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
     }
 
 
-def _line_data(kernel: Kernel, line: Line) -> dict[str, Any]:
+def _line_data(line: Line) -> dict[str, Any]:
     one = line.instruction
     data: dict[str, Any] = {
         "va": f"{one.va:#x}",
@@ -42,9 +42,8 @@ def _line_data(kernel: Kernel, line: Line) -> dict[str, Any]:
     }
     if line.stores_entry:
         data["stores_entry"] = line.stores_entry
-        target = paravirtual_target(kernel, line)
-        if target:
-            data["goes_to"] = target
+        if line.goes_to:
+            data["goes_to"] = line.goes_to
     return data
 
 
@@ -81,8 +80,7 @@ def _stores_text(kernel: Kernel, listing: Listing) -> Text:
     for line in listing.stores:
         offset = line.instruction.va - listing.function.va
         text.append("▶ ", "bold red").append(f"+{offset:x} may store an entry: {line.stores_entry}")
-        target = paravirtual_target(kernel, line)
-        text.append(f", which goes to {target} in the unpatched image\n" if target else "\n")
+        text.append(f", which goes to {line.goes_to} in the unpatched image\n" if line.goes_to else "\n")
     sequence = _sequence(listing)
     if sequence is not None:
         text.append(f"the plugin's sequence for {sequence.step}: ").append(sequence.text, "bold")

@@ -57,7 +57,7 @@ def test_symbols_are_those_that_vmlinux_to_elf_finds(real_kernel: Kernel, reques
     other = symbols_by_vmlinux_to_elf(unwrap(content, "here").content)
     assert other is not None
 
-    def listed(table: SymbolTable) -> list[tuple[int, str, int]]:
+    def listed(table: SymbolTable) -> list[tuple[int, bytes, int]]:
         return sorted(zip(table.addresses.tolist(), table.text.split(b"\0")[:-1], table.letters.tolist(), strict=True))
 
     assert listed(real_kernel.symbols) == listed(other)

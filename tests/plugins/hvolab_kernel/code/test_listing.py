@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_kernel.code.listing import Listing, list_function, paravirtual_target
+from hvolab_kernel.code.listing import Listing, list_function
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import (
@@ -59,7 +59,7 @@ def test_a_call_through_the_table_of_paravirtual_operations_is_marked_and_follow
     kernel = read(paravirtual_kernel())
     (line,) = list_function(kernel, "vmemmap_remap_pte").stores
     assert line.stores_entry == "a call through pv_ops.mmu.set_pte"
-    assert paravirtual_target(kernel, line) == "native_set_pte"
+    assert line.goes_to == "native_set_pte"
 
 
 def test_calls_and_jumps_have_names() -> None:
