@@ -153,7 +153,7 @@ class SymbolTable:
         variants = self.variants(name)
         if variants:
             return f"use the name that the compiler gave it: {', '.join(variants)}"
-        bare, names = name.strip("_").lower(), set(self.text.decode("latin-1").split("\0"))
+        bare, names = name.strip("_").lower(), sorted(set(self.text.decode("latin-1").split("\0")))
         close = [one for one in names if len(bare) > 3 and bare in one.lower() and not one.startswith(_MARKERS)]
         if close:
             return f"use a similar name: {', '.join(sorted(close, key=len)[:5])}"

@@ -75,6 +75,7 @@ def test_what_a_compiler_made_of_a_name_is_found() -> None:
     [
         ("second", "use the name that the compiler gave it: second.isra.0"),
         ("vmemmap_optimize", "use a similar name: hugetlb_vmemmap_optimize_folio"),
+        ("cond", "use a similar name: second.cold, second.isra.0"),  # by length, then by name
         ("zebra", "check the spelling"),
     ],
 )
