@@ -78,7 +78,8 @@ ISAS: Final = {
 _X86_NAMES: Final = ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")
 #: The full register that contains the named part, for each part that has another name.
 _FULL: Final = {
-    **{f"{wide}{name}": f"r{name}" for name in _X86_NAMES for wide in ("e", "")},
+    **{f"e{name}": f"r{name}" for name in _X86_NAMES},
+    **{name: f"r{name}" for name in _X86_NAMES if name != "sp"},  # which is a full register of arm64 and riscv
     **{f"{name[0]}{half}": f"r{name}" for name in _X86_NAMES[:4] for half in "lh"},
     **{f"{name}l": f"r{name}" for name in _X86_NAMES[4:]},
     **{f"r{number}{part}": f"r{number}" for number in range(8, 16) for part in "dwb"},

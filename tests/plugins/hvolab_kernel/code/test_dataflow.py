@@ -26,6 +26,9 @@ def test_a_pointer_is_followed_through_copies_and_the_stack() -> None:
     registers = before_last("EM_X86_64", "48897c240831ff488b5c2408c3")
     assert registers["rbx"] == POINTER
     assert "rdi" not in registers
+    # str x0, [sp, #8]; mov x0, #0; ldr x19, [sp, #8]; ret
+    registers = before_last("EM_AARCH64", "e00700f9000080d2f30740f9c0035fd6")
+    assert (registers["x19"], registers["x0"].number) == (POINTER, 0)
 
 
 def test_an_address_of_two_instructions_is_one_number() -> None:

@@ -12,7 +12,16 @@ from hvolab_vmlinux.errors import KernelImageError
     ("name", "full"),
     [
         *(("eax", "rax"), ("ax", "rax"), ("al", "rax"), ("ah", "rax"), ("sil", "rsi"), ("r8d", "r8"), ("r15b", "r15")),
-        *(("w3", "x3"), ("wzr", "xzr"), ("fp", "x29"), ("lr", "x30"), ("a0", "a0"), ("rdi", "rdi")),
+        *(
+            ("w3", "x3"),
+            ("wzr", "xzr"),
+            ("fp", "x29"),
+            ("lr", "x30"),
+            ("sp", "sp"),
+            ("esp", "rsp"),
+            ("a0", "a0"),
+            ("rdi", "rdi"),
+        ),
     ],
 )
 def test_a_part_of_a_register_belongs_to_the_full_one(name: str, full: str) -> None:
