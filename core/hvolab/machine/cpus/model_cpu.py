@@ -293,13 +293,9 @@ class ModelCpu:
     def flush_range(self, start: int, end: int) -> None:
         """Remove the translations of ``[start, end)`` from the TLB."""
         for shift, cached in self._tlb:
-            first, last = start >> shift, (end - 1) >> shift
-            if last - first < len(cached):
-                for page in range(first, last + 1):
-                    cached.pop(page, None)
-            else:
-                for page in [page for page in cached if first <= page <= last]:
-                    del cached[page]
+            pages = range(start >> shift, ((end - 1) >> shift) + 1)
+            for page in pages if len(pages) <= len(cached) else [page for page in cached if page in pages]:
+                cached.pop(page, None)
 
     def flush_all(self) -> None:
         """Remove every translation, if the architecture's flush_tlb_all() is effective."""

@@ -156,6 +156,7 @@ class PhysicalMemory:
 
         Searched are ``frames`` frames from ``pfn`` on. See :meth:`RestorableMapping.changed`.
         """
-        start = self.offset(pfn << self.page_shift, frames << self.page_shift)
-        parts = self._mapping.changed(start, start + (frames << self.page_shift))
+        size = frames << self.page_shift
+        start = self.offset(pfn << self.page_shift, size)
+        parts = self._mapping.changed(start, start + size)
         return [(first // WORD_BYTES, last // WORD_BYTES) for first, last in parts]

@@ -110,10 +110,7 @@ class PageTables:
 
     def find(self, va: int) -> WalkStep:
         """Return the last step of the walk for ``va``."""
-        depth, index, raw = self.descend(va)
-        level = self._levels[depth]
-        slot = self.memory.base + (index << WORD_SHIFT)
-        return WalkStep(level, slot, raw, self._format.classify(level.name, raw))
+        return self.walk(va)[-1]
 
     def descend(self, va: int, seen: list[int] | None = None) -> tuple[int, int, int]:
         """Walk for ``va``; return the depth of the last level reached, the index of the word there, and its entry.
