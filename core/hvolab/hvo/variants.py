@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -12,12 +13,22 @@ from hvolab.machine.frames.gfp import (
     GFP_VMEMMAP_HEAD,
     GFP_VMEMMAP_RESTORE,
     GFP_VMEMMAP_RESTORE_6_1,
+    describe,
 )
 
+_HEAD_MOVES: Final = '11aad2631bf7 ("mm/hugetlb_vmemmap: remap head page to newly allocated page", v6.2)'
+_COUNTERS: Final = '15995a352474 ("mm: report per-page metadata information", v6.11)'
+_GRACE_PERIOD: Final = 'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers", v6.11)'
 
-def _fact(v6_12: Any, meaning: str) -> Any:
-    """Return a field with its value in v6.12, and its meaning as metadata."""
-    return field(default=v6_12, metadata={"meaning": meaning})
+
+def _fact(v6_12: Any, meaning: str, commit: str = "", show: Callable[[Any], str] = str) -> Any:
+    """Return a field with its value in v6.12; metadata: meaning, commit of that value, text of a value."""
+    return field(default=v6_12, metadata={"meaning": meaning, "commit": commit, "show": show})
+
+
+def _gfp(v6_12: int, meaning: str, commit: str = "") -> Any:
+    """Return a fact that is a GFP mask, or None."""
+    return _fact(v6_12, meaning, commit, lambda mask: str(mask and describe(mask)))
 
 
 @dataclass(frozen=True)
@@ -28,32 +39,39 @@ class HvoVariant:
     """
 
     name: str
-    head_gfp: int | None = _fact(GFP_VMEMMAP_HEAD, "GFP flags of the new head page; None: the head keeps its page")
+    head_gfp: int | None = _gfp(
+        GFP_VMEMMAP_HEAD, "flags of the new head page; None: the head keeps its page", _HEAD_MOVES
+    )
     head_required: bool = _fact(False, "without a new head page a folio is not optimized (-ENOMEM)")
     copies_mapped: bool = _fact(False, "restored pages are copies of what their entries map, and none of it is reset")
     walks_head: bool = _fact(
         True,
         "restoring begins with the head's entry, whose page all tails must map; a rollback keeps it",
     )
-    flushes_head: bool = _fact(True, "the head page is in the range that is flushed")
+    flushes_head: bool = _fact(True, "the head page is in the range that is flushed", _HEAD_MOVES)
     shares_tail_page: bool = _fact(False, "the tails of all folios of an order in a zone share one page")
     counts_folios: bool = _fact(True, "the static key counts optimized folios")
-    counts_memmap: bool = _fact(True, "pages of vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages")
-    waits_for_rcu: bool = _fact(True, "the entries of a folio change after a grace period")
+    counts_memmap: bool = _fact(
+        True, "pages of vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages", _COUNTERS
+    )
+    waits_for_rcu: bool = _fact(True, "the entries of a folio change after a grace period", _GRACE_PERIOD)
     refuses_optimized: bool = _fact(True, "an optimized folio is not optimized again")
     looks_first: bool = _fact(False, "self-hosted vmemmap is found before the folio is counted, not in the walk")
     first_in_first_out: bool = _fact(False, "pages are freed and mapped in the order in which they were found")
     marks_tables: bool = _fact(False, "struct pages of page tables are marked as such, and as the kernel's own")
     flushes_for_none: bool = _fact(True, "a batch of none flushes twice, else once")
-    table_gfp: int = _fact(GFP_PGTABLE_KERNEL, "GFP flags of page tables")
-    restore_gfp: int = _fact(GFP_VMEMMAP_RESTORE, "GFP flags of the pages of a restored folio")
+    table_gfp: int = _gfp(GFP_PGTABLE_KERNEL, "flags of page tables")
+    restore_gfp: int = _gfp(GFP_VMEMMAP_RESTORE, "flags of the pages of a restored folio")
 
     @property
     def departures(self) -> tuple[str, ...]:
-        """Differences from v6.12, one sentence each."""
-        facts = ((each, getattr(self, each.name)) for each in fields(self) if each.metadata)
+        """Differences from v6.12, one sentence each, with the commit of v6.12's value where it is known."""
+        facts = ((each.name, each.metadata, getattr(self, each.name), each.default) for each in fields(self))
         return tuple(
-            f"{each.name} is {value}: {each.metadata['meaning']}" for each, value in facts if value != each.default
+            f"{name} is {fact['show'](value)}: {fact['meaning']}"
+            + (f"; {fact['show'](default)} since {fact['commit']}" if fact["commit"] else "")
+            for name, fact, value, default in facts
+            if fact and value != default
         )
 
 

@@ -15,6 +15,7 @@ from hvolab_kernel.code.inline import inline_of
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.code.stubs import Stub, outside_calls, stubs_of
 from hvolab_kernel.identify.features import HvoFeatures
+from hvolab_kernel.identify.variants import variant_of
 from hvolab_vmlinux.kernel import Kernel
 
 
@@ -44,9 +45,14 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "symbols": None if kernel.table is None else len(kernel.table),
         "types": None if kernel.btf is None else len(kernel.types),
         "lacks": list(kernel.lacks),
-        "hvo": as_data(features),
+        "hvo": as_data(features) | {"departures": list(_departures(kernel, features))},
         "timings": {step: round(seconds, 6) for step, seconds in kernel.timings.items()},
     }
+
+
+def _departures(kernel: Kernel, features: HvoFeatures) -> tuple[str, ...]:
+    """Return the differences of the kernel's variant of HVO from v6.12; none for a kernel whose variant is unknown."""
+    return variant_of(kernel).departures if features.release else ()
 
 
 def stubs_data(kernel: Kernel) -> dict[str, Any]:
@@ -101,6 +107,8 @@ def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
     grid.add_row("symbols", "none" if kernel.table is None else f"{len(kernel.table)}")
     grid.add_row("types", "none" if kernel.btf is None else f"{len(kernel.types)}")
     grid.add_row("HVO", Text(features.summary, "green" if features.release else "yellow"))
+    for sentence in _departures(kernel, features):
+        grid.add_row("differs from v6.12", sentence)
     for lack in kernel.lacks:
         grid.add_row("lacks", Text(lack, "yellow"))
     grid.add_row("time", ", ".join(f"{step} {seconds:.3f} s" for step, seconds in kernel.timings.items()))

@@ -34,11 +34,10 @@ def kernel(
     counters and lists. It omits `page->lru` of vmemmap pages that are being allocated or freed: the kernel links them
     through it.
 
-    The engine follows the variant of HVO that the features of the image identify. A kernel whose HVO is of another
-    release than 6.12 is first compared with the engine of v6.12, and each difference is attributed to a feature that
-    this release has or lacks; in that comparison no allocation fails, and frame numbers are not compared.
+    The engine follows the variant of HVO that the features of the image identify; the report begins with the
+    differences of that variant from v6.12.
 
-    Exit code 0: no difference, or only those of the release; 1: other differences; 2: wrong use or unreadable input.
+    Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415

@@ -18,18 +18,15 @@ from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
 from hvolab.serialize import as_data
-from hvolab_kernel.comparison.causes import ReleaseDifference
 from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
 from hvolab_kernel.comparison.differences import StateDifference
-from hvolab_kernel.comparison.releases import ReleaseComparison, compare_release
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.comparison.selection import comparable, target_of_release
-from hvolab_kernel.identify.features import BASELINE, HvoFeatures, departures, features_of
+from hvolab_kernel.identify.features import features_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements in the tables; JSON has all.
 _MAX_DISAGREEMENTS: Final = 10
-_NOT_COMPARED: Final = "not compared: frame numbers, failing allocations, changes of the switch, gigantic folios"
 _OMITTED: Final = "omitted: page->lru of vmemmap pages that were allocated, freed or remapped"
 
 
@@ -50,29 +47,20 @@ def _progress(scenarios: int) -> Iterator[Callable[[Scenario], None]]:
 
 
 def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], *, every: bool, json: bool) -> bool:
-    """Compare a kernel with the engine in its variant, and print the report; return True if nothing is unexplained.
-
-    A kernel of another release than 6.12 is first compared with the engine as v6.12, to show its differences.
+    """Compare a kernel with the engine in its variant, and print the report; return True if they agree.
 
     every  make each allocation fail, however many there are
     """
     features = features_of(kernel)
     comparer = Comparer(target_of_release(target, features.release), kernel)
-    other = None
-    if features.release != BASELINE:
-        with _progress(len(chosen)) as on_scenario:
-            other = compare_release(target, kernel, chosen, on_scenario)
     scenarios = comparable(chosen, comparer.variant, batches=features.has("batches"))
     with _progress(len(scenarios)) as on_scenario:
         result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
     if json:
-        data = comparison_data(kernel, comparer, result)
-        print_json(data if other is None else data | {"against_v6_12": release_data(features, other)})
+        print_json(comparison_data(kernel, comparer, result))
     else:
-        if other is not None:
-            show(release_view(kernel, features, other))
         show(comparison_view(kernel, comparer, result))
-    return not result.disagreements and (other is None or not other.unexplained)
+    return not result.disagreements
 
 
 def show_scenarios(scenarios: Sequence[Scenario], *, json: bool) -> None:
@@ -97,15 +85,13 @@ def _scenario_data(one: Scenario) -> dict[str, Any]:
     }
 
 
-# the comparison with the engine in the kernel's variant
-
-
 def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> RenderableType:
     """Return the tables of a comparison."""
     target = comparer.target
     where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.variant.name}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
-    parts: list[RenderableType] = [heading, Text(), _scenarios(result), Text()]
+    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in comparer.variant.departures]
+    parts: list[RenderableType] = [heading, *departures, Text(), _scenarios(result), Text()]
     for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
         parts += [_disagreement(case, differences), Text()]
     if len(result.disagreements) > _MAX_DISAGREEMENTS:
@@ -153,6 +139,7 @@ def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison
         **target_as_dict(comparer.target),
         "hvo": features_of(kernel).release,
         "variant": comparer.variant.name,
+        "departures": list(comparer.variant.departures),
         "cases": result.cases,
         "pairs": result.pairs,
         "duplicates": result.duplicates,
@@ -172,54 +159,4 @@ def _disagreement_data(case: ComparisonCase, differences: Sequence[StateDifferen
         "onwards": case.onwards,
         "steps": [str(step) for step in (*scenario.prelude, *scenario.steps)],
         "differences": as_data(differences),
-    }
-
-
-# the comparison of another release with the engine as v6.12
-
-
-def release_view(kernel: Kernel, features: HvoFeatures, result: ReleaseComparison) -> RenderableType:
-    """Return the table of a release's differences from v6.12."""
-    heading = Text.assemble((kernel.image.release, "bold"), f": {features.summary}; compared with the engine as v6.12")
-    sentences = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in departures(features)]
-    rows = table("because", "times", "differs", "kernel", "engine", right=("times",))
-    for column in rows.columns:
-        column.no_wrap, column.overflow = column.header == "times", "fold"
-    for differences in _by_cause(result):
-        (first, _), more = differences[0], len(differences) - 1
-        cause = Text(f"{first.feature}: {first.because}") if first.feature else Text("not explained", "bold red")
-        what = f"{first.kind}: {first.what}" + (f", and {more} similar" if more else "")
-        rows.add_row(cause, f"{sum(times for _, times in differences)}", what, Text(first.kernel), Text(first.engine))
-    done = f"{len(result.scenarios)} scenarios, {result.calls} outside calls, {result.seconds:.1f} s"
-    summary = Text(f"{result.differences.total()} differences, {result.unexplained} not explained, in {done}")
-    summary.stylize("bold red" if result.unexplained else "bold green")
-    return Group(heading, *sentences, Text(), rows, Text(), Text(_NOT_COMPARED, "dim"), summary)
-
-
-def _by_cause(result: ReleaseComparison) -> Iterator[list[tuple[ReleaseDifference, int]]]:
-    """Yield each unexplained difference, then those of each cause, the most frequent first."""
-    causes: dict[tuple[str, str], list[tuple[ReleaseDifference, int]]] = {}
-    for one, times in result.differences.most_common():
-        if one.feature:
-            causes.setdefault((one.feature, one.because), []).append((one, times))
-        else:
-            yield [(one, times)]
-    for cause in sorted(causes):
-        yield causes[cause]
-
-
-def release_data(features: HvoFeatures, result: ReleaseComparison) -> dict[str, Any]:
-    """Return a release's differences from v6.12 as data."""
-    differences = [
-        {**as_data(one), "count": count, "first_in": result.first_in[one]} for one, count in result.differences.items()
-    ]
-    return {
-        "release": features.release,
-        "because": list(departures(features)),
-        "scenarios": len(result.scenarios),
-        "outside_calls": result.calls,
-        "seconds": round(result.seconds, 3),
-        "left_out": [_NOT_COMPARED],
-        "differences": [one for one in differences if one["feature"]],
-        "unexplained": [one for one in differences if not one["feature"]],
     }

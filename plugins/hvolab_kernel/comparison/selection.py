@@ -67,11 +67,6 @@ def comparable(scenarios: Sequence[Scenario], variant: HvoVariant, *, batches: b
     )
 
 
-def comparable_across_releases(scenarios: Sequence[Scenario], *, batches: bool) -> tuple[Scenario, ...]:
-    """Return the scenarios in which a kernel is compared with another variant: no gigantic folios, no switch change."""
-    return tuple(one for one in scenarios if (batches or not one.takes_lists) and not one.gigantic and not one.flip)
-
-
 def _optimizes_twice(scenario: Scenario) -> bool:
     optimized: set[int] = set()
     for step in (*scenario.prelude, *scenario.steps):

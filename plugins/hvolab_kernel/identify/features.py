@@ -54,13 +54,11 @@ class HvoFeatures:
 class _Question:
     """A feature, and its evidence: any of some symbols or type members, or a call of any of some functions.
 
-    baseline  whether kernels of the baseline have it; None: some have and some do not
     kind      symbol, member or call
     callers   functions of HVO that are searched for the call
     """
 
     name: str
-    baseline: bool | None
     kind: str
     evidence: tuple[str, ...]
     callers: AbstractSet[str] = ALL
@@ -74,22 +72,20 @@ _BOOT_BATCHES: Final = ("hugetlb_vmemmap_optimize_bootmem_folios", "__hugetlb_vm
 NAMES_BOTH: Final = "walk names head and tail page"
 
 _QUESTIONS: Final = (
-    _Question(_FOLIOS, True, "symbol", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
-    _Question(_HEADS, False, "symbol", ("hugetlb_vmemmap_optimize",)),
-    _Question(_BATCHES, True, "symbol", ("hugetlb_vmemmap_optimize_folios",)),
-    _Question(_MOVES, True, "call", ("copy_page", "memcpy", "__memcpy"), OPTIMIZING),
-    _Question(_SHARED, False, "member", ("zone.vmemmap_tails",)),
-    _Question(NAMES_BOTH, None, "member", ("vmemmap_remap_walk.vmemmap_tail",)),
-    _Question("flags in the walk", True, "member", ("vmemmap_remap_walk.flags",)),
-    _Question(_RCU, True, "call", ("synchronize_rcu",)),
-    _Question(_KEY, True, "symbol", ("hugetlb_optimize_vmemmap_key",)),
-    _Question(_COUNTERS, True, "symbol", ("memmap_pages_add", "memmap_boot_pages_add")),
-    _Question("boot memmap is registered", None, "symbol", ("put_page_bootmem",)),
-    _Question("batches of boot folios", None, "symbol", _BOOT_BATCHES),
-    _Question("switch", True, "symbol", ("vmemmap_optimize_enabled",)),
+    _Question(_FOLIOS, "symbol", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
+    _Question(_HEADS, "symbol", ("hugetlb_vmemmap_optimize",)),
+    _Question(_BATCHES, "symbol", ("hugetlb_vmemmap_optimize_folios",)),
+    _Question(_MOVES, "call", ("copy_page", "memcpy", "__memcpy"), OPTIMIZING),
+    _Question(_SHARED, "member", ("zone.vmemmap_tails",)),
+    _Question(NAMES_BOTH, "member", ("vmemmap_remap_walk.vmemmap_tail",)),
+    _Question("flags in the walk", "member", ("vmemmap_remap_walk.flags",)),
+    _Question(_RCU, "call", ("synchronize_rcu",)),
+    _Question(_KEY, "symbol", ("hugetlb_optimize_vmemmap_key",)),
+    _Question(_COUNTERS, "symbol", ("memmap_pages_add", "memmap_boot_pages_add")),
+    _Question("boot memmap is registered", "symbol", ("put_page_bootmem",)),
+    _Question("batches of boot folios", "symbol", _BOOT_BATCHES),
+    _Question("switch", "symbol", ("vmemmap_optimize_enabled",)),
 )
-#: Features of the baseline, by name.
-BASELINE_FEATURES: Final = {one.name: one.baseline for one in _QUESTIONS if one.baseline is not None}
 #: Releases, with the features that distinguish them: those that a release has, and those that it lacks.
 _RELEASES: Final = (
     ("7.x", (_FOLIOS, _BATCHES, _SHARED, _MOVES), (_KEY, _RCU)),
@@ -118,15 +114,6 @@ def features_of(kernel: Kernel) -> HvoFeatures:
             doubt = f" (not checked, for lack of BTF: {', '.join(unsure)})" if unsure else ""
             return HvoFeatures(release, f"it has HVO as in {release}{doubt}", features)
     return HvoFeatures(None, "it has HVO, in a variant between the releases that hvolab knows", features)
-
-
-def departures(features: HvoFeatures) -> tuple[str, ...]:
-    """Return a sentence for each feature in which a kernel differs from the baseline."""
-    return tuple(
-        f"{'it has' if one.present else 'it lacks'} “{one.name}” ({one.found})"
-        for one in features.features
-        if one.present is not None and one.present is not BASELINE_FEATURES.get(one.name, one.present)
-    )
 
 
 def _answer(kernel: Kernel, question: _Question) -> KernelFeature:

@@ -6,7 +6,7 @@ from typing import Final
 
 from hvolab.errors import UsageError
 from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, HvoVariant
-from hvolab_kernel.identify.features import BASELINE, NAMES_BOTH, departures, features_of
+from hvolab_kernel.identify.features import BASELINE, NAMES_BOTH, features_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Variant of the first kernels of each release.
@@ -35,7 +35,7 @@ def variant_for_pools(kernel: Kernel) -> HvoVariant:
         raise UsageError(
             f"pools and invariants do not model this kernel's HVO: {features.summary}",
             where=kernel.image.release,
-            rule="; ".join(departures(features)),
+            rule="; ".join(variant.departures),
             hint="compare it with the engine, which models it: hvolab kernel IMAGE",
         )
     return variant

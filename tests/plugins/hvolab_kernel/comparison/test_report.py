@@ -10,7 +10,7 @@ from hvolab.hvo import V6_12, V6_12_117
 from hvolab_kernel.identify.variants import variant_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
-from tests.plugins.hvolab_kernel.comparison.test_releases import CAUSES_IN_USE, EACH, X86_6_1
+from tests.plugins.hvolab_kernel.comparison.test_other_variants import EACH, X86_6_1
 from tests.plugins.hvolab_kernel.kernel_machines import X86
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -40,35 +40,24 @@ def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, mo
 
 
 @EACH
-def test_the_command_names_the_release_and_its_differences(real_kernel: Kernel) -> None:
+def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
     assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.x", "7.2")}
     assert data["disagreements"] == []
-    other = data["against_v6_12"]
-    assert other["release"] == data["hvo"]
-    assert all(one.startswith(("it has “", "it lacks “")) for one in other["because"])
-    assert other["unexplained"] == []
-    assert {"kind", "what", "kernel", "engine", "feature", "because", "count", "first_in"} == set(
-        other["differences"][0]
-    )
+    assert data["departures"] == list(variant_of(real_kernel).departures)
 
 
 @X86_6_1
-def test_a_report_for_people_ends_with_the_number_of_unexplained_differences(
+def test_a_report_for_people_begins_with_the_differences_and_their_commits(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "250")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
     assert done.exit_code == 0
-    assert "it has HVO as in 6.1; compared with the engine as v6.12" in done.stdout
-    assert "waits for RCU: it waits for no grace period" in done.stdout
-    assert ", 0 not explained, in " in done.stdout
+    assert "waits_for_rcu is False: the entries of a folio change after a grace period" in done.stdout
+    assert "since bd225530a4c7" in done.stdout
     assert "compared with the engine as 6.1" in done.stdout
     assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
-    monkeypatch.setattr(CAUSES_IN_USE, ())
-    done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
-    assert done.exit_code == 1
-    assert "not explained" in done.stdout
 
 
 @X86_6_1

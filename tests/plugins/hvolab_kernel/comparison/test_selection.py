@@ -12,7 +12,6 @@ from hvolab_kernel.comparison.scenarios import scenarios_of
 from hvolab_kernel.comparison.selection import (
     chosen_scenarios,
     comparable,
-    comparable_across_releases,
     target_of_release,
 )
 
@@ -33,14 +32,6 @@ def test_scenarios_that_do_not_apply_to_a_kernel_are_left_out() -> None:
     assert {one.name for one in without_lists} - {one.name for one in comparable(scenarios, V6_1, batches=False)} == {
         one.name for one in without_lists if one.name.endswith(("optimize twice", "switched on again"))
     }
-
-
-def test_across_releases_no_switch_changes_and_no_folio_is_gigantic() -> None:
-    scenarios = scenarios_of(registry().architecture("x86_64").select())
-    assert not [one for one in comparable_across_releases(scenarios, batches=False) if "batch" in one.name]
-    chosen = comparable_across_releases(scenarios, batches=True)
-    assert [one for one in chosen if "batch" in one.name]
-    assert not [one for one in chosen if one.flip or one.gigantic]
 
 
 def test_a_target_of_a_release_has_its_entry_bits() -> None:
