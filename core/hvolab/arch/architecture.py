@@ -103,10 +103,8 @@ class Architecture:
         release = _one_of("release", release, self.releases, self.name)
         for feature in declared:
             if not feature.exists_in(selected.name):
-                raise UsageError(
-                    f"feature {feature.name!r} does not exist in mode {selected.name}",
-                    hint=f"choose one of the modes {', '.join(feature.modes)}",
-                )
+                what = f"feature {feature.name!r} does not exist in mode {selected.name}"
+                raise UsageError(what, hint=f"choose one of the modes {', '.join(feature.modes)}")
         if declared:
             selected = with_features(selected, declared)
         bases = {"direct_map_base": direct_map_base, "vmemmap_base": vmemmap_base}
@@ -147,11 +145,9 @@ class Architecture:
         for mode in self.modes:
             mode.check()
             if self.emulation is not None and mode.text_base is None:
-                raise DescriptionError(
-                    f"mode {mode.name} does not declare the base of the kernel's image",
-                    where=self.name,
-                    hint="declare PagingMode.text_base: guest text is mapped there",
-                )
+                what = f"mode {mode.name} does not declare the base of the kernel's image"
+                hint = "declare PagingMode.text_base: guest text is mapped there"
+                raise DescriptionError(what, where=self.name, hint=hint)
         for feature in self.features:
             feature.check(self.name, self.modes)
         for change in self.changes:

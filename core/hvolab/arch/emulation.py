@@ -56,11 +56,9 @@ class InstructionSequence:
         names = {register: name for name, register in (*self.inputs, *self.outputs)}
         for word in _NAME.findall(self.effect):
             if word not in names and word not in _WORDS:
-                raise DescriptionError(
-                    f"the effect of {self.step} names {word!r}, which is neither input nor output",
-                    where=self.effect,
-                    hint="declare the register as one, or use the words of the notation: hvolab.arch.steps",
-                )
+                what = f"the effect of {self.step} names {word!r}, which is neither input nor output"
+                hint = "declare the register as one, or use the words of the notation: hvolab.arch.steps"
+                raise DescriptionError(what, where=self.effect, hint=hint)
         return _NAME.sub(lambda found: names.get(found.group(), found.group()), self.effect)
 
     def check(self) -> None:
@@ -75,18 +73,16 @@ class InstructionSequence:
         if not code or not self.text:
             raise DescriptionError(f"the sequence {self.step} has no bytes or no text")
         for title, has, needs in (("inputs", self.inputs, step.inputs), ("outputs", self.outputs, step.outputs)):
-            if tuple(name for name, _ in has) != needs:
-                raise DescriptionError(
-                    f"the {title} of {self.step} are {', '.join(name for name, _ in has) or 'none'}",
-                    rule=f"its contract: {', '.join(needs) or 'none'}",
-                )
+            names = tuple(name for name, _ in has)
+            if names != needs:
+                rule = f"its contract: {', '.join(needs) or 'none'}"
+                raise DescriptionError(f"the {title} of {self.step} are {', '.join(names) or 'none'}", rule=rule)
         registers = [register for _, register in (*self.inputs, *self.outputs)]
         if len(set(registers)) != len(registers):
             raise DescriptionError(f"two inputs or outputs of {self.step} share a register", where=str(registers))
         if step.effect and self.effect_in_names != step.effect:
-            raise DescriptionError(
-                f"the effect of {self.step} is {self.effect_in_names!r}", rule=f"its contract: {step.effect}"
-            )
+            what = f"the effect of {self.step} is {self.effect_in_names!r}"
+            raise DescriptionError(what, rule=f"its contract: {step.effect}")
 
 
 @dataclass(frozen=True)
@@ -257,12 +253,10 @@ class EmulationPart:
             self._check_registers(sequence)
         if missing := [step for step in STEP_BY_NAME if step not in steps]:
             raise DescriptionError(f"no sequence for {', '.join(missing)}", rule="an emulated CPU needs every step")
-        arguments = self.convention.arguments
-        if len(arguments) != ARGUMENTS or self.convention.result in arguments:
-            raise DescriptionError(
-                f"arguments in {', '.join(arguments)}, result in {self.convention.result}",
-                rule=f"{ARGUMENTS} registers for arguments, and another one for the result",
-            )
+        arguments, result = self.convention.arguments, self.convention.result
+        if len(arguments) != ARGUMENTS or result in arguments:
+            rule = f"{ARGUMENTS} registers for arguments, and another one for the result"
+            raise DescriptionError(f"arguments in {', '.join(arguments)}, result in {result}", rule=rule)
         for limit in self.walks:
             check_change(limit, f"walk limit {limit.reason!r}", mmu=MmuRules)
         for mode in self.cpu_modes:
@@ -277,11 +271,9 @@ class EmulationPart:
         elif sequence.step in {"leave", "handler"}:
             inputs = {convention.block, convention.result}
         for title, has, allowed in (("input", sequence.inputs, inputs), ("output", sequence.outputs, outputs)):
+            rule = f"the convention has {title}s in {', '.join(sorted(allowed))}"
             for name, register in has:
                 if register not in allowed:
-                    raise DescriptionError(
-                        f"the {title} {name} of {sequence.step} is in {register}",
-                        rule=f"the convention has {title}s in {', '.join(sorted(allowed))}",
-                    )
+                    raise DescriptionError(f"the {title} {name} of {sequence.step} is in {register}", rule=rule)
         if convention.block in sequence.clobbers:
             raise DescriptionError(f"{sequence.step} changes {convention.block}", rule="it holds the argument block")

@@ -93,13 +93,10 @@ class AddressPart:
         high, field_high = self.low + self.width, field.low + field.width
         if field_high <= self.low or field.low >= high:
             return (self,)
-        below = max(0, field.low - self.low)
-        above = max(0, high - field_high)
-        parts = (
-            AddressPart(self.low, below, self.physical),
-            AddressPart(high - above, above, self.physical + self.width - above),
-        )
-        return tuple(part for part in parts if part.width)
+        below, above = max(0, field.low - self.low), max(0, high - field_high)
+        lower = AddressPart(self.low, below, self.physical)
+        upper = AddressPart(high - above, above, self.physical + self.width - above)
+        return tuple(part for part in (lower, upper) if part.width)
 
 
 @dataclass(frozen=True)
@@ -263,11 +260,8 @@ class EntryForm:
         for name, value in {**dict(self.constant), **dict(chosen)}.items():
             field = self.by_name.get(name)
             if field is None:
-                raise EncodingError(
-                    f"no field {name!r} in a {self}",
-                    rule=self.source,
-                    hint=f"the fields are {', '.join(self.by_name)}",
-                )
+                hint = f"the fields are {', '.join(self.by_name)}"
+                raise EncodingError(f"no field {name!r} in a {self}", rule=self.source, hint=hint)
             if not 0 <= value < field.limit:
                 raise EncodingError(f"{value} does not fit in {field}", rule=self.source)
             raw |= value << field.low

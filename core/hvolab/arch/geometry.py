@@ -112,10 +112,7 @@ class EntryFormat:
         return union(form.address_mask for form in self.forms if form.kind is EntryKind.LEAF)
 
     def decode(self, level: str, raw: int, page_shift: int) -> Entry:
-        """Decode ``raw`` as an entry of ``level``.
-
-        Raises EncodingError with the broken rule for a valid entry that is reserved or illegal.
-        """
+        """Decode ``raw`` at ``level``; raises EncodingError with the rule that a reserved or illegal entry breaks."""
         if not 0 <= raw < 1 << self.entry_bits:
             raise EncodingError(f"{raw:#x} is not an entry of {self.entry_bits} bits", where=level)
         if not self.is_valid(level, raw):
@@ -202,12 +199,7 @@ class LinearOrigin(enum.Enum):
 
 @dataclass(frozen=True)
 class HugePageSize:
-    """A huge page size that hugetlb offers.
-
-    level  name of the level whose entries map it
-    count  number of entries at that level (more than one: contiguous hint, NAPOT)
-    size   bytes
-    """
+    """A huge page size that hugetlb offers: `count` entries at a level map its bytes (several: contiguous, NAPOT)."""
 
     level: str
     count: int
@@ -275,10 +267,7 @@ class PagingMode:
         return tuple(HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels)
 
     def canonical(self, va: int) -> bool:
-        """Return whether ``va`` is a kernel VA that this mode can translate.
-
-        Without ``kernel_base``, all bits above its width are ones.
-        """
+        """Return whether ``va`` is a kernel VA: without ``kernel_base``, all bits above its width are ones."""
         size = 1 << (self.va_bits if self.split_roots else self.va_bits - 1)
         first = (1 << 64) - size if self.kernel_base is None else self.kernel_base
         return first <= va < min(first + size, 1 << 64)

@@ -27,9 +27,8 @@ def load_emulation_part(package: str, name: str = "instructions.toml", **others:
     try:
         text = files(package).joinpath(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise DescriptionError(
-            f"instruction sequences cannot be read: {error}", where=place, hint="ship the file with the package"
-        ) from error
+        what = f"instruction sequences cannot be read: {error}"
+        raise DescriptionError(what, where=place, hint="ship the file with the package") from error
     return parse_emulation_part(text, place, **others)
 
 

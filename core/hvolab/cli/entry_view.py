@@ -13,13 +13,10 @@ from hvolab.serialize import Hex, as_data
 
 @dataclass(frozen=True)
 class Bits:
-    """A run of bits of an entry.
+    """A run of bits of an entry, from the number of the highest to that of the lowest.
 
-    name     of the field; `address` and `reserved` for bits that belong to none
-    high     number of the highest bit
-    low      number of the lowest
-    value    their value; of address bits, the PA bits in place
-    meaning  in a few words
+    name   of the field; `address` and `reserved` for bits that belong to none
+    value  their value; of address bits, the PA bits in place
     """
 
     name: str

@@ -20,10 +20,8 @@ def entry_of(target: Target, level: str, words: list[str], pfn: str | None) -> i
     if not _NUMBER.fullmatch(words[0]):
         return encode(target, level, 0 if pfn is None else _number(pfn), words)
     if pfn is not None or len(words) > 1:
-        raise UsageError(
-            f"{words[0]} is a number, and so an entry to decode, but it is not alone",
-            hint="decode one entry at a time, without --pfn; or encode from names alone",
-        )
+        what = f"{words[0]} is a number, and so an entry to decode, but it is not alone"
+        raise UsageError(what, hint="decode one entry at a time, without --pfn; or encode from names alone")
     return _number(words[0])
 
 
@@ -91,10 +89,8 @@ def _kind(target: Target, level: str, roles: set[PgprotRole]) -> EntryKind:
 def _unknown(name: str, kind: EntryKind, level: str, known: list[str]) -> UsageError:
     close = close_names(name, known, 2)
     advice = f"did you mean {' or '.join(close)}? " if close else ""
-    return UsageError(
-        f"{name!r} is not an entry, protection or field of a {kind.value} at {level}",
-        hint=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x",
-    )
+    what = f"{name!r} is not an entry, protection or field of a {kind.value} at {level}"
+    return UsageError(what, hint=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x")
 
 
 def _number(text: str) -> int:

@@ -68,10 +68,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def engine_of(name: str, image: Path | None) -> EngineMaker | None:
-    """Return the maker of the engine that the options select, None for the model.
-
-    Raises UsageError for an unknown kind, and for an image without --engine kernel.
-    """
+    """Return the maker of the engine, None for the model; raises UsageError for an image without --engine kernel."""
     maker = registry().engine(name)
     if maker is None and image is not None:
         raise UsageError("--image requires --engine kernel", hint="add --engine kernel, or leave out --image")
@@ -79,10 +76,7 @@ def engine_of(name: str, image: Path | None) -> EngineMaker | None:
 
 
 def host_architecture() -> Architecture:
-    """Return the architecture of this host; the first by name if no plugin describes it.
-
-    Raises UsageError if no plugin describes any.
-    """
+    """Return the architecture of this host, or the first by name; raises UsageError if no plugin describes any."""
     known = registry().architectures().values()
     host = platform.machine().casefold()
     own = (each for each in known if host in {name.casefold() for name in names_of(each)})
@@ -107,13 +101,8 @@ def select_target(
 
 def target_as_dict(target: Target) -> dict[str, object]:
     """Return the selection as data for JSON."""
-    return {
-        "architecture": target.architecture.name,
-        "mode": target.mode.name,
-        "profile": target.profile,
-        "release": target.release,
-        "features": list(target.features),
-    }
+    names = {"architecture": target.architecture.name, "mode": target.mode.name, "profile": target.profile}
+    return {**names, "release": target.release, "features": list(target.features)}
 
 
 def target_in_words(target: Target) -> str:

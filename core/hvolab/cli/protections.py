@@ -16,11 +16,7 @@ _NEAR: Final = 2
 
 @dataclass(frozen=True)
 class NearProtection:
-    """A protection that an entry nearly has.
-
-    name     its name
-    differs  (name, value in the protection) of each field that differs
-    """
+    """A protection that an entry nearly has; `differs`: (name, value in the protection) of each field that differs."""
 
     name: str
     differs: tuple[tuple[str, int], ...]

@@ -91,10 +91,9 @@ _SEQUENCE: Final = "a sequence of Architecture"
 
 
 def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tuple[Architecture, ...]:
-    """Call the plugin's hook and return its architectures, checked; empty if it does not implement the hook.
+    """Call the plugin's hook and return its architectures; empty if it does not implement the hook.
 
-    Raises PluginError if the hook raises or returns anything but a sequence of architectures, and if one of them does
-    not pass its own check or shares a name with another.
+    Raises PluginError if the hook raises or returns anything but a sequence of sound architectures with own names.
     """
     results = _results(origin, manager.hook.hvolab_architectures, "hvolab_architectures()", _SEQUENCE)
     found = [architecture for result in results for architecture in _members(origin, result)]

@@ -49,8 +49,7 @@ def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
 def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOrigin, EntryPoint]]:
     """Sort entry points: hvolab's own first, then by entry point's name, distribution and value.
 
-    The later one of two plugins that clash is left out. In this order hvolab's own plugins always keep their names,
-    and neither the path nor the date of installation matters to others.
+    The later one of two plugins that clash is left out: hvolab's own keep their names, and the path does not matter.
     """
     pairs = []
     for entry_point in entry_points:

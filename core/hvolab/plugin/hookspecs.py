@@ -54,8 +54,8 @@ def hvolab_architectures() -> Sequence[Architecture]:
 def hvolab_cpus() -> Mapping[str, CpuMaker]:
     """Return the maker of each kind of CPU that the plugin adds, by its name.
 
-    A maker takes a machine and the number of the CPU, and returns a `hvolab.machine.Cpu`. If a library is missing, or
-    it does not support the machine's target, it raises UsageError with a hint. Called once, when the plugin is loaded:
+    A maker takes a machine and the number of the CPU, and returns a `hvolab.machine.Cpu`; it raises UsageError with a
+    hint if a library is missing or the machine's target is not supported. Called once, when the plugin is loaded:
     import large libraries when a CPU is made. Checked: that the result is a mapping of names to functions, and that no
     name is `model` or that of a plugin loaded earlier.
     """
