@@ -41,8 +41,7 @@ class VirtualCpu:
     memory, tables, target  those of the machine
     routines  the steps, by name
     exit      VA at which each of them ends
-    handler   True: a handler in the guest records faults, which the emulator enters as a CPU does; False: faults are
-              read from the emulator's state
+    handler   whether faults are recorded by a handler in the guest, as for EmulatedCpu
     Raises UsageError for a target that cannot be emulated, and without unicorn.
     """
 
