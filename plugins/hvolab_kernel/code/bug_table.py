@@ -18,7 +18,7 @@ from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 _ENTRY: Final = "bug_entry"
 _BOUNDS: Final = ("__start___bug_table", "__stop___bug_table")
 #: Members of an entry. Most kernels have signed distances, as members of the name with `_disp`, for the pointers.
-_MEMBERS: Final = (("bug_addr", "<u8"), ("file", "<u8"), ("line", "<u2"), ("flags", "<u2"))
+_MEMBERS: Final = {"bug_addr": "<u8", "file": "<u8", "line": "<u2", "flags": "<u2"}
 #: Kernel: BUGFLAG_WARNING, a macro, which type information does not have.
 _WARNING: Final = 1 << 0
 _LONGEST_PATH: Final = 256
@@ -41,58 +41,43 @@ class BugTable:
 
     def __init__(self, kernel: Kernel) -> None:
         self._image = kernel.image
-        self._start, self._entries = _entries(kernel)
-        self.known = bool(self._entries.dtype.itemsize)
-        self.addresses = self._pointers("bug_addr")
+        self._members = _members(kernel)
+        self.known = bool(self._members)
+        self.addresses = self._members.get("bug_addr", np.empty(0, np.uint64))
 
     def at(self, va: int) -> BugEntry | None:
         """Return the entry of the instruction at a VA; None where it has none or the table is not known."""
         found = np.flatnonzero(self.addresses == np.uint64(va))
         if not found.size:
             return None
-        entry = self._entries[found[0]]
-        return BugEntry(bool(entry["flags"] & _WARNING), self._source(int(found[0])))
+        entry = {name: int(values[found[0]]) for name, values in self._members.items()}
+        source = f"{self._path(entry['file'])}:{entry['line']}" if {"file", "line"} <= entry.keys() else ""
+        return BugEntry(bool(entry["flags"] & _WARNING), source)
 
-    def _source(self, index: int) -> str:
-        """Return file and line, as the kernel names them."""
-        if not {"file", "line"} <= set(self._entries.dtype.names or ()):
-            return ""
-        path = int(self._pointers("file")[index])
-        segment = self._image.segment_of(path)
-        size = 0 if segment is None else min(_LONGEST_PATH, segment.end - path)
-        name = self._image.read(path, size).partition(b"\0")[0].decode("latin-1") if size else "?"
-        return f"{name}:{self._entries['line'][index]}"
-
-    def _pointers(self, name: str) -> NDArray[np.uint64]:
-        """Return a member of all entries as VAs; a distance counts from its own place."""
-        layout = self._entries.dtype
-        if not layout.fields:
-            return np.empty(0, np.uint64)
-        values = self._entries[name]
-        if values.dtype.kind == "u":
-            return values.astype(np.uint64)
-        places = np.arange(len(values), dtype=np.int64) * layout.itemsize + layout.fields[name][1]
-        return (values + places).view(np.uint64) + np.uint64(self._start)
+    def _path(self, va: int) -> str:
+        segment = self._image.segment_of(va)
+        size = 0 if segment is None else min(_LONGEST_PATH, segment.end - va)
+        return self._image.read(va, size).partition(b"\0")[0].decode("latin-1") if size else "?"
 
 
-def _entries(kernel: Kernel) -> tuple[int, NDArray[Any]]:
-    """Return VA and entries of the table; entries without members where symbols or types for it are missing."""
-    members: dict[str, tuple[str, int]] = {}
+def _members(kernel: Kernel) -> dict[str, NDArray[Any]]:
+    """Return each member of all entries, pointers as VAs; none where symbols or types for them are missing."""
     start, stop = (None, None) if kernel.table is None else map(kernel.symbols.find, _BOUNDS)
-    if start is not None and stop is not None and kernel.btf is not None:
-        for name, kind in _MEMBERS:
-            for member, code in ((name, kind), (f"{name}_disp", "<i4")):
-                if kernel.types.has_member(_ENTRY, member):
-                    members[name] = code, kernel.types.offset(_ENTRY, member)
-    if start is None or stop is None or start >= stop or not {"bug_addr", "flags"} <= members.keys():
-        return 0, np.empty(0, np.dtype([]))
-    formats, offsets = zip(*members.values(), strict=True)
-    size = kernel.types.size(_ENTRY)
-    layout = np.dtype({"names": list(members), "formats": formats, "offsets": offsets, "itemsize": size})
-    return start, np.frombuffer(kernel.image.read(start, (stop - start) // size * size), layout)
+    layout = None if kernel.btf is None else kernel.types.find(_ENTRY)
+    if start is None or stop is None or start >= stop or layout is None:
+        return {}
+    count = (stop - start) // layout.size
+    content = kernel.image.read(start, count * layout.size)
+    places = np.arange(count, dtype=np.uint64) * np.uint64(layout.size) + np.uint64(start)
+    found: dict[str, NDArray[Any]] = {}
+    for name, kind in _MEMBERS.items():
+        for member, code in ((name, kind), (f"{name}_disp", "<i4")):
+            if kernel.types.has_member(_ENTRY, member):
+                offset = kernel.types.offset(_ENTRY, member)
+                values = np.ndarray(count, code, content, offset, (layout.size,)).astype(np.uint64)
+                found[name] = values if code == kind else values + places + np.uint64(offset)
+    return found if {"bug_addr", "flags"} <= found.keys() else {}
 
 
-@cached_per_kernel
-def bug_table_of(kernel: Kernel) -> BugTable:
-    """Return the kernel's table, indexed on first use."""
-    return BugTable(kernel)
+#: The kernel's table, indexed on first use.
+bug_table_of: Final = cached_per_kernel(BugTable)

@@ -7,7 +7,6 @@ protection and all that is combined with them. Where two paths into a block disa
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,30 +24,29 @@ _ADDRESSES: Final = frozenset({"adr", "adrp", "auipc", "lea"})
 _MASK: Final = (1 << 64) - 1
 
 
-class ValueKind(enum.Enum):
-    """Kind of a register's value."""
+@dataclass(frozen=True)
+class Pointer:
+    """A pointer that is a parameter of the function: its type and name, as ``pte_t *pte``."""
 
-    NUMBER = "a number or an address"
-    PARAMETER = "a pointer that is a parameter of the function"
-    ENTRY = "an entry"
+    name: str
 
 
 @dataclass(frozen=True)
-class Value:
-    """Value of a register: a number, a parameter by its name, or an entry by the name of its protection."""
+class Entry:
+    """A page-table entry: the name of its protection, or of several."""
 
-    kind: ValueKind
-    number: int = 0
-    name: str = ""
+    name: str
 
 
+#: Value of a register: a number or an address, a pointer, or an entry.
+Value = int | Pointer | Entry
 Registers = Mapping[str, Value]
 
 
 def number_in(registers: Registers, name: str) -> int | None:
     """Return the number or address that a register holds; None where it holds another value, or an unknown one."""
     value = registers.get(name)
-    return value.number if value is not None and value.kind is ValueKind.NUMBER else None
+    return value if isinstance(value, int) else None
 
 
 def registers_before(
@@ -95,9 +93,9 @@ def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
         first, second = one[register], other[register]
         if first == second:
             both[register] = first
-        elif first.kind is second.kind is ValueKind.ENTRY:
+        elif isinstance(first, Entry) and isinstance(second, Entry):
             names = sorted({*first.name.split(" or "), *second.name.split(" or ")})
-            both[register] = Value(ValueKind.ENTRY, 0, " or ".join(names))
+            both[register] = Entry(" or ".join(names))
     return both
 
 
@@ -128,8 +126,8 @@ def _after(
         if register in isa.stack:
             registers = {place: value for place, value in registers.items() if not place.startswith(f"[{register}")}
     if result is not None and one.operands and one.operands[0].register and not one.operands[0].memory:
-        if result.kind is ValueKind.NUMBER and result.number in protections:
-            result = Value(ValueKind.ENTRY, result.number, protections[result.number])
+        if isinstance(result, int) and result in protections:
+            result = Entry(protections[result])
         registers[one.operands[0].register] = result
     return registers
 
@@ -155,31 +153,29 @@ def _result(one: Instruction, registers: Registers, moves: frozenset[str]) -> Va
     operands = one.operands
     if len(operands) == 2 and one.mnemonic in moves:
         return _value_of(operands[1], registers)
-    return _built(one, registers) or (_combined(operands, registers) if one.mnemonic in _COMBINING else None)
+    built = _built(one, registers)
+    if built is not None or one.mnemonic not in _COMBINING:
+        return built
+    values = (_value_of(operand, registers) for operand in operands)
+    return next((value for value in values if isinstance(value, Entry)), None)
 
 
 def _built(one: Instruction, registers: Registers) -> Value | None:
     """Return a number or an address that is built of parts."""
     operands, plain = one.operands, one.mnemonic.removeprefix("c.")
     if plain in _ADDRESSES and len(operands) == 2 and not operands[1].register and not operands[1].index:
-        return Value(ValueKind.NUMBER, operands[1].number & _MASK)
+        return operands[1].number & _MASK
     if plain == "movk" and len(operands) == 2:
         base = number_in(registers, operands[0].register)
         if base is not None:
-            return Value(ValueKind.NUMBER, base & ~(0xFFFF << operands[1].size) | operands[1].number)
+            return base & ~(0xFFFF << operands[1].size) | operands[1].number
     elif plain in {"add", "addi"} and len(operands) == 3 and not operands[2].register:
         source = operands[1].register
         base = 0 if source == "zero" else number_in(registers, source)
         if base is not None:
-            return Value(ValueKind.NUMBER, (base + operands[2].number) & _MASK)
+            return (base + operands[2].number) & _MASK
         return registers.get(source) if operands[2].number == 0 else None
     return None
-
-
-def _combined(operands: tuple[Operand, ...], registers: Registers) -> Value | None:
-    """Return the entry among the operands' values."""
-    values = (_value_of(operand, registers) for operand in operands)
-    return next((value for value in values if value is not None and value.kind is ValueKind.ENTRY), None)
 
 
 def _value_of(operand: Operand, registers: Registers) -> Value | None:
@@ -187,4 +183,4 @@ def _value_of(operand: Operand, registers: Registers) -> Value | None:
         return None
     if operand.register:
         return registers.get(operand.register)
-    return Value(ValueKind.NUMBER, operand.number & _MASK)
+    return operand.number & _MASK

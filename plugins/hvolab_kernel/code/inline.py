@@ -48,17 +48,7 @@ class PlacedInstruction:
     registers: tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
-class PageOperand(Argument):
-    """Operand of a TLBI that names a page: bits 43:0 are VA[55:12] for every base page size. Source: Arm ARM C5.5."""
-
-    def value(self, register: int) -> int:
-        """Return the VA, sign-extended from bit 55."""
-        va = (register & (1 << 44) - 1) << 12
-        return va | 0xFF << 56 if va >> 55 else va
-
-
-_VA: Final = (PageOperand("va"),)
+_VA: Final = (Argument("va", page=True),)
 _STORE: Final = (Argument("address"), Argument("value", 4, signed=True))
 
 #: The instructions of an ELF machine, the first match first. Source: Arm ARM C5.5 (TLBI), C6.2 (DSB, STXR).

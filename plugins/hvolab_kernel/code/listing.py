@@ -20,7 +20,7 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
 from hvolab_kernel.code.calls import target_of
-from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, number_in, registers_before, stored_value
+from hvolab_kernel.code.dataflow import Entry, Pointer, Registers, number_in, registers_before, stored_value
 from hvolab_kernel.code.instructions import Function, Instruction, Operand, function_named
 from hvolab_vmlinux.kernel import Kernel
 
@@ -117,7 +117,7 @@ def _parameters(kernel: Kernel, function: Function) -> tuple[Registers, str]:
     if prototype is None:
         return {}, ""
     pointers = {
-        register: Value(ValueKind.PARAMETER, 0, f"{one.type}{one.name}")
+        register: Pointer(f"{one.type}{one.name}")
         for register, one in zip(function.isa.arguments, prototype.parameters, strict=False)
         if _ENTRY_POINTER.search(one.type)
     }
@@ -179,9 +179,9 @@ def _entry_store(function: Function, index: int, registers: Registers, reference
         return ""
     verb = "exchanges" if one.mnemonic in isa.exchanges else "stores"
     base, value = registers.get(place.register), stored_value(one, registers)
-    if base is not None and base.kind is ValueKind.PARAMETER and place.number == 0 and not place.index:
+    if isinstance(base, Pointer) and place.number == 0 and not place.index:
         return f"{verb} eight bytes through the parameter {base.name}"
-    if value is not None and value.kind is ValueKind.ENTRY:
+    if isinstance(value, Entry):
         return f"{verb} eight bytes with the bits of {value.name}"
     following = [other for other in function.instructions[index + 1 : index + 5] if other.mnemonic != "nop"]
     words = tuple(f"{other.mnemonic} {other.text}".strip() for other in following[: len(isa.publishing)])

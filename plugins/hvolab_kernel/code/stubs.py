@@ -50,11 +50,15 @@ class StubAction(enum.Enum):
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument: name, size in bytes, and whether it is signed. A register's higher bytes are undefined."""
+    """An argument: name, size in bytes, and whether it is signed. A register's higher bytes are undefined.
+
+    page  whether it is a TLBI's operand that names a page: bits 43:0 are VA[55:12] for every page size. Source: Arm ARM C5.5.
+    """
 
     name: str
     size: int = 8
     signed: bool = False
+    page: bool = False
 
     @property
     def layout(self) -> str:
@@ -63,8 +67,9 @@ class Argument:
         return (letter.lower() if self.signed else letter) + "x" * (WORD_BYTES - self.size)
 
     def value(self, register: int) -> int:
-        """Return the argument's value for the value read from a register."""
-        return register
+        """Return the argument's value for the value read from a register; of a page its VA, sign-extended."""
+        va = (register & (1 << 44) - 1) << 12
+        return (va | 0xFF << 56 if va >> 55 else va) if self.page else register
 
 
 @dataclass(frozen=True)

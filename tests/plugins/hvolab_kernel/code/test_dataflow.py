@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hvolab_kernel.code.dataflow import Registers, Value, ValueKind, registers_before
+from hvolab_kernel.code.dataflow import Entry, Pointer, Registers, registers_before
 from hvolab_kernel.code.instructions import Function, disassembled
 from hvolab_kernel.code.isa import ISAS
 
-POINTER = Value(ValueKind.PARAMETER, 0, "pte_t *pte")
+POINTER = Pointer("pte_t *pte")
 
 
 def before_last(
@@ -28,21 +28,20 @@ def test_a_pointer_is_followed_through_copies_and_the_stack() -> None:
     assert "rdi" not in registers
     # str x0, [sp, #8]; mov x0, #0; ldr x19, [sp, #8]; ret
     registers = before_last("EM_AARCH64", "e00700f9000080d2f30740f9c0035fd6")
-    assert (registers["x19"], registers["x0"].number) == (POINTER, 0)
+    assert (registers["x19"], registers["x0"]) == (POINTER, 0)
 
 
 def test_an_address_of_two_instructions_is_one_number() -> None:
     # adrp x0, 0x1000; add x0, x0, 0x44; ret
-    assert before_last("EM_AARCH64", "0000009000100191c0035fd6")["x0"].number == 0x1044
+    assert before_last("EM_AARCH64", "0000009000100191c0035fd6")["x0"] == 0x1044
     # auipc a0, 0; addi a0, a0, 0x44; ret
-    assert before_last("EM_RISCV", "17050000130545048280")["a0"].number == 0x1044
+    assert before_last("EM_RISCV", "17050000130545048280")["a0"] == 0x1044
 
 
 def test_a_number_with_the_bits_of_a_protection_is_an_entry_also_after_it_is_combined() -> None:
     # addi a4, zero, 0xe7; c.or s1, a4; ret
     registers = before_last("EM_RISCV", "1307700ed98c8280", {0xE7: "PAGE_KERNEL"})
-    assert registers["s1"].kind is ValueKind.ENTRY
-    assert registers["s1"].name == "PAGE_KERNEL"
+    assert registers["s1"] == Entry("PAGE_KERNEL")
 
 
 def test_where_two_paths_disagree_the_value_is_unknown_and_entries_keep_both_names() -> None:
@@ -50,7 +49,7 @@ def test_where_two_paths_disagree_the_value_is_unknown_and_entries_keep_both_nam
     code = "b8010000007405b802000000c3"
     assert "rax" not in before_last("EM_X86_64", code)
     registers = before_last("EM_X86_64", code, {1: "PAGE_KERNEL", 2: "PAGE_KERNEL_RO"})
-    assert registers["rax"] == Value(ValueKind.ENTRY, 0, "PAGE_KERNEL or PAGE_KERNEL_RO")
+    assert registers["rax"] == Entry("PAGE_KERNEL or PAGE_KERNEL_RO")
 
 
 def test_a_call_clears_what_callees_may_change_unless_it_preserves_registers() -> None:

@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from hvolab_kernel.code.hvo_functions import hvo_functions
-from hvolab_kernel.code.inline import INLINE, PageOperand, inline_of
+from hvolab_kernel.code.inline import INLINE, inline_of
 from hvolab_kernel.code.instructions import disassembled
 from hvolab_kernel.code.isa import ISAS
-from hvolab_kernel.code.stubs import StubAction
+from hvolab_kernel.code.stubs import Argument, StubAction
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.kernel_builds import IMAGES
@@ -60,7 +60,7 @@ def test_they_are_found_in_hvos_code_with_the_registers_that_they_take_and_nowhe
     ],
 )
 def test_the_operand_of_a_flush_is_the_va_of_a_page(register: int, va: int) -> None:
-    assert PageOperand("va").value(register) == va
+    assert Argument("va", page=True).value(register) == va
 
 
 def test_other_machines_kernels_have_functions_for_all_that() -> None:

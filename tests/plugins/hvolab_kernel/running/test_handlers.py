@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hvolab.trace import AllFlushed, Event, KeyChanged, PagesAllocated, PagesFreed, RangeFlushed
-from hvolab_kernel.code.inline import PageOperand
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running import KernelCpu
 from hvolab_kernel.running.handlers import HANDLERS
@@ -49,7 +48,7 @@ def test_flush_instructions_complete_at_the_barrier_with_consecutive_pages_as_a_
     machine = machine_for(real_kernel)
     cpu = KernelCpu(machine, real_kernel)
     va, register = machine.struct_pages.base, cpu._arguments[0]
-    page = Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, (PageOperand("va"),))
+    page = Stub("tlbi vaale1is", StubAction.FLUSH_PAGE_BEGUN, (Argument("va", page=True),))
     flush_page = cpu._handlers.for_instruction(page, [register])
     events: list[Event] = []
     with machine.trace.listen(events.append):
