@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from hvolab.hvo import HvoEngine, HvoVariant
 from hvolab.machine import STRUCT_PAGE_V6_12, Machine
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
-from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel

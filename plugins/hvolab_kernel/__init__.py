@@ -27,7 +27,7 @@ def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
     Raises UsageError where no image is named, and as `open_kernel`, `variant_for_pools` and `KernelHvo` do.
     """
     # the search for plugins imports neither numpy nor an emulator
-    from hvolab_kernel.identify.variants import variant_for_pools  # noqa: PLC0415
+    from hvolab_kernel.identify.features import variant_for_pools  # noqa: PLC0415
     from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
@@ -47,10 +47,7 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
     """Add `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
-    from hvolab_kernel.commands.disasm import disasm  # noqa: PLC0415
-    from hvolab_kernel.commands.image import image  # noqa: PLC0415
-    from hvolab_kernel.commands.kernel import kernel  # noqa: PLC0415
+    from hvolab_kernel.commands import commands  # noqa: PLC0415
 
-    app.command("image")(image)
-    app.command("disasm")(disasm)
-    app.command("kernel")(kernel)
+    for command in (commands.image, commands.disasm, commands.kernel):
+        app.command(command.__name__)(command)

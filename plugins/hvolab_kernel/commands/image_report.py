@@ -11,11 +11,9 @@ from rich.text import Text
 
 from hvolab.cli.output import table
 from hvolab.serialize import as_data
-from hvolab_kernel.code.inline import inline_of
 from hvolab_kernel.code.listing import architecture_of
-from hvolab_kernel.code.stubs import Stub, outside_calls, stubs_of
-from hvolab_kernel.identify.features import HvoFeatures
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.code.stubs import Stub, inline_of, outside_calls, stubs_of
+from hvolab_kernel.identify.features import HvoFeatures, variant_of
 from hvolab_vmlinux.kernel import Kernel
 
 

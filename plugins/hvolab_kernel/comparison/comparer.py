@@ -21,7 +21,7 @@ from hvolab_kernel.comparison.differences import (
 )
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Below this number of pairs of allocations, every pair fails in turn.

@@ -1,6 +1,6 @@
 """Features of a kernel's HVO, found by its symbols, type members and calls, never by its version number.
 
-A set of features names a release, after the kernel in which the set was first seen.
+A set of features names a release, after the kernel in which the set was first seen, and the variant of the engine.
 Kernel: mm/hugetlb_vmemmap.c, v6.1, v6.12, v7.2.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.errors import HvolabError
+from hvolab.errors import HvolabError, UsageError
+from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, HvoVariant
 from hvolab_kernel.code.calls import callees
 from hvolab_kernel.code.hvo_functions import ALL, OPTIMIZING, hvo_functions
 from hvolab_vmlinux.errors import KernelImageError, SymbolError
@@ -92,6 +93,8 @@ _RELEASES: Final = (
     (BASELINE, (_FOLIOS, _BATCHES, _MOVES, _RCU, _KEY, _COUNTERS), (_SHARED,)),
     ("6.1", (_HEADS, _KEY), (_BATCHES, _MOVES, _RCU, _COUNTERS)),
 )
+#: Variant of the first kernels of each release.
+_VARIANTS: Final = {"6.1": V6_1, BASELINE: V6_12, "7.x": V7_2}
 
 
 @cached_per_kernel  # it searches all symbols, and every command needs it
@@ -114,6 +117,34 @@ def features_of(kernel: Kernel) -> HvoFeatures:
             doubt = f" (not checked, for lack of BTF: {', '.join(unsure)})" if unsure else ""
             return HvoFeatures(release, f"it has HVO as in {release}{doubt}", features)
     return HvoFeatures(None, "it has HVO, in a variant between the releases that hvolab knows", features)
+
+
+def variant_of(kernel: Kernel) -> HvoVariant:
+    """Return the variant that the engine has to follow; raises UsageError for an unknown set of features."""
+    features = features_of(kernel)
+    if features.release is None:
+        raise UsageError(
+            f"the engine does not model this kernel's HVO: {features.summary}",
+            where=kernel.image.release,
+            rule="a kernel's HVO is identified by features of its image, not by its release",
+            hint=f"use a kernel whose HVO is as in {', '.join(_VARIANTS)}",
+        )
+    if features.release == BASELINE and features.has(NAMES_BOTH):
+        return V6_12_117
+    return _VARIANTS[features.release]
+
+
+def variant_for_pools(kernel: Kernel) -> HvoVariant:
+    """Return the variant as :func:`variant_of`; raises UsageError also where pools and invariants do not model it."""
+    variant, features = variant_of(kernel), features_of(kernel)
+    if features.release != BASELINE:
+        raise UsageError(
+            f"pools and invariants do not model this kernel's HVO: {features.summary}",
+            where=kernel.image.release,
+            rule="; ".join(variant.departures),
+            hint="compare it with the engine, which models it: hvolab kernel IMAGE",
+        )
+    return variant
 
 
 def _answer(kernel: Kernel, question: _Question) -> KernelFeature:

@@ -12,9 +12,8 @@ from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import Batch, Warned
 from hvolab_kernel.code.calls import returns_from
-from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.identify.features import features_of, variant_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
-from hvolab_kernel.identify.variants import variant_of
 from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
 from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer

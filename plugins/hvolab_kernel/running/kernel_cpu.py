@@ -10,8 +10,7 @@ from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Machine
-from hvolab_kernel.code.inline import inline_of
-from hvolab_kernel.code.stubs import StubAction, stubs_of
+from hvolab_kernel.code.stubs import StubAction, inline_of, stubs_of
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.call_result import CallResult, CallResultReader, CallStatus
 from hvolab_kernel.running.handlers import BoundHandler, Handlers, NoStubError

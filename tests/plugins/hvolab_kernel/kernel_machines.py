@@ -8,7 +8,7 @@ from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hvo import V6_12_117, Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 

@@ -7,10 +7,9 @@ import struct
 import pytest
 
 from hvolab_kernel.code.hvo_functions import hvo_functions
-from hvolab_kernel.code.inline import INLINE, inline_of
 from hvolab_kernel.code.instructions import disassembled
 from hvolab_kernel.code.isa import ISAS
-from hvolab_kernel.code.stubs import Argument, StubAction
+from hvolab_kernel.code.stubs import INLINE, Argument, StubAction, inline_of
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.kernel_builds import IMAGES

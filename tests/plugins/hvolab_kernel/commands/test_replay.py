@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.hvo import V6_12, HvoEngine
 from hvolab.machine import Machine
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay.replay import Replay, replay
 from hvolab_vmlinux.kernel import Kernel

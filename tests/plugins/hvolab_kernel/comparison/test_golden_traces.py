@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import VARIANTS
 from tests.kernel_runs import TRACES, load, unfolded

@@ -11,7 +11,7 @@ from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls
 from hvolab_kernel.comparison import MachinePair, Operation, Scenario, ScenarioStep, target_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hvolab.hvo import V6_12, V6_12_117
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 from tests.plugins.hvolab_kernel.comparison.test_other_variants import EACH, X86_6_1

@@ -6,7 +6,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.hvo import V6_1, V6_12, V6_12_117
-from hvolab_kernel.identify.variants import variant_for_pools, variant_of
+from hvolab_kernel.identify.features import variant_for_pools, variant_of
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.reader import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_kernel_like_6_12

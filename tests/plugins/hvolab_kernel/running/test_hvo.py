@@ -14,7 +14,7 @@ from hvolab.machine import FrameAllocator, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
 from hvolab_kernel.code.calls import callees
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of

@@ -11,9 +11,8 @@ from hvolab.errors import KernelBug
 from hvolab.hvo import Hvo
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, KeyChanged, RangeFlushed
-from hvolab_kernel.code.inline import inline_of
-from hvolab_kernel.code.stubs import StubAction
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.code.stubs import StubAction, inline_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
 from hvolab_unicorn.emulator.library import translate
 from hvolab_vmlinux.kernel import Kernel

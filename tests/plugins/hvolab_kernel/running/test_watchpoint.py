@@ -7,7 +7,7 @@ import pytest
 
 from hvolab.hvo import Hvo
 from hvolab.trace import EntriesStored, Event
-from hvolab_kernel.identify.variants import variant_of
+from hvolab_kernel.identify.features import variant_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, machine_for, unoptimized

@@ -1,0 +1,108 @@
+"""The commands `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hvolab.cli.options import FeatureOption, JsonOption, ModeOption
+
+ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
+CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
+
+
+def image(
+    image: ImageArgument,
+    *,
+    cache: CacheOption = True,
+    stubs: Annotated[
+        bool, typer.Option("--stubs", help="Also list the functions that the machine performs for this kernel's code.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show a kernel image: its format, segments, symbols and types, and the features of its HVO.
+
+    Exit code 0: the image can be read, with or without HVO; 2: it cannot.
+    """
+    from hvolab.cli.output import print_json, show  # noqa: PLC0415
+    from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view  # noqa: PLC0415
+    from hvolab_kernel.identify.features import features_of  # noqa: PLC0415
+    from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
+
+    kernel = open_kernel(image, use_cache=cache)
+    features = features_of(kernel)
+    if json:
+        print_json(image_data(kernel, features) | (stubs_data(kernel) if stubs else {}))
+        return
+    show(image_view(kernel, features))
+    if stubs:
+        show(stubs_view(kernel))
+
+
+def disasm(
+    image: ImageArgument,
+    function: Annotated[str, typer.Argument(help="Function of the kernel, or its VA (0x…).")],
+    *,
+    cache: CacheOption = True,
+    json: JsonOption = False,
+) -> None:
+    """Disassemble a kernel's function, and show the architecture plugin's own sequence that stores an entry.
+
+    Exit code 0: the function is shown; 2: the image cannot be read, or has no such function.
+    """
+    from hvolab.cli.output import console, print_json  # noqa: PLC0415
+    from hvolab_kernel.code.listing import list_function  # noqa: PLC0415
+    from hvolab_kernel.commands.disasm_report import listing_data, listing_text  # noqa: PLC0415
+    from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
+
+    kernel = open_kernel(image, use_cache=cache)
+    listing = list_function(kernel, function)
+    if json:
+        print_json(listing_data(kernel, listing))
+    else:
+        console().print(listing_text(kernel, listing), soft_wrap=True)
+
+
+def kernel(
+    image: ImageArgument,
+    *,
+    mode: ModeOption = None,
+    feature: FeatureOption = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Only scenarios whose name contains it; repeat it for several."),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
+    cache: CacheOption = True,
+    json: JsonOption = False,
+) -> None:
+    """Run a kernel's own compiled HVO in every scenario, compare it with the engine, and show every difference.
+
+    Both start from the same bytes, with the same allocator, and each allocation fails in turn. The comparison covers
+    results, all calls out of HVO with their arguments, in order, all page-table entries, all bytes of all struct pages,
+    counters and lists. It omits `page->lru` of vmemmap pages that are being allocated or freed: the kernel links them
+    through it.
+
+    The engine follows the variant of HVO that the features of the image identify; the report begins with the
+    differences of that variant from v6.12.
+
+    Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
+    """
+    from hvolab.cli.errors import ExitCode  # noqa: PLC0415
+    from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415
+    from hvolab_kernel.comparison.selection import chosen_scenarios, target_of  # noqa: PLC0415
+    from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
+
+    opened = open_kernel(image, use_cache=cache)
+    target = target_of(opened, mode, feature)
+    chosen = chosen_scenarios(target, scenario)
+    if listed:
+        show_scenarios(chosen, json=json)
+    elif not show_comparison(opened, target, chosen, every=every, json=json):
+        raise typer.Exit(ExitCode.FINDING)
