@@ -102,7 +102,7 @@ def _frames(
             style = "magenta" if title == _BOOT and frames[page] in freed else "cyan"
             frame = f" {frames[page]:#x}".ljust(pfn_width + 2)
             lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, style), ("│", _LINE)])
-    bus = f"{indent[:-1]}└{'─' * (_middle(pfn_width) + 1)}┘"
+    bus = f"{indent[:-1]}└{'─' * (pfn_width // 2 + 1)}┘"
     lines.append([(bus if shared else f"{indent}└{rule}┘", _LINE)])
     mapped_by = " + ".join(f"{count} {level}" for level, count in view.mapped_by().items())
     lines.append([(f"{indent}{mapped_by}", _LINE)])
@@ -111,7 +111,7 @@ def _frames(
 
 def _tail(view: VmemmapView, page: int | None, pfn_width: int, *, first: bool) -> _Line:
     """Draw a row of the bus from tails to the head's frame."""
-    middle = _middle(pfn_width)
+    middle = pfn_width // 2  # the column below a frame at which the bus joins it
     joint, below = "┤", f"{' ' * (middle + 1)}│"
     if first:
         joint, below = "┐", f"└{'─' * middle}▲{'─' * (pfn_width + 1 - middle)}┘"
@@ -126,8 +126,3 @@ def _mapping(view: VmemmapView, page: int, *, shared: bool = False) -> _Line:
     if view.run_of(page).writable:
         word, style = "RW", "bold red" if shared else "green"
     return [(" ── ", _LINE), (word, style), (" ──", _LINE)]
-
-
-def _middle(pfn_width: int) -> int:
-    """Return the column below a frame at which the bus joins it."""
-    return pfn_width // 2

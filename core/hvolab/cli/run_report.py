@@ -14,7 +14,6 @@ from rich.text import Text
 from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab.cli.picture import draw
-from hvolab.invariants import Finding
 from hvolab.scenario import FailedCall, FolioHistory, OperationCounts, ScenarioResult, Stage, TailStores
 from hvolab.units import format_size
 
@@ -33,7 +32,10 @@ def show_result(result: ScenarioResult) -> None:
 
 def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> Group:
     """The whole report."""
-    parts: list[RenderableType] = [_heading(result), Text()]
+    spec = result.spec
+    nodes = f" on {spec.nodes} nodes" if spec.nodes > 1 else ""
+    heading = Text.assemble((target_in_words(spec.target), "bold"), f"; {format_size(spec.memory)} of memory{nodes}")
+    parts: list[RenderableType] = [heading, Text()]
     at_end = "at the end" if result.requested else "restored"
     for history in result.folios:
         drawing = draw(history, width - _INDENT, at_end, ascii_only=ascii_only)
@@ -47,12 +49,6 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
         grid.add_row(_counters(result), _work(result))
         tables = [grid]
     return Group(*parts, *tables, Text(), _facts(result), Text(), _verdict(result))
-
-
-def _heading(result: ScenarioResult) -> Text:
-    spec = result.spec
-    nodes = f" on {spec.nodes} nodes" if spec.nodes > 1 else ""
-    return Text.assemble((target_in_words(spec.target), "bold"), f"; {format_size(spec.memory)} of memory{nodes}")
 
 
 def _history_heading(history: FolioHistory) -> Text:
@@ -154,7 +150,11 @@ def _facts(result: ScenarioResult) -> Table:
         invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
     for finding, count in result.findings.items():
-        grid.add_row(*_finding_row(finding, count))
+        word, style = ("declared", "yellow") if finding.declared else ("finding", "bold red")
+        times, first = (f" ({count} times)", "first at ") if count > 1 else ("", "")
+        where = f"; {first}{finding.where}" if finding.where else ""
+        name = f"invariant {finding.number}, {finding.invariant.title}: "
+        grid.add_row(Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}"))
     for warning in result.warnings:
         grid.add_row(Text("warning", "bold red"), Text(warning))
     return grid
@@ -172,20 +172,11 @@ def _stores_text(stores: TailStores) -> Text:
 
 
 def _failed_text(failed: FailedCall) -> Text:
-    if failed.happened:
-        phases = {"fill": "while the pools grew", "drain": "while they were drained"}
-        when = phases.get(failed.phase, f"during {failed.phase}")
-        return Text(f"call {failed.number} of {failed.calls}, {when}: {failed.what}")
-    return Text(f"call {failed.number} was never made: there were {failed.calls}", "yellow")
-
-
-def _finding_row(finding: Finding, count: int) -> tuple[Text, Text]:
-    style = "yellow" if finding.declared else "bold red"
-    word = "declared" if finding.declared else "finding"
-    times = f" ({count} times)" if count > 1 else ""
-    where = f"; {'first at ' if count > 1 else ''}{finding.where}" if finding.where else ""
-    name = f"invariant {finding.number}, {finding.invariant.title}: "
-    return Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}")
+    if not failed.happened:
+        return Text(f"call {failed.number} was never made: there were {failed.calls}", "yellow")
+    phases = {"fill": "while the pools grew", "drain": "while they were drained"}
+    when = phases.get(failed.phase, f"during {failed.phase}")
+    return Text(f"call {failed.number} of {failed.calls}, {when}: {failed.what}")
 
 
 def _verdict(result: ScenarioResult) -> Text:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.errors import MachineError, UsageError
-from hvolab.hugetlb.folio import Words
 from hvolab.hugetlb.pool import Pool
 from hvolab.machine import FrameAllocator
 from hvolab.machine.struct_pages import lists
@@ -24,13 +23,7 @@ def alloc_bootmem_huge_page(pool: Pool, node: int = 0) -> int:
         raise MachineError("this machine's frames cannot be reserved at boot")
     count = 1 << pool.h.order
     pfn = frames.reserve_any(count, count, node)
-    layout = machine.struct_pages.layout
-
-    def blank(words: Words, _: int) -> None:
-        words[:] = 0
-
-    va = machine.struct_pages.va(pfn)
-    pool.folio.edit(va + layout.size, count - 1, blank)
+    pool.folio.edit(machine.struct_pages.va(pfn + 1), count - 1, lambda words, _: words.fill(0))
     return pfn
 
 

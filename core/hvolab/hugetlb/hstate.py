@@ -22,7 +22,7 @@ class Hstate:
     resv                 reserved folios
     max_huge_pages       requested persistent folios
     demote_order         order of the folios that one is demoted to, 0 if it cannot be
-    next_to_alloc, next_to_free  next node in turn
+    next_node            next node in turn, to allocate and to free
     """
 
     huge_page: HugePageSize
@@ -35,8 +35,7 @@ class Hstate:
     resv: int = 0
     max_huge_pages: int = 0
     demote_order: int = 0
-    next_to_alloc: int = 0
-    next_to_free: int = 0
+    next_node: dict[str, int] = field(default_factory=lambda: {"alloc": 0, "free": 0})
     nr_node: list[int] = field(default_factory=list)
     free_node: list[int] = field(default_factory=list)
     surplus_node: list[int] = field(default_factory=list)
@@ -60,16 +59,14 @@ class Hstate:
         self.free_node[node] += free
         self.surplus_node[node] += surplus
 
-    def nodes_to_alloc(self) -> Iterator[int]:
-        """Yield each node, in turn from call to call. Kernel: for_each_node_mask_to_alloc()."""
-        for _ in self.freelists:
-            node, self.next_to_alloc = self.next_to_alloc, (self.next_to_alloc + 1) % len(self.freelists)
-            yield node
+    def nodes_to(self, purpose: str) -> Iterator[int]:
+        """Yield each node, in turn from call to call with that purpose, `alloc` or `free`.
 
-    def nodes_to_free(self) -> Iterator[int]:
-        """Yield each node, in turn from call to call. Kernel: for_each_node_mask_to_free()."""
+        Kernel: for_each_node_mask_to_alloc(), for_each_node_mask_to_free().
+        """
         for _ in self.freelists:
-            node, self.next_to_free = self.next_to_free, (self.next_to_free + 1) % len(self.freelists)
+            node = self.next_node[purpose]
+            self.next_node[purpose] = (node + 1) % len(self.freelists)
             yield node
 
 

@@ -83,7 +83,7 @@ class Pool:
 
     def _alloc_pool_folio(self) -> int | None:
         """Allocate a folio from the nodes in turn. Kernel: alloc_pool_huge_folio()."""
-        folios = map(self._alloc_fresh, self.h.nodes_to_alloc())
+        folios = map(self._alloc_fresh, self.h.nodes_to("alloc"))
         return next((folio for folio in folios if folio is not None), None)
 
     def _alloc_fresh(self, node: int) -> int | None:
@@ -158,7 +158,7 @@ class Pool:
 
     def _remove_pool_folio(self) -> int | None:
         """Remove the first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
-        folio = self._first_free(self.h.nodes_to_free())
+        folio = self._first_free(self.h.nodes_to("free"))
         if folio is not None:
             self.remove(folio, surplus=False)
         return folio
@@ -255,7 +255,7 @@ class Pool:
     def _adjust_surplus(self, delta: int) -> bool:
         """Make a surplus folio persistent, or the reverse, on the nodes in turn. Kernel: adjust_pool_surplus()."""
         h = self.h
-        for node in h.nodes_to_alloc() if delta < 0 else h.nodes_to_free():
+        for node in h.nodes_to("alloc" if delta < 0 else "free"):
             surplus = h.surplus_node[node]
             if (delta < 0 < surplus) or (delta > 0 and surplus < h.nr_node[node]):
                 h.count(node, surplus=delta)

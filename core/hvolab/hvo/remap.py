@@ -39,12 +39,9 @@ class VmemmapRemap:
         self._layout = machine.struct_pages.layout
         self._update = entry_update(target, machine, cpu)
         self._restore = TailRestorer(machine, cpu, variant, self._update)
+        #: True if every operation goes to the CPU by itself, in the kernel's order.
+        self.stepwise = self._restore.stepwise
         self._walker = VmemmapWalker(machine, cpu, variant, self._update)
-
-    @property
-    def stepwise(self) -> bool:
-        """True if every operation goes to the CPU by itself, in the kernel's order."""
-        return self._restore.stepwise
 
     def self_hosted(self, folio: int) -> bool:
         """Return the mark of the page with the head's struct page. Kernel: vmemmap_should_optimize(), v6.1."""

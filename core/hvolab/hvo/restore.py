@@ -38,40 +38,31 @@ class TailRestorer:
     def __call__(self, run: PteRun, walk: RemapWalk) -> int:
         """Map each page of a run to a page of its own; return how many entries were replaced.
 
-        Kernel: vmemmap_restore_pte(), reset_struct_pages().
+        Kernel: vmemmap_restore_pte(), reset_struct_pages(). In the series of 2026, where an update can be lost, tails
+        may have pages of their own, and keep them.
         """
         if self._variant.copies_mapped:
             return self._restore_copies(run, walk)
         shared = run.frames == walk.reuse_pfn
-        if shared.all():
-            return self._restore_run(run, walk)
-        if self._update.can_fail:
-            return self._restore_shared(run, walk)
-        wrong = int(np.flatnonzero(~shared)[0])
-        raise KernelBug(
-            f"a tail at VA {run.va + wrong * self._page_size:#x} is not mapped to the page to reuse",
-            where=f"{self._target.describe(self._last.name, int(run.raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
-            rule="BUG_ON() in vmemmap_restore_pte()",
-        )
+        if not self._update.can_fail and not shared.all():
+            wrong = int(np.flatnonzero(~shared)[0])
+            raise KernelBug(
+                f"a tail at VA {run.va + wrong * self._page_size:#x} is not mapped to the page to reuse",
+                where=f"{self._target.describe(self._last.name, int(run.raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
+                rule="BUG_ON() in vmemmap_restore_pte()",
+            )
+        starts, stops = equal_runs(shared)
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            if shared[start]:
+                done = self._restore_run(self._part(run, start, stop), walk)
+                if done < stop - start:
+                    return int(start + done)
+        return run.raws.size
 
     def _part(self, run: PteRun, start: int, stop: int) -> PteRun:
         """Return entries ``start`` to ``stop`` of a run."""
         va, slot = run.va + start * self._page_size, run.slot + start * self._last.entry_bytes
         return PteRun(va, slot, run.raws[start:stop], run.frames[start:stop])
-
-    def _restore_shared(self, run: PteRun, walk: RemapWalk) -> int:
-        """Restore only the tails of a run that share the page to reuse: others have pages of their own.
-
-        Kernel: vmemmap_restore_pte() in the series of 2026.
-        """
-        shared = run.frames == walk.reuse_pfn
-        starts, stops = equal_runs(shared)
-        for start, stop in zip(map(int, starts), map(int, stops), strict=True):
-            if shared[start]:
-                done = self._restore_run(self._part(run, start, stop), walk)
-                if done < stop - start:
-                    return start + done
-        return int(run.raws.size)
 
     def _restore_copies(self, run: PteRun, walk: RemapWalk) -> int:
         """Map each page of a run to a copy of its present page; a rollback skips pages that are not shared.

@@ -31,7 +31,7 @@ def test_counters_are_those_of_the_nodes_together() -> None:
 
 def test_nodes_are_tried_in_turn_from_where_the_last_call_stopped() -> None:
     h = hstates(build_machine(x86_64(), MachineSpec(memory=GIB, nodes=3)))[0]
-    assert next(h.nodes_to_alloc()) == 0
-    assert list(h.nodes_to_alloc()) == [1, 2, 0]
-    assert next(h.nodes_to_alloc()) == 1
-    assert list(h.nodes_to_free()) == [0, 1, 2]
+    assert next(h.nodes_to("alloc")) == 0
+    assert list(h.nodes_to("alloc")) == [1, 2, 0]
+    assert next(h.nodes_to("alloc")) == 1
+    assert list(h.nodes_to("free")) == [0, 1, 2]
