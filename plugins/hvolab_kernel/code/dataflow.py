@@ -50,10 +50,7 @@ def number_in(registers: Registers, name: str) -> int | None:
 
 
 def registers_before(
-    function: Function,
-    parameters: Registers,
-    protections: Mapping[int, str],
-    callees: Mapping[int, str],
+    function: Function, parameters: Registers, protections: Mapping[int, str], callees: Mapping[int, str]
 ) -> list[Registers]:
     """Return the known registers before each instruction.
 

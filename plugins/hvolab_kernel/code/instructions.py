@@ -157,10 +157,7 @@ def _x86(raw: Any, capstone: Any) -> Instruction:
         Operand("", raw.address + raw.size + one.number, memory=True, size=one.size) if one.register == "rip" else one
         for one in _operands(raw, capstone)
     ]
-    target = None
-    if operands and not operands[0].memory and not operands[0].register and _jumps(raw, capstone):
-        target = operands[0].number % (1 << 64)
-    return _instruction(raw, operands, target)
+    return _instruction(raw, operands, capstone)
 
 
 def _arm64(raw: Any, capstone: Any) -> Instruction:
@@ -168,8 +165,7 @@ def _arm64(raw: Any, capstone: Any) -> Instruction:
     if raw.mnemonic == "movk":
         position = raw.operands[1].shift.value
         operands[1] = Operand(number=operands[1].number << position, size=position)
-    direct = _jumps(raw, capstone) and operands and not operands[-1].register
-    return _instruction(raw, operands, operands[-1].number % (1 << 64) if direct else None)
+    return _instruction(raw, operands, capstone)
 
 
 def _riscv(raw: Any, capstone: Any) -> Instruction:
@@ -192,11 +188,9 @@ def _riscv(raw: Any, capstone: Any) -> Instruction:
     return Instruction(raw.address, bytes(raw.bytes), raw.mnemonic, text, tuple(operands), frozenset(written), target)
 
 
-def _jumps(raw: Any, capstone: Any) -> bool:
-    groups = {capstone.CS_GRP_JUMP, capstone.CS_GRP_CALL, getattr(capstone, "CS_GRP_BRANCH_RELATIVE", 7)}
-    return bool(groups & set(raw.groups))
-
-
-def _instruction(raw: Any, operands: list[Operand], target: int | None) -> Instruction:
+def _instruction(raw: Any, operands: list[Operand], capstone: Any) -> Instruction:
     written = frozenset(full_register(raw.reg_name(one)) for one in raw.regs_access()[1])
+    groups = {capstone.CS_GRP_JUMP, capstone.CS_GRP_CALL, capstone.CS_GRP_BRANCH_RELATIVE}
+    jumps = operands and not groups.isdisjoint(raw.groups) and not operands[-1].register and not operands[-1].memory
+    target = operands[-1].number % (1 << 64) if jumps else None
     return Instruction(raw.address, bytes(raw.bytes), raw.mnemonic, raw.op_str, tuple(operands), written, target)

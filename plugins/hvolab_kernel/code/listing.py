@@ -57,16 +57,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """A function, line by line.
-
-    prototype     as BTF declares it; empty where it does not
-    architecture  the plugin's description of the kernel's architecture; None where no plugin has one
-    """
+    """A function, line by line, and its prototype as BTF declares it; empty where it does not."""
 
     function: Function
     lines: tuple[Line, ...]
     prototype: str
-    architecture: Architecture | None
 
     @property
     def stores(self) -> tuple[Line, ...]:
@@ -77,16 +72,15 @@ class Listing:
 def list_function(kernel: Kernel, name: str) -> Listing:
     """List the function of that name or VA; raises as `function_named` does."""
     function = function_named(kernel, name)
-    architecture = architecture_of(kernel)
     parameters, prototype = _parameters(kernel, function)
     callees = {
         one.target: kernel.describe(one.target)
         for one in function.instructions
         if one.target is not None and one.mnemonic in function.isa.calls
     }
-    before = registers_before(function, parameters, protections_of(architecture), callees)
+    before = registers_before(function, parameters, protections_of(architecture_of(kernel)), callees)
     lines = tuple(_line(kernel, function, index, registers) for index, registers in enumerate(before))
-    return Listing(function, lines, prototype, architecture)
+    return Listing(function, lines, prototype)
 
 
 def architecture_of(kernel: Kernel) -> Architecture | None:

@@ -93,11 +93,16 @@ class Stub:
 
 @dataclass(frozen=True)
 class PlacedStub:
-    """A stub in one kernel: the VA of the function, and its prototype; empty where BTF does not have it."""
+    """A stub in one kernel, at the VA of the function or instruction.
+
+    prototype  of a function; empty where BTF does not have it
+    registers  of an instruction: the register of each argument; None: the argument is 0
+    """
 
     stub: Stub
     va: int
-    prototype: str
+    prototype: str = ""
+    registers: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,15 +120,6 @@ class InlineInstruction:
     fields: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class PlacedInstruction:
-    """One instruction in one kernel: its VA, and the register of each argument; None: the argument is 0."""
-
-    stub: Stub
-    va: int
-    registers: tuple[str | None, ...]
-
-
 _GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
 _PAGE, _DELTA = Argument("page"), Argument("delta", signed=True)
 _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
@@ -132,11 +128,7 @@ _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 #: (6.10) and `_frozen` since 6.14.
 _TABLE: Final = (
     (StubAction.ALLOCATE, (_GFP, _ORDER), "alloc_pages alloc_pages_noprof alloc_frozen_pages_noprof"),
-    (
-        StubAction.ALLOCATE,
-        (_GFP, _ORDER, _NODE),
-        "__alloc_pages __alloc_pages_noprof __alloc_frozen_pages_noprof",
-    ),
+    (StubAction.ALLOCATE, (_GFP, _ORDER, _NODE), "__alloc_pages __alloc_pages_noprof __alloc_frozen_pages_noprof"),
     (StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER), "__get_free_pages get_free_pages_noprof"),
     (StubAction.ALLOCATE_ZEROED, (_GFP,), "get_zeroed_page get_zeroed_page_noprof"),
     (StubAction.FREE, (_PAGE, _ORDER), "__free_pages"),
@@ -232,12 +224,12 @@ def _shapes(arguments: Sequence[Argument]) -> list[tuple[int, bool]]:
     return [(one.size, one.signed) for one in arguments]
 
 
-def inline_of(kernel: Kernel) -> tuple[PlacedInstruction, ...]:
+def inline_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
     """Return those instructions in the code of a kernel's HVO, by address."""
     known = INLINE.get(kernel.image.machine)
     if known is None:
         return ()
-    placed: dict[int, PlacedInstruction] = {}
+    placed: dict[int, PlacedStub] = {}
     for name in hvo_functions(kernel):
         for va in kernel.symbols.all(name):
             size = function_end(kernel, va) - va & -_BYTES
@@ -245,7 +237,7 @@ def inline_of(kernel: Kernel) -> tuple[PlacedInstruction, ...]:
     return tuple(placed[va] for va in sorted(placed))
 
 
-def _matches(known: Sequence[InlineInstruction], va: int, code: bytes) -> Iterator[PlacedInstruction]:
+def _matches(known: Sequence[InlineInstruction], va: int, code: bytes) -> Iterator[PlacedStub]:
     """Yield those in code that starts at ``va``."""
     words = np.frombuffer(code, "<u4")
     left = np.ones(len(words), dtype=np.bool_)
@@ -254,7 +246,7 @@ def _matches(known: Sequence[InlineInstruction], va: int, code: bytes) -> Iterat
         left &= ~fits
         for index in np.flatnonzero(fits).tolist():
             registers = tuple(_register(int(words[index]) >> field & _FIELD) for field in one.fields)
-            yield PlacedInstruction(one.stub, va + _BYTES * index, registers)
+            yield PlacedStub(one.stub, va + _BYTES * index, registers=registers)
 
 
 def _register(number: int) -> str | None:

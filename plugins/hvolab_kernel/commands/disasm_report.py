@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from hvolab.arch import InstructionSequence
-from hvolab_kernel.code.listing import Line, Listing
+from hvolab.arch import Architecture, InstructionSequence
+from hvolab_kernel.code.listing import Line, Listing, architecture_of
 from hvolab_vmlinux.kernel import Kernel
 
 _STEP = "write_entry"
@@ -15,7 +15,7 @@ _STEP = "write_entry"
 
 def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
     """Return a listing for JSON."""
-    sequence = _sequence(listing)
+    sequence = _sequence(architecture_of(kernel))
     return {
         "kernel": kernel.image.release,
         "machine": kernel.image.machine,
@@ -81,20 +81,20 @@ def _stores_text(kernel: Kernel, listing: Listing) -> Text:
         offset = line.instruction.va - listing.function.va
         text.append("▶ ", "bold red").append(f"+{offset:x} may store an entry: {line.stores_entry}")
         text.append(f", which goes to {line.goes_to} in the unpatched image\n" if line.goes_to else "\n")
-    sequence = _sequence(listing)
+    architecture = architecture_of(kernel)
+    sequence = _sequence(architecture)
     if sequence is not None:
         text.append(f"the plugin's sequence for {sequence.step}: ").append(sequence.text, "bold")
         text.append(f" ({sequence.effect})\n" if sequence.effect else "\n")
-    elif listing.architecture is not None:
-        text.append(f"the plugin {listing.architecture.name} declares no sequence for {_STEP}\n", "dim")
+    elif architecture is not None:
+        text.append(f"the plugin {architecture.name} declares no sequence for {_STEP}\n", "dim")
     else:
         text.append(f"no plugin describes {kernel.image.machine}\n", "dim")
     text.rstrip()
     return text
 
 
-def _sequence(listing: Listing) -> InstructionSequence | None:
-    architecture = listing.architecture
+def _sequence(architecture: Architecture | None) -> InstructionSequence | None:
     if architecture is None or architecture.emulation is None:
         return None
     return architecture.emulation.sequence(_STEP)
