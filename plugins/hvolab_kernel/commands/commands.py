@@ -32,11 +32,11 @@ def image(
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     kernel = open_kernel(image, use_cache=cache)
-    features = features_of(kernel)
+    data = image_data(kernel, features_of(kernel))
     if json:
-        print_json(image_data(kernel, features) | (stubs_data(kernel) if stubs else {}))
+        print_json(data | (stubs_data(kernel) if stubs else {}))
         return
-    show(image_view(kernel, features))
+    show(image_view(data))
     if stubs:
         show(stubs_view(kernel))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -21,6 +22,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
     """Return a kernel image for JSON."""
     image = kernel.image
     architecture = architecture_of(kernel)
+    departures = variant_of(kernel).departures if features.release else ()
     return {
         "release": image.release,
         "architecture": None if architecture is None else architecture.name,
@@ -43,14 +45,9 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "symbols": None if kernel.table is None else len(kernel.table),
         "types": None if kernel.btf is None else len(kernel.types),
         "lacks": list(kernel.lacks),
-        "hvo": as_data(features) | {"departures": list(_departures(kernel, features))},
+        "hvo": as_data(features) | {"departures": list(departures)},
         "timings": {step: round(seconds, 6) for step, seconds in kernel.timings.items()},
     }
-
-
-def _departures(kernel: Kernel, features: HvoFeatures) -> tuple[str, ...]:
-    """Return the differences of the kernel's variant of HVO from v6.12; none for a kernel whose variant is unknown."""
-    return variant_of(kernel).departures if features.release else ()
 
 
 def stubs_data(kernel: Kernel) -> dict[str, Any]:
@@ -90,32 +87,30 @@ def stubs_view(kernel: Kernel) -> RenderableType:
     return Group("", stubs, "", rest)
 
 
-def image_view(kernel: Kernel, features: HvoFeatures) -> RenderableType:
-    """Return a kernel image for people."""
-    image = kernel.image
-    architecture = architecture_of(kernel)
+def image_view(data: Mapping[str, Any]) -> RenderableType:
+    """Return a kernel image for people, of its data for JSON."""
+    hvo = data["hvo"]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("release", Text(image.release or "unknown", "bold"))
-    grid.add_row("architecture", f"{architecture.name if architecture else 'no plugin'} ({image.machine})")
-    grid.add_row("file", f"{' > '.join(image.layers)}, SHA-256 {image.digest}")
-    grid.add_row("linked at", f"{image.base:#x}, {image.memory_size:#x} bytes")
-    grid.add_row("relocations", f"{image.relocations} applied" if image.relocations else "none needed")
-    grid.add_row("symbols", "none" if kernel.table is None else f"{len(kernel.table)}")
-    grid.add_row("types", "none" if kernel.btf is None else f"{len(kernel.types)}")
-    grid.add_row("HVO", Text(features.summary, "green" if features.release else "yellow"))
-    for sentence in _departures(kernel, features):
+    grid.add_row("release", Text(data["release"] or "unknown", "bold"))
+    grid.add_row("architecture", f"{data['architecture'] or 'no plugin'} ({data['machine']})")
+    grid.add_row("file", f"{' > '.join(data['layers'])}, SHA-256 {data['digest']}")
+    grid.add_row("linked at", f"{data['base']}, {data['memory_size']:#x} bytes")
+    grid.add_row("relocations", f"{data['relocations']} applied" if data["relocations"] else "none needed")
+    for name in ("symbols", "types"):
+        grid.add_row(name, "none" if data[name] is None else f"{data[name]}")
+    grid.add_row("HVO", Text(hvo["summary"], "green" if hvo["release"] else "yellow"))
+    for sentence in hvo["departures"]:
         grid.add_row("differs from v6.12", sentence)
-    for lack in kernel.lacks:
+    for lack in data["lacks"]:
         grid.add_row("lacks", Text(lack, "yellow"))
-    grid.add_row("time", ", ".join(f"{step} {seconds:.3f} s" for step, seconds in kernel.timings.items()))
+    grid.add_row("time", ", ".join(f"{step} {seconds:.3f} s" for step, seconds in data["timings"].items()))
     segments = table("segment", "content", "memory", "", right=("content", "memory"))
-    for one in image.segments:
-        segments.add_row(
-            f"{one.va:#x}", f"{len(one.content):#x}", f"{one.memory_size:#x}", "per-CPU template" if one.per_cpu else ""
-        )
+    for one in data["segments"]:
+        kind = "per-CPU template" if one["per_cpu"] else ""
+        segments.add_row(one["va"], f"{one['content_size']:#x}", f"{one['memory_size']:#x}", kind)
     found = table("feature of HVO", "", "evidence")
-    for feature in features.features:
-        found.add_row(feature.name, {True: "yes", False: "no", None: "?"}[feature.present], feature.found)
-    return Group(grid, "", segments, *(("", found) if features.features else ()))
+    for feature in hvo["features"]:
+        found.add_row(feature["name"], {True: "yes", False: "no", None: "?"}[feature["present"]], feature["found"])
+    return Group(grid, "", segments, *(("", found) if hvo["features"] else ()))

@@ -81,8 +81,9 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             rule="hvolab reads 64-bit little-endian kernels",
             hint="name a kernel of x86_64, arm64 or riscv64",
         )
-    header = fields("<HHIQQQIHHHHHH", content, 16, "the ELF header")
-    kind, number, entry, programs, section_table = header[0], header[1], header[3], header[4], header[5]
+    kind, number, _, entry, programs, sections, _, _, size, count, *shape = fields(
+        "<HHIQQQIHHHHHH", content, 16, "the ELF header"
+    )
     machine = _MACHINES.get(number, f"EM_{number}")
     if machine not in KNOWN_MACHINES or kind not in {2, 3}:
         raise KernelImageError(
@@ -91,10 +92,10 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             rule=f"executables of {', '.join(KNOWN_MACHINES)}",
             hint="name a vmlinux, not a module (.ko); `hvolab inspect` opens memory cores",
         )
-    if header[8] != 56 or not header[9]:
-        raise damaged(f"{header[9]} program headers of {header[8]} bytes", f"{where}, bytes 54 and 56", "ELF-64")
-    segments, offsets = _segments(content, programs, header[9], where)
-    return ElfKernel(machine, entry, segments, offsets, _sections(content, section_table, header[10:13], where))
+    if size != 56 or not count:
+        raise damaged(f"{count} program headers of {size} bytes", f"{where}, bytes 54 and 56", "ELF-64")
+    segments, offsets = _segments(content, programs, count, where)
+    return ElfKernel(machine, entry, segments, offsets, _sections(content, sections, shape, where))
 
 
 def _segments(content: bytes, start: int, count: int, where: str) -> tuple[tuple[Segment, ...], tuple[int, ...]]:
@@ -124,7 +125,7 @@ def _segments(content: bytes, start: int, count: int, where: str) -> tuple[tuple
     return tuple(segments), tuple(offsets)
 
 
-def _sections(content: bytes, start: int, shape: tuple[int, int, int], where: str) -> tuple[Section, ...]:
+def _sections(content: bytes, start: int, shape: list[int], where: str) -> tuple[Section, ...]:
     """Return all sections; none where the kernel was stripped of them."""
     size, count, names_index = shape
     if not start or not count:

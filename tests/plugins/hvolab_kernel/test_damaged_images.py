@@ -12,8 +12,8 @@ from hvolab_kernel.code.listing import list_function
 from hvolab_kernel.commands.disasm_report import listing_data
 from hvolab_kernel.commands.image_report import image_data
 from hvolab_kernel.identify.features import features_of
-from hvolab_vmlinux import reader as reading
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux import open as reading
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, zboot
 
 POINTERS = {f"filler_{number:03}": f"filler_{number + 7:03}" for number in range(0, 500, 3)}

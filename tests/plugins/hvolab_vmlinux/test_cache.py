@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hvolab_vmlinux import cache
-from hvolab_vmlinux.open import open_kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import open_kernel, read_kernel
 from tests.plugins.hvolab_vmlinux.cached_kernels import same, steps
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image
 

@@ -7,7 +7,7 @@ import pytest
 
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import read_only
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
 
 

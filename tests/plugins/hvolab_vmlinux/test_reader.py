@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_vmlinux import reader as reading
+from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.reader import NO_BTF, NO_KALLSYMS, read_kernel
+from hvolab_vmlinux.open import NO_BTF, NO_KALLSYMS, read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import (
     BANNER,
     RELEASE,

@@ -8,7 +8,7 @@ import pytest
 
 from hvolab_kernel.code.bug_table import BugEntry, BugTable, bug_table_of
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
 

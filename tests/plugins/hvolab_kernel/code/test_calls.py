@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab_kernel.code.calls import callees, returns_from
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_kernel_like_6_12
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image, flat_image
 

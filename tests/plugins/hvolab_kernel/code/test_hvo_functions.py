@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hvolab_kernel.code.hvo_functions import OPTIMIZING, hvo_functions
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, elf_image
 
 

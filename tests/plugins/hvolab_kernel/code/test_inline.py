@@ -11,7 +11,7 @@ from hvolab_kernel.code.instructions import disassembled
 from hvolab_kernel.code.isa import ISAS
 from hvolab_kernel.code.stubs import INLINE, Argument, StubAction, inline_of
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.kernel_builds import IMAGES
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
 

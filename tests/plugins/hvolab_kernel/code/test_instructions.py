@@ -7,7 +7,7 @@ import pytest
 from hvolab_kernel.code.instructions import Operand, disassembled, function_named
 from hvolab_kernel.code.isa import ISAS
 from hvolab_vmlinux.errors import KernelImageError, SymbolError
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import STORES, storing_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
 

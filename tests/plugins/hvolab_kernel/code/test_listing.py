@@ -6,7 +6,7 @@ import pytest
 
 from hvolab_kernel.code.listing import Listing, list_function
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import (
     STORES,
     paravirtual_kernel,

@@ -10,7 +10,7 @@ import pytest
 from hvolab_kernel.code.stubs import STUBS, Argument, StubAction, outside_calls, stubs_of
 from hvolab_vmlinux.errors import TypeInfoError
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.kernel_images import IMAGES
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_kernel_like_6_12
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder

@@ -8,7 +8,7 @@ import pytest
 
 from hvolab_kernel.code.listing import list_function
 from hvolab_kernel.commands.disasm_report import listing_data, listing_text
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import STORES, paravirtual_kernel, storing_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image, flat_image
 

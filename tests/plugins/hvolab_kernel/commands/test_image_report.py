@@ -8,7 +8,7 @@ from hvolab.cli.output import console
 from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view
 from hvolab_kernel.identify.features import features_of
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_kernel_like_6_12
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, elf_image, flat_image
 
@@ -31,7 +31,7 @@ def test_a_kernel_without_types_lacks_them_in_both_reports(
     assert (data["types"], data["lacks"]) == (None, list(kernel.lacks))
     assert [one["per_cpu"] for one in data["segments"]] == [False, True]
     assert [one["name"] for one in data["hvo"]["features"]] == [one.name for one in features.features]
-    text = printed(image_view(kernel, features), capsys, monkeypatch)
+    text = printed(image_view(data), capsys, monkeypatch)
     assert "it has no type information (BTF)" in text
     assert "per-CPU template" in text
 

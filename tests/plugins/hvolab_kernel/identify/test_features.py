@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hvolab_kernel.identify.features import HvoFeatures, features_of
-from hvolab_vmlinux import reader as reading
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux import open as reading
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_call, x86_kernel_like_6_12
 from tests.plugins.hvolab_vmlinux.made_up_btf import hvo_types
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, elf_image

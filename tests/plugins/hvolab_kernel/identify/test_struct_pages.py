@@ -10,7 +10,7 @@ from hvolab.machine import STRUCT_PAGE_V6_12
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, elf_image
 

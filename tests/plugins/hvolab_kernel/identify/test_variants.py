@@ -8,7 +8,7 @@ from hvolab.errors import UsageError
 from hvolab.hvo import V6_1, V6_12, V6_12_117
 from hvolab_kernel.identify.features import variant_for_pools, variant_of
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_kernel_like_6_12
 from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder, hvo_types
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, elf_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab_kernel.running.backtrace import instructions_around, return_addresses
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, elf_image
 
 #: A call instruction at offset 8 of a symbol, which ends at offset 8 plus its length, by ELF machine.

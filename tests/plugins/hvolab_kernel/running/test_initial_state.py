@@ -9,7 +9,7 @@ from hvolab_kernel.comparison import target_of
 from hvolab_kernel.running.initial_state import Placement, initial_words, modes_of
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, flat_image
 
 FOUR_LEVEL = Placement(0, 0x1000000, 0xFFFF888000000000, 0xFFFFEA0000000000, 0xFFFFFFFF81000000, 4)

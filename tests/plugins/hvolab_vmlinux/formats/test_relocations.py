@@ -10,7 +10,7 @@ import pytest
 
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.formats.relocations import Relocations, check_within, find_relocations
-from hvolab_vmlinux.reader import read_kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, flat_image
 
 POINTERS = {f"filler_{number:03}": f"filler_{number + 7:03}" for number in range(500)}
