@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs benchmarks: ``python -m benchmarks [NAME …] [--quick] [--json FILE]``. Exit code 1: a bar is missed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Yardstick of emulated CPUs: bare unicorn that makes HVO's stores and copies, and faults and starts CPUs.
 
 usage: python -m benchmarks.bare_unicorn FOLIOS     prints figures, one line of JSON

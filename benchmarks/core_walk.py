@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The vmemmap of a real kernel's huge pages, translated by hvolab, drgn and volatility3, all on one core."""
 
 from __future__ import annotations

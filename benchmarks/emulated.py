@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Emulated CPUs against bare unicorn that does the same copies and entries in guest loops, and against the model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory touched and freed beforehand, so that the host of a virtual machine backs it for the process measured next.
 
 Where a host backs memory page by page, the first touch of a page costs several times as much as the guest's own fault,

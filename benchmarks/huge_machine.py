@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines of any size with huge pages as boot leaves them, built without touching more memory than boot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """All invariants that are states, on a machine of 1 TiB whose 524,288 folios are optimized, against a bare loop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One check of every invariant that is a state, in a process of its own, on a machine whose folios are optimized.
 
 usage: python -m benchmarks.invariants_run FOLIOS     prints figures, one line of JSON

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Yardstick of running a kernel's own code: bare unicorn that runs its functions.
 
 The image is outside the machine's memory and is mapped as hvolab maps it. All else is the shortest way by unicorn's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's own code: optimizing folios against bare unicorn, and the time of `hvolab kernel` to its answer.
 
 Images are those that `python -m tests.kernel_images` has fetched; without any, the benchmark cannot be measured.

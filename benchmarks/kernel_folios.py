@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rate at which a kernel's own code optimizes folios, on hvolab's machine and on bare unicorn, in turn.
 
 usage: python -m benchmarks.kernel_folios IMAGE [--rounds N]     prints figures, one line of JSON

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cost of the tests for listeners where there are none: hvolab unchanged, against hvolab without these tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measurements in processes of their own, in turn, so that a change of the machine's speed affects all of them."""
 
 from __future__ import annotations

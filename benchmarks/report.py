@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results of benchmarks: series of measurements, the bars that they must meet, and their printing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Batches of 65,536 and 524,288 folios against a bare numpy loop that does the same stores and copies."""
 
 from __future__ import annotations

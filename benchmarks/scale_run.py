@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One measurement of the scale benchmark, in a process of its own: optimize all folios in one batch, restore a slice.
 
 usage: python -m benchmarks.scale_run FOLIOS [--restore N] [--arch NAME] [--cpu KIND] [--without-trace]

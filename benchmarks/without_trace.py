@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """hvolab with its trace points cut out of the source before it is compiled, to measure the tests for listeners.
 
 Every ``….listeners`` that is read becomes ``False``, and so does the local name ``listening`` that remembers one;

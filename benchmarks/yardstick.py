@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Yardstick of the scale benchmark: a bare numpy loop that makes HVO's stores and copies.
 
 usage: yardstick.py FOLIOS [--restore N]     prints microseconds per folio and peak memory, one line of JSON

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Configuration of Sphinx: `tox run -e docs`. The build fetches nothing."""
 
 from __future__ import annotations

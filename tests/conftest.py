@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Hypothesis profiles: fresh examples on a desk, the same every time in CI; and which tests are of an architecture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What strangers do, with wheels alone: build hvolab and the examples, install them into a clean environment, use them.
 
 Run by the tox environment `downstream`, with a folder to work in: python tests/downstream.py FOLDER. Nothing of the

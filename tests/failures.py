@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Allocation failures at random, for tests."""
 
 from __future__ import annotations

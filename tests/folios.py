@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Huge pages for tests of HVO: allocated, filled so that every struct page differs from every other, and read back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Recorder of traces of Debian's kernels, against which the engine is tested: `python -m tests.golden_traces [NAME]`.
 
 Each kernel's compiled code runs in the laboratory of the other traces, in every scenario of theirs: with no failing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """apt with a state of its own, for tests that fetch packages of Debian's: nothing of the system's state is changed.
 
 Packages come from the Debian source that this system's apt is configured with, or that HVOLAB_DEBIAN_SOURCE names, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds arm64 kernels with HVO, which Debian's arm64 kernels leave out, from Debian's own source.
 
 HVO is left out because arm64 does not select it: with that one line in its Kconfig, and a small configuration that has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fetches Debian's kernel images, for tests: `python -m tests.kernel_images [NAME ...]`. Needs apt and dpkg-deb.
 
 Packages come from the Debian source that this system's apt is configured with, or that HVOLAB_DEBIAN_SOURCE names, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines as a kernel's own HVO code found them when its trace was recorded, and the engine's log in the same form.
 
 The key is tests/kernel_traces/README.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines and pools that several tests build."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A made-up architecture with nothing usual about it, to prove that core assumes nothing usual.
 
 16 KiB pages; three levels whose tables have 4096, 64 and 128 entries (two frames, a fraction of one, a fraction of

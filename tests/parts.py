@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An emulation part for a made-up CPU, and the text of a file that says the same."""
 
 from __future__ import annotations

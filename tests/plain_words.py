@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rules for the text of the product, as data, and a search for words that break them.
 
 Readers are kernel developers: they read documentation, help, errors, docstrings and names, fast. Texts say in the

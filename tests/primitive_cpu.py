@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A CPU without bulk operations, as an out-of-tree CPU or the wrapper of an explorer is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Import graph of the product: modules, the folders they stand in, the longest chain of imports, and circles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command that fetches kernel images: what it knows, and what it says where it cannot."""
 
 from __future__ import annotations

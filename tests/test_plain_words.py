@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The search for words that break the rules: what it reads, what it finds, how it says so."""
 
 from __future__ import annotations

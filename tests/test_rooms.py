@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reading of imports, floors and mirrored tests, on sources and graphs made up for it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The arm64 architecture plugin."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of arm64: three granules, VA of 36 to 52 bits, pgprots, features, traits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64 on an emulator: set-up of the MMU; the instruction sequences are in instructions.toml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64 (VMSAv8-64, stage 1) descriptors for the 4K, 16K and 64K granules.
 
 Arm Architecture Reference Manual, DDI 0487, section D8.3 (translation table descriptor formats). The software bits are

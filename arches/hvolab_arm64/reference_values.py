@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of arm64 from running kernels and the manual: entries and figures, written out in full."""
 
 from __future__ import annotations

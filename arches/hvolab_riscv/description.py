@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of riscv: Sv39, Sv48 and Sv57, pgprots, features, traits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """riscv page-table entries of Sv39, Sv48 and Sv57.
 
 The RISC-V Instruction Set Manual, volume II, chapter "Supervisor-Level ISA", sections Sv39, Sv48, Sv57, Svnapot and

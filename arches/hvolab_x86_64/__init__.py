@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The x86_64 architecture plugin: 4- and 5-level paging, 2 MiB and 1 GiB pages, PTI, SME."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of x86_64: modes, pgprots, features, traits."""
 
 from __future__ import annotations

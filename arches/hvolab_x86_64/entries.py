@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86_64 page-table entries.
 
 Intel SDM volume 3A, section 5.5 (4-level and 5-level paging), tables 5-15 to 5-20; AMD APM volume 2,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Registers of a page fault on x86_64. Intel SDM 3A, section 5.7; arch/x86/include/asm/trap_pf.h, v6.12."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of x86_64 from running kernels and manuals: entries and figures, written out in full."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """hvolab: a workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Integer arithmetic that the kernel has macros for, and the word that entries and struct pages are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs of neighbors in arrays."""
 
 from __future__ import annotations

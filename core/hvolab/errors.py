@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors that hvolab raises: one root, and one phrase each for what, where, rule and hint.
 
 Each kind has a code that messages print and docs/errors.md explains. The first paragraph of its docstring is the

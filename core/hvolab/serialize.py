@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Serialization of results for JSON: one function for every dataclass that a command prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Event trace. Every state change emits an event; with no listeners the cost is one list check.
 
 A run is one event: a run of entries stored, a run of frames allocated. With ``single_steps`` of :meth:`Trace.listen`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sizes in text (`2M`, `4 GiB`, `0x200000`), in both directions, and counts of huge pages by size."""
 
 from __future__ import annotations

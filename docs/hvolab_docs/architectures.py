@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page of architectures, generated from the installed plugins."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The reference of the command line, generated from the commands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tables of the conformance kit, generated from its checks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Docstrings for Sphinx: columns of names and meanings become tables, indented blocks literal text.
 
     name      a column of names, each with its meaning; a meaning that is long

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page of errors, generated from the docstrings of their classes."""
 
 from __future__ import annotations

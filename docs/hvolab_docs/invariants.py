@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tables and sections about the invariants, from their registry, and about the variants of HVO."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Listings in Markdown: a listing of a file, ```python some/file.py, gets the name as its caption."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Markdown: tables, and literal text."""
 
 from __future__ import annotations

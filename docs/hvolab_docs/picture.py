@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The picture in the README: a real run, cropped, as an SVG that rich exports. `make picture` draws it again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The Sphinx extension: the directive that generates pages, docstring hooks, and references to public names."""
 
 from __future__ import annotations

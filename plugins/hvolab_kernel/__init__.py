@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels' own HVO: identified in an image, disassembled, run on a machine, and compared with the engine.
 
 `hvolab_vmlinux` opens an image. `identify` finds its HVO's features and variant with the help of `code`, which

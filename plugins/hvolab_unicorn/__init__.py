@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Emulated CPUs: unicorn executes HVO's accesses, entries and flushes as the architecture's own instructions.
 
 The package can be imported without unicorn; using it then raises UsageError with the package to install.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory cores of real kernels: reading HVO's state from their page tables, and replaying what a kernel did.
 
 Rooms, each importing only from those above it:

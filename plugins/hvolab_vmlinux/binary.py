@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Structures and pieces of bytes that may end too early, and pieces of arrays, joined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cache of kernels that were read, in the user's cache directory.
 
 An entry is one file, named by the image's digest and the version of the reader: a description in JSON, arrays, and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors about a kernel image, its symbols and its type information."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel image in memory: the content of each segment, at its link VA."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel: image, symbols, types, and the information that it lacks."""
 
 from __future__ import annotations

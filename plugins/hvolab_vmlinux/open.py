@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Opening of a kernel image: from the cache, else from the bytes of a file to segments, symbols and types."""
 
 from __future__ import annotations

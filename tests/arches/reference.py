@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of an architecture, held against its description."""
 
 from __future__ import annotations

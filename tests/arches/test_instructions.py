@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A disassembler reads each instruction sequence as its text says, and each keeps its step's contract."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rounding, of integers and of arrays."""
 
 from __future__ import annotations

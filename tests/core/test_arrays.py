@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs in arrays, held against a loop."""
 
 from __future__ import annotations

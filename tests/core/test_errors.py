@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors: a stable code for each kind, and one phrase each for fault, place, rule and hint."""
 
 from __future__ import annotations

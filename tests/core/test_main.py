@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`python -m hvolab` is the command `hvolab`."""
 
 from __future__ import annotations

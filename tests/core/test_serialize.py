@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Serialization for JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The event trace: listeners in their order, for as long as their block lasts."""
 
 from __future__ import annotations

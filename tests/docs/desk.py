@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Listings of a Markdown page, and a desk at which they are carried out as a reader would.
 
 Of a console listing each line after `$ ` is a command, run by a shell in one directory that is empty at first, and

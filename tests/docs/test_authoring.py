@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guide for authors, beyond what is held for every page: all its listings together are one plugin."""
 
 from __future__ import annotations

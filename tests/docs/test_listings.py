@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every listing of every page, and of the README, is carried out, and what it is shown to print it prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pages: none is orphaned, and what is written by hand beside what is generated is complete."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The picture in the README shows what the command prints today."""
 
 from __future__ import annotations

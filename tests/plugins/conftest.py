@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel images for tests: what the caller gives, else what was fetched before; where there is none, tests skip."""
 
 from __future__ import annotations

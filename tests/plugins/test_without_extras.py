@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Without the libraries of an extra everything else works, and what needs them says what to install."""
 
 from __future__ import annotations

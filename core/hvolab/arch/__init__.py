@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Data types that describe an architecture; no behavior of the kernel."""
 
 from __future__ import annotations

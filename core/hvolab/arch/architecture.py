@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of an architecture, all that a plugin declares, and the selection of a target from it."""
 
 from __future__ import annotations

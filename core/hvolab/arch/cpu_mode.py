@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """States of a CPU's control registers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The optional emulation part of a description: the architecture's own instructions for the steps of HVO."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Page-table entries: named fields, parts of the output address, patterns, rules, and the forms made of them."""
 
 from __future__ import annotations

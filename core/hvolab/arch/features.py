@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Features of a machine or boot, and changes of a kernel release, as changes to a description."""
 
 from __future__ import annotations

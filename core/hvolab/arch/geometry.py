@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Paging modes: entry formats, levels, virtual and physical widths, bases of the direct map and the vmemmap."""
 
 from __future__ import annotations

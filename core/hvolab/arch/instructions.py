@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reader of the instruction sequences that an architecture's package declares in a TOML file.
 
 docs/emulation.md describes the file.

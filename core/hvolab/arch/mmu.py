@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rules by which the MMU allows or refuses an access, and the faults that it reports."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Overrides: attributes of a part of the description that a feature, a release or a CPU mode replaces."""
 
 from __future__ import annotations

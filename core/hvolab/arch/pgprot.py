@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Page protections under the kernel's names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of an architecture from manuals and running kernels, to test a description against.
 
 A description can agree with itself and still be wrong, such as a field that is off by one everywhere. Reference values

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A selection from an architecture: mode, profile, release and features, resolved to raw entries."""
 
 from __future__ import annotations

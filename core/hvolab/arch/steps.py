@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Contracts of the steps that an emulated CPU carries out by instructions, the same for every architecture.
 
 A contract names the inputs and outputs of a sequence, and its effect in a notation of one line that a reviewer reads

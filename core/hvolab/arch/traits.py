@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Behavior of an architecture that its entries do not show."""
 
 from __future__ import annotations

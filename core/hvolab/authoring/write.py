@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writer of a new architecture plugin from the templates in this package."""
 
 from __future__ import annotations

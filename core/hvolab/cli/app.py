@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The program `hvolab`: its own commands, those of plugins, and the end of the process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab arches`: the described architectures, and the memory that HVO saves for each huge page size."""
 
 from __future__ import annotations

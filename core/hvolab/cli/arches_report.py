@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of `hvolab arches`: data for JSON, and tables for people."""
 
 from __future__ import annotations

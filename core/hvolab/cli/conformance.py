@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab conformance`: the conformance kit, run on the plugins of architectures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of `hvolab pte` for people: facts about an entry, and the table of its bits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A page-table entry as `hvolab pte` reports it: named bits, protections, permissions, flags."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A page-table entry from the words of a command line: a number to decode, or names to encode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Exit codes, and the output of errors and warnings."""
 
 from __future__ import annotations

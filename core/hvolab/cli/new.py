@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab new arch NAME`: write a package for a new architecture plugin."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Options of several commands, and the selection of a target from them."""
 
 from __future__ import annotations

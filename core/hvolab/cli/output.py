@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of commands: tables and color for people, JSON for programs.
 
 In JSON, VAs, PAs, PFNs and entries are strings of hex, as people and the kernel write them; counts and sizes in bytes

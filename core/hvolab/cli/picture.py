@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
 
 One row for each page of vmemmap; one column for each moment: after boot, optimized, restored.

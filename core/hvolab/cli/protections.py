@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Declared protections that an entry has: exactly, under another profile or release, or nearly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab pte`: one page-table entry, decoded into its fields, or encoded from names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab run`: build a machine, operate on its pools, check its invariants, show the result."""
 
 from __future__ import annotations

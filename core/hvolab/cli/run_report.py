@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Report of `hvolab run` for people: pictures, tables, findings and a verdict."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The conformance kit: checks that prove what an architecture plugin declares.
 
 For an installed plugin there is nothing to write: `hvolab conformance NAME`, or `pytest --pyargs hvolab.conformance

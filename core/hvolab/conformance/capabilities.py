@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Capabilities that checks need, and the search for them in a description."""
 
 from __future__ import annotations

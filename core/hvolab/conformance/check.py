@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks, the capabilities that they need, and their outcomes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """pytest plugin: the option `--arch`, the marker `arch`, and the conformance kit's summary.
 
 pytest loads it in every run, so it imports the rest of hvolab on first use.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Queries of a description that several checks share."""
 
 from __future__ import annotations

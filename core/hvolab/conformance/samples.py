@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Samples for checks: legal entries of a form, values of a field, and examples that hypothesis generates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Subjects of checks: an architecture as a whole, one of its modes, or one target."""
 
 from __future__ import annotations

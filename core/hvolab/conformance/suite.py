@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Base class for a plugin's own tests: one test for each check of the kit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scored summary at the end of a run of the kit: by architecture and mode, with the reasons of skips and failures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kit for installed plugins: `pytest --pyargs hvolab.conformance --arch NAME`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Release of the kit, and the rule for plugins that were written for an earlier one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Callers of HVO: hstates and their pools. Kernel: mm/hugetlb.c, v6.12."""
 
 from __future__ import annotations

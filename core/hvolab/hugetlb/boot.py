@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Gigantic folios reserved at boot, whose tails are initialized late. Kernel: mm/hugetlb.c, v6.12."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Demotion of free folios to several folios of a smaller hstate. Kernel: mm/hugetlb.c, v6.12."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Struct pages of a compound page and of a hugetlb folio, written through a CPU at the vmemmap's VAs."""
 
 from __future__ import annotations

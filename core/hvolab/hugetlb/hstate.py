@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Hstate: one huge page size with its counters and free lists. Kernel: struct hstate, v6.12."""
 
 from __future__ import annotations

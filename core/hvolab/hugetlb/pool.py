@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pool of one hstate. Kernel: mm/hugetlb.c, v6.12 and its stable releases."""
 
 from __future__ import annotations

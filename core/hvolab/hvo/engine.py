@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine: optimizes and restores folios, one or in batch. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
 
 from __future__ import annotations

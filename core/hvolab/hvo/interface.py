@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Interface of an HVO engine: the model, or a kernel's own code."""
 
 from __future__ import annotations

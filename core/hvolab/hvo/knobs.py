@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boot parameter and sysctl of HVO. Kernel: hugetlb_vmemmap_init(), v6.12."""
 
 from __future__ import annotations

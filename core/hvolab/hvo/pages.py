@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """List of vmemmap pages that are being freed or allocated."""
 
 from __future__ import annotations

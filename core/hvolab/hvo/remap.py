@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ranges of vmemmap: split, remapped to the head's page, restored; and the lists of pages for that."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Restoring of tails: each is mapped to a page of its own again. Kernel: vmemmap_restore_pte()."""
 
 from __future__ import annotations

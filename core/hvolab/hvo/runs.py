@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs of folios that are alike, optimized or restored all at once.
 
 A run leaves the same bytes, frames and counters as one folio after the other. The kernel has nothing of the kind; it is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sizes of the vmemmap of a huge page. Kernel: mm/hugetlb_vmemmap.h, v6.12."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Replacement of live vmemmap entries: by plain stores, or one at a time if the architecture requires that."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Variants of HVO's code in kernels of several releases, as data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Walk of a range of vmemmap: splits its PMDs, and hands its PTEs to a callback, table by table."""
 
 from __future__ import annotations

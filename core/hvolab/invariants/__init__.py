@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariants of HVO: rules about states, checked at rest, and about histories, checked by a listener."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The invariants, found in the modules of :mod:`hvolab.invariants.rules`, and checks of a machine against them.
 
 Those that are states are checked at rest, by :func:`check`; those that are histories by a listener, a :class:`Monitor`.

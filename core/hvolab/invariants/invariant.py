@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An invariant as an object, and the finding that it is broken."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Survey of a machine's vmemmap: the entry and the frame of every page as arrays, read from the page tables once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The parts of a machine: memory, frames, page tables, struct pages, CPUs and their TLBs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builder of machines in the state after boot: direct map, vmemmap, struct pages, free memory."""
 
 from __future__ import annotations

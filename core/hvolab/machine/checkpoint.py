@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checkpoints: the whole state of a machine, saved to be restored any number of times.
 
 Used to carry out many operations that all begin in the same state: cases of a comparison, schedules of a search.

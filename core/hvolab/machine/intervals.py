@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Arithmetic on sets of PFNs as sorted, disjoint intervals: pairs of arrays `starts` and `stops`.
 
 An interval holds the PFNs from its start up to, not including, its stop. Everything is one pass of array operations.

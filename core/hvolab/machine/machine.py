@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machine: memory, tables, struct pages, CPUs, and the kernel functions that HVO calls outside its own file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Plugins: their hooks, their discovery, and reports about those that do not work.
 
 The author of a plugin needs `hookimpl` and the hooks of `hvolab.plugin.hookspecs`; a user of the API needs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks of a plugin's hooks and of their results."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A plugin's commands: added to the command line whole, or not at all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Discovery of the installed plugins: the entry points of group `hvolab`, in the order of loading."""
 
 from __future__ import annotations

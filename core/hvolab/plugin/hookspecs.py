@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The hooks that a plugin can implement, and the two markers.
 
 A plugin is a module (or any object) with functions that carry `@hookimpl`, announced by its distribution under the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Registry of plugins: each is loaded, checked and called by itself; one that does not work is left out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reports about plugins: origin, problem, and the place of a problem in the plugin's files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scenarios: one machine, operations on its pools, and their result as data."""
 
 from __future__ import annotations

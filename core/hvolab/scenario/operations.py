@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Operations on the pools of a machine, and the language in which `hvolab run --do` names them.
 
 Operations are separated by commas. Each is a name, a huge page size and a number of pages, as far as it takes them:

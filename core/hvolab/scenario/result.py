@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Result of a scenario as data, for the command line and for programs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The main job: build a machine, operate on its pools, check, store to tails, check again."""
 
 from __future__ import annotations

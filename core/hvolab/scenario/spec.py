@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Specification of a scenario, and the memory that its huge pages need."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stores to the tails of an optimized folio: faults, and the frames that the others reach."""
 
 from __future__ import annotations

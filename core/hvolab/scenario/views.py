@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Views of the mapping of a folio's vmemmap, in runs of pages that are mapped alike, and the observer that takes them.
 
 One folio of each size is viewed: before and after the batch that optimizes it, and at the end.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Operations of HVO on memory and TLBs, counted from the trace, and the allocation call that was made to fail."""
 
 from __future__ import annotations

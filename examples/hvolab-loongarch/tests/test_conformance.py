@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The conformance kit, run on LoongArch64."""
 
 from __future__ import annotations

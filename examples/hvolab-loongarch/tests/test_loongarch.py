@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """LoongArch64: HVO on three page sizes, tails that Linux leaves writable, the dirty bit that would protect them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The conformance kit, run on s390x. What it leaves out it prints: an effective flush_tlb_all, live replacement."""
 
 from __future__ import annotations

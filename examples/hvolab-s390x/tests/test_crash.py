@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The crash of 2025: what hvolab finds where flush_tlb_all() is empty and live entries are replaced by stores."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's table of BUG() and WARN(): the kind of each trapping instruction, and its line of source.
 
 Both compile to the same instruction: ud2 on x86_64, ebreak on riscv, brk on arm64. The kernel distinguishes them by

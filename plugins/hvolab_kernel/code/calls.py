@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calls between a kernel's functions, direct or through a register that the function itself has loaded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Data flow within a function: the known values of registers before each instruction.
 
 Three kinds of values are followed through copies, from block to block: addresses (built by two instructions on arm64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The functions of mm/hugetlb_vmemmap.c that the compiler left in a kernel."""
 
 from __future__ import annotations

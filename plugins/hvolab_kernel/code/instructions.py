@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Disassembly of a kernel's functions, with operands in one format for all architectures."""
 
 from __future__ import annotations

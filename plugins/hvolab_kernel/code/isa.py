@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Instruction sets as the disassembler presents them: calling convention, and mnemonics by their effect."""
 
 from __future__ import annotations

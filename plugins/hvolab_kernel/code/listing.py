@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Listing of a kernel's function: each instruction, its references, and the stores of page-table entries.
 
 A store of an entry is recognized by one of four signs. Each makes it a candidate, until the code has run:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stubs: kernel functions outside HVO that the machine performs when a kernel's own code runs on it.
 
 One table has each function with its arguments and its action. A kernel has the stubs that its symbols name, whatever

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The commands `hvolab image`, `hvolab disasm` and `hvolab kernel`."""

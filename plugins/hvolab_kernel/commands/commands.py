@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The commands `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Report of `hvolab image`, for people and for programs."""
 
 from __future__ import annotations

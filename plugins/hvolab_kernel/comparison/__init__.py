@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of a kernel's own HVO with the engine: from an image to every difference, in five steps.
 
 1. `open_kernel()` of `hvolab_vmlinux` reads the image: code, symbols and types.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calls out of HVO's code, in order, derived from a machine's events: the same for the engine and a kernel."""
 
 from __future__ import annotations

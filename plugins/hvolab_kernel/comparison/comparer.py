@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparer that runs scenarios on both machines, with each allocation failing in turn, and collects differences."""
 
 from __future__ import annotations

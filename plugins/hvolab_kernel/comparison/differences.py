@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Differences between the two machines after the same steps: results, calls, counters and bytes, decoded."""
 
 from __future__ import annotations

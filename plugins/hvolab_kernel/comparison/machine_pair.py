@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two machines with the same bytes, one for the engine and one for a kernel's own code, that run the same steps."""
 
 from __future__ import annotations

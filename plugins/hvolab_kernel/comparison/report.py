@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Report of `hvolab kernel`: comparison with a progress bar, tables for people, JSON for programs."""
 
 from __future__ import annotations

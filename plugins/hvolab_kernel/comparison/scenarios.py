@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scenarios in which a kernel's HVO is compared with the engine, as data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Selection of a comparison's target and scenarios."""
 
 from __future__ import annotations

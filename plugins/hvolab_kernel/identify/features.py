@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Features of a kernel's HVO, found by its symbols, type members and calls, never by its version number.
 
 A set of features names a release, after the kernel in which the set was first seen, and the variant of the engine.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layout of a kernel's struct pages, from its type information."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Execution of a kernel's own functions on one of hvolab's machines, by an emulated CPU."""
 
 from __future__ import annotations

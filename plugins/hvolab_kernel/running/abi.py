@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """C calling conventions of the architectures whose kernels hvolab runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Context of a stopped call for its error message: return addresses on the stack, and the code around the stop."""
 
 from __future__ import annotations

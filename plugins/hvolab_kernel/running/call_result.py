@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Result of a call of a kernel function, read from the CPU, the stack and the kernel's bug table when it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Handlers that carry out stubs on a machine when a kernel's code calls out of HVO."""
 
 from __future__ import annotations

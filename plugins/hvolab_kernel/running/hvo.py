@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HVO engine that calls a kernel's own code, with the methods of hvolab's engine: pools and scenarios use either."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Initial values of a kernel's own data: what boot would write for its code to run on a machine built by hvolab.
 
 Values depend on the placement in memory, addresses on the image's symbols and types. Values that an image already has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Emulated CPU that runs a kernel's own functions on a machine's memory."""
 
 from __future__ import annotations

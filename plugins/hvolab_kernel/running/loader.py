@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Loader of a kernel image next to a machine: into memory of its own above RAM, mapped at its link address.
 
 The machine's bytes do not change. The CPU that runs the kernel's code has a top table of its own in the new memory,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tracer that emits an event for each folio and each copied page while a kernel's code runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Watchpoint that emits an event for each store of a kernel's code to a page table, as the engine does for its own.
 
 Only while the trace has listeners: a hook on stores puts every store of the guest on the emulator's slow path.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab verify`: accesses to optimized folios by CPUs that execute instructions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Report of `hvolab verify`: JSON, and tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Search for the fields of the emulator's state that its interface does not show.
 
 Their offsets differ between builds of the library. They are found once in a process for each family of CPUs: by a few

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A CPU that executes the architecture's own instructions in unicorn for every access, entry and flush."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Hooks for exceptions of the guest, which read the emulator's state while it is at the exception.
 
 They cannot wait until it stops: then the emulator fetches where it stops, and a fault there changes the state.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fault records, made from the registers that report a fault."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Creation of a unicorn instance for a target, and its registers."""
 
 from __future__ import annotations

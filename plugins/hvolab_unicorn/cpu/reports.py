@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Registers and instructions of an emulated CPU in words, for messages."""
 
 from __future__ import annotations

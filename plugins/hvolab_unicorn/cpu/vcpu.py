@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Emulated CPU that executes steps: an instance of unicorn over the machine's memory."""
 
 from __future__ import annotations

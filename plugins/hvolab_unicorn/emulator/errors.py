@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors of an emulated CPU, other than the faults of its guest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The unicorn library, imported on first use, and functions that its Python interface lacks."""
 
 from __future__ import annotations

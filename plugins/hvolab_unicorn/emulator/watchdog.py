@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Watchdog for guests that do not end: one thread checks all running CPUs once a second.
 
 Counting instructions makes an emulator several times as slow, and its own timeout costs a thread and a tenth of a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Families of emulated CPUs: fault registers, and entry into an exception handler, of one architecture in unicorn."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64 in unicorn: syndrome and fault address are fields of the state; ESR_EL1 and FAR_EL1 are never written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Description of a family of emulated CPUs."""
 
 from __future__ import annotations

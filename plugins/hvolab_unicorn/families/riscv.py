@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """riscv in unicorn: the interrupt's number is scause, the address a field of the state; the PC is 4 too far."""
 
 from __future__ import annotations

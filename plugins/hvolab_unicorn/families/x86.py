@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86_64 in unicorn: CR2, error code and vector of the last exception are fields of the state.
 
 The first is a register too, which takes longer to read. The emulator does not clear the vector: it takes a second page

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Frames that the machine reserves for one emulated CPU: argument block, descriptor tables, stack and buffer."""
 
 from __future__ import annotations

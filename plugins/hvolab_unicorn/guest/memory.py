@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory of a machine as an emulator sees it: the same bytes, and no others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layout of the guest's text: the exception handler, and one routine for each step."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verification of optimized folios on emulated CPUs: every tail is loaded, stored to, exchanged and fetched from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Single accesses to the vmemmap of an optimized folio, each compared with the description's prediction."""
 
 from __future__ import annotations

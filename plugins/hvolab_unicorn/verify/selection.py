@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Selection of the targets to verify: those that the options choose and the emulator can emulate."""
 
 from __future__ import annotations

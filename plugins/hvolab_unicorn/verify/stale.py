@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Another CPU whose TLB still has the boot translations while folios are remapped: the frames that its stores reach.
 
 Between the store of an entry and the flush, a CPU may use the old translation. Its stores then reach the frame that is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verification of one target: emulated CPUs optimize folios of every size, and every tail is probed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab inspect`: HVO's state in a memory core."""
 
 from __future__ import annotations

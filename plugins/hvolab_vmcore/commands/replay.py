@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab replay`: a kernel's HVO operations between two memory cores, repeated by an engine and compared."""
 
 from __future__ import annotations

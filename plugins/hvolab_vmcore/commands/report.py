@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of `hvolab inspect`: a scan as plain data for JSON, and as tables."""
 
 from __future__ import annotations

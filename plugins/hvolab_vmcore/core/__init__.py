@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Core files: headers, notes, VMCOREINFO, memory, and page tables."""

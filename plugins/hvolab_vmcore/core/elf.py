@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF header, program headers and notes of a memory core.
 
 kdump writes a CORE/NT_PRSTATUS note for each CPU, and VMCOREINFO. QEMU writes CORE/NT_PRSTATUS and QEMU (its CPU state,

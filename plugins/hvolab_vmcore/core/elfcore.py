@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory core of a real kernel: its ranges of physical memory and its notes.
 
 A memory core is an ELF64 ET_CORE file, as kdump and QEMU write it: one PT_LOAD segment for each range of physical

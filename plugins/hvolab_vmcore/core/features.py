@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Features that a core's kernel uses, from its VMCOREINFO and from the entries of its vmemmap."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """VMCOREINFO keys that describe a kernel's page tables, one row for each architecture.
 
 From these a reader finds the paging mode, the root table and the features. A core of any other architecture can be

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layout of struct page in a core's kernel: v6.12's, corrected by VMCOREINFO."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Physical memory of a core, as the memory of a machine; array types, and the frames that a memory holds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Snapshot of a kernel in a core: its memory, its page tables, and its struct pages."""
 
 from __future__ import annotations

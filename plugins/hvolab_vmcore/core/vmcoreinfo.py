@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """VMCOREINFO: the note in which a kernel describes itself to readers of its memory cores.
 
 Lines `KEY=VALUE`, and `SYMBOL(name)=`, `SIZE(type)=`, `OFFSET(type.member)=`, `LENGTH(array)=`, `NUMBER(name)=`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Walk of all page tables that map a range of VA, level by level, as arrays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Result of comparing an engine with a kernel: differences, and omissions."""
 
 from __future__ import annotations

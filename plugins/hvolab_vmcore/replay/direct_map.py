@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Direct map of a machine built from a core, at VAs that its kernel does not use.
 
 A filtered core does not hold the kernel's own direct map, which does not map the new frames either.

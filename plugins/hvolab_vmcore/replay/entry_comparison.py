@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of page-table entries: kinds and flags exactly, frames modulo frame numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machine with the memory and page tables of a core."""
 
 from __future__ import annotations

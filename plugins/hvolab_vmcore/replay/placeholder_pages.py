@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Placeholders for struct pages that a core does not hold.
 
 A kernel's own code reads and writes struct pages that hvolab's engine does not use. Their placeholders are added before

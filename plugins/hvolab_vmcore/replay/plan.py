@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Plan of a replay: the folios that a kernel optimized or restored between two cores; and its execution."""
 
 from __future__ import annotations

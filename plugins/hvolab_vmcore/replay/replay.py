@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Replay of two cores: an engine repeats what a kernel did between them, and the results are compared."""
 
 from __future__ import annotations

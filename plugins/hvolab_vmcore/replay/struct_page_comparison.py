@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of the struct pages of huge pages, as far as two cores allow.
 
 Between the cores the kernel did more than HVO: it allocated folios, added them to a pool, and freed them. Words that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Finding in a scanned vmemmap, and the invariant that it breaks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Huge pages in a vmemmap: those whose vmemmap pages share a frame, and all other hugetlb folios."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inspection of a scanned vmemmap: entries, heads, tails, and owners of frames."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ownership of frames by vmemmap pages and page tables."""
 
 from __future__ import annotations

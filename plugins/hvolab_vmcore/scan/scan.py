@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scan of a core for HVO: huge pages, savings, and findings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pages of the vmemmap that a walk read, one row each, at any level of leaf."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compressed data in blocks: LZ4's legacy frame, and files of lzop, which kernel builds use for LZO.
 
 Their libraries unpack a block. A block that is cut short raises EOFError, a damaged one ValueError, a library that is

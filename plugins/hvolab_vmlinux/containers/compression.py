@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compressions of kernel images and memory cores, recognized by their first bytes.
 
 The file of a core may have several streams, with zero bytes between and after them. An image is one stream; the bytes

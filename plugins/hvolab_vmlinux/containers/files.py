@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files: mapped read-only, and unpacked where they are compressed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wrappings of a kernel, removed layer by layer: bzImage, EFI zboot, whole-file compression.
 
 The result is an ELF file, or a flat image with the header of its architecture.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF kernels: segments, sections by name, and the symbol table.
 
 They are read without pyelftools, which takes 14 s for the symbol table of a kernel; an array takes 0.05 s.

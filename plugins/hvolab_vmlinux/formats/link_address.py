@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Link address of a flat image, which its header does not have.
 
 One of these shows it:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relative relocations: pointers that a kernel fills in at its start, by a table in its image.
 
 In the file such a pointer is zero, and code that runs from the image would see a null pointer: a page-table walk would

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Symbols by vmlinux-to-elf, for layouts of kallsyms that hvolab's own reader does not know; forty times as slow.
 
 It is in the extra `kernel-fallback`, since its installation needs a C compiler.

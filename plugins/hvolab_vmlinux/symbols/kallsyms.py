@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kallsyms: the symbols in a kernel's own data, found in an image by their bytes alone.
 
 The place and the meaning of the numbers that belong to the names have changed:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of kallsyms, found in an image by their structure, and expanded.
 
 A name is a length and as many codes; a code represents a token, one of 256 strings. The first byte of a name is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Symbols of a kernel, by name and by address."""
 
 from __future__ import annotations

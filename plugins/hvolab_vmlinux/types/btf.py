@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Struct layouts, enumerators and prototypes from a kernel's own type information (BTF)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Index of a BTF section: the place of each type, by number and by name. Types are decoded only on use.
 
 Source: Documentation/bpf/btf.rst, v6.12.

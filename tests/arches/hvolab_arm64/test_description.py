@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of arm64: levels from widths, block levels of each granule, overrides of features."""
 
 from __future__ import annotations

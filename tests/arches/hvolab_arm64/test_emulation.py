@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What arm64 says about its emulated CPUs beyond their instruction sequences."""
 
 from __future__ import annotations

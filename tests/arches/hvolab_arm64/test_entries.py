@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Descriptors of arm64: the output address of each PA width, and the bits that LPA2 takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64's scheme of 2026: an entry is replaced only when no TLB can hold it, and a lost race is survived."""
 
 from __future__ import annotations

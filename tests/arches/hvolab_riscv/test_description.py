@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of riscv: bases of its modes, writable tails under Linux, features."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """riscv on an emulator: satp of each mode, and the features that unicorn does not have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries of riscv: leaves by R and X, pointers, aligned superpages, NAPOT."""
 
 from __future__ import annotations

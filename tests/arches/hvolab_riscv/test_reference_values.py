@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of riscv: its description decodes and encodes each as it was seen."""
 
 from __future__ import annotations

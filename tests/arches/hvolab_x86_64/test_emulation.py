@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86_64 on an emulator: LA57 with five levels, and CPU modes that change what a walk allows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries of x86_64: PSE above the last level, PAT in it, addresses of aligned leaves."""
 
 from __future__ import annotations

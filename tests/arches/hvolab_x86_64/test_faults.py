@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86_64: how an access that the MMU refuses is reported: vector 14, the error code, CR2."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choosing among what is declared, and descriptions that contradict themselves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """CPU modes: other registers, other permissions, other reserved bits."""
 
 from __future__ import annotations

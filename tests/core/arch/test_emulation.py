@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The emulation part of a description: sequences that keep their contracts, and sequences that cannot be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries of every level and form: what is encoded is decoded, and what is decoded is encoded, bit for bit."""
 
 from __future__ import annotations

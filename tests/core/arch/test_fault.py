@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The record of a fault: what a reader is told of it."""
 
 from __future__ import annotations

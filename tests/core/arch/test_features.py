@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Features and release changes: applied in any order, and refused when they name something that does not exist."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The bits of an entry: fields, parts of the output PA, patterns."""
 
 from __future__ import annotations

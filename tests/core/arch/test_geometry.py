@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Paging modes: shapes that tile, shapes that do not, and shapes that nobody expects."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Instruction sequences in files: read as they are meant, and refused with file and step where they are wrong."""
 
 from __future__ import annotations

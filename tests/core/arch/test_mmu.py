@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the MMU demands: of the leaf, and of every table on the way to it."""
 
 from __future__ import annotations

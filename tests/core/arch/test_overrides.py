@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Overrides: names and types are checked against the part of the description that they change."""
 
 from __future__ import annotations

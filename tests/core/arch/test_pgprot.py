@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Protections belong to modes, profiles and releases."""
 
 from __future__ import annotations

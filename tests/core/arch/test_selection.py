@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A resolved target: the entries that it makes, one at a time and in runs."""
 
 from __future__ import annotations

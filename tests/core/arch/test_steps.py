@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Contracts of the steps: named once, in a notation whose words are their inputs and outputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Traits: the defaults of an ordinary architecture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where levels tell validity by different bits, zero is valid, kernel VAs begin at 0, or a form has constant bits."""
 
 from __future__ import annotations

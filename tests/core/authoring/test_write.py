@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The package that `hvolab new arch` writes is valid; names of which no package can be made are refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line, run in this process or in one of its own."""
 
 from __future__ import annotations

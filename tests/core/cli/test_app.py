@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line as a whole: its commands, its ways out, and what plugins bring."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab arches`: what is described, and what HVO saves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report on architectures: savings for each huge page size, also those of a feature."""
 
 from __future__ import annotations

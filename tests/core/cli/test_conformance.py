@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab conformance`: the command that runs the kit, and arguments that are refused before it runs."""
 
 from __future__ import annotations

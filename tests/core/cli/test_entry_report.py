@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of `hvolab pte` for people."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries as `hvolab pte` reports them: every bit once, in the form that the entry matches."""
 
 from __future__ import annotations

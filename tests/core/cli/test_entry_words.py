@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries from words: names encoded, broken rules cited, features named that allow an entry."""
 
 from __future__ import annotations

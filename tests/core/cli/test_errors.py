@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors on the command line: their parts, their colors, their exit codes."""
 
 from __future__ import annotations

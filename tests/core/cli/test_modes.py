@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every mode that hvolab describes: its figures, and `hvolab run` in it.
 
 The figures are those of Documentation/mm/vmemmap_dedup.rst and of each architecture's memory layout, written out.

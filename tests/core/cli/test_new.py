@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab new arch`: files that are listed, names that are refused, folders that are left alone."""
 
 from __future__ import annotations

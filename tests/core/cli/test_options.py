@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Options: a target from names, completion for the shell, combinations that are refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output: color for terminals, and an end with the pipe that reads it."""
 
 from __future__ import annotations

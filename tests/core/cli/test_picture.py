@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The picture of a folio's vmemmap: what is drawn, and that it fits."""
 
 from __future__ import annotations

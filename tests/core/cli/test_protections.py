@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Protections of an entry: exact, of another release, near."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab pte`: entries decoded into names, names encoded into entries."""
 
 from __future__ import annotations

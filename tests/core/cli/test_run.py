@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab run`: what it shows, what it says in JSON, and how it ends."""
 
 from __future__ import annotations

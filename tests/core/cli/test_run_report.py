@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report of `hvolab run` for people, from results that a command rarely has."""
 
 from __future__ import annotations

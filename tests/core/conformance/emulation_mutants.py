@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Slips that only executing tells: instructions that do something else, and rules of the MMU that no CPU follows."""
 
 from __future__ import annotations

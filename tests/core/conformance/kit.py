@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kit without pytest, and what every test of its checks asks: right descriptions pass, slips are named."""
 
 from __future__ import annotations

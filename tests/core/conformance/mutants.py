@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wrong plugins, each one slip away from a right one, and the check of the kit that names the slip."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a right description is made wrong in one place: replacements inside frozen data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Capabilities: a description has one, or lacks it for a reason that is given."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks: their names come from functions, their outcomes from what the functions raise."""
 
 from __future__ import annotations

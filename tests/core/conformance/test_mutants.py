@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wrong plugins: there are many, each has its check, and the descriptions they were made of are right."""
 
 from __future__ import annotations

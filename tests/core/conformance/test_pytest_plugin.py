@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The pytest plugin: tests of other architectures are left out, and the kit's outcomes close the run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Queries of descriptions, against the known values of x86_64 and riscv."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Samples: legal entries of each form, values of fields, and the same examples of a property in every run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Subjects: what each scope is made for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The class for plugins' own tests: a test for each check, which ends as its outcome demands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The summary: scores by architecture and mode, and why something was not proved."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Releases of the kit: a check is advisory in the minor release that added it, for older plugins."""
 
 from __future__ import annotations

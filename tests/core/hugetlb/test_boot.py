@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Gigantic folios reserved at boot."""
 
 from __future__ import annotations

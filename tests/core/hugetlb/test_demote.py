@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Demotion gives optimized folios of the smaller size, or keeps the gigantic one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Struct pages of a folio, field by field."""
 
 from __future__ import annotations

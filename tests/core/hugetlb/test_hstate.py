@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Hstates of a machine, their counters, and nodes in turn."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The pool: grows, shrinks, dissolves, hands out; and what is left when memory fails at every point."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A state machine over pool operations, failures and sysctl flips: 10,000 steps, every invariant after each.
 
 A third of the steps is taken on each architecture.

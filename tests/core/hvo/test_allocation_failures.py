@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every allocation that HVO asks for, failed in turn: nothing is lost, leaked, owned twice or miscounted.
 
 What a struct page must read afterwards is told by an oracle of its own: the head's page as it was, a tail page as it

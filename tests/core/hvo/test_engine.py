@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine on single folios and batches, as a caller sees it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """1 GiB folios: every single allocation of an optimize and of a restore is failed in turn."""
 
 from __future__ import annotations

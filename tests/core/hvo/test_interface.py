@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine has every method of the interface, with the same parameters."""
 
 from __future__ import annotations

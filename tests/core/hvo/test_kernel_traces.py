@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine against kernels' own compiled code: the same calls in the same order, the same entries and bytes."""
 
 from __future__ import annotations

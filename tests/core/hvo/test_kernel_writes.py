@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine against kernels' own compiled code: every page-table write, in its place among the outside calls."""
 
 from __future__ import annotations

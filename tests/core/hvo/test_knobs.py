@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The boot parameter and the sysctl."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HVO on an architecture that nobody built: nothing in core assumes 4 KiB, 512 entries, one byte order or RAM at 0."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HVO on a CPU without bulk operations: the kernels' calls, entries and bytes, and no memory read past the CPU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ranges of vmemmap: split, remapped to one page, restored, and rolled back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Restored tails: bytes of the head's page or of their own, and where the kernel stops with BUG()."""
 
 from __future__ import annotations

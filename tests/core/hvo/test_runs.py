@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs of folios: the same bytes, frames and counters as folio by folio."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sizes of the vmemmap of huge pages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two CPUs: what one still reaches through a stale translation while the other optimizes, and what it reaches after."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Replacement of live entries: all at once, or each by compare-and-swap after its accessed flag was cleared."""
 
 from __future__ import annotations

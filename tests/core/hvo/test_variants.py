@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What variants of HVO's code do otherwise than v6.12, as far as it can be seen from outside; traces hold the rest."""
 
 from __future__ import annotations

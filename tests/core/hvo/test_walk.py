@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The walk of a range: tables split on the way, entries handed out, and the errors that end it."""
 
 from __future__ import annotations

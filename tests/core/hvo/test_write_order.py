@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The order in which a running kernel stored entries, flushed, waited and counted, and that of the engine.
 
 tests/captures/x86_64-write-order.txt was seen at breakpoints in Debian's 6.12.107: two folios of 2 MiB in one PMD leaf

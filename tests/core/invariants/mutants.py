@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines whose engine or pool is wrong on purpose."""
 
 from __future__ import annotations

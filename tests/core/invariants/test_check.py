@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every invariant is found; the check and the monitor run those that apply to the variant of HVO."""
 
 from __future__ import annotations

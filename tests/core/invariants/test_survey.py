@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The survey has the frame and the entry of every page of vmemmap."""
 
 from __future__ import annotations

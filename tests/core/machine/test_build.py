@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines as a kernel finds them after boot: nodes, zones, whose frames the vmemmap lies in, what is counted."""
 
 from __future__ import annotations

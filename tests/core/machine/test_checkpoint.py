@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checkpoints of machines: against copies of everything that a machine has, whatever was done to it in between."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Intervals of PFNs against sets of the same PFNs."""
 
 from __future__ import annotations

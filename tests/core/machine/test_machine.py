@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machine: kernel functions that HVO calls outside its own file, what they change and which events they emit."""
 
 from __future__ import annotations

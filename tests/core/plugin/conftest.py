@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A stranger's site directory on the path of the interpreter."""
 
 from __future__ import annotations

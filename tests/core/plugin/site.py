@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A site directory of a stranger's, filled as an installer fills one, for the true discovery to find."""
 
 from __future__ import annotations

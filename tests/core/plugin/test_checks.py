@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """However a plugin is broken, it is named with the reason and the place, and its neighbor works."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A plugin's commands are on the command line, all of them or none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Plugins are found by entry points alone, in an order that everybody can foretell."""
 
 from __future__ import annotations

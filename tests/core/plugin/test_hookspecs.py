@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The hooks: their names, and markers that pluggy recognizes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The registry finds architectures by any of their names, and one broken plugin spoils nothing but itself."""
 
 from __future__ import annotations

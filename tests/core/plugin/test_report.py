@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reports about plugins: the origin, the exception in one line, the place in the plugin's own files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Operations on pools: their language, and each of them on a machine."""
 
 from __future__ import annotations

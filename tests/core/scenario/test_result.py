@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Savings of a result, its pools and operations as data, and findings joined."""
 
 from __future__ import annotations

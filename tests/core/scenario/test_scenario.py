@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The scenario: what it does on every architecture, and what it finds where a description is wrong."""
 
 from __future__ import annotations

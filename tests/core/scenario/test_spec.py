@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Default pools fit their machine, and the memory that huge pages are said to need is enough."""
 
 from __future__ import annotations

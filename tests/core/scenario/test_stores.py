@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stores to tails: what they do to memory, and which tails are tried."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Views of a folio's vmemmap: runs that read alike, frame by frame what the tables say; and their observer."""
 
 from __future__ import annotations

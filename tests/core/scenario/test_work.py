@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Operations of HVO are counted from the trace."""
 
 from __future__ import annotations

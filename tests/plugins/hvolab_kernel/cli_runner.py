@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs of the command line, and paths of fetched kernel images."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines and huge pages on which tests run a kernel's own code, and the kernels that they are run for."""
 
 from __future__ import annotations

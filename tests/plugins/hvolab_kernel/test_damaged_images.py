@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Images that are cut short or changed anywhere: read, or refused with a sentence; never a traceback."""
 
 from __future__ import annotations

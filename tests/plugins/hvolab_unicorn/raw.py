@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Faults of emulated CPUs without the restoration that follows them, and VAs that nothing maps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checkpoints of machines with emulated CPUs: the emulator works on the memory that is restored under it."""
 
 from __future__ import annotations

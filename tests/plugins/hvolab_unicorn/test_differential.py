@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine on emulated CPUs leaves, byte for byte, what it leaves on modeled ones, whatever fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Each instruction sequence, executed in every mode, does what its effect says: the kit's own checks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine on emulated CPUs against kernels' own compiled code: the guest's stores, flushes and loads do the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What unicorn cannot do is refused with its reason; and each reason is shown by the emulator itself."""
 
 from __future__ import annotations

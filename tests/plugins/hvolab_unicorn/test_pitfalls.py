@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is peculiar to unicorn, each handled in one place: a test fails where another release does otherwise."""
 
 from __future__ import annotations

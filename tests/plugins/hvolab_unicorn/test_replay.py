@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What kernels did between two memory cores, done again on an emulated CPU: no difference to the kernel."""
 
 from __future__ import annotations

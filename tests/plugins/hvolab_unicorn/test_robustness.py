@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What emulated CPUs stand: many instances, threads, forks, much memory, no unicorn."""
 
 from __future__ import annotations

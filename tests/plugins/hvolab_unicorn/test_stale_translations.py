@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two emulated CPUs over one memory are two CPUs: a translation stays usable on one until it is flushed there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines that are built alike, one with modeled and one with emulated CPUs, and what tells them apart."""
 
 from __future__ import annotations

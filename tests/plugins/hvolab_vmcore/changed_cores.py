@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Captured cores, and copies of them with entries or words of memory changed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Commands of hvolab, run as a user types them."""
 
 from __future__ import annotations

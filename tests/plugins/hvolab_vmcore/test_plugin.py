@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The plugin adds its commands to a command line."""
 
 from __future__ import annotations

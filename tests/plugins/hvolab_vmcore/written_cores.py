@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cores that are written for tests: memory, notes and headers at will."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of kernels that were read twice."""
 
 from __future__ import annotations

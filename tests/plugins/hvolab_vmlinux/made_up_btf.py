@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """BTF sections built by hand: as small as a test needs them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel images built by hand: a few hundred symbols, a function or two, type information; no byte of any kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Content packed by LZ4 and LZO as kernel builds pack it."""
 
 from __future__ import annotations

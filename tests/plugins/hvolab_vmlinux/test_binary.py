@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Structures, pieces, and pieces of arrays, joined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The cache: what was stored comes back equal; what is damaged is thrown away and made again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors of the reader: each is an error of hvolab, and a missing package is named with its extra."""
 
 from __future__ import annotations

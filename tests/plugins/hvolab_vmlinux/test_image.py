@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Segments of an image: bytes and words by VA, memory behind the content, per-CPU data linked at zero."""
 
 from __future__ import annotations

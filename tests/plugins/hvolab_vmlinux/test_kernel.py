@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel: VAs in words, and results that are kept as long as the kernel is in use."""
 
 from __future__ import annotations

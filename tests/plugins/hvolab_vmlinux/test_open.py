@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Opening of an image: from the file, from the cache, and without one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Images built by hand, of every machine and layout: segments, symbols, pointers, types, and what is said to lack."""
 
 from __future__ import annotations

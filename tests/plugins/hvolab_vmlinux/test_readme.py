@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The example of the package's README, run on a kernel image in the current folder."""
 
 from __future__ import annotations

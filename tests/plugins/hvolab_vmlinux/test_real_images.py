@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's kernels, where they were fetched: everything that hvolab reads of them, and how long that takes."""
 
 from __future__ import annotations

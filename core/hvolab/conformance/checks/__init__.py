@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """All checks of the kit, in the order in which a porter needs them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Algebra of entries that the kernel changes, under its names: flags made and dropped, leaves split and merged.
 
 The patterns that an architecture declares for the MMU determine how it makes an entry writable, young or dirty.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Behavior on a machine: stores to tails, flushes, live entries, and pools while allocations fail."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description as a whole: every selection that it offers resolves, and no part of it is without effect."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The emulation part: sequences and their text, their effects when executed, and accesses through all entries."""
 
 from __future__ import annotations

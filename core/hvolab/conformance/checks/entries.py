@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries: every bit has one meaning, kinds are never confused, and encoding and decoding undo each other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Geometry: levels tile the VA, tables fill pages, bases are VAs of the kernel, and sizes of huge pages fit levels."""
 
 from __future__ import annotations

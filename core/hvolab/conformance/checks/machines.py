@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines that checks build: as small as the huge pages that they hold."""
 
 from __future__ import annotations

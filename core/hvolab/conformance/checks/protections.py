@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Protections: PAGE_KERNEL can be used, PAGE_KERNEL_RO is read-only, each makes the kind of entry that HVO needs."""
 
 from __future__ import annotations

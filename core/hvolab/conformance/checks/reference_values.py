@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description against reference values: entries and figures from running kernels, manuals and documentation."""
 
 from __future__ import annotations

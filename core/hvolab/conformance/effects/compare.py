@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of one step on a CPU that executes instructions with the effect that its sequence declares."""
 
 from __future__ import annotations

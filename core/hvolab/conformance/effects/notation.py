@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Evaluation of an effect in its notation (hvolab.arch.steps), on registers and memory in Python."""
 
 from __future__ import annotations

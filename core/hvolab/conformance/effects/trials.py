@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inputs to try each step with: few items and many, a comparison that holds and one that does not, lists, no list."""
 
 from __future__ import annotations

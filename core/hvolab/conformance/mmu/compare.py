@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of accesses on two CPUs: reports, loads, stores, and changes in the tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Enumeration of entries: every combination of the bits that decide, with each other bit by itself.
 
 A bit decides if the description looks at it: for validity and form of an entry, a permission, a flag. All combinations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Part of a machine's VA space for arbitrary entries: one table for each level, one word of data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariants of batches: they end, and flush a bounded number of times."""
 
 from __future__ import annotations

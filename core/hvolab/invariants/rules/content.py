@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariant of the struct pages of folios."""
 
 from __future__ import annotations

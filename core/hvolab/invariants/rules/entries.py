@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariants of page-table updates: splits, and the replacement of live entries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariants of the mapping: entries against flags, the static key, the counters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Invariants of frames: their owners, and the frames of self-hosted vmemmap."""
 
 from __future__ import annotations

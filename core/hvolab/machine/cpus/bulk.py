@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Bulk operations of CPUs: an optional interface, and its fallback to one operation after the other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Interface of a CPU, through which HVO does everything that it does to memory and translation."""
 
 from __future__ import annotations

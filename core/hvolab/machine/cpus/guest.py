@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Guest area of emulated CPUs: their text, mapped by pages, and frames of their own.
 
 Every machine of an architecture that can be emulated has one, so that frames, tables and entries do not depend on the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A CPU in Python: it translates through the machine's tables, and its TLB fills lazily and keeps every entry."""
 
 from __future__ import annotations

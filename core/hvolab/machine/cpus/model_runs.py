@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Translations and copies of many VAs at once, for the modeled CPU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Permission check of a page-table walk, from the architecture's description alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Allocator of physical frames: the owner of each frame, and the choice of the next frame to allocate.
 
 It models the kernel's page allocator as far as HVO can see it: node and zone fallback, natural alignment, the order of

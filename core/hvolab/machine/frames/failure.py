@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Allocation failures on demand: policies that choose the allocation calls to fail.
 
 A policy numbers the calls from 1 on, beginning when it is made. Admitting many calls at once has the result of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The free frames of one zone, and the rule by which the next one is chosen.
 
 Three stores, from the freshest to the oldest:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The free frames of a machine: the free list of each zone, and the choice of lists for a request."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """GFP flags, and the masks that HVO and hugetlb allocate with.
 
 The flags are an enum for readers; the masks are plain ints, because every allocation tests them, and an int is ten

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """State of every frame, one byte each, and the checks that a frame is used as its state allows.
 
 Zeroed memory costs only the pages of it that are touched, and zero means free: the table of a machine of 1 TiB costs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Zone of a PFN: the extents of all zones of a machine in one sorted table."""
 
 from __future__ import annotations

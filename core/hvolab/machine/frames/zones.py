@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Zones: the frames of each node and kind, and the order in which a request tries them."""
 
 from __future__ import annotations

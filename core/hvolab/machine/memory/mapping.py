@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Private memory of this process whose bytes are saved and restored by the host's page tables, not by copies.
 
 A saved state becomes a file in memory that the same addresses map privately. Stores go to private copies of its

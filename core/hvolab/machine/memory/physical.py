@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sparse physical memory as real bytes: a 1 TiB machine costs what it touches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Page tables in physical memory: walked for one VA or a range, and filled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layout of struct page, and of its flags word."""
 
 from __future__ import annotations

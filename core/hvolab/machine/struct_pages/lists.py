@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Doubly linked lists of the kernel: bytes in memory, accessed through a CPU. Kernel: include/linux/list.h, v6.12."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The struct pages of a machine, by VA and in physical memory."""
 
 from __future__ import annotations

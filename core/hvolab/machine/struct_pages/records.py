@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Per-frame flags and references in struct pages (reserved, self-hosted), and their updates."""
 
 from __future__ import annotations

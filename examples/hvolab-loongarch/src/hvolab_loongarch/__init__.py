@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The LoongArch64 architecture plugin: three page sizes, no PAGE_KERNEL_RO, stores gated by the dirty bit."""
 
 from __future__ import annotations

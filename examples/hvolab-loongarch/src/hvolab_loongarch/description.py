@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of LoongArch64: 4K, 16K and 64K pages, pgprots, traits.
 
 One difference from Linux: its direct map is a window (CSR.DMW1, 0x9000000000000000) that no page table translates.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """LoongArch64 page-table entries.
 
 LoongArch Reference Manual, volume 1, section 5.4.5 (page-table entry formats of basic and huge pages). The software

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of LoongArch64, written out: entries from the kernel's headers, and the bases of its vmemmap."""
 
 from __future__ import annotations

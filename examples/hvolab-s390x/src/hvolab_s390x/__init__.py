@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The s390x architecture plugin: no plain store may replace a live entry, and flush_tlb_all() does nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The description of s390x: its three-level kernel address space, pgprots, traits.
 
 HVO was selected for s390 from v6.1 on (commit 00a34d5a99c0) and removed in November 2025 (commit 64e2f60f355e), after

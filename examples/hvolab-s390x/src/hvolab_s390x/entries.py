@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """s390x table entries of dynamic address translation: region-third, segment and page tables.
 
 z/Architecture Principles of Operation, SA22-7832, chapter 3, "Dynamic Address Translation", with EDAT-1 and EDAT-2. The

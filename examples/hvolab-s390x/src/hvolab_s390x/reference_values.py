@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reference values of s390x, written out: entries from the kernel's header, figures from a running kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Behavior on a machine, and HVO under every allocation failure: right descriptions pass, slips fail."""
 
 from __future__ import annotations

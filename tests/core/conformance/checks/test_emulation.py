@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The emulation part: right descriptions pass, and each slip fails the check that names it, some only by a walk."""
 
 from __future__ import annotations

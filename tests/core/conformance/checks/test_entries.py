@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Forms of entries, and encoding against decoding: right descriptions pass, and slips are noticed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks of geometry: right descriptions pass, and each slip fails the check that names it."""
 
 from __future__ import annotations

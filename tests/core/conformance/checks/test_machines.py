@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines of checks: their memory fits the pages, and their CPUs make single steps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Expected memory: it follows stores, reports the first word that differs, and notices stores elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Effects carried out in Python: each word of the notation, and what it does not have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trials of steps: pages whose words differ, chains that end and that do not, inputs that each contract names."""
 
 from __future__ import annotations

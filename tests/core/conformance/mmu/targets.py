@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Targets whose walks are compared."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of accesses on two CPUs: what it reports of one that walks in another way."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries that are tried: enough of them, each once, varied at one level."""
 
 from __future__ import annotations

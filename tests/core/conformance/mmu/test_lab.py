@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The lab: tables of its own below a free entry, through which a leaf of any level maps the same word."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants that break the invariants of entries: splits, live entries."""
 
 from __future__ import annotations

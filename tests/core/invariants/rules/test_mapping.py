@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants that break the invariants of mapping: remapped, static key, counters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants that break the invariants of ownership: ownership, self hosted."""
 
 from __future__ import annotations

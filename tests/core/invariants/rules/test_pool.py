@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants that break the invariant: pool."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Bulk operations: a CPU that has none of its own has the same, one operation after the other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The interface of CPUs: small, and enough."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an emulated CPU has in a machine: text that is mapped where the kernel's image is, in frames set aside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modeled CPU: a TLB that fills lazily, stale translations that serve until they are flushed and never after."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Accesses to runs of VAs: one walk for each table, no side effect, and copies in place where pages are even."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What entries allow: judged once for each combination of their deciding bits, in the order in which hardware looks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The frame allocator: what it hands out, what it refuses, and who owns what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The frame allocator under any sequence of calls, held against a model made of plain sets and dicts.
 
 A twin that makes every run of calls one by one must come out the same, frame by frame.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Allocation failure on demand."""
 
 from __future__ import annotations

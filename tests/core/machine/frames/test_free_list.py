@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The free list of a zone: fresh frames first, then the lowest, and blocks wherever their frames are free."""
 
 from __future__ import annotations

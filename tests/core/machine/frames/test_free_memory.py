@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The free frames of several zones: one zone after the other, and frames return to their own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """GFP masks and the zones that they reach."""
 
 from __future__ import annotations

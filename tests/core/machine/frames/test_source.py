@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The interface of page allocators, and the owners of a frame."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """States of frames: blocks by their heads, and refusals that name the owner."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The map of zones: the zone of each PFN, for single ones, arrays and ranges."""
 
 from __future__ import annotations

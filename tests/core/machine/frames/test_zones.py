@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Zones: the highest zone that a mask allows, and the order in which zones are tried."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory whose bytes are saved and restored: against copies, in any order, over the same addresses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Physical memory: true bytes, sparse, bounded, in the machine's byte order."""
 
 from __future__ import annotations

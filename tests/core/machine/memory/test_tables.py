@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Page tables: walks, runs and frames over leaves of every size, and over what is not mapped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layouts of struct page: the flags word, links of tails, and numbers of zones."""
 
 from __future__ import annotations

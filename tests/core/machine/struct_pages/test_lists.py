@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Lists as the kernel's are: words in memory, reached through a CPU, checked before they are changed."""
 
 from __future__ import annotations

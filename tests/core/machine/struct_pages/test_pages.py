@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Struct pages: found where the tables map them now, however the vmemmap was split and remapped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What struct pages say of frames, and what allocating and freeing writes into them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A few instructions for each machine, by which a store of an entry can be found, put into made-up kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The table of BUG() and WARN(): found by symbols, read by the kernel's own types, whatever form its places have."""
 
 from __future__ import annotations

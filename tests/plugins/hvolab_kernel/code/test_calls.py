@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calls of a function, direct and through a register, and the places that they return to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Values of registers, followed through copies, the stack, joining paths and calls."""
 
 from __future__ import annotations

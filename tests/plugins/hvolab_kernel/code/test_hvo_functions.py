@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Functions of HVO, found in a kernel by their names."""
 
 from __future__ import annotations

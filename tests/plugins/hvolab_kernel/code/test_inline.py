@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Flushes and static keys that a kernel does by instructions of its own, found in HVO's code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Functions by name or VA, and their instructions with operands and targets on every machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Instruction sets: the names of registers, and machines that are not known."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Functions, disassembled: what instructions refer to, and which of them store page-table entries."""
 
 from __future__ import annotations

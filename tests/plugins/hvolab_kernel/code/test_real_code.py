@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's kernels, where they were fetched: the stores of entries and the calls in their HVO."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the machine answers for: found by symbol, held against BTF, and never two of one name."""
 
 from __future__ import annotations

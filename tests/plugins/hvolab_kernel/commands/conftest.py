@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An image for the commands."""
 
 from __future__ import annotations

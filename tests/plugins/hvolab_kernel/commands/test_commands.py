@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The commands of the plugin: added by its hook, and ended with a sentence where an image cannot be read."""
 
 from __future__ import annotations

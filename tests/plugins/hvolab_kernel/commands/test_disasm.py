@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab disasm` as a user types it."""
 
 from __future__ import annotations

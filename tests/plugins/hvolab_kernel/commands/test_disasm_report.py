@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report about a function: marked stores, references, and the plugin's sequence."""
 
 from __future__ import annotations

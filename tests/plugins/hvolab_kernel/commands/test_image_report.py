@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report about an image: what it lacks, its segments, its stubs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab kernel` as a user types it, as far as no kernel's code runs."""
 
 from __future__ import annotations

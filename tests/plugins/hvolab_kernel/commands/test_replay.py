@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What booted kernels did between two memory cores, done again by a kernel image's own compiled code."""
 
 from __future__ import annotations

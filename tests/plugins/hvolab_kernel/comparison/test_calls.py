@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Outside calls of HVO, derived from events."""
 
 from __future__ import annotations

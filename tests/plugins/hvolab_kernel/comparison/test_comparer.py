@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's own code and the engine agree in every case; and a difference is found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Differences between two machines, found and decoded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's kernels against their recorded traces, which `python -m tests.golden_traces` makes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two equal machines, their checkpoints, and the steps that they run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels with another variant of HVO than v6.12's agree with the engine in that variant."""
 
 from __future__ import annotations

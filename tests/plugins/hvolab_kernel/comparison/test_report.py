@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report of `hvolab kernel`, for people and as JSON."""
 
 from __future__ import annotations

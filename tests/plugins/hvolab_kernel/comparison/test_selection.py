@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Selection of targets and scenarios."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel has of HVO, told by what is in the image, whatever its release says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's kernels, where they were fetched, and kernels that the caller gives: the release of their HVO."""
 
 from __future__ import annotations

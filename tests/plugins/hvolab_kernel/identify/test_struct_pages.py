@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The layout of struct pages, from type information built by hand, and from Debian's kernels."""
 
 from __future__ import annotations

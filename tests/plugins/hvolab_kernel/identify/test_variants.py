@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The variant of HVO of kernels built by hand, and kernels whose variant the engine or pools do not model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calling conventions by ELF machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Return addresses on a stack, and instructions around an address."""
 
 from __future__ import annotations

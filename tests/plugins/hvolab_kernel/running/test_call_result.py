@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results of calls: every status, with place, backtrace and warnings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Handlers of stubs, called with registers of a real emulated CPU."""
 
 from __future__ import annotations

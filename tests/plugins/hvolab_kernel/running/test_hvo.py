@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's own HVO as an engine: pools on it, and what it leaves in memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Initial state of a kernel's data, by kernel and placement."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An emulated CPU that calls a kernel's functions: limits, TLB, static key, lifetime."""
 
 from __future__ import annotations

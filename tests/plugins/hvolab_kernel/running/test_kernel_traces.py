@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel on hvolab's machines against the trace of the same source, recorded elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The loader: a kernel image next to a machine."""
 
 from __future__ import annotations

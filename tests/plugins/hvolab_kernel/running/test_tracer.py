@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Events for folios and copied pages while a kernel's code runs."""
 
 from __future__ import annotations

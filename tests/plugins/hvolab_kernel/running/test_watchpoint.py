@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Events for a kernel's stores to page tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`--cpu emulated`: the same report as with modeled CPUs, and a clear answer to what there is not."""
 
 from __future__ import annotations

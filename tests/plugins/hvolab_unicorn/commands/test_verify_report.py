@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Report of `hvolab verify`: JSON for each mode, and tables that end with a conclusion."""
 
 from __future__ import annotations

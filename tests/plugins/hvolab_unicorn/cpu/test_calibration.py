@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calibration: each field is found once in a process, at one offset, also for CPUs in another mode."""
 
 from __future__ import annotations

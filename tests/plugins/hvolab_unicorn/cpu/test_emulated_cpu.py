@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every method of an emulated CPU does to memory what the modeled one does, tells the same events, gives the same."""
 
 # ruff: noqa: ARG005 - every act takes the CPU, some pages and their size

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Loops in the guest: arguments that fill the buffer more than once, and rows that exceed it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Exceptions of the guest: a thousand in a row, and no hook that keeps a CPU alive."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Faults of an emulated CPU: the records that the model predicts, by both ways, in every mode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Instances of unicorn: little address space, and the constants that settings name."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reports of a CPU: registers, and the routine with an arrow at the next instruction."""
 
 from __future__ import annotations

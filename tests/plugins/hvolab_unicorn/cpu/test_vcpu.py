@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Virtual CPUs: routines with arguments and results, refused targets, and an emulator that is watched."""
 
 from __future__ import annotations

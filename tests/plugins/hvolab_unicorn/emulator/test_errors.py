@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors of the emulator: a guest that does not end is one of them, and each has a place in the hierarchy."""
 
 from __future__ import annotations

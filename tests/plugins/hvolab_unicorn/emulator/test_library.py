@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Registers and calls back without the library's Python interface between."""
 
 from __future__ import annotations

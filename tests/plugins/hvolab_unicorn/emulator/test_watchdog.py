@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Guests that do not come to an end are stopped, and told with their instructions and registers; others are not."""
 
 from __future__ import annotations

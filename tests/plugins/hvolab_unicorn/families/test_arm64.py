@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64 in unicorn: EL1 has to be set to 64 bits, and the page size to the mode's."""
 
 from __future__ import annotations

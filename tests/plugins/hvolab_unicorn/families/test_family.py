@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Families: each architecture that unicorn emulates for hvolab has one, and its registers exist."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """riscv in unicorn: the PC of a fault is four bytes behind its instruction."""
 
 from __future__ import annotations

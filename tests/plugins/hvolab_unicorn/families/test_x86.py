@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86_64 in unicorn: the second fault is taken for a double fault unless a clean state is restored."""
 
 from __future__ import annotations

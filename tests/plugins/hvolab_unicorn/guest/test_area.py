@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Areas of CPUs: apart from each other, for as many CPUs as the reserved frames hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory with holes, as cores have it: what is there is mapped when it is needed, nothing is done twice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's text: handler and routines at their places, and no more of it than there is room for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A target whose folios have few tails, and the kinds of mismatches of a verification."""
 
 from __future__ import annotations

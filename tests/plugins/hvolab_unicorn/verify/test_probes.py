@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Probes: a syndrome that differs, and restored pages that share a frame, are mismatches."""
 
 from __future__ import annotations

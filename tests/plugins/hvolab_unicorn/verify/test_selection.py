@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Selection of targets: by name, mode and feature, with a reason for each that cannot be emulated."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stale translations: stores before the flush reach the old frame, after it they do not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab verify`: what it finds where all is as described, and where a description or a CPU is wrong."""
 
 from __future__ import annotations

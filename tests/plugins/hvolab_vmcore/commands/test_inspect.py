@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`hvolab inspect` as a user types it: output and exit codes."""
 
 from __future__ import annotations

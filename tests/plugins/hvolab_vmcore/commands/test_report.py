@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Output of a scan: every part that the core does not hold is named."""
 
 from __future__ import annotations

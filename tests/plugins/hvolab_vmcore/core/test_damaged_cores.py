@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Truncated and garbled cores: a result or an error, never a traceback or an endless loop."""
 
 from __future__ import annotations

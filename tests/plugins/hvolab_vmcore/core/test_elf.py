@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF headers and notes of a core: those that break a rule are refused with a reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory cores: those of real kernels are opened, all other bytes are refused with a reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Features of a core's kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """VMCOREINFO keys of each architecture, and the modeled release."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Physical memory of a core."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """VMCOREINFO of real kernels, and damaged ones, which are refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Walk of a core's page tables."""
 
 from __future__ import annotations

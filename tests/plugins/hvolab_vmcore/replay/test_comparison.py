@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Result of a comparison."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of page-table entries: each changed entry is a difference."""
 
 from __future__ import annotations

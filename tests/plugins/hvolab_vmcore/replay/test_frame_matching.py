@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison modulo frame numbers: any bijection fits, and pairs that break one are reported."""
 
 from __future__ import annotations

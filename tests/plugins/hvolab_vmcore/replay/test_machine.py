@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machine built from a core."""
 
 from __future__ import annotations

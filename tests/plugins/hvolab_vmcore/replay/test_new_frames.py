@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """New frames of a machine built from a core, and per-frame flags."""
 
 from __future__ import annotations

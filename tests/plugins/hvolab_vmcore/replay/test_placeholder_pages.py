@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Placeholders for struct pages that a core does not hold."""
 
 from __future__ import annotations

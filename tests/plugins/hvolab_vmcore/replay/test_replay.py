@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Replay of real kernels' cores: the engine leaves what the kernel left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of struct pages: each changed word that HVO determines is a difference."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cores of machines that hvolab builds, in every mode of every architecture, with and without a capture."""
 
 from __future__ import annotations

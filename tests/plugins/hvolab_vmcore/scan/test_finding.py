@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Findings name the invariant that they break."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Huge pages in a vmemmap."""
 
 from __future__ import annotations

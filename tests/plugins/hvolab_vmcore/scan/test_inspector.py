@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inspection of entries and heads: each wrong one is a finding that names its invariant."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Frames that have two owners."""
 
 from __future__ import annotations

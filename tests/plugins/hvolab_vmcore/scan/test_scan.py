@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scan of real kernels' cores: huge pages, and the memory saved."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pages of the vmemmap."""
 
 from __future__ import annotations

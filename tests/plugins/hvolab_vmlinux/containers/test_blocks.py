@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Blocks of LZ4's legacy frame and of lzop's files: several, stored, damaged, cut short; headers of old versions."""
 
 from __future__ import annotations

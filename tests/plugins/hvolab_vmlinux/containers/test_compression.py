@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every compression: whole, followed by other bytes, cut, damaged, too large, several streams, without its package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that are mapped, files that are unpacked, and files that are refused."""
 
 from __future__ import annotations

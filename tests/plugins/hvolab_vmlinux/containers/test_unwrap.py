@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What kernels come wrapped in, and what is said of files that are no kernels."""
 
 from __future__ import annotations

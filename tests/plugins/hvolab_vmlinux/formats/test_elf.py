@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF kernels: headers, sections, symbols with their kinds, and files that are refused."""
 
 from __future__ import annotations

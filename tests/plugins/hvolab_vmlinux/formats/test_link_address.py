@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Link address of a flat image: by the relative base, by its relocation, by pointers; contradictions are refused."""
 
 from __future__ import annotations

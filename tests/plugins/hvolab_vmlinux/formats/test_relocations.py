@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relative relocations: found by their structure, applied to segments, refused outside the image."""
 
 from __future__ import annotations

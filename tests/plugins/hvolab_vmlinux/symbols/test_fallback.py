@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Symbols by vmlinux-to-elf: none in noise, none where it is not installed, none where it fails."""
 
 from __future__ import annotations

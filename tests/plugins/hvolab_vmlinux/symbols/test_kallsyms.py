@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The symbols that an image carries: every layout, long names, per-CPU symbols; and nothing where there are none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of kallsyms: found behind other bytes, with tokens and lengths of two bytes; none without the index."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From name to address and back: aliases, duplicates, compilers' suffixes, and advice where a name is not there."""
 
 from __future__ import annotations

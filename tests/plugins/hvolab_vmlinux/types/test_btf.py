@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layouts, enumerators and prototypes from type information built by hand; damaged information is refused."""
 
 from __future__ import annotations

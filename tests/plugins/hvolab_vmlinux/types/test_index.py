@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The index of a BTF section: numbers by name, strings, and sections that are damaged."""
 
 from __future__ import annotations
