@@ -40,12 +40,8 @@ class Unwrapped(NamedTuple):
     flat: FlatHeader | None
 
 
-#: Flat images: their magic, which is at byte 56, the ELF machine, and the name of the format.
-_FLAT: Final = (
-    (b"ARM\x64", "EM_AARCH64", "arm64 Image"),
-    (b"RSC\x05", "EM_RISCV", "riscv Image"),
-)
-_FLAT_MAGIC_AT: Final = 56
+#: Flat images, by the magic at byte 56: the ELF machine, and the name of the format.
+_FLAT: Final = {b"ARM\x64": ("EM_AARCH64", "arm64 Image"), b"RSC\x05": ("EM_RISCV", "riscv Image")}
 #: Other files that people mistake for kernels: first bytes, name, and the hint.
 _OTHERS: Final = (
     (b"\x27\x05\x19\x56", "a U-Boot legacy image", "take the kernel out of it with dumpimage"),
@@ -66,9 +62,9 @@ def unwrap(content: bytes, where: str) -> Unwrapped:
             return Unwrapped(content, (*layers, "ELF"), None)
         inner = _inside_bzimage(content, where) or _inside_zboot(content, where)
         if inner is None:
-            for magic, machine, name in _FLAT:
-                if content[_FLAT_MAGIC_AT : _FLAT_MAGIC_AT + 4] == magic:
-                    return Unwrapped(content, (*layers, name), _flat_header(content, machine, name))
+            flat = _FLAT.get(content[56:60])
+            if flat is not None:
+                return Unwrapped(content, (*layers, flat[1]), _flat_header(content, *flat))
             compression = compression_of(content)
             if compression is None:
                 raise _unknown(content, where, layers)

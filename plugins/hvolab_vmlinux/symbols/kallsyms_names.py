@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hvolab.arrays import equal_runs
 from hvolab_vmlinux.binary import joined
 
 _TOKENS: Final = 256
@@ -58,14 +59,12 @@ class Names:
 
 def find_names(content: bytes) -> Names | None:
     """Return the names, or None where the image has none."""
-    position = content.find(_DIGITS)
-    while position >= 0:
+    position = -1
+    while (position := content.find(_DIGITS, position + 1)) >= 0:
         tokens = _tokens(content, position)
-        if tokens is not None:
-            found = _names(content, tokens)
-            if found is not None:
-                return found
-        position = content.find(_DIGITS, position + 1)
+        found = None if tokens is None else _names(content, tokens)
+        if found is not None:
+            return found
     return None
 
 
@@ -98,16 +97,14 @@ def _names(content: bytes, tokens: Tokens) -> Names | None:
     words = np.frombuffer(content, "<u4", (tokens.start - reach) // 4, reach).astype(np.int64)
     steps = np.diff(words)
     rising = (steps >= _SHORTEST_GROUP) & (steps <= _LONGEST_GROUP)
+    starts, ends = equal_runs(rising)
     # a run of markers starts with 0, for the first name
-    starts = np.flatnonzero((words[:-1] == 0) & rising)
-    if not len(starts):
+    lengths = np.where(rising[starts] & (words[starts] == 0), ends - starts, 0)
+    if not lengths.any():
         return None
-    breaks = np.append(np.flatnonzero(~rising), len(rising))
-    runs = breaks[np.searchsorted(breaks, starts)] - starts
-    longest = int(np.argmax(runs))
-    first = int(starts[longest])
-    markers = words[first : first + int(runs[longest]) + 1]
-    markers_at = reach + 4 * first
+    longest = lengths.argmax()
+    markers = words[starts[longest] : ends[longest] + 1]
+    markers_at = reach + 4 * int(starts[longest])
     for start, count_at, count in _starts(content, markers, markers_at):
         walked = _walk(content, start, markers_at, markers, count)
         if walked is not None:

@@ -107,12 +107,10 @@ class SymbolTable:
     def containing(self, part: str) -> tuple[str, ...]:
         """Return the names that contain a text, in the order of the addresses."""
         text, wanted = self.text, part.encode("latin-1", "replace")
-        found = []
-        at = text.find(wanted)
-        while at >= 0:
+        found, end = [], 0
+        while (at := text.find(wanted, end)) >= 0:
             end = text.find(b"\0", at)
             found.append(text[text.rfind(b"\0", 0, at) + 1 : end].decode("latin-1"))
-            at = text.find(wanted, end)
         return tuple(name for name in found if part in name)
 
     def variants(self, name: str) -> tuple[str, ...]:

@@ -89,10 +89,10 @@ class TypeIndex:
     def string_offsets(self, name: str) -> list[int]:
         """Return the offsets of a string in the string section; a linker may have kept several copies."""
         wanted = b"\0" + name.encode() + b"\0"
-        found = [self.strings.find(wanted) + 1]
-        while found[-1]:
-            found.append(self.strings.find(wanted, found[-1]) + 1)
-        return found[:-1]
+        found, at = [], -1
+        while (at := self.strings.find(wanted, at + 1)) >= 0:
+            found.append(at + 1)
+        return found
 
     def string(self, offset: int) -> str:
         """Return the string at an offset; raises TypeInfoError where there is none."""
