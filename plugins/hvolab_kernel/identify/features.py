@@ -71,7 +71,7 @@ _MOVES, _RCU, _COUNTERS = "head moves to a new frame", "waits for RCU", "memmap 
 _SHARED: Final = "tails share one page per zone and order"
 _BOOT_BATCHES: Final = ("hugetlb_vmemmap_optimize_bootmem_folios", "__hugetlb_vmemmap_optimize_folios")
 #: Feature by which the first kernels of the baseline and its later stable kernels differ.
-NAMES_BOTH: Final = "walk names head and tail page"
+_NAMES_BOTH: Final = "walk names head and tail page"
 
 _QUESTIONS: Final = (
     _Question(_FOLIOS, "symbol", ("hugetlb_vmemmap_optimize_folio", "hugetlb_vmemmap_optimize_folios")),
@@ -79,7 +79,7 @@ _QUESTIONS: Final = (
     _Question(_BATCHES, "symbol", ("hugetlb_vmemmap_optimize_folios",)),
     _Question(_MOVES, "call", ("copy_page", "memcpy", "__memcpy"), OPTIMIZING),
     _Question(_SHARED, "member", ("zone.vmemmap_tails",)),
-    _Question(NAMES_BOTH, "member", ("vmemmap_remap_walk.vmemmap_tail",)),
+    _Question(_NAMES_BOTH, "member", ("vmemmap_remap_walk.vmemmap_tail",)),
     _Question("flags in the walk", "member", ("vmemmap_remap_walk.flags",)),
     _Question(_RCU, "call", ("synchronize_rcu",)),
     _Question(_KEY, "symbol", ("hugetlb_optimize_vmemmap_key",)),
@@ -130,7 +130,7 @@ def variant_of(kernel: Kernel) -> HvoVariant:
             rule="a kernel's HVO is identified by features of its image, not by its release",
             hint=f"use a kernel whose HVO is as in {', '.join(_VARIANTS)}",
         )
-    if features.release == BASELINE and features.has(NAMES_BOTH):
+    if features.release == BASELINE and features.has(_NAMES_BOTH):
         return V6_12_117
     return _VARIANTS[features.release]
 
