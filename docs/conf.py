@@ -37,7 +37,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|npt|np|numpy|pathlib|pluggy|_pytest|pytest|typer|typing)\..*"),
     (r"py:class", r"EntryPoint|Path|Mapping\[int"),
     # names of array types
-    (r"py:class", r"NDArray|u?int64|uint8|bool_|Pfns|hvolab\.arch\.fields\.Raw"),
+    (
+        r"py:class",
+        r"NDArray|u?int64|uint8|bool_|Pfns|(hvolab\.arch\.entry\.)?Raw|(hvolab\.arch\.emulation\.)?_Selection",
+    ),
 ]
 
 html_theme = "furo"

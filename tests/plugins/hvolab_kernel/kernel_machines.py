@@ -20,6 +20,9 @@ ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hv
 #: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
 DEBIANS = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+#: Kernels with another variant of HVO than v6.12's.
+OTHER_VARIANTS = pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-7.x", "riscv64-7.x"], indirect=True)
+X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
 SIZE = 2 << 20
 
 

@@ -23,7 +23,7 @@ Words = npt.NDArray[np.uint64]
 class Bulk(Protocol):
     """Operations on many VAs, page-table entries or pages.
 
-    Each has the effect of the operations of :class:`Cpu` that it stands for, one after the other. Where one of them
+    Each has the effect of the operations of ``Cpu`` that it stands for, one after the other. Where one of them
     faults, which of the others were done is unspecified.
     """
 

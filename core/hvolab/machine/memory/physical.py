@@ -140,7 +140,7 @@ class PhysicalMemory:
                 self._mapping.zero(first << self.page_shift, last - first << self.page_shift)
 
     def save(self) -> Callable[[], None]:
-        """Save the bytes; return the function that restores them. See :meth:`RestorableMapping.save`."""
+        """Save the bytes; return the function that restores them. See ``RestorableMapping.save()``."""
         restore_bytes, flags = self._mapping.save(), self.present
         saved = None if flags is None else flags.copy()
 
@@ -155,7 +155,7 @@ class PhysicalMemory:
     def changed(self, pfn: int, frames: int) -> list[tuple[int, int]]:
         """Return ranges of indices of words that may differ from the state saved or restored last.
 
-        Searched are ``frames`` frames from ``pfn`` on. See :meth:`RestorableMapping.changed`.
+        Searched are ``frames`` frames from ``pfn`` on. See ``RestorableMapping.changed()``.
         """
         size = frames << self.page_shift
         start = self.offset(pfn << self.page_shift, size)

@@ -21,12 +21,9 @@ from hvolab_kernel.comparison.selection import (
 from hvolab_kernel.identify.features import features_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import image_of
+from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS, X86_6_1
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
-
-OTHERS = ["x86_64-6.1", "x86_64-7.x", "riscv64-7.x"]
-EACH = pytest.mark.parametrize("real_kernel", OTHERS, indirect=True)
-X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
 
 
 @X86_6_1
@@ -37,7 +34,7 @@ def test_pools_refuse_a_kernel_of_another_release(real_kernel: Kernel) -> None:
 
 
 @pytest.mark.slow
-@EACH
+@OTHER_VARIANTS
 def test_the_engine_in_the_variant_of_the_release_agrees(real_kernel: Kernel) -> None:
     assert disagreements(real_kernel, None) == {}
 

@@ -11,8 +11,7 @@ from hvolab.hvo import V6_12, V6_12_117
 from hvolab_kernel.identify.features import variant_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
-from tests.plugins.hvolab_kernel.comparison.test_other_variants import EACH, X86_6_1
-from tests.plugins.hvolab_kernel.kernel_machines import X86
+from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS, X86, X86_6_1
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -40,7 +39,7 @@ def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, mo
         assert text in done.stdout
 
 
-@EACH
+@OTHER_VARIANTS
 def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
     assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.x", "7.2")}
