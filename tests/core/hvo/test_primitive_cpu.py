@@ -36,6 +36,7 @@ def test_some_runs_of_a_kernel(name: str) -> None:
     assert not departures, report(departures)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_every_run_of_a_kernel(name: str) -> None:
