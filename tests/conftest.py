@@ -39,9 +39,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _missing() -> dict[str, str]:
+    """Reason to skip the tests of a folder, for each folder whose libraries are not all installed."""
+    reasons = {}
+    for folder, (needed, hint) in _NEEDED.items():
+        if names := [name for name in needed if importlib.util.find_spec(name) is None]:
+            reasons[folder] = f"{', '.join(names)} not installed: {hint}"
+    return reasons
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark a test of one architecture: by its folder, or by a parameter such as `riscv` or `riscv64-6.12-sv39`."""
+    missing = _missing()
     for item in items:
         found = set(_PATH.findall(item.path.as_posix()))
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
@@ -49,7 +59,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             found |= {_NAMES[first] for word in words if (first := word.partition("-")[0]) in _NAMES}
         if found:
             item.add_marker(pytest.mark.arch(*sorted(found)))
-        for folder, (needed, hint) in _NEEDED.items():
-            missing = [name for name in needed if importlib.util.find_spec(name) is None]
-            if missing and folder in item.path.as_posix():
-                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} not installed: {hint}"))
+        for folder, reason in missing.items():
+            if folder in item.path.as_posix():
+                item.add_marker(pytest.mark.skip(reason=reason))
