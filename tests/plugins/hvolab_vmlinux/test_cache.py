@@ -11,20 +11,9 @@ import pytest
 from hvolab_vmlinux import cache
 from hvolab_vmlinux.open import open_kernel, read_kernel
 from tests.plugins.hvolab_vmlinux.cached_kernels import same, steps
-from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image
+from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, flat_image
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    path = tmp_path / "vmlinuz"
-    path.write_bytes(bzimage(elf_image(MadeUp(), per_cpu=b"per-CPU")))
-    return path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.mark.parametrize("made", [MadeUp("EM_AARCH64", relocated=True), MadeUp("EM_RISCV", btf=b"")])
