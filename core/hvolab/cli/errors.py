@@ -60,6 +60,13 @@ def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> No
 class Commands(TyperGroup):
     """A group of commands that turns an error into a message and an exit code."""
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, each with its whole summary: the inherited method cuts it at the end of the line."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(len(one.help or ""))) for name, one in found if one and not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def invoke(self, ctx: Any) -> Any:  # the class of a context differs between typer's releases
         """Run the command in the arguments."""
         try:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from hvolab.cli.errors import Commands
 from hvolab.cli.options import JsonOption
 
-app = typer.Typer(name="new", no_args_is_help=True)
+app = typer.Typer(name="new", cls=Commands, no_args_is_help=True)
 
 
 @app.callback()

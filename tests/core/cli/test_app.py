@@ -49,6 +49,14 @@ def test_help_names_the_commands_and_the_exit_codes(invoke: Invoke, option: str)
         assert word in result.stdout
 
 
+def test_help_lists_each_command_with_its_whole_summary(invoke: Invoke) -> None:
+    text = " ".join(invoke("--help").stdout.split())
+    assert "arches List the architectures: paging modes, huge page sizes and the savings of HVO for each" in text
+    assert "disasm Disassemble a kernel's function" in text
+    assert "new Write a new plugin to start from." in text
+    assert "..." not in text.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize(
     "arguments", [("--nonsense",), ("nonsense",), ("run", "--nonsense"), ("run", "--nodes", "two"), ("pte",)]
 )
@@ -99,7 +107,7 @@ def test_the_command_line_is_built_without_what_only_a_run_needs() -> None:
 
 
 #: Packages that a command must not import to answer at once: all of them are large.
-LARGE = ("numpy", "unicorn", "capstone", "elftools", "pytest", "hypothesis")
+LARGE = ("numpy", "unicorn", "capstone", "elftools", "pytest", "hypothesis", "markdown_it")
 _IMPORTED = """
 import sys
 from hvolab.cli.app import main
