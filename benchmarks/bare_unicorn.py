@@ -27,7 +27,7 @@ from unicorn import x86_const
 from benchmarks import huge_machine
 from hvolab.arch import PageFault
 from hvolab.machine import Machine
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 from hvolab_unicorn import emulate
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.guest.text import Routine

@@ -14,7 +14,7 @@ import numpy as np
 import unicorn
 
 from hvolab.machine import Machine
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 from hvolab_kernel.code.stubs import Stub, StubAction, stubs_of
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.loader import LoadedKernel

@@ -19,7 +19,7 @@ from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.machine.struct_pages import lists
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
@@ -72,7 +72,7 @@ class Bare(_Batch):
 
     def __init__(self, kernel: Kernel) -> None:
         machine = build_machine(target_of(kernel), MachineSpec(memory=_MEMORY))
-        hvo = Hvo(machine, variant=variant_of(kernel))
+        hvo = Hvo(machine, release=release_of(kernel))
         super().__init__(machine, Pool(machine, _hstate(machine), hvo))
         self._bare = BareKernel(machine, kernel, 16 * _FOLIOS)
         self._hstate = self._bare.loaded.data.va

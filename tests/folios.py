@@ -12,8 +12,8 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import Hvo
 from hvolab.machine import FrameAllocator, Machine
-from hvolab.machine.frames.gfp import GFP_HIGHUSER
 from hvolab.machine.struct_pages import lists
+from hvolab.release.gfp import GFP_HIGHUSER
 
 Pfns = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from hvolab.hvo import HvoEngine, HvoVariant
-from hvolab.machine import STRUCT_PAGE_V6_12, Machine
-from hvolab_kernel.identify.features import variant_of
+from hvolab.hvo import HvoEngine
+from hvolab.machine import Machine
+from hvolab.release import DEFAULT, KernelRelease
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
@@ -89,9 +90,9 @@ SCENARIOS: Final = (
 )
 
 
-def scenarios_of(variant: HvoVariant) -> tuple[RecordedScenario, ...]:
+def scenarios_of(release: KernelRelease) -> tuple[RecordedScenario, ...]:
     """Return the scenarios of a kernel: v6.1 takes no lists, and runs into a BUG() if a folio is optimized twice."""
-    if variant.refuses_optimized:
+    if release.variant.refuses_optimized:
         return SCENARIOS
     single = (one for one in SCENARIOS if not set(one.steps) & set(_MIXED))
     return tuple(replace(one, steps=tuple(step for step in one.steps if step != "optimize-twice")) for one in single)
@@ -100,7 +101,7 @@ def scenarios_of(variant: HvoVariant) -> tuple[RecordedScenario, ...]:
 def record(kernel: Kernel, name: str) -> dict[str, Any]:
     """Record the trace of a kernel, in the laboratory of the trace that ``name`` is recorded in."""
     recorder = Recorder(kernel, name)
-    scenarios = scenarios_of(variant_of(kernel))
+    scenarios = scenarios_of(release_of(kernel))
     return {"meta": recorder.meta, "scenarios": [run for scenario in scenarios for run in recorder.runs(scenario)]}
 
 
@@ -117,13 +118,13 @@ class Recorder:
         self._kernel = kernel
         self._target = target_of(name)
         meta = load(RECORDED[name][1])["meta"]
-        self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": variant_of(kernel).name}
+        self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": release_of(kernel).name}
         layout = struct_page_layout(kernel)
         self.meta |= {key: meta[key] for key in _LAYOUT_KEYS} | {
             "off": {name: getattr(layout, field) for name, field in _OFFSETS.items()}
         }
         changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
-        changed = {name: value for name, value in changed.items() if value != getattr(STRUCT_PAGE_V6_12, name)}
+        changed = {name: value for name, value in changed.items() if value != getattr(DEFAULT.struct_page, name)}
         if changed:
             self.meta["layout"] = changed
 

@@ -21,7 +21,6 @@ from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import (
     SCRATCH_FRAMES,
-    STRUCT_PAGE_V6_12,
     CpuMaker,
     Machine,
     ModelCpu,
@@ -33,6 +32,7 @@ from hvolab.machine import (
 )
 from hvolab.machine.struct_pages import lists
 from hvolab.machine.struct_pages.records import StructPageRecords
+from hvolab.release import DEFAULT
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,
@@ -147,7 +147,7 @@ class Laboratory:
         self.pool = MonotonicPool(int(meta["pool_first"], 16))
         # a trace has the fields in which its kernel's struct pages differ from those of v6.12
         self.layout = layout = replace(
-            STRUCT_PAGE_V6_12, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
+            DEFAULT.struct_page, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
         )
         pages = StructPages(self.tables, layout)
         trace = Trace()

@@ -118,7 +118,6 @@ MADE_UP = Architecture(
     title="an architecture that nobody built",
     aliases=("invented",),
     modes=(MODE,),
-    releases=("6.12", "6.1"),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("VALID", "R", "A", TYPE=_LEAF_TYPE)),
         # as where Linux defines no PAGE_KERNEL_RO of its own: only the strict profile protects tails

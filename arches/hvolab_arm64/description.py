@@ -208,7 +208,6 @@ ARM64 = Architecture(
     title="arm64 (AArch64)",
     aliases=("aarch64",),
     modes=_MODES,
-    releases=("6.12", "mm-2026"),
     changes=(
         ReleaseChange(
             "mm-2026",

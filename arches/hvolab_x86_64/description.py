@@ -72,7 +72,6 @@ X86_64 = Architecture(
     title="x86-64 (Intel 64, AMD64)",
     aliases=("amd64", "x86-64", "intel64"),
     modes=(_FOUR, _FIVE),
-    releases=("6.12", "6.1"),
     pgprots=(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("P", "RW", "A", "D", "G", "NX"), source=_TYPES),
         Pgprot(_RO, "PAGE_KERNEL_RO", values("P", "A", "D", "G", "NX"), releases=("6.1",), source=_WITH_DIRTY),

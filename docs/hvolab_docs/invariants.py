@@ -4,43 +4,42 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
-from hvolab.hvo.variants import VARIANTS, HvoVariant
 from hvolab.invariants import INVARIANTS, Invariant
-from hvolab.machine.frames.gfp import describe
+from hvolab.release import RELEASES, HvoVariant
 
 from .markdown import code, plain, table
 
 
 def rules() -> str:
-    """Every invariant: number, name, sentence, and the variants of HVO that it applies to."""
-    return table(("number", "name", "rule", "variants of HVO"), [_row(invariant) for invariant in INVARIANTS])
+    """Every invariant: number, name, sentence, and the kernel releases that it applies to."""
+    return table(("number", "name", "rule", "releases"), [_row(invariant) for invariant in INVARIANTS])
 
 
 def _row(invariant: Invariant) -> tuple[str, str, str, str]:
     number = invariant.number
     link = f"[{number}](#{number}-{invariant.name.replace('_', '-')})"
-    names = [variant.name for variant in VARIANTS if invariant.applies_to(variant)]
-    variants = "all" if len(names) == len(VARIANTS) else ", ".join(names)
+    names = [release.name for release in RELEASES if invariant.applies_to(release.variant)]
+    variants = "all" if len(names) == len(RELEASES) else ", ".join(names)
     return link, invariant.title, plain(description(invariant)[0]), variants
 
 
 def variants() -> str:
     """Return the table of the variants of HVO: each fact with its meaning and its value in each."""
     rows = [
-        (code(fact.name), plain(fact.metadata["meaning"]), *(_value(getattr(each, fact.name)) for each in VARIANTS))
+        (code(fact.name), plain(fact.metadata["meaning"]), *(_value(fact, each.variant) for each in RELEASES))
         for fact in fields(HvoVariant)
-        if fact.metadata
     ]
-    return table(("fact", "meaning", *(variant.name for variant in VARIANTS)), rows)
+    return table(("fact", "meaning", *map(str, RELEASES)), rows)
 
 
-def _value(value: Any) -> str:
+def _value(fact: Field[Any], variant: HvoVariant) -> str:
+    value = getattr(variant, fact.name)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else code(describe(value))
+    return "none" if value is None else code(fact.metadata["show"](value))
 
 
 def sections() -> str:

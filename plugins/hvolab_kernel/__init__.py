@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels' own HVO: identified in an image, disassembled, run on a machine, and compared with the engine.
 
-`hvolab_vmlinux` opens an image. `identify` finds its HVO's features and variant with the help of `code`, which
+`hvolab_vmlinux` opens an image. `identify` finds its HVO's features and release with the help of `code`, which
 disassembles functions and lists the calls out of HVO. `running` loads the kernel next to a machine and calls its
 functions there. `comparison` runs the same steps on the kernel and on the engine. `commands` are the command line.
 """
@@ -25,18 +25,15 @@ if TYPE_CHECKING:
 def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
     """Return an engine that runs the HVO of the kernel image at a path on a machine.
 
-    Raises UsageError where no image is named, and as `open_kernel`, `variant_for_pools` and `KernelHvo` do.
+    Raises UsageError where no image is named, and as `open_kernel` and `KernelHvo` do.
     """
     # the search for plugins imports neither numpy nor an emulator
-    from hvolab_kernel.identify.features import variant_for_pools  # noqa: PLC0415
     from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     if image is None:
         raise UsageError("--engine kernel requires an image", hint="name a kernel image: --image FILE")
-    kernel = open_kernel(image)
-    variant_for_pools(kernel)  # raises for unmodeled releases
-    return KernelHvo(machine, kernel)
+    return KernelHvo(machine, open_kernel(image))
 
 
 @hookimpl

@@ -29,12 +29,13 @@ from hvolab.arch.features import Feature, ReleaseChange
 from hvolab.arch.geometry import EntryFormat, HugePageSize, Level, LinearOrigin, PagingMode, tiled_levels
 from hvolab.arch.instructions import load_emulation_part
 from hvolab.arch.mmu import Access, Fault, FaultKind, MmuRules, PageFault, Permission, UpdateRule
-from hvolab.arch.overrides import Overrides
+from hvolab.arch.page_flags import PageFlags
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures
 from hvolab.arch.selection import Selection
 from hvolab.arch.steps import BARRIERS, STEP_BY_NAME, STEPS, StepContract
 from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Traits
+from hvolab.overrides import Overrides
 
 __all__ = [
     "BARRIERS",
@@ -70,6 +71,7 @@ __all__ = [
     "ModeFigures",
     "Overrides",
     "PageFault",
+    "PageFlags",
     "PagingMode",
     "Permission",
     "Pgprot",

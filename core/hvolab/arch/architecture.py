@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, product
 from typing import Literal
 
@@ -11,12 +12,14 @@ from hvolab.arch.emulation import EmulationPart
 from hvolab.arch.features import Feature, ReleaseChange, with_features
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import named, overridden
+from hvolab.arch.page_flags import PageFlags
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures
 from hvolab.arch.selection import Selection
 from hvolab.arch.traits import Traits
 from hvolab.errors import DescriptionError, EncodingError, UsageError
+from hvolab.overrides import named, overridden
+from hvolab.release import DEFAULT, RELEASES, KernelRelease, StructPageLayout, release_named
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Architecture:
     mmu          permissions and flags
     aliases      other names that are accepted
     profiles     names of the profiles, the default one first
-    releases     kernel releases whose bits are declared, the default one first
     changes      differences of kernel releases
+    page_flags   what kernels have at the top of the flags of a struct page, the first that belongs to a release counts
     features     features that can be selected
     zone_limits  memory zones below the normal one, ascending
     ram_base     PA at which RAM starts on the machines that hvolab builds
@@ -61,8 +64,8 @@ class Architecture:
     mmu: MmuRules
     aliases: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ("linux", "strict")
-    releases: tuple[str, ...] = ("6.12",)
     changes: tuple[ReleaseChange, ...] = ()
+    page_flags: tuple[PageFlags, ...] = ()
     features: tuple[Feature, ...] = ()
     zone_limits: tuple[ZoneLimit, ...] = ()
     ram_base: int = 0
@@ -79,6 +82,27 @@ class Architecture:
         """Return the mode of that name (``None``: the default); raises UsageError with the names that exist."""
         return self.modes[0] if name is None else named(self.modes, name, f"{self.name} has no paging mode {name!r}")
 
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Names of the releases for which something is declared, after the default one."""
+        declared = [name for pgprot in self.pgprots for name in pgprot.releases]
+        return tuple(dict.fromkeys([DEFAULT.name, *declared, *(change.release for change in self.changes)]))
+
+    def release(self, name: str | KernelRelease | None = None) -> KernelRelease:
+        """Return the kernel release of that name, ``None``: the default.
+
+        Raises UsageError for one that does not exist, and for one that this architecture does not have.
+        """
+        release = name if isinstance(name, KernelRelease) else release_named(name)
+        if release.anywhere or release.name in self.releases:
+            return release
+        offered = [str(each) for each in RELEASES if each.anywhere or each.name in self.releases]
+        raise UsageError(
+            f"{self.name} has no kernel release {release.name!r}",
+            rule=f"{release.name}: {release.summary}",
+            hint=f"choose one of {', '.join(offered)}",
+        )
+
     def feature(self, name: str) -> Feature:
         """Return the feature of that name; raises UsageError with the names that exist."""
         return named(self.features, name, f"{self.name} has no feature {name!r}")
@@ -88,7 +112,7 @@ class Architecture:
         mode: str | None = None,
         *,
         profile: str | None = None,
-        release: str | None = None,
+        release: str | KernelRelease | None = None,
         features: tuple[str, ...] = (),
         direct_map_base: int | None = None,
         vmemmap_base: int | None = None,
@@ -101,7 +125,7 @@ class Architecture:
         declared = tuple(self.feature(name) for name in dict.fromkeys(features))
         selected = self.mode(mode)
         profile = _one_of("profile", profile, self.profiles, self.name)
-        release = _one_of("release", release, self.releases, self.name)
+        kernel = self.release(release)
         for feature in declared:
             if not feature.exists_in(selected.name):
                 what = f"feature {feature.name!r} does not exist in mode {selected.name}"
@@ -113,7 +137,7 @@ class Architecture:
             selected = overridden(selected, tuple(moved.items()))
         selected.check()
         traits, mmu = self.traits, self.mmu
-        of_release = [change for change in self.changes if change.release == release]
+        of_release = [change for change in self.changes if change.release == kernel.name]
         changes: list[ReleaseChange | Feature] = [*of_release, *declared]
         for change in changes:
             traits, mmu = overridden(traits, change.traits), overridden(mmu, change.mmu)
@@ -121,9 +145,9 @@ class Architecture:
         return Target(
             mode=selected,
             profile=profile,
-            release=release,
+            release=kernel,
             features=tuple(feature.name for feature in declared),
-            pgprots=tuple((role, self._resolve(role, selected.name, profile, release, declared)) for role in roles),
+            pgprots=tuple((role, self._resolve(role, selected.name, profile, kernel.name, declared)) for role in roles),
             optional=frozenset(name for feature in declared for name, _ in feature.sets),
             traits=traits,
             mmu=mmu,
@@ -151,8 +175,10 @@ class Architecture:
                 raise DescriptionError(what, where=self.name, hint=hint)
         for feature in self.features:
             feature.check(self.name, self.modes)
-        for change in self.changes:
-            change.check(self.name, self.releases)
+        of_releases: tuple[Pgprot | ReleaseChange | PageFlags, ...]
+        of_releases = *self.pgprots, *self.changes, *self.page_flags
+        for declared in of_releases:
+            declared.check(self.name)
         for mode, profile, release in product(self.modes, self.profiles, self.releases):
             self._check_target(mode, profile, release)
 
@@ -195,6 +221,13 @@ class Target(Selection):
     """A selection with its architecture: the input from which a machine is built; see :meth:`Architecture.select`."""
 
     architecture: Architecture = field(kw_only=True)
+
+    @cached_property
+    def struct_page(self) -> StructPageLayout:
+        """Layout of struct page in the release's kernels for this architecture."""
+        layout = self.release.struct_page
+        flags = next((one for one in self.architecture.page_flags if one.belongs_to(self.release)), None)
+        return layout if flags is None else flags.applied(layout)
 
     def __str__(self) -> str:
         features = f" +{','.join(self.features)}" if self.features else ""

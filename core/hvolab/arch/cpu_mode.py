@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hvolab.arch.entry import EntryRule, Match, set_bits
-from hvolab.arch.overrides import Overrides
+from hvolab.overrides import Overrides
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from hvolab.arch.cpu_mode import CpuMode, RegisterSetting
 from hvolab.arch.entry import AddressPart, EntryForm, EntryKind
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import Overrides, check_change, overridden
 from hvolab.arch.selection import Selection
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
 from hvolab.errors import DescriptionError
+from hvolab.overrides import Overrides, check_change, overridden
 
 _NAME = re.compile(r"[A-Za-z]\w*")
 #: Words of the notation of effects that are not registers.
@@ -126,7 +126,11 @@ class EmulatorLimit:
     def concerns(self, selection: Selection) -> bool:
         """Return whether it matters for that selection."""
         features = set(selection.features)
-        wanted = (self.modes, {selection.mode.name}), (self.features, features), (self.releases, {selection.release})
+        wanted = (
+            (self.modes, {selection.mode.name}),
+            (self.features, features),
+            (self.releases, {selection.release.name}),
+        )
         return features.isdisjoint(self.without) and all(not names or having & {*names} for names, having in wanted)
 
 

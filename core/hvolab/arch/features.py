@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from hvolab.arch.entry import EntryForm, EntryKind, EntryRule, Field, FieldValues
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import Overrides, check_change, check_name, check_overrides, overridden
 from hvolab.arch.traits import Traits
+from hvolab.overrides import Overrides, check_change, check_name, check_overrides, overridden
+from hvolab.release import RELEASES
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class ReleaseChange:
     mmu: Overrides = ()
     source: str = ""
 
-    def check(self, architecture: str, releases: tuple[str, ...]) -> None:
-        """Raise DescriptionError for a release that is not declared, and for an override that does not exist."""
+    def check(self, architecture: str) -> None:
+        """Raise DescriptionError for a release that does not exist, and for an override that does not exist."""
         where = f"{architecture}, change of release {self.release!r}"
         check_change(self, where, traits=Traits, mmu=MmuRules)
-        check_name("release", self.release, releases, where)
+        check_name("release", self.release, map(str, RELEASES), where)

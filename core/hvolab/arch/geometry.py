@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hvolab.arch.entry import Entry, EntryForm, EntryKind, FieldValues, Match, Raw, set_bits, union
-from hvolab.arch.overrides import check_name, named
 from hvolab.arithmetic import div_round_up
 from hvolab.errors import DescriptionError, EncodingError
+from hvolab.overrides import check_name, named
 from hvolab.units import format_size
 
 if TYPE_CHECKING:

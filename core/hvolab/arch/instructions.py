@@ -12,8 +12,8 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from hvolab.arch.emulation import Convention, EmulationPart, InstructionSequence
-from hvolab.arch.overrides import check_name, check_types
 from hvolab.errors import DescriptionError
+from hvolab.overrides import check_name, check_types
 
 _KEYS = ("disassembler", "emulator", "model", "convention", "steps")
 _Part = TypeVar("_Part")

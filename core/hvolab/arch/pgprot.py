@@ -8,6 +8,8 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from hvolab.arch.entry import FieldValues
+from hvolab.overrides import check_name
+from hvolab.release import RELEASES
 
 
 class PgprotRole(enum.Enum):
@@ -45,6 +47,11 @@ class Pgprot:
         """Return the protection without the fields ``cleared``, and with the values ``sets``."""
         fields = {name: value for name, value in self.fields if name not in cleared} | dict(sets)
         return replace(self, fields=tuple(fields.items()))
+
+    def check(self, architecture: str) -> None:
+        """Raise DescriptionError for a release that does not exist."""
+        for name in self.releases:
+            check_name("release", name, map(str, RELEASES), f"{architecture}, {self.name}")
 
     def belongs_to(self, mode: str, profile: str, release: str) -> bool:
         """Return whether that mode, profile and release have the protection."""

@@ -11,10 +11,11 @@ from hvolab.arch.cpu_mode import CpuMode
 from hvolab.arch.entry import Entry, EntryForm, EntryKind
 from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
-from hvolab.arch.overrides import overridden
 from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.traits import Traits
 from hvolab.errors import EncodingError
+from hvolab.overrides import overridden
+from hvolab.release import KernelRelease
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ class Selection:
     """A paging mode as one kernel uses it on one machine.
 
     mode                        the mode with features and moved bases applied
-    profile, release, features  the names that were selected
+    profile, features           the names that were selected
+    release                     the kernel release
     pgprots                     the resolved protection of each role
     optional                    fields that features set, and that not every form has
     traits, mmu                 behavior, with the changes of release and features
@@ -35,7 +37,7 @@ class Selection:
 
     mode: PagingMode
     profile: str
-    release: str
+    release: KernelRelease
     features: tuple[str, ...]
     pgprots: tuple[tuple[PgprotRole, Pgprot], ...]
     optional: frozenset[str]

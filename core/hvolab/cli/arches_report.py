@@ -14,7 +14,7 @@ from rich.text import Text
 from hvolab.arch import Architecture, Feature, PagingMode
 from hvolab.cli.output import labeled, table
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12
+from hvolab.release import DEFAULT
 from hvolab.serialize import as_data
 from hvolab.units import format_short, format_size
 
@@ -41,7 +41,7 @@ def savings(mode: PagingMode) -> list[Savings]:
     found = []
     for page in mode.huge_pages:
         order = (page.size >> mode.page_shift).bit_length() - 1
-        vmemmap = VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size)
+        vmemmap = VmemmapSizes(order, mode.page_size, DEFAULT.struct_page.size)
         mapping = mode.page_size, page.size, format_short(page.size), page.level, page.count
         freed = vmemmap.optimizable, vmemmap.saved_pages, vmemmap.optimizable_size
         percent = round(100 * vmemmap.optimizable_size / vmemmap.size, 2)

@@ -103,7 +103,7 @@ def select_target(
 def target_as_dict(target: Target) -> dict[str, object]:
     """Return the selection as data for JSON."""
     names = {"architecture": target.architecture.name, "mode": target.mode.name, "profile": target.profile}
-    return {**names, "release": target.release, "features": list(target.features)}
+    return {**names, "release": target.release.name, "features": list(target.features)}
 
 
 def target_in_words(target: Target) -> str:

@@ -48,7 +48,7 @@ def protections_elsewhere(target: Target, form: EntryForm, raw: int) -> tuple[st
     found: dict[str, None] = {}
     for profile, release in product(architecture.profiles, architecture.releases):
         other = architecture.select(target.mode.name, profile=profile, release=release, features=target.features)
-        words = [f"kernel {release}"] if release != target.release else []
+        words = [f"kernel {release}"] if release != target.release.name else []
         words += [f"profile {profile}"] if profile != target.profile else []
         found |= dict.fromkeys(f"{name} of {', '.join(words)}" for name in exact_protections(other, form, raw))
     shortest = min((name.count(",") for name in found), default=0)

@@ -10,7 +10,7 @@ from operator import or_
 from hvolab.arch import EntryForm, EntryKind, Example, Match, ModeFigures, PagingMode, Pgprot, PgprotRole, Target
 from hvolab.conformance.subject import Subject
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import STRUCT_PAGE_V6_12
+from hvolab.release import DEFAULT
 
 
 def bits_of(patterns: Iterable[Match | None]) -> int:
@@ -92,12 +92,12 @@ def figures_of(subject: Subject) -> list[ModeFigures]:
 
 def vmemmap_sizes(mode: PagingMode, size: int) -> VmemmapSizes:
     """Return the sizes of the vmemmap of a huge page of `size` bytes."""
-    return VmemmapSizes((size >> mode.page_shift).bit_length() - 1, mode.page_size, STRUCT_PAGE_V6_12.size)
+    return VmemmapSizes((size >> mode.page_shift).bit_length() - 1, mode.page_size, DEFAULT.struct_page.size)
 
 
 def kernel_ranges(mode: PagingMode) -> tuple[tuple[str, int, int], ...]:
     """Return name, first VA and end of the direct map of as much RAM as there can be, and of its vmemmap."""
-    vmemmap_bytes = (mode.direct_map_size >> mode.page_shift) * STRUCT_PAGE_V6_12.size
+    vmemmap_bytes = (mode.direct_map_size >> mode.page_shift) * DEFAULT.struct_page.size
     return (
         ("direct map", mode.direct_map_base, mode.direct_map_base + mode.direct_map_size),
         ("vmemmap", mode.vmemmap_base, mode.vmemmap_base + vmemmap_bytes),

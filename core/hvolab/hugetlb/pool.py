@@ -12,8 +12,8 @@ from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.hstate import Hstate
 from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
-from hvolab.machine.frames.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
 from hvolab.machine.struct_pages import lists
+from hvolab.release.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
 
 _ALLOC = int(Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.THISNODE)
 

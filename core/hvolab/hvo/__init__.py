@@ -8,21 +8,15 @@ from hvolab.hvo.interface import EngineMaker, HvoEngine, VmemmapOptimizer
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
-from hvolab.hvo.variants import V6_1, V6_12, V6_12_117, V7_2, HvoVariant
 from hvolab.hvo.walk import ENOMEM, ENOTSUPP
 
 __all__ = [
     "ENOMEM",
     "ENOTSUPP",
-    "V6_1",
-    "V6_12",
-    "V6_12_117",
-    "V7_2",
     "EngineMaker",
     "HasOrder",
     "Hvo",
     "HvoEngine",
-    "HvoVariant",
     "Sysctl",
     "VmemmapOptimizer",
     "VmemmapPageAllocator",

@@ -13,11 +13,11 @@ from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.hvo.runs import FolioRuns, Folios
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
-from hvolab.hvo.variants import V6_12, HvoVariant
 from hvolab.hvo.walk import ENOMEM, REMAP_NO_TLB_FLUSH, SYNCHRONIZE_RCU
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.machine.struct_pages import lists
+from hvolab.release import DEFAULT, KernelRelease
 from hvolab.trace import Batch, Event, FolioStep, Warned
 
 _TYPE_SHIFT = 24
@@ -28,16 +28,17 @@ class Hvo:
 
     machine  the machine
     cpu      the CPU that executes everything (default: the first)
-    variant  variant of the kernel's code
+    release  the kernel release whose code it follows; ``None``: the machine's
     """
 
-    def __init__(self, machine: Machine, cpu: Cpu | None = None, variant: HvoVariant = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu | None = None, release: KernelRelease | None = None) -> None:
         self.machine = machine
         self.cpu = machine.cpus[0] if cpu is None else cpu
-        self.variant = variant
+        self.release = machine.target.release if release is None else release
+        self.variant = variant = self.release.variant
         self.remap = VmemmapRemap(machine, self.cpu, variant)
         # runs have the effect of the code of v6.12, step by step
-        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.stepwise or variant is not V6_12)
+        self._runs = FolioRuns(machine, self.cpu, stepwise=self.remap.stepwise or variant != DEFAULT.variant)
         layout = machine.struct_pages.layout
         self._layout = layout
         self._private = layout.private

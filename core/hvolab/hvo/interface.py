@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
-from hvolab.hvo.variants import HvoVariant
 from hvolab.machine import Cpu, Machine
+from hvolab.release import KernelRelease
 
 
 class VmemmapOptimizer(Protocol):
@@ -37,12 +37,12 @@ class HvoEngine(VmemmapOptimizer, Protocol):
 
     machine  the machine
     cpu      the CPU that reads folios
-    variant  variant of the kernel's code
+    release  release whose code it is, or does the same as
     """
 
     machine: Machine
     cpu: Cpu
-    variant: HvoVariant
+    release: KernelRelease
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """Return the sizes of the vmemmap of ``h``'s folios."""

@@ -12,11 +12,11 @@ from hvolab.errors import KernelBug
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.restore import TailRestorer
 from hvolab.hvo.update import entry_update
-from hvolab.hvo.variants import V6_12, HvoVariant
 from hvolab.hvo.walk import ENOMEM, SPLIT_NO_TLB_FLUSH, PteRun, RemapWalk, VmemmapWalker
 from hvolab.machine.cpus.cpu import Cpu
-from hvolab.machine.frames.gfp import GFP_VMEMMAP_TAIL
 from hvolab.machine.machine import Machine
+from hvolab.release import HvoVariant
+from hvolab.release.gfp import GFP_VMEMMAP_TAIL
 
 #: Result of an optimization whose rollback failed too: the folio stays partly optimized. Kernel: series of 2026.
 INCOMPLETE = 1
@@ -27,7 +27,7 @@ _FREE_CHUNK = 1 << 14
 class VmemmapRemap:
     """Remaps ranges of vmemmap on one CPU of a machine, as a variant of the kernel's code does."""
 
-    def __init__(self, machine: Machine, cpu: Cpu, variant: HvoVariant = V6_12) -> None:
+    def __init__(self, machine: Machine, cpu: Cpu, variant: HvoVariant) -> None:
         self.machine = machine
         self.variant = variant
         self.cpu = cpu

@@ -10,11 +10,11 @@ from hvolab.arch import PgprotRole
 from hvolab.arrays import equal_runs
 from hvolab.errors import KernelBug
 from hvolab.hvo.update import EntryUpdate
-from hvolab.hvo.variants import HvoVariant
 from hvolab.hvo.walk import PteRun, RemapWalk
 from hvolab.machine.cpus.bulk import bulk_of, is_bulk
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
+from hvolab.release import HvoVariant
 
 
 class TailRestorer:

@@ -19,8 +19,8 @@ from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import VmemmapSizes
 from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
-from hvolab.machine.frames.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 from hvolab.machine.machine import Machine
+from hvolab.release.gfp import GFP_VMEMMAP_HEAD, GFP_VMEMMAP_RESTORE
 
 #: VAs of head struct pages.
 Folios = npt.NDArray[np.uint64]

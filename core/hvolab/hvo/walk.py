@@ -14,10 +14,10 @@ from hvolab.arch import EntryKind, PgprotRole
 from hvolab.errors import MachineError
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.update import Entries, EntryUpdate, PlainStores
-from hvolab.hvo.variants import HvoVariant
 from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
+from hvolab.release import HvoVariant
 
 ENOMEM = errno.ENOMEM
 EAGAIN = errno.EAGAIN

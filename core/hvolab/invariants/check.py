@@ -13,7 +13,6 @@ from pkgutil import iter_modules
 from typing import Any
 
 from hvolab.hugetlb import Pool
-from hvolab.hvo import V6_12, HvoVariant
 from hvolab.invariants import rules
 from hvolab.invariants.invariant import Finding, Invariant
 from hvolab.invariants.survey import Folios, survey
@@ -38,12 +37,12 @@ def check(
     folios: Sequence[Folios] = (),
     *,
     other_frames: int = 0,
-    variant: HvoVariant = V6_12,
 ) -> list[Finding]:
-    """Check every invariant that is a state; return the findings, none where all hold.
+    """Check every invariant that is a state and that the machine's kernel release has; return the findings.
 
-    variant  variant of HVO whose invariants are checked; the other arguments are those of :func:`survey`
+    The arguments are those of :func:`survey`.
     """
+    variant = machine.target.release.variant
     seen = survey(machine, pools, folios, other_frames=other_frames)
     findings: list[Finding] = []
     for invariant in INVARIANTS:
@@ -53,17 +52,17 @@ def check(
 
 
 class Monitor:
-    """Listener that collects what breaks an invariant that is a history.
+    """Listener that collects what breaks an invariant that is a history, and that the machine's kernel release has.
 
-    variant   variant of HVO whose invariants are watched
     findings  the findings, in order
     events    number of events so far
 
     Folios that were optimized before it listened are unknown to it; stores to their tails are not reported.
     """
 
-    def __init__(self, machine: Machine, variant: HvoVariant = V6_12) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        variant = machine.target.release.variant
         self.findings: list[Finding] = []
         self.events = 0
         self._handlers: dict[type[Event], list[Callable[[Any], None]]] = {}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from hvolab.hvo import HvoVariant
 from hvolab.invariants.survey import Survey
 from hvolab.machine import Machine
+from hvolab.release import HvoVariant
 from hvolab.trace import Event
 
 #: Findings of one kind that a rule reports one by one.

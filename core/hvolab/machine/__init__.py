@@ -13,12 +13,10 @@ from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.machine import CpuMaker, Machine, use_cpus
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
-from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
 
 __all__ = [
     "SCRATCH_FRAMES",
-    "STRUCT_PAGE_V6_12",
     "BulkCpu",
     "Cpu",
     "CpuMaker",
@@ -30,7 +28,6 @@ __all__ = [
     "PageTables",
     "PhysicalMemory",
     "StepCpu",
-    "StructPageLayout",
     "StructPages",
     "VmemmapBacking",
     "WalkPermission",

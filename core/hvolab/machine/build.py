@@ -16,14 +16,14 @@ from hvolab.errors import MachineError
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.machine.frames.allocator import FrameAllocator
-from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
 from hvolab.machine.machine import Machine
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
-from hvolab.machine.struct_pages.layout import STRUCT_PAGE_V6_12, StructPageLayout
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import StructPageRecords
+from hvolab.release import StructPageLayout
+from hvolab.release.gfp import GFP_KERNEL
 from hvolab.trace import Trace
 
 #: Frames reserved at the bottom of RAM in addition to the guest area: the first, as firmware reserves it; and for data.
@@ -54,7 +54,7 @@ class MachineSpec:
     tlb_capacity          translations that a CPU caches per size of leaf; ``None``: all
     release_freed         return the bytes of freed frames to the host
     optimize_enabled      the boot parameter hugetlb_free_vmemmap
-    layout                struct page
+    layout                struct page; ``None``: as the target's kernel has it
     """
 
     memory: int = 4 << 30
@@ -66,7 +66,7 @@ class MachineSpec:
     tlb_capacity: int | None = None
     release_freed: bool = False
     optimize_enabled: bool = True
-    layout: StructPageLayout = STRUCT_PAGE_V6_12
+    layout: StructPageLayout | None = None
 
 
 def build_machine(target: Target, spec: MachineSpec | None = None) -> Machine:
@@ -82,11 +82,12 @@ class _Builder:
         self.spec = spec
         self.mode = target.mode
         self.shift = self.mode.page_shift
+        self.layout = target.struct_page if spec.layout is None else spec.layout
         _check(spec)
         base = target.architecture.ram_base
         first = base if self.mode.origin is LinearOrigin.ZERO else 0
         above = [va for va in (self.mode.direct_map_base, 1 << 64) if va > self.mode.vmemmap_base]
-        if (first + spec.memory) * spec.layout.size >> self.shift > min(above) - self.mode.vmemmap_base:
+        if (first + spec.memory) * self.layout.size >> self.shift > min(above) - self.mode.vmemmap_base:
             raise MachineError(
                 f"the vmemmap of {spec.memory:#x} bytes of RAM does not fit above VA {self.mode.vmemmap_base:#x}",
                 where=self.mode.name,
@@ -109,7 +110,7 @@ class _Builder:
         tables = PageTables(self.memory, self.target, self._new_table(self.mode.levels[0]))
         self.tables = tables
         self._map_direct()
-        pages = StructPages(tables, spec.layout)
+        pages = StructPages(tables, self.layout)
         backing = self._map_vmemmap(pages)
         self._initialize_struct_pages(pages, backing)
         guest = None
@@ -147,7 +148,7 @@ class _Builder:
     def _node_ranges(self) -> list[Extent]:
         """Return the PFN range of each node: equal parts that end where a leaf of the vmemmap ends."""
         # frames that one leaf of the vmemmap describes
-        unit = self.mode.level(self.mode.vmemmap_level).size // self.spec.layout.size
+        unit = self.mode.level(self.mode.vmemmap_level).size // self.layout.size
         total, nodes = self.memory.frames, self.spec.nodes
         first = self.memory.first_pfn
         part = total // nodes // unit * unit if nodes > 1 else total
@@ -237,7 +238,7 @@ class _Builder:
         return owner, block
 
     def _initialize_struct_pages(self, pages: StructPages, backing: list[tuple[VmemmapBacking, Extent]]) -> None:
-        layout = self.spec.layout
+        layout = self.layout
         if not self.spec.deferred_struct_pages:
             for spec in self.zones:
                 for part in spec.extents:

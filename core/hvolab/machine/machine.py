@@ -13,13 +13,13 @@ from hvolab.errors import MachineError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
-from hvolab.machine.frames.gfp import Gfp
 from hvolab.machine.frames.source import FrameSource
 from hvolab.machine.intervals import Pfns
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import PageRecords
+from hvolab.release.gfp import Gfp
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,

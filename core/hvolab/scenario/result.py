@@ -181,7 +181,7 @@ class ScenarioResult:
             "architecture": target.architecture.name,
             "mode": target.mode.name,
             "profile": target.profile,
-            "release": target.release,
+            "release": target.release.name,
             "features": list(target.features),
             "memory": self.spec.memory,
             "nodes": self.spec.nodes,

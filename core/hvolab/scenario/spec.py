@@ -11,7 +11,7 @@ from hvolab.arch import Target
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import EngineMaker
-from hvolab.machine import STRUCT_PAGE_V6_12, CpuMaker
+from hvolab.machine import CpuMaker
 from hvolab.scenario.operations import Request, check_huge_page
 from hvolab.units import format_short, format_size
 
@@ -95,8 +95,8 @@ def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> i
     total, mode = 0, target.mode
     unit = mode.level(mode.vmemmap_level).size  # as boot maps the vmemmap
     for _ in range(3):  # the vmemmap of what is added describes more memory, ever less of it
-        vmemmap = round_up((total * nodes >> mode.page_shift) * STRUCT_PAGE_V6_12.size, unit)
+        vmemmap = round_up((total * nodes >> mode.page_shift) * target.struct_page.size, unit)
         total = largest * share.get(largest, 0) + round_up(rest + vmemmap + _MARGIN, largest)
     if nodes > 1:  # a node ends where a leaf of the vmemmap does
-        total = round_up(total, unit // STRUCT_PAGE_V6_12.size << mode.page_shift)
+        total = round_up(total, unit // target.struct_page.size << mode.page_shift)
     return total * nodes

@@ -12,7 +12,7 @@ from hvolab import trace
 from hvolab.arch import EntryKind
 from hvolab.machine import Machine
 from hvolab.machine.frames.failure import FailCalls
-from hvolab.machine.frames.gfp import describe
+from hvolab.release.gfp import describe
 
 
 @dataclass(frozen=True)

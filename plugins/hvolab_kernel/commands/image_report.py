@@ -15,7 +15,7 @@ from hvolab.cli.output import table
 from hvolab.serialize import as_data
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.code.stubs import Stub, inline_of, outside_calls, stubs_of
-from hvolab_kernel.identify.features import HvoFeatures, variant_of
+from hvolab_kernel.identify.features import HvoFeatures
 from hvolab_vmlinux.kernel import Kernel
 
 
@@ -23,7 +23,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
     """Return a kernel image for JSON."""
     image = kernel.image
     architecture = architecture_of(kernel)
-    departures = variant_of(kernel).departures if features.release else ()
+    departures = features.release.departures if features.release else ()
     return {
         "release": image.release,
         "architecture": None if architecture is None else architecture.name,
@@ -46,7 +46,11 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "symbols": None if kernel.table is None else len(kernel.table),
         "types": None if kernel.btf is None else len(kernel.types),
         "lacks": list(kernel.lacks),
-        "hvo": as_data(features) | {"departures": list(departures)},
+        "hvo": {
+            "release": features.release and features.release.name,
+            **as_data(features),
+            "departures": list(departures),
+        },
         "timings": {step: round(seconds, 6) for step, seconds in kernel.timings.items()},
     }
 

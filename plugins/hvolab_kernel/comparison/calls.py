@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from hvolab.machine.frames.gfp import describe
+from hvolab.release.gfp import describe
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,

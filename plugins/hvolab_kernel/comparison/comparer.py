@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from hvolab.arch import Target
-from hvolab.hvo import HvoVariant
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.release import KernelRelease
 from hvolab_kernel.comparison.differences import (
     StateDifference,
     differing_counters,
@@ -22,7 +22,7 @@ from hvolab_kernel.comparison.differences import (
 )
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Below this number of pairs of allocations, every pair fails in turn.
@@ -103,12 +103,12 @@ class Comparer:
     """Runs cases of one kernel on machine pairs, which are built on first use.
 
     target   the target of the machines
-    variant  the variant of HVO that the engine follows (default: the kernel's)
+    release  the kernel release that the engine follows (default: the kernel's)
     """
 
-    def __init__(self, target: Target, kernel: Kernel, variant: HvoVariant | None = None) -> None:
+    def __init__(self, target: Target, kernel: Kernel, release: KernelRelease | None = None) -> None:
         self.target = target
-        self.variant = variant or variant_of(kernel)
+        self.release = release or release_of(kernel)
         self._kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
 
@@ -117,7 +117,7 @@ class Comparer:
         memory, backing = scenario.memory(self.target.mode), scenario.backing
         pair = self._pairs.get((memory, backing))
         if pair is None:
-            pair = MachinePair(self.target, self._kernel, self.variant, memory=memory, backing=backing)
+            pair = MachinePair(self.target, self._kernel, self.release, memory=memory, backing=backing)
             self._pairs[memory, backing] = pair
         return pair
 

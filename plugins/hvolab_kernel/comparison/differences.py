@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.machine import Machine, StructPageLayout
+from hvolab.machine import Machine
+from hvolab.release import StructPageLayout
 from hvolab_kernel.comparison.calls import describe_call
 from hvolab_kernel.comparison.machine_pair import MachinePair, StepResults
 from hvolab_kernel.running.watchpoint import vmemmap_tables

@@ -13,11 +13,12 @@ from hvolab.arch import Target
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import KernelBug, MachineError
 from hvolab.hugetlb.folio import FolioPages
-from hvolab.hvo import HasOrder, Hvo, HvoVariant, VmemmapOptimizer
+from hvolab.hvo import HasOrder, Hvo, VmemmapOptimizer
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint, Restorable
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.struct_pages import lists
+from hvolab.release import KernelRelease
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.comparison.calls import Call, as_inlined, calls_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement, Operation, Scenario, ScenarioStep
@@ -179,17 +180,17 @@ class MachineUnderTest:
 class MachinePair:
     """Two equal machines.
 
-    engine  the machine of the engine, which follows `variant`
+    engine  the machine of the engine, which follows `release`
     kernel  the machine of the kernel's own code
     """
 
     def __init__(
-        self, target: Target, kernel: Kernel, variant: HvoVariant, *, memory: int, backing: VmemmapBacking
+        self, target: Target, kernel: Kernel, release: KernelRelease, *, memory: int, backing: VmemmapBacking
     ) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
         machine = build_machine(target, spec)
-        self.engine = MachineUnderTest(machine, Hvo(machine, variant=variant))
+        self.engine = MachineUnderTest(machine, Hvo(machine, release=release))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case

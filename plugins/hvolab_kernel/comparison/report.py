@@ -18,11 +18,12 @@ from rich.text import Text
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
+from hvolab.release import KernelFeature
 from hvolab.serialize import as_data
 from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
 from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.comparison.selection import comparable, target_of_release
+from hvolab_kernel.comparison.selection import comparable
 from hvolab_kernel.identify.features import features_of
 from hvolab_vmlinux.kernel import Kernel
 
@@ -53,8 +54,8 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     every  make each allocation fail, however many there are
     """
     features = features_of(kernel)
-    comparer = Comparer(target_of_release(target, features.release), kernel)
-    scenarios = comparable(chosen, comparer.variant, batches=features.has("batches"))
+    comparer = Comparer(target, kernel)
+    scenarios = comparable(chosen, comparer.release.variant, batches=features.has(KernelFeature.BATCHES))
     with _progress(len(scenarios)) as on_scenario:
         result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
     if json:
@@ -89,9 +90,9 @@ def _scenario_data(one: Scenario) -> dict[str, Any]:
 def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> RenderableType:
     """Return the tables of a comparison."""
     target = comparer.target
-    where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.variant.name}"
+    where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.release}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
-    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in comparer.variant.departures]
+    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in comparer.release.departures]
     parts: list[RenderableType] = [heading, *departures, Text(), _scenarios(result), Text()]
     for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
         parts += [_disagreement(case, differences), Text()]
@@ -138,9 +139,9 @@ def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison
         "release": kernel.image.release,
         "digest": kernel.image.digest,
         **target_as_dict(comparer.target),
-        "hvo": features_of(kernel).release,
-        "variant": comparer.variant.name,
-        "departures": list(comparer.variant.departures),
+        "hvo": None if (release := features_of(kernel).release) is None else release.name,
+        "variant": comparer.release.name,
+        "departures": list(comparer.release.departures),
         "cases": result.cases,
         "pairs": result.pairs,
         "duplicates": result.duplicates,

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
-from hvolab.machine import STRUCT_PAGE_V6_12, VmemmapBacking
+from hvolab.machine import VmemmapBacking
+from hvolab.release import DEFAULT
 from hvolab.units import format_short
 
 #: Orders of folios besides the mode's huge pages, as log2 of pages of vmemmap: the largest that HVO does not optimize,
@@ -110,7 +111,7 @@ class Scenario:
 
 def _described(mode: PagingMode) -> int:
     """Return the frames that the struct pages in one vmemmap leaf describe."""
-    return mode.level(mode.vmemmap_level).size // STRUCT_PAGE_V6_12.size
+    return mode.level(mode.vmemmap_level).size // DEFAULT.struct_page.size
 
 
 class _Template(NamedTuple):
@@ -174,14 +175,14 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
     mode = target.mode
     middle = mode.levels[-2].shift - mode.page_shift
     orders = {(huge.size >> mode.page_shift).bit_length() - 1 for huge in mode.huge_pages}
-    orders |= {(mode.page_size // STRUCT_PAGE_V6_12.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
+    orders |= {(mode.page_size // DEFAULT.struct_page.size).bit_length() - 1 + pages for pages in _VMEMMAP_ORDERS}
     scenarios = []
     for order in sorted(order for order in orders if 1 << order << mode.page_shift <= _LARGEST):
         size = 1 << order << mode.page_shift
         templates = _SINGLE if order != middle else (*_SINGLE, *_NEIGHBORS)
         if size == _LARGEST:
             templates = (*_SINGLE, *_LISTS_OF_ONE)
-        if not VmemmapSizes(order, mode.page_size, STRUCT_PAGE_V6_12.size).optimizable:
+        if not VmemmapSizes(order, mode.page_size, DEFAULT.struct_page.size).optimizable:
             templates = _SINGLE[:1]
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED

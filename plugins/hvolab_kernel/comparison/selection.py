@@ -8,9 +8,10 @@ from typing import Final
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.hvo import HvoVariant
 from hvolab.plugin import registry
+from hvolab.release import HvoVariant
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, scenarios_of
+from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
 
@@ -19,7 +20,7 @@ _ARCHITECTURES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV
 
 
 def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] | None = None) -> Target:
-    """Return the target of a kernel in a paging mode; by default the first mode that it is built for.
+    """Return the target of a kernel and its release in a paging mode; by default the first that it is built for.
 
     Raises UsageError for an unknown mode or feature.
     """
@@ -28,15 +29,7 @@ def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] |
     modes = modes_of(kernel, architecture.modes)
     if mode is None and modes:
         mode = modes[0].name
-    return architecture.select(mode, features=names)
-
-
-def target_of_release(target: Target, release: str | None) -> Target:
-    """Return the target with the entry bits of a kernel release, if the architecture declares other ones for it."""
-    architecture = target.architecture
-    if release not in architecture.releases:
-        return target
-    return architecture.select(target.mode.name, profile=target.profile, release=release, features=target.features)
+    return architecture.select(mode, release=features_of(kernel).release, features=names)
 
 
 def chosen_scenarios(target: Target, texts: Sequence[str] | None) -> tuple[Scenario, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
+from hvolab.release import DEFAULT, StructPageLayout
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 from hvolab_vmlinux.types.btf import Types
 
@@ -38,7 +38,7 @@ def struct_page_layout(kernel: Kernel) -> StructPageLayout:
         marked = "index" if types.has_member("page", "index") else "private"
         changes |= {"index": types.offset("page", marked), "bootmem_types": tuple(map(types.enumerator, _BOOTMEM))}
     masks = types.has_member("page", "compound_info")
-    return replace(STRUCT_PAGE_V6_12, **changes, **_fields_of_flags(types), masks_compound=masks)
+    return replace(DEFAULT.struct_page, **changes, **_fields_of_flags(types), masks_compound=masks)
 
 
 def _enumerators(types: Types, names: Mapping[str, str]) -> dict[str, int]:
@@ -54,7 +54,7 @@ def _fields_of_flags(types: Types) -> dict[str, Any]:
     Kernel: include/linux/page-flags-layout.h, MAX_ZONES_PER_ZONELIST in include/linux/mmzone.h, v6.12.
     """
     zones = types.enumerator("__MAX_NR_ZONES")
-    numbers = _enumerators(types, {name: f"ZONE_{name}" for name in STRUCT_PAGE_V6_12.zones})
+    numbers = _enumerators(types, {name: f"ZONE_{name}" for name in DEFAULT.struct_page.zones})
     nodes = (types.size("zonelist") // types.size("zoneref") - 1) // zones
     zone_bits, node_bits = (zones - 1).bit_length(), (nodes - 1).bit_length()
     node_shift = _WORD_BITS - node_bits

@@ -10,7 +10,7 @@ import numpy as np
 
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine
-from hvolab.machine.frames.gfp import Gfp
+from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.emulator.library import Registers

@@ -11,9 +11,10 @@ from hvolab.arithmetic import round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
+from hvolab.release import KernelFeature
 from hvolab.trace import Batch, Warned
 from hvolab_kernel.code.calls import returns_from
-from hvolab_kernel.identify.features import features_of, variant_of
+from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
@@ -40,7 +41,7 @@ class KernelHvo:
     machine     the machine
     cpu         the CPU that reads struct pages (default: the machine's first)
     kernel_cpu  the CPU that runs the kernel's code
-    variant     the variant of HVO in which the engine does the same
+    release     the kernel release whose code it has
     batches     True if the kernel has functions that take lists of folios
     last        result of the last call
 
@@ -55,8 +56,7 @@ class KernelHvo:
         self.machine = machine
         self.kernel = kernel
         self.release = features.release
-        self.variant = variant_of(kernel)
-        self.batches = features.has("batches")
+        self.batches = features.has(KernelFeature.BATCHES)
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
         self._layout = machine.struct_pages.layout

@@ -15,7 +15,7 @@ from hvolab.arch import EntryKind
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.arrays import consecutive_runs
 from hvolab.machine import Machine
-from hvolab.machine.frames.gfp import Gfp
+from hvolab.release.gfp import Gfp
 from hvolab.trace import EntriesStored, Event, PagesAllocated
 from hvolab_unicorn.emulator.library import unicorn
 

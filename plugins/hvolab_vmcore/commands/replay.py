@@ -81,9 +81,9 @@ def _print(result: Replay) -> None:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
     show(f"differences: {result.differences_found or 'none'}")
     if result.differences_of_variant:
-        variant = result.variant.name
+        variant = result.release.name
         show(f"{result.differences_of_variant} of them are due to HVO variant {variant}, which differs from v6.12:")
-        for sentence in result.variant.departures:
+        for sentence in result.release.departures:
             show(f"  {sentence}")
     for difference in result.differences:
         cause = f" (due to variant {difference.variant})" if difference.variant else ""

@@ -17,7 +17,7 @@ _VA_MASK = (1 << 64) - 1
 #: VA of the kernel's image on x86_64: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
 _X86_64_KERNEL_MAP = 0xFFFFFFFF80000000
 #: First version, and the modeled release for kernels from that version on; newest first.
-_RELEASES = (((7, 0), "7.x"), ((6, 6), "6.12"), ((0, 0), "6.1"))
+_RELEASES = (((7, 0), "7.2"), ((6, 6), "6.12"), ((0, 0), "6.1"))
 
 
 @dataclass(frozen=True)

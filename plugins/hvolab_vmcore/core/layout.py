@@ -8,7 +8,7 @@ from typing import Any
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
-from hvolab.machine import STRUCT_PAGE_V6_12, StructPageLayout
+from hvolab.release import DEFAULT, StructPageLayout
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
 #: Fields of the layout, the members of struct page whose offsets they are, and their bytes.
@@ -31,16 +31,16 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
     Raises CoreFileError for a size that HVO does not support, and for a member that does not fit the struct.
     """
     if info is None:
-        return STRUCT_PAGE_V6_12
-    size = STRUCT_PAGE_V6_12.size if (named := info.size("page")) is None else named
-    if size.bit_count() != 1 or not STRUCT_PAGE_V6_12.size <= size <= page_size // 2:
+        return DEFAULT.struct_page
+    size = DEFAULT.struct_page.size if (named := info.size("page")) is None else named
+    if size.bit_count() != 1 or not DEFAULT.struct_page.size <= size <= page_size // 2:
         raise CoreFileError(
             f"a struct page of {size} bytes does not suit HVO",
             where=where,
-            rule=f"{_RULE}; HVO needs a power of two, of at least {STRUCT_PAGE_V6_12.size} bytes",
+            rule=f"{_RULE}; HVO needs a power of two, of at least {DEFAULT.struct_page.size} bytes",
             hint="HVO is off on such a kernel; if this kernel does have HVO, dump the memory again",
         )
-    lru = info.offset("page.lru") or STRUCT_PAGE_V6_12.lru_next
+    lru = info.offset("page.lru") or DEFAULT.struct_page.lru_next
     fields: dict[str, Any] = {"size": size, "lru_prev": lru + WORD_BYTES}
     for name, member, width in _OFFSETS:
         offset = info.offset(member)
@@ -50,9 +50,9 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
             what = f"{member} at byte {offset} does not fit a struct page of {size} bytes"
             raise CoreFileError(what, where=where, rule=_RULE, hint="dump the memory again: this note is damaged")
         fields[name] = offset
-    scale = size - STRUCT_PAGE_V6_12.size  # the folio's fields are in the second struct page
+    scale = size - DEFAULT.struct_page.size  # the folio's fields are in the second struct page
     for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages"):
-        fields[name] = getattr(STRUCT_PAGE_V6_12, name) + scale
+        fields[name] = getattr(DEFAULT.struct_page, name) + scale
     order = info.offset("page.compound_order")  # up to v6.5, when it was a byte of its own
     if order is not None and 0 <= order < size:
         fields["folio_order"] = size + order
@@ -61,4 +61,4 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
         fields["pg_head"] = mask.bit_length() - 1
     if hugetlb is not None:
         fields["page_type_hugetlb"] = (hugetlb >> _TYPE_SHIFT) & 0xFF
-    return replace(STRUCT_PAGE_V6_12, **fields)
+    return replace(DEFAULT.struct_page, **fields)

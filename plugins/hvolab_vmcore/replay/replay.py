@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from hvolab.errors import CoreFileError, UsageError
-from hvolab.hvo import V6_12, Hvo, HvoEngine, HvoVariant
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine, use_cpus
+from hvolab.release import DEFAULT, KernelRelease
 from hvolab.serialize import as_data
 from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
 from hvolab_vmcore.replay.comparison import Omission, ReplayDifference
@@ -38,7 +39,7 @@ class Replay:
 
     scan                    the core before
     plan                    the operations
-    variant                 HVO variant of the engine
+    release                 kernel release of the engine
     entries_compared        number of entries of all levels that either side uses
     struct_pages_compared   number of struct pages, each counted once for every VA that maps it
     differences             the first differences
@@ -49,7 +50,7 @@ class Replay:
 
     scan: Scan
     plan: ReplayPlan
-    variant: HvoVariant
+    release: KernelRelease
     entries_compared: int
     struct_pages_compared: int
     differences: tuple[ReplayDifference, ...]
@@ -74,7 +75,7 @@ class Replay:
             "struct_pages_compared": self.struct_pages_compared,
             "differences": as_data(self.differences),
             "differences_found": self.differences_found,
-            "variant": self.variant.name,
+            "variant": self.release.name,
             "differences_of_variant": self.differences_of_variant,
             "left_out": as_data(self.left_out),
         }
@@ -99,13 +100,13 @@ def replay(
     end = scan(last)
     execution = _execute(first, end, cpu, engine)
     result = _compare(execution, end)
-    if not result.differences_found or execution.variant is V6_12:
+    if not result.differences_found or execution.release is DEFAULT:
         return result
 
-    def model(variant: HvoVariant) -> _Execution:
-        return _execute(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, variant=variant))
+    def model(release: KernelRelease) -> _Execution:
+        return _execute(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, release=release))
 
-    return _with_variant_differences(result, execution, model(execution.variant), _compare(model(V6_12), end))
+    return _with_variant_differences(result, execution, model(execution.release), _compare(model(DEFAULT), end))
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class _Execution:
     core               the machine
     plan               the operations
     placeholder_heads  folios whose head page is a placeholder
-    variant            HVO variant of the engine
+    release            kernel release of the engine
     end                scan of the machine afterwards
     """
 
@@ -124,7 +125,7 @@ class _Execution:
     core: CoreMachine
     plan: ReplayPlan
     placeholder_heads: frozenset[Folio]
-    variant: HvoVariant
+    release: KernelRelease
     end: Scan
 
 
@@ -138,14 +139,14 @@ def _execute(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _Engi
         use_cpus(core.machine, cpu)
     placeholder_heads = add_placeholder_heads(core, start, plan)
     if engine is None:
-        variant = V6_12
+        release = DEFAULT
         execute(Hvo(core.machine), plan)
     else:
         with placeholder_struct_pages(core, start, plan):
             hvo = engine(core.machine)
-            variant = hvo.variant
+            release = hvo.release
             execute(hvo, plan)
-    return _Execution(start, core, plan, placeholder_heads, variant, scan(core.snapshot))
+    return _Execution(start, core, plan, placeholder_heads, release, scan(core.snapshot))
 
 
 def _compare(execution: _Execution, end: Scan) -> Replay:
@@ -155,7 +156,7 @@ def _compare(execution: _Execution, end: Scan) -> Replay:
     return Replay(
         scan=execution.start,
         plan=execution.plan,
-        variant=execution.variant,
+        release=execution.release,
         entries_compared=entries.compared,
         struct_pages_compared=pages.compared,
         differences=(*entries.differences, *pages.differences),
@@ -175,7 +176,7 @@ def _with_variant_differences(result: Replay, execution: _Execution, model: _Exe
         return result
     known = {(one.kind, one.va, one.kernel) for one in baseline.differences}
     differences = tuple(
-        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=execution.variant.name)
+        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=execution.release.name)
         for one in result.differences
     )
     complete = result.differences_found == len(differences)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.hvo import HvoVariant
 from hvolab.invariants import INVARIANTS
+from hvolab.release import HvoVariant
 from hvolab.serialize import Hex
 
 #: Findings of one kind that are listed; a garbled core can have millions.

@@ -163,7 +163,7 @@ def test_a_failing_allocation_is_named(invoke: Invoke) -> None:
         (("--memory", "0", "--hugepages", "2M=0"), "a machine needs memory", "positive"),
         (("--mode", "6-level"), "no paging mode '6-level'", "4-level, 5-level"),
         (("--profile", "lax"), "no profile 'lax'", "linux, strict"),
-        (("--release", "2.4"), "no release '2.4'", "6.12"),
+        (("--release", "2.4"), "kernel release '2.4'", "6.12"),
         (("--feature", "sse"), "no feature 'sse'", "pti, sme"),
         (("--arch", "z80"), "no architecture is called 'z80'", "choose one of "),
     ],

@@ -17,8 +17,8 @@ from hvolab.arch import EntryKind, PgprotRole
 from hvolab.hvo import ENOMEM, ENOTSUPP, Hvo
 from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
-from hvolab.machine.frames.gfp import GFP_HIGHUSER
 from hvolab.machine.frames.source import Owner
+from hvolab.release.gfp import GFP_HIGHUSER
 from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep, GracePeriod
 from hvolab_x86_64.description import X86_64
 from tests.folios import (

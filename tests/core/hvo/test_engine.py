@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from hvolab.hvo import V6_12, Hvo
+from hvolab.hvo import Hvo
 from hvolab.machine import MachineSpec, build_machine
+from hvolab.release import V6_12
 from hvolab.trace import Batch, FolioStep, Warned
 from tests.folios import Hstate, frames_of, is_optimized, listed, new_folio, new_list
 from tests.machines import MIB, x86_64
@@ -21,7 +22,7 @@ def built(folios: int = 1) -> tuple[Hvo, list[int]]:
 def test_a_folio_is_optimized_once_and_restored() -> None:
     hvo, [folio] = built()
     machine, before = hvo.machine, frames_of(hvo.machine, folio, H.order)
-    assert (hvo.variant, hvo.cpu) == (V6_12, machine.cpus[0])
+    assert (hvo.release, hvo.cpu) == (V6_12, machine.cpus[0])
     assert hvo.should_optimize_folio(H, folio)
     hvo.optimize_folio(H, folio)
     assert hvo.folio_optimized(folio)

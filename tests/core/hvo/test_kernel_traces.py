@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from hvolab.arch import Target
-from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, Hvo, HvoEngine
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
+from hvolab.release import V6_1, V6_12, V6_12_117, V7_2
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
-VARIANTS = {variant.name: variant for variant in (V6_1, V6_12, V6_12_117, V7_2)}
+VARIANTS = {release.name: release for release in (V6_1, V6_12, V6_12_117, V7_2)}
 TRACES = {
     "x86_64-6.12": ("x86_64", "4-level", "6.12"),
     "riscv64-6.12-sv39": ("riscv", "Sv39", "6.12"),
@@ -107,11 +108,11 @@ def departures_of(
 ) -> list[str]:
     """Where the engine departs from a kernel in its runs, or in one of so many and those that go on from it.
 
-    engine  makes what is held to the kernel (default: hvolab's own engine in the variant of the kernel)
+    engine  makes what is held to the kernel (default: hvolab's own engine in the release of the kernel)
     """
     trace, target = load(name), target_of(name)
-    variant = VARIANTS[trace["meta"].get("form", V6_12.name)]
-    assert len(trace["scenarios"]) >= (272 if variant.refuses_optimized else 100)  # v6.1 has no batches
+    release = VARIANTS[trace["meta"].get("form", V6_12.name)]
+    assert len(trace["scenarios"]) >= (272 if release.variant.refuses_optimized else 100)  # v6.1 has no batches
     departures: list[str] = []
     lab, number = None, -1
     for run in trace["scenarios"]:
@@ -120,7 +121,7 @@ def departures_of(
             lab = (
                 None
                 if number % every
-                else prepare(target, trace["meta"], run, cpu, engine or partial(Hvo, variant=variant))
+                else prepare(target, trace["meta"], run, cpu, engine or partial(Hvo, release=release))
             )
         departures += [] if lab is None else check(lab, run)
     return departures

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from hvolab.arch import Target
-from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, Hvo, HvoVariant
+from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailCalls, NeverFail
 from hvolab.plugin import registry
+from hvolab.release import V6_1, V6_12, V6_12_117, V7_2, KernelRelease
 from tests.core.hvo import test_kernel_writes as writes
 from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, departures_of, report
 from tests.folios import Hstate, allocator, listed, new_folio, new_list
@@ -72,14 +73,16 @@ def steps(machine: Machine, hvo: Hvo, order: int) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
-@pytest.mark.parametrize("variant", VARIANTS, ids=[variant.name for variant in VARIANTS])
+@pytest.mark.parametrize("release", VARIANTS, ids=[release.name for release in VARIANTS])
 @pytest.mark.parametrize("name", TARGETS)
-def test_it_leaves_the_bytes_that_runs_at_once_leave(name: str, variant: HvoVariant, backing: VmemmapBacking) -> None:
+def test_it_leaves_the_bytes_that_runs_at_once_leave(
+    name: str, release: KernelRelease, backing: VmemmapBacking
+) -> None:
     target = target_of(name)
     order = target.mode.levels[-2].shift - target.mode.page_shift
     ours, theirs = (build_machine(target, MachineSpec(memory=64 << 20, vmemmap=backing)) for _ in range(2))
     theirs.cpus[0] = primitive_cpu(theirs, 0)
-    both = (steps(machine, Hvo(machine, variant=variant), order) for machine in (ours, theirs))
+    both = (steps(machine, Hvo(machine, release=release), order) for machine in (ours, theirs))
     for own, stepwise in zip(*both, strict=True):
         assert own == stepwise
         assert np.array_equal(ours.memory.octets, theirs.memory.octets)
@@ -142,9 +145,9 @@ class GatedRecords:
         return service
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=[variant.name for variant in VARIANTS])
+@pytest.mark.parametrize("release", VARIANTS, ids=[release.name for release in VARIANTS])
 @pytest.mark.parametrize("name", TARGETS)
-def test_no_memory_is_read_past_the_cpu(name: str, variant: HvoVariant) -> None:
+def test_no_memory_is_read_past_the_cpu(name: str, release: KernelRelease) -> None:
     target = target_of(name)
     order = target.mode.levels[-2].shift - target.mode.page_shift
     machine = build_machine(target, MachineSpec(memory=64 << 20, vmemmap=VmemmapBacking.BUDDY))
@@ -152,7 +155,7 @@ def test_no_memory_is_read_past_the_cpu(name: str, variant: HvoVariant) -> None:
     lists = [new_list(machine, folios), new_list(machine)]
     gate = Gate(machine)
     machine.cpus[0] = primitive_cpu(machine, 0, gate.through)
-    h, hvo = Hstate(order), Hvo(machine, variant=variant)
+    h, hvo = Hstate(order), Hvo(machine, release=release)
     hvo.optimize_folio(h, folios[0])
     assert hvo.folio_optimized(folios[0])
     assert hvo.restore_folio(h, folios[0]) == 0

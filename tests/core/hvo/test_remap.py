@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from hvolab.hvo import V6_12, V7_2, HvoVariant
 from hvolab.hvo.remap import VmemmapRemap
-from hvolab.machine import STRUCT_PAGE_V6_12, MachineSpec, build_machine
+from hvolab.machine import MachineSpec, build_machine
 from hvolab.machine.frames.failure import FailCalls
+from hvolab.release import DEFAULT, V6_12, V7_2, KernelRelease
 from tests.folios import allocator, frames_of, new_folio, vmemmap_pages
 from tests.machines import MIB, x86_64
 
@@ -20,10 +20,10 @@ ORDER, SIZE = 9, 8 * 4096
 TAIL_LINK = (1 << 64) - (64 << ORDER) | 1
 
 
-def built(variant: HvoVariant = V6_12) -> tuple[VmemmapRemap, int]:
-    layout = replace(STRUCT_PAGE_V6_12, masks_compound=variant.shares_tail_page)
+def built(release: KernelRelease = V6_12) -> tuple[VmemmapRemap, int]:
+    layout = replace(DEFAULT.struct_page, masks_compound=release.variant.shares_tail_page)
     machine = build_machine(x86_64(), MachineSpec(memory=256 * MIB, layout=layout))
-    return VmemmapRemap(machine, machine.cpus[0], variant), new_folio(machine, ORDER)
+    return VmemmapRemap(machine, machine.cpus[0], release.variant), new_folio(machine, ORDER)
 
 
 def test_a_split_keeps_every_frame() -> None:

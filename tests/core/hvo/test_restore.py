@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from hvolab.errors import KernelBug
-from hvolab.hvo import V6_12, V6_12_117, Hvo, HvoVariant
+from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.release import V6_12, V6_12_117, KernelRelease
 from tests.core.invariants.mutants import SMALL, grown, pools
 from tests.folios import Hstate, new_folio, restored_tail, vmemmap_pages
 from tests.machines import MIB, x86_64
@@ -15,9 +16,9 @@ from tests.machines import MIB, x86_64
 H = Hstate(9)
 
 
-def restored(variant: HvoVariant) -> tuple[Machine, int]:
+def restored(release: KernelRelease) -> tuple[Machine, int]:
     machine = build_machine(x86_64(), MachineSpec(memory=256 * MIB))
-    hvo, folio = Hvo(machine, variant=variant), new_folio(machine, H.order)
+    hvo, folio = Hvo(machine, release=release), new_folio(machine, H.order)
     hvo.optimize_folio(H, folio)
     assert hvo.restore_folio(H, folio) == 0
     return machine, folio

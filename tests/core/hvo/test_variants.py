@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hvolab.hugetlb import Pool, hstates
-from hvolab.hvo import V6_1, V6_12, V6_12_117, V7_2, Hvo, HvoVariant
-from hvolab.machine import STRUCT_PAGE_V6_12, FrameAllocator, Machine, MachineSpec, StructPageLayout, build_machine
+from hvolab.hvo import Hvo
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
 from hvolab.machine.frames.failure import FailCalls
-from hvolab.machine.frames.gfp import GFP_KERNEL, GFP_VMEMMAP_TAIL
+from hvolab.release import DEFAULT, V6_1, V6_12_117, V7_2, KernelRelease, StructPageLayout
+from hvolab.release.gfp import GFP_KERNEL, GFP_VMEMMAP_TAIL
 from hvolab.trace import PagesAllocated, PagesFreed, RangeFlushed
 from hvolab_x86_64.description import X86_64
 
@@ -22,13 +23,13 @@ def built(
     *,
     size: int = 2 << 20,
     memory: int = 512 << 20,
-    variant: HvoVariant = V6_12_117,
-    layout: StructPageLayout = STRUCT_PAGE_V6_12,
+    release: KernelRelease = V6_12_117,
+    layout: StructPageLayout = DEFAULT.struct_page,
 ) -> tuple[Machine, Pool]:
     """A machine with a pool of folios that are not optimized yet."""
     machine = build_machine(X86_64.select(), MachineSpec(memory=memory, layout=layout))
     h = next(one for one in hstates(machine) if one.size == size)
-    pool = Pool(machine, h, Hvo(machine, variant=variant))
+    pool = Pool(machine, h, Hvo(machine, release=release))
     machine.optimize_enabled = False
     pool.set_max_huge_pages(count)
     machine.optimize_enabled = True
@@ -83,11 +84,11 @@ def test_a_rollback_gives_every_page_a_frame_of_its_own_the_head_too(failing: in
 
 
 #: How v7.2 links tails: the mask that leads from a tail's own VA to its head.
-MASKED = replace(STRUCT_PAGE_V6_12, masks_compound=True)
+MASKED = replace(DEFAULT.struct_page, masks_compound=True)
 
 
 def test_in_7_2_tails_of_all_folios_share_one_page_which_is_kept_and_says_what_tails_say() -> None:
-    machine, pool = built(3, variant=V7_2, layout=MASKED)
+    machine, pool = built(3, release=V7_2, layout=MASKED)
     tails = [machine.cpus[0].load(folio + 4096, 4096) for folio in pool.live]
     with machine.trace.record() as events:
         for folio in pool.live:
@@ -112,7 +113,7 @@ def test_in_7_2_tails_of_all_folios_share_one_page_which_is_kept_and_says_what_t
 
 
 def test_in_7_2_a_folio_stays_as_it_is_where_there_is_no_page_for_tails_and_the_next_asks_again() -> None:
-    machine, pool = built(1, variant=V7_2, layout=MASKED)
+    machine, pool = built(1, release=V7_2, layout=MASKED)
     (folio,) = pool.live
     allocator(machine).failure = FailCalls(frozenset({1}))
     before = machine.tables.frames(folio, 8).tolist()
@@ -124,7 +125,7 @@ def test_in_7_2_a_folio_stays_as_it_is_where_there_is_no_page_for_tails_and_the_
 
 
 def test_in_6_1_the_head_keeps_its_page_and_what_falls_free_is_freed_in_order() -> None:
-    machine, pool = built(1, variant=V6_1)
+    machine, pool = built(1, release=V6_1)
     (folio,) = pool.live
     before = machine.tables.frames(folio, 8).tolist()
     counters = machine.counters.total
@@ -135,10 +136,3 @@ def test_in_6_1_the_head_keeps_its_page_and_what_falls_free_is_freed_in_order() 
     *_, flushed = [event for event in events if isinstance(event, RangeFlushed)]
     assert (flushed.start, flushed.end) == (folio + 4096, folio + 8 * 4096)
     assert (machine.key, machine.grace_periods, machine.counters.total) == (1, 0, counters)
-
-
-def test_each_variant_says_in_sentences_what_it_has_otherwise() -> None:
-    assert V6_12.departures == ()
-    for variant in (V6_1, V6_12_117, V7_2):
-        changed = {one.name for one in fields(variant) if getattr(variant, one.name) != getattr(V6_12, one.name)}
-        assert {sentence.partition(" is ")[0] for sentence in variant.departures} == changed - {"name"}

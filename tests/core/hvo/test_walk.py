@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from hvolab.errors import MachineError
-from hvolab.hvo import ENOTSUPP, V6_12, VmemmapPageAllocator
+from hvolab.hvo import ENOTSUPP, VmemmapPageAllocator
 from hvolab.hvo.update import PlainStores
 from hvolab.hvo.walk import REMAP_NO_TLB_FLUSH, PteRun, RemapWalk, VmemmapWalker
 from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailFrom
+from hvolab.release import V6_12
 from hvolab.trace import EntriesStored, RangeFlushed
 from tests.folios import allocator
 from tests.machines import MIB, x86_64
@@ -25,7 +26,11 @@ def built(spec: MachineSpec = SPEC) -> tuple[Machine, VmemmapWalker, int]:
     """A machine, its walker, and the VA of a struct page in the middle of a PMD."""
     machine = build_machine(x86_64(), spec)
     cpu = machine.cpus[0]
-    return machine, VmemmapWalker(machine, cpu, V6_12, PlainStores(machine, cpu)), machine.struct_pages.va(0x7E00)
+    return (
+        machine,
+        VmemmapWalker(machine, cpu, V6_12.variant, PlainStores(machine, cpu)),
+        machine.struct_pages.va(0x7E00),
+    )
 
 
 def walked(

@@ -17,7 +17,7 @@ import pytest
 
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 from hvolab.trace import AllFlushed, CounterChanged, EntriesStored, Event, GracePeriod, RangeFlushed
 from hvolab_x86_64.description import X86_64
 from tests.folios import Hstate, new_folio, new_list

@@ -9,21 +9,28 @@ from pkgutil import iter_modules
 import numpy as np
 
 from hvolab.hugetlb import Pool, hstates
-from hvolab.hvo import V6_1, V6_12, Hvo
+from hvolab.hvo import Hvo
 from hvolab.invariants import INVARIANTS, Folios, Monitor, check, rules
 from hvolab.machine import build_machine
+from hvolab.release import V6_1
 from tests.core.invariants import mutants
 from tests.core.invariants.mutants import SMALL
 from tests.machines import pools, x86_64
 
 
 def test_a_kernel_without_counters_breaks_no_invariant_of_its_own() -> None:
-    machine = build_machine(x86_64(), SMALL)
-    pool = Pool(machine, hstates(machine)[0], Hvo(machine, variant=V6_1))
-    with Monitor(machine, V6_1).watch() as monitor:
+    machine = build_machine(x86_64(release="6.1"), SMALL)
+    pool = Pool(machine, hstates(machine)[0], Hvo(machine))
+    with Monitor(machine).watch() as monitor:
         pool.set_max_huge_pages(3)
-    assert [*check(machine, [pool], variant=V6_1), *monitor.findings] == []
-    assert {finding.rule for finding in check(machine, [pool], variant=V6_12)} == {"counters"}
+    assert [*check(machine, [pool]), *monitor.findings] == []
+
+
+def test_the_release_of_the_machine_selects_the_invariants() -> None:
+    machine = build_machine(x86_64(), SMALL)
+    pool = Pool(machine, hstates(machine)[0], Hvo(machine, release=V6_1))
+    pool.set_max_huge_pages(3)
+    assert "counters" in {finding.rule for finding in check(machine, [pool])}
 
 
 def test_folios_outside_of_pools_are_checked_too() -> None:

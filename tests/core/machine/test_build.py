@@ -10,17 +10,18 @@ import pytest
 
 from hvolab.arch import EntryKind
 from hvolab.errors import MachineError
-from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, VmemmapBacking, build_machine
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import ZoneKind
+from hvolab.release import DEFAULT
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from hvolab_x86_64.description import X86_64
 from tests.folios import allocator, backing_frames
 from tests.made_up import MADE_UP
 
 MIB, GIB = 1 << 20, 1 << 30
 TARGET = X86_64.select()
-LAYOUT = STRUCT_PAGE_V6_12
+LAYOUT = DEFAULT.struct_page
 
 
 def flags_of(machine: Machine, pfns: list[int]) -> list[int]:
@@ -183,7 +184,7 @@ def test_every_cpu_has_its_number() -> None:
         MachineSpec(nodes=0),
         MachineSpec(cpus=0),
         MachineSpec(memory=1 << 60),
-        MachineSpec(memory=64 * MIB, layout=replace(STRUCT_PAGE_V6_12, size=1 << 20)),
+        MachineSpec(memory=64 * MIB, layout=replace(DEFAULT.struct_page, size=1 << 20)),
     ],
     ids=str,
 )

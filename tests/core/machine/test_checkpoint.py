@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from hvolab.arch import PgprotRole
 from hvolab.errors import KernelBug, MachineError
-from hvolab.hvo import V6_12, V6_12_117, V7_2, Hvo, HvoVariant
+from hvolab.hvo import Hvo
 from hvolab.machine import Cpu, Machine, MachineSpec, ModelCpu, PhysicalMemory, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.frames.failure import FailCalls, FailFrom
-from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.machine.frames.source import Owner
+from hvolab.release import V6_12, V6_12_117, V7_2, KernelRelease
+from hvolab.release.gfp import GFP_KERNEL
 from tests.folios import Hstate, allocator, new_folio, new_list
 from tests.machines import x86_64
 
@@ -55,10 +56,10 @@ def state_of(machine: Machine) -> dict[str, Any]:
 class Checkpoints(RuleBasedStateMachine):
     """Does what HVO and its callers do, takes checkpoints, and restores any of them."""
 
-    @initialize(variant=st.sampled_from([V6_12, V6_12_117, V7_2]))
-    def build(self, variant: HvoVariant) -> None:
+    @initialize(release=st.sampled_from([V6_12, V6_12_117, V7_2]))
+    def build(self, release: KernelRelease) -> None:
         self.machine = a_machine()
-        self.hvo = Hvo(self.machine, variant=variant)
+        self.hvo = Hvo(self.machine, release=release)
         self.folios = [new_folio(self.machine, ORDER) for _ in range(3)]
         self.blocks: list[tuple[int, int]] = []
         self.saved: list[tuple[Checkpoint, dict[str, Any], list[tuple[int, int]]]] = []

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from hvolab.machine import Cpu, Machine, MachineSpec, ModelCpu, build_machine, use_cpus
-from hvolab.machine.frames.gfp import GFP_KERNEL, Gfp
 from hvolab.machine.frames.source import Owner
 from hvolab.plugin import registry
+from hvolab.release.gfp import GFP_KERNEL, Gfp
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,

@@ -200,7 +200,7 @@ class Broken(Sequence):
         ("byte_order='middle'", "DescriptionError: byte order 'middle' is neither little nor big; where: odd"),
         ("modes=()", "DescriptionError: an architecture needs a name and at least one paging mode"),
         ("modes=None", "DescriptionError: an architecture needs a name and at least one paging mode"),
-        ("pgprots=7", "TypeError: 'int' object is not iterable"),
+        ("pgprots=7", "TypeError: Value after * must be an iterable, not int"),
     ],
 )
 def test_a_description_that_does_not_pass_its_own_check_leaves_out_the_whole_plugin(

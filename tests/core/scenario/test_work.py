@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.machine import MachineSpec
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 from hvolab.scenario.work import FailedCall, OperationCounts, Recorder
 from hvolab.trace import AllFlushed, GracePeriod, PagesAllocated, PagesFreed, Warned
 from tests.machines import MIB, pools

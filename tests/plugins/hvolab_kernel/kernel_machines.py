@@ -6,10 +6,11 @@ from __future__ import annotations
 import pytest
 
 from hvolab.hugetlb import Hstate, Pool, hstates
-from hvolab.hvo import V6_12_117, Hvo
+from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.release import V6_12_117
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 
@@ -58,6 +59,6 @@ def optimized(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
 
 def optimized_by_6_12_117(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
     """Return the same for a kernel of the variant 6.12.117; skips for others."""
-    if variant_of(kernel) is not V6_12_117:
+    if release_of(kernel) is not V6_12_117:
         pytest.skip("this kernel resets the struct pages that it restores; fetch Debian's 6.12.117, which does not")
     return optimized(kernel)

@@ -77,7 +77,8 @@ def hvo_types(*, shared_tails: bool = False, flags: bool = True) -> bytes:
     built = BtfBuilder()
     long = built.integer("long unsigned int", 8)
     entry = built.typedef("pte_t", built.struct("", 8, [("pte", long, 0)]))
-    walk = built.struct("vmemmap_remap_walk", 16, [("nr_walked", long, 0), *([("flags", long, 64)] if flags else [])])
+    members = [("nr_walked", long, 0), *([("flags", long, 64)] if flags else [])]
+    walk = built.struct("vmemmap_remap_walk", 24, [*members, *([("vmemmap_tail", long, 128)] if shared_tails else [])])
     built.struct("zone", 16, [("node", long, 0), *([("vmemmap_tails", long, 64)] if shared_tails else [])])
     built.function(
         "vmemmap_remap_pte", 0, [("pte", built.pointer(entry)), ("addr", long), ("walk", built.pointer(walk))]

@@ -12,7 +12,7 @@ from hvolab.conformance.check import Checks, require
 from hvolab.conformance.queries import forms_at, kernel_ranges, vmemmap_sizes
 from hvolab.conformance.samples import repeatable
 from hvolab.conformance.subject import Scope, Subject
-from hvolab.machine import STRUCT_PAGE_V6_12
+from hvolab.release import DEFAULT
 
 checks = Checks()
 _NAMES = ("pgd", "p4d", "pud", "pmd", "pte")
@@ -135,7 +135,7 @@ def savings_follow_the_formula(subject: Subject) -> None:
     mode = subject.target.mode
     for huge in mode.huge_pages:
         sizes = vmemmap_sizes(mode, huge.size)
-        whole = huge.size // mode.page_size * STRUCT_PAGE_V6_12.size
+        whole = huge.size // mode.page_size * DEFAULT.struct_page.size
         saved = max(0, whole // mode.page_size - 1)
         require(
             (sizes.size, sizes.saved_pages) == (whole, saved),

@@ -10,7 +10,7 @@ import numpy as np
 
 from hvolab.errors import MachineError
 from hvolab.machine import Machine
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 
 #: An odd number: its multiples, which fill pages, all differ.
 _GOLDEN = 0x9E3779B97F4A7C15

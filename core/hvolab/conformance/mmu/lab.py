@@ -9,7 +9,7 @@ from hvolab.arch import EntryKind, Target
 from hvolab.arithmetic import round_up
 from hvolab.errors import MachineError
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.machine.frames.gfp import GFP_KERNEL
+from hvolab.release.gfp import GFP_KERNEL
 
 _MEMORY = 64 << 20
 _WORD_OFFSET = 0x128

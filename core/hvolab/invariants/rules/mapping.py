@@ -8,9 +8,9 @@ from operator import attrgetter
 import numpy as np
 
 from hvolab.arch import EntryUpdateRule, PgprotRole
-from hvolab.hvo import HvoVariant
 from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.survey import Survey
+from hvolab.release import HvoVariant
 
 
 def _check_remapped(survey: Survey, report: Report) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from hvolab.machine.frames.free_list import FreeList
-from hvolab.machine.frames.gfp import GFP_PLACEMENT_BITS
 from hvolab.machine.frames.zone_map import ZoneMap
 from hvolab.machine.frames.zones import ZoneKind, ZoneSpec, zonelist
 from hvolab.machine.intervals import Pfns, highest_fit, joined, lowest_fit
+from hvolab.release.gfp import GFP_PLACEMENT_BITS
 
 
 class FreeMemory:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hvolab.errors import UsageError
-from hvolab.machine.frames.gfp import GFP_ZONE_BITS, Gfp, describe
+from hvolab.release.gfp import GFP_ZONE_BITS, Gfp, describe
 
 
 class ZoneKind(enum.IntEnum):

@@ -11,7 +11,7 @@ from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.arrays import equal_runs
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine.memory.tables import PageTables
-from hvolab.machine.struct_pages.layout import StructPageLayout
+from hvolab.release.struct_page import StructPageLayout
 
 Pfns = npt.NDArray[np.int64]
 _NOT_MAPPED = "its vmemmap is not mapped"

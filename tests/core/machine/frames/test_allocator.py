@@ -13,9 +13,9 @@ import pytest
 from hvolab.errors import AbsentMemoryError, MachineError, OwnershipError, UsageError
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.failure import FailCalls, FailFrom
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hvolab.errors import MachineError, OwnershipError
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 from tests.failures import fail_at_random
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.machine.frames.free_memory import FreeMemory
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from hvolab.machine.frames.zone_map import ZoneMap
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 
 ZONES = (
     ZoneSpec(ZoneKind.DMA32, 0, (Extent(0, 8),)),

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.machine.frames.allocator import FrameAllocator
-from hvolab.machine.frames.gfp import GFP_KERNEL
 from hvolab.machine.frames.source import FrameSource, Owner
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec
+from hvolab.release.gfp import GFP_KERNEL
 
 
 def test_the_allocator_is_a_frame_source_and_reports_owners() -> None:

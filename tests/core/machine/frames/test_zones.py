@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec, gfp_zone, zonelist
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, Gfp
 
 
 def test_zone_bits_choose_the_highest_zone() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import AbsentMemoryError
 from hvolab.hvo import Hvo
-from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, build_machine
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.release import DEFAULT
 from hvolab_x86_64.description import X86_64
 from tests.folios import Hstate, new_folio
 
@@ -187,12 +188,12 @@ def test_a_word_is_stored_in_each_struct_page_named_and_no_other() -> None:
 
 
 def test_a_zone_that_a_kernel_does_not_have_is_its_normal_zone() -> None:
-    riscv = replace(STRUCT_PAGE_V6_12, zones=("DMA32", "NORMAL", "MOVABLE"))
+    riscv = replace(DEFAULT.struct_page, zones=("DMA32", "NORMAL", "MOVABLE"))
     assert [riscv.zone_number(name) for name in ("DMA32", "NORMAL", "MOVABLE", "DMA")] == [0, 1, 2, 1]
-    assert [STRUCT_PAGE_V6_12.zone_number(name) for name in ("DMA", "DMA32", "NORMAL")] == [0, 1, 2]
+    assert [DEFAULT.struct_page.zone_number(name) for name in ("DMA", "DMA32", "NORMAL")] == [0, 1, 2]
 
 
 def test_a_tail_names_its_head_or_what_to_mask_its_own_address_with() -> None:
-    assert STRUCT_PAGE_V6_12.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFEA0000008001
-    masked = replace(STRUCT_PAGE_V6_12, masks_compound=True)
+    assert DEFAULT.struct_page.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFEA0000008001
+    masked = replace(DEFAULT.struct_page, masks_compound=True)
     assert masked.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFFFFFFFFF8001

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from hvolab.arch import Architecture
-from hvolab.machine import STRUCT_PAGE_V6_12, Machine, MachineSpec, build_machine
-from hvolab.machine.frames.gfp import GFP_KERNEL, Gfp
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.release import DEFAULT
+from hvolab.release.gfp import GFP_KERNEL, Gfp
 from hvolab_x86_64.description import X86_64
 from tests.folios import backing_frames
 from tests.made_up import MADE_UP
@@ -21,7 +22,7 @@ def a_machine(architecture: Architecture = X86_64) -> Machine:
 
 
 def refcounts(machine: Machine, pfns: list[int]) -> list[int]:
-    where = machine.struct_pages.locate(np.array(pfns, dtype=np.int64)) + STRUCT_PAGE_V6_12.refcount
+    where = machine.struct_pages.locate(np.array(pfns, dtype=np.int64)) + DEFAULT.struct_page.refcount
     return [int(count) for count in machine.memory.halves[where // 4]]
 
 
@@ -58,7 +59,7 @@ def test_a_boot_frame_that_is_freed_is_reserved_no_more(architecture: Architectu
 def test_a_boot_frame_that_is_not_registered_stays_where_it_is() -> None:
     machine = a_machine()
     frames = backing_frames(machine)
-    machine.struct_pages.set_words(frames[:1], STRUCT_PAGE_V6_12.index, 0)
+    machine.struct_pages.set_words(frames[:1], DEFAULT.struct_page.index, 0)
     machine.free_bootmem_run(frames[:2])
     assert machine.records.reserved(frames[:2]).tolist() == [True, False]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hvolab.hvo import V6_12, HvoEngine
+from hvolab.hvo import HvoEngine
 from hvolab.machine import Machine
-from hvolab_kernel.identify.features import variant_of
+from hvolab.release import V6_12
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay.replay import Replay, replay
 from hvolab_vmlinux.kernel import Kernel
@@ -54,8 +55,8 @@ def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_variant(
     assert outcome.plan == ours.plan
     assert outcome.entries_compared == ours.entries_compared
     assert outcome.struct_pages_compared == ours.struct_pages_compared
-    variant = variant_of(real_kernel)
-    assert outcome.variant is variant
+    variant = release_of(real_kernel)
+    assert outcome.release is variant
     if variant is V6_12 or not outcome.plan.restored:
         assert outcome.differences == ()
     else:  # pages of restored tails are whole copies of the head's
@@ -83,10 +84,10 @@ def test_the_command_takes_an_image_and_tells_of_its_variant(real_kernel: Kernel
     assert "differences: none" in done.stdout
     done = hvolab("replay", str(OPTIMIZED_1G), str(RESTORED), "--engine", "kernel", "--image", image)
     assert done.exit_code == 0
-    if variant_of(real_kernel) is not V6_12:
-        assert f"are due to HVO variant {variant_of(real_kernel).name}, which differs from v6.12" in done.stdout
-        assert "copies_mapped is True: restored pages are copies" in done.stdout
-        assert f"(due to variant {variant_of(real_kernel).name})" in " ".join(done.stdout.split())
+    if release_of(real_kernel) is not V6_12:
+        assert f"are due to HVO variant {release_of(real_kernel).name}, which differs from v6.12" in done.stdout
+        assert "Restored tail pages are copies of what their entries map" in done.stdout
+        assert f"(due to variant {release_of(real_kernel).name})" in " ".join(done.stdout.split())
 
 
 def test_a_kernel_is_asked_for_and_the_model_has_no_use_for_one() -> None:

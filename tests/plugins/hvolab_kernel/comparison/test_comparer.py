@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.hvo import V6_12, V6_12_117
 from hvolab.machine import VmemmapBacking
 from hvolab.plugin import registry
+from hvolab.release import V6_12, V6_12_117
 from hvolab.units import format_short
 from hvolab_kernel.comparison import Comparer, Operation, Scenario, ScenarioStep, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.comparer import ComparisonCase, cases_of
@@ -106,7 +106,7 @@ def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, 
 @pytest.mark.slow
 def test_a_given_image_agrees(given_kernel: Kernel) -> None:
     features = features_of(given_kernel)
-    if features.release != "6.12":
+    if features.release is None:
         pytest.skip(f"{given_kernel.image.release}: {features.summary}")
     target = target_of(given_kernel)
     result = compare(Comparer(target, given_kernel), quick(target))
@@ -135,7 +135,7 @@ def test_they_agree_on_a_folio_whose_vmemmap_is_eight_tables(real_kernel: Kernel
 def test_an_engine_of_another_variant_disagrees_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     comparer = Comparer(target, real_kernel)
-    comparer.variant = V6_12 if comparer.variant is V6_12_117 else V6_12_117
+    comparer.release = V6_12 if comparer.release is V6_12_117 else V6_12_117
     result = compare(comparer, chosen_scenarios(target, ["2M boot: restore a batch below one PMD"]))
     assert len(result.disagreements) > 10  # all cases that restore
     differences = [difference for found in result.disagreements.values() for difference in found]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import VARIANTS
 from tests.kernel_runs import TRACES, load, unfolded
@@ -41,7 +41,7 @@ def test_a_kernel_repeats_its_recorded_runs(real_kernel: Kernel, name: str) -> N
     recorded_text(name, real_kernel)
     runs = load(name)["scenarios"]
     recorder = Recorder(real_kernel, name)
-    for scenario in scenarios_of(variant_of(real_kernel)):
+    for scenario in scenarios_of(release_of(real_kernel)):
         if scenario.name in QUICK:
             again = json.loads(json.dumps(list(recorder.runs(scenario))))
             assert again == [run for run in runs if run["scenario"].split("/")[0] == scenario.name]

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.arch import PgprotRole
 from hvolab.errors import UsageError
-from hvolab.hvo import V6_1, V6_12
 from hvolab.plugin import registry
+from hvolab.release import V6_1, V6_12
 from hvolab_kernel.comparison.scenarios import scenarios_of
 from hvolab_kernel.comparison.selection import (
     chosen_scenarios,
     comparable,
-    target_of_release,
 )
 
 
@@ -27,15 +25,9 @@ def test_an_unknown_name_of_a_scenario_is_refused() -> None:
 
 def test_scenarios_that_do_not_apply_to_a_kernel_are_left_out() -> None:
     scenarios = scenarios_of(registry().architecture("x86_64").select())
-    assert comparable(scenarios, V6_12, batches=True) == scenarios
-    without_lists = comparable(scenarios, V6_12, batches=False)
+    assert comparable(scenarios, V6_12.variant, batches=True) == scenarios
+    without_lists = comparable(scenarios, V6_12.variant, batches=False)
     assert not any(one.takes_lists for one in without_lists)
-    assert {one.name for one in without_lists} - {one.name for one in comparable(scenarios, V6_1, batches=False)} == {
-        one.name for one in without_lists if one.name.endswith(("optimize twice", "switched on again"))
-    }
-
-
-def test_a_target_of_a_release_has_its_entry_bits() -> None:
-    target, read_only = registry().architecture("x86_64").select(), PgprotRole.KERNEL_RO
-    assert target_of_release(target, "6.1").leaf("pte", 1, read_only) != target.leaf("pte", 1, read_only)
-    assert target_of_release(target, "7.x") is target
+    assert {one.name for one in without_lists} - {
+        one.name for one in comparable(scenarios, V6_1.variant, batches=False)
+    } == {one.name for one in without_lists if one.name.endswith(("optimize twice", "switched on again"))}

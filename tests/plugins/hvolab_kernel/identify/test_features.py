@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_kernel.identify.features import HvoFeatures, features_of
+from hvolab.errors import UsageError
+from hvolab.release import V6_1, V6_12, V6_12_117, V7_2, KernelFeature
+from hvolab_kernel.identify.features import HvoFeatures, features_of, release_of
 from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_call, x86_kernel_like_6_12
-from tests.plugins.hvolab_vmlinux.made_up_btf import hvo_types
+from tests.plugins.hvolab_vmlinux.made_up_btf import BtfBuilder, hvo_types
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses, elf_image
 
 
@@ -19,10 +21,10 @@ def told(made: MadeUp) -> HvoFeatures:
 
 def test_a_kernel_like_6_12_is_known() -> None:
     found = told(x86_kernel_like_6_12())
-    assert (found.release, found.summary) == ("6.12", "it has HVO as in 6.12")
-    for name in ("optimizes folios", "head moves to a new frame", "waits for RCU", "static key", "memmap counters"):
-        assert found.has(name)
-    assert not found.has("tails share one page per zone and order")
+    assert (found.release, found.summary) == (V6_12, "it has HVO as in 6.12")
+    had = {feature for feature in KernelFeature if found.has(feature)}
+    assert V6_12.features <= had
+    assert KernelFeature.SHARES_TAIL_PAGE not in had
     assert "hugetlb_vmemmap_optimize_folio calls copy_page" in {one.found for one in found.features}
 
 
@@ -31,12 +33,12 @@ def test_a_kernel_with_shared_tails_is_7_whatever_its_release() -> None:
     where = addresses(MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True)))
     at = where["hugetlb_vmemmap_optimize_folio"]
     code = {"hugetlb_vmemmap_optimize_folio": x86_call(at, where["copy_page"]) + b"\xc3"}
-    assert told(MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True), code=code)).release == "7.x"
+    assert told(MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True), code=code)).release is V7_2
 
 
 def test_a_kernel_that_optimizes_head_pages_is_6_1() -> None:
     symbols = ("hugetlb_vmemmap_optimize", "hugetlb_vmemmap_restore", "hugetlb_optimize_vmemmap_key", "copy_page")
-    assert told(MadeUp(symbols=symbols, btf=hvo_types(flags=False))).release == "6.1"
+    assert told(MadeUp(symbols=symbols, btf=hvo_types(flags=False))).release is V6_1
 
 
 def test_a_kernel_without_hvo_is_said_to_have_none() -> None:
@@ -56,8 +58,11 @@ def test_a_mixture_is_no_release() -> None:
 def test_without_type_information_what_it_would_tell_is_left_open() -> None:
     made = x86_kernel_like_6_12()
     found = told(MadeUp(code=made.code, btf=b""))
-    assert found.release == "6.12"
-    assert "(not checked, for lack of BTF: tails share one page per zone and order)" in found.summary
+    assert found.release is V6_12
+    assert (
+        "(not checked, for lack of BTF: tails share one page per zone and order, walk names head and tail page)"
+        in found.summary
+    )
 
 
 def test_without_symbols_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +70,16 @@ def test_without_symbols_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) ->
     found = told(MadeUp(layout=""))
     assert found.release is None
     assert found.summary.startswith("cannot determine whether it has HVO: it has no symbols")
+
+
+def test_6_12_and_its_stable_releases_differ_in_the_walk() -> None:
+    made = x86_kernel_like_6_12()
+    built = BtfBuilder()
+    long = built.integer("long unsigned int", 8)
+    built.struct("vmemmap_remap_walk", 16, [("flags", long, 0), ("vmemmap_tail", long, 64)])
+    assert told(MadeUp(code=made.code, btf=built.content())).release is V6_12_117
+
+
+def test_a_kernel_without_hvo_has_no_release() -> None:
+    with pytest.raises(UsageError, match="the engine does not model this kernel's HVO: it has no HVO"):
+        release_of(read_kernel(elf_image(MadeUp(symbols=("copy_page",))), "here"))

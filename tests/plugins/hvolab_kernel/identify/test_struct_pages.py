@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from hvolab.machine import STRUCT_PAGE_V6_12
+from hvolab.release import DEFAULT
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
@@ -34,7 +34,7 @@ def kernel_of(*, nodes: int, cpus: int, balanced: bool, index: bool) -> Kernel:
 
 def test_bits_zones_and_fields_of_flags_are_those_of_the_kernel() -> None:
     layout = struct_page_layout(kernel_of(nodes=64, cpus=8192, balanced=True, index=True))
-    assert (layout.pg_head, layout.pg_reserved, layout.pg_referenced) == (16, 12, STRUCT_PAGE_V6_12.pg_referenced)
+    assert (layout.pg_head, layout.pg_reserved, layout.pg_referenced) == (16, 12, DEFAULT.struct_page.pg_referenced)
     assert layout.zones == ("DMA32", "NORMAL", "MOVABLE")
     assert (layout.node_shift, layout.node_bits) == (58, 6)
     assert (layout.zone_shift, layout.zone_bits) == (56, 2)
@@ -57,7 +57,7 @@ def test_a_kernel_without_types_is_refused() -> None:
 def test_struct_pages_are_laid_out_as_the_kernel_has_them(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     layout = struct_page_layout(real_kernel)
     changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
-    assert {name: value for name, value in changed.items() if value != getattr(STRUCT_PAGE_V6_12, name)} == {
+    assert {name: value for name, value in changed.items() if value != getattr(DEFAULT.struct_page, name)} == {
         "x86_64-6.12": {},
         "x86_64-6.1": {"pg_head": 16, "pg_referenced": 1, "pg_reserved": 12},
         "x86_64-7.x": {"index": 40, "bootmem_types": (1, 2), "masks_compound": True},

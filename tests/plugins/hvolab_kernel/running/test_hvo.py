@@ -15,7 +15,7 @@ from hvolab.machine import FrameAllocator, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
 from hvolab_kernel.code.calls import callees
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
@@ -34,7 +34,7 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 @EACH
 def test_a_pool_grows_and_shrinks_on_the_kernels_code_as_on_the_engine(real_kernel: Kernel) -> None:
     states = []
-    for make in (lambda m: Hvo(m, variant=variant_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
+    for make in (lambda m: Hvo(m, release=release_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
         machine = machine_for(real_kernel)
         pool = Pool(machine, huge_pages(machine), make(machine))
         monitor = Monitor(machine)

@@ -13,7 +13,7 @@ from hvolab.hvo import Hvo
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, KeyChanged, RangeFlushed
 from hvolab_kernel.code.stubs import StubAction, inline_of
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
 from hvolab_unicorn.emulator.library import translate
 from hvolab_vmlinux.kernel import Kernel
@@ -81,7 +81,7 @@ def test_the_kernels_static_key_starts_from_the_machines(real_kernel: Kernel) ->
     machine = machine_for(real_kernel)
     h, folio = unoptimized(machine)
     hvo = KernelHvo(machine, real_kernel)
-    engine = Hvo(machine, variant=variant_of(real_kernel))
+    engine = Hvo(machine, release=release_of(real_kernel))
     engine.optimize_folio(h, folio)  # which leaves the kernel's own key at 0
     assert hvo.restore_folio(h, folio) == 0
     assert machine.key == 0

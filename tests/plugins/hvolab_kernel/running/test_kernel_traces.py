@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.machine import Machine, ModelCpu
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import departures_of, report
@@ -28,7 +28,7 @@ def cpu(machine: Machine, index: int) -> ModelCpu:
 
 def departures(kernel: Kernel, trace: str, every: int) -> list[str]:
     """Return the differences between the kernel and its trace."""
-    assert variant_of(kernel).name == "6.12"
+    assert release_of(kernel).name == "6.12"
 
     def engine(machine: Machine) -> KernelHvo:
         first = machine.memory.first_pfn

@@ -8,7 +8,7 @@ import pytest
 
 from hvolab.hvo import Hvo
 from hvolab.trace import EntriesStored, Event
-from hvolab_kernel.identify.features import variant_of
+from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, machine_for, unoptimized
@@ -19,7 +19,7 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 @DEBIANS
 def test_the_kernels_entry_stores_are_emitted_as_the_engines_are(real_kernel: Kernel) -> None:
     written = []
-    for make in (lambda m: Hvo(m, variant=variant_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
+    for make in (lambda m: Hvo(m, release=release_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
         machine = machine_for(real_kernel)
         h, folio = unoptimized(machine)
         hvo = make(machine)

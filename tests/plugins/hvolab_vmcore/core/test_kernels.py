@@ -8,7 +8,7 @@ import pytest
 from hvolab_vmcore.core.kernels import keys_for, release_of
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
-OFFERED = ("6.12", "6.1", "7.x")
+OFFERED = ("6.12", "6.1", "7.2")
 
 
 def info(*lines: str) -> VmcoreInfo:
@@ -22,7 +22,7 @@ def info(*lines: str) -> VmcoreInfo:
         ("6.6.0", "6.12"),
         ("6.5.13", "6.1"),
         ("5.18.0", "6.1"),
-        ("7.2.0-rc1", "7.x"),
+        ("7.2.0-rc1", "7.2"),
         ("mainline", None),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import CoreFileError
-from hvolab.machine import STRUCT_PAGE_V6_12
+from hvolab.release import DEFAULT
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
@@ -20,7 +20,7 @@ def info(*lines: str) -> VmcoreInfo:
 
 
 def test_values_of_vmcoreinfo_replace_those_of_v6_12() -> None:
-    assert layout_of(None, 4096) == STRUCT_PAGE_V6_12
+    assert layout_of(None, 4096) == DEFAULT.struct_page
     layout = layout_of(info("SIZE(page)=128", "OFFSET(page.private)=48", "NUMBER(PG_head_mask)=32"), 4096)
     assert (layout.size, layout.words, layout.private, layout.pg_head, layout.folio_order) == (128, 16, 48, 5, 128)
 

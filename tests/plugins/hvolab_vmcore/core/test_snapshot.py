@@ -14,13 +14,13 @@ from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO, GIGANTIC, OPT
 def test_a_snapshot_has_root_vmemmap_and_release_of_vmcoreinfo() -> None:
     snapshot = scanned(OPTIMIZED_1G).snapshot
     assert (snapshot.tables.root, snapshot.vmemmap, snapshot.kernel) == (0x2C22000, VMEMMAP, "6.12.107+deb13-amd64")
-    assert (snapshot.target.mode.name, snapshot.target.release) == ("4-level", "6.12")
+    assert (snapshot.target.mode.name, snapshot.target.release.name) == ("4-level", "6.12")
     assert snapshot.region == (VMEMMAP, VMEMMAP + (64 << 46 - 12))
 
 
 def test_options_replace_profile_and_release() -> None:
     target = open_snapshot(OPTIMIZED_1G, SnapshotOptions(profile="strict", release="6.1")).target
-    assert (target.profile, target.release) == ("strict", "6.1")
+    assert (target.profile, target.release.name) == ("strict", "6.1")
 
 
 def test_without_vmcoreinfo_the_options_locate_page_tables_and_vmemmap(tmp_path: Path) -> None:

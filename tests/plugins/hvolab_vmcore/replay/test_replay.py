@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import CoreFileError, UsageError
-from hvolab.hvo import V6_12_117, HasOrder, Hvo
+from hvolab.hvo import HasOrder, Hvo
 from hvolab.machine import Machine
+from hvolab.release import V6_12_117
 from hvolab_vmcore.replay.replay import Replay, replay
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
@@ -84,14 +85,14 @@ def test_a_core_before_in_which_two_pages_share_a_frame_is_refused(tmp_path: Pat
 
 
 def other_variant(machine: Machine) -> Hvo:
-    return Hvo(machine, variant=V6_12_117)
+    return Hvo(machine, release=V6_12_117)
 
 
 class Careless(Hvo):
     """Engine that declares a variant, and writes where that variant does not."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(machine, variant=V6_12_117)
+        super().__init__(machine, release=V6_12_117)
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         result = super().restore_folios(h, folio_list, non_hvo_folios)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.hvo import V6_12, V7_2
 from hvolab.invariants import INVARIANTS
+from hvolab.release import V6_12, V7_2
 from hvolab.serialize import as_data
 from hvolab_vmcore.scan.finding import KINDS, CoreFinding, broken_invariant
 
@@ -20,8 +20,10 @@ def test_each_kind_breaks_a_registered_invariant_or_is_about_the_entry_itself() 
 @pytest.mark.parametrize(("kind", "number"), [("writable-tail", 6), ("two-owners", 4), ("foreign-frame", 1)])
 def test_the_invariant_is_that_of_the_variant(kind: str, number: int) -> None:
     (invariant,) = (one for one in INVARIANTS if one.number == number)
-    assert broken_invariant(kind, V6_12) == (invariant.name, number)
-    assert broken_invariant(kind, V7_2) == ((invariant.name, number) if invariant.applies_to(V7_2) else (None, None))
+    assert broken_invariant(kind, V6_12.variant) == (invariant.name, number)
+    assert broken_invariant(kind, V7_2.variant) == (
+        (invariant.name, number) if invariant.applies_to(V7_2.variant) else (None, None)
+    )
 
 
 def test_json_has_name_and_number_of_the_invariant_and_hex_vas_and_pfns() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.errors import UsageError
-from hvolab.machine.frames import gfp
-from hvolab.machine.frames.gfp import Gfp, describe
 from hvolab.machine.frames.zones import Extent, ZoneKind, ZoneSpec, gfp_zone, zonelist
+from hvolab.release import gfp
+from hvolab.release.gfp import Gfp, describe
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,3 @@ class StructPageLayout:
         """Return the flags of a page just initialized: node, zone, no last CPU. Kernel: set_page_links()."""
         no_cpu = ((1 << self.last_cpupid_bits) - 1) << self.last_cpupid_shift
         return node << self.node_shift | zone << self.zone_shift | no_cpu
-
-
-#: v6.12 on 64-bit machines.
-STRUCT_PAGE_V6_12 = StructPageLayout()

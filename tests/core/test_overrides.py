@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hvolab.arch import Match, MmuRules, PagingMode, Traits, UpdateRule
-from hvolab.arch.overrides import check_name, check_overrides, check_types, overridden
 from hvolab.errors import DescriptionError
+from hvolab.overrides import check_name, check_overrides, check_types, overridden
 from tests.made_up import MADE_UP
 
 
