@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +95,15 @@ def test_every_module_has_a_test_module_in_the_same_place() -> None:
 
 def test_texts_of_the_product_use_plain_words() -> None:
     assert [str(finding) for finding in plain_words.findings()] == []
+
+
+@pytest.mark.slow
+def test_two_processes_that_a_module_stops_end_with_the_modules_own_error(tmp_path: Path) -> None:
+    for name, source in (("a", "def test_it(): pass"), ("b", "import no_such_module"), ("c", "def test_it(): pass")):
+        (tmp_path / f"test_{name}.py").write_text(f"{source}\n", encoding="utf-8")
+    rules = ("-c", str(CORE.parent / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-x", *rules, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "No module named 'no_such_module'" in done.stdout
+    assert (done.returncode, "INTERNALERROR" in done.stdout + done.stderr) == (2, False), done.stdout
+    assert "syrupy" not in done.stderr
