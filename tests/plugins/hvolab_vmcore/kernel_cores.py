@@ -20,8 +20,8 @@ import numpy as np
 from hvolab.arch import PgprotRole
 from hvolab.hugetlb import Hstate, hstates
 from hvolab.machine import MachineSpec, build_machine
-from hvolab.machine.frames.gfp import GFP_HIGHUSER_MOVABLE
 from hvolab.machine.struct_pages import lists
+from hvolab.release.gfp import GFP_HIGHUSER_MOVABLE
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
