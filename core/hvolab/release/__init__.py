@@ -4,29 +4,14 @@
 from __future__ import annotations
 
 from hvolab.release.features import Evidence, KernelFeature, Question
-from hvolab.release.releases import (
-    DEFAULT,
-    MM_2026,
-    RELEASES,
-    V6_1,
-    V6_12,
-    V6_12_117,
-    V7_2,
-    KernelChange,
-    KernelRelease,
-    release_named,
-)
+from hvolab.release.kernel_release import KernelChange, KernelRelease
+from hvolab.release.releases import DEFAULT, RELEASES, departures_of, release_named
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
 
 __all__ = [
     "DEFAULT",
-    "MM_2026",
     "RELEASES",
-    "V6_1",
-    "V6_12",
-    "V6_12_117",
-    "V7_2",
     "Evidence",
     "HvoVariant",
     "KernelChange",
@@ -34,5 +19,6 @@ __all__ = [
     "KernelRelease",
     "Question",
     "StructPageLayout",
+    "departures_of",
     "release_named",
 ]

@@ -7,7 +7,6 @@ and the facts that it sets. The release of a kernel image is found by the featur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from hvolab.overrides import named
@@ -20,86 +19,9 @@ from hvolab.release.gfp import (
     GFP_VMEMMAP_RESTORE,
     GFP_VMEMMAP_RESTORE_6_1,
 )
+from hvolab.release.kernel_release import KernelChange, KernelRelease
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
-
-
-@dataclass(frozen=True)
-class KernelChange:
-    """One difference of a release from the release before it.
-
-    sentence     what it does, in one sentence
-    commit       the commit that made it: short id, subject, release; empty where it is not known
-    gains        features that an image has from then on
-    loses        features that an image does not have any more
-    variant      facts of HvoVariant that it sets
-    struct_page  fields of StructPageLayout that it sets
-    """
-
-    sentence: str
-    commit: str = ""
-    gains: frozenset[KernelFeature] = frozenset()
-    loses: frozenset[KernelFeature] = frozenset()
-    variant: tuple[tuple[str, Any], ...] = ()
-    struct_page: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.sentence} {self.commit}" if self.commit else self.sentence
-
-
-@dataclass(frozen=True)
-class KernelRelease:
-    """One release: the facts of HVO's code, and the layout of struct page.
-
-    name         on the command line
-    summary      one line
-    before       the release that it is declared against; None: the first
-    changes      its differences from that release, the oldest first
-    variant      facts of HVO's code
-    struct_page  layout of struct page, where an architecture does not declare another
-    features     features of its images
-    anywhere     whether every architecture can select it; else those that declare a change for it
-    """
-
-    name: str
-    summary: str
-    before: KernelRelease | None
-    changes: tuple[KernelChange, ...]
-    variant: HvoVariant
-    struct_page: StructPageLayout
-    features: frozenset[KernelFeature]
-    anywhere: bool = True
-
-    def __str__(self) -> str:
-        return self.name
-
-    def after(self, name: str, summary: str, *changes: KernelChange, anywhere: bool = True) -> KernelRelease:
-        """Return a release that differs from this one by ``changes``."""
-        variant, struct_page, features = self.variant, self.struct_page, self.features
-        for change in changes:
-            variant = replace(variant, **dict(change.variant))
-            struct_page = replace(struct_page, **dict(change.struct_page))
-            features = (features | change.gains) - change.loses
-        return KernelRelease(name, summary, self, changes, variant, struct_page, features, anywhere)
-
-    @property
-    def line(self) -> tuple[KernelRelease, ...]:
-        """The release and those that it is built on, the first release first."""
-        return (*(self.before.line if self.before is not None else ()), self)
-
-    def differences(self, other: KernelRelease) -> tuple[tuple[KernelChange, ...], tuple[KernelChange, ...]]:
-        """Return the changes that this release has and ``other`` has not, and those that only ``other`` has."""
-        ours, theirs = self._line_changes(), other._line_changes()
-        return tuple(one for one in ours if one not in theirs), tuple(one for one in theirs if one not in ours)
-
-    @property
-    def departures(self) -> tuple[str, ...]:
-        """Return the differences from the default release, a sentence and a commit each."""
-        more, fewer = self.differences(DEFAULT)
-        return (*map(str, more), *(f"not yet: {change}" for change in fewer))
-
-    def _line_changes(self) -> tuple[KernelChange, ...]:
-        return tuple(change for release in self.line for change in release.changes)
 
 
 def _values(**values: Any) -> tuple[tuple[str, Any], ...]:
@@ -243,3 +165,9 @@ RELEASES = (V6_1, V6_12, V6_12_117, V7_2, MM_2026)
 def release_named(name: str | None) -> KernelRelease:
     """Return the release of that name, ``None``: the default; raises UsageError with the names that exist."""
     return DEFAULT if name is None else named(RELEASES, name, f"hvolab does not know the kernel release {name!r}")
+
+
+def departures_of(release: KernelRelease) -> tuple[str, ...]:
+    """Return the differences of a release from the default one, a sentence and a commit each."""
+    more, fewer = release.differences(DEFAULT)
+    return (*map(str, more), *(f"not yet: {change}" for change in fewer))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.cli.output import table
+from hvolab.release import departures_of
 from hvolab.serialize import as_data
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.code.stubs import Stub, inline_of, outside_calls, stubs_of
@@ -23,7 +24,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
     """Return a kernel image for JSON."""
     image = kernel.image
     architecture = architecture_of(kernel)
-    departures = features.release.departures if features.release else ()
+    departures = departures_of(features.release) if features.release else ()
     return {
         "release": image.release,
         "architecture": None if architecture is None else architecture.name,

@@ -18,7 +18,7 @@ from rich.text import Text
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
-from hvolab.release import KernelFeature
+from hvolab.release import KernelFeature, departures_of
 from hvolab.serialize import as_data
 from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
 from hvolab_kernel.comparison.differences import StateDifference
@@ -92,7 +92,7 @@ def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison
     target = comparer.target
     where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.release}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
-    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in comparer.release.departures]
+    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in departures_of(comparer.release)]
     parts: list[RenderableType] = [heading, *departures, Text(), _scenarios(result), Text()]
     for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
         parts += [_disagreement(case, differences), Text()]
@@ -141,7 +141,7 @@ def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison
         **target_as_dict(comparer.target),
         "hvo": None if (release := features_of(kernel).release) is None else release.name,
         "variant": comparer.release.name,
-        "departures": list(comparer.release.departures),
+        "departures": list(departures_of(comparer.release)),
         "cases": result.cases,
         "pairs": result.pairs,
         "duplicates": result.duplicates,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of, split_names
+from hvolab.release import departures_of
 from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _print(result: Replay) -> None:
     if result.differences_of_variant:
         variant = result.release.name
         show(f"{result.differences_of_variant} of them are due to HVO variant {variant}, which differs from v6.12:")
-        for sentence in result.release.departures:
+        for sentence in departures_of(result.release):
             show(f"  {sentence}")
     for difference in result.differences:
         cause = f" (due to variant {difference.variant})" if difference.variant else ""

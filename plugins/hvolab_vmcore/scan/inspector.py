@@ -10,7 +10,7 @@ import numpy as np
 
 from hvolab.arch import Access, PgprotRole
 from hvolab.arrays import runs
-from hvolab.release import DEFAULT, V7_2
+from hvolab.release import DEFAULT, RELEASES
 from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
@@ -38,7 +38,8 @@ class Inspector:
         self._huge_pages = huge_pages
         self._last = len(walk.levels) - 1
         shares_tail_page = any(huge.with_sharing(Sharing.TAIL).any() for huge in huge_pages)
-        self._variant = (V7_2 if shares_tail_page else DEFAULT).variant
+        sharing = (release for release in RELEASES if release.variant.shares_tail_page)
+        self._variant = (next(sharing) if shares_tail_page else DEFAULT).variant
         self._protections = pages.raws & ~np.uint64(self._target.page_form.address_mask)
         self.writable = self._writable()
 

@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.arch import PageFlags
 from hvolab.errors import DescriptionError
-from hvolab.release import V6_1, V7_2
+from hvolab.release.releases import V6_1, V7_2
 from tests.made_up import MADE_UP
 
 FLAGS = PageFlags(zones=("DMA32", "NORMAL"), node_bits=2, zone_bits=1, cpupid_bits=14, releases=("6.1",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hvolab.hvo import Hvo
 from hvolab.machine import MachineSpec, build_machine
-from hvolab.release import V6_12
+from hvolab.release.releases import V6_12
 from hvolab.trace import Batch, FolioStep, Warned
 from tests.folios import Hstate, frames_of, is_optimized, listed, new_folio, new_list
 from tests.machines import MIB, x86_64

@@ -13,7 +13,7 @@ from hvolab.arch import Target
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
-from hvolab.release import V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
 VARIANTS = {release.name: release for release in (V6_1, V6_12, V6_12_117, V7_2)}

@@ -11,7 +11,8 @@ import numpy as np
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.machine.frames.failure import FailCalls
-from hvolab.release import DEFAULT, V6_12, V7_2, KernelRelease
+from hvolab.release import DEFAULT, KernelRelease
+from hvolab.release.releases import V6_12, V7_2
 from tests.folios import allocator, frames_of, new_folio, vmemmap_pages
 from tests.machines import MIB, x86_64
 

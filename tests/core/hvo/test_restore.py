@@ -8,7 +8,8 @@ import pytest
 from hvolab.errors import KernelBug
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.release import V6_12, V6_12_117, KernelRelease
+from hvolab.release import KernelRelease
+from hvolab.release.releases import V6_12, V6_12_117
 from tests.core.invariants.mutants import SMALL, grown, pools
 from tests.folios import Hstate, new_folio, restored_tail, vmemmap_pages
 from tests.machines import MIB, x86_64

@@ -12,8 +12,9 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
 from hvolab.machine.frames.failure import FailCalls
-from hvolab.release import DEFAULT, V6_1, V6_12_117, V7_2, KernelRelease, StructPageLayout
+from hvolab.release import DEFAULT, KernelRelease, StructPageLayout
 from hvolab.release.gfp import GFP_KERNEL, GFP_VMEMMAP_TAIL
+from hvolab.release.releases import V6_1, V6_12_117, V7_2
 from hvolab.trace import PagesAllocated, PagesFreed, RangeFlushed
 from hvolab_x86_64.description import X86_64
 

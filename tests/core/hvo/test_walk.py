@@ -14,7 +14,7 @@ from hvolab.hvo.update import PlainStores
 from hvolab.hvo.walk import REMAP_NO_TLB_FLUSH, PteRun, RemapWalk, VmemmapWalker
 from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailFrom
-from hvolab.release import V6_12
+from hvolab.release.releases import V6_12
 from hvolab.trace import EntriesStored, RangeFlushed
 from tests.folios import allocator
 from tests.machines import MIB, x86_64

@@ -12,7 +12,7 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import INVARIANTS, Folios, Monitor, check, rules
 from hvolab.machine import build_machine
-from hvolab.release import V6_1
+from hvolab.release.releases import V6_1
 from tests.core.invariants import mutants
 from tests.core.invariants.mutants import SMALL
 from tests.machines import pools, x86_64

@@ -20,8 +20,9 @@ from hvolab.machine import Cpu, Machine, MachineSpec, ModelCpu, PhysicalMemory, 
 from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.frames.failure import FailCalls, FailFrom
 from hvolab.machine.frames.source import Owner
-from hvolab.release import V6_12, V6_12_117, V7_2, KernelRelease
+from hvolab.release import KernelRelease
 from hvolab.release.gfp import GFP_KERNEL
+from hvolab.release.releases import V6_12, V6_12_117, V7_2
 from tests.folios import Hstate, allocator, new_folio, new_list
 from tests.machines import x86_64
 

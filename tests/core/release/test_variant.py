@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from hvolab.release import V6_1, V6_12, HvoVariant
+from hvolab.release import HvoVariant
+from hvolab.release.releases import V6_1, V6_12
 
 
 def test_every_fact_has_a_meaning() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.release import V6_12_117
+from hvolab.release.releases import V6_12_117
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo

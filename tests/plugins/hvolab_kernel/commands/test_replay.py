@@ -10,7 +10,7 @@ import pytest
 
 from hvolab.hvo import HvoEngine
 from hvolab.machine import Machine
-from hvolab.release import V6_12
+from hvolab.release.releases import V6_12
 from hvolab_kernel.identify.features import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmcore.replay.replay import Replay, replay

@@ -13,7 +13,7 @@ from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.machine import VmemmapBacking
 from hvolab.plugin import registry
-from hvolab.release import V6_12, V6_12_117
+from hvolab.release.releases import V6_12, V6_12_117
 from hvolab.units import format_short
 from hvolab_kernel.comparison import Comparer, Operation, Scenario, ScenarioStep, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.comparer import ComparisonCase, cases_of

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from hvolab.release import V6_12, V6_12_117
+from hvolab.release import departures_of
+from hvolab.release.releases import V6_12, V6_12_117
 from hvolab_kernel.identify.features import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
@@ -49,7 +50,7 @@ def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kerne
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
     assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.2", "7.2")}
     assert data["disagreements"] == []
-    assert data["departures"] == list(release_of(real_kernel).departures)
+    assert data["departures"] == list(departures_of(release_of(real_kernel)))
 
 
 @X86_6_1

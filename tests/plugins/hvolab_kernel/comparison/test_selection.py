@@ -7,7 +7,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab.release import V6_1, V6_12
+from hvolab.release.releases import V6_1, V6_12
 from hvolab_kernel.comparison.scenarios import scenarios_of
 from hvolab_kernel.comparison.selection import (
     chosen_scenarios,

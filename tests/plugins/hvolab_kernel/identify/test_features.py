@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.release import V6_1, V6_12, V6_12_117, V7_2, KernelFeature
+from hvolab.release import KernelFeature
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from hvolab_kernel.identify.features import HvoFeatures, features_of, release_of
 from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.open import read_kernel

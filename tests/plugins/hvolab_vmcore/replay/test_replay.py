@@ -12,7 +12,7 @@ import pytest
 from hvolab.errors import CoreFileError, UsageError
 from hvolab.hvo import HasOrder, Hvo
 from hvolab.machine import Machine
-from hvolab.release import V6_12_117
+from hvolab.release.releases import V6_12_117
 from hvolab_vmcore.replay.replay import Replay, replay
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,

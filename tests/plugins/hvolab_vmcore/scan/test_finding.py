@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.invariants import INVARIANTS
-from hvolab.release import V6_12, V7_2
+from hvolab.release.releases import V6_12, V7_2
 from hvolab.serialize import as_data
 from hvolab_vmcore.scan.finding import KINDS, CoreFinding, broken_invariant
 
