@@ -18,6 +18,7 @@ from hvolab.release.gfp import (
     GFP_VMEMMAP_HEAD,
     GFP_VMEMMAP_RESTORE,
     GFP_VMEMMAP_RESTORE_6_1,
+    Gfp,
 )
 from hvolab.release.kernel_release import KernelChange, KernelRelease
 from hvolab.release.struct_page import StructPageLayout
@@ -60,35 +61,68 @@ V6_12 = V6_1.after(
     "6.12",
     "batches, a new head page, grace periods, counters",
     KernelChange(
-        "The head's struct pages move to a newly allocated page, which is in the range that is flushed.",
+        "The head's struct pages move to a newly allocated page, and the range that is flushed begins with the head.",
         '11aad2631bf7 ("mm/hugetlb_vmemmap: remap head page to newly allocated page", v6.2)',
         gains=frozenset({KernelFeature.MOVES_HEAD}),
-        variant=_values(head_gfp=GFP_VMEMMAP_HEAD, flushes_head=True),
+        variant=_values(head_gfp=GFP_VMEMMAP_HEAD | int(Gfp.THISNODE), flushes_head=True),
     ),
     KernelChange(
-        "Pages are freed and mapped in the reverse of the order in which they were found.",
-        variant=_values(first_in_first_out=False),
+        "The pages of a restored folio are allocated with __GFP_RETRY_MAYFAIL instead of __GFP_NORETRY.",
+        'fd435f343485 ("mm: hugetlb_vmemmap: provide stronger vmemmap allocation guarantees", v6.5)',
+        variant=_values(restore_gfp=GFP_VMEMMAP_RESTORE | int(Gfp.THISNODE)),
     ),
     KernelChange(
-        "The pages of a restored folio are retried harder, and may come from any node.",
+        "Page tables are allocated by pagetable_alloc(), which adds __GFP_COMP.",
+        'c787ae5b3914 ("pgalloc: convert various functions to use ptdescs", v6.6)',
+        variant=_values(table_gfp=GFP_PGTABLE_KERNEL),
+    ),
+    KernelChange(
+        "The pages of a restored folio may come from any node.",
+        '2eaa6c2abb9d ("mm: hugetlb_vmemmap: fix hugetlb page number decrease failed on movable nodes", v6.7)',
         variant=_values(restore_gfp=GFP_VMEMMAP_RESTORE),
     ),
     KernelChange(
-        "Folios are optimized and restored in batches, with one flush for all; HVO takes folios, not head pages.",
-        gains=frozenset({KernelFeature.FOLIOS, KernelFeature.BATCHES}),
-        loses=frozenset({KernelFeature.HEADS}),
+        "The new head page may come from any node.",
+        '6a898c2757af ("mm: hugetlb_vmemmap: allow alloc vmemmap pages fallback to other nodes", v6.7)',
+        variant=_values(head_gfp=GFP_VMEMMAP_HEAD),
     ),
     KernelChange(
-        "An optimized folio is not optimized again.",
+        "A list of folios is optimized by hugetlb_vmemmap_optimize_folios(); optimized ones are skipped.",
+        '79359d6d24df ("hugetlb: perform vmemmap optimization on a list of pages", v6.7)',
+        gains=frozenset({KernelFeature.BATCHES}),
         variant=_values(refuses_optimized=True),
     ),
     KernelChange(
-        "Self-hosted vmemmap is found by the walk, after the folio was counted.",
-        variant=_values(looks_first=False),
+        "A list of folios is restored by hugetlb_vmemmap_restore_folios().",
+        'cfb8c75099db ("hugetlb: perform vmemmap restoration on a list of pages", v6.7)',
     ),
     KernelChange(
-        "Page tables are allocated with __GFP_COMP.",
-        variant=_values(table_gfp=GFP_PGTABLE_KERNEL),
+        "Replaced pages are freed after the whole list, and lists of pages are last in, first out.",
+        '91f386bf0772 ("hugetlb: batch freeing of vmemmap pages", v6.7)',
+        variant=_values(first_in_first_out=False),
+    ),
+    KernelChange(
+        "The PMDs of a list are split before the first folio is remapped, with one flush of the TLB.",
+        'f4b7e3efaddb ("hugetlb: batch PMD split for bulk vmemmap dedup", v6.7)',
+    ),
+    KernelChange(
+        "A list that is optimized is flushed once, after its last folio, and not folio by folio.",
+        'f13b83fdd996 ("hugetlb: batch TLB flushes when freeing vmemmap", v6.7)',
+    ),
+    KernelChange(
+        "A list that is restored is flushed once, after its last folio, and not folio by folio.",
+        'c24f188b2289 ("hugetlb: batch TLB flushes when restoring vmemmap", v6.7)',
+    ),
+    KernelChange(
+        "The functions of HVO take folios instead of head pages.",
+        'c5ad3233ead5 ("hugetlb_vmemmap: use folio argument for hugetlb_vmemmap_* functions", v6.7)',
+        gains=frozenset({KernelFeature.FOLIOS}),
+        loses=frozenset({KernelFeature.HEADS}),
+    ),
+    KernelChange(
+        "Self-hosted vmemmap is found by the walk, after the static key has counted the folio.",
+        'be035a2acf1f ("mm: hugetlb_vmemmap: move PageVmemmapSelfHosted() check to split_vmemmap_huge_pmd()", v6.8)',
+        variant=_values(looks_first=False),
     ),
     KernelChange(
         "The pages of the vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages.",
@@ -97,25 +131,28 @@ V6_12 = V6_1.after(
         variant=_values(counts_memmap=True),
     ),
     KernelChange(
-        "The entries of a folio change after an RCU grace period.",
+        "An RCU grace period precedes the change of a folio's entries.",
         'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers", v6.11)',
         gains=frozenset({KernelFeature.WAITS_FOR_RCU}),
         variant=_values(waits_for_rcu=True),
     ),
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
-#: and not in 6.12.107: read from its machine code, and compared with its execution.
+#: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.
 V6_12_117 = V6_12.after(
     "6.12.117",
     "restored tails are copies of the page that they share",
     KernelChange(
-        "Without a new head page a folio is not optimized, and the allocation may reclaim and warn.",
-        variant=_values(head_gfp=GFP_KERNEL, head_required=True),
+        "The walk is given the pages to map; a folio without a new head page, allocated with GFP_KERNEL, fails with "
+        "-ENOMEM; restoring begins with the first tail page.",
+        'c0b495b91a47 ("mm/hugetlb: refactor code around vmemmap_walk", v7.1)',
+        gains=frozenset({KernelFeature.NAMES_HEAD_AND_TAIL}),
+        variant=_values(head_gfp=GFP_KERNEL, head_required=True, walks_head=False),
     ),
     KernelChange(
-        "Restored tail pages are copies of what their entries map, and none of it is reset; the head is not walked.",
-        gains=frozenset({KernelFeature.NAMES_HEAD_AND_TAIL}),
-        variant=_values(copies_mapped=True, walks_head=False),
+        "A restored tail page is a copy of the page that its entry maps, and none of it is reset.",
+        'c7bde43f6daf ("mm/hugetlb_vmemmap: fix incorrect vmemmap restore in rollback", v7.1)',
+        variant=_values(copies_mapped=True),
     ),
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v7.2.
@@ -123,31 +160,41 @@ V7_2 = V6_12_117.after(
     "7.2",
     "tails share one page per zone and order; no static key, no grace period",
     KernelChange(
+        "A list with no folio to optimize is flushed once, not twice.",
+        '752fe17af693 ("mm/hugetlb: add pre-HVO framework", v6.15)',
+        variant=_values(flushes_for_none=False),
+    ),
+    KernelChange(
+        "The struct page of a kernel page table has the page type PGTY_table.",
+        '49f599666420 ("mm: call ctor/dtor for kernel PTEs", v6.16)',
+    ),
+    KernelChange(
+        "The struct page of a kernel page table has the flag PT_kernel.",
+        '977870522af3 ("mm: actually mark kernel page table pages", v6.19)',
+        variant=_values(marks_tables=True),
+    ),
+    KernelChange(
+        "A tail holds a mask, compound_info, which leads from the tail's own VA to the head's.",
+        '8c846c879e22 ("mm: rework compound_head() for power-of-2 sizeof(struct page)", v7.1)',
+        struct_page=_values(masks_compound=True),
+    ),
+    KernelChange(
         "The tails of all folios of an order in a zone share one page, which is never freed.",
+        '622026e87c40 ("mm/hugetlb: remove fake head pages", v7.1)',
         gains=frozenset({KernelFeature.SHARES_TAIL_PAGE}),
         variant=_values(shares_tail_page=True),
     ),
     KernelChange(
-        "A tail holds the mask that its own VA needs to become the head's.",
-        struct_page=_values(masks_compound=True),
-    ),
-    KernelChange(
-        "No static key counts optimized folios.",
-        loses=frozenset({KernelFeature.STATIC_KEY}),
-        variant=_values(counts_folios=False),
-    ),
-    KernelChange(
         "No grace period precedes the change of a folio's entries.",
+        '01b1d0ffb6f7 ("hugetlb: remove VMEMMAP_SYNCHRONIZE_RCU", v7.1)',
         loses=frozenset({KernelFeature.WAITS_FOR_RCU}),
         variant=_values(waits_for_rcu=False),
     ),
     KernelChange(
-        "Struct pages of page tables are marked as such, and as the kernel's own.",
-        variant=_values(marks_tables=True),
-    ),
-    KernelChange(
-        "A batch of no folios flushes once.",
-        variant=_values(flushes_for_none=False),
+        "No static key counts optimized folios.",
+        'da3e2d1ca43d ("mm/hugetlb: remove hugetlb_optimize_vmemmap_key static key", v7.1)',
+        loses=frozenset({KernelFeature.STATIC_KEY}),
+        variant=_values(counts_folios=False),
     ),
 )
 #: Kernel: a series of 2026 that is not in a release, for architectures that need break-before-make.
