@@ -66,7 +66,7 @@ class Finding:
     invariant  the invariant
     what       what is wrong, in a sentence
     where      folio, VA, entry raw and decoded, PFN
-    declared   whether the architecture's description predicts it
+    declared   whether the architecture's description or the kernel release predicts it
     since      number of the event after which a monitor saw it; None: found at rest
     """
 

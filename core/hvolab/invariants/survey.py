@@ -15,6 +15,7 @@ from hvolab.arrays import equal_runs
 from hvolab.hugetlb import Pool
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import Machine
+from hvolab.release import StructPageLayout
 
 Pfns = npt.NDArray[np.int64]
 
@@ -62,6 +63,21 @@ class Survey:
         """The frames behind the vmemmap, each once, ascending."""
         ordered = np.sort(self.frames[self.frames >= 0])
         return ordered[equal_runs(ordered)[0]]
+
+    @cached_property
+    def tail_pages(self) -> Pfns:
+        """The frames that the tails of each zone and order share, ascending; none where they share their head's."""
+        return np.array(sorted(self.machine.vmemmap_tails.values()), dtype=np.int64)
+
+    def tail_frames(self, folios: Folios) -> Pfns:
+        """Return for each folio the frame to which its tails are mapped while it is optimized; -1: none yet."""
+        machine, layout = self.machine, self.machine.struct_pages.layout
+        if not machine.target.release.variant.shares_tail_page:
+            return self.frames[self.positions(folios.pfns)]
+        flags = machine.struct_pages.words(folios.pfns, layout.flags) & np.uint64(place_bits(layout))
+        places, rows = np.unique(flags, return_inverse=True)
+        shared = [(layout.node(place), layout.zone(place), folios.order) for place in places.tolist()]
+        return np.array([machine.vmemmap_tails.get(place, -1) for place in shared], dtype=np.int64)[rows]
 
     def sizes(self, folios: Folios) -> VmemmapSizes:
         """Return the sizes of the vmemmap of these folios."""
@@ -135,3 +151,8 @@ def survey(
         np.array(tables, dtype=np.int64),
         np.array(vas, dtype=np.uint64),
     )
+
+
+def place_bits(layout: StructPageLayout) -> int:
+    """Return the bits of a flags word that hold node and zone."""
+    return (1 << layout.node_bits) - 1 << layout.node_shift | (1 << layout.zone_bits) - 1 << layout.zone_shift

@@ -53,7 +53,7 @@ V6_1 = KernelRelease(
         table_gfp=GFP_PGTABLE_KERNEL_6_1,
         restore_gfp=GFP_VMEMMAP_RESTORE_6_1,
     ),
-    struct_page=StructPageLayout(),
+    struct_page=StructPageLayout(gigantic_tail_mapping=False),
     features=frozenset({KernelFeature.HEADS, KernelFeature.STATIC_KEY}),
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
@@ -135,6 +135,11 @@ V6_12 = V6_1.after(
         'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers", v6.11)',
         gains=frozenset({KernelFeature.WAITS_FOR_RCU}),
         variant=_values(waits_for_rcu=True),
+    ),
+    KernelChange(
+        "The tails of gigantic folios have TAIL_MAPPING, as those of others.",
+        'cf54f310d0d3 ("mm/hugetlb: use __GFP_COMP for gigantic folios", v6.12)',
+        struct_page=_values(gigantic_tail_mapping=True),
     ),
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117

@@ -53,6 +53,8 @@ class StructPageLayout:
     reset_struct_pages: int = 3
     #: mapping of a tail page: TAIL_MAPPING, 0x400 above POISON_POINTER_DELTA
     tail_mapping: int = 0xDEAD000000000400
+    #: whether the tails of gigantic folios have it too
+    gigantic_tail_mapping: bool = True
     #: top byte of page_type for a hugetlb folio: PGTY_hugetlb
     page_type_hugetlb: int = 0xF4
     #: top byte of page_type for a page table: PGTY_table

@@ -9,8 +9,9 @@ from typing import Any
 from hvolab.arch import Target
 from hvolab.invariants import Finding, Monitor
 from hvolab.machine import MachineSpec
+from hvolab.release import KernelRelease
 from tests import machines
-from tests.machines import MIB, Pools
+from tests.machines import MIB, Pools, x86_64
 
 SMALL = MachineSpec(memory=512 * MIB, cpus=2)
 
@@ -20,6 +21,11 @@ def pools(spec: MachineSpec, target: Target | None = None) -> Pools:
     lab = machines.pools(spec, target)
     lab.machine.trace.listeners.append(lambda _: None)
     return lab
+
+
+def pools_of(release: KernelRelease) -> Pools:
+    """Machines of a release, folio by folio."""
+    return pools(SMALL, x86_64(release=release))
 
 
 def grown(lab: Pools, count: int = 3) -> None:

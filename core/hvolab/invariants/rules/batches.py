@@ -29,23 +29,30 @@ def _watch_progress(_: Machine, report: Report) -> Handlers:
     """Every loop ends, also with an allocator that always fails.
 
     `update_and_free_pages_bulk()` tries again as long as a batch fails. Each time it must have restored, freed or
-    added a folio. A monitor counts batches without progress and stops the loop with `EndlessLoopError` after 64 of
-    them.
+    added a folio. A monitor counts batches without progress, and outside of batches restores of the same folio, and
+    stops the loop with `EndlessLoopError` after 64 of them.
     """
-    idle = 0
+    idle: Counter[int | None] = Counter()  # of each folio by its VA, of batches by None
+    in_batch = False
 
-    def batch(event: Batch) -> None:
-        nonlocal idle
-        idle += event.step.endswith("begin")
-        if idle > _MAX_BATCHES:
-            what = f"{idle} batches without progress"
+    def tried(key: int | None, what: str) -> None:
+        idle[key] += 1
+        if idle[key] > _MAX_BATCHES:
+            what = f"{idle[key]} {what} without progress"
             report(what)
             raise EndlessLoopError(what, hint="the loop that calls HVO must shrink its list each time")
 
+    def batch(event: Batch) -> None:
+        nonlocal in_batch
+        in_batch = event.step.endswith("begin")
+        if in_batch:
+            tried(None, "batches")
+
     def folio(event: FolioStep) -> None:
-        nonlocal idle
         if event.step == "optimize.end" or (event.step == "restore.end" and not event.result):
-            idle = 0
+            idle.clear()
+        elif event.step == "restore.begin" and not in_batch:
+            tried(event.folio, "restores of a folio")
 
     return {Batch: batch, FolioStep: folio}
 
@@ -53,29 +60,42 @@ def _watch_progress(_: Machine, report: Report) -> Handlers:
 TERMINATION = Invariant(10, "termination", history=_watch_progress)
 
 
-def _watch_flushes(_: Machine, report: Report) -> Handlers:
-    """A batch takes at most one grace period and a constant number of full flushes.
+def _watch_flushes(machine: Machine, report: Report) -> Handlers:
+    """A batch takes at most one grace period and a constant number of full flushes, a folio by itself no full flush.
 
-    Optimizing takes two full flushes, one after all splits and one after all remapping, and restoring one; each retry
-    after `-ENOMEM` may take one more.
+    Optimizing a batch takes two full flushes, one after all splits and one after all remapping, and restoring one; each
+    retry after `-ENOMEM` may take one more. A folio outside of batches flushes ranges. Where the release does not wait
+    for grace periods, there is none.
     """
+    grace_periods = int(machine.target.release.variant.waits_for_rcu)
     counts: Counter[type[Event]] = Counter()  # flushes, grace periods, and folios that may be tried again
+    in_batch = False
+
+    def check(operation: str, flushes: int) -> None:
+        if counts[GracePeriod] > grace_periods:
+            report(f"grace periods in {operation}: {counts[GracePeriod]}, at most {grace_periods} allowed")
+        if counts[AllFlushed] > flushes:
+            report(f"full flushes in {operation}: {counts[AllFlushed]}, at most {flushes} allowed")
 
     def batch(event: Batch) -> None:
+        nonlocal in_batch
         operation, _, when = event.step.partition(".")
-        allowed = _FLUSHES[operation] + counts[FolioStep]
-        if when == "end" and counts[GracePeriod] > 1:
-            report(f"{counts[GracePeriod]} grace periods in one batch")
-        if when == "end" and counts[AllFlushed] > allowed:
-            report(f"{counts[AllFlushed]} full flushes in one batch, {allowed} are allowed")
+        in_batch = when == "begin"
+        if not in_batch:
+            check("one batch", _FLUSHES[operation] + counts[FolioStep])
         counts.clear()
 
     def count(event: Event) -> None:
         counts[type(event)] += 1
 
     def folio(event: FolioStep) -> None:
-        if event.step == "optimize.end" and event.result:
-            count(event)
+        if in_batch:
+            if event.step == "optimize.end" and event.result:
+                count(event)
+            return
+        if event.step.endswith("end"):
+            check("one folio", 0)
+        counts.clear()
 
     return {Batch: batch, FolioStep: folio, AllFlushed: count, GracePeriod: count}
 

@@ -6,55 +6,61 @@ from __future__ import annotations
 from operator import attrgetter
 
 import numpy as np
+import numpy.typing as npt
 
-from hvolab.arch import EntryUpdateRule, PgprotRole
+from hvolab.arch import EntryUpdateRule, PgprotRole, Target
 from hvolab.invariants.invariant import Invariant, Report
-from hvolab.invariants.survey import Survey
-from hvolab.release import HvoVariant
+from hvolab.invariants.survey import Pfns, Survey
 
 
 def _check_remapped(survey: Survey, report: Report) -> None:
-    """A folio has the optimized flag if and only if each tail page is mapped to the head's frame, read-only.
+    """A folio has the optimized flag if and only if each tail page is mapped to the frame that its tails share.
 
-    In a folio whose head has `HPG_vmemmap_optimized`, every tail entry holds the head's frame and the bits of the
-    profile's `PAGE_KERNEL_RO`, and the head entry holds `PAGE_KERNEL`. In any other folio each page of vmemmap is
-    mapped by a leaf above, or by an entry with `PAGE_KERNEL`, and no tail has the frame of its head. All bits are
-    compared, not only the write permission. Where the kernel can lose the replacement of an entry, as in the series of
-    2026, an optimized folio may keep tails with frames of their own.
+    In a folio whose head has `HPG_vmemmap_optimized`, every tail entry holds that frame and the bits of the profile's
+    `PAGE_KERNEL_RO`, and the head entry holds `PAGE_KERNEL`. The frame is the head's, or, where the release has one for
+    each zone and order, that of the head's node and zone. In any other folio each page of vmemmap is mapped by a leaf
+    above, or by an entry with `PAGE_KERNEL`, and no tail has that frame. All bits are compared, not only the write
+    permission. Where the kernel can lose the replacement of an entry, as in the series of 2026, an optimized folio may
+    keep tails with frames of their own.
     """
     target = survey.machine.target
     kernel = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL))
     read_only = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL_RO))
-    shift = np.uint64(target.mode.page_shift)
+    zoned = target.release.variant.shares_tail_page
+    shared_frame = "the frame that tails of its zone and order share" if zoned else "the head's frame"
     for folios in survey.chunks():
         flagged = survey.optimized(folios.pfns)[:, None]
+        tails = survey.tail_frames(folios)[:, None]
         rows = survey.positions(folios.pfns)[:, None] + np.arange(survey.sizes(folios).pages)
         frames, raws = survey.frames[rows], survey.raws[rows]
-        own = target.page_form.put_address(frames.astype(np.uint64) << shift) | kernel
-        shared = np.broadcast_to((own[:, :1] & ~kernel) | read_only, raws.shape).copy()
+        own = _entries(target, frames) | kernel
+        shared = np.broadcast_to(_entries(target, tails) | read_only, raws.shape).copy()
         shared[:, 0] = own[:, 0]
         # a page that is not optimized is kernel memory like any other: RW, by page or by leaf
         right = np.where(flagged, raws == shared, (raws == 0) | (raws == own))
-        right[:, 1:] &= flagged | (frames[:, 1:] != frames[:, :1])
+        right[:, 1:] &= flagged | (frames[:, 1:] != tails)
         if target.traits.entry_update is not EntryUpdateRule.STORE:
             right |= flagged & (raws == own)
         for row in np.flatnonzero(~right.all(axis=1)).tolist():
             column = int(np.flatnonzero(~right[row])[0])
             state, expected = ("the", shared) if flagged[row, 0] else ("no", own)
             page = f"tail page {column}" if column else "its head page"
-            mapping = "read-only to the head's frame" if column and flagged[row, 0] else "RW to a frame of its own"
+            mapping = f"read-only to {shared_frame}" if column and flagged[row, 0] else "RW to a frame of its own"
             report(
                 f"folio PFN {int(folios.pfns[row]):#x} has {state} optimized flag, but {page} is not mapped {mapping}",
                 f"{survey.where(int(rows[row, column]))}, expected {int(expected[row, column]):#018x}",
             )
 
 
-def tails_share_the_head(variant: HvoVariant) -> bool:
-    """Return whether the tails of an optimized folio are mapped to its head's frame."""
-    return not variant.shares_tail_page
+def _entries(target: Target, frames: Pfns) -> npt.NDArray[np.uint64]:
+    """Return entries with these PFNs and no other bits."""
+    entries: npt.NDArray[np.uint64] = target.page_form.put_address(
+        frames.astype(np.uint64) << np.uint64(target.mode.page_shift)
+    )
+    return entries
 
 
-REMAPPED = Invariant(1, "remapped", state=_check_remapped, applies_to=tails_share_the_head)
+REMAPPED = Invariant(1, "remapped", state=_check_remapped)
 
 
 def _check_static_key(survey: Survey, report: Report) -> None:
@@ -74,16 +80,14 @@ def _check_counters(survey: Survey, report: Report) -> None:
     """`nr_memmap_pages + nr_memmap_boot_pages` is the number of frames that back the vmemmap.
 
     Each frame is counted once, however many entries map it. Which counter has it depends on the allocator: that of
-    boot, or the page allocator.
+    boot, or the page allocator. A page that the tails of a zone and order share is not counted.
     """
-    backing, counters = survey.backing.size, survey.machine.counters
+    backing = survey.backing.size - np.intersect1d(survey.backing, survey.tail_pages).size
+    counters = survey.machine.counters
     if counters.total != backing:
         terms = f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages}"
-        report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap")
+        besides = ", besides the pages that tails share" if survey.tail_pages.size else ""
+        report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap{besides}")
 
 
-def _counts_every_frame(variant: HvoVariant) -> bool:
-    return variant.counts_memmap and not variant.shares_tail_page  # v7.2 does not count the pages that tails share
-
-
-COUNTERS = Invariant(3, "counters", state=_check_counters, applies_to=_counts_every_frame)
+COUNTERS = Invariant(3, "counters", state=_check_counters, applies_to=attrgetter("counts_memmap"))

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.invariants.invariant import LISTED, Invariant, Report
-from hvolab.invariants.rules.mapping import tails_share_the_head
-from hvolab.invariants.survey import Pfns, Survey
+from hvolab.invariants.survey import Folios, Pfns, Survey
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
 
@@ -16,23 +15,29 @@ from hvolab.machine.frames.source import Owner
 def _check_ownership(survey: Survey, report: Report) -> None:
     """Every frame has exactly one owner; no entry and no TLB entry of any CPU maps a free frame.
 
-    No frame is behind two pages of vmemmap, except the shared frame of an optimized folio; none is a page table as
-    well. No entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs
-    to the vmemmap, to a page table, or to a folio: none is lost.
+    No frame is behind two pages of vmemmap, except the frame that tails of optimized folios share; none is a page table
+    as well. A page that the tails of a zone and order share belongs to the zone: it is never freed, and nothing else is
+    in it. No entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs
+    to the vmemmap, to a zone's tails, to a page table, or to a folio: none is lost.
     """
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
-    owned = np.sort(survey.frames[mapped])
+    behind = survey.frames[mapped]
+    owned = np.sort(np.concatenate((behind, survey.tail_pages)))
     for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:LISTED].tolist():
         pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
-        report(f"PFN {pfn:#x} is behind two vmemmap pages", " and ".join(survey.where(page) for page in pages))
+        what = (
+            "is behind two vmemmap pages" if len(pages) > 1 else "is shared by the tails of a zone, and has another use"
+        )
+        report(f"PFN {pfn:#x} {what}", " and ".join(survey.where(page) for page in pages))
     if not isinstance(frames, FrameAllocator):
         return
-    for pfn in _free(frames, owned).tolist():
+    for pfn in _free(frames, behind).tolist():
         page = int(np.flatnonzero(survey.frames == pfn)[0])
         report(f"PFN {pfn:#x} is free, but an entry maps it", survey.where(page))
-    for pfn in _free(frames, survey.tables).tolist():
-        report(f"PFN {pfn:#x} is free, but is a page table", f"PFN {pfn:#x}")
+    for pfns, use in ((survey.tables, "is a page table"), (survey.tail_pages, "is shared by the tails of a zone")):
+        for pfn in _free(frames, pfns).tolist():
+            report(f"PFN {pfn:#x} is free, but {use}", f"PFN {pfn:#x}")
     for pfn in np.intersect1d(survey.tables, owned)[:LISTED].tolist():
         report(f"PFN {pfn:#x} is a page table and backs the vmemmap", f"PFN {pfn:#x}")
     _check_translations(survey, frames, report)
@@ -40,12 +45,13 @@ def _check_ownership(survey: Survey, report: Report) -> None:
 
 
 def _shared_tails(survey: Survey) -> npt.NDArray[np.bool_]:
-    """Return for each vmemmap page whether it is a tail of an optimized folio that shares the frame of its head."""
+    """Return for each vmemmap page whether it is a tail of an optimized folio that has the frame that tails share."""
     found = np.zeros(survey.frames.size, dtype=np.bool_)
     for folios in survey.chunks():
-        heads = survey.positions(folios.pfns[survey.optimized(folios.pfns)])
+        optimized = Folios(folios.order, folios.pfns[survey.optimized(folios.pfns)])
+        heads, shared = survey.positions(optimized.pfns), survey.tail_frames(optimized)
         for page in range(1, survey.sizes(folios).pages):
-            found[heads + page] = survey.frames[heads + page] == survey.frames[heads]
+            found[heads + page] = survey.frames[heads + page] == shared
     return found
 
 
@@ -76,7 +82,7 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
     def allocated(pfns: Pfns) -> int:
         return int((frames.owner(pfns) == Owner.ALLOCATED).sum())
 
-    backing, tables = allocated(owned), allocated(survey.tables)
+    backing, tables = allocated(owned), allocated(survey.tables)  # the pages that tails share are among the former
     in_folios = sum(allocated(folios.pfns) << folios.order for folios in survey.folios)
     expected = backing + tables + in_folios + survey.other_frames
     if frames.allocated_frames != expected:
@@ -86,7 +92,7 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
         )
 
 
-OWNERSHIP = Invariant(4, "ownership", state=_check_ownership, applies_to=tails_share_the_head)
+OWNERSHIP = Invariant(4, "ownership", state=_check_ownership)
 
 
 def _check_self_hosted(survey: Survey, report: Report) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from hvolab.hvo import Hvo, VmemmapPageAllocator
+from hvolab.hvo.walk import SYNCHRONIZE_RCU
 from hvolab.invariants import EndlessLoopError, Monitor
 from hvolab.machine.frames.failure import FailFrom
-from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
+from hvolab.release import KernelRelease
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 
 # termination
 
@@ -26,6 +29,22 @@ def test_an_error_path_that_keeps_its_list_breaks_rule_10(monkeypatch: pytest.Mo
     assert broken(monitor.findings) == {"termination"}
 
 
+def test_a_folio_that_is_restored_for_ever_breaks_rule_10() -> None:
+    lab = pools_of(V6_1)
+    grown(lab)
+    folio, h = next(lab.pools[0].free_folios()), lab.pools[0].h
+    lab.frames.failure = FailFrom(1)
+
+    def retry() -> None:
+        while lab.hvo.restore_folio(h, folio):
+            pass
+
+    monitor = Monitor(lab.machine)
+    with monitor.watch(), pytest.raises(EndlessLoopError, match="65 restores of a folio without progress"):
+        retry()
+    assert broken(monitor.findings) == {"termination"}
+
+
 # flushes
 
 
@@ -36,10 +55,33 @@ class ForgetfulFlags(Hvo):
         return super()._optimize(h, folio, pages, flags | 4)
 
 
-def test_a_grace_period_for_each_folio_breaks_rule_11() -> None:
-    lab = pools(SMALL)
+@pytest.mark.parametrize("release", [V6_12, V6_12_117, V7_2], ids=str)
+def test_a_grace_period_for_each_folio_breaks_rule_11(release: KernelRelease) -> None:
+    lab = pools_of(release)
     lab.pools[0].hvo = ForgetfulFlags(lab.machine)
     assert "flushes" in broken(watched(lab, lambda: grown(lab)))
+
+
+@pytest.mark.parametrize("release", [V6_1, V7_2], ids=str)
+def test_a_grace_period_where_the_release_has_none_breaks_rule_11(release: KernelRelease) -> None:
+    lab = pools_of(release)
+    grown(lab)
+    folio, h = next(lab.pools[0].free_folios()), lab.pools[0].h
+    assert not watched(lab, lambda: lab.hvo.restore_folio(h, folio))
+    lab.hvo._rcu = SYNCHRONIZE_RCU
+    (finding,) = watched(lab, lambda: lab.hvo.optimize_folio(h, folio))
+    assert (finding.rule, finding.what) == ("flushes", "grace periods in one folio: 1, at most 0 allowed")
+
+
+@pytest.mark.parametrize("release", [V6_1, V6_12, V6_12_117, V7_2], ids=str)
+def test_a_full_flush_of_a_folio_by_itself_breaks_rule_11(
+    monkeypatch: pytest.MonkeyPatch, release: KernelRelease
+) -> None:
+    lab = pools_of(release)
+    grown(lab)
+    folio, h = next(lab.pools[0].free_folios()), lab.pools[0].h
+    monkeypatch.setattr(lab.machine, "flush_tlb_kernel_range", lambda *_: lab.machine.flush_tlb_all())
+    assert "flushes" in broken(watched(lab, lambda: lab.hvo.restore_folio(h, folio)))
 
 
 def test_a_full_flush_for_each_folio_breaks_rule_11(monkeypatch: pytest.MonkeyPatch) -> None:

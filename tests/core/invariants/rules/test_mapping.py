@@ -7,13 +7,17 @@ import pytest
 
 from hvolab.arch import PgprotRole
 from hvolab.machine.frames.failure import FailFrom
-from tests.core.invariants.mutants import SMALL, broken, grown, pools
+from hvolab.release import KernelRelease
+from hvolab.release.gfp import GFP_VMEMMAP_TAIL
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of
 
 # remapped
 
 
-def test_writable_tails_break_rule_1() -> None:
-    lab = pools(SMALL)
+@pytest.mark.parametrize("release", [V6_1, V6_12, V6_12_117, V7_2], ids=str)
+def test_writable_tails_break_rule_1(release: KernelRelease) -> None:
+    lab = pools_of(release)
     bits = lab.machine.target.bits("pte", PgprotRole.KERNEL)
     lab.hvo.remap._kernel_ro = bits
     grown(lab)
@@ -40,6 +44,37 @@ def test_a_flag_cleared_too_early_breaks_rule_1() -> None:
     assert "remapped" in broken(lab.findings())
 
 
+def test_tails_that_share_their_heads_frame_where_their_zone_has_one_break_rule_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = pools_of(V7_2)
+    free = lab.hvo.remap.free
+    monkeypatch.setattr(lab.hvo.remap, "free", lambda *arguments: free(*arguments[:4]))
+    grown(lab)
+    (finding, *_) = (finding for finding in lab.findings() if finding.rule == "remapped")
+    assert finding.what.endswith("is not mapped read-only to the frame that tails of its zone and order share")
+
+
+def test_tails_of_another_zone_break_rule_1() -> None:
+    lab = pools_of(V7_2)
+    grown(lab, 1)
+    ((place, pfn),) = lab.machine.vmemmap_tails.items()
+    other = lab.machine.alloc_pages(GFP_VMEMMAP_TAIL, 0)
+    assert other is not None
+    lab.machine.vmemmap_tails[place] = other
+    lab.machine.vmemmap_tails[place[0], place[1] + 1, place[2]] = pfn
+    assert "remapped" in broken(lab.findings())
+
+
+def test_a_tail_that_keeps_the_shared_frame_when_it_is_restored_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools_of(V7_2)
+    grown(lab)
+    folio = next(lab.pools[0].free_folios())
+    monkeypatch.setattr(lab.hvo.remap, "alloc", lambda *_: 0)
+    lab.hvo.restore_folio(lab.pools[0].h, folio)
+    assert "remapped" in broken(lab.findings())
+
+
 # static key
 
 
@@ -58,8 +93,28 @@ def test_a_failed_optimize_that_keeps_the_key_breaks_rule_2(monkeypatch: pytest.
 # counters
 
 
-def test_a_page_freed_without_being_counted_breaks_rule_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = pools(SMALL)
+@pytest.mark.parametrize("release", [V6_12, V6_12_117, V7_2], ids=str)
+def test_a_page_freed_without_being_counted_breaks_rule_3(
+    monkeypatch: pytest.MonkeyPatch, release: KernelRelease
+) -> None:
+    lab = pools_of(release)
     monkeypatch.setattr(lab.machine, "memmap_boot_pages_add", lambda _: None)
     grown(lab)
     assert "counters" in broken(lab.findings())
+
+
+def test_a_shared_page_that_is_counted_breaks_rule_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools_of(V7_2)
+    tail_page = lab.hvo.remap.tail_page
+
+    def counted(folio: int, order: int) -> int | None:
+        known = len(lab.machine.vmemmap_tails)
+        page = tail_page(folio, order)
+        lab.machine.memmap_pages_add(len(lab.machine.vmemmap_tails) - known)
+        return page
+
+    monkeypatch.setattr(lab.hvo.remap, "tail_page", counted)
+    grown(lab)
+    (finding,) = lab.findings()
+    assert finding.rule == "counters"
+    assert finding.what.endswith("frames back the vmemmap, besides the pages that tails share")

@@ -11,7 +11,8 @@ from hvolab.errors import OwnershipError
 from hvolab.hvo import VmemmapPageAllocator
 from hvolab.machine import FrameAllocator, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls
-from tests.core.invariants.mutants import SMALL, broken, grown, pools
+from hvolab.release.releases import V7_2
+from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of
 
 # ownership
 
@@ -47,6 +48,36 @@ def test_a_tail_that_keeps_its_frame_breaks_rule_4_and_is_freed_all_the_same() -
     remap.free_page_list(pages)
     findings = lab.findings()
     assert any("is free, but an entry maps it" in finding.what for finding in findings)
+
+
+def test_a_shared_page_that_is_freed_breaks_rule_4() -> None:
+    lab = pools_of(V7_2)
+    grown(lab)
+    lab.pools[0].set_max_huge_pages(0)
+    assert not lab.findings()
+    (pfn,) = lab.machine.vmemmap_tails.values()
+    lab.machine.free_pages(pfn, 0)
+    (finding, *_) = lab.findings()
+    assert (finding.rule, finding.what) == ("ownership", f"PFN {pfn:#x} is free, but is shared by the tails of a zone")
+
+
+def test_a_shared_page_that_no_zone_has_breaks_rule_4() -> None:
+    lab = pools_of(V7_2)
+    grown(lab)
+    lab.pools[0].set_max_huge_pages(0)
+    lab.machine.vmemmap_tails.clear()
+    assert broken(lab.findings()) == {"ownership"}
+
+
+def test_a_shared_page_with_another_use_breaks_rule_4() -> None:
+    lab = pools_of(V7_2)
+    grown(lab)
+    (place,) = lab.machine.vmemmap_tails
+    for shared in (lab.machine.tables.frame_of(lab.machine.struct_pages.base), lab.machine.vmemmap_tails[place]):
+        assert shared is not None
+        lab.machine.vmemmap_tails[place[0], place[1], 18] = shared
+        findings = [finding.what for finding in lab.findings() if finding.rule == "ownership"]
+        assert f"PFN {shared:#x} is shared by the tails of a zone, and has another use" in findings
 
 
 # self hosted
