@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hvolab import __version__
-from hvolab.cli import arches, conformance, new, pte, run
+from hvolab.cli import arches, conformance, new, pte, releases, run
 from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_problems
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
@@ -57,6 +57,7 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     app.command("run", cls=run.RunCommand)(run.run)
     app.command("arches")(arches.arches)
+    app.command("releases")(releases.releases)
     app.command("pte")(pte.pte)
     app.command("conformance")(conformance.conformance)
     app.add_typer(new.app)

@@ -14,6 +14,7 @@ from hvolab.arch import Architecture, Target
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, registry
 from hvolab.plugin.checks import names_of
+from hvolab.release import DEFAULT, RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,14 @@ ProfileOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="linux: the bits that Linux uses. strict: the bits that the optimization needs."),
 ]
-ReleaseOption = Annotated[str | None, typer.Option(metavar="RELEASE", help="Kernel release to model, e.g. 6.12.")]
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RELEASE",
+        help=f"Kernel release to model: {', '.join(map(str, RELEASES))}; by default {DEFAULT}. See `hvolab releases`.",
+        autocompletion=lambda incomplete: [str(each) for each in RELEASES if each.name.startswith(incomplete)],
+    ),
+]
 FeatureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Feature of the machine or boot; repeat it, or put commas between several."),

@@ -17,7 +17,8 @@ from hvolab.cli.options import (
     target_in_words,
 )
 from hvolab.errors import UsageError
-from tests.core.cli.conftest import Spawn
+from hvolab.release import DEFAULT, RELEASES
+from tests.core.cli.conftest import Invoke, Spawn
 
 
 def test_features_are_repeated_or_separated_by_commas() -> None:
@@ -33,6 +34,12 @@ def test_features_are_repeated_or_separated_by_commas() -> None:
 def test_the_hosts_architecture_is_the_default(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert host_architecture().name == name  # the first by name on a host that no plugin describes
+
+
+def test_help_names_the_releases_of_the_table(invoke: Invoke) -> None:
+    for command in ("run", "pte"):
+        text = " ".join(invoke(command, "--help").stdout.split())
+        assert f"Kernel release to model: {', '.join(map(str, RELEASES))}; by default {DEFAULT}." in text
 
 
 def test_an_image_is_for_a_kernels_own_engine() -> None:
