@@ -25,8 +25,8 @@ _PATH = re.compile(r"arches/hvolab_(\w+)/")
 #: What the tests of a folder cannot do without, and what to install where it is missing.
 _NEEDED = {
     "plugins/hvolab_unicorn/": (("unicorn", "capstone"), "pip install 'hvolab[emulation]'"),
-    "plugins/hvolab_vmlinux/": (("lz4", "lzallright", "platformdirs"), "pip install 'hvolab[kernel]'"),
-    "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright", "platformdirs"), "pip install 'hvolab[kernel]'"),
+    "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
+    "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
 
 

@@ -145,6 +145,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "releases",
             "pte",
             "conformance",
+            "plugins",
             "image",
             "disasm",
             "kernel",

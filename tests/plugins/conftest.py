@@ -34,7 +34,6 @@ def opened(path: Path) -> Kernel:
 @pytest.fixture
 def real_kernel(request: pytest.FixtureRequest) -> Kernel:
     """The kernel of the name that the test is parametrized with, as `x86_64-6.12`; it is one that was fetched."""
-    pytest.importorskip("platformdirs", reason="platformdirs is not installed: pip install 'hvolab[kernel]'")
     path = images_directory() / f"{request.param}.image"
     if not path.exists():
         pytest.skip(f"there is no image: {command_for(request.param)}")
