@@ -19,7 +19,7 @@ from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.machine.struct_pages import lists
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel

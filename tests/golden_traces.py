@@ -20,7 +20,7 @@ from typing import Any, Final
 from hvolab.hvo import HvoEngine
 from hvolab.machine import Machine
 from hvolab.release import DEFAULT, KernelRelease
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel

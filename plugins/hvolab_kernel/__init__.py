@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hvolab.errors import UsageError
 from hvolab.plugin import hookimpl
@@ -18,22 +18,44 @@ from hvolab.plugin import hookimpl
 if TYPE_CHECKING:
     import typer
 
-    from hvolab.hvo import EngineMaker, HvoEngine
+    from hvolab.hvo import EngineMaker, EngineSetup, HvoEngine
     from hvolab.machine import Machine
+    from hvolab_vmlinux.kernel import Kernel
 
 
-def make_engine(machine: Machine, image: Path | None) -> HvoEngine:
-    """Return an engine that runs the HVO of the kernel image at a path on a machine.
+class KernelEngineMaker:
+    """Maker of the engine of `--engine kernel`: the HVO of a kernel image."""
 
-    Raises UsageError where no image is named, and as `open_kernel` and `KernelHvo` do.
-    """
-    # the search for plugins imports neither numpy nor an emulator
-    from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
+    def __call__(self, machine: Machine, image: Path | None) -> HvoEngine:
+        """Return an engine that runs the HVO of the kernel image at a path on a machine.
+
+        Raises UsageError where no image is named, and as `open_kernel` and `KernelHvo` do.
+        """
+        # the search for plugins imports neither numpy nor an emulator
+        from hvolab_kernel.running import KernelHvo  # noqa: PLC0415
+
+        return KernelHvo(machine, _opened(image))
+
+    def setup(self, image: Path | None, release: str | None) -> EngineSetup:
+        """Return the engine of an image, with the architecture, mode, release and struct page layout of the image.
+
+        A kernel with the features of no release runs next to the model of the nearest one first; the notes have the
+        differences. Raises UsageError as a call does, and for a release that contradicts the features of the image.
+        """
+        from hvolab_kernel.comparison.setup import setup_of  # noqa: PLC0415
+
+        return setup_of(_opened(image), release)
+
+
+def _opened(image: Path | None) -> Kernel:
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     if image is None:
         raise UsageError("--engine kernel requires an image", hint="name a kernel image: --image FILE")
-    return KernelHvo(machine, open_kernel(image))
+    return open_kernel(image)
+
+
+make_engine: Final = KernelEngineMaker()
 
 
 @hookimpl

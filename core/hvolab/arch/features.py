@@ -89,8 +89,7 @@ class ReleaseChange:
     release      its name
     summary      one line
     traits, mmu  overrides of Traits and MmuRules
-    source       kernel file or series
-    commit       short id, subject, release; empty where it is not known
+    source       series or commit
     """
 
     release: str
@@ -98,7 +97,6 @@ class ReleaseChange:
     traits: Overrides = ()
     mmu: Overrides = ()
     source: str = ""
-    commit: str = ""
 
     def check(self, architecture: str) -> None:
         """Raise DescriptionError for a release that does not exist, and for an override that does not exist."""

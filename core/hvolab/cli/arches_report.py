@@ -71,8 +71,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
             }
             for mode in architecture.modes
         ],
-        **_picked(architecture, "profiles"),
-        "releases": [release.name for release in architecture.offered],
+        **_picked(architecture, "profiles", "releases"),
         "features": [
             {
                 **_picked(feature, "name", "summary", "modes"),
@@ -157,8 +156,7 @@ def _choices(architecture: Architecture) -> Table:
 
     tails = {True: "a store to a tail faults", False: "a store to a tail succeeds: tails stay writable"}
     add("profile", {name: tails[faults] for name, faults in _tails_fault(architecture).items()})
-    own = ", ".join(architecture.releases[1:])
-    grid.add_row("releases", ", ".join(map(str, architecture.offered)) + f"; declared apart: {own}" * bool(own))
+    grid.add_row("kernels", ", ".join(architecture.releases))
     where = {feature.name: f" ({', '.join(feature.modes)} only)" * bool(feature.modes) for feature in features}
     add("feature", {feature.name: f"{feature.summary}{where[feature.name]}" for feature in features})
     grid.add_row("live entries", traits.live_entries.value)

@@ -14,12 +14,12 @@ from hvolab.arch import Architecture, Target
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, registry
 from hvolab.plugin.checks import names_of
-from hvolab.release import DEFAULT, RELEASES
+from hvolab.release import KernelRelease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hvolab.hvo import EngineMaker
+    from hvolab.hvo import EngineMaker, EngineSetup
 
 
 def _completion(names: Callable[[PluginRegistry], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -33,7 +33,7 @@ ArchOption = Annotated[
         "--arch",
         "-a",
         metavar="NAME",
-        help="Architecture, by name or alias; by default this host's, if it is described. See `hvolab arches`.",
+        help="Architecture, by name or alias; by default the image's or this host's. See `hvolab arches`.",
         autocompletion=_completion(PluginRegistry.architectures),
     ),
 ]
@@ -47,9 +47,7 @@ ProfileOption = Annotated[
 ReleaseOption = Annotated[
     str | None,
     typer.Option(
-        metavar="RELEASE",
-        help=f"Kernel release to model: {', '.join(map(str, RELEASES))}; by default {DEFAULT}. See `hvolab releases`.",
-        autocompletion=lambda incomplete: [str(each) for each in RELEASES if each.name.startswith(incomplete)],
+        metavar="RELEASE", help="Kernel release to model, e.g. 6.1; by default 6.12, or the image's or core's."
     ),
 ]
 FeatureOption = Annotated[
@@ -84,6 +82,21 @@ def engine_of(name: str, image: Path | None) -> EngineMaker | None:
     return maker
 
 
+def engine_setup(name: str, image: Path | None, release: str | None) -> EngineSetup | None:
+    """Return the engine and what its machine must be, None for the model; raises UsageError as `engine_of` does.
+
+    release  the release that the user names, which an image may contradict
+    """
+    maker = engine_of(name, image)
+    if maker is None:
+        return None
+    from hvolab.hvo import EngineSetup, ImageEngineMaker
+
+    if isinstance(maker, ImageEngineMaker):
+        return maker.setup(image, release)
+    return EngineSetup(lambda machine: maker(machine, image))
+
+
 def host_architecture() -> Architecture:
     """Return the architecture of this host, or the first by name; raises UsageError if no plugin describes any."""
     known = registry().architectures().values()
@@ -101,11 +114,21 @@ def split_names(values: list[str] | None) -> tuple[str, ...]:
 
 
 def select_target(
-    arch: str | None, mode: str | None, profile: str | None, release: str | None, feature: list[str] | None
+    arch: str | None,
+    mode: str | None,
+    profile: str | None,
+    release: str | None,
+    feature: list[str] | None,
+    setup: EngineSetup | None = None,
 ) -> Target:
-    """Return the target that the options select; raises UsageError for a name that is not declared."""
+    """Return the target that the options and an engine select; raises UsageError for a name that is not declared."""
+    kernel: str | KernelRelease | None = release
+    if setup is not None:
+        arch, kernel = arch or setup.architecture, setup.release or release
     architecture = host_architecture() if arch is None else registry().architecture(arch)
-    return architecture.select(mode, profile=profile, release=release, features=split_names(feature))
+    if setup is not None and setup.architecture == architecture.name:
+        mode = mode or setup.mode
+    return architecture.select(mode, profile=profile, release=kernel, features=split_names(feature))
 
 
 def target_as_dict(target: Target) -> dict[str, object]:

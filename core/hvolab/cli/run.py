@@ -18,7 +18,7 @@ from hvolab.cli.options import (
     ModeOption,
     ProfileOption,
     ReleaseOption,
-    engine_of,
+    engine_setup,
     select_target,
 )
 from hvolab.units import parse_hugepages, parse_size
@@ -75,7 +75,8 @@ def run(
     from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, parse_operations, run_scenario
 
-    target = select_target(arch, mode, profile, release, feature)
+    setup = engine_setup(engine, image, release)
+    target = select_target(arch, mode, profile, release, feature, setup)
     spec = ScenarioSpec(
         target,
         memory=parse_size(memory),
@@ -83,8 +84,7 @@ def run(
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
         cpu=registry().cpu(cpu),
-        engine=engine_of(engine, image),
-        image=image,
+        engine=setup,
         operations=() if do is None else parse_operations(do, target),
     )
     result = run_scenario(spec)

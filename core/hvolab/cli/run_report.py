@@ -36,7 +36,8 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
     spec = result.spec
     nodes = f" on {spec.nodes} nodes" if spec.nodes > 1 else ""
     heading = Text.assemble((target_in_words(spec.target), "bold"), f"; {format_size(spec.memory)} of memory{nodes}")
-    parts: list[RenderableType] = [heading, Text()]
+    notes = (Text(note, "yellow") for note in result.notes)
+    parts: list[RenderableType] = [heading, *notes, Text()]
     at_end = "at the end" if result.requested else "restored"
     for history in result.folios:
         drawing = draw(history, width - _INDENT, at_end, ascii_only=ascii_only)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
-from hvolab.hvo.interface import EngineMaker, HvoEngine, VmemmapOptimizer
+from hvolab.hvo.interface import EngineMaker, EngineSetup, HvoEngine, ImageEngineMaker, VmemmapOptimizer
 from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
@@ -14,9 +14,11 @@ __all__ = [
     "ENOMEM",
     "ENOTSUPP",
     "EngineMaker",
+    "EngineSetup",
     "HasOrder",
     "Hvo",
     "HvoEngine",
+    "ImageEngineMaker",
     "Sysctl",
     "VmemmapOptimizer",
     "VmemmapPageAllocator",

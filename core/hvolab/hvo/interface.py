@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
-from hvolab.release import KernelRelease
+from hvolab.release import KernelRelease, StructPageLayout
 
 
 class VmemmapOptimizer(Protocol):
@@ -55,3 +56,39 @@ class HvoEngine(VmemmapOptimizer, Protocol):
 
 #: Maker of an engine for a machine, from the kernel image at a path: one for each kind of engine.
 EngineMaker = Callable[[Machine, Path | None], HvoEngine]
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """Engine that is selected before its machine is built, and what the machine must be for it.
+
+    make          makes the engine on the machine
+    architecture  architecture and paging mode where the user names none; None: the defaults
+    mode          a mode of that architecture
+    release       kernel release of the machine; None: the user's choice
+    layout        struct page; None: as the release has it
+    notes         sentences for the report, such as the reason for the release
+    """
+
+    make: Callable[[Machine], HvoEngine]
+    architecture: str | None = None
+    mode: str | None = None
+    release: KernelRelease | None = None
+    layout: StructPageLayout | None = None
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ImageEngineMaker(Protocol):
+    """Maker of an engine whose machine depends on the kernel image. A maker without `setup()` takes any machine."""
+
+    def __call__(self, machine: Machine, image: Path | None) -> HvoEngine:
+        """Return an engine on a machine, as any `EngineMaker` does."""
+        ...
+
+    def setup(self, image: Path | None, release: str | None) -> EngineSetup:
+        """Return the engine of an image and its requirements.
+
+        release  the release that the user names; UsageError is raised if it contradicts the image
+        """
+        ...

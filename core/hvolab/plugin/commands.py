@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hvolab.errors import PluginError
-from hvolab.plugin.isolation import blaming
-from hvolab.plugin.report import repeated
+from hvolab.plugin.report import blaming, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -68,7 +68,8 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
     """Return the maker of each kind of engine that the plugin adds, by its name.
 
     A maker takes a machine, and the path of a kernel image or None, and returns a `hvolab.hvo.HvoEngine`, or raises
-    UsageError or another HvolabError with a hint. Called once, when the plugin is loaded: import large libraries when
+    UsageError or another HvolabError with a hint. One with a method `setup()`, a `hvolab.hvo.ImageEngineMaker`, also
+    says what the machine must be for an image. Called once, when the plugin is loaded: import large libraries when
     an engine is made. Checked like `hvolab_cpus`: `model` is taken.
     """
     return {}  # never called: pluggy reads the signature

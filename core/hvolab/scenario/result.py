@@ -124,6 +124,11 @@ class ScenarioResult:
     warnings: tuple[str, ...]
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the engine, such as the reason for its release."""
+        return () if self.spec.engine is None else self.spec.engine.notes
+
+    @property
     def requested(self) -> bool:
         """True if the operations were requested, and are not the default ones."""
         return bool(self.spec.operations)
@@ -183,6 +188,7 @@ class ScenarioResult:
             "profile": target.profile,
             "release": target.release.name,
             "features": list(target.features),
+            "notes": list(self.notes),
             "memory": self.spec.memory,
             "nodes": self.spec.nodes,
             "hugepages": [{**pool.as_dict(), "left": left} for pool, left in zip(self.pools, self.left, strict=True)],

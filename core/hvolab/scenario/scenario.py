@@ -39,14 +39,15 @@ class _Scenario:
         self.spec = spec
         self.requested = spec.resolved()
         deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages have the node of a folio
-        machine_spec = MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred)
+        layout = None if spec.engine is None else spec.engine.layout
+        machine_spec = MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred, layout=layout)
         self.machine = machine = build_machine(spec.target, machine_spec)
         if spec.cpu is not None:
             use_cpus(machine, spec.cpu)
         if not isinstance(machine.frames, FrameAllocator):
             raise MachineError("the scenario needs a machine that allocates its own frames")
         self.frames: FrameAllocator = machine.frames
-        self.hvo: HvoEngine = Hvo(machine) if spec.engine is None else spec.engine(machine, spec.image)
+        self.hvo: HvoEngine = Hvo(machine) if spec.engine is None else spec.engine.make(machine)
         self.observer = Observer(self.hvo)
         pools = (Pool(machine, h, self.observer) for h in hstates(machine))
         self.pools = tuple(pool for pool in pools if spec.operations or pool.h.size in self.requested)

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hvolab.arch import Target
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import UsageError
-from hvolab.hvo import EngineMaker
+from hvolab.hvo import EngineSetup
 from hvolab.machine import CpuMaker
 from hvolab.scenario.operations import Request, check_huge_page
 from hvolab.units import format_short, format_size
@@ -33,8 +32,7 @@ class ScenarioSpec:
     hugepages        pages of each size in bytes; empty: those of default_hugepages()
     fail_allocation  number of the allocation call that fails, 1 being the first of the pools; ``None``: none
     cpu              maker of the machine's CPUs; ``None``: modeled ones
-    engine           maker of the HVO engine; ``None``: the model
-    image            the kernel image that the engine is made of
+    engine           the HVO engine, and the struct page layout that its machine needs; ``None``: the model
     operations       operations on the pools; empty: optimize and shrink
     """
 
@@ -44,8 +42,7 @@ class ScenarioSpec:
     hugepages: Mapping[int, int] = field(default_factory=dict)
     fail_allocation: int | None = None
     cpu: CpuMaker | None = None
-    engine: EngineMaker | None = None
-    image: Path | None = None
+    engine: EngineSetup | None = None
     operations: tuple[Request, ...] = ()
 
     def resolved(self) -> Mapping[int, int]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import FeatureOption, JsonOption, ModeOption
+from hvolab.cli.options import FeatureOption, JsonOption, ModeOption, ReleaseOption
 
 ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
 CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
@@ -70,6 +70,7 @@ def kernel(
     image: ImageArgument,
     *,
     mode: ModeOption = None,
+    release: ReleaseOption = None,
     feature: FeatureOption = None,
     scenario: Annotated[
         list[str] | None,
@@ -90,8 +91,9 @@ def kernel(
     counters and lists. It omits `page->lru` of vmemmap pages that are being allocated or freed: the kernel links them
     through it.
 
-    The engine follows the variant of HVO that the features of the image identify; the report begins with the
-    differences of that variant from v6.12.
+    The engine is the model of the release that has the features of the image, or of the nearest one if no known
+    release has them, or of the one that --release names; the report begins with the differences of that release from
+    6.12.
 
     Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
     """
@@ -101,7 +103,7 @@ def kernel(
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     opened = open_kernel(image, use_cache=cache)
-    target = target_of(opened, mode, feature)
+    target = target_of(opened, mode, feature, release)
     chosen = chosen_scenarios(target, scenario)
     if listed:
         show_scenarios(chosen, json=json)

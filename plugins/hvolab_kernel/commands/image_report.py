@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.cli.output import table
-from hvolab.release import departures_of
+from hvolab.release import departures_of, release_named
 from hvolab.serialize import as_data
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.code.stubs import Stub, inline_of, outside_calls, stubs_of
 from hvolab_kernel.identify.features import HvoFeatures
+from hvolab_kernel.identify.release import identify
+from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
 
 
@@ -24,7 +26,7 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
     """Return a kernel image for JSON."""
     image = kernel.image
     architecture = architecture_of(kernel)
-    departures = departures_of(features.release) if features.release else ()
+    taken_for = identify(kernel) if features.exists else None
     return {
         "release": image.release,
         "architecture": None if architecture is None else architecture.name,
@@ -50,7 +52,9 @@ def image_data(kernel: Kernel, features: HvoFeatures) -> dict[str, Any]:
         "hvo": {
             "release": features.release and features.release.name,
             **as_data(features),
-            "departures": list(departures),
+            "nearest": taken_for and taken_for.release.name,
+            "differing": list(taken_for.differences) if taken_for else [],
+            "departures": list(departures_of(taken_for.release)) if taken_for else [],
         },
         "timings": {step: round(seconds, 6) for step, seconds in kernel.timings.items()},
     }
@@ -107,8 +111,8 @@ def image_view(data: Mapping[str, Any]) -> RenderableType:
     for name in ("symbols", "types"):
         grid.add_row(name, "none" if data[name] is None else f"{data[name]}")
     grid.add_row("HVO", Text(hvo["summary"], "green" if hvo["release"] else "yellow"))
-    for sentence in hvo["departures"]:
-        grid.add_row("differs from v6.12", sentence)
+    for difference in hvo["differing"]:
+        grid.add_row(f"differs from {hvo['nearest']}", Text(difference, "yellow"))
     for lack in data["lacks"]:
         grid.add_row("lacks", Text(lack, "yellow"))
     grid.add_row("time", ", ".join(f"{step} {seconds:.3f} s" for step, seconds in data["timings"].items()))
@@ -119,4 +123,6 @@ def image_view(data: Mapping[str, Any]) -> RenderableType:
     found = table("feature of HVO", "", "evidence")
     for feature in hvo["features"]:
         found.add_row(feature["name"], {True: "yes", False: "no", None: "?"}[feature["present"]], feature["found"])
-    return Group(grid, "", segments, *(("", found) if hvo["features"] else ()))
+    parts: list[RenderableType] = [grid, "", segments, *(("", found) if hvo["features"] else ())]
+    departures = hvo["nearest"] and departures_table(release_named(hvo["nearest"]))
+    return Group(*parts, *(("", departures) if departures else ()))

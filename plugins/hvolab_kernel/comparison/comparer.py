@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from hvolab.arch import Target
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
-from hvolab.release import KernelRelease
 from hvolab_kernel.comparison.differences import (
     StateDifference,
     differing_counters,
@@ -22,7 +21,6 @@ from hvolab_kernel.comparison.differences import (
 )
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.identify.features import release_of
 from hvolab_vmlinux.kernel import Kernel
 
 #: Below this number of pairs of allocations, every pair fails in turn.
@@ -102,13 +100,11 @@ class KernelComparison:
 class Comparer:
     """Runs cases of one kernel on machine pairs, which are built on first use.
 
-    target   the target of the machines
-    release  the kernel release that the engine follows (default: the kernel's)
+    target  the target of the machines; the engine follows its release
     """
 
-    def __init__(self, target: Target, kernel: Kernel, release: KernelRelease | None = None) -> None:
+    def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target
-        self.release = release or release_of(kernel)
         self._kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
 
@@ -117,7 +113,7 @@ class Comparer:
         memory, backing = scenario.memory(self.target.mode), scenario.backing
         pair = self._pairs.get((memory, backing))
         if pair is None:
-            pair = MachinePair(self.target, self._kernel, self.release, memory=memory, backing=backing)
+            pair = MachinePair(self.target, self._kernel, memory=memory, backing=backing)
             self._pairs[memory, backing] = pair
         return pair
 

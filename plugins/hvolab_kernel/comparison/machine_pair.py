@@ -18,7 +18,6 @@ from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking,
 from hvolab.machine.checkpoint import Checkpoint, Restorable
 from hvolab.machine.frames.source import Owner
 from hvolab.machine.struct_pages import lists
-from hvolab.release import KernelRelease
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.comparison.calls import Call, as_inlined, calls_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement, Operation, Scenario, ScenarioStep
@@ -180,17 +179,15 @@ class MachineUnderTest:
 class MachinePair:
     """Two equal machines.
 
-    engine  the machine of the engine, which follows `release`
+    engine  the machine of the engine, which follows the target's release
     kernel  the machine of the kernel's own code
     """
 
-    def __init__(
-        self, target: Target, kernel: Kernel, release: KernelRelease, *, memory: int, backing: VmemmapBacking
-    ) -> None:
+    def __init__(self, target: Target, kernel: Kernel, *, memory: int, backing: VmemmapBacking) -> None:
         spec = MachineSpec(memory=memory, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
         machine = build_machine(target, spec)
-        self.engine = MachineUnderTest(machine, Hvo(machine, release=release))
+        self.engine = MachineUnderTest(machine, Hvo(machine))
         machine = build_machine(target, spec)
         self._kernel_hvo = KernelHvo(machine, kernel)
         self._kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from rich import progress
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +24,8 @@ from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.comparison.selection import comparable
 from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.identify.release import identify
+from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements in the tables; JSON has all.
@@ -55,7 +56,7 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     """
     features = features_of(kernel)
     comparer = Comparer(target, kernel)
-    scenarios = comparable(chosen, comparer.release.variant, batches=features.has(KernelFeature.BATCHES))
+    scenarios = comparable(chosen, target.release.variant, batches=features.has(KernelFeature.BATCHES))
     with _progress(len(scenarios)) as on_scenario:
         result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
     if json:
@@ -90,10 +91,13 @@ def _scenario_data(one: Scenario) -> dict[str, Any]:
 def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> RenderableType:
     """Return the tables of a comparison."""
     target = comparer.target
-    where = f" on {target.architecture.name} {target.mode.name}, compared with the engine as {comparer.release}"
+    where = f" on {target.architecture.name} {target.mode.name}, compared with the model of {target.release}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
-    departures = [Padding(Text(sentence, "yellow"), (0, 0, 0, 2)) for sentence in departures_of(comparer.release)]
-    parts: list[RenderableType] = [heading, *departures, Text(), _scenarios(result), Text()]
+    notes = (Text(note, "yellow") for note in identify(kernel, target.release).notes)
+    parts: list[RenderableType] = [heading, *notes, Text()]
+    if (departures := departures_table(target.release)) is not None:
+        parts += [departures, Text()]
+    parts += [_scenarios(result), Text()]
     for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
         parts += [_disagreement(case, differences), Text()]
     if len(result.disagreements) > _MAX_DISAGREEMENTS:
@@ -135,13 +139,14 @@ def _summary(result: KernelComparison) -> Text:
 
 def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> dict[str, Any]:
     """Return a comparison as data."""
+    identification = identify(kernel, comparer.target.release)
     return {
-        "release": kernel.image.release,
+        "kernel": kernel.image.release,
         "digest": kernel.image.digest,
         **target_as_dict(comparer.target),
-        "hvo": None if (release := features_of(kernel).release) is None else release.name,
-        "variant": comparer.release.name,
-        "departures": list(departures_of(comparer.release)),
+        "hvo": identification.found and identification.found.name,
+        "differing": list(identification.differences),
+        "departures": list(departures_of(comparer.target.release)),
         "cases": result.cases,
         "pairs": result.pairs,
         "duplicates": result.duplicates,

@@ -4,32 +4,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-from hvolab.arch import Target
+from hvolab.arch import Architecture, Target
+from hvolab.cli.options import split_names
 from hvolab.errors import UsageError
-from hvolab.plugin import registry
-from hvolab.release import HvoVariant
+from hvolab.release import HvoVariant, KernelRelease
+from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, scenarios_of
-from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
 
-#: Name or alias of the architecture of each ELF machine.
-_ARCHITECTURES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64", "EM_RISCV": "riscv64"}
 
+def target_of(
+    kernel: Kernel,
+    mode: str | None = None,
+    features: Sequence[str] | None = None,
+    release: str | KernelRelease | None = None,
+) -> Target:
+    """Return the target of a kernel in a paging mode; by default the first that it is built for.
 
-def target_of(kernel: Kernel, mode: str | None = None, features: Sequence[str] | None = None) -> Target:
-    """Return the target of a kernel and its release in a paging mode; by default the first that it is built for.
+    release  the release; by default the one that the kernel is taken for
 
-    Raises UsageError for an unknown mode or feature.
+    Raises UsageError for an unknown mode, feature or release, and for a kernel without HVO.
     """
-    architecture = registry().architecture(_ARCHITECTURES[kernel.image.machine])
-    names = tuple(name.strip() for item in features or () for name in item.split(",") if name.strip())
-    modes = modes_of(kernel, architecture.modes)
-    if mode is None and modes:
-        mode = modes[0].name
-    return architecture.select(mode, release=features_of(kernel).release, features=names)
+    architecture = described_architecture(kernel)
+    release = architecture.release(release) if release else release_of(kernel)
+    mode = mode or first_mode(kernel, architecture)
+    return architecture.select(mode, release=release, features=split_names(list(features or ())))
+
+
+def described_architecture(kernel: Kernel) -> Architecture:
+    """Return the description of a kernel's architecture; raises UsageError where no plugin has one."""
+    architecture = architecture_of(kernel)
+    if architecture is None:
+        raise UsageError(
+            f"no plugin describes the architecture of this kernel, {kernel.image.machine}",
+            where=kernel.image.release,
+            hint="list the architectures: hvolab arches",
+        )
+    return architecture
+
+
+def first_mode(kernel: Kernel, architecture: Architecture) -> str | None:
+    """Return the first mode that a kernel is built for; None: hvolab has none of its modes."""
+    return next((mode.name for mode in modes_of(kernel, architecture.modes)), None)
 
 
 def chosen_scenarios(target: Target, texts: Sequence[str] | None) -> tuple[Scenario, ...]:
@@ -63,11 +82,15 @@ def comparable(scenarios: Sequence[Scenario], variant: HvoVariant, *, batches: b
 
 def _optimizes_twice(scenario: Scenario) -> bool:
     optimized: set[int] = set()
+    enabled = True
     for step in (*scenario.prelude, *scenario.steps):
-        if step.operation is Operation.OPTIMIZE:
-            if optimized & set(step.folios):
-                return True
-            optimized |= set(step.folios)
-        elif step.operation is Operation.RESTORE:
-            optimized -= set(step.folios)
+        match step.operation:
+            case Operation.SWITCH_ON | Operation.SWITCH_OFF:
+                enabled = step.operation is Operation.SWITCH_ON
+            case Operation.OPTIMIZE if enabled:  # else it returns at once
+                if optimized & set(step.folios):
+                    return True
+                optimized |= set(step.folios)
+            case Operation.RESTORE:
+                optimized -= set(step.folios)
     return False

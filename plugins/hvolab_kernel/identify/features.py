@@ -7,10 +7,11 @@ Kernel: mm/hugetlb_vmemmap.c, v6.1, v6.12, v7.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
-from hvolab.errors import HvolabError, UsageError
+from hvolab.errors import HvolabError
 from hvolab.release import RELEASES, Evidence, KernelFeature, KernelRelease, Question
 from hvolab_kernel.code.calls import callees
 from hvolab_kernel.code.hvo_functions import ALL, OPTIMIZING, hvo_functions
@@ -48,7 +49,7 @@ class Answer:
 class HvoFeatures:
     """All features of a kernel.
 
-    release   the release with these features; None: no HVO, or a set of features that is not known
+    release   the release with these features; None: no HVO, or a set of features that no release has
     summary   one sentence
     """
 
@@ -56,9 +57,27 @@ class HvoFeatures:
     summary: str
     features: tuple[Answer, ...]
 
+    @property
+    def exists(self) -> bool:
+        """True if the kernel has HVO."""
+        return self.has(KernelFeature.FOLIOS) or self.has(KernelFeature.HEADS)
+
     def has(self, feature: KernelFeature) -> bool:
         """Return whether the kernel has the feature."""
         return any(one.feature is feature and one.present for one in self.features)
+
+    def against(self, release: KernelRelease) -> tuple[Answer, ...]:
+        """Return the features in which the kernel differs from a release, without those that are not known."""
+        return _against(self.features, release)
+
+    @property
+    def nearest(self) -> KernelRelease | None:
+        """The release from which the kernel differs in the fewest features, the latest of several; None: no HVO."""
+        if not self.exists:
+            return None
+        # releases with the same features count as the first of them
+        distinct = [one for one in RELEASES if next(r for r in RELEASES if r.features == one.features) is one]
+        return min(reversed(distinct), key=lambda release: len(self.against(release)))
 
 
 @cached_per_kernel  # it searches all symbols, and every command needs it
@@ -66,34 +85,30 @@ def features_of(kernel: Kernel) -> HvoFeatures:
     """Return the features of a kernel's HVO; none, with a summary that says so, where the kernel has no symbols."""
     if kernel.table is None:
         return HvoFeatures(None, f"cannot determine whether it has HVO: {kernel.lacks[0]}", ())
-    features = tuple(_answer(kernel, feature) for feature in KernelFeature)
-    has = {one.feature: one.present for one in features}
-    if not has[KernelFeature.FOLIOS] and not has[KernelFeature.HEADS]:
+    answers = tuple(_answer(kernel, feature) for feature in KernelFeature)
+    release = next((release for release in RELEASES if not _against(answers, release)), None)
+    unsure = [one.name for one in answers if one.present is None and one.feature in _DECISIVE]
+    doubt = f" (not checked, for lack of BTF: {', '.join(unsure)})" if unsure else ""
+    found = HvoFeatures(release, f"it has HVO as in {release}{doubt}", answers)
+    if not found.exists:
         return HvoFeatures(
             None,
             "it has no HVO: neither hugetlb_vmemmap_optimize_folio nor hugetlb_vmemmap_optimize is a symbol, "
             "so it was built without HUGETLB_PAGE_OPTIMIZE_VMEMMAP",
-            features,
+            answers,
         )
-    unsure = [feature.value for feature in _DECISIVE if has[feature] is None]
-    for release in RELEASES:
-        if all(has[feature] in {None, feature in release.features} for feature in _DECISIVE):
-            doubt = f" (not checked, for lack of BTF: {', '.join(unsure)})" if unsure else ""
-            return HvoFeatures(release, f"it has HVO as in {release}{doubt}", features)
-    return HvoFeatures(None, "it has HVO, in a variant between the releases that hvolab knows", features)
+    if release is None:
+        nearest = f"the nearest by features is {found.nearest}, not verified by running its code"
+        return replace(found, summary=f"it has HVO, with the features of no known release; {nearest}")
+    return found
 
 
-def release_of(kernel: Kernel) -> KernelRelease:
-    """Return the release whose code the kernel has; raises UsageError for an unknown set of features."""
-    features = features_of(kernel)
-    if features.release is None:
-        raise UsageError(
-            f"the engine does not model this kernel's HVO: {features.summary}",
-            where=kernel.image.release,
-            rule="a kernel's HVO is identified by features of its image, not by its release",
-            hint=f"use a kernel whose HVO is as in {', '.join(map(str, RELEASES))}",
-        )
-    return features.release
+def _against(answers: Iterable[Answer], release: KernelRelease) -> tuple[Answer, ...]:
+    return tuple(
+        one
+        for one in answers
+        if one.feature in _DECISIVE and one.present not in {None, one.feature in release.features}
+    )
 
 
 def _answer(kernel: Kernel, feature: KernelFeature) -> Answer:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -22,15 +22,16 @@ from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioT
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
-#: Functions that handle folios, by the engine's method. Kernel: mm/hugetlb_vmemmap.c, v6.12.
-_FOLIOS: Final = {
-    "optimize": "hugetlb_vmemmap_optimize_folio",
-    "restore": "hugetlb_vmemmap_restore_folio",
-    "optimize list": "hugetlb_vmemmap_optimize_folios",
-    "restore list": "hugetlb_vmemmap_restore_folios",
+#: Functions of the engine's methods, by the feature with which a kernel has them.
+#: Kernel: mm/hugetlb_vmemmap.c, v6.1, v6.12.
+_FUNCTIONS: Final[Mapping[KernelFeature, Mapping[str, str]]] = {
+    KernelFeature.HEADS: {"optimize": "hugetlb_vmemmap_optimize", "restore": "hugetlb_vmemmap_restore"},
+    KernelFeature.FOLIOS: {"optimize": "hugetlb_vmemmap_optimize_folio", "restore": "hugetlb_vmemmap_restore_folio"},
+    KernelFeature.BATCHES: {
+        "optimize list": "hugetlb_vmemmap_optimize_folios",
+        "restore list": "hugetlb_vmemmap_restore_folios",
+    },
 }
-#: Functions that handle head pages, one at a time. Kernel: mm/hugetlb_vmemmap.c, v6.1.
-_HEADS: Final = {"optimize": "hugetlb_vmemmap_optimize", "restore": "hugetlb_vmemmap_restore"}
 _INT_BITS: Final = 32
 _LONG_BITS: Final = 64
 
@@ -41,22 +42,27 @@ class KernelHvo:
     machine     the machine
     cpu         the CPU that reads struct pages (default: the machine's first)
     kernel_cpu  the CPU that runs the kernel's code
-    release     the kernel release whose code it has
+    release     the kernel release whose code it has; the machine's for a kernel with the features of no known release
     batches     True if the kernel has functions that take lists of folios
     last        result of the last call
 
-    Raises KernelImageError for a kernel without HVO or of a release with other functions, UsageError for a kernel
-    that does not fit the machine.
+    Raises KernelImageError for a kernel without HVO, UsageError for a kernel that does not fit the machine.
     """
 
     def __init__(self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None) -> None:
         features = features_of(kernel)
-        if features.release is None:
+        if not features.exists:
             raise KernelImageError(f"cannot run this kernel's HVO: {features.summary}", where=kernel.image.release)
         self.machine = machine
         self.kernel = kernel
-        self.release = features.release
+        self.release = features.release or machine.target.release
         self.batches = features.has(KernelFeature.BATCHES)
+        self._functions = {
+            method: function
+            for feature, functions in _FUNCTIONS.items()
+            if features.has(feature)
+            for method, function in functions.items()
+        }
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
         self._layout = machine.struct_pages.layout
@@ -108,7 +114,7 @@ class KernelHvo:
                 continue
             begin = partial(tracer.begin, operation)
             cpu.trace_at(va, lambda _, folio, begin=begin: begin(folio), 2)
-            for caller in _FOLIOS.values():
+            for caller in self._functions.values():
                 for return_va in returns_from(self.kernel, caller, va):
                     cpu.trace_at(return_va, tracer.end)
         size = self.machine.target.mode.page_size
@@ -159,12 +165,12 @@ class KernelHvo:
         Findings of the call are emitted as warnings of VA 0, since they name no folio. Raises KernelBug with a
         backtrace if the call does not return, KernelImageError if the kernel has no function for the method.
         """
-        function = (_FOLIOS if self.batches else _HEADS).get(method)
+        function = self._functions.get(method)
         if function is None:
             raise KernelImageError(
-                "this kernel's HVO takes no lists of folios, only single head pages",
+                f"this kernel's HVO has no function for {method!r}",
                 where=f"{self.kernel.image.release}, release {self.release}",
-                rule="HVO takes lists since 6.12",
+                rule=f"its functions are {', '.join(self._functions.values())}",
             )
         self.last = self.kernel_cpu.call(function, *arguments)
         self._tracer.end()

@@ -159,8 +159,10 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
     )
 
 
-def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
-    """Return the words that lead from a struct page to its zone and node, if HVO uses zones: one node, at `va`.
+def node_words(kernel: Kernel, va: int, size: int, count: int) -> tuple[Word, ...]:
+    """Return the words that lead from a struct page to its zone and node, if HVO uses zones.
+
+    va     the first node; each of `count` nodes has `size` bytes
 
     Raises KernelImageError where a node takes more than `size` bytes.
     Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
@@ -171,12 +173,15 @@ def node_words(kernel: Kernel, va: int, size: int) -> tuple[Word, ...]:
     zones, zone, node = types.offset("pglist_data", "node_zones"), types.size("zone"), types.size("pglist_data")
     if node > size:
         raise KernelImageError(f"a node of {node} bytes does not fit into {size} bytes", where=kernel.image.release)
-    words = [Word(nodes, 8, va)]
-    for zone_va in range(va + zones, va + types.offset("pglist_data", "node_zonelists") - zone + 1, zone):
-        words += [
-            Word(zone_va + types.offset("zone", "zone_pgdat"), 8, va),
-            Word(zone_va + types.offset("zone", "node"), 4, 0),
-        ]
+    words = []
+    for number in range(count):
+        words.append(Word(nodes + 8 * number, 8, va))
+        for zone_va in range(va + zones, va + types.offset("pglist_data", "node_zonelists") - zone + 1, zone):
+            words += [
+                Word(zone_va + types.offset("zone", "zone_pgdat"), 8, va),
+                Word(zone_va + types.offset("zone", "node"), 4, number),
+            ]
+        va += size
     return tuple(words)
 
 

@@ -9,8 +9,10 @@ from hvolab.hvo import ENOMEM
 from hvolab.machine import Cpu, Machine
 from hvolab.trace import FolioStep, PageCopied
 
-#: Functions that handle one folio, with the operation. Kernel: mm/hugetlb_vmemmap.c, v6.12.
+#: Functions that handle one folio, with the operation. Kernel: mm/hugetlb_vmemmap.c, v6.1, v6.12.
 FOLIO_FUNCTIONS: Final = {
+    "hugetlb_vmemmap_optimize": "optimize",
+    "hugetlb_vmemmap_restore": "restore",
     "__hugetlb_vmemmap_optimize_folio": "optimize",
     "__hugetlb_vmemmap_restore_folio": "restore",
 }

@@ -10,6 +10,7 @@ import pytest
 
 from hvolab.cli.options import (
     engine_of,
+    engine_setup,
     host_architecture,
     select_target,
     split_names,
@@ -17,8 +18,11 @@ from hvolab.cli.options import (
     target_in_words,
 )
 from hvolab.errors import UsageError
-from hvolab.release import DEFAULT, RELEASES
-from tests.core.cli.conftest import Invoke, Spawn
+from hvolab.hvo import EngineSetup, Hvo, HvoEngine
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.plugin import registry
+from hvolab.release import release_named
+from tests.core.cli.conftest import Spawn
 
 
 def test_features_are_repeated_or_separated_by_commas() -> None:
@@ -36,16 +40,51 @@ def test_the_hosts_architecture_is_the_default(monkeypatch: pytest.MonkeyPatch, 
     assert host_architecture().name == name  # the first by name on a host that no plugin describes
 
 
-def test_help_names_the_releases_of_the_table(invoke: Invoke) -> None:
-    for command in ("run", "pte"):
-        text = " ".join(invoke(command, "--help").stdout.split())
-        assert f"Kernel release to model: {', '.join(map(str, RELEASES))}; by default {DEFAULT}." in text
-
-
 def test_an_image_is_for_a_kernels_own_engine() -> None:
     assert engine_of("model", None) is None
     with pytest.raises(UsageError, match="--image requires --engine kernel"):
         engine_of("model", Path("vmlinuz"))
+
+
+class MakerOfArm64:
+    """Maker of the model for an image of arm64, 16K pages, release 6.1."""
+
+    def __call__(self, machine: Machine, _: Path | None) -> HvoEngine:
+        return Hvo(machine)
+
+    def setup(self, image: Path | None, release: str | None) -> EngineSetup:
+        return EngineSetup(Hvo, "arm64", "16K-48bit", release_named(release or "6.1"), notes=(f"{image}",))
+
+
+def test_a_machine_is_selected_for_the_image_of_its_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(registry()), "engine", lambda *_: MakerOfArm64())
+    setup = engine_setup("any", Path("Image"), None)
+    assert setup is not None
+    assert setup.notes == ("Image",)
+    target = select_target(None, None, None, None, None, setup)
+    assert (target.architecture.name, target.mode.name, str(target.release)) == ("arm64", "16K-48bit", "6.1")
+    target = select_target("aarch64", "4K-39bit", None, "7.2", None, engine_setup("any", None, "7.2"))
+    assert (target.mode.name, str(target.release)) == ("4K-39bit", "7.2")
+    target = select_target("x86_64", None, None, None, None, setup)
+    assert target.mode.name == "4-level"  # that the image does not run there, its engine finds
+
+
+def test_a_maker_without_a_setup_takes_the_machine_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    images: list[Path | None] = []
+
+    def make(machine: Machine, image: Path | None) -> HvoEngine:
+        images.append(image)
+        return Hvo(machine)
+
+    monkeypatch.setattr(type(registry()), "engine", lambda *_: make)
+    setup = engine_setup("any", Path("Image"), "7.2")
+    assert setup is not None
+    target = select_target("x86_64", None, None, "7.2", None, setup)
+    assert str(target.release) == "7.2"
+    assert setup.make(build_machine(target, MachineSpec(memory=256 << 20))).release is target.release
+    assert images == [Path("Image")]
+    monkeypatch.undo()
+    assert engine_setup("model", None, None) is None
 
 
 def test_the_shell_completes_names_of_architectures_cpus_and_engines(spawn: Spawn) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hvolab.cli.run_report import render
+from hvolab.hvo import EngineSetup, Hvo
 from hvolab.invariants import Finding
 from hvolab.invariants.rules.pool import POOL
 from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
@@ -45,6 +46,11 @@ def test_a_finding_names_its_invariant_and_its_number(result: ScenarioResult) ->
 def test_warnings_are_counted_in_the_last_line(result: ScenarioResult) -> None:
     text = shown(replace(result, warnings=("something is amiss",)))
     assert text.rstrip().endswith("1 warning of the engine.")
+
+
+def test_the_notes_of_an_engine_follow_the_heading() -> None:
+    result = run_scenario(replace(SPEC, engine=EngineSetup(Hvo, notes=("taken for 6.12", "for a reason"))))
+    assert shown(result).splitlines()[1:4] == ["taken for 6.12", "for a reason", ""]
 
 
 @pytest.mark.parametrize("width", [80, 100])

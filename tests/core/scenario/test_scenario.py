@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from hvolab.arch import LiveEntryRule, PgprotRole, Target, values
-from hvolab.hvo import HasOrder, Hvo
+from hvolab.hvo import EngineSetup, HasOrder, Hvo
+from hvolab.machine import Machine
 from hvolab.plugin import registry
+from hvolab.release import DEFAULT
 from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
 from hvolab.trace import Warned
 from hvolab_x86_64.description import X86_64
@@ -120,9 +122,24 @@ def test_what_the_engine_warns_of_is_listed_once_and_is_not_as_declared() -> Non
             super().optimize_folios(h, folio_list)
             self.machine.trace.emit(Warned("something is amiss", folio_list))
 
-    result = run(engine=lambda machine, _: Worried(machine))
+    result = run(engine=EngineSetup(Worried))
     assert result.findings == {}
     assert result.warnings == ("something is amiss (2 times)", "and something else")
     assert result.as_dict()["warnings"] == list(result.warnings)
     assert not result.as_declared
     assert run().warnings == ()
+
+
+def test_the_machine_has_the_struct_page_layout_that_the_engine_needs() -> None:
+    layout = replace(DEFAULT.struct_page, pg_reserved=12, node_bits=2, node_shift=62)
+    machines: list[Machine] = []
+
+    def make(machine: Machine) -> Hvo:
+        machines.append(machine)
+        return Hvo(machine)
+
+    result = run(engine=EngineSetup(make, layout=layout, notes=("a reason",)))
+    assert [machine.struct_pages.layout for machine in machines] == [layout]
+    assert result.as_declared
+    assert result.as_dict()["notes"] == ["a reason"]
+    assert run().as_dict()["notes"] == []

@@ -8,9 +8,8 @@ import pytest
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
-from hvolab.release.releases import V6_12_117
 from hvolab_kernel.comparison import target_of
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 
@@ -21,6 +20,10 @@ ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hv
 #: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
 DEBIANS = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
 X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
+#: Every image that CI fetches.
+FETCHED = pytest.mark.parametrize(
+    "real_kernel", ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"], indirect=True
+)
 #: Kernels with another variant of HVO than v6.12's.
 OTHER_VARIANTS = pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-7.x", "riscv64-7.x"], indirect=True)
 X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
@@ -58,7 +61,7 @@ def optimized(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
 
 
 def optimized_by_6_12_117(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
-    """Return the same for a kernel of the variant 6.12.117; skips for others."""
-    if release_of(kernel) is not V6_12_117:
+    """Return the same for a kernel that restores tails as copies; skips for others."""
+    if not release_of(kernel).variant.copies_mapped:
         pytest.skip("this kernel resets the struct pages that it restores; fetch Debian's 6.12.117, which does not")
     return optimized(kernel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 
+from tests.plugins.hvolab_vmlinux.made_up_btf import hvo_types
 from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addresses
 
 #: `vmemmap_remap_pte(pte, ...)`: the pointer moves to another register before eight bytes are stored there.
@@ -27,6 +28,17 @@ def x86_kernel_like_6_12() -> MadeUp:
     code = x86_call(at, where["copy_page"]) + x86_call(at + 5, where["synchronize_rcu"]) + b"\xc3"
     stores = bytes.fromhex(STORES["EM_X86_64"])
     return MadeUp(code={"hugetlb_vmemmap_optimize_folio": code, "vmemmap_remap_pte": stores})
+
+
+def like_7_3(*changes: str) -> MadeUp:
+    """A kernel with the features of 7.2, and `changes`: more symbols, or fewer, which begin with a minus."""
+    fewer = {"hugetlb_optimize_vmemmap_key"} | {name.removeprefix("-") for name in changes if name.startswith("-")}
+    more = tuple(name for name in changes if not name.startswith("-"))
+    symbols = (*(name for name in HVO_6_12 if name not in fewer), *more)
+    where = addresses(MadeUp(symbols=symbols))
+    at = where["hugetlb_vmemmap_optimize_folio"]
+    code = {"hugetlb_vmemmap_optimize_folio": x86_call(at, where["copy_page"]) + b"\xc3"}
+    return MadeUp(symbols=symbols, btf=hvo_types(shared_tails=True), code=code)
 
 
 def storing_kernel(machine: str) -> MadeUp:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import VARIANTS
 from tests.kernel_runs import TRACES, load, unfolded

@@ -9,10 +9,8 @@ import pytest
 from hvolab.errors import MachineError
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls
-from hvolab.release import KernelRelease
 from hvolab_kernel.comparison import MachinePair, Operation, Scenario, ScenarioStep, target_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement
-from hvolab_kernel.identify.features import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86
 
@@ -21,9 +19,8 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 OPTIMIZE, RESTORE = ScenarioStep(Operation.OPTIMIZE), ScenarioStep(Operation.RESTORE)
 
 
-def pair_of(kernel: Kernel, release: KernelRelease | None = None) -> MachinePair:
-    target, backing = target_of(kernel), VmemmapBacking.BUDDY
-    return MachinePair(target, kernel, release or release_of(kernel), memory=512 << 20, backing=backing)
+def pair_of(kernel: Kernel) -> MachinePair:
+    return MachinePair(target_of(kernel), kernel, memory=512 << 20, backing=VmemmapBacking.BUDDY)
 
 
 def scenario(*steps: ScenarioStep, prelude: tuple[ScenarioStep, ...] = (), flip: int = 0) -> Scenario:

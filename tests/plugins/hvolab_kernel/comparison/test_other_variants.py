@@ -40,8 +40,6 @@ def disagreements(kernel: Kernel, mode: str | None) -> dict[ComparisonCase, tupl
     target = target_of(kernel, mode)
     comparer = Comparer(target, kernel)
     chosen = [one for one in scenarios_of(target) if not one.gigantic]
-    result = compare(
-        comparer, comparable(chosen, comparer.release.variant, batches=features.has(KernelFeature.BATCHES))
-    )
+    result = compare(comparer, comparable(chosen, target.release.variant, batches=features.has(KernelFeature.BATCHES)))
     assert result.cases > (700 if features.has(KernelFeature.BATCHES) else 130)
     return result.disagreements

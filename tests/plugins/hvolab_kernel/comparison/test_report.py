@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from hvolab.release import departures_of
-from hvolab.release.releases import V6_12, V6_12_117
-from hvolab_kernel.identify.features import release_of
+from hvolab.release import DEFAULT, departures_of
+from hvolab.release.releases import V6_12_117
+from hvolab_kernel.identify.release import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS, X86, X86_6_1
@@ -36,11 +36,16 @@ def test_the_command_prints_a_summary_and_json_with_stable_keys(real_kernel: Ker
 
 @X86
 def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = V6_12 if release_of(real_kernel) is V6_12_117 else V6_12_117
-    monkeypatch.setattr("hvolab_kernel.comparison.comparer.release_of", lambda _: other)
+    other = DEFAULT if release_of(real_kernel) is not DEFAULT else V6_12_117
     monkeypatch.setenv("COLUMNS", "200")
-    done = hvolab("kernel", image_of(real_kernel), "--scenario", "2M boot: optimize again, its PMD split")
+    done = hvolab(
+        *("kernel", image_of(real_kernel), "--release", str(other)),
+        *("--scenario", "2M boot: optimize again, its PMD split"),
+    )
     assert done.exit_code == 1
+    found = f"The kernel has the features of {release_of(real_kernel)}, and is taken for {other} because of --release."
+    assert found in done.stdout
+    assert "walk names head and tail page: " in done.stdout
     for text in ("2 disagreements", "2 duplicate cases skipped", "outside call 3 of optimize(0)", "__GFP_NORETRY"):
         assert text in done.stdout
 
@@ -48,7 +53,9 @@ def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, mo
 @OTHER_VARIANTS
 def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
-    assert (data["hvo"], data["variant"]) in {("6.1", "6.1"), ("7.2", "7.2")}
+    assert data["kernel"] == real_kernel.image.release
+    assert (data["hvo"], data["release"]) in {("6.1", "6.1"), ("7.2", "7.2")}
+    assert data["differing"] == []
     assert data["disagreements"] == []
     assert data["departures"] == list(departures_of(release_of(real_kernel)))
 
@@ -60,8 +67,10 @@ def test_a_report_for_people_begins_with_the_differences_and_their_commits(
     monkeypatch.setenv("COLUMNS", "250")
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
     assert done.exit_code == 0
-    assert "not yet: The entries of a folio change after an RCU grace period. bd225530a4c7" in done.stdout
-    assert "compared with the engine as 6.1" in done.stdout
+    assert "compared with the model of 6.1" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines() if "bd225530a4c7" in line]
+    assert [row[:3] for row in rows] == [["An", "RCU", "grace"]]
+    assert " ".join(rows[0]).count("not yet") == 1
     assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
 
 

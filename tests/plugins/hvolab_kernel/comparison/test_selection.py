@@ -30,4 +30,4 @@ def test_scenarios_that_do_not_apply_to_a_kernel_are_left_out() -> None:
     assert not any(one.takes_lists for one in without_lists)
     assert {one.name for one in without_lists} - {
         one.name for one in comparable(scenarios, V6_1.variant, batches=False)
-    } == {one.name for one in without_lists if one.name.endswith(("optimize twice", "switched on again"))}
+    } == {one.name for one in without_lists if one.name.endswith("optimize twice")}

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import pytest
 
-from hvolab.errors import UsageError
-from hvolab.release import KernelFeature
+from hvolab.release import RELEASES, KernelFeature, KernelRelease
 from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
-from hvolab_kernel.identify.features import HvoFeatures, features_of, release_of
+from hvolab_kernel.identify.features import Answer, HvoFeatures, features_of
 from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.code.made_up_code import x86_call, x86_kernel_like_6_12
@@ -18,6 +19,12 @@ from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, addre
 
 def told(made: MadeUp) -> HvoFeatures:
     return features_of(read_kernel(elf_image(made), "here"))
+
+
+def having(features: AbstractSet[KernelFeature], unknown: AbstractSet[KernelFeature] = frozenset()) -> HvoFeatures:
+    """Return the features of a kernel that has these."""
+    answers = (Answer(one, None if one in unknown else one in features, "made up") for one in KernelFeature)
+    return HvoFeatures(None, "", tuple(answers))
 
 
 def test_a_kernel_like_6_12_is_known() -> None:
@@ -48,12 +55,40 @@ def test_a_kernel_without_hvo_is_said_to_have_none() -> None:
     assert found.summary.startswith("it has no HVO: neither hugetlb_vmemmap_optimize_folio nor")
 
 
-def test_a_mixture_is_no_release() -> None:
+def test_a_mixture_is_no_release_and_has_a_nearest_one() -> None:
     found = told(MadeUp(symbols=(*HVO_6_12, "hugetlb_vmemmap_optimize"), btf=hvo_types(shared_tails=True)))
-    assert (found.release, found.summary) == (
-        None,
-        "it has HVO, in a variant between the releases that hvolab knows",
+    assert found.release is None
+    assert found.nearest is V7_2
+    assert {one.feature for one in found.against(V7_2)} == {
+        KernelFeature.HEADS,
+        KernelFeature.MOVES_HEAD,
+        KernelFeature.STATIC_KEY,
+    }
+    assert found.summary == (
+        "it has HVO, with the features of no known release; the nearest by features is 7.2, "
+        "not verified by running its code"
     )
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+def test_each_release_is_nearest_to_itself_or_to_one_with_the_same_features(release: KernelRelease) -> None:
+    nearest = having(release.features).nearest
+    assert nearest is not None
+    assert nearest.features == release.features
+    assert RELEASES.index(nearest) <= RELEASES.index(release)
+
+
+def test_of_two_releases_that_are_as_near_the_later_one_is_taken() -> None:
+    between = V6_12.features | {KernelFeature.HEADS}
+    found = having(between - {KernelFeature.COUNTERS, KernelFeature.WAITS_FOR_RCU})
+    assert len(found.against(V6_1)) == len(found.against(V6_12)) == 3
+    assert found.nearest is V6_12
+
+
+def test_a_feature_that_is_not_known_speaks_against_no_release() -> None:
+    found = having(V7_2.features, unknown={KernelFeature.SHARES_TAIL_PAGE})
+    assert found.against(V7_2) == ()
+    assert {one.feature for one in found.against(V6_12_117)} == {KernelFeature.STATIC_KEY, KernelFeature.WAITS_FOR_RCU}
 
 
 def test_without_type_information_what_it_would_tell_is_left_open() -> None:
@@ -79,8 +114,3 @@ def test_6_12_and_its_stable_releases_differ_in_the_walk() -> None:
     long = built.integer("long unsigned int", 8)
     built.struct("vmemmap_remap_walk", 16, [("flags", long, 0), ("vmemmap_tail", long, 64)])
     assert told(MadeUp(code=made.code, btf=built.content())).release is V6_12_117
-
-
-def test_a_kernel_without_hvo_has_no_release() -> None:
-    with pytest.raises(UsageError, match="the engine does not model this kernel's HVO: it has no HVO"):
-        release_of(read_kernel(elf_image(MadeUp(symbols=("copy_page",))), "here"))

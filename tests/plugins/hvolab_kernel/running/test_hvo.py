@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import pytest
 
 from hvolab.errors import HvolabError, UsageError
 from hvolab.hugetlb import Pool
-from hvolab.hvo import Hvo
+from hvolab.hvo import Hvo, ImageEngineMaker
 from hvolab.invariants import Monitor, check
 from hvolab.machine import FrameAllocator, MachineSpec, build_machine
 from hvolab.plugin import registry
 from hvolab_kernel import make_engine
 from hvolab_kernel.code.calls import callees
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.comparison import target_of
+from hvolab_kernel.identify.release import release_of
+from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import (
     DEBIANS,
     EACH,
-    X86,
     huge_pages,
     machine_for,
     optimized_by_6_12_117,
@@ -54,9 +54,11 @@ def test_a_pool_grows_and_shrinks_on_the_kernels_code_as_on_the_engine(real_kern
 
 def test_the_engine_kernel_needs_an_image() -> None:
     assert registry().engines()["kernel"] is make_engine
+    assert isinstance(make_engine, ImageEngineMaker)
     machine = build_machine(registry().architecture("x86_64").select(), MachineSpec(memory=256 << 20))
-    with pytest.raises(UsageError, match="requires an image"):
-        make_engine(machine, None)
+    for call in (lambda: make_engine(machine, None), lambda: make_engine.setup(None, None)):
+        with pytest.raises(UsageError, match="requires an image"):
+            call()
     with pytest.raises(HvolabError, match="no kind of engine is called 'none'"):
         registry().engine("none")
 
@@ -99,32 +101,12 @@ def test_freeing_repairs_the_tail_links_but_not_the_type_and_flags_of_hugetlb(re
     assert all(word >> layout.hpg_vmemmap_optimized & 1 for word in words(layout.private))
 
 
-@X86
-def test_run_reports_the_same_with_the_kernels_engine_as_with_the_model(real_kernel: Kernel) -> None:
-    arguments = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=5", "--json")
-    model = json.loads(hvolab(*arguments).stdout)
-    done = hvolab(*arguments, "--engine", "kernel", "--image", image_of(real_kernel))
-    assert done.exit_code == 0
-    kernels = json.loads(done.stdout)
-    for key in ("work", "counters", "hugepages", "invariants", "findings"):
-        assert kernels[key] == model[key]
-
-
-@pytest.mark.parametrize("real_kernel", ["riscv64-6.12"], indirect=True)
-def test_a_kernel_with_other_node_bits_is_refused(real_kernel: Kernel) -> None:
-    arguments = ("run", "-a", "riscv", "--memory", "1G", "--hugepages", "2M=2", "--engine", "kernel")
-    done = hvolab(*arguments, "--image", image_of(real_kernel), "--nodes", "2")
-    assert done.exit_code == 2
-    assert "the kernel has a page's node in 2 bits of its flags from bit 62 on" in " ".join(done.stderr.split())
-
-
-@X86
-def test_requested_operations_by_the_kernels_own_engine_are_those_of_the_model(real_kernel: Kernel) -> None:
-    words = ("run", "-a", "x86_64", "--memory", "512M", "--hugepages", "2M=3", "--json")
-    do = ("--do", "optimize, surplus 2M 2, use 2M, dissolve 2M, resize 2M 1, free 2M 9, shrink")
-    model = json.loads(hvolab(*words, *do).stdout)
-    done = hvolab(*words, *do, "--engine", "kernel", "--image", image_of(real_kernel))
-    assert done.exit_code == 0
-    kernel = json.loads(done.stdout)
-    for key in ("operations", "work", "counters", "hugepages", "invariants", "findings"):
-        assert kernel[key] == model[key]
+@EACH
+def test_a_machine_of_several_nodes_has_the_node_bits_of_the_kernel(real_kernel: Kernel) -> None:
+    spec = MachineSpec(memory=1 << 30, nodes=2)
+    layout = replace(struct_page_layout(real_kernel), node_shift=54, node_bits=9)
+    machine = build_machine(target_of(real_kernel), replace(spec, layout=layout))
+    with pytest.raises(UsageError, match="the machine in 9 from bit 54 on"):
+        KernelHvo(machine, real_kernel)
+    machine = build_machine(target_of(real_kernel), replace(spec, layout=struct_page_layout(real_kernel)))
+    assert KernelHvo(machine, real_kernel).release is release_of(real_kernel)

@@ -13,7 +13,7 @@ from hvolab.hvo import Hvo
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, KeyChanged, RangeFlushed
 from hvolab_kernel.code.stubs import StubAction, inline_of
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
 from hvolab_unicorn.emulator.library import translate
 from hvolab_vmlinux.kernel import Kernel

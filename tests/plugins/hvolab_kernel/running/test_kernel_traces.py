@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.machine import Machine, ModelCpu
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.core.hvo.test_kernel_traces import departures_of, report

@@ -8,7 +8,7 @@ import pytest
 
 from hvolab.hvo import Hvo
 from hvolab.trace import EntriesStored, Event
-from hvolab_kernel.identify.features import release_of
+from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, machine_for, unoptimized
