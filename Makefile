@@ -42,5 +42,5 @@ clean:
 	@touch $@
 
 .venv/tox-installed: .venv/created tox.ini
-	$(PIP) 'tox>=4.23,<5'
+	$(PIP) 'tox>=4.23,<5' 'tox-uv>=1.16,<2'
 	@touch $@

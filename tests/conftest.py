@@ -16,6 +16,7 @@ pytest_plugins = ("hvolab.conformance.pytest_plugin",)
 # No test of hvolab is about time, and a busy machine is no finding.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)  # where all examples run elsewhere
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 #: What names an architecture in a test's path or in what it is parametrized with, and the architecture.
@@ -24,8 +25,8 @@ _PATH = re.compile(r"arches/hvolab_(\w+)/")
 #: What the tests of a folder cannot do without, and what to install where it is missing.
 _NEEDED = {
     "plugins/hvolab_unicorn/": (("unicorn", "capstone"), "pip install 'hvolab[emulation]'"),
-    "plugins/hvolab_vmlinux/": (("lz4", "lzallright", "platformdirs"), "pip install 'hvolab[kernel]'"),
-    "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright", "platformdirs"), "pip install 'hvolab[kernel]'"),
+    "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
+    "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
 
 

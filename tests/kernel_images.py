@@ -45,10 +45,10 @@ class DebianImage:
 IMAGES: Final = (
     DebianImage("x86_64-6.12", "trixie", "amd64", "6.12", by_default=True),
     DebianImage("riscv64-6.12", "trixie", "riscv64", "6.12", by_default=True),
-    DebianImage("x86_64-6.1", "bookworm", "amd64", "6.1", "the release before folios"),
+    DebianImage("x86_64-6.1", "bookworm", "amd64", "6.1", "the release before folios", by_default=True),
     DebianImage("arm64-6.12", "trixie", "arm64", "6.12", "Debian's arm64 kernels leave HVO out"),
-    DebianImage("x86_64-7.x", "sid", "amd64", "7.", "the release of shared tail pages"),
-    DebianImage("riscv64-7.x", "sid", "riscv64", "7.", "the release of shared tail pages"),
+    DebianImage("x86_64-7.x", "sid", "amd64", "7.", "the release of shared tail pages", by_default=True),
+    DebianImage("riscv64-7.x", "sid", "riscv64", "7.", "the release of shared tail pages", by_default=True),
     DebianImage("arm64-7.x", "sid", "arm64", "7.", "Debian's arm64 kernels leave HVO out"),
 )
 
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kernel_images", description=__doc__)
     known = {image.name: image for image in (*IMAGES, *BUILT)}
     default = [image.name for image in known.values() if image.by_default]
-    parser.add_argument("name", nargs="*", help=f"of {', '.join(known)}; by default {' and '.join(default)}")
+    parser.add_argument("name", nargs="*", help=f"of {', '.join(known)}; by default {', '.join(default)}")
     parser.add_argument("--again", action="store_true", help="fetch or build what is there already, too")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.name) - set(known)

@@ -65,6 +65,7 @@ _FIVE = replace(
 
 _RO, _LARGE, _EXEC = PgprotRole.KERNEL_RO, PgprotRole.KERNEL_LARGE, PgprotRole.KERNEL_EXEC
 _WITH_DIRTY = f"{_TYPES}: Dirty was set up to v6.5"
+_WITHOUT_DIRTY = 'f788b71768ff ("x86/mm: Remove _PAGE_DIRTY from kernel RO pages", v6.6)'
 _RW, _ACCESSED, _DIRTY, _NX = 1 << 1, 1 << 5, 1 << 6, 1 << 63
 
 X86_64 = Architecture(
@@ -76,11 +77,13 @@ X86_64 = Architecture(
         Pgprot(PgprotRole.KERNEL, "PAGE_KERNEL", values("P", "RW", "A", "D", "G", "NX"), source=_TYPES),
         Pgprot(_RO, "PAGE_KERNEL_RO", values("P", "A", "D", "G", "NX"), releases=("6.1",), source=_WITH_DIRTY),
         Pgprot(
-            _RO, "PAGE_KERNEL_RO", values("P", "A", "G", "NX"), source=f"{_TYPES}: RW=0 with D=1 means shadow stack"
+            *(_RO, "PAGE_KERNEL_RO", values("P", "A", "G", "NX")),
+            source=f"{_TYPES}: RW=0 with D=1 means shadow stack",
+            commit=_WITHOUT_DIRTY,
         ),
         Pgprot(_LARGE, "PAGE_KERNEL_LARGE", values("P", "RW", "A", "D", "PSE", "G", "NX"), source=_TYPES),
         Pgprot(_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "D", "G"), releases=("6.1",), source=_WITH_DIRTY),
-        Pgprot(_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES),
+        Pgprot(_EXEC, "PAGE_KERNEL_ROX", values("P", "A", "G"), source=_TYPES, commit=_WITHOUT_DIRTY),
         Pgprot(PgprotRole.TABLE, "_PAGE_TABLE", values("P", "RW", "US", "A", "D"), source="pmd_populate_kernel()"),
     ),
     features=(

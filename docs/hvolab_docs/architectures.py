@@ -8,6 +8,7 @@ from typing import Any
 
 from hvolab.arch import Architecture, EntryKind, PgprotRole, Target
 from hvolab.cli.arches_report import as_dict
+from hvolab.cli.protections import first_level
 from hvolab.plugin import registry
 from hvolab.units import format_size
 
@@ -160,7 +161,7 @@ def _raw(target: Target) -> dict[PgprotRole, tuple[str, ...]]:
     """Return name, use, level, raw bits and fields of each protection."""
     rows: dict[PgprotRole, tuple[str, ...]] = {}
     for role, pgprot in target.pgprots:
-        level = _level(target, role)
+        level = first_level(target, role)
         raw = target.bits(level, role)
         kind = EntryKind.TABLE if role is PgprotRole.TABLE else EntryKind.LEAF
         form = target.mode.format.form(level, kind)
@@ -168,16 +169,6 @@ def _raw(target: Target) -> dict[PgprotRole, tuple[str, ...]]:
         fields = " ".join(name if value == 1 else f"{name}={value:#x}" for name, value in chosen if value)
         rows[role] = (code(pgprot.name), _USES[role], level, code(f"{raw:#018x}"), code(fields))
     return rows
-
-
-def _level(target: Target, role: PgprotRole) -> str:
-    """Return the first level at which HVO uses the protection."""
-    mode = target.mode
-    if role is PgprotRole.TABLE:
-        return mode.levels[-2].name
-    if role is PgprotRole.KERNEL_LARGE:
-        return mode.direct_map_level if mode.vmemmap_level == mode.last.name else mode.vmemmap_level
-    return mode.last.name
 
 
 # behavior
@@ -205,7 +196,7 @@ def _behavior(architecture: Architecture) -> str:
             if traits.compare_and_swap_needs_write
             else "needs no write permission",
         ),
-        ("kernel releases", ", ".join(map(code, architecture.releases))),
+        ("kernel releases", ", ".join(map(code, architecture.offered))),
     ]
     rows += [
         (f"release `{change.release}`", f"{plain(change.summary)} ({plain(change.source)})")

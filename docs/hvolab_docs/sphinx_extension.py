@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from . import architectures, commands, conformance, errors, invariants
+from . import architectures, commands, conformance, errors, invariants, releases
 from .docstrings import as_rst
 from .listings import with_captions
 
@@ -30,6 +30,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "invariants": invariants.sections,
     "kit": conformance.kit,
     "operations": commands.operations,
+    "releases": releases.releases,
     "rules": invariants.rules,
     "scopes": conformance.scopes,
     "variants": invariants.variants,
@@ -52,6 +53,7 @@ PUBLIC = (
     "machine",
     "plugin",
     "plugin.hookspecs",
+    "release",
     "scenario",
     "trace",
 )

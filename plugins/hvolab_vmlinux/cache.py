@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvolab.arithmetic import WORD_BYTES, round_up
-from hvolab_vmlinux.errors import missing_library
+from hvolab.user_cache import cache_directory
 from hvolab_vmlinux.image import KernelImage, Segment
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.symbols.table import SymbolTable
@@ -28,26 +27,9 @@ from hvolab_vmlinux.types.index import TypeIndex
 
 #: Incremented whenever the content of an entry changes, or the reading of an image.
 READER_VERSION: Final = 3
-#: Environment variable with the folder of the cache, instead of the user's own.
-CACHE_VARIABLE: Final = "HVOLAB_CACHE_DIR"
 
 #: Fields of an image in the description.
 _FIELDS: Final = ("layers", "machine", "release", "entry", "relocations")
-
-
-def cache_directory() -> Path:
-    """Return the folder: HVOLAB_CACHE_DIR, or `hvolab` in the user's cache directory (XDG_CACHE_HOME).
-
-    Raises HvolabError where the package platformdirs is not installed.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    try:
-        from platformdirs import user_cache_path  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise missing_library("platformdirs", "finding the user's cache directory") from error
-    return user_cache_path("hvolab")
 
 
 def entry_path(digest: str) -> Path:

@@ -11,12 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from docs.hvolab_docs import architectures, commands, conformance, docstrings, errors, invariants, listings, markdown
+from docs.hvolab_docs import (
+    architectures,
+    commands,
+    conformance,
+    docstrings,
+    errors,
+    invariants,
+    listings,
+    markdown,
+    releases,
+)
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
 from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
-from hvolab.release import HvoVariant
+from hvolab.release import RELEASES, HvoVariant
 from hvolab_vmcore.scan.finding import KINDS
 from tests.docs.desk import DOCS, pages
 
@@ -82,16 +92,25 @@ def test_every_invariant_has_a_row_and_a_section() -> None:
         assert markdown.plain(sentence) in invariants.rules()
         assert details in invariants.sections()
     assert (
-        "| static key | The static key is the number of optimized folios. | 6.1, 6.12, 6.12.117, mm-2026 |"
-        in invariants.rules()
+        "| static key | The static key is the number of optimized folios. | "
+        f"{', '.join(str(release) for release in RELEASES if release.variant.counts_folios)} |" in invariants.rules()
     )
 
 
 def test_every_fact_about_variants_has_a_row() -> None:
     text = invariants.variants()
     assert "| `copies_mapped` | restored pages are copies" in text
-    assert "| no | no | yes | yes | no |" in text
+    values = ["yes" if release.variant.copies_mapped else "no" for release in RELEASES]
+    assert f"| {' | '.join(values)} |" in text
     assert all(f"| `{fact.name}` | " in text for fact in fields(HvoVariant))
+
+
+def test_every_release_has_a_section_with_every_change_and_its_commit() -> None:
+    assert HEADING.findall(releases.releases()) == [str(release) for release in RELEASES]
+    for section, release in zip(releases.releases().split("## ")[1:], RELEASES, strict=True):
+        for change in release.changes:
+            commit = markdown.plain(change.commit or "commit not known")
+            assert f"| {change.part} | {markdown.plain(change.sentence)} | {commit} |" in section
 
 
 def test_every_finding_in_a_core_is_explained() -> None:
@@ -120,7 +139,21 @@ def test_every_check_is_listed_with_what_it_proves() -> None:
 def test_every_command_and_exit_code_is_listed() -> None:
     text = commands.commands()
     assert re.findall(r"^## hvolab (.+)$", text, re.MULTILINE) == [
-        *("run", "arches", "pte", "conformance", "image", "disasm", "kernel", "verify", "inspect", "replay", "new arch")
+        *(
+            "run",
+            "arches",
+            "releases",
+            "pte",
+            "conformance",
+            "plugins",
+            "image",
+            "disasm",
+            "kernel",
+            "verify",
+            "inspect",
+            "replay",
+            "new arch",
+        )
     ]
     assert "| `--memory SIZE` | Memory of the machine, as 512M or 4G.  \\[default: 4G\\] |".replace("  ", " ") in text
     assert all(f"| {code.value} | " in commands.exit_codes() for code in ExitCode)

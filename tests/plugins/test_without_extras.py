@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from hvolab_vmlinux.containers.blocks import LZ4_MAGIC
 
 _MISSING = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from hvolab.cli.app import main; main()"
 
@@ -33,14 +36,16 @@ def test_who_wants_an_emulated_cpu_is_told_what_to_install(arguments: tuple[str,
 
 
 def test_what_needs_no_extra_works_without_any() -> None:
-    missing = ("unicorn", "capstone", "lz4", "lzallright", "platformdirs")
+    missing = ("unicorn", "capstone", "lz4", "lzallright")
     for arguments in (("arches", "riscv"), ("run", "--arch", "riscv", "--memory", "256M", "--hugepages", "2M=1")):
         done = hvolab(missing, *arguments)
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_kernel_image_is_not_read_without_its_extra() -> None:
-    done = hvolab(("capstone", "lz4", "lzallright", "platformdirs"), "image", __file__)
+def test_a_packed_kernel_image_is_not_read_without_its_extra(tmp_path: Path) -> None:
+    packed = tmp_path / "Image.lz4"
+    packed.write_bytes(LZ4_MAGIC + bytes(64))
+    done = hvolab(("capstone", "lz4", "lzallright"), "image", str(packed))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "pip install 'hvolab[kernel]'" in done.stderr

@@ -84,9 +84,15 @@ class Architecture:
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """Names of the releases for which something is declared, after the default one."""
+        """Names of the releases for which something is declared here, after the default one."""
         declared = [name for pgprot in self.pgprots for name in pgprot.releases]
         return tuple(dict.fromkeys([DEFAULT.name, *declared, *(change.release for change in self.changes)]))
+
+    @property
+    def offered(self) -> tuple[KernelRelease, ...]:
+        """The releases that can be selected, the default one first."""
+        others = (each for each in RELEASES if each is not DEFAULT and (each.anywhere or each.name in self.releases))
+        return (DEFAULT, *others)
 
     def release(self, name: str | KernelRelease | None = None) -> KernelRelease:
         """Return the kernel release of that name, ``None``: the default.
@@ -94,14 +100,17 @@ class Architecture:
         Raises UsageError for one that does not exist, and for one that this architecture does not have.
         """
         release = name if isinstance(name, KernelRelease) else release_named(name)
-        if release.anywhere or release.name in self.releases:
+        if release in self.offered:
             return release
-        offered = [str(each) for each in RELEASES if each.anywhere or each.name in self.releases]
         raise UsageError(
             f"{self.name} has no kernel release {release.name!r}",
             rule=f"{release.name}: {release.summary}",
-            hint=f"choose one of {', '.join(offered)}",
+            hint=f"choose one of {', '.join(map(str, self.offered))}",
         )
+
+    def flags_of(self, release: KernelRelease) -> PageFlags | None:
+        """Return what a release's kernels have at the top of the flags of a struct page, if it is declared."""
+        return next((one for one in self.page_flags if one.belongs_to(release)), None)
 
     def feature(self, name: str) -> Feature:
         """Return the feature of that name; raises UsageError with the names that exist."""
@@ -226,7 +235,7 @@ class Target(Selection):
     def struct_page(self) -> StructPageLayout:
         """Layout of struct page in the release's kernels for this architecture."""
         layout = self.release.struct_page
-        flags = next((one for one in self.architecture.page_flags if one.belongs_to(self.release)), None)
+        flags = self.architecture.flags_of(self.release)
         return layout if flags is None else flags.applied(layout)
 
     def __str__(self) -> str:

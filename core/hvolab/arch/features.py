@@ -89,7 +89,8 @@ class ReleaseChange:
     release      its name
     summary      one line
     traits, mmu  overrides of Traits and MmuRules
-    source       series or commit
+    source       kernel file or series
+    commit       short id, subject, release; empty where it is not known
     """
 
     release: str
@@ -97,6 +98,7 @@ class ReleaseChange:
     traits: Overrides = ()
     mmu: Overrides = ()
     source: str = ""
+    commit: str = ""
 
     def check(self, architecture: str) -> None:
         """Raise DescriptionError for a release that does not exist, and for an override that does not exist."""

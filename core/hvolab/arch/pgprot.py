@@ -33,6 +33,7 @@ class Pgprot:
     profiles  profiles that have it; empty: all
     modes     paging modes that have it; empty: all
     source    kernel file
+    commit    commit since which kernels have it: short id, subject, release; empty where it is not known
     """
 
     role: PgprotRole
@@ -42,6 +43,7 @@ class Pgprot:
     profiles: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     source: str = ""
+    commit: str = ""
 
     def changed(self, cleared: Container[str], sets: FieldValues = ()) -> Pgprot:
         """Return the protection without the fields ``cleared``, and with the values ``sets``."""

@@ -11,10 +11,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from hvolab import __version__
-from hvolab.cli import arches, conformance, new, pte, run
-from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_problems
+from hvolab.cli import arches, conformance, new, plugins, pte, releases, run
+from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_warning
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
+from hvolab.plugin.load_marker import unfinished_loads
 
 _NAME = "hvolab"
 #: Objects after which the collector looks for cycles. A command allocates the default of 700 hundreds of times, and
@@ -57,9 +58,11 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     app.command("run", cls=run.RunCommand)(run.run)
     app.command("arches")(arches.arches)
+    app.command("releases")(releases.releases)
     app.command("pte")(pte.pte)
     app.command("conformance")(conformance.conformance)
     app.add_typer(new.app)
+    app.command("plugins")(plugins.plugins)
     registry().add_commands(app)
     return app
 
@@ -67,14 +70,19 @@ def build_app() -> typer.Typer:
 def main() -> NoReturn:
     """Run the command line on the program's arguments, and end the program. The console script `hvolab`."""
     gc.set_threshold(_YOUNG)
+    completes = _COMPLETION_VARIABLE in os.environ
     try:
+        if not completes:
+            plugins.show_unfinished(unfinished_loads())
         app = build_app()
-        if _COMPLETION_VARIABLE not in os.environ:
-            show_problems(registry().problems)
+        if not completes:
+            plugins.show_problems(registry(), listed=sys.argv[1:2] == ["plugins"])
     except HvolabError as error:
         show_error(error)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        for note in getattr(interrupt, "__notes__", ()):
+            show_warning(note)
         sys.exit(ExitCode.INTERRUPTED)
     try:
         app(prog_name=_NAME)

@@ -71,7 +71,8 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
             }
             for mode in architecture.modes
         ],
-        **_picked(architecture, "profiles", "releases"),
+        **_picked(architecture, "profiles"),
+        "releases": [release.name for release in architecture.offered],
         "features": [
             {
                 **_picked(feature, "name", "summary", "modes"),
@@ -156,7 +157,8 @@ def _choices(architecture: Architecture) -> Table:
 
     tails = {True: "a store to a tail faults", False: "a store to a tail succeeds: tails stay writable"}
     add("profile", {name: tails[faults] for name, faults in _tails_fault(architecture).items()})
-    grid.add_row("kernels", ", ".join(architecture.releases))
+    own = ", ".join(architecture.releases[1:])
+    grid.add_row("releases", ", ".join(map(str, architecture.offered)) + f"; declared apart: {own}" * bool(own))
     where = {feature.name: f" ({', '.join(feature.modes)} only)" * bool(feature.modes) for feature in features}
     add("feature", {feature.name: f"{feature.summary}{where[feature.name]}" for feature in features})
     grid.add_row("live entries", traits.live_entries.value)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from hvolab.errors import HvolabError
-from hvolab.plugin import PluginProblem
 
 
 class ExitCode(enum.IntEnum):
@@ -33,10 +32,9 @@ def show_error(error: HvolabError) -> None:
     _write(f"error[{error.code}]", "bold red", error.what, error.parts)
 
 
-def show_problems(problems: Iterable[PluginProblem]) -> None:
-    """Write one warning to standard error for each plugin that was left out."""
-    for problem in problems:
-        _write("warning", "bold yellow", str(problem), {})
+def show_warning(message: str, hint: str = "") -> None:
+    """Write a warning to standard error, and below it the hint."""
+    _write("warning", "bold yellow", message, {"hint": hint} if hint else {})
 
 
 def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from hvolab.arch import Architecture, Target
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, registry
 from hvolab.plugin.checks import names_of
-from hvolab.release import KernelRelease
+from hvolab.release import DEFAULT, RELEASES, KernelRelease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,10 @@ ProfileOption = Annotated[
 ReleaseOption = Annotated[
     str | None,
     typer.Option(
-        metavar="RELEASE", help="Kernel release to model, e.g. 6.1; by default 6.12, or the image's or core's."
+        metavar="RELEASE",
+        help=f"Kernel release to model: {', '.join(map(str, RELEASES))}. "
+        f"By default that of the image or core, else {DEFAULT}. See `hvolab releases`.",
+        autocompletion=lambda incomplete: [str(each) for each in RELEASES if each.name.startswith(incomplete)],
     ),
 ]
 FeatureOption = Annotated[

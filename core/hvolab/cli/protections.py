@@ -26,6 +26,16 @@ class NearProtection:
         return f"{self.name} ({', '.join(f'{field} is {value:#x}' for field, value in self.differs)} there)"
 
 
+def first_level(target: Target, role: PgprotRole) -> str:
+    """Return the name of the first level at which HVO uses the protection."""
+    mode = target.mode
+    if role is PgprotRole.TABLE:
+        return mode.levels[-2].name
+    if role is PgprotRole.KERNEL_LARGE:
+        return mode.direct_map_level if mode.vmemmap_level == mode.last.name else mode.vmemmap_level
+    return mode.last.name
+
+
 def _declared(target: Target, form: EntryForm) -> list[tuple[str, int]]:
     """Return name and bits of each protection that an entry of this form can have."""
     found = []

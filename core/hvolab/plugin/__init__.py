@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from hvolab.plugin.hookspecs import hookimpl
 from hvolab.plugin.registry import PluginRegistry, registry
-from hvolab.plugin.report import PluginOrigin, PluginProblem
+from hvolab.plugin.report import PluginOrigin, PluginProblem, PluginStatus
 
-__all__ = ["PluginOrigin", "PluginProblem", "PluginRegistry", "hookimpl", "registry"]
+__all__ = ["PluginOrigin", "PluginProblem", "PluginRegistry", "PluginStatus", "hookimpl", "registry"]

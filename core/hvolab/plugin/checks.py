@@ -12,7 +12,8 @@ import pluggy
 
 from hvolab.errors import PluginError, close_names
 from hvolab.plugin import hookspecs
-from hvolab.plugin.report import blaming, repeated
+from hvolab.plugin.isolation import blaming
+from hvolab.plugin.report import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,6 +46,12 @@ def managed(origin: PluginOrigin, plugin: object) -> pluggy.PluginManager:
     if not manager.get_hookcallers(plugin):
         raise PluginError(f"{_shown(plugin)} implements no hook", hint=f"mark {' or '.join(known)} with @hookimpl")
     return manager
+
+
+def hooks_of(manager: pluggy.PluginManager) -> tuple[str, ...]:
+    """Return the names of the hooks that the manager's plugin implements, sorted."""
+    callers = (caller for plugin in manager.get_plugins() for caller in manager.get_hookcallers(plugin) or ())
+    return tuple(sorted(caller.name for caller in callers))
 
 
 def _fault(manager: pluggy.PluginManager, known: Sequence[str], plugin: object, name: str) -> str:

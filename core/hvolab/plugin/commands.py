@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hvolab.errors import PluginError
-from hvolab.plugin.report import blaming, repeated
+from hvolab.plugin.isolation import blaming
+from hvolab.plugin.report import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

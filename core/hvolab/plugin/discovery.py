@@ -8,7 +8,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from hvolab.plugin.report import PluginOrigin, PluginProblem, sentence
+from hvolab.plugin.report import PluginOrigin, PluginStatus, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,35 +16,33 @@ if TYPE_CHECKING:
 
 #: The entry-point group under which distributions announce plugins.
 GROUP: Final = "hvolab"
-#: The distribution whose plugins come first.
-_OWN_DISTRIBUTION: Final = "hvolab"
 #: The name of a distribution whose metadata has none.
 _UNNAMED: Final = "(unnamed)"
 
 
-def installed_entry_points() -> tuple[list[EntryPoint], list[PluginProblem]]:
-    """Return the entry points of every installed distribution, and a problem for each one whose list is unreadable.
+def installed_entry_points() -> tuple[list[EntryPoint], list[PluginStatus]]:
+    """Return the entry points of every installed distribution, and a status for each one whose list is unreadable.
 
     Distributions are read one by one, because a single malformed file stops importlib.metadata.entry_points() for all.
     Of a distribution that is on the path twice the first counts, as in an import.
     """
     found: list[EntryPoint] = []
-    problems: list[PluginProblem] = []
+    unreadable: list[PluginStatus] = []
     seen: set[str] = set()
     for distribution in importlib.metadata.distributions():
         try:
             # Names are in the metadata, whose parsing costs more than all the rest: only for those with plugins.
             if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
                 continue
-            name = _name(distribution)
+            name, _ = _identity(distribution)
             if _normalized(name) not in seen:
                 seen.add(_normalized(name))
                 found += importlib.metadata.distribution(name).entry_points.select(group=GROUP)
         except Exception as error:  # noqa: BLE001 - reported, whatever it is: foreign metadata must not stop the rest
-            name = _name(distribution)
+            name, version = _identity(distribution)
             reason = f"its entry points cannot be read: {sentence(error)}; where: {distribution.locate_file('')}"
-            problems.append(PluginProblem(name, name, reason))
-    return found, problems
+            unreadable.append(PluginStatus(PluginOrigin(name, name, "", version), problem=reason))
+    return found, unreadable
 
 
 def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOrigin, EntryPoint]]:
@@ -54,26 +52,27 @@ def in_loading_order(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginOri
     """
     pairs = []
     for entry_point in entry_points:
-        distribution = "" if entry_point.dist is None else _name(entry_point.dist)
+        distribution, version = ("", "") if entry_point.dist is None else _identity(entry_point.dist)
         # The value is split by hand: EntryPoint.module raises on a malformed one, which is reported later.
         package = entry_point.value.partition(":")[0].strip().partition(".")[0]
-        pairs.append((PluginOrigin(entry_point.name, distribution, package), entry_point))
+        pairs.append((PluginOrigin(entry_point.name, distribution, package, version), entry_point))
 
     def order(pair: tuple[PluginOrigin, EntryPoint]) -> tuple[bool, str, str, str]:
         origin, entry_point = pair
-        foreign = _normalized(origin.distribution) != _OWN_DISTRIBUTION
-        return foreign, origin.name, origin.distribution, entry_point.value
+        return not origin.is_own, origin.name, origin.distribution, entry_point.value
 
     return sorted(pairs, key=order)
 
 
 @cache  # parsing the metadata takes milliseconds, and each entry point of a distribution has the same object
-def _name(distribution: Distribution) -> str:
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Return name and version of a distribution; what its metadata does not have is replaced."""
     try:
         metadata = distribution.metadata
     except (OSError, UnicodeError):
-        return _UNNAMED
-    return metadata["Name"] if "Name" in metadata else _UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
+        return _UNNAMED, ""
+    name = metadata["Name"] if "Name" in metadata else _UNNAMED  # noqa: SIM401 - its protocol has no get() in 3.11
+    return name, metadata["Version"] if "Version" in metadata else ""  # noqa: SIM401 - the same
 
 
 def _normalized(name: str) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hvolab.errors import PluginError, UsageError, close_names
-from hvolab.plugin.checks import architectures_of, makers_of, managed, names_of
+from hvolab.plugin.checks import architectures_of, hooks_of, makers_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
-from hvolab.plugin.report import PluginOrigin, PluginProblem, blaming, package_of, strict_error
+from hvolab.plugin.isolation import blaming
+from hvolab.plugin.load_marker import marked
+from hvolab.plugin.report import PluginOrigin, PluginProblem, PluginStatus, package_of, strict_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 #: The environment variable that turns a plugin that would be left out into an error, and the values that do so.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
 _STRICT_VALUES: Final = frozenset({"1", "true", "yes"})
+#: The environment variable with the names of plugins that are not imported, separated by commas.
+DISABLE_VARIABLE: Final = "HVOLAB_DISABLE"
 #: The kind of CPU, and the kind of engine, that needs no plugin.
 MODEL: Final = "model"
 _Maker = TypeVar("_Maker")
@@ -54,8 +59,9 @@ class PluginRegistry:
     def __init__(self, *, strict: bool | None = None) -> None:
         environment = os.environ.get(STRICT_VARIABLE, "").strip().lower()
         self.strict = environment in _STRICT_VALUES if strict is None else strict
+        self._disabled = {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")} - {""}
         self._plugins: list[_Plugin] = []
-        self._problems: list[PluginProblem] = []
+        self._statuses: list[PluginStatus] = []
 
     @classmethod
     def load(cls, *, strict: bool | None = None, entry_points: Iterable[EntryPoint] | None = None) -> PluginRegistry:
@@ -67,7 +73,7 @@ class PluginRegistry:
         registry = cls(strict=strict)
         if entry_points is None:
             entry_points, unreadable = installed_entry_points()
-            registry._problems += unreadable
+            registry._statuses += unreadable
         for origin, entry_point in in_loading_order(entry_points):
             registry._admit(origin, entry_point.load)
         registry._raise_if_strict()
@@ -83,8 +89,19 @@ class PluginRegistry:
 
     @property
     def problems(self) -> tuple[PluginProblem, ...]:
-        """The plugins that were left out so far, in the order in which that happened."""
-        return tuple(self._problems)
+        """The plugins that were left out so far, in the order of loading."""
+        left_out = (status for status in self._statuses if status.problem)
+        return tuple(PluginProblem(each.origin.name, each.origin.distribution, each.problem) for each in left_out)
+
+    @property
+    def statuses(self) -> tuple[PluginStatus, ...]:
+        """Every plugin that was found, in the order of loading: those that work, are left out or are disabled."""
+        return tuple(self._statuses)
+
+    @property
+    def unknown_disabled(self) -> tuple[str, ...]:
+        """The names in HVOLAB_DISABLE that no plugin has."""
+        return tuple(sorted(self._disabled - {status.origin.name for status in self._statuses}))
 
     @property
     def plugins(self) -> tuple[PluginOrigin, ...]:
@@ -105,7 +122,8 @@ class PluginRegistry:
         close = close_names(name, by_any_name, 3)
         advice = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
         advice.append(f"choose one of {', '.join(map(_with_aliases, known)) or 'none: no plugin describes one'}")
-        advice += [f"left out: {', '.join(sorted({p.plugin for p in self._problems}))}"] if self._problems else []
+        absent = sorted({status.origin.name for status in self._statuses if status.problem or status.disabled})
+        advice += [f"left out: {', '.join(absent)}"] if absent else []
         raise UsageError(f"no architecture is called {name!r}", hint="; ".join(advice))
 
     def cpus(self) -> Mapping[str, CpuMaker | None]:
@@ -132,23 +150,36 @@ class PluginRegistry:
         """
         used = names_in_use(app)
         for plugin in tuple(self._plugins):
+            index = next(index for index, status in enumerate(self._statuses) if status.origin is plugin.origin)
+            started, problem = time.perf_counter(), ""
             try:
                 add_commands_of(plugin.origin, plugin.manager, app, used)
             except PluginError as error:
                 self._plugins.remove(plugin)
-                self._problems.append(PluginProblem(plugin.origin.name, plugin.origin.distribution, str(error)))
+                problem = str(error)
+            seconds = self._statuses[index].seconds + time.perf_counter() - started
+            self._statuses[index] = replace(self._statuses[index], seconds=seconds, problem=problem)
         self._raise_if_strict()
 
     def _admit(self, origin: PluginOrigin, load: Callable[[], object]) -> None:
         """Import and check a plugin, and add it or leave it out."""
+        if origin.name in self._disabled:
+            self._statuses.append(PluginStatus(origin, disabled=True))
+            return
+        started = time.perf_counter()
         try:
-            self._plugins.append(self._checked(origin, load))
+            with marked(origin):
+                plugin = self._checked(origin, load)
         except PluginError as error:
-            self._problems.append(PluginProblem(origin.name, origin.distribution, str(error)))
+            status = PluginStatus(origin, problem=str(error))
+        else:
+            self._plugins.append(plugin)
+            status = PluginStatus(origin, hooks=hooks_of(plugin.manager))
+        self._statuses.append(replace(status, seconds=time.perf_counter() - started))
 
     def _raise_if_strict(self) -> None:
-        if self.strict and self._problems:
-            raise strict_error(self._problems)
+        if self.strict and self.problems:
+            raise strict_error(self.problems)
 
     def _checked(self, origin: PluginOrigin, load: Callable[[], object]) -> _Plugin:
         for plugin in self._plugins:

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import traceback
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hvolab.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+#: The distribution whose plugins come first, and need no isolation.
+OWN_DISTRIBUTION: Final = "hvolab"
 #: Frames of this package are never the plugin's, even for a plugin that is a part of core.
 _THIS_PACKAGE = __name__.rpartition(".")[0]
 
@@ -25,14 +26,21 @@ class PluginOrigin:
     name          its entry point's name, or the name under which it was registered
     distribution  the installed distribution that announces it; empty if it was registered by hand
     package       its top-level Python package, which identifies its frames in a traceback
+    version       the release of the distribution; empty if it was registered by hand
     """
 
     name: str
     distribution: str
     package: str
+    version: str = ""
 
     def __str__(self) -> str:
         return _called(self.name, self.distribution)
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether hvolab's own distribution announces it."""
+        return self.distribution.casefold() == OWN_DISTRIBUTION
 
 
 @dataclass(frozen=True)
@@ -52,20 +60,26 @@ class PluginProblem:
         return f"{_called(self.plugin, self.distribution)} is left out: {self.reason}"
 
 
+@dataclass(frozen=True)
+class PluginStatus:
+    """A plugin that was found, and the result of loading it.
+
+    origin   its origin
+    seconds  the time that its import, its hooks and their checks took
+    hooks    the hooks that it implements, by name; empty if it was not loaded
+    problem  the reason why it is left out; empty if it works or is disabled
+    disabled whether HVOLAB_DISABLE names it; it is not imported then
+    """
+
+    origin: PluginOrigin
+    seconds: float = 0.0
+    hooks: tuple[str, ...] = ()
+    problem: str = ""
+    disabled: bool = False
+
+
 def _called(plugin: str, distribution: str) -> str:
     return f"plugin {plugin!r} (" + (f"distribution {distribution!r})" if distribution else "registered by hand)")
-
-
-@contextmanager
-def blaming(origin: PluginOrigin, complaint: str) -> Iterator[None]:
-    """Turn any exception of the plugin's code inside the block into a PluginError that begins with `complaint`.
-
-    SystemExit is one of them: a plugin must not end its host. KeyboardInterrupt is the user's and passes.
-    """
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{complaint}: {sentence(error)}", where=raised_at(error, origin.package)) from error
 
 
 def sentence(error: BaseException) -> str:

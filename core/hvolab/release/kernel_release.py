@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from hvolab.release.features import KernelFeature
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
+
+#: Attributes of a change that set facts, with the part of the kernel that these are about.
+_PARTS: Final = (("variant", "HVO"), ("struct_page", "struct page"))
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class KernelChange:
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.commit}" if self.commit else self.sentence
+
+    @property
+    def part(self) -> str:
+        """The part of the kernel that it changes, by the first kind of facts that it sets; HVO, if it sets none."""
+        return next((title for name, title in _PARTS if getattr(self, name)), _PARTS[0][1])
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from hvolab.arch import (
     Match,
     Pgprot,
     PgprotRole,
+    ReleaseChange,
     UpdateRule,
     values,
 )
 from hvolab.errors import DescriptionError, UsageError
+from hvolab.release import DEFAULT, RELEASES
 from tests.made_up import MADE_UP, MODE
 from tests.parts import part
 
@@ -58,7 +60,7 @@ def test_a_feature_named_twice_counts_once() -> None:
     [
         ({"mode": "straight"}, "no paging mode 'straight'", "crooked"),
         ({"profile": "lax"}, "no profile 'lax'", "linux, strict"),
-        ({"release": "5.4"}, "kernel release '5.4'", "6.1, 6.12, 6.12.117, 7.2"),
+        ({"release": "5.4"}, "kernel release '5.4'", ", ".join(map(str, RELEASES))),
         ({"features": ("sme",)}, "no feature 'sme'", "guard, blunt"),
     ],
 )
@@ -66,6 +68,17 @@ def test_what_is_not_declared_is_refused_with_what_is(choice: dict[str, object],
     with pytest.raises(UsageError, match=message) as caught:
         MADE_UP.select(**choice)  # type: ignore[arg-type]
     assert hint in caught.value.hint
+
+
+def test_releases_for_some_architectures_are_offered_by_those_that_declare_something() -> None:
+    rare = next(release for release in RELEASES if not release.anywhere)
+    assert MADE_UP.offered == (DEFAULT, *(each for each in RELEASES if each.anywhere and each is not DEFAULT))
+    with pytest.raises(UsageError, match="has no kernel release") as caught:
+        MADE_UP.select(release=rare)
+    assert caught.value.hint == f"choose one of {', '.join(map(str, MADE_UP.offered))}"
+    declaring = replace(MADE_UP, changes=(ReleaseChange(rare.name, "for a test"),))
+    assert declaring.offered == (*MADE_UP.offered, rare)
+    assert declaring.select(release=rare).release is rare
 
 
 def test_a_feature_of_another_mode_is_refused_with_its_modes() -> None:

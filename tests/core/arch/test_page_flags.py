@@ -25,6 +25,7 @@ def test_a_target_has_those_of_its_release() -> None:
     architecture = replace(MADE_UP, page_flags=(FLAGS,))
     assert architecture.select(release=V6_1).struct_page == FLAGS.applied(V6_1.struct_page)
     assert architecture.select(release=V7_2).struct_page == V7_2.struct_page
+    assert (architecture.flags_of(V6_1), architecture.flags_of(V7_2)) == (FLAGS, None)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from hvolab.plugin import registry
+from hvolab.release import DEFAULT, RELEASES
 from tests.core.cli.conftest import Invoke
 
 
 def test_the_tables_read_well(invoke: Invoke, snapshot: SnapshotAssertion) -> None:
-    assert invoke("arches", "x86_64").stdout == snapshot
+    offered = ", ".join(map(str, registry().architecture("x86_64").offered))
+    assert invoke("arches", "x86_64").stdout.replace(offered, "RELEASES") == snapshot
 
 
 def test_no_line_is_wider_than_a_hundred_columns_or_has_blanks_at_its_end(invoke: Invoke) -> None:
@@ -59,7 +61,7 @@ def test_json_tells_what_can_be_chosen_and_how_the_architecture_behaves(invoke_j
     assert described["name"] == "x86_64"
     assert "amd64" in described["aliases"]
     assert described["profiles"] == ["linux", "strict"]
-    assert described["releases"][0] == "6.12"
+    assert described["releases"] == ["6.12", *(str(each) for each in RELEASES if each.anywhere and each is not DEFAULT)]
     assert {feature["name"] for feature in described["features"]} >= {"pti", "sme"}
     assert described["traits"]["live_entries"] == "free"
     assert described["tails_fault"] == {"linux": True, "strict": True}
@@ -67,6 +69,17 @@ def test_json_tells_what_can_be_chosen_and_how_the_architecture_behaves(invoke_j
     assert (mode["page_size"], mode["va_bits"], mode["pa_bits"]) == (4096, 48, 52)
     assert [level["name"] for level in mode["levels"]] == ["pgd", "pud", "pmd", "pte"]
     assert mode["vmemmap_base"] == "0xffffea0000000000"
+
+
+def test_releases_that_can_be_selected_are_listed_and_those_with_a_declaration_of_their_own(invoke: Invoke) -> None:
+    rows = [
+        line.split(maxsplit=1)[1] for line in invoke("arches").stdout.splitlines() if line.startswith("  releases ")
+    ]
+    for architecture, row in zip(registry().architectures().values(), rows, strict=True):
+        listed, _, own = row.partition("; declared apart: ")
+        for name in listed.split(", "):
+            assert architecture.select(release=name).release.name == name
+        assert own.split(", ") == [*architecture.releases[1:]] or (not own and len(architecture.releases) == 1)
 
 
 def test_every_architecture_is_listed_where_none_is_named(invoke_json: Callable[..., Any]) -> None:

@@ -21,8 +21,8 @@ from hvolab.errors import UsageError
 from hvolab.hvo import EngineSetup, Hvo, HvoEngine
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.plugin import registry
-from hvolab.release import release_named
-from tests.core.cli.conftest import Spawn
+from hvolab.release import DEFAULT, RELEASES, release_named
+from tests.core.cli.conftest import Invoke, Spawn
 
 
 def test_features_are_repeated_or_separated_by_commas() -> None:
@@ -38,6 +38,13 @@ def test_features_are_repeated_or_separated_by_commas() -> None:
 def test_the_hosts_architecture_is_the_default(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert host_architecture().name == name  # the first by name on a host that no plugin describes
+
+
+def test_help_names_the_releases_of_the_table(invoke: Invoke) -> None:
+    for command in ("run", "pte"):
+        text = " ".join(invoke(command, "--help").stdout.split())
+        assert f"Kernel release to model: {', '.join(map(str, RELEASES))}. " in text
+        assert f"else {DEFAULT}. " in text
 
 
 def test_an_image_is_for_a_kernels_own_engine() -> None:

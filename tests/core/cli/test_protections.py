@@ -10,7 +10,9 @@ import pytest
 
 from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.cli.entry_view import view_entry
+from hvolab.cli.protections import first_level
 from hvolab.errors import EncodingError
+from hvolab.plugin import registry
 from tests.core.cli.conftest import targets
 
 X86 = ("--arch", "x86_64")
@@ -30,6 +32,18 @@ def test_the_kernels_protections_are_recognized_at_every_level(target: Target) -
                 assert pgprot.name in view.pgprots
     names = view_entry(target, target.mode.last.name, target.bits(target.mode.last.name, PgprotRole.KERNEL)).pgprots
     assert "PAGE_KERNEL" in names
+
+
+@pytest.mark.parametrize(
+    ("arch", "mode", "levels"),
+    [("x86_64", "4-level", ("pte", "pmd", "pmd")), ("arm64", "16K-47bit", ("pte", "pmd", "pmd"))],
+)
+def test_hvo_uses_a_protection_first_at_the_level_at_which_it_maps_the_vmemmap(
+    arch: str, mode: str, levels: tuple[str, str, str]
+) -> None:
+    target = registry().architecture(arch).select(mode)
+    roles = (PgprotRole.KERNEL_RO, PgprotRole.KERNEL_LARGE, PgprotRole.TABLE)
+    assert tuple(first_level(target, role) for role in roles) == levels
 
 
 def test_a_protection_of_another_kernel_is_named_with_it(invoke_json: Callable[..., Any]) -> None:

@@ -14,7 +14,9 @@ from tests.core.plugin.site import Site
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """An empty site directory, first on sys.path."""
-    monkeypatch.delenv("HVOLAB_STRICT", raising=False)
+    for name in ("HVOLAB_STRICT", "HVOLAB_DISABLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HVOLAB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", True)
     strangers = Site(tmp_path)

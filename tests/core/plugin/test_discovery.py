@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hvolab.plugin import PluginRegistry
+from hvolab.plugin import PluginOrigin, PluginRegistry
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
 from tests.core.plugin.site import Site, copy_named
 
@@ -43,7 +43,7 @@ def test_hvolabs_own_plugins_come_first_and_all_others_by_name(site: Site) -> No
 def test_who_is_behind_an_entry_point_is_told_without_importing_it(site: Site) -> None:
     site.write_metadata("stranger", "[hvolab]\nz80 = no_such_package.inside:attribute\n")
     [(origin, _)] = in_loading_order(site.entry_points())
-    assert (origin.name, origin.distribution, origin.package) == ("z80", "stranger", "no_such_package")
+    assert origin == PluginOrigin("z80", "stranger", "no_such_package", "1.0")
 
 
 def test_unreadable_entry_points_are_reported_and_the_others_found(site: Site) -> None:
@@ -58,16 +58,16 @@ def test_unreadable_entry_points_are_reported_and_the_others_found(site: Site) -
 
 def test_garbled_entry_points_of_a_distribution_without_plugins_are_none_of_our_business(site: Site) -> None:
     site.write_metadata("garbled", "[console_scripts]\nthis is no entry point\n")
-    _, problems = installed_entry_points()
-    assert "garbled" not in {problem.distribution for problem in problems}
+    _, unreadable = installed_entry_points()
+    assert "garbled" not in {status.origin.distribution for status in unreadable}
 
 
 def test_a_distribution_without_a_name_is_reported(site: Site) -> None:
     site.install("z80", copy_named("z80"))
     (site.folder / "z80-1.0.dist-info" / "METADATA").write_text("Version: 1.0\n", encoding="utf-8")
-    found, problems = installed_entry_points()
+    found, unreadable = installed_entry_points()
     assert "z80" not in {entry_point.name for entry_point in found}
-    assert [problem.plugin for problem in problems if str(site.folder) in problem.reason] == ["(unnamed)"]
+    assert [status.origin.name for status in unreadable if str(site.folder) in status.problem] == ["(unnamed)"]
 
 
 @pytest.mark.parametrize(("garbled", "name"), [((), "z80"), (("METADATA",), "(unnamed)")])
@@ -76,11 +76,11 @@ def test_files_that_are_no_text_are_reported_and_stop_nothing(site: Site, garble
     site.install("neighbor", copy_named("alpha"))
     for file in ("entry_points.txt", *garbled):
         (site.folder / "z80-1.0.dist-info" / file).write_bytes(b"\xff\xfe")
-    found, problems = installed_entry_points()
+    found, unreadable = installed_entry_points()
     assert "neighbor" in {entry_point.name for entry_point in found}
-    [problem] = [problem for problem in problems if str(site.folder) in problem.reason]
-    assert problem.plugin == name
-    assert "UnicodeDecodeError" in problem.reason
+    [status] = [status for status in unreadable if str(site.folder) in status.problem]
+    assert status.origin.name == name
+    assert "UnicodeDecodeError" in status.problem
 
 
 def test_of_a_distribution_that_is_installed_twice_the_first_on_the_path_counts(

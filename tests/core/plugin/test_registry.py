@@ -172,6 +172,27 @@ def test_an_argument_overrules_the_environment(site: Site, monkeypatch: pytest.M
     assert len(site.load(strict=False).problems) == 1
 
 
+def test_a_plugin_that_is_disabled_is_not_imported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("divides", "1 / 0")
+    site.install("z80", copy_named("z80"))
+    monkeypatch.setenv("HVOLAB_DISABLE", " divides,, nonesuch")
+    loaded = site.load(strict=True)
+    assert [(status.origin.name, status.disabled) for status in loaded.statuses] == [("divides", True), ("z80", False)]
+    assert loaded.unknown_disabled == ("nonesuch",)
+    with pytest.raises(UsageError, match="left out: divides"):
+        loaded.architecture("divides")
+
+
+def test_the_status_of_a_plugin_has_its_version_hooks_and_time(site: Site) -> None:
+    site.install("divides", "1 / 0")
+    site.install("z80", copy_named("z80"))
+    broken, working = site.load().statuses
+    assert (broken.origin.version, broken.hooks) == ("1.0", ())
+    assert "ZeroDivisionError" in broken.problem
+    assert (working.origin.version, working.hooks, working.problem) == ("1.0", ("hvolab_architectures",), "")
+    assert min(broken.seconds, working.seconds) > 0
+
+
 def test_the_users_interrupt_is_not_blamed_on_a_plugin(site: Site) -> None:
     site.install("slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

@@ -40,3 +40,8 @@ def test_releases_of_one_line_differ_by_the_changes_between_them_in_both_directi
 def test_a_change_reads_as_its_sentence_and_its_commit() -> None:
     assert str(FIRST) == 'The head keeps its page. 0123456789ab ("mm: keep it", v9.1)'
     assert str(SECOND) == "A tail is elsewhere."
+
+
+def test_a_change_is_of_the_part_whose_facts_it_sets() -> None:
+    assert (FIRST.part, SECOND.part) == ("HVO", "struct page")
+    assert KernelChange("Only a name.").part == "HVO"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hvolab_vmlinux import cache
+from hvolab.user_cache import CACHE_VARIABLE
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -58,9 +58,3 @@ def test_no_half_written_entry_stays(image: Path, folder: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "replace", fail)
     assert any("No space left" in one for one in steps(open_kernel(image)))
     assert list((folder / "kernels").iterdir()) == []
-
-
-def test_the_folder_is_the_users_unless_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(cache.CACHE_VARIABLE)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.cache_directory() == tmp_path / "hvolab"
