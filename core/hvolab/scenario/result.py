@@ -166,8 +166,8 @@ class ScenarioResult:
 
     @property
     def frames_saved(self) -> int:
-        """Frames that backed the vmemmap after boot, and no longer do when savings are measured."""
-        return self.stages[0].counters.total - self.measured.counters.total
+        """Frames that the optimized pages save when savings are measured; a page that tails share is not deducted."""
+        return sum(pool.frames_saved for pool in self.pools)
 
     @property
     def vmemmap_frames(self) -> int:
