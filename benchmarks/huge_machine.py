@@ -91,6 +91,6 @@ def _fill_first_pages(target: Target, machine: Machine, heads: npt.NDArray[np.in
     fields[:, 1:, _MAPPING // 8] = layout.tail_mapping
     # page_type is the low half of its word and refcount, which is 0 for all of them, the high one
     fields[:, 1:, layout.page_type // 8] = layout.page_type_none
-    fields[:, 0, layout.page_type // 8] = layout.page_type_hugetlb << 24
+    fields[:, 0, layout.page_type // 8] = layout.hugetlb_set
     rows = machine.struct_pages.locate(heads) >> mode.page_shift
     machine.memory.pages[rows] = fields.reshape(heads.size, -1)

@@ -118,7 +118,7 @@ def _check_optimized(made: HugeMachine, head: int) -> None:
     _require(frames[0] < made.heads[0], f"the frame of a huge page, PFN {frames[0]:#x}, was allocated")
     fields = made.machine.memory.frame(int(frames[0]))
     kind = int(fields[made.machine.struct_pages.layout.page_type // 8]) & 0xFFFFFFFF
-    _require(kind >> 24 == made.machine.struct_pages.layout.page_type_hugetlb, f"PFN {head:#x} lost its struct page")
+    _require(kind == made.machine.struct_pages.layout.hugetlb_set, f"PFN {head:#x} lost its struct page")
 
 
 def _check_restored(made: HugeMachine, head: int) -> None:

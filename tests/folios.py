@@ -50,7 +50,7 @@ def new_folio(machine: Machine, order: int, node: int = 0) -> int:
     put(layout.private, 0)
     machine.memory.halves[(where + layout.page_type) // 4] = layout.page_type_none
     machine.memory.halves[(where + layout.refcount) // 4] = 0
-    machine.memory.halves[(where[0] + layout.page_type) // 4] = layout.page_type_hugetlb << 24
+    machine.memory.halves[(where[0] + layout.page_type) // 4] = layout.hugetlb_set
     machine.memory.words[(where[0] + layout.flags) // WORD_BYTES] |= np.uint64(1 << layout.pg_head)
     for lru in (layout.lru_next, layout.lru_prev):
         machine.memory.words[(where[0] + lru) // WORD_BYTES] = head + layout.lru_next

@@ -49,6 +49,15 @@ _OFFSETS: Final = {
     "PG_vmemmap_self_hosted": "pg_vmemmap_self_hosted",
     "HPG_vmemmap_optimized": "hpg_vmemmap_optimized",
 }
+#: Fields of a layout that no trace has: those of hugetlb, which HVO does not read, and of boot pages that are not
+#: registered.
+_OF_FOLIOS: Final = frozenset(
+    {
+        *("gigantic_tail_mapping", "folio_order", "compound_stores", "hugetlb_zeroed"),
+        *("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
+    }
+)
+_OF_BOOT_PAGES: Final = frozenset({"index", "bootmem_types"})
 #: Above _MANY allocations only a few fail; up to _FEW, pairs fail too.
 _MANY, _FEW = 64, 10
 _FUNCTION: Final = "hugetlb_vmemmap_"
@@ -119,11 +128,12 @@ class Recorder:
         self._target = target_of(name)
         meta = load(RECORDED[name][1])["meta"]
         self.meta: dict[str, Any] = {"kernel": kernel.image.release, "form": release_of(kernel).name}
-        layout = struct_page_layout(kernel)
+        layout, bootmem = struct_page_layout(kernel), self._target.traits.bootmem_info
         self.meta |= {key: meta[key] for key in _LAYOUT_KEYS} | {
             "off": {name: getattr(layout, field) for name, field in _OFFSETS.items()}
         }
-        changed = {one.name: getattr(layout, one.name) for one in fields(layout)}
+        unread = _OF_FOLIOS | (frozenset() if bootmem else _OF_BOOT_PAGES)
+        changed = {one.name: getattr(layout, one.name) for one in fields(layout) if one.name not in unread}
         changed = {name: value for name, value in changed.items() if value != getattr(DEFAULT.struct_page, name)}
         if changed:
             self.meta["layout"] = changed

@@ -14,19 +14,35 @@ from hvolab.machine.struct_pages import lists
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     """Demote up to ``count`` free folios; return their number, or a negative errno.
 
-    Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12.
+    Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12; in v6.1 a call demotes one folio.
     """
     if source.h.demote_order != into.h.order:
         raise UsageError(
             f"folios of order {source.h.order} cannot be demoted to order {into.h.order}",
             hint="demote gigantic folios to the next smaller size",
         )
+    at_once = count if source.variant.batches else 1
+    demoted = result = 0
+    for _ in range(0, count, at_once or 1):
+        done, result = _demote(source, into, at_once)
+        demoted += done
+        if result < 0 or done < at_once:
+            break
+    source.h.max_huge_pages -= demoted
+    into.h.max_huge_pages += demoted << (source.h.order - into.h.order)
+    if result < 0:
+        return result
+    return demoted or -errno.EBUSY
+
+
+def _demote(source: Pool, into: Pool, count: int) -> tuple[int, int]:
+    """Demote free folios of the nodes in turn; return their number, and 0 or a negative errno."""
     demoted = result = 0
     cpu, lru = source.cpu, source.machine.struct_pages.layout.lru_next
-    for freelist in source.h.freelists:
+    for node in source.h.nodes_to("free"):
         taken = source.new_list(0)
-        for folio in islice(source.folios(freelist), count - demoted):
-            source.remove(folio, surplus=False)
+        for folio in islice(source.folios(source.h.freelists[node]), count - demoted):
+            source.remove(folio, surplus=False, demote=True)
             lists.add(cpu, folio + lru, taken)
             demoted += 1
         result = _demote_list(source, into, taken)
@@ -36,34 +52,26 @@ def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
             demoted -= 1
         if result < 0 or demoted == count:
             break
-    source.h.max_huge_pages -= demoted
-    into.h.max_huge_pages += demoted << (source.h.order - into.h.order)
-    if result < 0:
-        return result
-    return demoted or -errno.EBUSY
+    return demoted, result
 
 
 def _demote_list(source: Pool, into: Pool, taken: int) -> int:
     """Restore the folios of a list, and split those that were restored into folios of the smaller size."""
     machine, cpu, layout = source.machine, source.cpu, source.machine.struct_pages.layout
     lru = layout.lru_next
-    restored = source.new_list(1)
-    result = source.hvo.restore_folios(source.h, taken, restored)
-    lists.splice_init(cpu, restored, taken)
+    result = source.restore_list(taken)
     fresh = into.new_list(0)
     for folio in source.folios(taken):
         if source.folio.flag(folio, layout.hpg_vmemmap_optimized):
             continue
         lists.delete(cpu, folio + lru)
-        source.folio.set_hugetlb(folio, hugetlb=False)
-        source.folio.destroy_compound(folio, source.h.order)
-        source.live.discard(folio)
+        source.unmake(folio)
         machine.frames.split(machine.struct_pages.pfn(folio), source.h.order, into.h.order)
         step = layout.size << into.h.order
         for part in range(folio, folio + (layout.size << source.h.order), step):
             into.folio.prep_compound(part, into.h.order)
             into.folio.set_private(part, 0)
             into.adopt(part)
-            lists.add(cpu, part + lru, fresh)
+            into.collect(part, fresh)
     into.prep_and_add(fresh)
     return result

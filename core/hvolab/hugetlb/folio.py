@@ -4,18 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine, StructPages
+from hvolab.release.struct_page import FolioField, FolioValue, WordPlace
 
 Words = npt.NDArray[np.uint64]
-_HALF = 32
-_HALF_MASK = (1 << _HALF) - 1
-_TYPE_SHIFT = 24
-_ORDER_MASK = 0xFF
+_ALL_ONES = (1 << 64) - 1
+
+
+class _WordStore(NamedTuple):
+    """Store to a word of a folio that becomes a compound page.
+
+    offset     of the word from the head's struct page
+    kept       bits that keep their value
+    value      the other bits
+    list_head  offset of the list head that is stored instead; None: the value is
+    """
+
+    offset: int
+    kept: int
+    value: int
+    list_head: int | None
 
 
 class FolioPages:
@@ -26,8 +41,12 @@ class FolioPages:
         self.pages: StructPages = machine.struct_pages
         self.layout = machine.struct_pages.layout
         self._page_size = machine.target.mode.page_size
-        self._little = machine.target.architecture.byte_order == "little"
         self._dtype = machine.memory.words.dtype
+        byte_order = machine.target.architecture.byte_order
+        self._place = partial(FolioField.place, size=self.layout.size, byte_order=byte_order)
+        self._mark, self._order = self._place(self.layout.hugetlb_mark), self._place(self.layout.folio_order)
+        self._refcount = self._place(FolioField(0, self.layout.refcount, 4))
+        self._stores: dict[tuple[int, bool], list[_WordStore]] = {}
 
     # runs of struct pages
 
@@ -47,32 +66,56 @@ class FolioPages:
             self.cpu.store(start, words.tobytes())
             done += part
 
-    def prep_compound(self, folio: int, order: int) -> None:
-        """Make a compound page. Kernel: prep_compound_page(), prep_compound_head(), v6.12."""
-        self.edit(
-            folio + self.layout.size, (1 << order) - 1, lambda words, _: self.pages.make_tails(words, folio, order)
-        )
-        self.prep_head(folio, order)
+    def prep_compound(self, folio: int, order: int, *, gigantic: bool = False) -> None:
+        """Make a compound page. Kernel: prep_compound_page(), v6.12; __prep_compound_gigantic_page(), v6.1."""
 
-    def prep_head(self, folio: int, order: int) -> None:
-        """Mark the head; store order, number of pages and mapcounts of -1 in the first tail page.
+        def make_tails(words: Words, _: int) -> None:
+            self.pages.make_tails(words, folio, order, gigantic=gigantic)
+
+        self.edit(folio + self.layout.size, (1 << order) - 1, make_tails)
+        self.prep_head(folio, order, gigantic=gigantic)
+
+    def prep_head(self, folio: int, order: int, *, gigantic: bool = False) -> None:
+        """Mark the head, and store the fields of a compound page in the first tails.
 
         Kernel: __SetPageHead(), prep_compound_head().
         """
-        layout = self.layout
-        self._or_flags(folio, 1 << layout.pg_head)
-        first = folio + layout.folio_order
-        flags = self.cpu.load_word(first + layout.flags)
-        self.cpu.store_word(first + layout.flags, flags & ~_ORDER_MASK | order)
-        self.cpu.store_word(folio + layout.folio_large_mapcount, (1 << 64) - 1)
-        self.cpu.store_word(first + layout.mapping, 0)
-        self.cpu.store_word(folio + layout.folio_nr_pages, 1 << order)
+        self._or_flags(folio, 1 << self.layout.pg_head)
+        stores = self._stores.get((order, gigantic))
+        if stores is None:
+            stores = self._stores[order, gigantic] = self._word_stores(order, gigantic=gigantic)
+        for offset, kept, value, list_head in stores:
+            va = folio + offset
+            word = value if list_head is None else folio + list_head
+            self.cpu.store_word(va, self.cpu.load_word(va) & kept | word if kept else word)
+
+    def _word_stores(self, order: int, *, gigantic: bool) -> list[_WordStore]:
+        """Return the stores of a compound page, those to one word as one."""
+        words: dict[int, tuple[int, int]] = {}
+        stores = []
+        for store in self.layout.compound_stores:
+            if gigantic and not store.gigantic:
+                continue
+            match store.value:
+                case FolioValue.EMPTY_LIST:
+                    start = store.field.page * self.layout.size + store.field.offset
+                    stores += [_WordStore(start + link, 0, 0, start) for link in (0, WORD_BYTES)]
+                    continue
+                case FolioValue.ORDER:
+                    value = order
+                case FolioValue.PAGES:
+                    value = 1 << order
+                case int(value):
+                    pass
+            place = self._place(store.field)
+            kept, word = words.get(place.offset, (_ALL_ONES, 0))
+            words[place.offset] = (place.put(kept, 0), place.put(word, value))
+        return [*(_WordStore(offset, kept, word, None) for offset, (kept, word) in words.items()), *stores]
 
     def destroy_compound(self, folio: int, order: int) -> None:
         """Clear the fields of a compound page. Kernel: free_pages_prepare(), free_tail_page_prepare(), v6.12."""
         layout = self.layout
-        first = folio + layout.folio_order
-        self.cpu.store_word(first + layout.flags, self.cpu.load_word(first + layout.flags) & ~_ORDER_MASK)
+        self._set(folio, self._order, 0)
 
         def clear(words: Words, _: int) -> None:
             words[:, layout.mapping // WORD_BYTES] = 0
@@ -82,16 +125,16 @@ class FolioPages:
         self._or_flags(folio, 0, drop=1 << layout.pg_head)
 
     def init_hugetlb(self, folio: int) -> None:
-        """Set the hugetlb type, an empty lru, no subpool and no cgroup. Kernel: init_new_hugetlb_folio(), v6.12."""
-        layout = self.layout
+        """Mark a hugetlb folio, which has no subpool and no cgroup. Kernel: init_new_hugetlb_folio(), v6.12."""
         self.set_hugetlb(folio, hugetlb=True)
-        self.init_lru(folio)
-        second = folio + 2 * layout.size
-        for offset in (layout.lru_prev, layout.mapping, layout.index):
-            self.cpu.store_word(second + offset, 0)
+        for field in self.layout.hugetlb_zeroed:
+            self.cpu.store_word(folio + self._place(field).offset, 0)
 
     def init_vmemmap(self, folio: int, first: int, last: int, links: int, order: int) -> None:
-        """Initialize the tails [first, last) of a boot folio. Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12."""
+        """Initialize the struct pages [first, last) of a gigantic boot folio, as tails but the head.
+
+        Kernel: hugetlb_folio_init_tail_vmemmap(), v6.12.
+        """
         layout = self.layout
 
         def fresh(words: Words, done: int) -> None:
@@ -102,9 +145,9 @@ class FolioPages:
             lru = start + np.arange(len(words), dtype=np.uint64) * np.uint64(layout.size)
             words[:, layout.lru_next // WORD_BYTES] = lru
             words[:, layout.lru_prev // WORD_BYTES] = lru
-            words[:, layout.page_type // WORD_BYTES] = self._join(layout.page_type_none, 0)
+            words.view(self.pages.memory.halves.dtype)[:, layout.page_type // 4] = layout.page_type_none
             if first:
-                self.pages.make_tails(words, folio, order)
+                self.pages.make_tails(words, folio, order, gigantic=True)
 
         self.edit(folio + first * layout.size, last - first, fresh)
 
@@ -128,21 +171,21 @@ class FolioPages:
         self.set_private(folio, private | 1 << bit if value else private & ~(1 << bit))
 
     def is_hugetlb(self, folio: int) -> bool:
-        """Return whether a folio has the hugetlb type. Kernel: folio_test_hugetlb()."""
-        return self._split(folio)[0] >> _TYPE_SHIFT == self.layout.page_type_hugetlb
+        """Return whether a folio has the mark of hugetlb. Kernel: folio_test_hugetlb()."""
+        return self._get(folio, self._mark) == self.layout.hugetlb_set
 
-    def set_hugetlb(self, folio: int, *, hugetlb: bool) -> None:
-        """Set or clear the hugetlb type. Kernel: __folio_set_hugetlb(), __folio_clear_hugetlb()."""
-        kind = self.layout.page_type_hugetlb << _TYPE_SHIFT if hugetlb else self.layout.page_type_none
-        self.cpu.store_word(folio + self.layout.page_type, self._join(kind, self.refcount(folio)))
+    def set_hugetlb(self, folio: int, *, hugetlb: bool, gigantic: bool = False) -> None:
+        """Set or clear the mark. Kernel: __folio_set_hugetlb(), v6.12; set_compound_page_dtor(), v6.1."""
+        cleared = self.layout.gigantic_cleared if gigantic else self.layout.hugetlb_cleared
+        self._set(folio, self._mark, self.layout.hugetlb_set if hugetlb else cleared)
 
     def refcount(self, folio: int) -> int:
         """Return the reference count. Kernel: folio_ref_count()."""
-        return self._split(folio)[1]
+        return self._get(folio, self._refcount)
 
     def set_refcount(self, folio: int, value: int) -> None:
         """Store the reference count. Kernel: folio_ref_freeze(), folio_ref_unfreeze()."""
-        self.cpu.store_word(folio + self.layout.page_type, self._join(self._split(folio)[0], value))
+        self._set(folio, self._refcount, value)
 
     def init_lru(self, folio: int) -> None:
         """Make the lru an empty list. Kernel: INIT_LIST_HEAD(&folio->lru)."""
@@ -158,12 +201,11 @@ class FolioPages:
         va = folio + self.layout.flags
         self.cpu.store_word(va, self.cpu.load_word(va) & ~drop | bits)
 
-    def _split(self, folio: int) -> tuple[int, int]:
-        """Page type and reference count, which share a word."""
-        word = self.cpu.load_word(folio + self.layout.page_type)
-        low, high = word & _HALF_MASK, word >> _HALF
-        return (low, high) if self._little else (high, low)
+    def _get(self, folio: int, place: WordPlace) -> int:
+        """Return the value of a field."""
+        return place.get(self.cpu.load_word(folio + place.offset))
 
-    def _join(self, page_type: int, refcount: int) -> int:
-        low, high = (page_type, refcount) if self._little else (refcount, page_type)
-        return low | high << _HALF
+    def _set(self, folio: int, place: WordPlace, value: int) -> None:
+        """Store the value of a field."""
+        va = folio + place.offset
+        self.cpu.store_word(va, place.put(self.cpu.load_word(va), value))

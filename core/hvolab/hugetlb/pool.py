@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pool of one hstate. Kernel: mm/hugetlb.c, v6.12 and its stable releases."""
+"""Pool of one hstate. Kernel: mm/hugetlb.c, v6.12; other releases by the facts of their HugetlbVariant."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from hvolab.errors import UsageError
@@ -13,15 +13,14 @@ from hvolab.hugetlb.hstate import Hstate
 from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
-from hvolab.release.gfp import GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE, Gfp
-
-_ALLOC = int(Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL | Gfp.THISNODE)
+from hvolab.release.gfp import GFP_HUGETLB
 
 
 class Pool:
     """The folios of one hstate. A folio is the VA of its head struct page.
 
     machine, h, hvo  the machine, the hstate, and the HVO engine
+    variant          facts of hugetlb's code in the machine's release
     live             folios of the pool, free or in use
     """
 
@@ -29,6 +28,7 @@ class Pool:
         self.machine = machine
         self.h = h
         self.hvo = hvo
+        self.variant = machine.target.release.hugetlb
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.folio = FolioPages(machine, self.cpu)
         self.live: set[int] = set()
@@ -41,7 +41,7 @@ class Pool:
     def set_max_huge_pages(self, count: int) -> None:
         """Grow or shrink the pool to ``count`` persistent folios, as far as memory allows.
 
-        Kernel: set_max_huge_pages(), v6.12.y, which does not subtract free surplus folios twice.
+        Kernel: set_max_huge_pages(), v6.12.
         """
         if count < 0:
             raise UsageError(f"a pool of {count} huge pages", hint="request 0 or more")
@@ -51,8 +51,7 @@ class Pool:
         if not self._grow(count - h.persistent):
             h.max_huge_pages = h.persistent
             return
-        persistent_free = h.free if h.free <= h.persistent else max(0, h.free - h.surplus)
-        least = max(count, h.resv + h.persistent - persistent_free)
+        least = max(count, h.resv + self._in_use())
         head = self.new_list(0)
         while least < h.persistent and (folio := self._remove_pool_folio()) is not None:
             lists.add(self.cpu, folio + self._lru, head)
@@ -61,24 +60,47 @@ class Pool:
             pass
         h.max_huge_pages = h.persistent
 
+    def _in_use(self) -> int:
+        """Return how many folios in use a shrinking pool keeps, whether they are persistent or surplus."""
+        h = self.h
+        if not self.variant.spares_surplus:
+            return h.nr - h.free
+        return h.persistent - (h.free if h.free <= h.persistent else max(0, h.free - h.surplus))
+
     def _grow(self, missing: int) -> bool:
-        """Allocate folios, optimize them in one batch, and add them; return whether all were allocated."""
+        """Allocate folios, optimize and add them; return whether all were allocated."""
         head, allocated = self.new_list(0), 0
         while allocated < missing and (folio := self._alloc_pool_folio()) is not None:
-            lists.add(self.cpu, folio + self._lru, head)
+            self.collect(folio, head)
             allocated += 1
         if allocated:
             self.prep_and_add(head)
         return allocated >= missing
 
-    def prep_and_add(self, head: int) -> None:
-        """Optimize a list of new folios, then add each. Kernel: prep_and_add_allocated_folios()."""
-        self.hvo.optimize_folios(self.h, head)
-        for folio in self.folios(head):
-            self.account(folio)
+    def collect(self, folio: int, head: int, finish: Callable[[int], None] | None = None) -> None:
+        """Put a new folio on a list for :meth:`prep_and_add`; where the release has no batches, call that at once."""
+        lists.add(self.cpu, folio + self._lru, head)
+        if not self.variant.batches:
+            self.prep_and_add(head, finish)
 
-    def account(self, folio: int) -> None:
+    def prep_and_add(self, head: int, finish: Callable[[int], None] | None = None) -> None:
+        """Optimize a list of new folios, then add each.
+
+        finish  called with each folio once it is optimized, or not
+        Kernel: prep_and_add_allocated_folios(), prep_and_add_bootmem_folios(), v6.12; prep_new_huge_page(), v6.1.
+        """
+        if self.variant.batches:
+            self.hvo.optimize_folios(self.h, head)
+        for folio in self.folios(head):
+            if not self.variant.batches:
+                self.hvo.optimize_folio(self.h, folio)
+            if finish is not None:
+                finish(folio)
+            self._account(folio)
+
+    def _account(self, folio: int) -> None:
         """Count a new folio and put it on the free list."""
+        self._mark_late(folio)
         self.h.count(self.folio.node(folio), nr=1)
         self._enqueue(folio)
 
@@ -90,13 +112,13 @@ class Pool:
     def _alloc_fresh(self, node: int) -> int | None:
         """Allocate a folio with frozen references. Kernel: only_alloc_fresh_hugetlb_folio()."""
         h, machine = self.h, self.machine
-        gfp = (GFP_HIGHUSER if h.gigantic else GFP_HIGHUSER_MOVABLE) | _ALLOC
+        gfp = self.variant.gigantic_gfp if h.gigantic else GFP_HUGETLB
         allocate = machine.alloc_contig if h.gigantic else machine.alloc_pages
         pfn = allocate(gfp, h.order, node)
         if pfn is None:
             return None
         folio = machine.struct_pages.va(pfn)
-        self.folio.prep_compound(folio, h.order)
+        self.folio.prep_compound(folio, h.order, gigantic=h.gigantic)
         self.folio.set_refcount(folio, 0)
         self.folio.set_private(folio, 0)
         self.adopt(folio)
@@ -104,8 +126,15 @@ class Pool:
 
     def adopt(self, folio: int) -> None:
         """Make a compound page with frozen references a hugetlb folio. Kernel: init_new_hugetlb_folio()."""
-        self.folio.init_hugetlb(folio)
+        self.folio.init_lru(folio)
+        if self.variant.marked_first:
+            self.folio.init_hugetlb(folio)
         self.live.add(folio)
+
+    def _mark_late(self, folio: int) -> None:
+        """Make an optimized folio hugetlb's, where the release does that so late. Kernel: __prep_new_huge_page()."""
+        if not self.variant.marked_first:
+            self.folio.init_hugetlb(folio)
 
     def alloc_surplus(self, node: int = 0) -> int | None:
         """Allocate a surplus folio with one reference. Kernel: alloc_surplus_hugetlb_folio()."""
@@ -113,6 +142,7 @@ class Pool:
         if folio is None:
             return None
         self.hvo.optimize_folio(self.h, folio)
+        self._mark_late(folio)
         self.h.count(self.folio.node(folio), nr=1, surplus=1)
         self.folio.set_refcount(folio, 1)
         return folio
@@ -168,18 +198,20 @@ class Pool:
         """Return the first free folio of the first node that has one."""
         return next((folio for node in nodes for folio in self.folios(self.h.freelists[node])), None)
 
-    def remove(self, folio: int, *, surplus: bool) -> None:
+    def remove(self, folio: int, *, surplus: bool, demote: bool = False) -> None:
         """Remove a folio from lists and counters. Kernel: remove_hugetlb_folio()."""
-        layout, node = self._layout, self.folio.node(folio)
+        layout, node, frozen = self._layout, self.folio.node(folio), self.variant.stays_frozen
         lists.delete(self.cpu, folio + self._lru)
         if self.folio.flag(folio, layout.hpg_freed):
-            self.folio.set_flag(folio, layout.hpg_freed, value=False)
+            self.folio.set_flag(folio, layout.hpg_freed, value=not frozen)
             self.h.count(node, free=-1)
         if surplus:
             self.h.count(node, surplus=-1)
+        if not frozen and not demote:
+            self.folio.set_refcount(folio, 1)
         if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
-            # an optimized folio keeps its type until its vmemmap is restored
-            self.folio.set_hugetlb(folio, hugetlb=False)
+            # an optimized folio keeps its mark until its vmemmap is restored
+            self._clear_mark(folio)
         self.h.count(node, nr=-1)
 
     def add(self, folio: int, *, surplus: bool) -> None:
@@ -188,7 +220,13 @@ class Pool:
         self.h.count(self.folio.node(folio), nr=1, surplus=1 if surplus else 0)
         self.folio.set_hugetlb(folio, hugetlb=True)
         self.folio.set_private(folio, 1 << self._layout.hpg_vmemmap_optimized)
+        if not self.variant.stays_frozen:
+            self.folio.set_refcount(folio, 0)
         self._enqueue(folio)
+
+    def _clear_mark(self, folio: int) -> None:
+        """Clear the mark of hugetlb."""
+        self.folio.set_hugetlb(folio, hugetlb=False, gigantic=self.h.gigantic)
 
     def dissolve(self, folio: int) -> int:
         """Free a free folio to the allocator; return 0, -EBUSY or -ENOMEM. Kernel: dissolve_free_hugetlb_folio()."""
@@ -197,14 +235,15 @@ class Pool:
             return 0
         if self.folio.refcount(folio) or h.free - h.resv <= 0:
             return -errno.EBUSY
-        surplus = bool(h.surplus_node[self.folio.node(folio)])
+        surplus = self.variant.dissolves_surplus and h.surplus_node[self.folio.node(folio)] > 0
+        persistent = 0 if surplus else 1
         self.remove(folio, surplus=surplus)
-        h.max_huge_pages -= 1
+        h.max_huge_pages -= persistent
         if self.folio.is_hugetlb(folio):
             result = self.hvo.restore_folio(h, folio)
             if result:
                 self.add(folio, surplus=surplus)
-                h.max_huge_pages += 1
+                h.max_huge_pages += persistent
                 return result
         self.update_and_free(folio)
         return 0
@@ -219,13 +258,29 @@ class Pool:
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
-        self.folio.set_hugetlb(folio, hugetlb=False)
+        self.unmake(folio)
+        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order)
+
+    def unmake(self, folio: int) -> None:
+        """Make a removed and restored folio pages that are not compound."""
+        self._clear_mark(folio)
         self.folio.destroy_compound(folio, self.h.order)
         self.live.discard(folio)
-        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order)
+
+    def restore_list(self, head: int) -> int:
+        """Restore the folios of a list, which stay on it; return 0 or more, or -ENOMEM if one was not restored."""
+        if not self.variant.batches:
+            return min((self.hvo.restore_folio(self.h, folio) for folio in self.folios(head)), default=0)
+        restored = self.new_list(1)
+        result = self.hvo.restore_folios(self.h, head, restored)
+        lists.splice_init(self.cpu, restored, head)
+        return result
 
     def update_and_free_bulk(self, head: int) -> None:
         """Restore and free a list of removed folios. Kernel: update_and_free_pages_bulk()."""
+        if not self.variant.batches:
+            self._free_list(head)
+            return
         non_hvo = self.new_list(1)
         while self.hvo.restore_folios(self.h, head, non_hvo) < 0:
             self._bulk_restore_error(head, non_hvo)
@@ -242,13 +297,10 @@ class Pool:
             if failed:
                 self.add(folio, surplus=True)
             else:
-                self.folio.set_hugetlb(folio, hugetlb=False)
                 self.update_and_free(folio)
                 break
 
     def _free_list(self, head: int) -> None:
-        for folio in self.folios(head):
-            self.folio.set_hugetlb(folio, hugetlb=False)
         for folio in self.folios(head):
             lists.delete(self.cpu, folio + self._lru)
             self.update_and_free(folio)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.hvo.runs import FolioRuns, Folios
@@ -18,9 +17,8 @@ from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release import DEFAULT, KernelRelease
+from hvolab.release.struct_page import FolioField
 from hvolab.trace import Batch, Event, FolioStep, Warned
-
-_TYPE_SHIFT = 24
 
 
 class Hvo:
@@ -44,6 +42,9 @@ class Hvo:
         self._private = layout.private
         self._rcu = SYNCHRONIZE_RCU if variant.waits_for_rcu else 0
         self._optimized = 1 << layout.hpg_vmemmap_optimized
+        fields = (layout.hugetlb_mark, FolioField(0, layout.refcount, 4))
+        byte_order = machine.target.architecture.byte_order
+        self._mark, self._refcount = (field.place(layout.size, byte_order) for field in fields)
 
     def sizes(self, h: HasOrder) -> VmemmapSizes:
         """Return the sizes of the vmemmap of ``h``'s folios."""
@@ -208,16 +209,19 @@ class Hvo:
         self.cpu.store_word(va, private | self._optimized if optimized else private & ~self._optimized)
 
     def _guard(self, folio: int) -> None:
-        """Warn of a folio that has no hugetlb type or has references. Kernel: VM_WARN_ON_ONCE_FOLIO()."""
+        """Warn of a folio that has no mark of hugetlb or has references, where hugetlb sees to that.
+
+        Kernel: VM_WARN_ON_ONCE_FOLIO(), v6.12; v6.1 has neither.
+        """
         if not self.machine.trace.listeners:
             return
-        layout, byte_order = self._layout, self.machine.target.architecture.byte_order
-        raw = self.cpu.load(folio + layout.page_type, WORD_BYTES)
-        page_type, refcount = (int.from_bytes(half, byte_order) for half in (raw[:4], raw[4:]))
-        if page_type >> _TYPE_SHIFT != layout.page_type_hugetlb:
+        hugetlb, word = self.release.hugetlb, self.cpu.load_word
+        mark = self._mark.get(word(folio + self._mark.offset))
+        if hugetlb.marked_first and mark != self._layout.hugetlb_set:
             self._emit(Warned, "the folio has no hugetlb type", folio)
-        if refcount:
-            self._emit(Warned, f"the folio has {refcount} references", folio)
+        references = self._refcount.get(word(folio + self._refcount.offset))
+        if hugetlb.stays_frozen and references:
+            self._emit(Warned, f"the folio has {references} references", folio)
 
     def _emit(self, event: Callable[..., Event], *fields: object) -> None:
         if self.machine.trace.listeners:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Differences between kernel releases, as data: HVO's code, struct page, allocation flags, features of images."""
+"""Differences between kernel releases, as data: code of HVO and hugetlb, struct page, GFP flags, features of images."""
 
 from __future__ import annotations
 
 from hvolab.release.features import Evidence, KernelFeature, Question
+from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.kernel_release import KernelChange, KernelRelease
 from hvolab.release.releases import DEFAULT, RELEASES, departures_of, release_named
 from hvolab.release.struct_page import StructPageLayout
@@ -13,6 +14,7 @@ __all__ = [
     "DEFAULT",
     "RELEASES",
     "Evidence",
+    "HugetlbVariant",
     "HvoVariant",
     "KernelChange",
     "KernelFeature",

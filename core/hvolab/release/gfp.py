@@ -59,6 +59,11 @@ GFP_PGTABLE_KERNEL_6_1 = GFP_KERNEL | int(Gfp.ZERO)
 GFP_VMEMMAP_RESTORE_6_1 = GFP_KERNEL | int(Gfp.THISNODE | Gfp.NORETRY)
 #: The page that tails share, in vmemmap_get_tail(), v7.2.
 GFP_VMEMMAP_TAIL = GFP_KERNEL | int(Gfp.ZERO)
+#: Folios of a pool, in alloc_buddy_hugetlb_folio().
+GFP_HUGETLB = GFP_HIGHUSER_MOVABLE | int(Gfp.THISNODE | Gfp.COMP | Gfp.NOWARN | Gfp.RETRY_MAYFAIL)
+#: Gigantic folios: their pages are those of a contiguous range, in v6.1, or a compound page.
+GFP_GIGANTIC_6_1 = GFP_HIGHUSER | int(Gfp.THISNODE)
+GFP_GIGANTIC = GFP_GIGANTIC_6_1 | int(Gfp.COMP | Gfp.NOWARN)
 
 #: The bits that choose the zone.
 GFP_ZONE_BITS = int(Gfp.DMA | Gfp.HIGHMEM | Gfp.DMA32 | Gfp.MOVABLE)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hvolab.release.features import KernelFeature
+from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
 
 #: Attributes of a change that set facts, with the part of the kernel that these are about.
-_PARTS: Final = (("variant", "HVO"), ("struct_page", "struct page"))
+_PARTS: Final = (("variant", "HVO"), ("hugetlb", "hugetlb"), ("struct_page", "struct page"))
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class KernelChange:
     gains        features that an image has from then on
     loses        features that an image does not have any more
     variant      facts of HvoVariant that it sets
+    hugetlb      facts of HugetlbVariant that it sets
     struct_page  fields of StructPageLayout that it sets
     """
 
@@ -31,6 +33,7 @@ class KernelChange:
     gains: frozenset[KernelFeature] = frozenset()
     loses: frozenset[KernelFeature] = frozenset()
     variant: tuple[tuple[str, Any], ...] = ()
+    hugetlb: tuple[tuple[str, Any], ...] = ()
     struct_page: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
@@ -44,13 +47,14 @@ class KernelChange:
 
 @dataclass(frozen=True)
 class KernelRelease:
-    """One release: the facts of HVO's code, and the layout of struct page.
+    """One release: the facts of HVO's and hugetlb's code, and the layout of struct page.
 
     name         on the command line
     summary      one line
     before       the release that it is declared against; None: the first
     changes      its differences from that release, the oldest first
     variant      facts of HVO's code
+    hugetlb      facts of hugetlb's code
     struct_page  layout of struct page, where an architecture does not declare another
     features     features of its images
     anywhere     whether every architecture can select it; else those that declare a change for it
@@ -61,6 +65,7 @@ class KernelRelease:
     before: KernelRelease | None
     changes: tuple[KernelChange, ...]
     variant: HvoVariant
+    hugetlb: HugetlbVariant
     struct_page: StructPageLayout
     features: frozenset[KernelFeature]
     anywhere: bool = True
@@ -70,12 +75,13 @@ class KernelRelease:
 
     def after(self, name: str, summary: str, *changes: KernelChange, anywhere: bool = True) -> KernelRelease:
         """Return a release that differs from this one by ``changes``."""
-        variant, struct_page, features = self.variant, self.struct_page, self.features
+        variant, hugetlb, struct_page, features = self.variant, self.hugetlb, self.struct_page, self.features
         for change in changes:
             variant = replace(variant, **dict(change.variant))
+            hugetlb = replace(hugetlb, **dict(change.hugetlb))
             struct_page = replace(struct_page, **dict(change.struct_page))
             features = (features | change.gains) - change.loses
-        return KernelRelease(name, summary, self, changes, variant, struct_page, features, anywhere)
+        return KernelRelease(name, summary, self, changes, variant, hugetlb, struct_page, features, anywhere)
 
     @property
     def line(self) -> tuple[KernelRelease, ...]:

@@ -12,6 +12,8 @@ from typing import Any
 from hvolab.overrides import named
 from hvolab.release.features import KernelFeature
 from hvolab.release.gfp import (
+    GFP_GIGANTIC,
+    GFP_GIGANTIC_6_1,
     GFP_KERNEL,
     GFP_PGTABLE_KERNEL,
     GFP_PGTABLE_KERNEL_6_1,
@@ -20,7 +22,9 @@ from hvolab.release.gfp import (
     GFP_VMEMMAP_RESTORE_6_1,
     Gfp,
 )
+from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.kernel_release import KernelChange, KernelRelease
+from hvolab.release.layouts import COMPOUND_STORES_7_2, HUGETLB_FIELDS_6_12_117, LAYOUT_6_1
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
 
@@ -29,7 +33,12 @@ def _values(**values: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(values.items())
 
 
-#: Kernel: mm/hugetlb_vmemmap.c, v6.1.
+def _defaults(*names: str) -> tuple[tuple[str, Any], ...]:
+    """Return these fields of StructPageLayout with their defaults, which are v6.12's."""
+    return tuple((name, getattr(StructPageLayout(), name)) for name in names)
+
+
+#: Kernel: mm/hugetlb_vmemmap.c, mm/hugetlb.c, v6.1.
 V6_1 = KernelRelease(
     "6.1",
     "one head page at a time; the head keeps its frame",
@@ -53,7 +62,16 @@ V6_1 = KernelRelease(
         table_gfp=GFP_PGTABLE_KERNEL_6_1,
         restore_gfp=GFP_VMEMMAP_RESTORE_6_1,
     ),
-    struct_page=StructPageLayout(gigantic_tail_mapping=False),
+    hugetlb=HugetlbVariant(
+        batches=False,
+        marked_first=False,
+        stays_frozen=False,
+        dissolves_surplus=False,
+        spares_surplus=False,
+        late_tails=False,
+        gigantic_gfp=GFP_GIGANTIC_6_1,
+    ),
+    struct_page=LAYOUT_6_1,
     features=frozenset({KernelFeature.HEADS, KernelFeature.STATIC_KEY}),
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
@@ -77,6 +95,22 @@ V6_12 = V6_1.after(
         variant=_values(table_gfp=GFP_PGTABLE_KERNEL),
     ),
     KernelChange(
+        "A page type marks hugetlb folios, not the destructor of a compound page.",
+        struct_page=_defaults("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
+    ),
+    KernelChange(
+        "The order of a folio is in the flags of its first tail, and other fields of its first tails have moved.",
+        struct_page=_defaults("folio_order", "compound_stores", "hugetlb_zeroed"),
+    ),
+    KernelChange(
+        "PG_head, PG_referenced and PG_reserved have other numbers.",
+        struct_page=_defaults("pg_head", "pg_referenced", "pg_reserved"),
+    ),
+    KernelChange(
+        "Struct pages of gigantic boot folios are not initialized where HVO frees them.",
+        hugetlb=_values(late_tails=True),
+    ),
+    KernelChange(
         "The pages of a restored folio may come from any node.",
         '2eaa6c2abb9d ("mm: hugetlb_vmemmap: fix hugetlb page number decrease failed on movable nodes", v6.7)',
         variant=_values(restore_gfp=GFP_VMEMMAP_RESTORE),
@@ -91,6 +125,7 @@ V6_12 = V6_1.after(
         '79359d6d24df ("hugetlb: perform vmemmap optimization on a list of pages", v6.7)',
         gains=frozenset({KernelFeature.BATCHES}),
         variant=_values(refuses_optimized=True),
+        hugetlb=_values(batches=True),
     ),
     KernelChange(
         "A list of folios is restored by hugetlb_vmemmap_restore_folios().",
@@ -112,6 +147,11 @@ V6_12 = V6_1.after(
     KernelChange(
         "A list that is restored is flushed once, after its last folio, and not folio by folio.",
         'c24f188b2289 ("hugetlb: batch TLB flushes when restoring vmemmap", v6.7)',
+    ),
+    KernelChange(
+        "A new folio is marked as hugetlb's before it is optimized.",
+        'd8f5f7e445f0 ("hugetlb: set hugetlb page flag before optimizing vmemmap", v6.7)',
+        hugetlb=_values(marked_first=True),
     ),
     KernelChange(
         "The functions of HVO take folios instead of head pages.",
@@ -137,16 +177,36 @@ V6_12 = V6_1.after(
         variant=_values(waits_for_rcu=True),
     ),
     KernelChange(
-        "The tails of gigantic folios have TAIL_MAPPING, as those of others.",
+        "A folio that is removed from its pool gets no reference, and loses HPG_freed.",
+        'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers", v6.11)',
+        hugetlb=_values(stays_frozen=True),
+    ),
+    KernelChange(
+        "Gigantic folios are allocated as compound pages, and their tails have TAIL_MAPPING.",
         'cf54f310d0d3 ("mm/hugetlb: use __GFP_COMP for gigantic folios", v6.12)',
+        hugetlb=_values(gigantic_gfp=GFP_GIGANTIC),
         struct_page=_values(gigantic_tail_mapping=True),
     ),
+)
+_DISSOLVES_SURPLUS = KernelChange(
+    "Dissolving a surplus folio lowers surplus_hugepages instead of the persistent folios that are requested.",
+    'cb402bbdabca ("mm/hugetlb: fix surplus pages in dissolve_free_huge_page()", v6.14)',
+    hugetlb=_values(dissolves_surplus=True),
+)
+_SPARES_SURPLUS = KernelChange(
+    "A shrinking pool frees its free persistent folios although surplus folios are in use.",
+    hugetlb=_values(spares_surplus=True),
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
 #: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.
 V6_12_117 = V6_12.after(
     "6.12.117",
     "restored tails are copies of the page that they share",
+    _DISSOLVES_SURPLUS,
+    KernelChange(
+        "The fields of hugetlb are in the third tail of a folio, not in the second.",
+        struct_page=_values(hugetlb_zeroed=HUGETLB_FIELDS_6_12_117),
+    ),
     KernelChange(
         "The walk is given the pages to map; a folio without a new head page, allocated with GFP_KERNEL, fails with "
         "-ENOMEM; restoring begins with the first tail page.",
@@ -168,6 +228,15 @@ V7_2 = V6_12_117.after(
         "A list with no folio to optimize is flushed once, not twice.",
         '752fe17af693 ("mm/hugetlb: add pre-HVO framework", v6.15)',
         variant=_values(flushes_for_none=False),
+    ),
+    KernelChange(
+        "Fields of the first tail have moved: two IDs of processes precede the number of pages.",
+        struct_page=_values(compound_stores=COMPOUND_STORES_7_2),
+    ),
+    _SPARES_SURPLUS,
+    KernelChange(
+        "Boot memory of the vmemmap is marked in page->private, as page->index is gone.",
+        struct_page=_values(index=40, bootmem_types=(1, 2)),
     ),
     KernelChange(
         "The struct page of a kernel page table has the page type PGTY_table.",
@@ -206,6 +275,8 @@ V7_2 = V6_12_117.after(
 MM_2026 = V6_12.after(
     "mm-2026",
     "entries are replaced by clearing the accessed flag and a compare-and-swap, which can fail",
+    _DISSOLVES_SURPLUS,
+    _SPARES_SURPLUS,
     anywhere=False,
 )
 #: The release that is modeled where none is named.

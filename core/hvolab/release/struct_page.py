@@ -1,11 +1,86 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Layout of struct page, and of its flags word."""
+"""Layout of struct page, of its flags word, and of the fields of a folio in its first struct pages."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from hvolab.arithmetic import WORD_BYTES
+
+_OCTET_BITS = 8
+
+
+class WordPlace(NamedTuple):
+    """Bits of a word of memory: offset of the word from the head's struct page, shift, and mask after the shift."""
+
+    offset: int
+    shift: int
+    mask: int
+
+    def get(self, word: int) -> int:
+        """Return the value in a word."""
+        return word >> self.shift & self.mask
+
+    def put(self, word: int, value: int) -> int:
+        """Return a word with a value stored in it."""
+        return word & ~(self.mask << self.shift) | (value & self.mask) << self.shift
+
+
+@dataclass(frozen=True)
+class FolioField:
+    """A field of a folio.
+
+    page    struct page that holds it, 0: the head's
+    offset  of its first byte in that struct page
+    octets  its bytes
+    bits    so many of its lowest bits are meant; 0: all
+    member  its name in struct folio; empty: it has none
+    """
+
+    page: int
+    offset: int
+    octets: int = WORD_BYTES
+    bits: int = 0
+    member: str = ""
+
+    def place(self, size: int, byte_order: str) -> WordPlace:
+        """Return its place in a word, if it is not larger; ``size`` is that of a struct page."""
+        first = self.offset % WORD_BYTES
+        low = first if byte_order == "little" else WORD_BYTES - first - self.octets
+        mask = (1 << (self.bits or self.octets * _OCTET_BITS)) - 1
+        return WordPlace(self.page * size + self.offset - first, low * _OCTET_BITS, mask)
+
+    def low_byte(self, size: int, byte_order: str) -> int:
+        """Return the offset of its lowest byte from the head's struct page; ``size`` is that of a struct page."""
+        return self.page * size + self.offset + (0 if byte_order == "little" else self.octets - 1)
+
+
+class FolioValue(enum.Enum):
+    """A value that depends on the folio."""
+
+    ORDER = "order"
+    PAGES = "number of pages"
+    EMPTY_LIST = "links of an empty list"  #: of a field of two words
+
+
+@dataclass(frozen=True)
+class FolioStore:
+    """A store to a field of a folio that becomes a compound page.
+
+    gigantic  whether it is done for gigantic folios, too
+    """
+
+    field: FolioField
+    value: int | FolioValue
+    gigantic: bool = True
+
+
+#: -1 in four bytes, a mapcount of 0.
+MINUS_ONE = (1 << 32) - 1
+_ORDER = FolioField(1, 0, bits=_OCTET_BITS, member="_flags_1")
 
 
 @dataclass(frozen=True)
@@ -17,9 +92,9 @@ class StructPageLayout:
 
     size                       bytes of a struct page
     flags … refcount           offsets; four-byte fields are page_type and refcount
+    index                      word by which a boot page is recognized
     PG_… and HPG_…             bit numbers
     last_cpupid_… to node_…    positions of last_cpupid, zone and node in ``flags``
-    used_subpages              struct pages whose fields hugetlb uses (__NR_USED_SUBPAGE)
     reset_struct_pages         struct pages that a restored tail page gets reset (NR_RESET_STRUCT_PAGE)
     """
 
@@ -33,9 +108,6 @@ class StructPageLayout:
     private: int = 40
     page_type: int = 48
     refcount: int = 52
-    folio_order: int = 64
-    folio_large_mapcount: int = 64 + 16
-    folio_nr_pages: int = 64 + 32
     pg_head: int = 6
     pg_referenced: int = 2
     pg_owner_priv_1: int = 10
@@ -49,14 +121,33 @@ class StructPageLayout:
     zone_bits: int = 3
     node_shift: int = 54
     node_bits: int = 10
-    used_subpages: int = 3
     reset_struct_pages: int = 3
     #: mapping of a tail page: TAIL_MAPPING, 0x400 above POISON_POINTER_DELTA
     tail_mapping: int = 0xDEAD000000000400
-    #: whether the tails of gigantic folios have it too
+    #: whether tails of gigantic folios have it, too
     gigantic_tail_mapping: bool = True
-    #: top byte of page_type for a hugetlb folio: PGTY_hugetlb
-    page_type_hugetlb: int = 0xF4
+    folio_order: FolioField = _ORDER
+    #: stores by which a page becomes a compound page. Kernel: prep_compound_head() in mm/internal.h
+    compound_stores: tuple[FolioStore, ...] = (
+        FolioStore(_ORDER, FolioValue.ORDER),
+        FolioStore(FolioField(1, 16, 4, member="_large_mapcount"), MINUS_ONE),
+        FolioStore(FolioField(1, 20, 4, member="_entire_mapcount"), MINUS_ONE),
+        FolioStore(FolioField(1, 24, 4, member="_nr_pages_mapped"), 0),
+        FolioStore(FolioField(1, 28, 4, member="_pincount"), 0),
+        FolioStore(FolioField(1, 32, 4, member="_folio_nr_pages"), FolioValue.PAGES),
+        FolioStore(FolioField(2, 16, 2 * WORD_BYTES, member="_deferred_list"), FolioValue.EMPTY_LIST),
+    )
+    #: mark of a hugetlb folio, and its values: set, cleared, cleared where the folio is gigantic
+    hugetlb_mark: FolioField = FolioField(0, 48, 4, member="page_type")
+    hugetlb_set: int = 0xF4000000
+    hugetlb_cleared: int = MINUS_ONE
+    gigantic_cleared: int = MINUS_ONE
+    #: fields of hugetlb that a new folio has zeroed: the subpool, the cgroup and its reservation
+    hugetlb_zeroed: tuple[FolioField, ...] = (
+        FolioField(2, 16, member="_hugetlb_subpool"),
+        FolioField(2, 24, member="_hugetlb_cgroup"),
+        FolioField(2, 32, member="_hugetlb_cgroup_rsvd"),
+    )
     #: top byte of page_type for a page table: PGTY_table
     page_type_table: int = 0xF2
     #: page_type where no type is set and nothing is mapped: _mapcount of -1
@@ -73,6 +164,20 @@ class StructPageLayout:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", self.size // WORD_BYTES)
+
+    @cached_property
+    def used_subpages(self) -> int:
+        """Struct pages of a folio up to the last that has no TAIL_MAPPING, because its ``mapping`` is another field."""
+        fields = (*(store.field for store in self.compound_stores), *self.hugetlb_zeroed)
+        return 1 + max(one.page for one in fields if one.offset <= self.mapping < one.offset + one.octets)
+
+    @property
+    def bootmem_mask(self) -> int:
+        """Bits of the type in the word by which a boot page is recognized: all, or the lowest four of ``private``.
+
+        Kernel: get_page_bootmem() in mm/bootmem_info.c, v6.12 and v7.2.
+        """
+        return 0xF if self.index == self.private else (1 << 64) - 1
 
     @property
     def pg_vmemmap_self_hosted(self) -> int:

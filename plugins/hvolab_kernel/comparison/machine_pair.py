@@ -105,6 +105,7 @@ class MachineUnderTest:
         pages.prep_compound(folio, order)
         pages.set_refcount(folio, 0)
         pages.set_private(folio, 0)
+        pages.init_lru(folio)
         pages.init_hugetlb(folio)
 
     # steps

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from hvolab.release import DEFAULT, StructPageLayout
+from hvolab.arithmetic import WORD_BYTES
+from hvolab.release import DEFAULT, RELEASES, StructPageLayout
+from hvolab.release.struct_page import FolioField
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 from hvolab_vmlinux.types.btf import Types
 
@@ -21,24 +23,81 @@ _BITS: Final = {
 _WORD_BITS: Final = 64
 #: Kernel: LAST__PID_SHIFT in include/linux/page-flags-layout.h, v6.12.
 _PID_BITS: Final = 8
+#: Members of struct page by fields of the layout; the kernel has one of several.
+_MEMBERS: Final = {
+    "flags": ("flags",),
+    "lru_next": ("lru",),
+    "compound_head": ("compound_head", "compound_info"),
+    "mapping": ("mapping",),
+    "private": ("private",),
+    "page_type": ("_mapcount",),
+    "refcount": ("_refcount",),
+}
 _BOOTMEM: Final = ("SECTION_INFO", "MIX_SECTION_INFO")
 
 
 @cached_per_kernel  # every machine for this kernel needs it
 def struct_page_layout(kernel: Kernel) -> StructPageLayout:
-    """Return the layout of v6.12 with this kernel's bits, zones, tail links and marks of boot memory.
+    """Return the layout of the release with this kernel's struct folio, with this kernel's bits, offsets and zones.
 
     Raises KernelImageError for a kernel without type information.
-    Kernel: enum pageflags, enum hugetlb_page_flags; get_page_bootmem() in mm/bootmem_info.c, which marks boot memory in
-    ``index`` up to v6.12 and in ``private`` in v7.2.
+    Kernel: struct page and struct folio in include/linux/mm_types.h; enum pageflags, enum hugetlb_page_flags;
+    get_page_bootmem() in mm/bootmem_info.c, which marks boot memory in ``index`` up to v6.12 and in ``private`` in
+    v7.2; compound_info_has_mask() in include/linux/page-flags.h, v7.2, which depends on HVO.
     """
     types = kernel.types
-    changes: dict[str, Any] = _enumerators(types, _BITS)
+    base = _of_release(types)
+    changes: dict[str, Any] = {
+        **_enumerators(types, _BITS),
+        **_offsets(types),
+        **_fields_of_flags(types),
+        **_fields_of_folios(types, base),
+        "masks_compound": types.has_member("zone", "vmemmap_tails"),
+    }
     if types.find_enumerator(_BOOTMEM[0]) is not None:
-        marked = "index" if types.has_member("page", "index") else "private"
-        changes |= {"index": types.offset("page", marked), "bootmem_types": tuple(map(types.enumerator, _BOOTMEM))}
-    masks = types.has_member("page", "compound_info")
-    return replace(DEFAULT.struct_page, **changes, **_fields_of_flags(types), masks_compound=masks)
+        changes["bootmem_types"] = tuple(map(types.enumerator, _BOOTMEM))
+    return replace(base, **changes)
+
+
+def _of_release(types: Types) -> StructPageLayout:
+    """Return the layout of the newest release whose fields of a folio the kernel has, or the default."""
+    for release in reversed(RELEASES):
+        stores = release.struct_page.compound_stores
+        if all(types.has_member("folio", store.field.member) for store in stores):
+            return release.struct_page
+    return DEFAULT.struct_page
+
+
+def _offsets(types: Types) -> dict[str, int]:
+    """Return the size of struct page, and the offsets of its members."""
+    marked = "index" if types.has_member("page", "index") else "private"
+    found = {
+        name: types.offset("page", member)
+        for name, members in {**_MEMBERS, "index": (marked,)}.items()
+        for member in members
+        if types.has_member("page", member)
+    }
+    if "lru_next" in found:
+        found["lru_prev"] = found["lru_next"] + WORD_BYTES
+    return found | {"size": types.size("page")}
+
+
+def _fields_of_folios(types: Types, layout: StructPageLayout) -> dict[str, Any]:
+    """Return the fields of folios at their offsets in struct folio, as far as they have names there."""
+    size = types.size("page")
+
+    def placed(field: FolioField) -> FolioField:
+        if not field.member or not types.has_member("folio", field.member):
+            return field
+        page, offset = divmod(types.offset("folio", field.member), size)
+        return replace(field, page=page, offset=offset)
+
+    return {
+        "folio_order": placed(layout.folio_order),
+        "hugetlb_mark": placed(layout.hugetlb_mark),
+        "compound_stores": tuple(replace(store, field=placed(store.field)) for store in layout.compound_stores),
+        "hugetlb_zeroed": tuple(map(placed, layout.hugetlb_zeroed)),
+    }
 
 
 def _enumerators(types: Types, names: Mapping[str, str]) -> dict[str, int]:

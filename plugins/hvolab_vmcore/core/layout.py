@@ -9,6 +9,7 @@ from typing import Any
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.release import DEFAULT, StructPageLayout
+from hvolab.release.struct_page import FolioField
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 
 #: Fields of the layout, the members of struct page whose offsets they are, and their bytes.
@@ -22,7 +23,6 @@ _OFFSETS = (
     ("refcount", "page._refcount", WORD_BYTES // 2),
 )
 _RULE = "SIZE(page) and OFFSET(page.*) of VMCOREINFO; include/linux/mm_types.h, v6.12"
-_TYPE_SHIFT = 24
 
 
 def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREINFO") -> StructPageLayout:
@@ -50,15 +50,12 @@ def layout_of(info: VmcoreInfo | None, page_size: int, *, where: str = "VMCOREIN
             what = f"{member} at byte {offset} does not fit a struct page of {size} bytes"
             raise CoreFileError(what, where=where, rule=_RULE, hint="dump the memory again: this note is damaged")
         fields[name] = offset
-    scale = size - DEFAULT.struct_page.size  # the folio's fields are in the second struct page
-    for name in ("folio_order", "folio_large_mapcount", "folio_nr_pages"):
-        fields[name] = getattr(DEFAULT.struct_page, name) + scale
     order = info.offset("page.compound_order")  # up to v6.5, when it was a byte of its own
     if order is not None and 0 <= order < size:
-        fields["folio_order"] = size + order
+        fields["folio_order"] = FolioField(1, order, 1)
     mask, hugetlb = info.number("PG_head_mask"), info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")
     if mask is not None and mask > 0 and mask.bit_count() == 1:
         fields["pg_head"] = mask.bit_length() - 1
     if hugetlb is not None:
-        fields["page_type_hugetlb"] = (hugetlb >> _TYPE_SHIFT) & 0xFF
+        fields["hugetlb_set"] = hugetlb & 0xFFFFFFFF
     return replace(DEFAULT.struct_page, **fields)

@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import HvoEngine, VmemmapSizes
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
 from hvolab_vmcore.scan.scan import Scan
 
 Folio = tuple[int, int]  #: PFN of the head and order
-_HALF, _ALL_ONES = WORD_BYTES // 2, (1 << 64) - 1
-_TYPE_SHIFT = 24
 
 
 @dataclass(frozen=True)
@@ -77,19 +76,15 @@ def prepare_folio(machine: Machine, pfn: int, order: int) -> None:
     count = min(1 << order, machine.target.mode.page_size // layout.size)
     start = int(pages.locate(np.array([pfn], dtype=np.int64))[0])
     words = memory.words[start // WORD_BYTES : (start + count * layout.size) // WORD_BYTES].reshape(count, -1)
-    halves = memory.halves[start // _HALF : (start + count * layout.size) // _HALF].reshape(count, -1)
     head = pages.va(pfn)
-    words[0, layout.flags // WORD_BYTES] |= np.uint64(1 << layout.pg_head)
-    words[0, layout.private // WORD_BYTES] = 0
-    halves[0, layout.page_type // _HALF] = layout.page_type_hugetlb << _TYPE_SHIFT
-    halves[0, layout.refcount // _HALF] = 0
-    words[1:, layout.compound_head // WORD_BYTES] = head | 1
+    words[1:, layout.compound_head // WORD_BYTES] = layout.tail_link(head, order)
     words[1:, layout.private // WORD_BYTES] = 0
     words[layout.used_subpages :, layout.mapping // WORD_BYTES] = layout.tail_mapping
-    first_tail = memory.words[start // WORD_BYTES :]
-    first_tail[layout.folio_large_mapcount // WORD_BYTES] = _ALL_ONES
-    first_tail[layout.folio_nr_pages // WORD_BYTES] = 1 << order
-    memory.octets[start + layout.folio_order] = order
+    folios = FolioPages(machine, machine.cpus[0])
+    folios.prep_head(head, order)
+    folios.set_private(head, 0)
+    folios.set_refcount(head, 0)
+    folios.set_hugetlb(head, hugetlb=True)
 
 
 def by_order(folios: tuple[Folio, ...]) -> list[tuple[int, list[int]]]:

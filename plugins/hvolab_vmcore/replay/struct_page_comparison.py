@@ -80,10 +80,10 @@ class _Comparison:
     def _compare_head(self, va: int, ours: Words, theirs: Words) -> None:
         """Compare the head's page: PG_head, HPG_vmemmap_optimized, the order, and compound_head of its tails."""
         layout = self._layout
-        order_mask = 0xFF << layout.folio_order % WORD_BYTES * 8
+        order = layout.folio_order.place(layout.size, self._engine.snapshot.core.byte_order)
         self._compare_bits("PG_head", va, layout.flags, 1 << layout.pg_head, ours, theirs)
         self._compare_optimized_flag(va, ours, theirs)
-        self._compare_bits("folio order", va, layout.folio_order, order_mask, ours, theirs)
+        self._compare_bits("folio order", va, order.offset, order.mask << order.shift, ours, theirs)
         step = self._size // WORD_BYTES
         heads = slice(layout.compound_head // WORD_BYTES + step, None, step)
         places = np.flatnonzero(ours[heads] != theirs[heads])

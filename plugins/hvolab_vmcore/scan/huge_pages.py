@@ -49,7 +49,7 @@ class HeadPages:
 
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
-    memory, layout = snapshot.memory, snapshot.struct_pages.layout
+    memory, layout, byte_order = snapshot.memory, snapshot.struct_pages.layout, snapshot.core.byte_order
     there = held_frames(memory, frames)
     rows = np.where(there, frames - memory.first_pfn, 0)
 
@@ -59,11 +59,13 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     halves = memory.halves[(rows << memory.page_shift) // 4 + layout.page_type // 4]
     head = (word(layout.flags) >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
     optimized = (word(layout.private) >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
-    orders = memory.octets[(rows << memory.page_shift) + layout.folio_order].astype(np.int64)
+    orders = memory.octets[(rows << memory.page_shift) + layout.folio_order.low_byte(layout.size, byte_order)].astype(
+        np.int64
+    )
     return HeadPages(
         there=there,
         head=head,
-        hugetlb=there & head & ((halves >> np.uint32(24)) == layout.page_type_hugetlb),
+        hugetlb=there & head & (halves == layout.hugetlb_set),
         optimized=optimized & head,
         orders=np.where(there & head, orders, 0),
     )

@@ -216,12 +216,12 @@ def test_json_has_every_requested_operation(invoke_json: Callable[..., Any]) -> 
     assert [(pool["pages"], pool["surplus"], pool["free"], pool["optimized"]) for pool in pools] == [
         (2, 0, 2, 2),
         (4, 2, 2, 4),
-        (2, 2, 0, 2),
+        (4, 4, 2, 4),  # pages in use, surplus or not, keep as many free ones, up to v6.16
     ]
     stages = [each["stage"] for each in operations]
     assert [*report["counters"]] == [*report["invariants"]] == ["boot", *stages]
     assert [*report["work"]] == stages
-    assert report["frames_saved"] == 14
+    assert report["frames_saved"] == 28
     assert "operations" not in invoke_json("run", *X86, *SMALL)
 
 

@@ -11,12 +11,12 @@ FIRST = KernelChange(
     loses=frozenset({KernelFeature.MOVES_HEAD}),
     variant=(("head_gfp", None),),
 )
-SECOND = KernelChange("A tail is elsewhere.", struct_page=(("mapping", 32),))
+SECOND = KernelChange("A tail is elsewhere.", hugetlb=(("batches", False),), struct_page=(("mapping", 32),))
 
 
 def test_facts_and_features_are_those_of_the_release_before_with_the_changes() -> None:
     release = DEFAULT.after("9.1", "made up", FIRST, SECOND)
-    assert (release.variant.head_gfp, release.struct_page.mapping) == (None, 32)
+    assert (release.variant.head_gfp, release.hugetlb.batches, release.struct_page.mapping) == (None, False, 32)
     assert release.variant.flushes_head == DEFAULT.variant.flushes_head
     assert release.features == DEFAULT.features - {KernelFeature.MOVES_HEAD}
     assert release.line == (*DEFAULT.line, release)
@@ -43,5 +43,6 @@ def test_a_change_reads_as_its_sentence_and_its_commit() -> None:
 
 
 def test_a_change_is_of_the_part_whose_facts_it_sets() -> None:
-    assert (FIRST.part, SECOND.part) == ("HVO", "struct page")
+    assert (FIRST.part, SECOND.part) == ("HVO", "hugetlb")
+    assert KernelChange("A tail is elsewhere.", struct_page=(("mapping", 32),)).part == "struct page"
     assert KernelChange("Only a name.").part == "HVO"

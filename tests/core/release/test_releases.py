@@ -13,6 +13,7 @@ from hvolab.overrides import check_types
 from hvolab.release import (
     DEFAULT,
     RELEASES,
+    HugetlbVariant,
     HvoVariant,
     KernelFeature,
     KernelRelease,
@@ -44,12 +45,13 @@ def test_releases_are_found_by_name() -> None:
 @pytest.mark.parametrize("release", RELEASES, ids=str)
 def test_a_release_follows_one_of_the_table(release: KernelRelease) -> None:
     assert release.before is None or release.before in RELEASES[: RELEASES.index(release)]
-    assert bool(release.changes) == (release.before is not None and release is not MM_2026)
+    assert bool(release.changes) == (release.before is not None)
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=str)
 def test_facts_are_of_their_types(release: KernelRelease) -> None:
     check_types(release.variant, release.name)
+    check_types(release.hugetlb, release.name)
     check_types(release.struct_page, release.name)
 
 
@@ -58,8 +60,7 @@ def test_every_fact_that_differs_from_the_release_before_is_set_by_a_change(rele
     before = release.before
     if before is None:
         return
-    for kind in (HvoVariant, StructPageLayout):
-        attribute = "variant" if kind is HvoVariant else "struct_page"
+    for kind, attribute in ((HvoVariant, "variant"), (HugetlbVariant, "hugetlb"), (StructPageLayout, "struct_page")):
         ours, theirs = getattr(release, attribute), getattr(before, attribute)
         differing = {each.name for each in fields(kind) if getattr(ours, each.name) != getattr(theirs, each.name)}
         assert differing == {name for change in release.changes for name, _ in getattr(change, attribute)}

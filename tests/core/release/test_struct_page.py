@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hvolab.release import DEFAULT
+from hvolab.release.struct_page import FolioField, WordPlace
 
 
 @pytest.mark.parametrize(("node", "zone"), [(0, 2), (5, 3), (1023, 7)])
@@ -38,3 +39,36 @@ def test_bits_with_several_names_are_one_bit() -> None:
     assert replace(DEFAULT.struct_page, size=56).words == 7
     assert DEFAULT.struct_page.pg_vmemmap_self_hosted == DEFAULT.struct_page.pg_owner_priv_1
     assert DEFAULT.struct_page.pt_kernel == DEFAULT.struct_page.pg_referenced
+
+
+@pytest.mark.parametrize("byte_order", ["little", "big"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(FolioField(1, 17, 1), 0x12), (FolioField(1, 0, 8, bits=8), 9), (FolioField(0, 52, 4), 7), (FolioField(2, 8), 5)],
+)
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_field_has_the_same_bytes_in_c_and_through_its_word(
+    byte_order: str, field: FolioField, value: int, size: int
+) -> None:
+    memory = bytearray(3 * size)
+    place = field.place(size, byte_order)
+    word = slice(place.offset, place.offset + 8)
+    stored = place.put(int.from_bytes(memory[word], byte_order), value)  # type: ignore[arg-type]
+    memory[word] = stored.to_bytes(8, byte_order)  # type: ignore[arg-type]
+    start = field.page * size + field.offset
+    assert int.from_bytes(memory[start : start + field.octets], byte_order) == value  # type: ignore[arg-type]
+    assert memory[field.low_byte(size, byte_order)] == value
+    assert place.get(stored) == value
+
+
+def test_a_field_shares_its_word_with_others() -> None:
+    place = FolioField(0, 4, 4).place(64, "little")
+    assert place == WordPlace(0, 32, 0xFFFFFFFF)
+    assert place.put(0x1111111122222222, 0x33333333) == 0x3333333322222222
+    assert FolioField(1, 0, bits=8).place(64, "little").put(0xABCD, 9) == 0xAB09
+
+
+def test_a_boot_page_is_marked_by_a_whole_word_or_by_four_bits_of_private() -> None:
+    layout = DEFAULT.struct_page
+    assert layout.bootmem_mask == (1 << 64) - 1
+    assert replace(layout, index=layout.private).bootmem_mask == 0xF

@@ -84,8 +84,8 @@ class StructPageRecords:
         return bool((flags >> np.uint64(self._layout.pg_vmemmap_self_hosted) & np.uint64(1)).any())
 
     def boot_registered(self, pfns: Pfns) -> Flags:
-        """Return for each boot frame whether ``index`` is the type of a section's vmemmap."""
-        kinds = self._pages.words(pfns, self._layout.index)
+        """Return for each boot frame whether it is marked as a section's vmemmap."""
+        kinds = self._pages.words(pfns, self._layout.index) & np.uint64(self._layout.bootmem_mask)
         registered = np.zeros(pfns.shape, dtype=np.bool_)
         for kind in self._layout.bootmem_types:  # not np.isin, which takes longer for one frame than freeing it
             registered |= kinds == kind

@@ -80,7 +80,7 @@ def test_freeing_repairs_the_tail_links_but_not_the_type_and_flags_of_hugetlb(re
     assert hvo.restore_folio(pool.h, folio) == 0
     layout, load = machine.struct_pages.layout, machine.cpus[0].load_word
     copies = range(folio + 4096, folio + (layout.size << pool.h.order), 4096)
-    hugetlb = layout.page_type_hugetlb << 24
+    hugetlb = layout.hugetlb_set
 
     def words(offset: int) -> set[int]:
         return {load(page + offset) for page in copies}
