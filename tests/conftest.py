@@ -10,7 +10,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, settings
 
-#: The option --arch, also in a checkout that is not installed.
+#: The option --hvolab-arch, the marker arch, and the kit's summary.
 pytest_plugins = ("hvolab.conformance.pytest_plugin",)
 
 # No test of hvolab is about time, and a busy machine is no finding.
@@ -31,8 +31,10 @@ _NEEDED = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that names kernel images."""
-    parser.getgroup("hvolab").addoption(
+    """Add the option that names kernel images, and a short name of the kit's option."""
+    group = parser.getgroup("hvolab")
+    group.addoption("--arch", action="append", dest="hvolab_arch", metavar="NAME", help="the same as --hvolab-arch")
+    group.addoption(
         "--kernel-image",
         action="append",
         metavar="FILE",

@@ -109,6 +109,24 @@ def prove(desk: Desk) -> None:
         desk.run("hvolab", "conformance", name)
 
 
+#: A project that has an option of its own by the name that hvolab would like, and does not know of hvolab.
+_STRANGER = {
+    "conftest.py": "def pytest_addoption(parser):\n    parser.addoption('--arch')\n",
+    "test_it.py": "def test_it(request):\n"
+    "    assert request.config.option.arch == 'vax'\n"
+    "    assert not any('hvolab' in name for name, _ in request.config.pluginmanager.list_name_plugin())\n",
+}
+
+
+def leave_alone(desk: Desk) -> None:
+    """Run the tests of another project in the environment that has hvolab and its kit."""
+    folder = desk.place / "stranger"
+    folder.mkdir()
+    for name, text in _STRANGER.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    desk.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "stranger", "--arch", "vax")
+
+
 def author(desk: Desk) -> None:
     """Write a new package, install it, run its tests."""
     desk.run("hvolab", "new", "arch", "newcomer")
@@ -126,7 +144,7 @@ def main() -> int:
         return 2
     desk = Desk(Path(sys.argv[1]).resolve() / "downstream")
     try:
-        for step in (install, use, author, prove):
+        for step in (install, use, leave_alone, author, prove):
             step(desk)
     except DownstreamError as error:
         print(error, file=sys.stderr)

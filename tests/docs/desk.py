@@ -8,7 +8,6 @@ none is a script. The examples of `pycon` listings are one session.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import shlex
@@ -21,7 +20,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 LISTING = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-KIT = "hvolab.conformance.pytest_plugin"
 _BOOT = "tests/captures/x86_64-6.12-4level/0-boot.core.xz"
 _OPTIMIZED = "tests/captures/x86_64-6.12-4level/1-optimised-2M.core.xz"
 #: What a reader has, by the name that pages call it: a checkout's cores, and a core of his own.
@@ -81,11 +79,9 @@ class Desk:
         python, root = shlex.quote(f"{self.tools / 'python'}"), shlex.quote(f"{ROOT}")
         # what is needed is here, and nothing is fetched
         offline = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation"
-        # a bare checkout has no entry point of pytest's
-        kit = "" if _kit_is_installed() else f"-p {KIT}"
         self._tool("hvolab", f'exec {python} -m hvolab "$@"')
         self._tool("pip", f'exec {python} -m pip "$@" {offline}')
-        self._tool("pytest", f'exec {python} -m pytest "$@" -p no:cacheprovider {kit}')
+        self._tool("pytest", f'exec {python} -m pytest "$@" -p no:cacheprovider')
         # these two fetch and build: looked up, not run
         self._tool("make", f'for name; do grep -q "^$name:" {root}/Makefile || exit 2; done')
         self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {root}/tox.ini')
@@ -140,7 +136,3 @@ def check_shown(command: str, shown: list[str], printed: str) -> None:
         found = text.find(wanted, position)
         assert found >= 0, f"{command}\ndoes not print, or not here:\n{line}\nbut:\n{printed}"
         position = found + len(wanted)
-
-
-def _kit_is_installed() -> bool:
-    return any(point.value == KIT for point in importlib.metadata.entry_points(group="pytest11"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +13,19 @@ import typer
 
 from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import JsonOption, split_names
-from hvolab.errors import UsageError
+from hvolab.errors import HvolabError, UsageError
 from hvolab.plugin import registry
 
 _NEEDED = ("pytest", "hypothesis")
 _EVERYTHING = "all"
 #: Most processes over which the checks are spread.
 _PROCESSES = 8
+#: Program of the kit's process: finds modules where this process does, and not in the current folder.
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
+#: Environment variables for runs of pytest of other projects, and one that removes the texts of the checks.
+_OF_OTHER_RUNS = frozenset({"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTHONOPTIMIZE"})
+#: Exit code of pytest after SIGINT, and after modules that cannot be collected.
+_INTERRUPTED = 2
 
 
 def conformance(
@@ -29,8 +36,8 @@ def conformance(
 ) -> None:
     """Test the declarations of an architecture's plugin: geometry, entries, protections, HVO on it under every failure.
 
-    The same as `pytest --pyargs hvolab.conformance --arch ARCH`; a check that needs a capability that the plugin lacks
-    is skipped, and its reason names the capability.
+    A check that needs a capability that the plugin lacks is skipped, and its reason names the capability. Exit code 1
+    means that a check failed. The current folder is neither read nor written.
     """
     from hvolab.cli.output import print_json
 
@@ -38,42 +45,66 @@ def conformance(
     if missing:
         raise UsageError(f"the conformance kit needs {' and '.join(missing)}", hint="pip install 'hvolab[conformance]'")
     names = (name if name == _EVERYTHING else registry().architecture(name).name for name in split_names(arch))
-    code, report = _run(_command(",".join(names)), report=json)
+    report = _run(",".join(names), quiet=json)
+    errors = report.pop("errors")
     if json:
         print_json(report)
-    if code:
-        raise typer.Exit(ExitCode.FINDING if code == 1 else ExitCode.INTERRUPTED if code == 2 else ExitCode.USAGE)
+    if errors:
+        raise HvolabError(
+            f"checks that ended without a result: {len(errors)}",
+            where="; ".join(errors),
+            hint="`pytest -p hvolab.conformance.pytest_plugin --pyargs hvolab.conformance -k NAME` runs one by itself",
+        )
+    if any(architecture["failed"] for architecture in report["architectures"]):
+        raise typer.Exit(ExitCode.FINDING)
 
 
-def _command(names: str) -> list[str]:
-    """Return the command that runs the kit; it reads and writes nothing in the current folder."""
+def _command(names: str, report: Path) -> list[str]:
+    """Return the command that runs the kit: with the kit's own plugin and ini file, and without conftest.py."""
+    import json
+
     from hvolab import conformance as kit
 
-    # the kit's own ini file: otherwise pytest would take the nearest one upwards, of another project
     ini = Path(kit.__file__).with_name("pytest.ini")
-    options = ["-q", "-c", str(ini), "-p", "no:cacheprovider"]
+    options = ["-q", "-c", str(ini), "--noconftest", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist") is not None:
-        options += ["-n", "auto", "--maxprocesses", str(_PROCESSES)]
-    # a checkout that is on the path, but not installed, has no entry point: a plugin is loaded once either way
-    options += ["-p", "hvolab.conformance.pytest_plugin", "--pyargs", "hvolab.conformance", "--arch", names]
-    return [sys.executable, "-m", "pytest", *options]
+        options += ["-p", "xdist", "-n", "auto", "--maxprocesses", str(_PROCESSES)]
+    options += ["-p", "hvolab.conformance.pytest_plugin", "--pyargs", "hvolab.conformance"]
+    options += ["--hvolab-arch", names, "--hvolab-report", str(report)]
+    return [sys.executable, "-c", _START, json.dumps(sys.path), *options]
 
 
-def _run(command: list[str], *, report: bool) -> tuple[int, Any]:
-    """Run the kit in another process, on this terminal or for a report; return pytest's exit code and the report.
+def _environment(folder: str) -> dict[str, str]:
+    """Return the environment of the kit's process: the user's, without what changes a run of pytest."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_OTHER_RUNS}
+    own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_STORAGE_DIRECTORY": folder}
+    return {**kept, **own, "PYTHONSAFEPATH": "1"}  # processes of pytest-xdist do not search the current folder either
 
-    Raises UsageError with pytest's output if pytest writes no report.
+
+def _run(names: str, *, quiet: bool) -> dict[str, Any]:
+    """Run the kit in another process, on this terminal or quietly, and return its report.
+
+    Raises HvolabError if pytest ends before all checks are made, and KeyboardInterrupt if a signal stops it.
     """
     import json
     import subprocess
     import tempfile
 
-    if not report:
-        return subprocess.run(command, check=False).returncode, None  # noqa: S603 - this interpreter, own arguments
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         path = Path(folder) / "report.json"
-        command = [*command, "--conformance-report", str(path)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - as above
-        if not path.exists():
-            raise UsageError(f"pytest ended with {done.returncode} and no report: {done.stdout}{done.stderr}".strip())
-        return done.returncode, json.loads(path.read_text("ascii"))
+        output = subprocess.PIPE if quiet else None
+        done = subprocess.run(  # noqa: S603 - this interpreter, own arguments
+            _command(names, path),
+            check=False,
+            env=_environment(folder),
+            stdout=output,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            errors="replace",
+        )
+        report: dict[str, Any] = json.loads(path.read_text("ascii")) if path.exists() else {}
+    if done.returncode == _INTERRUPTED and not report.get("errors"):
+        raise KeyboardInterrupt
+    if not report or (done.returncode not in {0, 1} and not report["errors"]):
+        raise HvolabError(f"pytest ended with {done.returncode} before all checks were made", where=done.stdout or "")
+    return report

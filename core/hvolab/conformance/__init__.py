@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The conformance kit: checks that prove what an architecture plugin declares.
 
-For an installed plugin there is nothing to write: `hvolab conformance NAME`, or `pytest --pyargs hvolab.conformance
---arch NAME`. In the plugin's own suite, one class:
+For an installed plugin there is nothing to write: `hvolab conformance NAME`. In the plugin's own suite, one class:
 
     from hvolab.conformance import Conformance
     from my_package.description import MY_ARCH
@@ -10,7 +9,7 @@ For an installed plugin there is nothing to write: `hvolab conformance NAME`, or
     class TestMine(Conformance):
         architecture = MY_ARCH
 
-pytest loads this package for the option `--arch` in every run, so the suite is imported on first use.
+The suite is imported on first use: `hvolab conformance` and the options of pytest do not need it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.version import is_advisory
 from hvolab.errors import HvolabError
+from hvolab.plugin.report import sentence
 
 Proof = Callable[[Subject], None]
 
@@ -126,10 +128,17 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
     try:
         check.proof(subject)
     except (CheckFailed, HvolabError) as error:
-        located = HvolabError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
-        advisory = is_advisory(check.since, architecture.kit)
-        return outcome(CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(located))
-    return outcome(CheckStatus.PASSED)
+        failure = HvolabError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - of the plugin's code, and pytest takes some for a skip or an exit
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = "; ".join(filter(None, (str(subject), f"{frame.filename}:{frame.lineno}")))
+        failure = HvolabError(f"the check ends with {sentence(error)}", where=where)
+    else:
+        return outcome(CheckStatus.PASSED)
+    advisory = is_advisory(check.since, architecture.kit)
+    return outcome(CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(failure))
 
 
 def require(holds: object, what: str, *, where: object = "", hint: str = "") -> None:

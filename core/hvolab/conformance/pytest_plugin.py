@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""pytest plugin: the option `--arch`, the marker `arch`, and the conformance kit's summary.
+"""pytest plugin: options with the prefix `--hvolab-`, the marker `arch`, and the conformance kit's summary.
 
-pytest loads it in every run, so it imports the rest of hvolab on first use.
+pytest loads it by `-p hvolab.conformance.pytest_plugin`, by a conftest's pytest_plugins, or for a class of tests that
+is derived from `Conformance`; other runs are without it. The last way is too late for options, and for the summary of
+a run over several processes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hvolab.conformance.version import PROPERTY
+
+if TYPE_CHECKING:
+    from hvolab.conformance.summary import Summary
 
 _SELECTED = pytest.StashKey["frozenset[str] | None"]()
 
@@ -19,32 +24,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("hvolab")
     group.addoption(
-        "--arch",
+        "--hvolab-arch",
         action="append",
         metavar="NAME",
         help="run the tests of these architectures, and those of none: names or aliases, with commas or repeated; "
         "by default all",
     )
-    group.addoption(
-        "--conformance-report", metavar="FILE", help="write the summary of hvolab's conformance kit as JSON"
-    )
+    group.addoption("--hvolab-report", metavar="FILE", help="write the summary of hvolab's conformance kit as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the reporter of the kit."""
     config.addinivalue_line(
-        "markers", "arch(name, ...): a test of these architectures; --arch=NAME deselects those of others"
+        "markers", "arch(name, ...): a test of these architectures; --hvolab-arch=NAME deselects those of others"
     )
     config.pluginmanager.register(Reporter(config), "hvolab.conformance.reporter")
 
 
 def selected(config: pytest.Config) -> frozenset[str] | None:
-    """Return the names of the architectures of `--arch`, aliases resolved; `None`: all.
+    """Return the names of the architectures of `--hvolab-arch`, aliases resolved; `None`: all.
 
     Raises pytest.UsageError for a name that no plugin describes.
     """
     if _SELECTED not in config.stash:
-        config.stash[_SELECTED] = _resolved(config.getoption("--arch"))
+        config.stash[_SELECTED] = _resolved(config.getoption("hvolab_arch", None))
     return config.stash[_SELECTED]
 
 
@@ -58,11 +61,11 @@ def _resolved(given: list[str] | None) -> frozenset[str] | None:
     try:
         return frozenset(registry().architecture(name).name for name in wanted)
     except UsageError as error:
-        raise pytest.UsageError(f"--arch: {error}") from error
+        raise pytest.UsageError(f"--hvolab-arch: {error}") from error
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of architectures that `--arch` does not name."""
+    """Deselect the tests of architectures that `--hvolab-arch` does not name."""
     names = selected(config)
     if names is None:
         return
@@ -77,29 +80,45 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Reporter:
-    """Reporter of the kit: collects the outcomes of all processes, and prints their summary."""
+    """Reporter of the kit: collects the outcomes of all processes, prints their summary and writes it to a file."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._outcomes: list[dict[str, Any]] = []
+        self._errors: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Collect the errors of modules that cannot be collected."""
+        if report.failed:
+            self._errors.append(f"{report.nodeid}: {_last_line(report.longreprtext)}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the outcome that a test of the kit carries."""
+        """Collect the outcome that a test of the kit carries, or the error of one that ended without."""
+        found = [value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)]
         if report.when == "call":
-            self._outcomes += [
-                value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)
-            ]
+            self._outcomes += found
+        if report.failed and not found:
+            self._errors.append(f"{report.nodeid}: {_last_line(report.longreprtext)}")
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the summary, and write it to the file of `--conformance-report`."""
-        if not self._outcomes:
-            return
+    @property
+    def _summary(self) -> Summary:
         from hvolab.conformance.summary import Summary  # noqa: PLC0415 - on first use
 
-        summary = Summary.of(self._outcomes)
-        terminalreporter.section("hvolab conformance")
-        for line in summary.lines():
-            terminalreporter.write_line(line)
-        path = self._config.getoption("--conformance-report")
-        if path is not None:
-            summary.write(path)
+        return Summary.of(self._outcomes)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the summary."""
+        if self._outcomes:
+            terminalreporter.section("hvolab conformance")
+            for line in self._summary.lines():
+                terminalreporter.write_line(line)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the summary to the file of `--hvolab-report`; of several processes the first alone does."""
+        path = self._config.getoption("hvolab_report", None)
+        if path is not None and not hasattr(self._config, "workerinput"):
+            self._summary.write(path, self._errors)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hvolab.arch import Architecture
+from hvolab.conformance import pytest_plugin
 from hvolab.conformance.check import Check, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.subject import Subject, subjects
@@ -31,13 +32,15 @@ class Conformance:
     @classmethod
     def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
         """Return the architectures to test."""
-        del config  # the installed kit reads the option --arch from it
+        del config  # the installed kit reads the option --hvolab-arch from it
         return (cls.architecture,)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test of a check for each of its subjects."""
         if "subject" not in metafunc.fixturenames:
             return
+        if not metafunc.config.pluginmanager.has_plugin(pytest_plugin.__name__):
+            metafunc.config.pluginmanager.register(pytest_plugin, pytest_plugin.__name__)  # the marker, and the summary
         check: Check = getattr(metafunc.function, _CHECK)
         metafunc.parametrize(
             "subject",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -64,9 +64,10 @@ class Summary:
             ],
         }
 
-    def write(self, path: str) -> None:
-        """Write the summary as JSON."""
-        Path(path).write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="ascii")
+    def write(self, path: str, errors: Sequence[str] = ()) -> None:
+        """Write the summary as JSON, with the errors of tests that ended without an outcome."""
+        content = {**self.as_dict(), "errors": list(errors)}
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
 
 
 def _score(outcomes: _Outcomes) -> dict[str, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kit for installed plugins: `pytest --pyargs hvolab.conformance --arch NAME`."""
+"""The kit for installed plugins: `pytest -p hvolab.conformance.pytest_plugin --pyargs hvolab.conformance`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hvolab.plugin import registry
 
 
 class TestConformance(Conformance):
-    """Tests for the architectures that `--arch` names, by default all that plugins describe."""
+    """Tests for the architectures that `--hvolab-arch` names, by default all that plugins describe."""
 
     @classmethod
     def architectures(cls, config: pytest.Config) -> Iterable[Architecture]:
-        """Return the architectures that `--arch` names."""
+        """Return the architectures that `--hvolab-arch` names."""
         names = selected(config)
         if names is None:
             return registry().architectures().values()

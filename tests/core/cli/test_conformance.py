@@ -1,14 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`hvolab conformance`: the command that runs the kit, and arguments that are refused before it runs."""
+"""`hvolab conformance`: refused arguments, exit codes, and nothing of the current folder or of others' pytest runs."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import tomllib
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 
+from hvolab.cli import conformance
+from hvolab.cli.errors import ExitCode
+from hvolab.plugin import registry
 from tests.core.cli.conftest import Invoke
+from tests.core.plugin.conftest import site
+from tests.core.plugin.site import Site
+
+__all__ = ["site"]
+
+Narrow = Callable[..., None]
+#: A plugin with a copy of x86_64, in which one thing is replaced.
+CROOKED = """
+import os, signal
+from dataclasses import replace
+from hvolab.arch import PgprotRole
+from hvolab.plugin import hookimpl
+from hvolab_x86_64.description import X86_64
+from tests.core.conformance.slips import in_pgprots
+
+def raises(*arguments):
+    {body}
+
+WRITABLE = in_pgprots(X86_64, PgprotRole.KERNEL_RO, add=(("RW", 1),))
+RAISING = replace(X86_64, mmu=replace(X86_64.mmu, syndrome=raises))
+
+@hookimpl
+def hvolab_architectures():
+    return (replace({chosen}, name="crooked", aliases=()),)
+"""
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Narrow:
+    """A function that limits the kit to checks, and to some processes; all else is as the command has it."""
+    command = conformance._command
+
+    def limit(expression: str, processes: int) -> None:
+        options = ["-k", expression, "-n", str(processes)]
+        monkeypatch.setattr(conformance, "_command", lambda names, report: [*command(names, report), *options])
+
+    return limit
+
+
+@pytest.fixture
+def installed(site: Site) -> Iterator[Callable[..., None]]:
+    """A function that installs the plugin with the architecture `crooked`."""
+
+    def install(chosen: str, body: str = "pass") -> None:
+        site.install("crooked", CROOKED.format(chosen=chosen, body=body))
+        registry.cache_clear()
+
+    yield install
+    registry.cache_clear()
 
 
 def test_an_unknown_architecture_is_refused_before_the_kit_runs(invoke: Invoke) -> None:
@@ -30,3 +86,73 @@ def test_a_missing_test_runner_is_named_with_the_extra_that_has_it(
     assert result.exit_code == 2
     assert "the conformance kit needs hypothesis" in result.stderr
     assert "hint: pip install 'hvolab[conformance]'" in result.stderr
+
+
+def test_no_run_of_pytest_loads_the_kits_plugin_by_itself() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(project["entry-points"]) == {"hvolab"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [0, 2])
+def test_neither_the_folder_nor_the_environment_changes_the_run(
+    invoke: Invoke, narrow: Narrow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    files = {
+        "conftest.py": "raise RuntimeError('read')",
+        "pytest.ini": "[pytest]\naddopts = --nonsense\n",
+        "tox.ini": "[pytest]\naddopts = --nonsense\n",
+        "pytest.py": "raise RuntimeError('read')",
+        "json.py": "raise RuntimeError('read')",
+        "test_other.py": "def test_other(): assert False",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    hostile = {
+        "PYTEST_ADDOPTS": "--nonsense -p no:terminal",
+        "PYTEST_PLUGINS": "no_such_plugin",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+    }
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, value)
+    narrow("the_description_is_sound", processes)
+    result = invoke("conformance", "riscv", "--json")
+    assert result.exit_code == ExitCode.AS_DECLARED, result.output
+    [riscv] = json.loads(result.stdout)["architectures"]
+    assert (riscv["architecture"], riscv["passed"], riscv["failed"]) == ("riscv", 1, 0)
+    assert riscv["checks"][0]["proves"]
+    assert {path.name for path in tmp_path.iterdir()} == set(files)
+
+
+@pytest.mark.slow
+def test_a_failed_check_is_exit_code_1(invoke: Invoke, narrow: Narrow, installed: Callable[..., None]) -> None:
+    installed("WRITABLE")
+    narrow("page_kernel_ro_is_read_only and 4-level", 0)
+    result = invoke("conformance", "crooked", "--json")
+    assert result.exit_code == ExitCode.FINDING
+    [crooked] = json.loads(result.stdout)["architectures"]
+    assert crooked["failed"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "processes", "code", "reason"),
+    [
+        ("raise SystemExit(0)", 0, ExitCode.FINDING, "the check ends with SystemExit: 0"),
+        ("os._exit(0)", 0, ExitCode.USAGE, "pytest ended with 0 before all checks were made"),
+        ("os._exit(1)", 1, ExitCode.USAGE, "a_store_to_a_tail_faults"),
+        ("os.kill(os.getpid(), signal.SIGINT)", 0, ExitCode.INTERRUPTED, ""),
+    ],
+    ids=["exits", "ends pytest", "ends a worker", "interrupts"],
+)
+def test_an_end_of_another_kind_has_its_own_exit_code(
+    invoke: Invoke, narrow: Narrow, installed: Callable[..., None], body: str, processes: int, code: int, reason: str
+) -> None:
+    installed("RAISING", body)
+    narrow("a_store_to_a_tail_faults and 4-level", processes)
+    result = invoke("conformance", "crooked", "--json")
+    assert result.exit_code == code, result.output
+    assert reason in result.output

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hvolab.conformance.check import Capability, CheckFailed, CheckOutcome, Checks, CheckStatus, make, require
+from hvolab.conformance.check import Capability, Check, CheckFailed, CheckOutcome, Checks, CheckStatus, make, require
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 from hvolab.serialize import as_data
@@ -98,3 +98,25 @@ def test_a_failure_is_an_assertion_for_test_frameworks() -> None:
         require(holds=False, what="it does not", where="here")
     assert isinstance(caught.value, CheckFailed)
     assert caught.value.where == "here"
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("no number"), SystemExit(0), pytest.skip.Exception("not here")], ids=lambda e: type(e).__name__
+)
+def test_a_check_that_raises_has_failed_and_names_the_place(error: BaseException) -> None:
+    def proof(_: Subject) -> None:
+        raise error
+
+    outcome = make(Check("raises", "It ends.", Scope.MODE, (), proof), SUBJECT)
+    assert outcome.verdict is CheckStatus.FAILED
+    assert outcome.reason.startswith(
+        f"the check ends with {type(error).__name__}: {error}; where: {SUBJECT}; {__file__}:"
+    )
+
+
+def test_an_interrupt_of_a_check_is_the_users() -> None:
+    def proof(_: Subject) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(Check("waits", "It ends.", Scope.MODE, (), proof), SUBJECT)
