@@ -18,6 +18,7 @@ from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
+from hvolab_kernel.running.tail_pages import SharedTailPages
 from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
@@ -107,7 +108,13 @@ class KernelHvo:
     def _trace_folios(self) -> None:
         """Emit events for each folio, also within a batch, and for each copied page."""
         cpu, symbols = self.kernel_cpu, self.kernel.symbols
-        tracer = self._tracer = FolioTracer(self.machine, self.cpu)
+        tracer, tail_pages = FolioTracer(self.machine, self.cpu), SharedTailPages(self.machine, cpu.loaded)
+
+        def end_folio() -> None:  # without a reference to the CPU, which refers to this function
+            tail_pages.copy()
+            tracer.end()
+
+        self._end_folio = end_folio
         for name, operation in FOLIO_FUNCTIONS.items():
             va = symbols.find(name)
             if va is None:
@@ -116,7 +123,7 @@ class KernelHvo:
             cpu.trace_at(va, lambda _, folio, begin=begin: begin(folio), 2)
             for caller in self._functions.values():
                 for return_va in returns_from(self.kernel, caller, va):
-                    cpu.trace_at(return_va, tracer.end)
+                    cpu.trace_at(return_va, end_folio)
         size = self.machine.target.mode.page_size
         copy_page, memcpy = map(symbols.find, COPY_FUNCTIONS)
         if copy_page is not None:
@@ -173,7 +180,7 @@ class KernelHvo:
                 rule=f"its functions are {', '.join(self._functions.values())}",
             )
         self.last = self.kernel_cpu.call(function, *arguments)
-        self._tracer.end()
+        self._end_folio()
         for text in self.last.findings:
             self.machine.trace.emit(Warned(text, 0))
         return self.last.required().result

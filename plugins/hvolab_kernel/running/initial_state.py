@@ -159,6 +159,31 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
     )
 
 
+class Zone(NamedTuple):
+    """A zone in a kernel's own data: the number of its node, its number there, and the VA of its struct."""
+
+    node: int
+    number: int
+    va: int
+
+
+def zones_of(kernel: Kernel, va: int, size: int, count: int) -> tuple[Zone, ...]:
+    """Return the zones of `count` nodes of `size` bytes each, the first at `va`; none if HVO does not use zones.
+
+    Kernel: struct pglist_data and struct zone in include/linux/mmzone.h, v7.2.
+    """
+    types = kernel.types
+    if not types.has_member("zone", "vmemmap_tails"):
+        return ()
+    first, end = (types.offset("pglist_data", name) for name in ("node_zones", "node_zonelists"))
+    zone = types.size("zone")
+    return tuple(
+        Zone(node, number, va + node * size + offset)
+        for node in range(count)
+        for number, offset in enumerate(range(first, end - zone + 1, zone))
+    )
+
+
 def node_words(kernel: Kernel, va: int, size: int, count: int) -> tuple[Word, ...]:
     """Return the words that lead from a struct page to its zone and node, if HVO uses zones.
 
@@ -168,20 +193,18 @@ def node_words(kernel: Kernel, va: int, size: int, count: int) -> tuple[Word, ..
     Kernel: page_zone() in include/linux/mm.h, vmemmap_get_tail() in mm/hugetlb_vmemmap.c, v7.2.
     """
     types, nodes = kernel.types, kernel.symbols.find("node_data")
-    if nodes is None or not types.has_member("zone", "vmemmap_tails"):
+    zones = zones_of(kernel, va, size, count)
+    if nodes is None or not zones:
         return ()
-    zones, zone, node = types.offset("pglist_data", "node_zones"), types.size("zone"), types.size("pglist_data")
+    node = types.size("pglist_data")
     if node > size:
         raise KernelImageError(f"a node of {node} bytes does not fit into {size} bytes", where=kernel.image.release)
-    words = []
-    for number in range(count):
-        words.append(Word(nodes + 8 * number, 8, va))
-        for zone_va in range(va + zones, va + types.offset("pglist_data", "node_zonelists") - zone + 1, zone):
-            words += [
-                Word(zone_va + types.offset("zone", "zone_pgdat"), 8, va),
-                Word(zone_va + types.offset("zone", "node"), 4, number),
-            ]
-        va += size
+    words = [Word(nodes + 8 * number, 8, va + number * size) for number in range(count)]
+    for zone in zones:
+        words += [
+            Word(zone.va + types.offset("zone", "zone_pgdat"), 8, va + zone.node * size),
+            Word(zone.va + types.offset("zone", "node"), 4, zone.node),
+        ]
     return tuple(words)
 
 

@@ -22,8 +22,10 @@ from hvolab_kernel.running.initial_state import Placement, initial_words, modes_
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
-#: Bytes of the stack, of the kernel's structs that HVO is called with (hstates), of each node, and of page tables.
-_STACK, _DATA, _NODE, _TABLES = 64 << 10, 256 << 10, 256 << 10, 2 << 20
+#: Bytes of the stack, of the kernel's structs that HVO is called with (hstates), and of page tables.
+_STACK, _DATA, _TABLES = 64 << 10, 256 << 10, 2 << 20
+#: Bytes of each node in the region of nodes.
+NODE_SIZE: Final = 256 << 10
 #: Alignment of the image, and of the regions whose size depends on it.
 _ALIGNMENT: Final = 2 << 20
 #: Executable code: pairs of symbols. Kernel: arch/*/kernel/vmlinux.lds.S, v6.12. On x86_64 the code after init text is
@@ -68,7 +70,7 @@ class LoadedKernel:
         target, image = machine.target, kernel.image
         template = next((segment for segment in image.segments if segment.per_cpu), None)
         per_cpu = 0 if template is None else round_up(template.memory_size, _ALIGNMENT)
-        sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, _NODE * machine.nodes)
+        sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, NODE_SIZE * machine.nodes)
         base = round_up(machine.memory.base + machine.memory.size, _ALIGNMENT)
         shift, byte_order = target.mode.page_shift, target.architecture.byte_order
         self.memory = PhysicalMemory(base, sum(sizes) + _TABLES, page_shift=shift, byte_order=byte_order)
@@ -185,8 +187,7 @@ class LoadedKernel:
             text=self.image.va,
             levels=len(mode.levels),
         )
-        nodes = node_words(kernel, self.node.va, _NODE, machine.nodes)
-        for word in (*initial_words(kernel, placement), *nodes):
+        for word in (*initial_words(kernel, placement), *node_words(kernel, self.node.va, NODE_SIZE, machine.nodes)):
             self.write(*word)
         # the kernel's code walks and changes the machine's tables instead of those that boot would build in the image
         pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")

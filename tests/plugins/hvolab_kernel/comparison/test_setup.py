@@ -29,10 +29,6 @@ from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
-#: Kernels whose HVO takes lists, as the pools call it.
-LISTS = pytest.mark.parametrize(
-    "real_kernel", ["x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"], indirect=True
-)
 MIB, GIB = 1 << 20, 1 << 30
 SMALL = ("--memory", "512M", "--hugepages", "2M=2")
 X86_7 = pytest.mark.parametrize("real_kernel", ["x86_64-7.x"], indirect=True)
@@ -65,26 +61,26 @@ def mask(monkeypatch: pytest.MonkeyPatch, **present: bool) -> None:
     monkeypatch.setattr(features, "_answer", masked)
 
 
-@LISTS
+@FETCHED
 def test_the_main_job_by_the_kernels_own_code_is_that_of_the_model_of_its_release(real_kernel: Kernel) -> None:
     check_same(*both(real_kernel, hugepages={2 * MIB: 5}))
     check_same(*both(real_kernel, memory=GIB, nodes=2, hugepages={2 * MIB: 4}))
 
 
-@LISTS
+@FETCHED
 def test_requested_operations_by_the_kernels_own_code_are_those_of_the_model(real_kernel: Kernel) -> None:
     text = "optimize, surplus 2M 2, use 2M, dissolve 2M, resize 2M 1, free 2M 9, shrink"
     check_same(*both(real_kernel, operations=parse_operations(text, target_of(real_kernel))))
 
 
-@LISTS
+@FETCHED
 @pytest.mark.parametrize("number", SOME)
 def test_a_failing_allocation_has_the_same_effect(real_kernel: Kernel, number: int) -> None:
     check_same(*both(real_kernel, fail_allocation=number))
 
 
 @pytest.mark.slow
-@LISTS
+@FETCHED
 def test_every_failing_allocation_has_the_same_effect(real_kernel: Kernel) -> None:
     number, happened = 1, True
     while happened:
@@ -95,7 +91,7 @@ def test_every_failing_allocation_has_the_same_effect(real_kernel: Kernel) -> No
     assert number > 12
 
 
-@LISTS
+@FETCHED
 def test_the_command_builds_the_machine_of_the_image(real_kernel: Kernel) -> None:
     image, release = image_of(real_kernel), release_of(real_kernel)
     data = as_json("run", "--engine", "kernel", "--image", image, "--memory", "1G", "--nodes", "2", *SMALL[2:])
