@@ -18,6 +18,7 @@ from hvolab.arch import (
     MemoryOrder,
     MmuRules,
     Overrides,
+    PageFlags,
     PagingMode,
     Permission,
     Pgprot,
@@ -269,6 +270,15 @@ ARM64 = Architecture(
         reserved_faults=False,  # RES0 bits of descriptors are ignored
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 32),),
+    page_flags=(
+        PageFlags(
+            zones=("DMA", "DMA32", "NORMAL", "MOVABLE", "DEVICE"),
+            node_bits=4,
+            zone_bits=3,
+            cpupid_bits=17,
+            source="BTF of Debian's kernels 6.12.117 and 7.2.13 for arm64: NODES_SHIFT 4, NR_CPUS 512",
+        ),
+    ),
     ram_base=0x40000000,
     elf_machine="EM_AARCH64",
     emulation=EMULATION,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hvolab.arch import (
     Access,
     Architecture,
@@ -17,6 +19,7 @@ from hvolab.arch import (
     Match,
     MemoryOrder,
     MmuRules,
+    PageFlags,
     PagingMode,
     Permission,
     Pgprot,
@@ -73,6 +76,15 @@ def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValu
     del kind, depth  # no register has them
     return values(scause=_CAUSES[access], stval=va)
 
+
+_FOUR_NODES = PageFlags(
+    zones=("DMA32", "NORMAL", "MOVABLE", "DEVICE"),
+    node_bits=2,
+    zone_bits=2,
+    cpupid_bits=15,
+    source="BTF of Debian's kernel 6.12.117 for riscv64: NODES_SHIFT 2, NR_CPUS 128; no 6.1 was read",
+)
+_MORE_CPUS = "BTF of Debian's kernel 7.2.13 for riscv64: NODES_SHIFT 2, NR_CPUS 256"
 
 _A, _D = 1 << 6, 1 << 7
 _KERNEL = values("V", "R", "W", "G", "A", "D")
@@ -143,6 +155,7 @@ RISCV = Architecture(
         syndrome=_syndrome,
     ),
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
+    page_flags=(replace(_FOUR_NODES, cpupid_bits=16, releases=("7.2",), source=_MORE_CPUS), _FOUR_NODES),
     ram_base=0x80000000,
     elf_machine="EM_RISCV",
     emulation=EMULATION,

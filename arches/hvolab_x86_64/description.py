@@ -14,6 +14,7 @@ from hvolab.arch import (
     Match,
     MemoryOrder,
     MmuRules,
+    PageFlags,
     PagingMode,
     Permission,
     Pgprot,
@@ -120,6 +121,15 @@ X86_64 = Architecture(
         table_accessed=Match(_ACCESSED, _ACCESSED),
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 24), ZoneLimit("DMA32", 1 << 32)),
+    page_flags=(
+        PageFlags(
+            zones=("DMA", "DMA32", "NORMAL", "MOVABLE", "DEVICE"),
+            node_bits=10,
+            zone_bits=3,
+            cpupid_bits=21,
+            source="BTF of Debian's kernels 6.1.0-50, 6.12.117 and 7.2.13 for amd64: NODES_SHIFT 10, NR_CPUS 8192",
+        ),
+    ),
     elf_machine="EM_X86_64",
     emulation=EMULATION,
     examples=EXAMPLES,

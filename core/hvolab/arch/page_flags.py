@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hvolab.errors import DescriptionError
 from hvolab.overrides import check_name, check_types
 from hvolab.release import RELEASES, KernelRelease, StructPageLayout
 
 _WORD_BITS = 64
+#: Bits below: more than the number of any flag that HVO or hugetlb uses.
+_LOW_FLAGS = 20
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,24 @@ class PageFlags:
         )
 
     def check(self, architecture: str) -> None:
-        """Raise DescriptionError for a value of the wrong type, and for a release that does not exist."""
+        """Raise DescriptionError for wrong types, fields that do not fit, and releases that do not exist."""
         where = f"{architecture}, flags of struct page"
         check_types(self, where)
         for name in self.releases:
             check_name("release", name, map(str, RELEASES), where)
+        if "NORMAL" not in self.zones or len(set(self.zones)) < len(self.zones):
+            raise DescriptionError(
+                f"the zones are {', '.join(self.zones) or 'none'}",
+                where=where,
+                rule="every kernel has ZONE_NORMAL, and each zone once: enum zone_type",
+                hint="list the zones that the kernel has, by number",
+            )
+        if len(self.zones) > 1 << self.zone_bits:
+            raise DescriptionError(f"{len(self.zones)} zones do not fit into {self.zone_bits} bits", where=where)
+        widths = self.node_bits, self.zone_bits, self.cpupid_bits
+        if min(widths) < 0 or sum(widths) > _WORD_BITS - _LOW_FLAGS:
+            raise DescriptionError(
+                f"node, zone and last CPU have {' + '.join(map(str, widths))} bits",
+                where=where,
+                rule=f"they are above the flags of a page, of which there are at least {_LOW_FLAGS}: enum pageflags",
+            )

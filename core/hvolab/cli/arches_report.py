@@ -84,6 +84,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
             architecture.traits,
             *("live_entries", "memory_order", "flush_all_effective", "compare_and_swap_needs_write", "bootmem_info"),
         ),
+        "page_flags": as_data(architecture.page_flags),
         "tails_fault": _tails_fault(architecture),
         "emulated": architecture.emulation is not None,
         "source": architecture.source,
@@ -145,6 +146,17 @@ def _savings_table(architecture: Architecture) -> Table:
     return rows
 
 
+def _page_flags(architecture: Architecture) -> dict[str, str]:
+    """Return the fields at the top of a struct page's flags, by the releases that have them."""
+    return {
+        ", ".join(flags.releases) or ("others" if position else "all"): (
+            f"at most {1 << flags.node_bits} nodes: {flags.node_bits} bits of node, {flags.zone_bits} of zone, "
+            f"{flags.cpupid_bits} of last CPU"
+        )
+        for position, flags in enumerate(architecture.page_flags)
+    }
+
+
 def _choices(architecture: Architecture) -> Table:
     traits, features = architecture.traits, architecture.features
     grid = labeled()
@@ -164,5 +176,6 @@ def _choices(architecture: Architecture) -> Table:
     grid.add_row("live entries", traits.live_entries.value)
     flush = "" if traits.flush_all_effective else "; flush_tlb_all() flushes nothing"
     grid.add_row("memory", f"{traits.memory_order.value}{flush}")
+    add("page flags", _page_flags(architecture))
     grid.add_row("source", Text(architecture.source, "dim"))
     return grid

@@ -70,7 +70,7 @@ class MachineSpec:
 
 
 def build_machine(target: Target, spec: MachineSpec | None = None) -> Machine:
-    """Build a machine for ``target``; raises MachineError if memory is too small or the nodes do not fit."""
+    """Build a machine for ``target``; raises MachineError if memory is too small, or nodes too many."""
     return _Builder(target, MachineSpec() if spec is None else spec).build()
 
 
@@ -83,7 +83,7 @@ class _Builder:
         self.mode = target.mode
         self.shift = self.mode.page_shift
         self.layout = target.struct_page if spec.layout is None else spec.layout
-        _check(spec)
+        _check(target, spec, self.layout)
         base = target.architecture.ram_base
         first = base if self.mode.origin is LinearOrigin.ZERO else 0
         above = [va for va in (self.mode.direct_map_base, 1 << 64) if va > self.mode.vmemmap_base]
@@ -264,7 +264,15 @@ class _Builder:
                 self.memory.words[where] |= np.uint64(1 << layout.pg_vmemmap_self_hosted)
 
 
-def _check(spec: MachineSpec) -> None:
+def _check(target: Target, spec: MachineSpec, layout: StructPageLayout) -> None:
+    most = 1 << layout.node_bits
+    if spec.nodes > most:
+        raise MachineError(
+            f"{spec.nodes} nodes do not fit into the {layout.node_bits} bits of the node in a struct page's flags",
+            where=str(target),
+            rule=f"NODES_SHIFT in include/linux/numa.h: this kernel has at most {most} nodes",
+            hint=f"build a machine with at most {most} nodes",
+        )
     if spec.memory <= 0 or spec.nodes < 1 or spec.cpus < 1:
         raise MachineError("a machine needs memory, a node and a CPU", hint="give positive numbers")
     if 0 in spec.movable_nodes or any(node >= spec.nodes for node in spec.movable_nodes):

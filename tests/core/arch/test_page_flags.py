@@ -30,7 +30,15 @@ def test_a_target_has_those_of_its_release() -> None:
 
 @pytest.mark.parametrize(
     ("change", "match"),
-    [({"releases": ("5.4",)}, "'5.4' is not a release"), ({"node_bits": "ten"}, "PageFlags.node_bits is 'ten'")],
+    [
+        ({"releases": ("5.4",)}, "'5.4' is not a release"),
+        ({"node_bits": "ten"}, "PageFlags.node_bits is 'ten'"),
+        ({"zones": ("DMA32", "MOVABLE")}, "the zones are DMA32, MOVABLE"),
+        ({"zones": ("NORMAL", "NORMAL")}, "the zones are NORMAL, NORMAL"),
+        ({"zones": ("DMA", "DMA32", "NORMAL")}, "3 zones do not fit into 1 bits"),
+        ({"node_bits": 10, "cpupid_bits": 34}, r"node, zone and last CPU have 10 \+ 1 \+ 34 bits"),
+        ({"node_bits": -1}, r"have -1 \+ 1 \+ 14 bits"),
+    ],
 )
 def test_wrong_ones_are_refused(change: dict[str, object], match: str) -> None:
     with pytest.raises(DescriptionError, match=match):

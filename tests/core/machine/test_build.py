@@ -138,6 +138,17 @@ def test_only_nodes_after_the_first_can_be_movable_only(movable: set[int]) -> No
     assert "node 0 holds the kernel's own memory" in caught.value.rule
 
 
+def test_nodes_that_the_flags_of_a_struct_page_cannot_hold_are_refused() -> None:
+    few = replace(LAYOUT, node_bits=2, node_shift=62)
+    assert build_machine(TARGET, MachineSpec(memory=512 * MIB, nodes=4, layout=few)).nodes == 4
+    with pytest.raises(MachineError, match="5 nodes do not fit into the 2 bits of the node") as caught:
+        build_machine(TARGET, MachineSpec(nodes=5, layout=few))
+    assert (caught.value.rule, caught.value.hint) == (
+        "NODES_SHIFT in include/linux/numa.h: this kernel has at most 4 nodes",
+        "build a machine with at most 4 nodes",
+    )
+
+
 def test_deferred_struct_pages_stay_untouched_until_their_frames_are_used() -> None:
     machine = build_machine(TARGET, MachineSpec(memory=256 * MIB, deferred_struct_pages=True))
     free = 0xF000
