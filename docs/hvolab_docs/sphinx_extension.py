@@ -27,6 +27,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands.commands,
     "errors": errors.errors,
     "exit-codes": commands.exit_codes,
+    "features": releases.features,
     "invariants": invariants.sections,
     "kit": conformance.kit,
     "operations": commands.operations,

@@ -26,7 +26,7 @@ from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
 from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
-from hvolab.release import RELEASES, HvoVariant
+from hvolab.release import RELEASES, HvoVariant, KernelFeature
 from hvolab_vmcore.scan.finding import KINDS
 from tests.docs.desk import DOCS, pages
 
@@ -111,6 +111,14 @@ def test_every_release_has_a_section_with_every_change_and_its_commit() -> None:
         for change in release.changes:
             commit = markdown.plain(change.commit or "commit not known")
             assert f"| {change.part} | {markdown.plain(change.sentence)} | {commit} |" in section
+
+
+def test_every_feature_that_tells_releases_apart_has_a_row_with_its_question() -> None:
+    text = releases.features()
+    assert "| static key | symbol `hugetlb_optimize_vmemmap_key` |" in text
+    for feature in KernelFeature:
+        having = {feature in release.features for release in RELEASES}
+        assert (f"| {feature.value} | " in text) is (len(having) == 2)
 
 
 def test_every_finding_in_a_core_is_explained() -> None:
