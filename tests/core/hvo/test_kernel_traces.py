@@ -13,10 +13,10 @@ from hvolab.arch import Target
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
-from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release import DEFAULT, RELEASES
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
-VARIANTS = {release.name: release for release in (V6_1, V6_12, V6_12_117, V7_2)}
+VARIANTS = {release.name: release for release in RELEASES}
 TRACES = {
     "x86_64-6.12": ("x86_64", "4-level", "6.12"),
     "riscv64-6.12-sv39": ("riscv", "Sv39", "6.12"),
@@ -111,7 +111,7 @@ def departures_of(
     engine  makes what is held to the kernel (default: hvolab's own engine in the release of the kernel)
     """
     trace, target = load(name), target_of(name)
-    release = VARIANTS[trace["meta"].get("form", V6_12.name)]
+    release = VARIANTS[trace["meta"].get("form", DEFAULT.name)]
     assert len(trace["scenarios"]) >= (272 if release.variant.refuses_optimized else 100)  # v6.1 has no batches
     departures: list[str] = []
     lab, number = None, -1

@@ -15,14 +15,13 @@ from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.frames.failure import FailCalls, NeverFail
 from hvolab.plugin import registry
-from hvolab.release import KernelRelease
-from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release import RELEASES, KernelRelease
 from tests.core.hvo import test_kernel_writes as writes
 from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, departures_of, report
 from tests.folios import Hstate, allocator, listed, new_folio, new_list
 from tests.primitive_cpu import primitive_cpu
 
-VARIANTS = (V6_1, V6_12, V6_12_117, V7_2)
+VARIANTS = tuple(release for release in RELEASES if release.anywhere)
 #: Architectures, one of them also with its way to replace live entries one at a time.
 TARGETS = ("x86_64", "arm64", "arm64, mm-2026", "riscv")
 
