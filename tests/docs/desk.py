@@ -3,7 +3,7 @@
 
 Of a console listing each line after `$ ` is a command, run by a shell in one directory that is empty at first, and
 what stands below it is printed by it, in that order. A Python listing that names a file is that file; one that names
-none is a script. The examples of `pycon` listings are one session.
+none is a script. A diff is applied, in a copy of the tree. The examples of `pycon` listings are one session.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import venv
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,10 @@ _LINKS = {
     "BEFORE.core": _BOOT,
     "AFTER.core": _OPTIMIZED,
 }
+#: What a copy of the tree consists of.
+_TREE = ("arches", "core", "docs", "plugins", "tests", "CHANGELOG.md", "README.md", "pyproject.toml")
+#: What tools make in it.
+_MADE = ("__pycache__", ".*")
 
 
 @dataclass(frozen=True)
@@ -63,18 +69,22 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
 
 
 class Desk:
-    """An empty directory, and an interpreter of its own that has what this one has."""
+    """An empty directory, or a copy of the tree, and an interpreter of its own that has what this one has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tree: bool = False) -> None:
         self.folder = folder / "desk"
         self.folder.mkdir()
-        for name, target in _LINKS.items():
-            (self.folder / name).parent.mkdir(exist_ok=True)
-            (self.folder / name).symlink_to(ROOT / target)
+        if tree:
+            copy_tree(self.folder)
+        else:
+            for name, target in _LINKS.items():
+                (self.folder / name).parent.mkdir(exist_ok=True)
+                (self.folder / name).symlink_to(ROOT / target)
         venv.create(folder / "venv", with_pip=False)
         self.tools = folder / "venv" / "bin"
         (site,) = (folder / "venv").glob("lib/python*/site-packages")
-        paths = [path for path in sys.path if Path(path).is_dir()]
+        copied = [str(self.folder / name) for name in ("core", "arches", "plugins") if tree]
+        paths = [*copied, *(path for path in sys.path if Path(path).is_dir())]
         (site / "borrowed.pth").write_text("\n".join(paths), encoding="utf-8")
         python, root = shlex.quote(f"{self.tools / 'python'}"), shlex.quote(f"{ROOT}")
         # what is needed is here, and nothing is fetched
@@ -95,6 +105,7 @@ class Desk:
         """What a command prints; it must succeed."""
         path = f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         settings = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100", "HVOLAB_STRICT": "1", "PYTHONPATH": "", "PATH": path}
+        settings["GIT_CEILING_DIRECTORIES"] = str(self.folder.parent)  # a diff is of this folder, whatever it stands in
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self.folder,
@@ -116,6 +127,8 @@ class Desk:
                     check_shown(command, shown, self.run(command))
             elif listing.language == "pycon":
                 session += listing.text + "\n"
+            elif listing.language == "diff":
+                self._script("change.diff", listing.text, "git apply --unidiff-zero change.diff && rm change.diff")
             elif listing.language == "python" and listing.file:
                 (self.folder / listing.file).write_text(listing.text, encoding="utf-8")
             elif listing.language == "python":
@@ -126,6 +139,26 @@ class Desk:
     def _script(self, name: str, text: str, command: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
         self.run(command)
+
+
+def copy_tree(folder: Path) -> None:
+    """Copy the tree into a folder, without what was made of it."""
+    for name in _TREE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*_MADE))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+
+
+def files_changed(folder: Path) -> set[str]:
+    """The files of a copy of the tree that are new or have another content than those of the tree."""
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    kept = (name for name in names if not any(fnmatch(part, made) for part in name.parts for made in _MADE))
+    return {name.as_posix() for name in kept if not _same(ROOT / name, folder / name)}
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def check_shown(command: str, shown: list[str], printed: str) -> None:

@@ -11,8 +11,10 @@ from tests.docs.desk import DOCS, ROOT, Desk, check_shown, commands, listings, p
 
 README = ROOT / "README.md"
 #: `text` and `toml` are neither a command nor Python; a directive of Sphinx has no language.
-LANGUAGES = {"", "console", "pycon", "python", "text", "toml"}
-SHOWING = [page for page in (README, *pages()) if any(listing.language != "" for listing in listings(page))]
+LANGUAGES = {"", "console", "diff", "pycon", "python", "text", "toml"}
+#: A page with a diff is carried out in a copy of the tree, in the test of that page.
+SHOWN = {page: {listing.language for listing in listings(page)} for page in (README, *pages())}
+SHOWING = [page for page, languages in SHOWN.items() if languages - {""} and "diff" not in languages]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def releases(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the kernel releases: the differences of each from the one before it, a sentence and a commit each."""
+    """List the kernel releases: the differences of each from the one before it, with the commits that made them."""
     from rich.console import Group
 
     from hvolab.cli.output import print_json, show
