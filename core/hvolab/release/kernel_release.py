@@ -26,6 +26,7 @@ class KernelChange:
     variant      facts of HvoVariant that it sets
     hugetlb      facts of HugetlbVariant that it sets
     struct_page  fields of StructPageLayout that it sets
+    about        the part of the kernel, for a change that sets no fact
     """
 
     sentence: str
@@ -35,14 +36,15 @@ class KernelChange:
     variant: tuple[tuple[str, Any], ...] = ()
     hugetlb: tuple[tuple[str, Any], ...] = ()
     struct_page: tuple[tuple[str, Any], ...] = ()
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.commit}" if self.commit else self.sentence
 
     @property
     def part(self) -> str:
-        """The part of the kernel that it changes, by the first kind of facts that it sets; HVO, if it sets none."""
-        return next((title for name, title in _PARTS if getattr(self, name)), _PARTS[0][1])
+        """The part of the kernel that it changes, by the first kind of facts that it sets; HVO, if nothing names it."""
+        return self.about or next((title for name, title in _PARTS if getattr(self, name)), _PARTS[0][1])
 
 
 @dataclass(frozen=True)

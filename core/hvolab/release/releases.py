@@ -85,6 +85,11 @@ V6_12 = V6_1.after(
         variant=_values(head_gfp=GFP_VMEMMAP_HEAD | int(Gfp.THISNODE), flushes_head=True),
     ),
     KernelChange(
+        "Subpool and cgroup of a hugetlb folio are in its second tail.",
+        'dad6a5eb5556 ("mm,hugetlb: use folio fields in second tail page", v6.2)',
+        struct_page=_defaults("hugetlb_zeroed"),
+    ),
+    KernelChange(
         "The pages of a restored folio are allocated with __GFP_RETRY_MAYFAIL instead of __GFP_NORETRY.",
         'fd435f343485 ("mm: hugetlb_vmemmap: provide stronger vmemmap allocation guarantees", v6.5)',
         variant=_values(restore_gfp=GFP_VMEMMAP_RESTORE | int(Gfp.THISNODE)),
@@ -95,20 +100,29 @@ V6_12 = V6_1.after(
         variant=_values(table_gfp=GFP_PGTABLE_KERNEL),
     ),
     KernelChange(
-        "A page type marks hugetlb folios, not the destructor of a compound page.",
-        struct_page=_defaults("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
+        "PG_head is bit 6, and PG_referenced bit 2.",
+        'c704ae979784 ("mm: rearrange page flags", v6.6)',
+        struct_page=_defaults("pg_head", "pg_referenced"),
     ),
     KernelChange(
-        "The order of a folio is in the flags of its first tail, and other fields of its first tails have moved.",
-        struct_page=_defaults("folio_order", "compound_stores", "hugetlb_zeroed"),
+        "The order of a folio is in the lowest byte of the flags of its first tail.",
+        'ebc1baf5c9b4 ("mm: free up a word in the first tail page", v6.6)',
+        struct_page=_defaults("folio_order"),
     ),
     KernelChange(
-        "PG_head, PG_referenced and PG_reserved have other numbers.",
-        struct_page=_defaults("pg_head", "pg_referenced", "pg_reserved"),
+        "A flag of the first tail marks a hugetlb folio, and not the destructor of a compound page.",
+        '9c5ccf2db04b ("mm: remove HUGETLB_PAGE_DTOR", v6.6)',
+        about="struct page",
     ),
     KernelChange(
-        "Struct pages of gigantic boot folios are not initialized where HVO frees them.",
+        "Struct pages of gigantic boot folios that HVO frees are not initialized.",
+        'fde1c4ecf916 ("mm: hugetlb: skip initialization of gigantic tail struct pages if freed by HVO", v6.7)',
         hugetlb=_values(late_tails=True),
+    ),
+    KernelChange(
+        "A pool grows by a list: its folios are allocated, then optimized, then counted and enqueued.",
+        'd67e32f26713 ("hugetlb: restructure pool allocations", v6.7)',
+        about="hugetlb",
     ),
     KernelChange(
         "The pages of a restored folio may come from any node.",
@@ -165,6 +179,16 @@ V6_12 = V6_1.after(
         variant=_values(looks_first=False),
     ),
     KernelChange(
+        "A page type marks a hugetlb folio.",
+        'd99e3140a4d3 ("mm: turn folio_test_hugetlb into a PageType", v6.9)',
+        about="struct page",
+    ),
+    KernelChange(
+        "The first tail counts all mappings of a folio in _large_mapcount, and other fields of it have moved.",
+        '05c5323b2a34 ("mm: track mapcount of large folios in single value", v6.10)',
+        struct_page=_defaults("compound_stores"),
+    ),
+    KernelChange(
         "The pages of the vmemmap are counted in nr_memmap_pages and nr_memmap_boot_pages.",
         '15995a352474 ("mm: report per-page metadata information", v6.11)',
         gains=frozenset({KernelFeature.COUNTERS}),
@@ -182,19 +206,42 @@ V6_12 = V6_1.after(
         hugetlb=_values(stays_frozen=True),
     ),
     KernelChange(
+        "A page has one type, a number in the top byte of page_type.",
+        '4ffca5a96678 ("mm: support only one page_type per page", v6.12)',
+        struct_page=_defaults("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
+    ),
+    KernelChange(
+        "PG_reserved is bit 13.",
+        '02e1960aafac ("mm: rename PG_mappedtodisk to PG_owner_2", v6.12)',
+        struct_page=_defaults("pg_reserved"),
+    ),
+    KernelChange(
+        "Demotion restores a list of folios and optimizes a list of their parts; one that fails does not end it.",
+        'c0f398c3b2cf ("mm/hugetlb_vmemmap: batch HVO work when demoting", v6.12)',
+        about="hugetlb",
+    ),
+    KernelChange(
         "Gigantic folios are allocated as compound pages, and their tails have TAIL_MAPPING.",
         'cf54f310d0d3 ("mm/hugetlb: use __GFP_COMP for gigantic folios", v6.12)',
         hugetlb=_values(gigantic_gfp=GFP_GIGANTIC),
         struct_page=_values(gigantic_tail_mapping=True),
     ),
 )
-_DISSOLVES_SURPLUS = KernelChange(
-    "Dissolving a surplus folio lowers surplus_hugepages instead of the persistent folios that are requested.",
-    'cb402bbdabca ("mm/hugetlb: fix surplus pages in dissolve_free_huge_page()", v6.14)',
-    hugetlb=_values(dissolves_surplus=True),
+_DISSOLVES_SURPLUS = (
+    KernelChange(
+        "Dissolving a surplus folio lowers surplus_hugepages.",
+        'cb402bbdabca ("mm/hugetlb: fix surplus pages in dissolve_free_huge_page()", v6.14)',
+        about="hugetlb",
+    ),
+    KernelChange(
+        "Dissolving a surplus folio leaves max_huge_pages as it was.",
+        '8852a03a1ae7 ("mm/hugetlb: keep max_huge_pages when dissolving surplus folios", v6.12.112)',
+        hugetlb=_values(dissolves_surplus=True),
+    ),
 )
 _SPARES_SURPLUS = KernelChange(
     "A shrinking pool frees its free persistent folios although surplus folios are in use.",
+    'aabf58bfaace ("mm/hugetlb: fix set_max_huge_pages() when there are surplus pages", v6.15)',
     hugetlb=_values(spares_surplus=True),
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
@@ -202,9 +249,10 @@ _SPARES_SURPLUS = KernelChange(
 V6_12_117 = V6_12.after(
     "6.12.117",
     "restored tails are copies of the page that they share",
-    _DISSOLVES_SURPLUS,
+    *_DISSOLVES_SURPLUS,
     KernelChange(
-        "The fields of hugetlb are in the third tail of a folio, not in the second.",
+        "Subpool and cgroup of a hugetlb folio are in its third tail.",
+        '4eeec8c89a0c ("mm: move hugetlb specific things in folio to page[3]", v6.15)',
         struct_page=_values(hugetlb_zeroed=HUGETLB_FIELDS_6_12_117),
     ),
     KernelChange(
@@ -230,14 +278,21 @@ V7_2 = V6_12_117.after(
         variant=_values(flushes_for_none=False),
     ),
     KernelChange(
-        "Fields of the first tail have moved: two IDs of processes precede the number of pages.",
+        "Boot memory of the vmemmap is marked by a type in the low bits of page->private.",
+        '0386aaa6e9c8 ("bootmem: stop using page->index", v6.13)',
+        struct_page=_values(index=40, bootmem_types=(1, 2)),
+    ),
+    KernelChange(
+        "The number of pages of a folio is in the last word of its first tail.",
+        '4996fc547f5b ("mm: let _folio_nr_pages overlay memcg_data in first tail page", v6.15)',
+        about="struct page",
+    ),
+    KernelChange(
+        "The first tail has the IDs of up to two mms that map a folio, and a mapcount for each.",
+        '6af8cb80d3a9 ("mm/rmap: basic MM owner tracking for large folios (!hugetlb)", v6.15)',
         struct_page=_values(compound_stores=COMPOUND_STORES_7_2),
     ),
     _SPARES_SURPLUS,
-    KernelChange(
-        "Boot memory of the vmemmap is marked in page->private, as page->index is gone.",
-        struct_page=_values(index=40, bootmem_types=(1, 2)),
-    ),
     KernelChange(
         "The struct page of a kernel page table has the page type PGTY_table.",
         '49f599666420 ("mm: call ctor/dtor for kernel PTEs", v6.16)',
@@ -275,7 +330,7 @@ V7_2 = V6_12_117.after(
 MM_2026 = V6_12.after(
     "mm-2026",
     "entries are replaced by clearing the accessed flag and a compare-and-swap, which can fail",
-    _DISSOLVES_SURPLUS,
+    *_DISSOLVES_SURPLUS,
     _SPARES_SURPLUS,
     anywhere=False,
 )

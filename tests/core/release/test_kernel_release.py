@@ -46,3 +46,4 @@ def test_a_change_is_of_the_part_whose_facts_it_sets() -> None:
     assert (FIRST.part, SECOND.part) == ("HVO", "hugetlb")
     assert KernelChange("A tail is elsewhere.", struct_page=(("mapping", 32),)).part == "struct page"
     assert KernelChange("Only a name.").part == "HVO"
+    assert KernelChange("A step.", about="hugetlb").part == "hugetlb"
