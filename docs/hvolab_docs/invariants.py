@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables and sections about the invariants, from their registry, and about the variants of HVO."""
+"""Tables and sections about the invariants, from their registry."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import Field, fields
-from typing import Any
 
 from hvolab.invariants import INVARIANTS, Invariant
-from hvolab.release import RELEASES, HvoVariant
+from hvolab.release import RELEASES
 
-from .markdown import code, plain, table
+from .markdown import plain, table
 
 
 def rules() -> str:
@@ -24,22 +22,6 @@ def _row(invariant: Invariant) -> tuple[str, str, str, str]:
     names = [release.name for release in RELEASES if invariant.applies_to(release.variant)]
     variants = "all" if len(names) == len(RELEASES) else ", ".join(names)
     return link, invariant.title, plain(description(invariant)[0]), variants
-
-
-def variants() -> str:
-    """Return the table of the variants of HVO: each fact with its meaning and its value in each."""
-    rows = [
-        (code(fact.name), plain(fact.metadata["meaning"]), *(_value(fact, each.variant) for each in RELEASES))
-        for fact in fields(HvoVariant)
-    ]
-    return table(("fact", "meaning", *map(str, RELEASES)), rows)
-
-
-def _value(fact: Field[Any], variant: HvoVariant) -> str:
-    value = getattr(variant, fact.name)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else code(fact.metadata["show"](value))
 
 
 def sections() -> str:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import Field, fields
+from typing import Any
 
 from hvolab.cli.releases_report import UNKNOWN, differences, opening
-from hvolab.release import DEFAULT, RELEASES, KernelFeature, KernelRelease
+from hvolab.release import DEFAULT, RELEASES, HugetlbVariant, HvoVariant, KernelFeature, KernelRelease
 
 from .markdown import code, plain, table
 
@@ -14,6 +16,23 @@ from .markdown import code, plain, table
 def releases() -> str:
     """Return a section for every release, with its differences from the one before it."""
     return "\n".join(text for release in RELEASES for text in _section(release))
+
+
+def facts() -> str:
+    """Return the table of the facts of HVO and hugetlb: each with its meaning, and its value in each release."""
+    rows = []
+    for part, kind in {"HVO": HvoVariant, "hugetlb": HugetlbVariant}.items():
+        for fact in fields(kind):
+            owners = (release.variant if kind is HvoVariant else release.hugetlb for release in RELEASES)
+            values = [_value(fact, getattr(owner, fact.name)) for owner in owners]
+            rows.append((part, code(fact.name), plain(fact.metadata["meaning"]), *values))
+    return table(("part", "fact", "meaning", *map(str, RELEASES)), rows)
+
+
+def _value(fact: Field[Any], value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else code(fact.metadata["show"](value))
 
 
 def features() -> str:

@@ -27,6 +27,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands.commands,
     "errors": errors.errors,
     "exit-codes": commands.exit_codes,
+    "facts": releases.facts,
     "features": releases.features,
     "invariants": invariants.sections,
     "kit": conformance.kit,
@@ -34,7 +35,6 @@ GENERATED: dict[str, Callable[[], str]] = {
     "releases": releases.releases,
     "rules": invariants.rules,
     "scopes": conformance.scopes,
-    "variants": invariants.variants,
 }
 
 #: How an array of any shape is written out; numpy's releases differ.

@@ -26,7 +26,7 @@ from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
 from hvolab.invariants import INVARIANTS
 from hvolab.plugin import registry
-from hvolab.release import RELEASES, HvoVariant, KernelFeature
+from hvolab.release import RELEASES, HugetlbVariant, HvoVariant, KernelFeature
 from hvolab_vmcore.scan.finding import KINDS
 from tests.docs.desk import DOCS, pages
 
@@ -97,12 +97,13 @@ def test_every_invariant_has_a_row_and_a_section() -> None:
     )
 
 
-def test_every_fact_about_variants_has_a_row() -> None:
-    text = invariants.variants()
-    assert "| `copies_mapped` | restored pages are copies" in text
+def test_every_fact_about_releases_has_a_row() -> None:
+    text = releases.facts()
+    assert "| HVO | `copies_mapped` | restored pages are copies" in text
     values = ["yes" if release.variant.copies_mapped else "no" for release in RELEASES]
     assert f"| {' | '.join(values)} |" in text
-    assert all(f"| `{fact.name}` | " in text for fact in fields(HvoVariant))
+    assert all(f"| HVO | `{fact.name}` | " in text for fact in fields(HvoVariant))
+    assert all(f"| hugetlb | `{fact.name}` | " in text for fact in fields(HugetlbVariant))
 
 
 def test_every_release_has_a_section_with_every_change_and_its_commit() -> None:

@@ -7,13 +7,16 @@ from hvolab.release.features import Evidence, KernelFeature, Question
 from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.kernel_release import KernelChange, KernelRelease
 from hvolab.release.releases import DEFAULT, RELEASES, departures_of, release_named
-from hvolab.release.struct_page import StructPageLayout
+from hvolab.release.struct_page import FolioField, FolioStore, FolioValue, StructPageLayout, WordPlace
 from hvolab.release.variant import HvoVariant
 
 __all__ = [
     "DEFAULT",
     "RELEASES",
     "Evidence",
+    "FolioField",
+    "FolioStore",
+    "FolioValue",
     "HugetlbVariant",
     "HvoVariant",
     "KernelChange",
@@ -21,6 +24,7 @@ __all__ = [
     "KernelRelease",
     "Question",
     "StructPageLayout",
+    "WordPlace",
     "departures_of",
     "release_named",
 ]

@@ -65,6 +65,9 @@ class FolioValue(enum.Enum):
     PAGES = "number of pages"
     EMPTY_LIST = "links of an empty list"  #: of a field of two words
 
+    def __repr__(self) -> str:
+        return str(self)  # a name, so that a signature that has it as a default can be read
+
 
 @dataclass(frozen=True)
 class FolioStore:
