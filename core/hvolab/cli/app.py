@@ -94,7 +94,8 @@ def main() -> NoReturn:
 def _flush() -> None:
     """Write buffered output now: a closed pipe is reported here, and not when the interpreter ends."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is closed: `hvolab ... >&-`
+            sys.stdout.flush()
     except BrokenPipeError:
         from hvolab.cli.output import end_of_pipe
 

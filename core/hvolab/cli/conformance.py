@@ -20,12 +20,22 @@ _NEEDED = ("pytest", "hypothesis")
 _EVERYTHING = "all"
 #: Most processes over which the checks are spread.
 _PROCESSES = 8
+#: Exit codes of the kit's process: after SIGINT, or modules that pytest cannot collect; after its reader closes a pipe.
+_INTERRUPTED, _PIPE_CLOSED = 2, 141
 #: Program of the kit's process: finds modules where this process does, and not in the current folder.
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
+_START = f"""
+import json, os, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+import pytest
+try:
+    code = pytest.main()
+except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    code = {_PIPE_CLOSED}
+sys.exit(code)
+"""
 #: Environment variables for runs of pytest of other projects, and one that removes the texts of the checks.
 _OF_OTHER_RUNS = frozenset({"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTHONOPTIMIZE"})
-#: Exit code of pytest after SIGINT, and after modules that cannot be collected.
-_INTERRUPTED = 2
 
 
 def conformance(
@@ -45,18 +55,23 @@ def conformance(
     if missing:
         raise UsageError(f"the conformance kit needs {' and '.join(missing)}", hint="pip install 'hvolab[conformance]'")
     names = (name if name == _EVERYTHING else registry().architecture(name).name for name in split_names(arch))
-    report = _run(",".join(names), quiet=json)
-    errors = report.pop("errors")
-    if json:
+    report, ended = _run(",".join(names), quiet=json)
+    error = _error_of(report, ended)
+    if json and report:
         print_json(report)
-    if errors:
-        raise HvolabError(
-            f"checks that ended without a result: {len(errors)}",
-            where="; ".join(errors),
-            hint="`pytest -p hvolab.conformance.pytest_plugin --pyargs hvolab.conformance -k NAME` runs one by itself",
-        )
+    if error is not None:
+        raise error
     if any(architecture["failed"] for architecture in report["architectures"]):
         raise typer.Exit(ExitCode.FINDING)
+
+
+def _error_of(report: dict[str, Any], ended: str) -> HvolabError | None:
+    """Return the error of a run in which a check has no result, None if all have one."""
+    if errors := report.get("errors"):
+        what = f"checks that ended without a result: {len(errors)}"
+        hint = "`pytest -p hvolab.conformance.pytest_plugin --pyargs hvolab.conformance -k NAME` runs one by itself"
+        return HvolabError(what, where="; ".join(errors), hint=hint)
+    return None if report.get("complete") else HvolabError("pytest ended before all checks were made", where=ended)
 
 
 def _command(names: str, report: Path) -> list[str]:
@@ -81,30 +96,31 @@ def _environment(folder: str) -> dict[str, str]:
     return {**kept, **own, "PYTHONSAFEPATH": "1"}  # processes of pytest-xdist do not search the current folder either
 
 
-def _run(names: str, *, quiet: bool) -> dict[str, Any]:
-    """Run the kit in another process, on this terminal or quietly, and return its report.
+def _run(names: str, *, quiet: bool) -> tuple[dict[str, Any], str]:
+    """Run the kit in another process, on this terminal or quietly; return its report, and its end in words.
 
-    Raises HvolabError if pytest ends before all checks are made, and KeyboardInterrupt if a signal stops it.
+    The report is empty if the process did not get so far. Raises KeyboardInterrupt if a signal stops pytest.
     """
     import json
     import subprocess
     import tempfile
 
+    from hvolab.cli.output import end_of_pipe
+
     with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         path = Path(folder) / "report.json"
-        output = subprocess.PIPE if quiet else None
         done = subprocess.run(  # noqa: S603 - this interpreter, own arguments
             _command(names, path),
             check=False,
             env=_environment(folder),
-            stdout=output,
+            stdout=subprocess.PIPE if quiet else None,
             stderr=subprocess.STDOUT if quiet else None,
             text=True,
             errors="replace",
         )
         report: dict[str, Any] = json.loads(path.read_text("ascii")) if path.exists() else {}
+    if done.returncode == _PIPE_CLOSED:
+        end_of_pipe()
     if done.returncode == _INTERRUPTED and not report.get("errors"):
         raise KeyboardInterrupt
-    if not report or (done.returncode not in {0, 1} and not report["errors"]):
-        raise HvolabError(f"pytest ended with {done.returncode} before all checks were made", where=done.stdout or "")
-    return report
+    return report, "; ".join(filter(None, (f"exit code {done.returncode}", (done.stdout or "").strip())))

@@ -22,13 +22,16 @@ def plugins(json: JsonOption = False) -> None:
 
     HVOLAB_DISABLE=NAME,... leaves plugins out.
     """
-    from hvolab.cli.output import print_json, show
+    from hvolab.cli.output import console, print_json, show
 
     found = registry().statuses
     if json:
         print_json([_as_dict(status) for status in found])
-    else:
-        show(_render(found) if found else "no plugin is installed")
+        return
+    show(_table(found) if found else "no plugin is installed")
+    reasons = [f"{status.origin.name}: {status.problem}" for status in found if status.problem]
+    if reasons:
+        console().print("", *reasons, sep="\n", soft_wrap=True)  # a line each, for logs and grep
 
 
 def state_of(status: PluginStatus) -> str:
@@ -45,21 +48,15 @@ def _as_dict(status: PluginStatus) -> dict[str, Any]:
     return {**names, "state": state_of(status), **loading, "problem": status.problem}
 
 
-def _render(found: Iterable[PluginStatus]) -> Any:
-    from rich.console import Group
-    from rich.text import Text
-
+def _table(found: Iterable[PluginStatus]) -> Any:
     from hvolab.cli.output import table
 
     grid = table("plugin", "distribution", "version", "state", "time", "hooks", right=("time",))
-    reasons = []
     for status in found:
         origin, time = status.origin, "" if status.disabled else f"{1000 * status.seconds:.0f} ms"
         hooks = ", ".join(hook.removeprefix(HOOK_PREFIX) for hook in status.hooks)
         grid.add_row(origin.name, origin.distribution, origin.version, state_of(status), time, hooks)
-        if status.problem:
-            reasons.append(Text(f"{origin.name}: {status.problem}", no_wrap=True, overflow="ignore"))
-    return Group(grid, *([Text(), *reasons] if reasons else []))
+    return grid
 
 
 def show_unfinished(unfinished: Iterable[UnfinishedLoad]) -> None:

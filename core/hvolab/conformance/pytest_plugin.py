@@ -113,11 +113,12 @@ class Reporter:
             for line in self._summary.lines():
                 terminalreporter.write_line(line)
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Write the summary to the file of `--hvolab-report`; of several processes the first alone does."""
         path = self._config.getoption("hvolab_report", None)
         if path is not None and not hasattr(self._config, "workerinput"):
-            self._summary.write(path, self._errors)
+            complete = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+            self._summary.write(path, self._errors, complete=complete)
 
 
 def _last_line(text: str) -> str:

@@ -64,9 +64,9 @@ class Summary:
             ],
         }
 
-    def write(self, path: str, errors: Sequence[str] = ()) -> None:
-        """Write the summary as JSON, with the errors of tests that ended without an outcome."""
-        content = {**self.as_dict(), "errors": list(errors)}
+    def write(self, path: str, errors: Sequence[str] = (), *, complete: bool = True) -> None:
+        """Write the summary as JSON, with the errors of tests without an outcome, and whether all tests were run."""
+        content = {**self.as_dict(), "errors": list(errors), "complete": complete}
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
 
 

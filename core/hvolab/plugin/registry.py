@@ -153,7 +153,8 @@ class PluginRegistry:
             index = next(index for index, status in enumerate(self._statuses) if status.origin is plugin.origin)
             started, problem = time.perf_counter(), ""
             try:
-                add_commands_of(plugin.origin, plugin.manager, app, used)
+                with marked(plugin.origin):
+                    add_commands_of(plugin.origin, plugin.manager, app, used)
             except PluginError as error:
                 self._plugins.remove(plugin)
                 problem = str(error)

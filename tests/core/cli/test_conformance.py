@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
@@ -15,7 +17,7 @@ import pytest
 from hvolab.cli import conformance
 from hvolab.cli.errors import ExitCode
 from hvolab.plugin import registry
-from tests.core.cli.conftest import Invoke
+from tests.core.cli.conftest import Invoke, own_environment
 from tests.core.plugin.conftest import site
 from tests.core.plugin.site import Site
 
@@ -121,7 +123,9 @@ def test_neither_the_folder_nor_the_environment_changes_the_run(
     narrow("the_description_is_sound", processes)
     result = invoke("conformance", "riscv", "--json")
     assert result.exit_code == ExitCode.AS_DECLARED, result.output
-    [riscv] = json.loads(result.stdout)["architectures"]
+    report = json.loads(result.stdout)
+    assert (report["errors"], report["complete"]) == ([], True)
+    [riscv] = report["architectures"]
     assert (riscv["architecture"], riscv["passed"], riscv["failed"]) == ("riscv", 1, 0)
     assert riscv["checks"][0]["proves"]
     assert {path.name for path in tmp_path.iterdir()} == set(files)
@@ -142,7 +146,7 @@ def test_a_failed_check_is_exit_code_1(invoke: Invoke, narrow: Narrow, installed
     ("body", "processes", "code", "reason"),
     [
         ("raise SystemExit(0)", 0, ExitCode.FINDING, "the check ends with SystemExit: 0"),
-        ("os._exit(0)", 0, ExitCode.USAGE, "pytest ended with 0 before all checks were made"),
+        ("os._exit(0)", 0, ExitCode.USAGE, "pytest ended before all checks were made"),
         ("os._exit(1)", 1, ExitCode.USAGE, "a_store_to_a_tail_faults"),
         ("os.kill(os.getpid(), signal.SIGINT)", 0, ExitCode.INTERRUPTED, ""),
     ],
@@ -156,3 +160,15 @@ def test_an_end_of_another_kind_has_its_own_exit_code(
     result = invoke("conformance", "crooked", "--json")
     assert result.exit_code == code, result.output
     assert reason in result.output
+
+
+@pytest.mark.slow
+def test_a_reader_that_closes_the_pipe_ends_it_silently() -> None:
+    command = [sys.executable, "-m", "hvolab", "conformance", "riscv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=own_environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 141

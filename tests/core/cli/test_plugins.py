@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -11,7 +13,7 @@ from hvolab.cli import plugins
 from hvolab.cli.errors import ExitCode
 from hvolab.plugin import PluginOrigin, PluginRegistry, PluginStatus
 from hvolab.plugin.load_marker import UnfinishedLoad
-from tests.core.cli.conftest import Invoke, Spawn
+from tests.core.cli.conftest import Invoke, Spawn, own_environment
 from tests.core.plugin.conftest import site
 from tests.core.plugin.site import Site, copy_named
 
@@ -134,3 +136,9 @@ def test_a_status_has_one_state() -> None:
     origin = PluginOrigin("z80", "acme", "acme")
     states = [PluginStatus(origin), PluginStatus(origin, problem="late"), PluginStatus(origin, disabled=True)]
     assert [plugins.state_of(status) for status in states] == ["loaded", "left out", "disabled"]
+
+
+def test_plugins_are_loaded_where_all_standard_streams_are_closed(site: Site) -> None:
+    site.install("greeter", COMMAND)
+    command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "hvolab", "greet"]
+    assert subprocess.run(command, check=False, env=own_environment()).returncode == ExitCode.AS_DECLARED
