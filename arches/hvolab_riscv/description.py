@@ -82,6 +82,7 @@ _FOUR_NODES = PageFlags(
     node_bits=2,
     zone_bits=2,
     cpupid_bits=15,
+    releases=("6.1", "6.12", "6.12.117"),
     source="BTF of Debian's kernel 6.12.117 for riscv64: NODES_SHIFT 2, NR_CPUS 128; no 6.1 was read",
 )
 _MORE_CPUS = "BTF of Debian's kernel 7.2.13 for riscv64: NODES_SHIFT 2, NR_CPUS 256"
@@ -155,7 +156,7 @@ RISCV = Architecture(
         syndrome=_syndrome,
     ),
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
-    page_flags=(replace(_FOUR_NODES, cpupid_bits=16, releases=("7.2",), source=_MORE_CPUS), _FOUR_NODES),
+    page_flags=(_FOUR_NODES, replace(_FOUR_NODES, cpupid_bits=16, releases=(), source=_MORE_CPUS)),
     ram_base=0x80000000,
     elf_machine="EM_RISCV",
     emulation=EMULATION,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from hvolab.cli.releases_report import UNKNOWN, differences, opening
+from hvolab.cli.releases_report import differences, opening
 from hvolab.release import DEFAULT, RELEASES, HugetlbVariant, HvoVariant, KernelFeature, KernelRelease
 
 from .markdown import code, plain, table
@@ -57,5 +57,5 @@ def _section(release: KernelRelease) -> Iterator[str]:
     yield f"{plain(release.summary[0].upper() + release.summary[1:])} ({plain(opening(release))}{default}).\n"
     found = differences(release)
     if found:
-        rows = [(one.part, plain(one.sentence), plain(one.commit or UNKNOWN)) for one in found]
+        rows = [(one.part, plain(one.sentence), plain(one.origin)) for one in found]
         yield table(("part", "what the code does", "commit"), rows)

@@ -91,8 +91,11 @@ class Architecture:
     @property
     def offered(self) -> tuple[KernelRelease, ...]:
         """The releases that can be selected, the default one first."""
-        others = (each for each in RELEASES if each is not DEFAULT and (each.anywhere or each.name in self.releases))
-        return (DEFAULT, *others)
+        return (DEFAULT, *(each for each in RELEASES if each is not DEFAULT and self.has(each)))
+
+    def has(self, release: KernelRelease) -> bool:
+        """Return whether the release can be selected."""
+        return release.anywhere or release.name in self.releases
 
     def release(self, name: str | KernelRelease | None = None) -> KernelRelease:
         """Return the kernel release of that name, ``None``: the default.
@@ -100,7 +103,7 @@ class Architecture:
         Raises UsageError for one that does not exist, and for one that this architecture does not have.
         """
         release = name if isinstance(name, KernelRelease) else release_named(name)
-        if release in self.offered:
+        if self.has(release):
             return release
         raise UsageError(
             f"{self.name} has no kernel release {release.name!r}",

@@ -17,6 +17,7 @@ from hvolab.arch import Architecture, PageFlags, Target
 from hvolab.cli.protections import first_level
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT, KernelRelease
+from hvolab.release.kernel_release import PARTS
 from hvolab.serialize import as_data
 
 #: Output in the place of a commit that is not known.
@@ -36,11 +37,18 @@ class Difference:
     part      HVO, struct page, or another part of the kernel; of an architecture: its name
     sentence  what the code does now
     commit    the commit that made it: short id, subject, release; empty where it is not known
+    source    of an architecture: the series or configuration, where no commit is known
     """
 
     part: str
     sentence: str
     commit: str = ""
+    source: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The commit as text, or what is known instead."""
+        return self.commit or self.source or UNKNOWN
 
 
 def differences(release: KernelRelease, architectures: Iterable[Architecture] | None = None) -> list[Difference]:
@@ -51,16 +59,16 @@ def differences(release: KernelRelease, architectures: Iterable[Architecture] | 
     found = [Difference(change.part, change.sentence, change.commit) for change in release.changes]
     if release.before is not None:
         for architecture in registry().architectures().values() if architectures is None else architectures:
-            if {release, release.before} <= set(architecture.offered):
+            if architecture.has(release) and architecture.has(release.before):
                 found += _of_architecture(architecture, release.before, release)
-    parts = list(dict.fromkeys(one.part for one in found))
+    parts = list(dict.fromkeys([*(title for _, title in PARTS), *(one.part for one in found)]))
     return sorted(found, key=lambda one: parts.index(one.part))
 
 
 def _of_architecture(architecture: Architecture, before: KernelRelease, after: KernelRelease) -> Iterator[Difference]:
     for change in architecture.changes:
         if change.release == after.name:
-            yield Difference(architecture.name, f"{change.summary}.", change.commit)
+            yield Difference(architecture.name, f"{change.summary}.", change.commit, change.source)
     where: dict[Difference, dict[str, None]] = {}
     for mode, profile in product(architecture.modes, architecture.profiles):
         old, new = (architecture.select(mode.name, profile=profile, release=release) for release in (before, after))
@@ -69,8 +77,9 @@ def _of_architecture(architecture: Architecture, before: KernelRelease, after: K
     for one, modes in where.items():
         only = f" ({', '.join(modes)})" * (len(modes) < len(architecture.modes))
         yield Difference(one.part, f"{one.sentence}{only}.", one.commit)
-    for sentence in _of_flags(architecture.flags_of(before), architecture.flags_of(after)):
-        yield Difference(architecture.name, sentence)
+    flags = architecture.flags_of(after)
+    for sentence in _of_flags(architecture.flags_of(before), flags):
+        yield Difference(architecture.name, sentence, source=flags.source if flags else "")
 
 
 def _of_protections(before: Target, after: Target) -> Iterator[Difference]:
@@ -97,7 +106,7 @@ def _of_flags(before: PageFlags | None, after: PageFlags | None) -> Iterator[str
 
 def offering(release: KernelRelease) -> list[str]:
     """Return the names of the architectures that have the release."""
-    return [name for name, architecture in registry().architectures().items() if release in architecture.offered]
+    return [name for name, architecture in registry().architectures().items() if architecture.has(release)]
 
 
 def opening(release: KernelRelease) -> str:
@@ -133,7 +142,7 @@ def _rows(found: list[Difference]) -> Table:
     rows.add_column(overflow="fold")
     shown = ""
     for one in found:
-        commit = Text(one.commit, "dim") if one.commit else Text(UNKNOWN, "yellow")
-        rows.add_row("" if one.part == shown else one.part, Group(one.sentence, Padding(commit, (0, 0, 0, 4))))
+        origin = Text(one.origin, "dim" if one.commit else "yellow")
+        rows.add_row("" if one.part == shown else one.part, Group(one.sentence, Padding(origin, (0, 0, 0, 4))))
         shown = one.part
     return rows

@@ -12,7 +12,7 @@ from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
 
 #: Attributes of a change that set facts, with the part of the kernel that these are about.
-_PARTS: Final = (("variant", "HVO"), ("hugetlb", "hugetlb"), ("struct_page", "struct page"))
+PARTS: Final = (("variant", "HVO"), ("hugetlb", "hugetlb"), ("struct_page", "struct page"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class KernelChange:
     @property
     def part(self) -> str:
         """The part of the kernel that it changes, by the first kind of facts that it sets; HVO, if nothing names it."""
-        return self.about or next((title for name, title in _PARTS if getattr(self, name)), _PARTS[0][1])
+        return self.about or next((title for name, title in PARTS if getattr(self, name)), PARTS[0][1])
 
 
 @dataclass(frozen=True)

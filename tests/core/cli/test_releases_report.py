@@ -10,6 +10,7 @@ from hvolab.arch import PageFlags, ReleaseChange
 from hvolab.cli.releases_report import Difference, as_dict, differences, offering, opening
 from hvolab.plugin import registry
 from hvolab.release import RELEASES
+from hvolab.release.kernel_release import PARTS
 from hvolab.release.releases import MM_2026, V6_1, V6_12
 from tests.made_up import MADE_UP
 
@@ -22,8 +23,9 @@ def test_the_changes_of_a_release_come_first_and_parts_stay_together() -> None:
         assert sorted(map(str, found)) == sorted(
             str(Difference(change.part, change.sentence, change.commit)) for change in release.changes
         )
-        parts = [one.part for one in differences(release)]
-        assert parts == sorted(parts, key=parts.index)
+        parts = list(dict.fromkeys(one.part for one in differences(release)))
+        titles = [title for _, title in PARTS]
+        assert parts == [title for title in titles if title in parts] + [part for part in parts if part not in titles]
 
 
 def test_a_protection_that_differs_is_shown_with_its_bits_fields_and_commit() -> None:
@@ -41,11 +43,23 @@ def test_a_protection_that_differs_is_shown_with_its_bits_fields_and_commit() ->
 
 
 def test_a_change_declared_by_an_architecture_is_shown_under_its_name() -> None:
-    change = ReleaseChange("mm-2026", "Entries are hot", commit="made up")
+    change = ReleaseChange("mm-2026", "Entries are hot", commit="made up", source="a series")
     architecture = replace(MADE_UP, changes=(change,))
     of_all = differences(MM_2026, [MADE_UP])
-    assert differences(MM_2026, [architecture]) == [*of_all, Difference(MADE_UP.name, "Entries are hot.", "made up")]
+    found = Difference(MADE_UP.name, "Entries are hot.", "made up", "a series")
+    assert differences(MM_2026, [architecture]) == [*of_all, found]
     assert {one.part for one in of_all} == {"hugetlb"}
+
+
+def test_a_commit_that_is_not_known_is_replaced_by_the_source_or_named_as_unknown() -> None:
+    assert Difference("HVO", "It is.", "a commit", "a series").origin == "a commit"
+    assert Difference("HVO", "It is.", source="a series").origin == "a series"
+    assert Difference("HVO", "It is.").origin == "commit not known"
+
+
+def test_a_release_to_come_has_on_every_architecture_what_the_one_before_it_has() -> None:
+    last = [release for release in RELEASES if release.anywhere][-1]
+    assert differences(last.after("to come", "made up")) == []
 
 
 def test_the_flags_of_a_struct_page_are_compared_where_both_releases_declare_them() -> None:
