@@ -7,6 +7,7 @@ One folio of each size is viewed: before and after the batch that optimizes it, 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,28 +117,36 @@ class FolioHistory:
 
 
 class Observer:
-    """Engine that views the first folio of the first batch of each order, and else does what another engine does.
+    """Engine that views the first folio of each order that is optimized, and else does what another engine does.
 
-    histories  history of that folio, by order; it ends with the batch
+    histories  history of that folio, by order; it ends with the batch, or with the folio if it is by itself
     """
 
     def __init__(self, hvo: HvoEngine) -> None:
         self._hvo = hvo
         self.histories: dict[int, FolioHistory] = {}
-        self.optimize_folio = hvo.optimize_folio
         self.restore_folio = hvo.restore_folio
         self.restore_folios = hvo.restore_folios
 
+    def optimize_folio(self, h: HasOrder, folio: int) -> None:
+        """Kernel: hugetlb_vmemmap_optimize_folio()."""
+        self._observe(h, folio, lambda: self._hvo.optimize_folio(h, folio))
+
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folios()."""
-        machine, hvo = self._hvo.machine, self._hvo
-        node = next(lists.nodes(hvo.cpu, folio_list), None)
-        if node is None or h.order in self.histories:
-            hvo.optimize_folios(h, folio_list)
+        node = next(lists.nodes(self._hvo.cpu, folio_list), None)
+        folio = None if node is None else node - self._hvo.machine.struct_pages.layout.lru_next
+        self._observe(h, folio, lambda: self._hvo.optimize_folios(h, folio_list))
+
+    def _observe(self, h: HasOrder, folio: int | None, optimize: Callable[[], None]) -> None:
+        """View a folio before and after it is optimized, if it is the first of its order."""
+        machine = self._hvo.machine
+        if folio is None or h.order in self.histories:
+            optimize()
             return
-        folio, pages = node - machine.struct_pages.layout.lru_next, hvo.sizes(h).pages
+        pages = self._hvo.sizes(h).pages
         before = view_vmemmap(machine, folio, pages)
-        hvo.optimize_folios(h, folio_list)
+        optimize()
         after = view_vmemmap(machine, folio, pages)
         size, pfn = machine.target.mode.page_size << h.order, machine.struct_pages.pfn(folio)
         self.histories[h.order] = FolioHistory(size, pfn, before, after, after)
