@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hvolab.arch import Access, FaultKind
 from hvolab.machine import PageTables
 from hvolab_unicorn.emulator.errors import EmulatorError
-from hvolab_unicorn.emulator.library import version
+from hvolab_unicorn.emulator.library import HINT, version
 from hvolab_unicorn.families import Family
 from hvolab_unicorn.guest.area import Area
 
@@ -68,7 +68,7 @@ def find_fields(
             raise EmulatorError(
                 f"the emulator's state has {len(offsets)} candidates for the field {field.name}",
                 where=f"unicorn {version()}, {family.architecture}, at {offsets}",
-                hint="install a release that hvolab was tried with: unicorn>=2.1,<2.2",
+                hint=f"install a release that hvolab was tried with: {HINT}",
             )
         found[field.name] = offsets[0]
     return found

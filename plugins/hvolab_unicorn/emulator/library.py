@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import re
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -15,15 +16,25 @@ from hvolab.errors import UsageError
 from hvolab_unicorn.emulator.errors import EmulatorError
 
 HINT = "pip install 'hvolab[emulation]'"
+_NUMBER = re.compile(r"\d+")
+#: The first release with uc_vmem_translate(); uc_ctl() sets the size of the TCG buffer since 2.1.2.
+OLDEST = (2, 1, 4)
 
 
 @cache
 def unicorn() -> ModuleType:
-    """Return the library; raises UsageError where it is not installed."""
+    """Return the library; raises UsageError where it is not installed, or too old."""
     try:
-        return importlib.import_module("unicorn")
+        found = importlib.import_module("unicorn")
     except ImportError as error:
         raise UsageError(f"no CPU can be emulated: {error}", hint=HINT) from error
+    if tuple(map(int, _NUMBER.findall(found.__version__)))[:3] < OLDEST:
+        raise UsageError(
+            f"unicorn {found.__version__} is too old to emulate a CPU",
+            rule=f"hvolab needs unicorn {'.'.join(map(str, OLDEST))} or later",
+            hint=HINT,
+        )
+    return found
 
 
 @cache

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from hvolab.errors import UsageError
+from hvolab_unicorn.emulator import library
 from hvolab_unicorn.emulator.library import Registers, call_at
+from tests.oldest import lowest
 
 unicorn = pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -63,3 +66,21 @@ def test_a_count_of_instructions_stops_at_the_same_one_beside_calls_back(uc: Any
         uc.emu_start(CODE, CODE + len(LOOP), 0, 1001)
         assert uc.reg_read(x86.UC_X86_REG_ECX) == (1 << 30) - 500  # two to begin with, then two a turn
     assert held is not None
+
+
+@pytest.mark.parametrize("release", ["1.0.3", "2.0.1.post1", "2.1.0", "2.1.3"])
+def test_a_release_that_is_too_old_is_refused_with_the_oldest_that_works(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unicorn, "__version__", release)
+    library.unicorn.cache_clear()
+    with pytest.raises(UsageError) as caught:
+        library.unicorn()
+    assert caught.value.what == f"unicorn {release} is too old to emulate a CPU"
+    assert caught.value.rule == "hvolab needs unicorn 2.1.4 or later"
+    assert caught.value.hint == "pip install 'hvolab[emulation]'"
+
+
+def test_the_oldest_release_is_the_one_that_the_project_requires() -> None:
+    assert ".".join(map(str, library.OLDEST)) == lowest()["unicorn"]
+    assert library.unicorn() is unicorn
