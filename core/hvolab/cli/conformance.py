@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -102,25 +103,43 @@ def _run(names: str, *, quiet: bool) -> tuple[dict[str, Any], str]:
     The report is empty if the process did not get so far. Raises KeyboardInterrupt if a signal stops pytest.
     """
     import json
-    import subprocess
     import tempfile
 
     from hvolab.cli.output import end_of_pipe
 
     with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         path = Path(folder) / "report.json"
-        done = subprocess.run(  # noqa: S603 - this interpreter, own arguments
-            _command(names, path),
-            check=False,
-            env=_environment(folder),
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-            text=True,
-            errors="replace",
-        )
+        code, output = _run_group(_command(names, path), _environment(folder), quiet=quiet)
         report: dict[str, Any] = json.loads(path.read_text("ascii")) if path.exists() else {}
-    if done.returncode == _PIPE_CLOSED:
+    if code == _PIPE_CLOSED:
         end_of_pipe()
-    if done.returncode == _INTERRUPTED and not report.get("errors"):
+    if code == _INTERRUPTED and not report.get("errors"):
         raise KeyboardInterrupt
-    return report, "; ".join(filter(None, (f"exit code {done.returncode}", (done.stdout or "").strip())))
+    return report, "; ".join(filter(None, (f"exit code {code}", output.strip())))
+
+
+def _run_group(command: list[str], environment: dict[str, str], *, quiet: bool) -> tuple[int, str]:
+    """Run a command in a process group of its own; return its exit code, and its output if it is quiet.
+
+    An interrupt ends the whole group: the workers of a pytest that was killed would finish their checks.
+    """
+    import signal
+    import subprocess
+
+    begun = subprocess.Popen(  # noqa: S603 - this interpreter, own arguments
+        command,
+        process_group=0,
+        env=environment,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        errors="replace",
+    )
+    with begun as process:
+        try:
+            output, _ = process.communicate()
+        except KeyboardInterrupt:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, output or ""

@@ -37,6 +37,11 @@ def show_warning(message: str, hint: str = "") -> None:
     _write("warning", "bold yellow", message, {"hint": hint} if hint else {})
 
 
+def show_interrupt(interrupt: KeyboardInterrupt) -> None:
+    """Write that the command was interrupted, and the part of its work that is done, where the interrupt names it."""
+    _write("interrupted", "bold yellow", str(interrupt) or "the command has no result", {})
+
+
 def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> None:
     from rich.text import Text
 
@@ -73,4 +78,5 @@ class Commands(TyperGroup):
             show_error(error)
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as interrupt:
+            show_interrupt(interrupt)
             raise typer.Exit(ExitCode.INTERRUPTED) from interrupt

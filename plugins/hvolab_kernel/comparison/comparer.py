@@ -158,9 +158,29 @@ def compare(
     every: bool = False,
     on_case: Callable[[ComparisonCase], None] = lambda _: None,
 ) -> KernelComparison:
-    """Compare in every scenario, with failing allocations; calls `on_case` before each case."""
+    """Compare in every scenario, with failing allocations; calls `on_case` before each case.
+
+    Raises KeyboardInterrupt with the number of cases compared until then.
+    """
     comparison = KernelComparison()
     begin = time.perf_counter()
+    try:
+        _compare(comparison, comparer, scenarios, every=every, on_case=on_case)
+    except KeyboardInterrupt as interrupt:
+        done = f"{comparison.cases} cases in {len(comparison.per_scenario)} of {len(scenarios)} scenarios were compared"
+        raise KeyboardInterrupt(f"{done}, {len(comparison.disagreements)} differ") from interrupt
+    comparison.seconds = time.perf_counter() - begin
+    return comparison
+
+
+def _compare(
+    comparison: KernelComparison,
+    comparer: Comparer,
+    scenarios: Sequence[Scenario],
+    *,
+    every: bool,
+    on_case: Callable[[ComparisonCase], None],
+) -> None:
     for scenario in scenarios:
         case = ComparisonCase(scenario)
         on_case(case)
@@ -175,5 +195,3 @@ def compare(
             result = comparer.run(case)
             reached.setdefault(case.failing[0], result.allocations)
             comparison.add(case, result)
-    comparison.seconds = time.perf_counter() - begin
-    return comparison

@@ -19,6 +19,7 @@ from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
 from hvolab_unicorn.cpu import instance
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
+from hvolab_unicorn.emulator.interrupts import start
 from hvolab_unicorn.emulator.library import Registers, call_at, unicorn
 from hvolab_vmlinux.kernel import Kernel
 
@@ -232,7 +233,7 @@ class KernelCpu:
                 failure = ""
                 try:
                     # always with a limit: code translated without one would not be counted later
-                    self._uc.emu_start(begin, self._exit, 0, self.instructions)
+                    start(self._uc, begin, self._exit, self.instructions)
                 except self._failure as failed:
                     failure = str(failed)
                 begin = None if self._state.problem is not None else self._results.after_warning(failure)

@@ -37,12 +37,19 @@ def verify(
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.output import print_json  # noqa: PLC0415
     from hvolab_unicorn.commands.verify_report import as_dict, progress, show_verifications  # noqa: PLC0415
-    from hvolab_unicorn.verify import verification  # noqa: PLC0415
+    from hvolab_unicorn.verify import Verification, verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
     targets, refused = select(arch, mode, profile, feature)
-    with progress(quiet=json) as report:
-        found = [verification.verify(target, handler=handler, progress=report) for target in targets]
+    found: list[Verification] = []
+    try:
+        with progress(quiet=json) as report:
+            for target in targets:
+                found.append(verification.verify(target, handler=handler, progress=report))  # noqa: PERF401 - in part
+    except KeyboardInterrupt as interrupt:
+        if found and not json:
+            show_verifications(found, refused)
+        raise KeyboardInterrupt(f"{len(found)} of {len(targets)} modes were verified") from interrupt
     if json:
         print_json(as_dict(found, refused))
     else:

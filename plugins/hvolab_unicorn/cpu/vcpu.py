@@ -18,6 +18,7 @@ from hvolab_unicorn.cpu.exceptions import Exceptions
 from hvolab_unicorn.cpu.faults import FaultRecords
 from hvolab_unicorn.cpu.reports import describe
 from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.emulator.interrupts import start
 from hvolab_unicorn.emulator.library import unicorn, version
 from hvolab_unicorn.emulator.watchdog import TICKS, WATCHDOG, WORDS_PER_TICK
 from hvolab_unicorn.families import family_of
@@ -118,22 +119,26 @@ class VirtualCpu:
         watch, begin = self._watch, routine.begin
         _BLOCK.pack_into(self._block, 0, a, b, c, d, 0, 0, 0, 0)
         watch.ticks = TICKS + work // WORDS_PER_TICK
-        if begin in self._tried:
-            self._run(routine, begin)
-        else:
-            self._run(routine, begin, _INSTRUCTIONS + _PER_WORD * work)
-            if not self._excepted and self.uc.reg_read(self._counter) != self._ended:
-                raise self.stuck(routine)
-            self._tried.add(begin)
-        while True:
-            result, done = _OUTCOME.unpack_from(self._block, RESULT)
-            if done == self._done and watch.stopped != watch.number - 1:
-                return int(result)
-            if self._excepted:
-                self._fail(routine)
-            if watch.stopped == watch.number - 1:
-                raise self.stuck(routine)
-            self._run(routine, self.uc.reg_read(self._counter))  # another routine was to be stopped
+        try:
+            if begin in self._tried:
+                self._run(routine, begin)
+            else:
+                self._run(routine, begin, _INSTRUCTIONS + _PER_WORD * work)
+                if not self._excepted and self.uc.reg_read(self._counter) != self._ended:
+                    raise self.stuck(routine)
+                self._tried.add(begin)
+            while True:
+                result, done = _OUTCOME.unpack_from(self._block, RESULT)
+                if done == self._done and watch.stopped != watch.number - 1:
+                    return int(result)
+                if self._excepted:
+                    self._fail(routine)
+                if watch.stopped == watch.number - 1:
+                    raise self.stuck(routine)
+                self._run(routine, self.uc.reg_read(self._counter))  # another routine was to be stopped
+        except KeyboardInterrupt:
+            self._restore()  # the next call does not see what this one left
+            raise
 
     @property
     def _excepted(self) -> bool:
@@ -148,13 +153,17 @@ class VirtualCpu:
 
     def fetch(self, va: int) -> None:
         """Jump to `va` and stop before the first instruction there; raises PageFault where it cannot be fetched."""
-        self._access("jump", va)
-        if not self._excepted:
-            return
-        exceptions, counter = self.exceptions, self.uc.reg_read(self._counter)
-        if exceptions.number is not None and exceptions.handler and counter != self._ended:
-            self.uc.emu_start(counter, self._never, 0, _INSTRUCTIONS)  # it was stopped inside the handler
-        self._fail(self.routines["jump"])
+        try:
+            self._access("jump", va)
+            if not self._excepted:
+                return
+            exceptions, counter = self.exceptions, self.uc.reg_read(self._counter)
+            if exceptions.number is not None and exceptions.handler and counter != self._ended:
+                start(self.uc, counter, self._never, _INSTRUCTIONS)  # it was stopped inside the handler
+            self._fail(self.routines["jump"])
+        except KeyboardInterrupt:
+            self._restore()
+            raise
 
     def _access(self, step: str, va: int) -> None:
         """Execute a step at `va` whatever becomes of it; a jump stops before the instruction there."""
@@ -167,7 +176,7 @@ class VirtualCpu:
         watch = self._watch
         watch.number += 1
         try:
-            self.uc.emu_start(begin, self._never, 0, instructions)
+            start(self.uc, begin, self._never, instructions)
         except self._failure as failed:
             if failed.errno not in self._unmapped:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed
@@ -187,7 +196,7 @@ class VirtualCpu:
         uc.ctl_flush_tb()
         handle = self._hook(self._library.UC_HOOK_MEM_UNMAPPED, self.exceptions.missing)
         try:
-            uc.emu_start(begin, self._never, 0, instructions)
+            start(uc, begin, self._never, instructions)
         except self._failure as failed:
             if self.exceptions.hole is None:
                 raise self._report(EmulatorError, f"{routine.sequence.step}: {failed}", routine) from failed

@@ -3,18 +3,25 @@
 
 Counting instructions makes an emulator several times as slow, and its own timeout costs a thread and a tenth of a
 millisecond for every call. Here a call costs two additions. The watchdog counts its own ticks in the same call, not
-seconds: a suspended process has not waited.
+seconds: a suspended process has not waited. The host wakes the thread for a signal, see `interrupts`.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import threading
+import time
 import weakref
 from typing import Any
 
+from hvolab_unicorn.emulator.interrupts import INTERRUPTS, Interrupts
+
 #: Seconds between ticks, and ticks that a call may last. A call takes microseconds, a large copy some milliseconds.
 TICK_SECONDS, TICKS = 1.0, 20
+#: Seconds between attempts to stop an interrupted run: one comes too early if the run has not begun yet.
+_STOP_SECONDS = 0.005
 #: Words that a slow and busy host processes in a tick.
 WORDS_PER_TICK = 1 << 18
 
@@ -54,28 +61,44 @@ class Watch:
 class Watchdog:
     """The thread, which runs while there is an emulator to watch."""
 
-    def __init__(self) -> None:
+    def __init__(self, interrupts: Interrupts) -> None:
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+        self._interrupts = interrupts
         self._lock = threading.Lock()
-        self._end = threading.Event()
+        self._pipe = _Pipe()
         self._thread: threading.Thread | None = None
 
     def watch(self, emulator: Any) -> Watch:
         """Watch an emulator until the returned watch is freed."""
         watch = Watch(emulator)
+        weakref.finalize(watch, self._freed).atexit = False
         with self._lock:
             self._watches.add(watch)
             self._start()
         return watch
 
     def _start(self) -> None:
+        self._interrupts.install(self._pipe.write)
         if self._thread is None:
-            self._end = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._end,), name="hvolab watchdog", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(self._pipe,), name="hvolab watchdog", daemon=True)
             self._thread.start()
 
-    def _run(self, end: threading.Event) -> None:
-        while not end.wait(TICK_SECONDS):
+    def _freed(self) -> None:
+        """Restore the handler of signals when the last watch was freed."""
+        if not list(self._watches):
+            self._interrupts.remove()
+
+    def _run(self, pipe: _Pipe) -> None:
+        tick = time.monotonic() + TICK_SECONDS
+        while True:
+            numbers = pipe.read(tick - time.monotonic())
+            if self._thread is not threading.current_thread():
+                return
+            if signal.SIGINT in numbers:
+                self._interrupt()
+            if time.monotonic() < tick:
+                continue
+            tick = time.monotonic() + TICK_SECONDS
             with self._lock:
                 watches = list(self._watches)
                 if not watches:
@@ -85,22 +108,63 @@ class Watchdog:
                 watch.tick()
             del watches, watch  # keep no watch alive during the wait
 
+    def _interrupt(self) -> None:
+        """Stop what the main thread runs, until it has raised KeyboardInterrupt for a signal."""
+        run = self._interrupts.stop_runs()
+        while run is not None and self._interrupts.stop_runs() is run:
+            time.sleep(_STOP_SECONDS)
+        while self._interrupts.noted:
+            time.sleep(_STOP_SECONDS)
+            if self._interrupts.stop_runs() is None:
+                self._interrupts.repeat()
+
     def pause(self) -> None:
         """End the thread: a process must not fork while it has several."""
         self._lock.acquire()
         thread, self._thread = self._thread, None
-        self._end.set()
         self._lock.release()
         if thread is not None:
+            self._pipe.wake()
             thread.join()
 
     def resume(self) -> None:
-        """Start the thread again if there is an emulator to watch, in the parent and in the child of a fork."""
-        self._lock = threading.Lock()  # in a child, a thread that it does not have may hold the old one
+        """Start the thread again if there is an emulator to watch."""
         with self._lock:
             if len(self._watches):
                 self._start()
 
+    def resume_in_child(self) -> None:
+        """Start the thread again in the child of a fork, which must not read what the host writes for its parent."""
+        self._lock = threading.Lock()  # a thread that the child does not have may hold the old one
+        self._interrupts.noted = False
+        before, self._pipe = self._pipe, _Pipe()
+        self.resume()
+        if not len(self._watches):
+            self._interrupts.remove()
+        del before  # only now: the host writes to it no more
 
-WATCHDOG = Watchdog()
-os.register_at_fork(before=WATCHDOG.pause, after_in_parent=WATCHDOG.resume, after_in_child=WATCHDOG.resume)
+
+class _Pipe:
+    """Bytes that wake the thread: numbers of signals, which the host writes, and zeros."""
+
+    def __init__(self) -> None:
+        self._read, self.write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, _close, self._read, self.write).atexit = False  # the thread waits until the end
+
+    def read(self, seconds: float) -> bytes:
+        """Return what was written, after so many seconds at most."""
+        ready, _, _ = select.select([self._read], [], [], max(0.0, seconds))
+        return os.read(self._read, 64) if ready else b""
+
+    def wake(self) -> None:
+        """Wake the thread."""
+        os.write(self.write, bytes(1))
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+WATCHDOG = Watchdog(INTERRUPTS)
+os.register_at_fork(before=WATCHDOG.pause, after_in_parent=WATCHDOG.resume, after_in_child=WATCHDOG.resume_in_child)

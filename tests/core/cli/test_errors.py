@@ -76,4 +76,7 @@ def test_an_error_that_tells_of_the_kernel_modeled_is_a_finding(error: HvolabErr
 def test_an_interrupt_ends_with_130() -> None:
     result = CliRunner().invoke(ending_with(KeyboardInterrupt()), ["fail"])
     assert result.exit_code == ExitCode.INTERRUPTED
-    assert "Traceback" not in result.stderr
+    assert result.stderr == "interrupted: the command has no result\n"
+    result = CliRunner().invoke(ending_with(KeyboardInterrupt("3 of 4 are done")), ["fail"])
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.stderr == "interrupted: 3 of 4 are done\n"

@@ -58,6 +58,22 @@ def test_allocations_fail_singly_from_each_on_and_in_pairs() -> None:
     assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
 
 
+@X86
+def test_an_interrupt_names_the_cases_that_were_compared(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    chosen = chosen_scenarios(target, ["2M buddy: optimize", "2M boot: optimize"])
+    seen: list[ComparisonCase] = []
+
+    def interrupt(case: ComparisonCase) -> None:
+        seen.append(case)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    done = f"2 cases in 1 of {len(chosen)} scenarios were compared, 0 differ"
+    with pytest.raises(KeyboardInterrupt, match=done):
+        compare(Comparer(target, real_kernel), chosen, on_case=interrupt)
+
+
 @pytest.mark.slow
 @X86
 def test_skipped_cases_equal_the_case_with_the_first_failure_alone(real_kernel: Kernel) -> None:

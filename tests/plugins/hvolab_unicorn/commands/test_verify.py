@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import hvolab_unicorn
+from hvolab.arch import Target
 from hvolab.cli.app import build_app
 from hvolab.plugin import registry
+from hvolab_unicorn.verify import Verification, verification
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES
 from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES
 
@@ -65,3 +68,23 @@ def test_what_there_is_not_is_told(words: tuple[str, ...], answer: str) -> None:
     result = invoke("run", "--memory", "256M", *words)
     assert result.exit_code == 2
     assert answer in " ".join(result.output.split())
+
+
+def test_an_interrupted_verification_shows_the_modes_that_it_has_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    verify, modes = verification.verify, ("--arch", "riscv", "--mode", "Sv39", "--mode", "Sv48")
+    begun: list[str] = []
+
+    def interrupted(target: Target, **options: Any) -> Verification:
+        begun.append(target.mode.name)
+        if not len(begun) % 2:
+            raise KeyboardInterrupt
+        return verify(target, **options)
+
+    monkeypatch.setattr(verification, "verify", interrupted)
+    result = invoke("verify", *modes)
+    assert (result.exit_code, result.stderr) == (130, "interrupted: 1 of 2 modes were verified\n")
+    assert begun[0] in result.stdout
+    assert begun[1] not in result.stdout
+    assert "1 mode," in result.stdout
+    result = invoke("verify", *modes, "--json")
+    assert (result.exit_code, result.stdout) == (130, "")

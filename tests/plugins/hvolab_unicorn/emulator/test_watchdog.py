@@ -23,6 +23,7 @@ from hvolab_unicorn.cpu import vcpu
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.emulator import watchdog
 from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
+from hvolab_unicorn.emulator.interrupts import Interrupts
 from hvolab_unicorn.emulator.watchdog import WATCHDOG, Watchdog
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages
 
@@ -174,7 +175,7 @@ def test_the_watchdog_is_there_while_somebody_is_watched(monkeypatch: pytest.Mon
         def emu_stop(self) -> None:
             raise AssertionError("nothing runs")
 
-    dog, emulator = Watchdog(), Emulator()
+    dog, emulator = Watchdog(Interrupts()), Emulator()
     watch: Any = dog.watch(emulator)
     thread = dog._thread
     assert thread is not None
