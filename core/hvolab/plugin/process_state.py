@@ -22,6 +22,7 @@ from typing import Any, Final
 
 #: A function that reads a piece of state and returns the function that restores it.
 _Piece = Callable[[], Callable[[], None]]
+_NUMPY_DEFAULTS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _ABSENT: Final = object()
 #: The signals with a meaning of their own; those behind are for the programs that agree on them.
 _SIGNALS: Final = range(1, signal.SIGRTMIN)
@@ -33,8 +34,8 @@ def save_process_state() -> Callable[[], None]:
 
     def restore() -> None:
         for put_back in restorers:
-            # a folder that was removed, a limit below what is in use: the rest is restored all the same
-            with suppress(OSError, ValueError, RecursionError, locale.Error):
+            # a folder that was removed, a limit below what is in use, a half imported module: the rest is restored
+            with suppress(OSError, ValueError, AttributeError, RecursionError, locale.Error):
                 put_back()
 
     return restore
@@ -157,6 +158,19 @@ def _logging() -> Callable[[], None]:
     return restore
 
 
+def _numpy_errors() -> Callable[[], None]:
+    """Save what numpy does after errors of arithmetic; its defaults if nothing has imported numpy yet."""
+    imported = sys.modules.get("numpy")
+    before = dict(_NUMPY_DEFAULTS) if imported is None else imported.geterr()
+
+    def restore() -> None:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and numpy.geterr() != before:
+            numpy.seterr(**before)
+
+    return restore
+
+
 def _limits() -> Callable[[], None]:
     """Save the soft limits of resources; a hard limit that was lowered cannot be raised again."""
     kinds = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
@@ -217,10 +231,12 @@ _PIECES: Final[tuple[_Piece, ...]] = (
     ),
     _limits,
     _logging,
+    _numpy_errors,
     _value(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
     _value(_collector, _set_collector),
     _value(sys.getrecursionlimit, sys.setrecursionlimit),
     _value(sys.getswitchinterval, sys.setswitchinterval),
+    _value(sys.getdlopenflags, sys.setdlopenflags),
     _value(sys.get_int_max_str_digits, sys.set_int_max_str_digits),
     _value(sys.gettrace, sys.settrace),
     _value(sys.getprofile, sys.setprofile),

@@ -11,12 +11,14 @@ import logging
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hvolab.plugin.process_state import save_process_state
@@ -37,6 +39,8 @@ CHANGES: dict[str, tuple[str, Callable[[], Any]]] = {
     "recursion limit": ("sys.setrecursionlimit(5000)", sys.getrecursionlimit),
     "digits of integers": ("sys.set_int_max_str_digits(0)", sys.get_int_max_str_digits),
     "switch interval": ("sys.setswitchinterval(1)", sys.getswitchinterval),
+    "flags of libraries": ("sys.setdlopenflags(257)", sys.getdlopenflags),
+    "errors of numpy": ("import numpy; numpy.seterr(all='raise')", np.geterr),
     "collector": ("gc.disable(); gc.set_threshold(7)", lambda: (gc.isenabled(), gc.get_threshold())),
     "locale": ("locale.setlocale(locale.LC_ALL, 'C')", lambda: locale.setlocale(locale.LC_ALL)),
     "profile": ("sys.setprofile(lambda *arguments: None)", sys.getprofile),
@@ -70,6 +74,24 @@ def test_a_change_is_undone(change: str) -> None:
         restore()
     assert read() == before
     assert changed != before or change == "locale"  # a C locale is there already
+
+
+def test_defaults_are_restored_where_a_plugin_is_the_first_to_import_a_module() -> None:
+    code = """
+import sys
+from hvolab.plugin.process_state import save_process_state
+assert not {"numpy", "logging"} & set(sys.modules)
+restore = save_process_state()
+import logging, numpy
+defaults = numpy.geterr()
+numpy.seterr(all="raise")
+logging.basicConfig(level=1)
+restore()
+assert numpy.geterr() == defaults
+assert (logging.root.level, logging.root.handlers) == (logging.WARNING, [])
+"""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
 def test_additions_to_the_paths_of_imports_stay_but_come_last() -> None:
