@@ -33,11 +33,11 @@ def inspect(
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
     from hvolab_vmcore.commands.report import print_scan, scan_data  # noqa: PLC0415
-    from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot  # noqa: PLC0415
-    from hvolab_vmcore.scan.scan import scan  # noqa: PLC0415
+    from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
+    from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
     chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release)
-    result = scan(open_snapshot(core, chosen))
+    result = open_scan(core, chosen)
     if json:
         print_json(scan_data(result))
     else:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of, split_names
-from hvolab.release import departures_of
 from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def replay(
 ) -> None:
     """Repeat what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
 
-    Entries are compared modulo frame numbers. With another kernel's code, differences between its HVO variant and
-    v6.12 are marked. Exit code 0: no unmarked difference; 1: differences; 2: a core cannot be read, or the two are
-    not of the same boot.
+    Entries are compared modulo frame numbers. The engine is the model of the cores' kernel release, which is chosen
+    by features of the cores. Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the two are not
+    of the same boot.
     """
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
@@ -58,7 +58,7 @@ def replay(
         print_json(result.as_dict())
     else:
         _print(result)
-    if result.differences_found > result.differences_of_variant:
+    if result.differences_found:
         raise typer.Exit(1)
 
 
@@ -71,25 +71,33 @@ def _print(result: Replay) -> None:
 
     page_size = result.scan.snapshot.target.mode.page_size
     show(headline(result.scan.snapshot))
-    for action, folios in (("restored", result.plan.restored), ("optimized", result.plan.optimized)):
+    for sentence in result.choice.sentences():
+        show(sentence)
+    for action, folios in result.plan.steps:
         for order, pfns in by_order(folios):
             listed = ", ".join(map(hex, pfns[:8])) + (", …" if len(pfns) > 8 else "")
             show(f"{action}: {len(pfns)} of {format_size(page_size << order)}, at PFN {listed}")
-    if not result.plan.restored and not result.plan.optimized:
+    if not result.plan.folios:
         show("no huge page was optimized or restored between these cores")
     show(f"compared: {result.entries_compared} entries, {result.struct_pages_compared} struct pages")
     for one in result.left_out:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
     show(f"differences: {result.differences_found or 'none'}")
-    if result.differences_of_variant:
-        variant = result.release.name
-        show(f"{result.differences_of_variant} of them are due to HVO variant {variant}, which differs from v6.12:")
-        for sentence in departures_of(result.release):
-            show(f"  {sentence}")
+    for sentence in other_release(result):
+        show(sentence)
     for difference in result.differences:
-        cause = f" (due to variant {difference.variant})" if difference.variant else ""
-        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}{cause}")
+        show(f"{difference.kind} at VA {difference.va:#x}: {difference.text}")
         show(f"  engine {difference.engine}")
         show(f"  kernel {difference.kernel}")
     if result.differences_found > len(result.differences):
         show(f"… and {result.differences_found - len(result.differences)} more")
+
+
+def other_release(result: Replay) -> Iterator[str]:
+    """Yield how the engine's release differs from that of the cores, if it is another one."""
+    engine, core = result.release, result.choice.release
+    more, fewer = engine.differences(core)
+    if more or fewer:
+        yield f"the engine is of release {engine}, the cores of {core}:"
+        yield from (f"  only {engine}: {change}" for change in more)
+        yield from (f"  only {core}: {change}" for change in fewer)

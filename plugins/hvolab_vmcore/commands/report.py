@@ -34,12 +34,13 @@ def headline(snapshot: CoreSnapshot) -> str:
 
 def assumptions(scan: Scan) -> list[str]:
     """Return notes about all that the core does not hold, and the assumptions made for it."""
+    release = scan.snapshot.target.release
     frames, tables, unnamed = scan.absent_frames, len(scan.walk.absent), not scan.snapshot.kernel
     notes = {
         f"cannot check {frames} frames that back the vmemmap: they are not in the core; a huge page whose head is in "
         "them is found only if it is optimized": frames,
         f"cannot check the vmemmap below page tables that are not in the core: {tables}": tables,
-        "the core has no VMCOREINFO; the layout of struct page is assumed to be that of v6.12": unnamed,
+        f"the core has no VMCOREINFO; the layout of struct page is assumed to be that of {release}": unnamed,
     }
     return [text for text, applies in notes.items() if applies]
 
@@ -51,6 +52,7 @@ def scan_data(scan: Scan) -> dict[str, Any]:
         "core": str(snapshot.core.path),
         "kernel": snapshot.kernel,
         **target_as_dict(target),
+        "release_choice": snapshot.choice.as_dict(),
         "root": hex(snapshot.tables.root),
         "vmemmap": hex(snapshot.vmemmap),
         "sizes": [_size_data(scan, huge) for huge in scan.huge_pages],
@@ -124,6 +126,8 @@ def print_scan(scan: Scan) -> None:
     """Print the scan as tables."""
     data = scan_data(scan)
     show(headline(scan.snapshot))
+    for sentence in scan.snapshot.choice.sentences():
+        show(sentence)
     _print_huge_pages(data)
     savings = data["savings"]
     show(f"saved: {savings['frames']} frames, {format_size(savings['bytes'])}")

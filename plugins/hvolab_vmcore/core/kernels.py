@@ -7,7 +7,6 @@ read with --mode, --root and --vmemmap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,8 +15,6 @@ from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 _VA_MASK = (1 << 64) - 1
 #: VA of the kernel's image on x86_64: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.
 _X86_64_KERNEL_MAP = 0xFFFFFFFF80000000
-#: First version, and the modeled release for kernels from that version on; newest first.
-_RELEASES = (((7, 0), "7.2"), ((6, 6), "6.12"), ((0, 0), "6.1"))
 
 
 @dataclass(frozen=True)
@@ -79,13 +76,3 @@ KEYS = (
 def keys_for(elf_machine: str) -> VmcoreInfoKeys | None:
     """Return the keys of an ELF machine, None if it has no row."""
     return next((keys for keys in KEYS if keys.elf_machine == elf_machine), None)
-
-
-def release_of(osrelease: str, offered: tuple[str, ...]) -> str | None:
-    """Return the modeled release for a version such as '6.12.107+deb13-amd64'; None where the architecture has none."""
-    match = re.match(r"(\d+)\.(\d+)", osrelease)
-    if match is None:
-        return None
-    version = (int(match[1]), int(match[2]))
-    name = next(name for first, name in _RELEASES if version >= first)
-    return name if name in offered else None

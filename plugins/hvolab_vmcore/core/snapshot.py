@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hvolab.arch import Architecture, LinearOrigin, PagingMode, Target
 from hvolab.errors import CoreFileError, UsageError
 from hvolab.machine import PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
+from hvolab.release import KernelRelease
 from hvolab_vmcore.core.elfcore import CoreFile, open_core
 from hvolab_vmcore.core.features import detected_features, reported_features
-from hvolab_vmcore.core.kernels import keys_for, release_of
+from hvolab_vmcore.core.kernels import keys_for
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.memory import load_memory
+from hvolab_vmcore.core.releases import ReleaseChoice, choose, noted_evidence, targets_of
+from hvolab_vmcore.core.vmemmap import vmemmap_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class CoreSnapshot:
     memory        physical memory; frames that the core does not hold are absent
     tables        the kernel's own page tables, from swapper_pg_dir on
     struct_pages  the struct pages, with their layout
+    choice        the release, and why it was chosen
     vmemmap       VA of the struct page of PFN 0, which may be below all that is mapped
     region        first VA that the vmemmap may map, and one past the last
     """
@@ -55,6 +59,7 @@ class CoreSnapshot:
     memory: PhysicalMemory
     tables: PageTables
     struct_pages: StructPages
+    choice: ReleaseChoice
     vmemmap: int
     region: tuple[int, int]
 
@@ -62,6 +67,30 @@ class CoreSnapshot:
     def kernel(self) -> str:
         """Release of the kernel, empty for a core without VMCOREINFO."""
         return "" if self.core.vmcoreinfo is None else self.core.vmcoreinfo.osrelease
+
+    def select(self, release: KernelRelease) -> Target:
+        """Return the target with another release."""
+        target = self.target
+        return target.architecture.select(
+            target.mode.name,
+            profile=target.profile,
+            release=release,
+            features=target.features,
+            vmemmap_base=target.mode.vmemmap_base,
+        )
+
+    def chosen(self, choice: ReleaseChoice) -> CoreSnapshot:
+        """Return the same memory with the release of a choice."""
+        target, info = self.select(choice.release), self.core.vmcoreinfo
+        tables = PageTables(self.memory, target, self.tables.root)
+        layout = layout_of(info, target.struct_page, target.mode.page_size, where=f"{self.core.path}, note VMCOREINFO")
+        return replace(
+            self,
+            target=target,
+            tables=tables,
+            struct_pages=StructPages(tables, layout),
+            choice=choice,
+        )
 
 
 def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None = None) -> CoreSnapshot:
@@ -78,14 +107,47 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
         what = f"the kernel's pages have {info.page_size} bytes, those of mode {mode.name} {mode.page_size}"
         raise UsageError(what, where=str(core.path), hint="omit --mode, or name a mode of that page size")
     reported = options.features or reported_features(info, architecture, mode)
-    used = architecture.select(mode.name, features=reported).mode
-    layout = layout_of(info, mode.page_size, where=f"{core.path}, note VMCOREINFO")
-    vmemmap = _vmemmap(core, mode, options)
+
+    def select(release: KernelRelease, features: tuple[str, ...] = reported, vmemmap_base: int | None = None) -> Target:
+        return architecture.select(
+            mode.name, profile=options.profile, release=release, features=features, vmemmap_base=vmemmap_base
+        )
+
+    choice = _choice(architecture, options, choose(targets_of(select), noted_evidence(info)))
+    target = select(choice.release)
+    layout = layout_of(info, target.struct_page, mode.page_size, where=f"{core.path}, note VMCOREINFO")
+    memory, root = _memory_and_root(core, mode, target.mode, options)
+    vmemmap = _vmemmap(core, PageTables(memory, target, root), options)
+    first = memory.first_pfn if target.mode.origin is LinearOrigin.RAM else 0
+    base = vmemmap + first * layout.size
+    region = _region(core, target.mode, vmemmap, layout.size, memory)
+    tables = PageTables(memory, select(choice.release, reported, base), root)
+    if not options.features:
+        features = detected_features(
+            architecture, mode, tables, region, lambda names: select(choice.release, names, base), reported
+        )
+        tables = PageTables(memory, select(choice.release, features, base), root)
+    pages = StructPages(tables, layout)
+    return CoreSnapshot(core, tables.target, memory, tables, pages, choice, vmemmap, region)
+
+
+def _choice(architecture: Architecture, options: SnapshotOptions, found: ReleaseChoice) -> ReleaseChoice:
+    """Return the release that the options name, or the one that was found."""
+    return found if options.release is None else ReleaseChoice(architecture.release(options.release), named=True)
+
+
+def _memory_and_root(
+    core: CoreFile, mode: PagingMode, used: PagingMode, options: SnapshotOptions
+) -> tuple[PhysicalMemory, int]:
+    """Return the memory and the PA of its root table.
+
+    mode  the mode for which the tables are laid out
+    used  the mode that the CPU uses
+    """
     root = options.root if options.root is not None else _root(core, mode, used)
     if root is None or root % used.levels[0].table_bytes:
         raise _undetermined("the root page table", "SYMBOL(swapper_pg_dir)", "--root PA", core)
-    release = options.release or (release_of(info.osrelease, architecture.releases) if info else None)
-    memory = load_memory(core, used.page_shift, architecture.byte_order)
+    memory = load_memory(core, used.page_shift, core.byte_order)
     if not memory.holds(root):
         raise CoreFileError(
             f"the root table, at PA {root:#x}, is not in the core",
@@ -93,20 +155,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
             hint="dump again without excluding kernel memory, or give --root PA",
         )
-    first = memory.first_pfn if used.origin is LinearOrigin.RAM else 0
-    base = vmemmap + first * layout.size
-    region = _region(core, used, vmemmap, layout.size, memory)
-
-    def select(features: tuple[str, ...]) -> Target:
-        return architecture.select(
-            mode.name, profile=options.profile, release=release, features=features, vmemmap_base=base
-        )
-
-    tables = PageTables(memory, select(reported), root)
-    if not options.features:
-        features = detected_features(architecture, mode, tables, region, select, reported)
-        tables = PageTables(memory, select(features), root)
-    return CoreSnapshot(core, tables.target, memory, tables, StructPages(tables, layout), vmemmap, region)
+    return memory, root
 
 
 def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
@@ -143,15 +192,13 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     raise UsageError(what, where=str(core.path), hint=f"choose one of {names} with --mode")
 
 
-def _vmemmap(core: CoreFile, mode: PagingMode, options: SnapshotOptions) -> int:
-    """Return the VA of the struct page of PFN 0, from the options or SYMBOL(vmemmap)."""
-    vmemmap = options.vmemmap
-    if vmemmap is None and core.vmcoreinfo is not None:
-        vmemmap = core.vmcoreinfo.symbol("vmemmap")
+def _vmemmap(core: CoreFile, tables: PageTables, options: SnapshotOptions) -> int:
+    """Return the VA of the struct page of PFN 0, from the options or the core."""
+    vmemmap = vmemmap_of(core, tables) if options.vmemmap is None else options.vmemmap
     if vmemmap is None:
         option = "--vmemmap VA, of the struct page of PFN 0"
         raise _undetermined("the VA of the vmemmap", "SYMBOL(vmemmap)", option, core)
-    if vmemmap % mode.page_size or not 0 <= vmemmap < 1 << 64:
+    if vmemmap % tables.target.mode.page_size or not 0 <= vmemmap < 1 << 64:
         raise UsageError(
             f"the vmemmap cannot start at VA {vmemmap:#x}",
             where=str(core.path),

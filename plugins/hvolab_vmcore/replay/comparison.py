@@ -19,12 +19,11 @@ _Place = TypeVar("_Place")
 class ReplayDifference:
     """One difference between the engine's result and the kernel's.
 
-    kind     stable name: ``entry.kind``, ``entry.flags``, ``entry.frame``, ``entry.kept``, ``struct-page.…``
-    text     what differs
-    va       VA that the entry maps, or of the word in the struct page
-    engine   the engine's entry or word, in hex and decoded
-    kernel   the kernel's
-    variant  HVO variant of the engine if the difference is due to it, else empty
+    kind    stable name: ``entry.kind``, ``entry.flags``, ``entry.frame``, ``entry.kept``, ``struct-page.…``
+    text    what differs
+    va      VA that the entry maps, or of the word in the struct page
+    engine  the engine's entry or word, in hex and decoded
+    kernel  the kernel's
     """
 
     kind: str
@@ -32,7 +31,6 @@ class ReplayDifference:
     va: Hex
     engine: str
     kernel: str
-    variant: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,7 @@ from hvolab.arch import EntryKind, Level, Target
 from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.core.walk import LevelTables
 from hvolab_vmcore.replay.comparison import ReplayComparison, ReplayDifference
+from hvolab_vmcore.replay.plan import Folio
 from hvolab_vmcore.scan.scan import Scan
 
 _NONE, _TABLE, _LEAF, _ILLEGAL = range(4)
@@ -53,13 +55,19 @@ class _Matched:
         return self.difference("entry.kind", f"the engine's entry is {ours}, the kernel's {theirs}", index)
 
 
-def compare_entries(before: Scan, engine: Scan, kernel: Scan) -> ReplayComparison:
+def compare_entries(before: Scan, engine: Scan, kernel: Scan, passing: Sequence[Folio] = ()) -> ReplayComparison:
     """Compare the entries that the engine left, starting from ``before``, with those that the kernel left.
 
-    An entry that keeps its frame on one side must keep it on the other. All other frames must match one to one.
+    An entry that keeps its frame on one side must keep it on the other, but for those of ``passing`` folios, to which
+    a kernel may allocate the frames that it freed. All other frames must match one to one.
     """
     result = ReplayComparison()
     matched = [_match(depth, before, engine, kernel) for depth in range(len(engine.walk.levels))]
+    size = engine.snapshot.struct_pages.layout.size
+    for pfn, order in passing:
+        first = engine.snapshot.vmemmap + pfn * size - engine.walk.origin
+        offsets = matched[-1].offsets
+        matched[-1].before[(offsets >= first) & (offsets < first + (size << order))] = _UNKNOWN
     for rows in matched:
         _compare_contents(rows, result)
     _compare_frames(matched, result)

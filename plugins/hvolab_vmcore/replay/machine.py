@@ -13,6 +13,7 @@ from hvolab_vmcore.core.memory import first_new_pfn
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.replay.direct_map import build_direct_map
 from hvolab_vmcore.replay.new_frames import CoreRecords, NewFrames
+from hvolab_vmcore.scan.huge_pages import Sharing
 from hvolab_vmcore.scan.scan import Scan
 
 
@@ -65,5 +66,17 @@ def build_core_machine(scan: Scan) -> CoreMachine:
     )
     machine._data = (machine.page_to_virt(data), mode.page_size)  # noqa: SLF001 - part of building
     machine.key = sum(int(huge.optimized.sum()) for huge in scan.huge_pages)
+    machine.vmemmap_tails |= _shared_tail_pages(scan)
     machine.cpus = [ModelCpu(0, memory, mapped.tables, trace)]
     return CoreMachine(machine, mapped, records, new)
+
+
+def _shared_tail_pages(scan: Scan) -> dict[tuple[int, int, int], int]:
+    """Return the frames that tails share, by node, zone and order, as the core's huge pages have them."""
+    layout = scan.snapshot.struct_pages.layout
+    found: dict[tuple[int, int, int], int] = {}
+    for huge in scan.huge_pages:
+        chosen = np.flatnonzero(huge.with_sharing(Sharing.TAIL) & huge.heads.there)
+        for flags, frame in zip(huge.heads.flags[chosen].tolist(), huge.shared[chosen].tolist(), strict=True):
+            found.setdefault((layout.node(flags), layout.zone(flags), huge.order), frame)
+    return found

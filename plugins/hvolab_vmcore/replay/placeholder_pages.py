@@ -25,7 +25,7 @@ def add_placeholder_heads(core: CoreMachine, start: Scan, plan: ReplayPlan) -> f
     machine = core.machine
     memory, pages, layout = machine.memory, machine.struct_pages, machine.struct_pages.layout
     added = set()
-    for pfn, order in sorted({*plan.restored, *plan.optimized}):
+    for pfn, order in plan.folios:
         number = np.array([pfn * layout.size >> memory.page_shift], dtype=np.int64)
         if _make_present(memory, int(start.pages.frames_of(number)[0])):
             prepare_folio(machine, pfn, order)
@@ -116,7 +116,7 @@ def _backing_frames(start: Scan, plan: ReplayPlan) -> Ints:
     mode, size = start.snapshot.target.mode, start.snapshot.struct_pages.layout.size
     unit = mode.levels[-2].size
     frames: list[Ints] = [np.empty(0, dtype=np.int64)]
-    for pfn, order in (*plan.restored, *plan.optimized):
+    for pfn, order in plan.folios:
         first = start.snapshot.struct_pages.va(pfn)
         last = first + (size << order)
         for va in range(first & -unit, last, unit):

@@ -13,6 +13,8 @@ from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import HvoEngine, VmemmapSizes
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
+from hvolab.release import KernelFeature
+from hvolab_vmcore.core.memory import Ints
 from hvolab_vmcore.scan.scan import Scan
 
 Folio = tuple[int, int]  #: PFN of the head and order
@@ -20,10 +22,27 @@ Folio = tuple[int, int]  #: PFN of the head and order
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """Folios that the kernel restored and optimized between two cores, by PFN."""
+    """Folios that the kernel restored and optimized between two cores, by PFN.
+
+    restored   optimized in the core before
+    optimized  optimized in the core after
+    passing    optimized in neither; their tails have other frames in the core after
+    """
 
     restored: tuple[Folio, ...]
     optimized: tuple[Folio, ...]
+    passing: tuple[Folio, ...] = ()
+
+    @property
+    def steps(self) -> tuple[tuple[str, tuple[Folio, ...]], ...]:
+        """Folios by what was done with them, in words."""
+        passing = ("optimized and restored", self.passing)
+        return (("restored", self.restored), passing, ("optimized", self.optimized))
+
+    @property
+    def folios(self) -> tuple[Folio, ...]:
+        """All folios, each once."""
+        return tuple(sorted({folio for _, folios in self.steps for folio in folios}))
 
 
 def plan_of(start: Scan, end: Scan) -> ReplayPlan:
@@ -36,11 +55,50 @@ def plan_of(start: Scan, end: Scan) -> ReplayPlan:
     return ReplayPlan(
         restored=tuple(sorted((before.keys() - after.keys()) | again)),
         optimized=tuple(sorted((after.keys() - before.keys()) | again)),
+        passing=_passing(start, end),
     )
 
 
+def _passing(start: Scan, end: Scan) -> tuple[Folio, ...]:
+    """Return the blocks, the largest ones first, that are optimized in neither core and whose tails have other frames.
+
+    A tail may get its old frame again, so most of a block count. A block may be larger than the folios were: they leave
+    the same, since every page of a restored folio has a frame of its own.
+    """
+    mode, size = start.snapshot.target.mode, start.snapshot.struct_pages.layout.size
+    numbers, mine, other = np.intersect1d(
+        start.pages.numbers, end.pages.numbers, assume_unique=True, return_indices=True
+    )
+    ours, theirs = start.pages.frames[mine], end.pages.frames[other]
+    moved = (ours != theirs) & (ours >= 0) & (theirs >= 0)
+    moved &= ~start.in_huge_pages[mine] & ~end.in_huge_pages[other]
+    changed, found = numbers[moved], []
+    for index, huge in enumerate(start.huge_pages):
+        blocks = _changed_blocks(changed, [smaller.pages for smaller in start.huge_pages[index:]])
+        changed = changed[~np.isin(changed // huge.pages, blocks)]
+        pfns = (blocks * huge.pages << mode.page_shift) // size
+        found += [(pfn, huge.order) for pfn in pfns.tolist()]
+    return tuple(sorted(found))
+
+
+def _changed_blocks(changed: Ints, sizes: list[int]) -> Ints:
+    """Return the numbers of blocks of the first size in which most of each block of the last size is changed.
+
+    changed  numbers of pages
+    sizes    pages in a block, the largest first
+    """
+    *larger, smallest = sizes
+    tails = changed[changed % smallest != 0]
+    blocks, counts = np.unique(tails // smallest, return_counts=True)
+    blocks, part = blocks[2 * counts >= smallest], smallest
+    for size in reversed(larger):
+        blocks, counts = np.unique(blocks * part // size, return_counts=True)
+        blocks, part = blocks[counts == size // part], size
+    return blocks
+
+
 def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
-    """Restore and optimize as hugetlb does: in batches of one size, by ascending PFN.
+    """Restore and optimize as hugetlb does: by ascending PFN, in batches of one size where the release has batches.
 
     Folios are restored first: memory that changes its huge page size is freed before it is allocated again.
     """
@@ -55,14 +113,33 @@ def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
         for pfn in folios:
             lists.add_tail(cpu, machine.struct_pages.va(pfn) + layout.lru_next, folio_list)
 
-    for order, folios in by_order(plan.restored):
-        link(folios)
-        hvo.restore_folios(sizes(order), folio_list, non_hvo)
-    for order, folios in by_order(plan.optimized):
+    batches = KernelFeature.BATCHES in hvo.release.features
+
+    def restore(order: int, folios: list[int]) -> None:
+        if batches:
+            link(folios)
+            hvo.restore_folios(sizes(order), folio_list, non_hvo)
+        else:
+            for pfn in folios:
+                hvo.restore_folio(sizes(order), machine.struct_pages.va(pfn))
+
+    def optimize(order: int, folios: list[int]) -> None:
         for pfn in folios:
             prepare_folio(machine, pfn, order)
-        link(folios)
-        hvo.optimize_folios(sizes(order), folio_list)
+        if batches:
+            link(folios)
+            hvo.optimize_folios(sizes(order), folio_list)
+        else:
+            for pfn in folios:
+                hvo.optimize_folio(sizes(order), machine.struct_pages.va(pfn))
+
+    for order, folios in by_order(plan.restored):
+        restore(order, folios)
+    for order, folios in by_order(plan.passing):
+        optimize(order, folios)
+        restore(order, folios)
+    for order, folios in by_order(plan.optimized):
+        optimize(order, folios)
 
 
 def prepare_folio(machine: Machine, pfn: int, order: int) -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from hvolab.errors import CoreFileError, UsageError
+from hvolab.errors import CoreFileError, KernelBug, UsageError
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine, use_cpus
-from hvolab.release import DEFAULT, KernelRelease
+from hvolab.release import KernelRelease
 from hvolab.serialize import as_data
+from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
 from hvolab_vmcore.replay.comparison import Omission, ReplayDifference
 from hvolab_vmcore.replay.entry_comparison import compare_entries
 from hvolab_vmcore.replay.machine import CoreMachine, build_core_machine
 from hvolab_vmcore.replay.placeholder_pages import add_placeholder_heads, placeholder_struct_pages
 from hvolab_vmcore.replay.plan import Folio, ReplayPlan, execute, plan_of
-from hvolab_vmcore.replay.struct_page_comparison import compare_struct_pages, contents
+from hvolab_vmcore.replay.struct_page_comparison import compare_struct_pages
 from hvolab_vmcore.scan.ownership import shared_frames
+from hvolab_vmcore.scan.releases import as_release, with_choice
 from hvolab_vmcore.scan.scan import Scan, scan
 
 _EngineMaker = Callable[[Machine], HvoEngine]
@@ -37,15 +38,14 @@ _NOT_SHOWN = (
 class Replay:
     """Result of a replay.
 
-    scan                    the core before
-    plan                    the operations
-    release                 kernel release of the engine
-    entries_compared        number of entries of all levels that either side uses
-    struct_pages_compared   number of struct pages, each counted once for every VA that maps it
-    differences             the first differences
-    differences_found       number of all differences
-    differences_of_variant  number of those that a model of the engine's variant has too, and a model of v6.12 has not
-    left_out                omissions
+    scan                   the core before
+    plan                   the operations
+    release                kernel release of the engine
+    entries_compared       number of entries of all levels that either side uses
+    struct_pages_compared  number of struct pages, each counted once for every VA that maps it
+    differences            the first differences
+    differences_found      number of all differences
+    left_out               omissions
     """
 
     scan: Scan
@@ -55,8 +55,12 @@ class Replay:
     struct_pages_compared: int
     differences: tuple[ReplayDifference, ...]
     differences_found: int
-    differences_of_variant: int
     left_out: tuple[Omission, ...]
+
+    @property
+    def choice(self) -> ReleaseChoice:
+        """Release of the cores, and why it was chosen."""
+        return self.scan.snapshot.choice
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result for JSON. The keys are stable."""
@@ -66,17 +70,18 @@ class Replay:
             "mode": target.mode.name,
             "features": list(target.features),
             "kernel": self.scan.snapshot.kernel,
+            "release": self.choice.release.name,
+            "release_choice": self.choice.as_dict(),
+            "engine_release": self.release.name,
             "folios": [
                 {"pfn": hex(pfn), "order": order, "size": page_size << order, "action": action}
-                for action, folios in (("restored", self.plan.restored), ("optimized", self.plan.optimized))
+                for action, folios in self.plan.steps
                 for pfn, order in folios
             ],
             "entries_compared": self.entries_compared,
             "struct_pages_compared": self.struct_pages_compared,
             "differences": as_data(self.differences),
             "differences_found": self.differences_found,
-            "variant": self.release.name,
-            "differences_of_variant": self.differences_of_variant,
             "left_out": as_data(self.left_out),
         }
 
@@ -91,22 +96,54 @@ def replay(
 ) -> Replay:
     """Repeat what the kernel did between the cores ``before`` and ``after``, and compare the results.
 
+    The release is the one that both cores show; if they fit several, or its model differs, the one whose model leaves
+    the bytes of the core after.
+
     cpu     makes the machine's CPUs; ``None``: modeled ones
-    engine  makes the HVO engine; ``None``: the model of v6.12
+    engine  makes the HVO engine; ``None``: the model of the cores' release
     Raises UsageError for cores of different boots or kernels, and all errors of reading and scanning them.
     """
     first, last = open_snapshot(before, options), open_snapshot(after, options)
     _check_same_boot(first, last)
-    end = scan(last)
-    execution = _execute(first, end, cpu, engine)
-    result = _compare(execution, end)
-    if not result.differences_found or execution.release is DEFAULT:
+    start, end = scan(first), scan(last)
+    start, end = with_choice(start, end), with_choice(end, start)
+
+    def run(choice: ReleaseChoice) -> Replay:
+        # an execution changes the memory of the core before, so that each reads it again
+        again = start if choice is start.snapshot.choice else as_release(scan(open_snapshot(before, options)), choice)
+        execution = _execute(again, end, cpu, engine)
+        return _compare(execution, as_release(end, choice))
+
+    choice, result = start.snapshot.choice, run(start.snapshot.choice)
+    if engine is not None or choice.named or not result.plan.folios:
         return result
+    return _of_fitting_release(choice, result, run)
 
-    def model(release: KernelRelease) -> _Execution:
-        return _execute(open_snapshot(before, options), end, None, lambda machine: Hvo(machine, release=release))
 
-    return _with_variant_differences(result, execution, model(execution.release), _compare(model(DEFAULT), end))
+def _of_fitting_release(choice: ReleaseChoice, result: Replay, run: Callable[[ReleaseChoice], Replay]) -> Replay:
+    """Return the result of the release whose model comes closest to the bytes of the core after.
+
+    Releases that the cores do not distinguish are run where a restore may do so. Where each of these models differs,
+    those that one more fact contradicts are run, too.
+    """
+    others = choice.as_well if result.differences_found or result.plan.restored or result.plan.passing else ()
+    results = {choice.release: result}
+    for other in choice.close:
+        if other in others or all(each.differences_found for each in results.values()):
+            with suppress(KernelBug):  # code of this release stops here: it is not the kernel's
+                results[other] = run(replace(choice, release=other))
+    fewest = min(each.differences_found for each in results.values())
+    best, *alike = [release for release, each in results.items() if each.differences_found == fewest]
+    counts = ", ".join(f"{release}: {each.differences_found}" for release, each in results.items())
+    reason = f"its model comes closest to the core after; differences of each model: {counts}"
+    decided = replace(
+        choice,
+        release=best,
+        fits=choice.fits if len(alike) + 1 == len(results) else (*choice.fits, reason),
+        as_well=tuple(release for release in alike if release in choice.as_well) if others else choice.as_well,
+    )
+    chosen = results[best]
+    return replace(chosen, scan=replace(chosen.scan, snapshot=replace(chosen.scan.snapshot, choice=decided)))
 
 
 @dataclass(frozen=True)
@@ -129,30 +166,27 @@ class _Execution:
     end: Scan
 
 
-def _execute(first: CoreSnapshot, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None) -> _Execution:
+def _execute(start: Scan, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None) -> _Execution:
     """Build a machine from the core before and execute the plan on it."""
-    start = scan(first)
     _check_ownership(start)
     plan = plan_of(start, end)
     core = build_core_machine(start)
     if cpu is not None:
         use_cpus(core.machine, cpu)
     placeholder_heads = add_placeholder_heads(core, start, plan)
-    if engine is None:
-        release = DEFAULT
-        execute(Hvo(core.machine), plan)
-    else:
-        with placeholder_struct_pages(core, start, plan):
-            hvo = engine(core.machine)
-            release = hvo.release
-            execute(hvo, plan)
-    return _Execution(start, core, plan, placeholder_heads, release, scan(core.snapshot))
+    make: _EngineMaker = Hvo if engine is None else engine
+    # a kernel's own code reads and writes struct pages of all frames, the model only those of page tables
+    writes = engine is not None or start.snapshot.target.release.variant.marks_tables
+    with placeholder_struct_pages(core, start, plan) if writes else nullcontext():
+        hvo = make(core.machine)
+        execute(hvo, plan)
+    return _Execution(start, core, plan, placeholder_heads, hvo.release, scan(core.snapshot))
 
 
 def _compare(execution: _Execution, end: Scan) -> Replay:
     """Compare the machine after the execution with the core after."""
-    entries = compare_entries(execution.start, execution.end, end)
-    pages = compare_struct_pages(execution.end, end, execution.plan.restored, execution.placeholder_heads)
+    entries = compare_entries(execution.start, execution.end, end, execution.plan.passing)
+    pages = compare_struct_pages(execution.end, end, execution.plan, execution.placeholder_heads)
     return Replay(
         scan=execution.start,
         plan=execution.plan,
@@ -161,39 +195,8 @@ def _compare(execution: _Execution, end: Scan) -> Replay:
         struct_pages_compared=pages.compared,
         differences=(*entries.differences, *pages.differences),
         differences_found=entries.found + pages.found,
-        differences_of_variant=0,
         left_out=(*entries.left_out, *pages.left_out, *_omissions(execution)),
     )
-
-
-def _with_variant_differences(result: Replay, execution: _Execution, model: _Execution, baseline: Replay) -> Replay:
-    """Return the result with the differences marked that are due to the engine's variant.
-
-    If the model of that variant did not leave the same bytes as the engine, no difference is marked. A difference
-    that the model of v6.12 (``baseline``) has too is not marked.
-    """
-    if not _same_result(execution, model) or baseline.differences_found > len(baseline.differences):
-        return result
-    known = {(one.kind, one.va, one.kernel) for one in baseline.differences}
-    differences = tuple(
-        one if (one.kind, one.va, one.kernel) in known else replace(one, variant=execution.release.name)
-        for one in result.differences
-    )
-    complete = result.differences_found == len(differences)
-    others = sum(not one.variant for one in differences) if complete else len(known)
-    return replace(result, differences=differences, differences_of_variant=result.differences_found - others)
-
-
-def _same_result(ours: _Execution, other: _Execution) -> bool:
-    """Return whether both left the same entries modulo frame numbers, and the same bytes in all folios' vmemmap."""
-    if compare_entries(ours.start, ours.end, other.end).found:
-        return False
-    size, shift = ours.core.machine.struct_pages.layout.size, ours.end.pages.shift
-    for pfn, order in (*ours.plan.restored, *ours.plan.optimized):
-        numbers = (pfn * size >> shift) + np.arange(max(1, size << order >> shift), dtype=np.int64)
-        if not np.array_equal(contents(ours.end, numbers), contents(other.end, numbers)):
-            return False
-    return True
 
 
 def _check_same_boot(first: CoreSnapshot, last: CoreSnapshot) -> None:

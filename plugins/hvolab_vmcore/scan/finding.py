@@ -25,6 +25,7 @@ KINDS: Final = {
     "foreign-frame": "remapped",
     "writable-tail": "stores",
     "two-owners": "ownership",
+    "stale-head": "content",
 }
 _INVARIANTS: Final = {invariant.name: invariant for invariant in INVARIANTS}
 

@@ -7,6 +7,7 @@ import enum
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import VmemmapSizes
@@ -35,15 +36,21 @@ class HeadPages:
 
     there      the core holds them; where it does not, the other columns are False or 0
     head       PG_head is set
-    hugetlb    the type is hugetlb's
+    hugetlb    PG_head and the mark of hugetlb folios are set
+    marked     the mark is set; as ``hugetlb`` where it is not in the head, so that other pages can have it
     optimized  PG_head and HPG_vmemmap_optimized are set; meaningful for hugetlb folios only
+    flags      the flags word
+    private    the word with the HPG_ flags
     orders     folio order, 0 where PG_head is not set
     """
 
     there: Flags
     head: Flags
     hugetlb: Flags
+    marked: Flags
     optimized: Flags
+    flags: Words
+    private: Words
     orders: Ints
 
 
@@ -56,18 +63,26 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     def word(offset: int) -> Words:
         return np.where(there, memory.pages[rows, offset // WORD_BYTES], 0).astype(np.uint64)
 
-    halves = memory.halves[(rows << memory.page_shift) // 4 + layout.page_type // 4]
-    head = (word(layout.flags) >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
-    optimized = (word(layout.private) >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
-    orders = memory.octets[(rows << memory.page_shift) + layout.folio_order.low_byte(layout.size, byte_order)].astype(
-        np.int64
-    )
+    def octets(offset: int) -> npt.NDArray[np.uint8]:
+        found: npt.NDArray[np.uint8] = memory.octets[(rows << memory.page_shift) + offset]
+        return found
+
+    flags, private = word(layout.flags), word(layout.private)
+    head = (flags >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
+    optimized = (private >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
+    mark, upper = layout.hugetlb_mark, layout.hugetlb_mark.octets - 1
+    # the highest byte: the others of a page type may count
+    high = mark.low_byte(layout.size, byte_order) + (upper if byte_order == "little" else -upper)
+    marked = there & (octets(high) == layout.hugetlb_set >> 8 * upper)
     return HeadPages(
         there=there,
         head=head,
-        hugetlb=there & head & (halves == layout.hugetlb_set),
+        hugetlb=marked & head,
+        marked=marked if mark.page == 0 else marked & head,
         optimized=optimized & head,
-        orders=np.where(there & head, orders, 0),
+        flags=flags,
+        private=private,
+        orders=np.where(there & head, octets(layout.folio_order.low_byte(layout.size, byte_order)), 0).astype(np.int64),
     )
 
 

@@ -10,17 +10,21 @@ import numpy as np
 
 from hvolab.arch import Access, PgprotRole
 from hvolab.arrays import runs
-from hvolab.release import DEFAULT, RELEASES
 from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk
 from hvolab_vmcore.scan.finding import LARGEST_LIST, CoreFinding, broken_invariant
-from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
+from hvolab_vmcore.scan.huge_pages import HugePages, Sharing, read_heads
 from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
 _WRITE = int(Access.WRITE)
 _BIT = "HPG_vmemmap_optimized"
+#: A tail maps a wrong frame, by whether the release shares tail pages.
+_FOREIGN = {
+    False: "a tail maps a frame that is not the head's",
+    True: "a tail maps a frame that the other tails of huge pages of its order and zone do not map",
+}
 
 
 class Inspector:
@@ -30,16 +34,21 @@ class Inspector:
     """
 
     def __init__(
-        self, snapshot: CoreSnapshot, walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, ...]
+        self,
+        snapshot: CoreSnapshot,
+        walk: Walk,
+        pages: VmemmapPages,
+        huge_pages: tuple[HugePages, ...],
+        stale_heads: Ints,
     ) -> None:
+        self._snapshot = snapshot
         self._target = snapshot.target
+        self._variant = snapshot.target.release.variant
         self._walk = walk
         self._pages = pages
         self._huge_pages = huge_pages
         self._last = len(walk.levels) - 1
-        shares_tail_page = any(huge.with_sharing(Sharing.TAIL).any() for huge in huge_pages)
-        sharing = (release for release in RELEASES if release.variant.shares_tail_page)
-        self._variant = (next(sharing) if shares_tail_page else DEFAULT).variant
+        self._stale_heads = stale_heads
         self._protections = pages.raws & ~np.uint64(self._target.page_form.address_mask)
         self.writable = self._writable()
 
@@ -50,6 +59,7 @@ class Inspector:
             yield from self._head_findings(huge)
             yield from self._tail_findings(huge)
         yield from self._owner_findings()
+        yield from self._stale_findings()
 
     def _writable(self) -> Flags:
         """Compute the permission once for each protection and table: pages of one table have the same path."""
@@ -109,7 +119,7 @@ class Inspector:
         rows = (huge.rows[optimized][:, None] + np.arange(1, huge.pages)).ravel()
         folios = np.repeat(huge.pfns[optimized], huge.pages - 1)
         frames = self._pages.frames[rows]
-        foreign = frames != np.repeat(huge.shared[optimized], huge.pages - 1)
+        foreign = frames != np.repeat(self._to_share(huge)[optimized], huge.pages - 1)
         missing = frames < 0
         writable = self.writable[rows]
         ro = self._has(rows, PgprotRole.KERNEL_RO)
@@ -117,7 +127,7 @@ class Inspector:
         text = "a tail is writable"
         cases = (
             ("unmapped-tail", missing, "a tail is not mapped", False),
-            ("foreign-frame", foreign & ~missing, "a tail maps a frame that the folio's other tails do not map", False),
+            ("foreign-frame", foreign & ~missing, _FOREIGN[self._variant.shares_tail_page], False),
             ("writable-tail", writable & ~ro, f"{text}, though not mapped with PAGE_KERNEL_RO", False),
             ("writable-tail", writable & ro, text if faults else f"{text}: PAGE_KERNEL_RO allows it here", not faults),
             ("wrong-pgprot", ~missing & ~writable & ~ro, "a tail is not mapped with PAGE_KERNEL_RO", False),
@@ -126,11 +136,38 @@ class Inspector:
             for row, count, folio in islice(self._runs(rows[wrong], folios[wrong]), LARGEST_LIST):
                 yield self._finding(kind, words, row, count, folio, declared=declared)
 
+    def _to_share(self, huge: HugePages) -> Ints:
+        """Return the frame that the tails of each huge page have to map, -1 for those that are not optimized.
+
+        It is the head's, or the same for all huge pages of a zone, as the release has it.
+        """
+        if not self._variant.shares_tail_page:
+            return np.where(huge.optimized, self._pages.frames[huge.rows], -1)
+        shared = np.where(huge.with_sharing(Sharing.TAIL), huge.shared, -1)
+        layout = self._snapshot.struct_pages.layout
+        zones = huge.heads.flags >> np.uint64(layout.zone_shift)
+        for zone in np.unique(zones[huge.heads.there & (shared >= 0)]):
+            mine = (zones == zone) & huge.heads.there & huge.optimized
+            values, counts = np.unique(shared[mine & (shared >= 0)], return_counts=True)
+            shared[mine] = values[counts.argmax()]
+        return shared
+
     def _owner_findings(self) -> Iterator[CoreFinding]:
         """Return the frames that have two owners."""
         for row, other in shared_frames(self._walk, self._pages, self._huge_pages)[:LARGEST_LIST]:
             frame = int(self._pages.frames[row])
             yield self._finding("two-owners", f"frame {frame:#x} is {other} as well", row, 1, None)
+
+    def _stale_findings(self) -> Iterator[CoreFinding]:
+        """Return the struct pages that carry hugetlb's mark where no huge page starts."""
+        layout, rows = self._snapshot.struct_pages.layout, self._stale_heads[:LARGEST_LIST]
+        heads = read_heads(self._snapshot, self._pages.frames[rows])
+        for row, head, private in zip(rows.tolist(), heads.head.tolist(), heads.private.tolist(), strict=True):
+            pfn = (int(self._pages.numbers[row]) << self._pages.shift) // layout.size
+            flag = "PG_head" if head else "no PG_head"
+            text = f"a copy of a head where no huge page starts, one of {self._stale_heads.size}"
+            what = f"the struct page of PFN {pfn:#x} has hugetlb's mark, {flag}, and HPG flags {private:#x}"
+            yield self._finding("stale-head", f"{text}: {what}", row, 1, None)
 
     def _has(self, rows: Ints, role: PgprotRole) -> Flags:
         """Return one flag for each row: it is mapped at the last level with the protection of ``role``."""

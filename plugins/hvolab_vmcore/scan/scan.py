@@ -11,12 +11,13 @@ from typing import ClassVar
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.memory import held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
 from hvolab_vmcore.scan.finding import CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, find_huge_pages
 from hvolab_vmcore.scan.inspector import Inspector
+from hvolab_vmcore.scan.stale_heads import stale_heads
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages, pages_of
 
 
@@ -57,9 +58,22 @@ class Scan:
     huge_pages: tuple[HugePages, ...]
 
     @cached_property
+    def in_huge_pages(self) -> Flags:
+        """Flags of the vmemmap pages of optimized huge pages, shape (rows,)."""
+        inside = np.zeros(self.pages.numbers.size, dtype=np.bool_)
+        for huge in self.huge_pages:
+            inside[(huge.rows[huge.optimized][:, None] + np.arange(huge.pages)).ravel()] = True
+        return inside
+
+    @cached_property
+    def stale_heads(self) -> Ints:
+        """Rows of vmemmap pages that begin with a copy of a head."""
+        return stale_heads(self.snapshot, self.pages, self.in_huge_pages)
+
+    @cached_property
     def inspector(self) -> Inspector:
         """Inspector of the huge pages."""
-        return Inspector(self.snapshot, self.walk, self.pages, self.huge_pages)
+        return Inspector(self.snapshot, self.walk, self.pages, self.huge_pages, self.stale_heads)
 
     @cached_property
     def findings(self) -> tuple[CoreFinding, ...]:

@@ -28,6 +28,13 @@ BOOT, OPTIMIZED_2M, OPTIMIZED_1G, RESTORED = (
     X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 )
 RISCV_OPTIMIZED = CAPTURES / "riscv64-6.12-sv57" / "1-optimised-2M.core.xz"
+#: Cores of kernels that were not booted, one folder for each; and their states, in order.
+MADE_CORES = Path(__file__).with_name("made_cores")
+MADE_STATES = ("0-boot", "1-four-2M", "2-eight-2M", "3-one-1G", "4-restored", "5-optimized-again")
+#: A booted kernel whose restore is wrong.
+WRONG_OPTIMIZED, WRONG_RESTORED = (
+    CAPTURES / "x86_64-6.12.117-default" / f"{name}.core.xz" for name in ("optimised", "restored")
+)
 #: The first 2 MiB page and the 1 GiB page of the captures, by PFN.
 FIRST_FOLIO, GIGANTIC = 0x5C00, 0x40000
 VMEMMAP = 0xFFFFEA0000000000
@@ -37,6 +44,11 @@ PAGE = 4096
 def va_of(pfn: int, page: int = 0) -> int:
     """Return the VA of a page of the vmemmap of the folio at a PFN."""
     return VMEMMAP + pfn * 64 + page * PAGE
+
+
+def made(kernel: str, state: str) -> Path:
+    """Return a core of a kernel that was not booted."""
+    return MADE_CORES / kernel / f"{state}.core.xz"
 
 
 @cache

@@ -12,7 +12,6 @@ import argparse
 import lzma
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -32,17 +31,19 @@ from hvolab_vmcore.core.memory import Ints
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 from tests.kernel_images import images_directory
+from tests.plugins.hvolab_vmcore.changed_cores import MADE_CORES
 from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
 
-_SMALL, _LARGE = 2 << 20, 1 << 30
+#: Sizes of huge pages in bytes.
+SMALL, LARGE = 2 << 20, 1 << 30
 #: Names of the cores, and what happened before each: a size, and how many huge pages of it there are from then on.
 STAGES: Final = {
     "0-boot": (),
-    "1-four-2M": ((_SMALL, 4),),
-    "2-eight-2M": ((_SMALL, 8),),
-    "3-one-1G": ((_LARGE, 1),),
-    "4-restored": ((_SMALL, 0), (_LARGE, 0)),
-    "5-optimized-again": ((_SMALL, 8), (_LARGE, 1)),
+    "1-four-2M": ((SMALL, 4),),
+    "2-eight-2M": ((SMALL, 8),),
+    "3-one-1G": ((LARGE, 1),),
+    "4-restored": ((SMALL, 0), (LARGE, 0)),
+    "5-optimized-again": ((SMALL, 8), (LARGE, 1)),
 }
 #: Folder of each image's cores.
 MADE: Final = {
@@ -52,7 +53,6 @@ MADE: Final = {
     "riscv64-6.12": "riscv64-6.12.117",
     "riscv64-7.x": "riscv64-7.2",
 }
-FOLDER: Final = Path(__file__).with_name("made_cores")
 ELF_NUMBERS: Final = {"EM_X86_64": 62, "EM_AARCH64": 183, "EM_RISCV": 243}
 _MEMORY: Final = 3 << 30
 #: Pages of vmemmap of a 1 GiB page that is not optimized that a core holds.
@@ -290,7 +290,7 @@ def _make_boot_text_executable(loaded: LoadedKernel) -> None:
 
 def cores_of(kernel: Kernel, *, whole: bool = False) -> Iterator[bytes]:
     """Return the core of every stage in turn."""
-    one = KernelMachine(kernel, {_SMALL: 8, _LARGE: 1})
+    one = KernelMachine(kernel, {SMALL: 8, LARGE: 1})
     for steps in STAGES.values():
         for size, count in steps:
             one.set_huge_pages(size, count)
@@ -302,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("image", nargs="*", default=list(MADE))
     for name in parser.parse_args(arguments).image:
-        folder = FOLDER / MADE[name]
+        folder = MADE_CORES / MADE[name]
         folder.mkdir(parents=True, exist_ok=True)
         kernel = open_kernel(images_directory() / f"{name}.image")
         for stage, content in zip(STAGES, cores_of(kernel), strict=True):

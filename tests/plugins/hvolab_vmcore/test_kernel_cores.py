@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import lzma
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from hvolab_kernel.identify.release import release_of
 from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+from hvolab_vmcore.replay.replay import replay
+from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES
-from tests.plugins.hvolab_vmcore.kernel_cores import FOLDER, MADE, STAGES, cores_of
+from tests.plugins.hvolab_vmcore.changed_cores import MADE_STATES, WRONG_OPTIMIZED, made
+from tests.plugins.hvolab_vmcore.kernel_cores import MADE, SMALL, STAGES, KernelMachine, cores_of
 
 
 def info_of(core: Path) -> VmcoreInfo:
@@ -24,23 +28,24 @@ def info_of(core: Path) -> VmcoreInfo:
 @pytest.mark.parametrize("real_kernel", list(MADE), indirect=True)
 def test_the_stored_cores_are_those_that_the_image_makes(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'hvolab[emulation]'")
-    folder = FOLDER / MADE[request.node.callspec.params["real_kernel"]]
-    stored = [(folder / f"{stage}.core.xz").read_bytes() for stage in STAGES]
-    release = info_of(folder / "0-boot.core.xz").osrelease
+    folder = MADE[request.node.callspec.params["real_kernel"]]
+    stored = [made(folder, stage).read_bytes() for stage in STAGES]
+    release = info_of(made(folder, "0-boot")).osrelease
     if release != real_kernel.image.release:
         pytest.skip(f"the stored cores are of {release}: python -m tests.plugins.hvolab_vmcore.kernel_cores")
+    assert tuple(STAGES) == MADE_STATES
     assert list(cores_of(real_kernel)) == [lzma.decompress(content) for content in stored]
 
 
 def test_the_text_is_the_one_that_a_booted_kernel_had() -> None:
-    booted = info_of(CAPTURES / "x86_64-6.12.117-default" / "optimised.core.xz")
-    made = info_of(FOLDER / "x86_64-6.12.117" / "0-boot.core.xz")
-    differing = {key for key in {**booted.raw, **made.raw} if booted.raw.get(key) != made.raw.get(key)}
+    booted = info_of(WRONG_OPTIMIZED)
+    ours = info_of(made("x86_64-6.12.117", "0-boot"))
+    differing = {key for key in {**booted.raw, **ours.raw} if booted.raw.get(key) != ours.raw.get(key)}
     assert differing <= {"BUILD-ID", "SYMBOL(mem_section)", "NUMBER(phys_base)"}
 
 
 def test_each_release_has_the_keys_of_its_struct_page() -> None:
-    infos = {name: info_of(FOLDER / name / "0-boot.core.xz") for name in MADE.values()}
+    infos = {name: info_of(made(name, "0-boot")) for name in MADE.values()}
     old = infos["x86_64-6.1"]
     assert (old.offset("page.compound_dtor"), old.offset("page.compound_order"), old.symbol("vmemmap")) == (
         16,
@@ -52,3 +57,20 @@ def test_each_release_has_the_keys_of_its_struct_page() -> None:
         "x86_64-7.2",
         "riscv64-7.2",
     }
+
+
+@pytest.mark.parametrize("real_kernel", list(MADE), indirect=True)
+def test_a_core_of_all_memory_is_replayed_without_assumptions(real_kernel: Kernel, tmp_path: Path) -> None:
+    pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'hvolab[emulation]'")
+    cores: list[Path] = []
+    machine = KernelMachine(real_kernel, {SMALL: 2}, memory=256 << 20)
+    for count in (0, 2, 0):
+        machine.set_huge_pages(SMALL, count)
+        cores.append(tmp_path / f"{len(cores)}.core")
+        cores[-1].write_bytes(machine.core(whole=True))
+    for before, after in pairwise(cores):
+        outcome = replay(before, after)
+        assert outcome.differences == ()
+        assert "records of frames behind the vmemmap" not in {one.what for one in outcome.left_out}
+    assert open_scan(cores[1]).kinds() == {}
+    assert outcome.release in {release_of(real_kernel), *outcome.choice.as_well}

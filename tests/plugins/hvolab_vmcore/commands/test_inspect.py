@@ -12,7 +12,10 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     OPTIMIZED_1G,
     OPTIMIZED_2M,
     RISCV_OPTIMIZED,
+    WRONG_OPTIMIZED,
+    WRONG_RESTORED,
     changed,
+    made,
     slot_of,
     va_of,
 )
@@ -35,7 +38,7 @@ def test_inspect_shows_huge_pages_and_the_memory_saved() -> None:
 def test_inspect_prints_json_with_stable_keys() -> None:
     data = as_json("inspect", OPTIMIZED_2M)
     assert list(data) == [
-        "core", "kernel", "architecture", "mode", "profile", "release", "features", "root", "vmemmap",
+        "core", "kernel", "architecture", "mode", "profile", "release", "features", "release_choice", "root", "vmemmap",
         "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
     ]  # fmt: skip
     assert list(data["huge_pages"][0]) == [
@@ -85,3 +88,30 @@ def test_the_strict_profile_finds_what_linux_permits() -> None:
 )
 def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | Path, ...], sentence: str) -> None:
     assert_refused(sentence, "inspect", *arguments)
+
+
+def test_inspect_names_the_release_and_the_reasons() -> None:
+    output = " ".join(hvolab("inspect", made("x86_64-7.2", "2-eight-2M")).stdout.split())
+    assert "modeled as release 7.2: chosen by features of the core" in output
+    assert "a tail holds a mask that leads to its head: VMCOREINFO has OFFSET(page.compound_info)" in output
+    assert "would fit as well" not in output
+    data = as_json("inspect", WRONG_OPTIMIZED)
+    assert data["release"] == "6.12"
+    assert list(data["release_choice"]) == ["by", "fits", "contradict", "as_well"]
+    assert (data["release_choice"]["by"], data["release_choice"]["as_well"]) == ("features", ["6.12.117"])
+
+
+def test_a_release_that_an_option_names_overrules_the_core() -> None:
+    result = hvolab("inspect", made("x86_64-7.2", "2-eight-2M"), "--release", "6.12")
+    assert result.exit_code == 1
+    assert "modeled as release 6.12: named by --release" in result.stdout
+    assert "foreign-frame" in result.stdout
+    assert_refused("hvolab does not know the kernel release '9.9'", "inspect", OPTIMIZED_2M, "--release", "9.9")
+    assert_refused("x86_64 has no kernel release 'mm-2026'", "inspect", OPTIMIZED_2M, "--release", "mm-2026")
+
+
+def test_a_wrong_restore_fails_inspect() -> None:
+    result = hvolab("inspect", WRONG_RESTORED)
+    assert result.exit_code == 1
+    assert "modeled as release 6.12.117" in result.stdout
+    assert "… and 48 more of stale-head" in result.stdout

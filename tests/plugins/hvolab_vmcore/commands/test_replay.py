@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hvolab.hvo import Hvo
+from hvolab.release.releases import V6_12_117
+from hvolab_vmcore.commands.replay import other_release
+from hvolab_vmcore.replay.replay import replay
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
     FIRST_FOLIO,
@@ -16,6 +20,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     RESTORED,
     RISCV_OPTIMIZED,
     changed,
+    made,
     slot_of,
     va_of,
 )
@@ -39,11 +44,11 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
     assert result.exit_code == 1
     data = json.loads(result.stdout)
     assert list(data) == [
-        "architecture", "mode", "features", "kernel", "folios", "entries_compared", "struct_pages_compared",
-        "differences", "differences_found", "variant", "differences_of_variant", "left_out",
+        "architecture", "mode", "features", "kernel", "release", "release_choice", "engine_release", "folios",
+        "entries_compared", "struct_pages_compared", "differences", "differences_found", "left_out",
     ]  # fmt: skip
     (difference,) = data["differences"]
-    assert list(difference) == ["kind", "text", "va", "engine", "kernel", "variant"]
+    assert list(difference) == ["kind", "text", "va", "engine", "kernel"]
     assert difference["va"] == hex(va_of(FIRST_FOLIO, 3))
     assert difference["kernel"].startswith("0x80000000054e4123 (pte leaf pfn=0x54e4 P|RW|A|G|NX")
     text = hvolab("replay", BOOT, after).stdout
@@ -60,3 +65,31 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
 )
 def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | Path, ...], sentence: str) -> None:
     assert_refused(sentence, "replay", *arguments)
+
+
+def test_replay_names_the_release_and_what_passed_in_between() -> None:
+    result = hvolab("replay", made("riscv64-7.2", "0-boot"), made("riscv64-7.2", "4-restored"))
+    assert result.exit_code == 0
+    for text in (
+        "modeled as release 7.2: chosen by features of the core", "optimized and restored: 8 of 2 MiB",
+        "optimized and restored: 1 of 1 GiB, at PFN 0xc0000", "differences: none",
+    ):  # fmt: skip
+        assert text in result.stdout
+
+
+def test_the_model_of_a_named_release_is_used() -> None:
+    result = hvolab("replay", BOOT, OPTIMIZED_2M, "--release", "7.2", "--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (data["release"], data["engine_release"], data["release_choice"]["by"]) == ("7.2", "7.2", "option")
+    refusal = hvolab("replay", made("x86_64-7.2", "3-one-1G"), made("x86_64-7.2", "4-restored"), "--release", "6.1")
+    assert refusal.exit_code == 1
+    assert "BUG_ON() in vmemmap_restore_pte()" in refusal.stderr
+
+
+def test_an_engine_of_another_release_is_named_with_what_differs() -> None:
+    outcome = replay(OPTIMIZED_1G, RESTORED, engine=lambda machine: Hvo(machine, release=V6_12_117))
+    sentences = list(other_release(outcome))
+    assert sentences[0] == "the engine is of release 6.12.117, the cores of 6.12:"
+    assert all(sentence.startswith("  only 6.12.117: ") for sentence in sentences[1:])
+    assert list(other_release(replay(OPTIMIZED_1G, RESTORED))) == []

@@ -1,37 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""VMCOREINFO keys of each architecture, and the modeled release."""
+"""VMCOREINFO keys of each architecture."""
 
 from __future__ import annotations
 
 import pytest
 
-from hvolab_vmcore.core.kernels import keys_for, release_of
+from hvolab_vmcore.core.kernels import keys_for
 from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
-
-OFFERED = ("6.12", "6.1", "7.2")
 
 
 def info(*lines: str) -> VmcoreInfo:
     return parse_vmcoreinfo("".join(f"{line}\n" for line in ("OSRELEASE=6.1.0", "PAGESIZE=4096", *lines)).encode())
-
-
-@pytest.mark.parametrize(
-    ("osrelease", "release"),
-    [
-        ("6.12.107+deb13-amd64", "6.12"),
-        ("6.6.0", "6.12"),
-        ("6.5.13", "6.1"),
-        ("5.18.0", "6.1"),
-        ("7.2.0-rc1", "7.2"),
-        ("mainline", None),
-    ],
-)
-def test_a_release_string_selects_the_release_whose_bits_it_has(osrelease: str, release: str | None) -> None:
-    assert release_of(osrelease, OFFERED) == release
-
-
-def test_a_release_that_the_architecture_does_not_describe_is_none() -> None:
-    assert release_of("7.2.0", ("6.12",)) is None
 
 
 @pytest.mark.parametrize(

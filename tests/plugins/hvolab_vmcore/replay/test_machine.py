@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.replay.machine import build_core_machine
 from hvolab_vmcore.scan.scan import scan
-from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO, OPTIMIZED_2M, va_of
+from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO, OPTIMIZED_2M, made, va_of
 
 
 def test_the_machine_has_the_memory_tables_and_key_of_the_core() -> None:
@@ -26,3 +26,11 @@ def test_its_new_frames_are_above_the_core_and_not_reserved() -> None:
     assert pfns.min() >= core.new_frames.first
     assert not core.records.reserved(pfns).any()
     assert core.records.assumed == set()
+
+
+def test_it_has_the_pages_that_tails_share_in_the_core() -> None:
+    start = scan(open_snapshot(made("riscv64-7.2", "3-one-1G")))
+    shared = {huge.order: int(huge.shared[0]) for huge in start.huge_pages}
+    # the 1 GiB page is in ZONE_DMA32, the others are in ZONE_NORMAL
+    assert build_core_machine(start).machine.vmemmap_tails == {(0, 0, 18): shared[18], (0, 1, 9): shared[9]}
+    assert build_core_machine(scan(open_snapshot(OPTIMIZED_2M))).machine.vmemmap_tails == {}
