@@ -12,7 +12,7 @@ from hvolab.arch import LiveEntryRule, PgprotRole, Target, values
 from hvolab.hvo import EngineSetup, HasOrder, Hvo
 from hvolab.machine import Machine
 from hvolab.plugin import registry
-from hvolab.release import DEFAULT
+from hvolab.release import DEFAULT, RELEASES
 from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
 from hvolab.trace import Warned
 from hvolab_x86_64.description import X86_64
@@ -45,6 +45,30 @@ def test_every_architecture_does_as_it_declares(target: Target) -> None:
     assert result.frames_saved == pool.frames_saved == 2 * pool.sizes.saved_pages
     [stores] = result.stores
     assert (stores.faulted == stores.tried) is target.tails_fault
+
+
+def every_release() -> list[Target]:
+    return [
+        architecture.select(release=release)
+        for architecture in registry().architectures().values()
+        for release in RELEASES
+        if release.anywhere or release.name in architecture.releases
+    ]
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("target", every_release(), ids=str)
+def test_invariants_of_every_release_hold_when_an_allocation_fails(target: Target, step: int) -> None:
+    level = target.mode.levels[-2].size
+    spec = ScenarioSpec(target, memory=2 * max(512 * MIB, 4 * level), nodes=2, hugepages={level: 2})
+    number, failed = 1, True
+    while failed:
+        result = run_scenario(replace(spec, fail_allocation=number))
+        assert result.as_declared, (number, list(result.findings), result.warnings)
+        assert result.failed is not None
+        failed = result.failed.happened
+        number += step
+    assert number > 2 * result.pools[0].sizes.saved_pages
 
 
 def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
