@@ -6,6 +6,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from hvolab.cli.output import table
+from hvolab.cli.releases_report import UNKNOWN
 from hvolab.release import DEFAULT, KernelRelease
 
 
@@ -19,5 +20,5 @@ def departures_table(release: KernelRelease) -> Table | None:
         column.no_wrap, column.overflow = False, "fold"
     for changes, present in ((more, "yes"), (fewer, "not yet")):
         for change in changes:
-            rows.add_row(change.sentence, present, change.commit or "not known")
+            rows.add_row(change.sentence, present, change.commit or UNKNOWN)
     return rows

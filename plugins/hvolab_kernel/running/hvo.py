@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -14,14 +15,16 @@ from hvolab.machine import Cpu, Machine
 from hvolab.release import KernelFeature
 from hvolab.trace import Batch, Warned
 from hvolab_kernel.code.calls import returns_from
+from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.kernel_cpu import KernelCpu
 from hvolab_kernel.running.tail_pages import SharedTailPages
 from hvolab_kernel.running.tracer import COPY_FUNCTIONS, FOLIO_FUNCTIONS, FolioTracer
-from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.errors import KernelImageError, SymbolError
 from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.symbols.table import SymbolTable
 
 #: Functions of the engine's methods, by the feature with which a kernel has them.
 #: Kernel: mm/hugetlb_vmemmap.c, v6.1, v6.12.
@@ -116,14 +119,15 @@ class KernelHvo:
 
         self._end_folio = end_folio
         for name, operation in FOLIO_FUNCTIONS.items():
-            va = symbols.find(name)
+            va = _body(symbols, name)
             if va is None:
                 continue
             begin = partial(tracer.begin, operation)
             cpu.trace_at(va, lambda _, folio, begin=begin: begin(folio), 2)
-            for caller in self._functions.values():
-                for return_va in returns_from(self.kernel, caller, va):
-                    cpu.trace_at(return_va, end_folio)
+            for caller in hvo_functions(self.kernel, frozenset(self._functions.values())):
+                with suppress(SymbolError, KernelImageError):  # a name of several functions
+                    for return_va in returns_from(self.kernel, caller, va):
+                        cpu.trace_at(return_va, end_folio)
         size = self.machine.target.mode.page_size
         copy_page, memcpy = map(symbols.find, COPY_FUNCTIONS)
         if copy_page is not None:
@@ -196,6 +200,12 @@ class KernelHvo:
             loaded.write(va + self._order, 4, h.order)
             self._hstates[h.order] = va
         return va
+
+
+def _body(symbols: SymbolTable, name: str) -> int | None:
+    """Return the VA of a function, or of the part behind its first check that the compiler moved out of it."""
+    parts = (one for one in symbols.containing(f"{name}.part.") if one.startswith(name) and ".cold" not in one)
+    return symbols.find(next(parts, name))
 
 
 def _signed(value: int, bits: int) -> int:

@@ -10,29 +10,39 @@ from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.identify.release import release_of
+from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 
-EACH = pytest.mark.parametrize(
-    "real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True
-)
-ARM64 = pytest.mark.parametrize("real_kernel", ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"], indirect=True)
-#: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
-DEBIANS = pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12"], indirect=True)
-X86 = pytest.mark.parametrize("real_kernel", ["x86_64-6.12"], indirect=True)
 #: Every image that CI fetches.
-FETCHED = pytest.mark.parametrize(
-    "real_kernel", ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"], indirect=True
-)
+_FETCHED = ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"]
+_ARM64 = ["arm64-6.12-hvo", "arm64-6.12-hvo-plain"]
+
+
+def _kernels(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("real_kernel", names, indirect=True)
+
+
+FETCHED = _kernels(*_FETCHED)
+EACH = _kernels(*_FETCHED, *_ARM64)
+#: Those whose HVO takes folios, and lists of them.
+FOLIOS = _kernels(*(name for name in _FETCHED if name != "x86_64-6.1"))
+#: Those of 6.12, for tests of functions that other releases have not, or inline.
+EACH_6_12 = _kernels("x86_64-6.12", "riscv64-6.12", *_ARM64)
+ARM64 = _kernels(*_ARM64)
+#: Debian's, whose configuration has BUG_ON_DATA_CORRUPTION.
+DEBIANS = _kernels("x86_64-6.12", "riscv64-6.12")
+X86 = _kernels("x86_64-6.12")
 #: Kernels with another variant of HVO than v6.12's.
-OTHER_VARIANTS = pytest.mark.parametrize("real_kernel", ["x86_64-6.1", "x86_64-7.x", "riscv64-7.x"], indirect=True)
-X86_6_1 = pytest.mark.parametrize("real_kernel", ["x86_64-6.1"], indirect=True)
+OTHER_VARIANTS = _kernels("x86_64-6.1", "x86_64-7.x", "riscv64-7.x")
+X86_6_1 = _kernels("x86_64-6.1")
 SIZE = 2 << 20
 
 
 def machine_for(kernel: Kernel, mode: str | None = None, cpus: int = 1) -> Machine:
-    """Build a machine for a kernel."""
-    return build_machine(target_of(kernel, mode), MachineSpec(memory=512 << 20, cpus=cpus))
+    """Build a machine for a kernel, with its struct page layout."""
+    layout = struct_page_layout(kernel)
+    return build_machine(target_of(kernel, mode), MachineSpec(memory=512 << 20, cpus=cpus, layout=layout))
 
 
 def huge_pages(machine: Machine) -> Hstate:

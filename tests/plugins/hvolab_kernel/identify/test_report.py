@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.cli.output import console
+from hvolab.cli.releases_report import UNKNOWN
 from hvolab.release import DEFAULT, RELEASES, KernelRelease
 from hvolab_kernel.identify.report import departures_table
 
@@ -24,7 +25,7 @@ def test_each_change_is_a_row_with_its_commit(
     heading, _, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
     assert f"difference of {release} from {DEFAULT}" in " ".join(heading)
     assert [" ".join(row) for row in rows] == [
-        f"{change.sentence} {present} {change.commit or 'not known'}"
+        f"{change.sentence} {present} {change.commit or UNKNOWN}"
         for changes, present in ((more, "yes"), (fewer, "not yet"))
         for change in changes
     ]

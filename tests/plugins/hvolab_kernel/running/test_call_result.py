@@ -12,7 +12,15 @@ from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, Warned
 from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, EACH, X86, huge_pages, machine_for, optimized
+from tests.plugins.hvolab_kernel.kernel_machines import (
+    EACH,
+    EACH_6_12,
+    FOLIOS,
+    X86,
+    huge_pages,
+    machine_for,
+    optimized,
+)
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -20,7 +28,7 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 SUB_UAF = 3
 
 
-@EACH
+@EACH_6_12
 def test_a_fault_has_the_architectures_record_the_function_and_its_callers(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     cpu = KernelHvo(machine, real_kernel).kernel_cpu
@@ -35,7 +43,7 @@ def test_a_fault_has_the_architectures_record_the_function_and_its_callers(real_
         result.required()
 
 
-@DEBIANS
+@FOLIOS
 def test_a_corrupt_list_runs_into_the_kernels_own_bug(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     hvo = KernelHvo(machine, real_kernel)
@@ -55,7 +63,7 @@ def test_a_corrupt_list_runs_into_the_kernels_own_bug(real_kernel: Kernel) -> No
     assert any("hugetlb_vmemmap_restore_folios" in frame for frame in hvo.last.backtrace)
 
 
-@EACH
+@EACH_6_12
 def test_a_warning_is_a_finding_with_its_line_and_the_call_continues(real_kernel: Kernel) -> None:
     cpu = KernelCpu(machine_for(real_kernel), real_kernel)
     count = cpu.loaded.data.va
@@ -75,7 +83,7 @@ def test_a_warning_is_a_finding_with_its_line_and_the_call_continues(real_kernel
     assert cpu.call("refcount_warn_saturate", count, SUB_UAF).findings == result.findings
 
 
-@EACH
+@EACH_6_12
 def test_endless_warnings_are_a_loop(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     cpu = KernelCpu(machine, real_kernel)

@@ -6,16 +6,19 @@ from __future__ import annotations
 import pytest
 
 from hvolab.trace import Event, FolioStep, PageCopied
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, optimized
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, FOLIOS, huge_pages, machine_for, optimized
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
+from hvolab.hugetlb import Pool
+from hvolab.hvo import Hvo, VmemmapOptimizer
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.failure import FailCalls
+from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 
 
-@DEBIANS
+@FOLIOS
 def test_each_folio_begins_and_ends_and_its_head_page_is_copied(real_kernel: Kernel) -> None:
     machine, hvo, pool, folio = optimized(real_kernel)
     events: list[Event] = []
@@ -33,7 +36,7 @@ def test_each_folio_begins_and_ends_and_its_head_page_is_copied(real_kernel: Ker
     assert copies[-1] == folio
 
 
-@DEBIANS
+@FETCHED
 def test_a_restore_that_fails_ends_with_an_error(real_kernel: Kernel) -> None:
     machine, hvo, pool, folio = optimized(real_kernel)
     assert isinstance(machine.frames, FrameAllocator)
@@ -42,3 +45,19 @@ def test_a_restore_that_fails_ends_with_an_error(real_kernel: Kernel) -> None:
     with machine.trace.listen(events.append):
         assert hvo.restore_folio(pool.h, folio) == -12
     assert [one.result for one in events if isinstance(one, FolioStep)] == [0, -12]
+
+
+@FETCHED
+def test_the_folios_of_a_pool_begin_and_end_as_those_of_the_model(real_kernel: Kernel) -> None:
+    steps = []
+    for own in (False, True):
+        machine = machine_for(real_kernel)
+        hvo: VmemmapOptimizer = KernelHvo(machine, real_kernel) if own else Hvo(machine)
+        pool = Pool(machine, huge_pages(machine), hvo)
+        events: list[Event] = []
+        with machine.trace.listen(events.append):
+            pool.set_max_huge_pages(3)
+            pool.set_max_huge_pages(0)
+        steps.append([(one.step, one.folio, one.result) for one in events if isinstance(one, FolioStep)])
+    assert steps[0] == steps[1]
+    assert len(steps[0]) == 12

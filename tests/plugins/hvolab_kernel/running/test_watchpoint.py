@@ -11,12 +11,12 @@ from hvolab.trace import EntriesStored, Event
 from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, machine_for, unoptimized
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, machine_for, unoptimized
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 
-@DEBIANS
+@FETCHED
 def test_the_kernels_entry_stores_are_emitted_as_the_engines_are(real_kernel: Kernel) -> None:
     written = []
     for make in (lambda m: Hvo(m, release=release_of(real_kernel)), lambda m: KernelHvo(m, real_kernel)):
@@ -41,7 +41,7 @@ def test_the_kernels_entry_stores_are_emitted_as_the_engines_are(real_kernel: Ke
     assert written[0] == written[1]
 
 
-@DEBIANS
+@FETCHED
 def test_without_listeners_or_when_switched_off_nothing_is_watched(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     h, folio = unoptimized(machine)
