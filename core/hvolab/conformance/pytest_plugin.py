@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hvolab")
     group.addoption(
         "--hvolab-arch",
+        dest="hvolab_arch",  # in words: a conftest may add a short name for it
         action="append",
         metavar="NAME",
         help="run the tests of these architectures, and those of none: names or aliases, with commas or repeated; "
