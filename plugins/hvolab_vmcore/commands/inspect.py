@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption, ProfileOption, split_names
+from hvolab.cli.options import JsonOption, ProfileOption, ReleaseOption, split_names
 from hvolab_vmcore.commands import options
 
 
@@ -23,7 +23,7 @@ def inspect(
     vmemmap: options.VmemmapOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
-    release: options.ReleaseOption = None,
+    release: ReleaseOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show which huge pages of a memory core are optimized, the memory saved, and broken invariants.

@@ -33,7 +33,3 @@ FeatureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Feature of the CPU or kernel, by default detected; repeatable."),
 ]
-ReleaseOption = Annotated[
-    str | None,
-    typer.Option(metavar="RELEASE", help="Kernel release to model, by default the nearest by the core's features."),
-]

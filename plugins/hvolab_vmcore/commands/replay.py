@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvolab.cli.options import CpuOption, EngineOption, ImageOption, JsonOption, ProfileOption, engine_of, split_names
+from hvolab.cli.options import (
+    CpuOption,
+    EngineOption,
+    ImageOption,
+    JsonOption,
+    ProfileOption,
+    ReleaseOption,
+    engine_of,
+    split_names,
+)
 from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ def replay(
     vmemmap: options.VmemmapOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
-    release: options.ReleaseOption = None,
+    release: ReleaseOption = None,
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab.release import RELEASES
 from hvolab_vmcore.commands.options import parse_address
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M
 from tests.plugins.hvolab_vmcore.command_line import hvolab
@@ -14,6 +15,12 @@ def test_a_word_is_refused_by_an_option_that_takes_an_address() -> None:
     result = hvolab("inspect", OPTIMIZED_2M, "--root", "swapper")
     assert result.exit_code == 2
     assert "--root" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["inspect", "replay"])
+def test_help_names_the_releases_of_the_table(command: str) -> None:
+    text = " ".join(hvolab(command, "--help").stdout.split())
+    assert f"Kernel release to model: {', '.join(map(str, RELEASES))}. By default that of the image or core" in text
 
 
 @pytest.mark.parametrize(("text", "value"), [("0x2c22000", 0x2C22000), ("4096", 4096), ("0x" + "f" * 16, 2**64 - 1)])
