@@ -29,8 +29,8 @@ def test_a_kernel_with_the_features_of_a_release_needs_no_reason() -> None:
             "static key: yes in the image (symbol hugetlb_optimize_vmemmap_key), no in 7.2. 7.2: No static key",
         ),
         (
-            ("-memmap_pages_add",),
-            "memmap counters: no in the image (no symbol memmap_pages_add or memmap_boot_pages_add), yes in 7.2. 6.12:",
+            ("-hugetlb_vmemmap_optimize_folios",),
+            "batches: no in the image (no symbol hugetlb_vmemmap_optimize_folios), yes in 7.2. 6.12:",
         ),
     ],
     ids=["one more", "one less"],
