@@ -149,6 +149,8 @@ def _facts(result: ScenarioResult) -> Table:
     invariants = Text()
     for title, stage in zip(_titles(result), result.stages, strict=True):
         word, style = ("broken", "bold red") if stage.findings else ("hold", "green")
+        if stage.findings and all(finding.declared for finding in stage.findings):
+            word, style = "broken as declared", "yellow"
         invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
     for finding, count in result.findings.items():

@@ -43,6 +43,16 @@ def test_a_finding_names_its_invariant_and_its_number(result: ScenarioResult) ->
     assert "1 finding not declared by the description." in text
 
 
+@pytest.mark.parametrize(("declared", "word"), [(False, "restored broken "), (True, "restored broken as declared ")])
+def test_a_stage_with_findings_names_whether_they_are_declared(
+    result: ScenarioResult, declared: bool, word: str
+) -> None:
+    finding = Finding(POOL, "a folio is lost", declared=declared)
+    stages = (*result.stages[:-1], replace(result.stages[-1], findings=(finding,)))
+    assert word in f"{' '.join(shown(replace(result, stages=stages)).split())} "
+    assert ("broken as declared" in shown(replace(result, stages=stages))) is declared
+
+
 def test_warnings_are_counted_in_the_last_line(result: ScenarioResult) -> None:
     text = shown(replace(result, warnings=("something is amiss",)))
     assert text.rstrip().endswith("1 warning of the engine.")
