@@ -16,12 +16,14 @@ from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 class ReleaseEvidence:
     """A fact of a core in which releases differ.
 
-    text  the fact, and where the core shows it
-    fits  returns whether a release, as a target has it, does the same
+    text     the fact, and where the core shows it
+    fits     returns whether a release, as a target has it, does the same
+    decides  False: it only makes one of the releases that fit all else the likeliest
     """
 
     text: str
     fits: Callable[[Target], bool]
+    decides: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ReleaseChoice:
             yield f"  but not as in {self.release}: {text}"
         if self.as_well:
             names = ", ".join(release.name for release in self.as_well)
-            yield f"  {names} would fit as well: the core shows nothing in which they differ"
+            yield f"  {names} would fit as well: nothing in the core excludes it"
 
 
 def targets_of(select: Callable[[KernelRelease], Target]) -> tuple[Target, ...]:
@@ -71,12 +73,15 @@ def targets_of(select: Callable[[KernelRelease], Target]) -> tuple[Target, ...]:
 
 
 def choose(targets: Sequence[Target], evidence: Sequence[ReleaseEvidence]) -> ReleaseChoice:
-    """Choose the release that the fewest facts contradict; of several the default one, or the oldest."""
+    """Choose the release that the fewest facts contradict; of several the likeliest, the default one, or the oldest."""
 
-    def contradictions(target: Target) -> int:
-        return sum(not one.fits(target) for one in evidence)
+    def contradictions(target: Target, *, decides: bool = True) -> int:
+        return sum(not one.fits(target) for one in evidence if one.decides is decides)
 
-    ranking = sorted(targets, key=lambda target: (contradictions(target), target.release is not DEFAULT))
+    def order(target: Target) -> tuple[int, int, bool]:
+        return contradictions(target), contradictions(target, decides=False), target.release is not DEFAULT
+
+    ranking = sorted(targets, key=order)
     chosen, *others = ranking
     fewest = contradictions(chosen)
     return ReleaseChoice(

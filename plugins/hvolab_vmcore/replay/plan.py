@@ -71,7 +71,7 @@ def _passing(start: Scan, end: Scan) -> tuple[Folio, ...]:
     )
     ours, theirs = start.pages.frames[mine], end.pages.frames[other]
     moved = (ours != theirs) & (ours >= 0) & (theirs >= 0)
-    moved &= ~start.in_huge_pages[mine] & ~end.in_huge_pages[other]
+    moved &= ~start.optimized_pages[mine] & ~end.optimized_pages[other]
     changed, found = numbers[moved], []
     for index, huge in enumerate(start.huge_pages):
         blocks = _changed_blocks(changed, [smaller.pages for smaller in start.huge_pages[index:]])

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from hvolab.arch import PgprotRole, Target
+from hvolab.arithmetic import WORD_BYTES
 from hvolab_vmcore.core.releases import ReleaseChoice, ReleaseEvidence, choose, noted_evidence, targets_of
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.huge_pages import Sharing
@@ -17,6 +18,9 @@ from hvolab_vmcore.scan.scan import Scan, scan
 
 #: Huge pages of one size whose heads are looked at.
 _SAMPLE = 256
+#: Struct page of a folio to which hugetlb's fields were moved.
+#: Kernel: 4eeec8c89a0c ("mm: move hugetlb specific things in folio to page[3]", v6.15).
+_MOVED = 3
 
 
 def open_scan(path: str | os.PathLike[str], options: SnapshotOptions | None = None) -> Scan:
@@ -50,9 +54,30 @@ def memory_evidence(found: Scan) -> Iterator[ReleaseEvidence]:
     yield from _sharing(found)
     yield from _heads(found)
     yield from _protection(found)
+    yield from _fields(found)
     if found.stale_heads.size:
         text = "restored pages of vmemmap are copies of the head's: hugetlb's mark is set where no huge page starts"
         yield ReleaseEvidence(text, _copies_head)
+
+
+def _fields(found: Scan) -> Iterator[ReleaseEvidence]:
+    """Yield whether hugetlb has fields in a struct page, as the mapping of most of these shows.
+
+    It does not decide: stable kernels have moved the fields without the change of the restore.
+    """
+    layout = found.snapshot.struct_pages.layout
+    heads = np.concatenate([found.pages.frames[huge.rows[huge.heads.hugetlb][:_SAMPLE]] for huge in found.huge_pages])
+    if not heads.size:
+        return
+    memory, word = found.snapshot.memory, (_MOVED * layout.size + layout.mapping) // WORD_BYTES
+    tails = memory.pages[heads - memory.first_pfn, word] == np.uint64(layout.tail_mapping)
+    used = int(tails.sum()) * 2 < heads.size
+    yield ReleaseEvidence(
+        f"struct page {_MOVED} of a hugetlb folio "
+        + ("has other fields than a tail's" if used else "is an ordinary tail"),
+        lambda target: (target.struct_page.used_subpages > _MOVED) is used,
+        decides=False,
+    )
 
 
 def _copies_head(target: Target) -> bool:
@@ -98,9 +123,9 @@ def _in_block(found: Scan, row: int) -> bool | None:
     """Return whether a head's frame is in one block with its neighbors; None where no neighbors show a block."""
     pages = found.pages
     per_table = found.snapshot.target.mode.last.entries
-    near = np.flatnonzero(
-        (pages.numbers // per_table == pages.numbers[row] // per_table) & (pages.frames >= 0) & ~found.in_huge_pages
-    )
+    table = pages.numbers[row] // per_table
+    first, last = np.searchsorted(pages.numbers, [table * per_table, (table + 1) * per_table])
+    near = first + np.flatnonzero((pages.frames[first:last] >= 0) & ~found.optimized_pages[first:last])
     distances, counts = np.unique(pages.frames[near] - pages.numbers[near], return_counts=True)
     blocks = distances[counts > 1]
     return bool((blocks == pages.frames[row] - pages.numbers[row]).any()) if blocks.size else None

@@ -58,7 +58,7 @@ class Scan:
     huge_pages: tuple[HugePages, ...]
 
     @cached_property
-    def in_huge_pages(self) -> Flags:
+    def optimized_pages(self) -> Flags:
         """Flags of the vmemmap pages of optimized huge pages, shape (rows,)."""
         inside = np.zeros(self.pages.numbers.size, dtype=np.bool_)
         for huge in self.huge_pages:
@@ -68,7 +68,7 @@ class Scan:
     @cached_property
     def stale_heads(self) -> Ints:
         """Rows of vmemmap pages that begin with a copy of a head."""
-        return stale_heads(self.snapshot, self.pages, self.in_huge_pages)
+        return stale_heads(self.snapshot, self.pages, self.optimized_pages)
 
     @cached_property
     def inspector(self) -> Inspector:

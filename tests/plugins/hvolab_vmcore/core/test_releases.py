@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_of_releases_that_fit_alike_the_oldest_is_chosen_if_the_default_one_is_n
     assert (choice.release.name, [release.name for release in choice.as_well]) == ("6.12.117", ["7.2"])
 
 
+def test_a_fact_that_does_not_decide_makes_one_of_several_releases_likelier() -> None:
+    likely = replace(only("6.12.117", "6.1"), decides=False)
+    choice = choose(targets(), (only("6.12", "6.12.117"), likely))
+    assert (choice.release.name, [release.name for release in choice.as_well]) == ("6.12.117", ["6.12"])
+    assert choice.fits == ("only 6.12 6.12.117", "only 6.12.117 6.1")
+    assert choose(targets(), (only("7.2"), likely)).release.name == "7.2"
+
+
 @pytest.mark.parametrize(
     ("core", "release", "as_well"),
     [
@@ -77,7 +86,7 @@ def test_a_choice_is_given_in_sentences_and_as_data() -> None:
         "modeled as release 6.12: chosen by features of the core",
         "  only 6.12 6.12.117",
         "  but not as in 6.12: only 7.2",
-        "  6.12.117, 7.2 would fit as well: the core shows nothing in which they differ",
+        "  6.12.117, 7.2 would fit as well: nothing in the core excludes it",
     ]
     named = ReleaseChoice(DEFAULT, named=True)
     assert list(named.sentences()) == ["modeled as release 6.12: named by --release"]
