@@ -13,7 +13,13 @@ arm64    NUMBER(VA_BITS, VMEMMAP_START, VMEMMAP_END, VMALLOC_END, MODULES_VADDR,
 riscv64  NUMBER(VA_BITS, VMEMMAP_START, VMEMMAP_END, VMALLOC_END, MODULES_VADDR, MODULES_END, PAGE_OFFSET,
          phys_ram_base, KERNEL_LINK_ADDR, va_kernel_pa_offset), no KERNELOFFSET
 
-SYMBOL(vmemmap) is the VA of the struct page of PFN 0 on each, not of a pointer variable. Where memory does not begin
+Others have, as crash_save_vmcoreinfo_init() of Debian's images writes them:
+
+6.1      OFFSET(page.compound_dtor, .compound_order) and NUMBER(HUGETLB_PAGE_DTOR) instead of
+         NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE); no SYMBOL(vmemmap)
+7.2      OFFSET(page.compound_info) instead of OFFSET(page.compound_head); riscv64 also KERNELOFFSET and NUMBER(satp)
+
+SYMBOL(vmemmap) is the VA of the struct page of PFN 0, not of a pointer variable. Where memory does not begin
 at PA 0, it is below NUMBER(VMEMMAP_START) by SIZE(page) times the PFN that VMEMMAP_START describes.
 """
 

@@ -20,8 +20,8 @@ class Sharing(enum.IntEnum):
     """Frame that the tail pages of a folio share."""
 
     NONE = 0  #: every page has its own frame
-    HEAD = 1  #: the head's frame, before v7
-    TAIL = 2  #: a frame of their own, since v7
+    HEAD = 1  #: the head's frame
+    TAIL = 2  #: a frame of their own, where releases share tail pages
     DAX = 3  #: a frame of their own, in memory of a DAX device; not a hugetlb folio
 
     @property
