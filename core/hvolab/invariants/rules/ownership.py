@@ -11,6 +11,8 @@ from hvolab.invariants.survey import Folios, Pfns, Survey
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
 
+_VA_MASK = (1 << 64) - 1
+
 
 def _check_ownership(survey: Survey, report: Report) -> None:
     """Every frame has exactly one owner; no entry and no TLB entry of any CPU maps a free frame.
@@ -70,10 +72,14 @@ def _check_translations(survey: Survey, frames: FrameAllocator, report: Report) 
         if cached is None or not cached.size or not ends:
             continue
         inside = (cached[:, 0] >= np.uint64(pages.base)) & (cached[:, 0] < np.uint64(max(ends)))
-        for va, first, count in cached[inside].tolist():
-            for pfn in _free(frames, np.arange(first, first + count, dtype=np.int64))[:1].tolist():
-                what = f"PFN {pfn:#x} is free, but CPU {cpu.index} still has a translation to it"
-                report(what, f"VA {va + ((pfn - first) << shift):#x}")
+        vas, firsts, counts = cached[inside].astype(np.int64).T
+        rows = np.repeat(np.arange(firsts.size), counts)  # one for each page that a translation maps
+        pages_of_row = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        free = frames.owner(firsts[rows] + pages_of_row) == Owner.FREE
+        found, first_free = np.unique(rows[free], return_index=True)
+        for row, page in zip(found.tolist(), pages_of_row[free][first_free].tolist(), strict=True):
+            what = f"PFN {int(firsts[row]) + page:#x} is free, but CPU {cpu.index} still has a translation to it"
+            report(what, f"VA {(int(vas[row]) & _VA_MASK) + (page << shift):#x}")
 
 
 def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Report) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
 from hvolab.invariants.invariant import Handlers, Invariant, Report
@@ -29,6 +30,7 @@ class _History:
         self._optimizing = False
         self.copies: dict[int, _HeadCopy] = {}
         self._ends: dict[int, int] = {}
+        self._heads: list[int] = []  # the keys of the above, ascending: folios do not overlap
 
     def step(self, event: FolioStep) -> None:
         self._optimizing = event.step == "optimize.begin"
@@ -37,7 +39,7 @@ class _History:
         if event.step == "optimize.end" and failed:
             self.copies.pop(event.folio, None)
         if (event.step, failed) in {("optimize.end", True), ("restore.end", False)}:
-            self._ends.pop(event.folio, None)
+            self._end(event.folio, None)
 
     def copied(self, event: PageCopied) -> None:
         if self._optimizing and event.from_va == self._current:
@@ -56,7 +58,18 @@ class _History:
         frames = self._target.page_frames(event.after)
         if event.va == self._current or (frames == frames[0]).all():
             end = event.va + event.after.size * self._page_size
-            self._ends[self._current] = max(end, self._ends.get(self._current, 0))
+            self._end(self._current, max(end, self._ends.get(self._current, 0)))
+
+    def _end(self, head: int, tails_end: int | None) -> None:
+        """Remember where the tails of an optimized folio end; None: it is not optimized any more."""
+        known = head in self._ends
+        if tails_end is not None:
+            self._ends[head] = tails_end
+            if not known:
+                insort(self._heads, head)
+        elif known:
+            del self._ends[head]
+            self._heads.remove(head)
 
     def stored(self, event: Stored) -> None:
         start, end = event.va, event.va + event.size
@@ -64,8 +77,9 @@ class _History:
             if start < head + self._page_size and end > head:
                 copy.stores.append((start, event.size))
                 self._report_lost(copy)
-        for head, tails_end in self._ends.items():
-            if start < tails_end and end > head + self._page_size:
+        first = max(0, bisect_right(self._heads, start) - 1)
+        for head in self._heads[first : bisect_right(self._heads, end)]:
+            if start < self._ends[head] and end > head + self._page_size:
                 self._report(
                     "a store to a tail of an optimized folio reached the frame that all its pages share",
                     f"VA {start:#x}, folio VA {head:#x}",
