@@ -13,6 +13,7 @@ from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
+from tests.kernel_images import command_for
 
 #: Every image that CI fetches.
 _FETCHED = ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"]
@@ -23,6 +24,8 @@ def _kernels(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("real_kernel", names, indirect=True)
 
 
+#: Command that fetches the latest 6.12 in the place of an older one.
+LATEST_6_12 = f"{command_for('x86_64-6.12')} --again"
 FETCHED = _kernels(*_FETCHED)
 EACH = _kernels(*_FETCHED, *_ARM64)
 #: Those whose HVO takes folios, and lists of them.
@@ -73,5 +76,5 @@ def optimized(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
 def optimized_by_6_12_117(kernel: Kernel) -> tuple[Machine, KernelHvo, Pool, int]:
     """Return the same for a kernel that restores tails as copies; skips for others."""
     if not release_of(kernel).variant.copies_mapped:
-        pytest.skip("this kernel resets the struct pages that it restores; fetch Debian's 6.12.117, which does not")
+        pytest.skip(f"this kernel resets the struct pages that it restores; 6.12.117 does not: {LATEST_6_12}")
     return optimized(kernel)

@@ -24,7 +24,7 @@ from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.code.made_up_code import like_7_3
-from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, X86
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, LATEST_6_12, X86
 from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -139,7 +139,7 @@ def test_what_differs_from_the_nearest_is_shown_and_the_user_overrules(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if release_of(real_kernel) is not V6_12_117:
-        pytest.skip("this kernel does not differ from 6.12; fetch Debian's 6.12.117: python -m tests.kernel_images")
+        pytest.skip(f"this kernel does not differ from 6.12; 6.12.117 does: {LATEST_6_12}")
     mask(monkeypatch, NAMES_HEAD_AND_TAIL=False, COUNTERS=False)
     setup = setup_of(replace(real_kernel), None)
     assert setup.release is DEFAULT
