@@ -32,7 +32,6 @@ from hvolab.machine import (
 )
 from hvolab.machine.struct_pages import lists
 from hvolab.machine.struct_pages.records import StructPageRecords
-from hvolab.release import DEFAULT
 from hvolab.trace import (
     AllFlushed,
     CounterChanged,
@@ -50,6 +49,8 @@ from hvolab.trace import (
 TRACES = Path(__file__).parent / "kernel_traces"
 FIRST_FOLIO_OFFSET = 0x40000
 _RAM, _TABLES, _LISTS, _UNITS = 0x10000000, 0x8400000, 0xB800800, 16
+#: Bytes of list heads of pools, that far above the list heads of calls.
+_OWN_LISTS = 0x100
 #: Frames of emulated CPUs, above all frames of the kernel's code.
 _GUEST = 0xF000000
 _WORDS = 8
@@ -74,11 +75,15 @@ class Order:
 
 
 class MonotonicPool:
-    """Frames from one PFN on, none reused; the calls in ``fail`` (1-based, since armed) fail."""
+    """Frames from one PFN on, none reused; the calls in ``fail`` (1-based, since armed) fail.
+
+    folios  blocks for allocations of more than a frame, the next last; those are not counted
+    """
 
     def __init__(self, first: int) -> None:
         self.first = first
         self.allocated = 0
+        self.folios: list[int] = []
         self.arm([])
 
     def arm(self, fail: Iterable[int]) -> None:
@@ -86,6 +91,8 @@ class MonotonicPool:
         self.calls = 0
 
     def allocate(self, order: int, gfp: int, node: int) -> int | None:  # noqa: ARG002 - a FrameSource's
+        if order:
+            return self.folios.pop()
         self.calls += 1
         if self.calls in self.fail:
             return None
@@ -100,14 +107,15 @@ class MonotonicPool:
         return np.array(pfns, dtype=np.int64)
 
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int | None:  # noqa: ARG002
-        raise AssertionError("HVO allocates no contiguous range")
+        return self.allocate(frames.bit_length() - 1, gfp, node)  # only pools do that
 
     def certain(self, count: int, gfp: int, node: int) -> bool:
         del count, gfp, node
         return False  # every call may fail
 
-    def free(self, pfn: int, order: int) -> None:  # noqa: ARG002
-        assert order == 0
+    def free(self, pfn: int, order: int) -> None:
+        if order:
+            self.folios.append(pfn)
 
     def free_run(self, pfns: Pfns) -> None:
         assert pfns.size == 1 or np.unique(pfns).size == pfns.size
@@ -145,14 +153,21 @@ class Laboratory:
         self._next_table = self.ram + _TABLES
         self.tables = PageTables(memory, target, self._new_table())
         self.pool = MonotonicPool(int(meta["pool_first"], 16))
-        # a trace has the fields in which its kernel's struct pages differ from those of v6.12
+        # a trace has the fields that HVO reads in which its kernel's struct pages differ from those of v6.12
         self.layout = layout = replace(
-            DEFAULT.struct_page, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
+            target.struct_page, **{name: _tupled(one) for name, one in meta.get("layout", {}).items()}
         )
         pages = StructPages(self.tables, layout)
         trace = Trace()
         self.machine = Machine(
-            target, memory, self.tables, pages, StructPageRecords(pages, memory.halves), self.pool, trace
+            target,
+            memory,
+            self.tables,
+            pages,
+            StructPageRecords(pages, memory.halves),
+            self.pool,
+            trace,
+            _data=(self.tables.virt(self.ram + _LISTS + _OWN_LISTS), _OWN_LISTS),
         )
         self.machine.cpus = [ModelCpu(0, memory, self.tables, trace)]
         assert mode.vmemmap_base == int(meta["vmemmap"], 16)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hvolab.arch import Target
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine
 from hvolab.plugin import registry
-from hvolab.release import DEFAULT, RELEASES
+from hvolab.release import RELEASES
 from tests.kernel_runs import FIRST_FOLIO_OFFSET, Laboratory, calls, inlined, load, unfolded
 
 VARIANTS = {release.name: release for release in RELEASES}
@@ -22,12 +21,12 @@ TRACES = {
     "riscv64-6.12-sv39": ("riscv", "Sv39", "6.12"),
     "arm64-6.12-4K-48bit": ("arm64", "4K-48bit", "6.12"),
 }
-#: Those that `python -m tests.golden_traces` records, of Debian's kernels: architecture, mode, whose bits they have.
+#: Those that `python -m tests.golden_traces` records, of Debian's kernels: architecture, mode, release.
 DEBIANS = {
-    "x86_64-6.12.117": ("x86_64", "4-level", "6.12"),
-    "riscv64-6.12.117-sv39": ("riscv", "Sv39", "6.12"),
-    "x86_64-7.2.13": ("x86_64", "4-level", "6.12"),
-    "riscv64-7.2.13-sv39": ("riscv", "Sv39", "6.12"),
+    "x86_64-6.12.117": ("x86_64", "4-level", "6.12.117"),
+    "riscv64-6.12.117-sv39": ("riscv", "Sv39", "6.12.117"),
+    "x86_64-7.2.13": ("x86_64", "4-level", "7.2"),
+    "riscv64-7.2.13-sv39": ("riscv", "Sv39", "7.2"),
     "x86_64-6.1": ("x86_64", "4-level", "6.1"),
 }
 CONTINUES = ("/optimize-again", "/optimize-twice", "/restore-retry")
@@ -104,25 +103,21 @@ def check(lab: Laboratory, run: dict[str, Any]) -> list[str]:
 
 
 def departures_of(
-    name: str, cpu: CpuMaker | None = None, every: int = 1, *, engine: Callable[[Machine], HvoEngine] | None = None
+    name: str, cpu: CpuMaker | None = None, every: int = 1, *, engine: Callable[[Machine], HvoEngine] = Hvo
 ) -> list[str]:
     """Where the engine departs from a kernel in its runs, or in one of so many and those that go on from it.
 
     engine  makes what is held to the kernel (default: hvolab's own engine in the release of the kernel)
     """
     trace, target = load(name), target_of(name)
-    release = VARIANTS[trace["meta"].get("form", DEFAULT.name)]
-    assert len(trace["scenarios"]) >= (272 if release.variant.refuses_optimized else 100)  # v6.1 has no batches
+    assert trace["meta"].get("form", target.release.name) == target.release.name
+    assert len(trace["scenarios"]) >= (272 if target.release.variant.refuses_optimized else 100)  # v6.1 has no batches
     departures: list[str] = []
     lab, number = None, -1
     for run in trace["scenarios"]:
         if not run["scenario"].endswith(CONTINUES):
             number += 1
-            lab = (
-                None
-                if number % every
-                else prepare(target, trace["meta"], run, cpu, engine or partial(Hvo, release=release))
-            )
+            lab = None if number % every else prepare(target, trace["meta"], run, cpu, engine)
         departures += [] if lab is None else check(lab, run)
     return departures
 
