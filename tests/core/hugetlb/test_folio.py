@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hvolab.machine import MachineSpec
 from tests.machines import GIB, MIB, pools
+from tests.made_up import MADE_UP
 
 _SMALL = MachineSpec(memory=512 * MIB)
 _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
@@ -56,3 +59,29 @@ def test_a_compound_page_is_made_and_cleared() -> None:
     pages.destroy_compound(folio, 9)
     assert [word(folio + 64 * tail + 8) for tail in (1, 2, 511)] == [0] * 3
     assert not word(folio) & 0x40
+
+
+#: Bytes of a folio of 8,192 pages by release, from an offset on, where the byte order is big.
+BIG = {
+    "6.1": {80: b"\x02\x0d", 84: b"\xff" * 4, 88: bytes(4), 92: b"\x00\x00\x20\x00"},
+    "6.12": {48: b"\xf4" + bytes(3), 64: b"\x00\x17\xff\xff\xc0\x00\x00\x0d", 96: b"\x00\x00\x20\x00"},
+    "7.2": {48: b"\xf4" + bytes(3), 71: b"\x0d", 80: b"\xff" * 4 + bytes(4), 120: b"\x00\x00\x20\x00"},
+}
+
+
+@pytest.mark.parametrize("release", BIG)
+def test_fields_of_bytes_and_halves_are_where_c_has_them_in_either_byte_order(release: str) -> None:
+    target = MADE_UP.select(release=release)
+    assert target.architecture.byte_order == "big"
+    lab = pools(MachineSpec(memory=256 * MIB), target)
+    pool = lab.pools[-1]
+    pool.set_max_huge_pages(1)
+    folio = next(pool.free_folios())
+    for offset, octets in BIG[release].items():
+        assert lab.machine.cpus[0].load(folio + offset, len(octets)) == octets, offset
+    assert pool.folio.is_hugetlb(folio)
+    pool.folio.set_refcount(folio, 3)
+    assert lab.machine.cpus[0].load(folio + 52, 4) == b"\x00\x00\x00\x03"
+    assert pool.folio.is_hugetlb(folio)
+    pool.folio.set_hugetlb(folio, hugetlb=False, gigantic=True)
+    assert (pool.folio.is_hugetlb(folio), pool.folio.refcount(folio)) == (False, 3)

@@ -73,3 +73,16 @@ def test_the_tail_page_of_an_order_and_zone_is_allocated_once() -> None:
     assert remap.tail_page(folio, ORDER + 1) != first
     links = remap.machine.memory.frame(first).view(np.uint64)[1::8]
     assert set(links.tolist()) == {TAIL_LINK}
+
+
+def test_the_tails_that_folios_share_have_a_node_and_a_zone_and_no_last_cpu() -> None:
+    """Fields of init_compound_tail(), read in the code of Debian's 7.2."""
+    remap, folio = built(V7_2)
+    machine, layout = remap.machine, remap.machine.struct_pages.layout
+    pfn = remap.tail_page(folio, ORDER)
+    assert pfn is not None
+    tails = machine.memory.frame(pfn).view(np.uint64).reshape(-1, 8)
+    zone = layout.zone(int(machine.struct_pages.word(machine.struct_pages.pfn(folio), layout.flags)))
+    assert zone
+    expected = [zone << layout.zone_shift, TAIL_LINK, 0, 0xDEAD000000000400, 0, 0, 0xFFFFFFFF, 0]
+    assert (tails == np.array(expected, dtype=np.uint64)).all()
