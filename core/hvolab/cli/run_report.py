@@ -70,7 +70,7 @@ def _operations(result: ScenarioResult) -> Table:
     rows = table("", "operation", "done", "pages", *right, right=right)
     for number, stage in enumerate(result.stages[1:], start=1):
         pages = ", ".join(f"{pool.pages} of {format_size(pool.huge_page.size)}" for pool in stage.pools if pool.pages)
-        saved = result.stages[0].counters.total - stage.counters.total
+        saved = sum(pool.frames_saved for pool in stage.pools)
         optimized = sum(pool.optimized for pool in stage.pools)
         done = Text(f"{stage.outcome}", "yellow" if stage.outcome and stage.outcome.error else "")
         rows.add_row(f"{number}", f"{stage.operation}", done, pages or "none", f"{optimized}", f"{saved}")
@@ -101,7 +101,9 @@ def _pools(result: ScenarioResult) -> Table:
 
 
 def _counters(result: ScenarioResult) -> Table:
-    counters = ((title, *(f"{value(stage)}" for stage in result.stages)) for title, value in _COUNTERS.items())
+    stages = result.stages
+    titles = [title for title, value in _COUNTERS.items() if value(stages[0]) is not None]
+    counters = ((title, *(f"{_COUNTERS[title](stage)}" for stage in stages)) for title in titles)
     cells = [("counter", *_titles(result)), *counters]
     header, *lines = zip(*cells, strict=True) if result.requested else cells  # operations may be many
     rows = table(*header, right=header[1:])
@@ -115,10 +117,10 @@ def _titles(result: ScenarioResult) -> tuple[str, ...]:
     return ("after boot", *(stage.name.partition(" ")[0] for stage in result.stages[1:]))
 
 
-_COUNTERS: dict[str, Callable[[Stage], int]] = {
-    "nr_memmap_pages": attrgetter("counters.nr_memmap_pages"),
-    "nr_memmap_boot_pages": attrgetter("counters.nr_memmap_boot_pages"),
-    "both": attrgetter("counters.total"),
+_COUNTERS: dict[str, Callable[[Stage], int | None]] = {
+    "nr_memmap_pages": lambda stage: getattr(stage.counters, "nr_memmap_pages", None),
+    "nr_memmap_boot_pages": lambda stage: getattr(stage.counters, "nr_memmap_boot_pages", None),
+    "both": lambda stage: getattr(stage.counters, "total", None),
     "static key": attrgetter("key"),
     "free frames": attrgetter("free_frames"),
 }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from hvolab.arch import HugePageSize
@@ -76,8 +76,8 @@ class Stage:
     """The machine at rest after boot, or after an operation.
 
     name         `boot`, `optimized` or `restored`; with requested operations, number and operation
-    counters     its counters of vmemmap pages
-    key          its static key
+    counters     its counters of vmemmap pages; None: the kernel release has none
+    key          its static key; None: the kernel release has none
     free_frames  free frames of its allocator
     pools        its pools, ascending by size
     findings     invariants that were broken then
@@ -87,8 +87,8 @@ class Stage:
     """
 
     name: str
-    counters: Counters
-    key: int
+    counters: Counters | None
+    key: int | None
     free_frames: int
     pools: tuple[PoolReport, ...]
     findings: tuple[Finding, ...]
@@ -198,7 +198,11 @@ class ScenarioResult:
             "page_tables_allocated": self.page_tables_allocated,
             **({"operations": [stage.as_dict() for stage in self.stages[1:]]} if self.requested else {}),
             "counters": {
-                stage.name: {**as_data(stage.counters), "key": stage.key, "free_frames": stage.free_frames}
+                stage.name: {
+                    **(as_data(stage.counters) or dict.fromkeys(field.name for field in fields(Counters))),
+                    "key": stage.key,
+                    "free_frames": stage.free_frames,
+                }
                 for stage in self.stages
             },
             "work": as_data(self.work),

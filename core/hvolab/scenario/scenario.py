@@ -97,10 +97,11 @@ class _Scenario:
 
     def _stage(self, name: str, request: Request | None = None, outcome: Outcome | None = None) -> Stage:
         """Check the machine at rest."""
+        variant = self.machine.target.release.variant
         return Stage(
             name,
-            replace(self.machine.counters),
-            self.machine.key,
+            replace(self.machine.counters) if variant.counts_memmap else None,
+            self.machine.key if variant.counts_folios else None,
             self.frames.free_frames,
             pools=tuple(map(self._report, self.pools)),
             findings=tuple(check(self.machine, self.pools)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants import Finding
 from hvolab.invariants.rules.content import CONTENT
@@ -45,9 +47,19 @@ def test_a_pool_counts_its_pages_and_the_frames_that_it_saves() -> None:
 def test_the_vmemmap_is_backed_by_pages_of_both_counters() -> None:
     result = run_scenario(SPEC)
     for stage, counters in zip(result.stages, result.as_dict()["counters"].values(), strict=True):
+        assert stage.counters is not None
         assert stage.counters.total == counters["nr_memmap_pages"] + counters["nr_memmap_boot_pages"] > 0
         assert (counters["key"], counters["free_frames"]) == (stage.key, stage.free_frames)
     assert [stage.key for stage in result.stages] == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("release", "missing"), [("6.1", {"nr_memmap_pages", "nr_memmap_boot_pages"}), ("7.2", {"key"})]
+)
+def test_counters_that_a_release_does_not_have_are_null(release: str, missing: set[str]) -> None:
+    target = SPEC.target.architecture.select(SPEC.target.mode.name, release=release)
+    for counters in run_scenario(replace(SPEC, target=target)).as_dict()["counters"].values():
+        assert {name for name, value in counters.items() if value is None} == missing
 
 
 def test_findings_that_differ_in_their_place_alone_are_counted_together() -> None:

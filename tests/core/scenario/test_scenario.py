@@ -73,8 +73,9 @@ def test_invariants_of_every_release_hold_when_an_allocation_fails(target: Targe
 
 def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
     result = run()
-    boot, optimized, restored = result.stages
-    assert boot.counters.total == restored.counters.total == optimized.counters.total + result.frames_saved
+    boot, _, restored = result.stages
+    totals = [stage.counters.total for stage in result.stages if stage.counters is not None]
+    assert totals[0] == totals[2] == totals[1] + result.frames_saved
     assert boot.free_frames - restored.free_frames == result.work["fill"].page_tables_allocated == 1
 
 
