@@ -152,7 +152,10 @@ _STATUS = {
     FaultKind.ACCESS_FLAG: 0x08,
     FaultKind.DIRTY_FLAG: 0x0C,
     FaultKind.PERMISSION: 0x0C,
+    FaultKind.ALIGNMENT: 0x21,
 }
+#: Faults whose status has no level.
+_WITHOUT_LEVEL = frozenset({FaultKind.ABSENT, FaultKind.ALIGNMENT})
 _LAST_LEVEL = 3
 
 
@@ -161,7 +164,7 @@ def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValu
 
     WnR of an atomic access is 0 if a read would fault too.
     """
-    status = _STATUS[kind] | (0 if kind is FaultKind.ABSENT else _LAST_LEVEL - depth)
+    status = _STATUS[kind] | (0 if kind in _WITHOUT_LEVEL else _LAST_LEVEL - depth)
     kind_of_abort = _EC_INSTRUCTION if access & Access.EXECUTE else _EC_DATA
     reads_fault = kind is not FaultKind.PERMISSION and access & Access.READ
     write = _WNR if access & Access.WRITE and not reads_fault else 0
@@ -267,6 +270,7 @@ ARM64 = Architecture(
         dirty=None,
         dirty_by=UpdateRule.NOBODY,
         syndrome=_syndrome,
+        aligned_atomics=True,  # FEAT_LSE2, which allows some of them, is not declared
         reserved_faults=False,  # RES0 bits of descriptors are ignored
     ),
     zone_limits=(ZoneLimit("DMA", 1 << 32),),

@@ -69,12 +69,17 @@ def _mode(name: str, va_bits: int, page_offset: int, direct_map_size: int) -> Pa
 
 
 _CAUSES = {Access.READ: 13, Access.WRITE: 15, Access.EXECUTE: 12, Access.ATOMIC: 15}
+#: Causes of other kinds: access faults, and addresses that are not aligned.
+_OTHER_CAUSES = {
+    FaultKind.ABSENT: {Access.READ: 5, Access.WRITE: 7, Access.EXECUTE: 1, Access.ATOMIC: 7},
+    FaultKind.ALIGNMENT: {Access.READ: 4, Access.WRITE: 6, Access.EXECUTE: 0, Access.ATOMIC: 6},
+}
 
 
 def _syndrome(kind: FaultKind, access: Access, va: int, depth: int) -> FieldValues:
-    """Return cause and value of a page fault. Privileged specification, scause, stval."""
-    del kind, depth  # no register has them
-    return values(scause=_CAUSES[access], stval=va)
+    """Return cause and value of a fault. Privileged specification, scause, stval."""
+    del depth  # no register has it
+    return values(scause=_OTHER_CAUSES.get(kind, _CAUSES)[access], stval=va)
 
 
 _FOUR_NODES = PageFlags(
@@ -154,6 +159,7 @@ RISCV = Architecture(
         dirty=Match(_D, _D),
         dirty_by=UpdateRule.SOFTWARE,
         syndrome=_syndrome,
+        aligned_atomics=True,
     ),
     zone_limits=(ZoneLimit("DMA32", 1 << 32),),
     page_flags=(_FOUR_NODES, replace(_FOUR_NODES, cpupid_bits=16, releases=(), source=_MORE_CPUS)),

@@ -29,6 +29,7 @@ class FaultKind(enum.Enum):
     DIRTY_FLAG = "dirty flag"  #: the dirty flag is clear and software has to set it
     RESERVED = "reserved bit"  #: an entry of the walk is not legal
     ABSENT = "absent memory"  #: the walk or the access reaches a PA without memory
+    ALIGNMENT = "alignment"  #: the VA is not a multiple of the size, and the instruction requires that
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class MmuRules:
     table_accessed         pattern of a table entry whose accessed flag is set, as the walker sets it when it uses the
                            entry; ``None``: it does not
     reserved_faults        whether a reserved bit that is set makes a walk fault; else the walk ignores it
+    aligned_atomics        whether a compare-and-swap of a VA that is not aligned faults, whatever the walk finds
     """
 
     read: Permission
@@ -138,6 +140,7 @@ class MmuRules:
     shadow_stack: Match | None = None
     table_accessed: Match | None = None
     reserved_faults: bool = True
+    aligned_atomics: bool = False
 
     def allowed(self, leaf: int, tables: tuple[int, ...]) -> int:
         """Return the accesses that ``leaf`` below ``tables`` allows, as bits of :class:`Access`."""

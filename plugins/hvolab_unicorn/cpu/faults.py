@@ -9,7 +9,15 @@ from hvolab.arch import Access, Fault, FaultKind, FieldValues
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import PageTables, WalkPermissions
 
-_KINDS = (FaultKind.TRANSLATION, FaultKind.PERMISSION, FaultKind.RESERVED, FaultKind.ACCESS_FLAG, FaultKind.DIRTY_FLAG)
+_KINDS = (
+    FaultKind.TRANSLATION,
+    FaultKind.PERMISSION,
+    FaultKind.RESERVED,
+    FaultKind.ACCESS_FLAG,
+    FaultKind.DIRTY_FLAG,
+    FaultKind.ABSENT,
+    FaultKind.ALIGNMENT,
+)
 
 
 class FaultRecords:

@@ -11,8 +11,9 @@ from hvolab_unicorn.families.family import Family, StateField
 from hvolab_unicorn.guest.area import Area
 from hvolab_unicorn.guest.text import HANDLER
 
-#: Instruction, load and store/AMO page faults, and access faults likewise. Privileged specification, scause.
-_PAGE_FAULTS, _ACCESS_FAULTS = {12, 13, 15}, {1, 5, 7}
+#: Instruction, load and store/AMO page faults, access faults likewise, and addresses of loads and stores that are not
+#: aligned. Privileged specification, scause.
+_PAGE_FAULTS, _ACCESS_FAULTS, _MISALIGNED = {12, 13, 15}, {1, 5, 7}, {4, 6}
 #: The emulator's PC at a fault is so far behind the instruction, also for one of 16 bits.
 _BEYOND = 4
 _SIE, _SPIE, _SPP = 1 << 1, 1 << 5, 1 << 8
@@ -43,7 +44,7 @@ RISCV = Family(
         *(f"{kind}{number}" for kind, count in (("a", 8), ("t", 7), ("s", 12)) for number in range(count)),
     ),
     fields=(StateField("badaddr", 8, "stval"),),
-    page_faults=frozenset(_PAGE_FAULTS | _ACCESS_FAULTS),
+    page_faults=frozenset(_PAGE_FAULTS | _ACCESS_FAULTS | _MISALIGNED),
     address_register="stval",
     syndrome=_syndrome,
     prepare=_prepare,

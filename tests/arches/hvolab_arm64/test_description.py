@@ -50,3 +50,9 @@ def test_live_entries_need_break_before_make_until_the_series_of_2026() -> None:
 def test_a_write_to_a_read_only_page_has_wnr_and_the_level_in_its_syndrome() -> None:
     syndrome = dict(ARM64.mmu.syndrome(FaultKind.PERMISSION, Access.WRITE, 0x1000, 0))
     assert syndrome == {"esr": 0x25 << 26 | 1 << 25 | 1 << 6 | 0x0F, "far": 0x1000}
+
+
+def test_an_alignment_fault_has_no_level_in_its_syndrome() -> None:
+    for depth in range(3):
+        syndrome = dict(ARM64.mmu.syndrome(FaultKind.ALIGNMENT, Access.ATOMIC, 0x1004, depth))
+        assert syndrome == {"esr": 0x25 << 26 | 1 << 25 | 0x21, "far": 0x1004}

@@ -45,3 +45,17 @@ def test_svnapot_and_svpbmt_together_have_both_fields_in_either_order() -> None:
         entry = RISCV.select(features=features).decode("pte", 0xA0000000402B20E7)
         fields = dict(entry.fields)
         assert (entry.pfn, fields["N"], fields["PBMT"], fields["NAPOT_SIZE"]) == (0x100AC0, 1, 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "access", "cause"),
+    [
+        (FaultKind.ALIGNMENT, Access.READ, 4),
+        (FaultKind.ALIGNMENT, Access.ATOMIC, 6),
+        (FaultKind.ABSENT, Access.READ, 5),
+        (FaultKind.ABSENT, Access.WRITE, 7),
+        (FaultKind.ABSENT, Access.EXECUTE, 1),
+    ],
+)
+def test_other_faults_than_those_of_pages_have_causes_of_their_own(kind: FaultKind, access: Access, cause: int) -> None:
+    assert dict(RISCV.mmu.syndrome(kind, access, 0x1004, 0)) == {"scause": cause, "stval": 0x1004}

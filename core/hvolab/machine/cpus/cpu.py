@@ -15,7 +15,9 @@ class Cpu(Protocol):
 
     Bulk operations are optional: see :class:`hvolab.machine.cpus.bulk.BulkCpu`.
     A stale translation may survive until it is flushed, and never after. An access that the MMU refuses raises
-    :class:`hvolab.arch.PageFault`. Page tables are read and written through the direct map.
+    :class:`hvolab.arch.PageFault`. Page tables are read and written through the direct map. VAs of words and of pages
+    are aligned; for others a modeled CPU raises UsageError, an emulated one does what its instructions do, and a
+    compare-and-swap faults on both where ``MmuRules.aligned_atomics`` says so.
 
     index  number of the CPU in its machine
     """

@@ -11,14 +11,15 @@ import numpy as np
 
 from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
-from hvolab.errors import AbsentMemoryError, MachineError
-from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words
+from hvolab.errors import AbsentMemoryError, MachineError, UsageError
+from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words, unaligned
 from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
 _READ, _WRITE, _EXECUTE = int(Access.READ), int(Access.WRITE), int(Access.EXECUTE)
+_UNALIGNED = WORD_BYTES - 1
 #: Equal steps from link to link of a chain, after which the links to come are guessed.
 _EVEN_LINKS = 16
 
@@ -166,7 +167,9 @@ class ModelCpu:
             self._trace.emit(Stored(self.index, va, self._base + (index << WORD_SHIFT), WORD_BYTES))
 
     def _word(self, va: int, need: int) -> int:
-        """Return the index in memory of the word at ``va``; raises PageFault, and AbsentMemoryError."""
+        """Return the index in memory of the word at ``va``; raises PageFault, AbsentMemoryError and UsageError."""
+        if va & _UNALIGNED:
+            raise unaligned(va, WORD_BYTES)
         hit = self._pages.get(va >> self._page_shift)  # as translate() does, one call less in the common case
         pa = hit[0] | va & self._page_mask if hit is not None and hit[1] & need == need else self.translate(va, need)
         offset = pa - self._base
@@ -217,11 +220,23 @@ class ModelCpu:
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
-        needs_write = self._target.traits.compare_and_swap_needs_write
-        found = self._words[self._word(va, _READ | _WRITE if needs_write else _READ)]
-        if found == old:
-            self.store_word(va, new)
+        found, index = self._exchange(va, old, new)
+        if index is not None and self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, self._base + (index << WORD_SHIFT), WORD_BYTES))
         return found
+
+    def _exchange(self, va: int, old: int, new: int) -> tuple[int, int | None]:
+        """Compare and swap; return the word found, and the index in memory of the word if it is stored."""
+        need = _READ | _WRITE if self._target.traits.compare_and_swap_needs_write else _READ
+        if va & _UNALIGNED and self._mmu.aligned_atomics:
+            depth, _, raw = self._tables.descend(va)
+            raise self._fault(FaultKind.ALIGNMENT, need, va, depth, raw)
+        found = self._words[self._word(va, need)]
+        if found != old:
+            return found, None
+        index = self._word(va, _READ | _WRITE)
+        self._words[index] = new
+        return found, index
 
     def fetch(self, va: int) -> None:
         """Attempt an instruction fetch at ``va`` without executing."""
@@ -237,19 +252,24 @@ class ModelCpu:
 
     def copy_pages(self, to_vas: Vas, from_vas: Vas) -> None:
         """Copy one page for each pair of VAs."""
-        self._runs.copy_pages(self._runs.offsets(to_vas, _WRITE), self._runs.offsets(from_vas, _READ))
+        size = self._page_mask + 1
+        self._runs.copy_pages(self._runs.offsets(to_vas, _WRITE, size), self._runs.offsets(from_vas, _READ, size))
         if self._trace.listeners:
             for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
                 self._trace.emit(PageCopied(self.index, to_va, from_va))
 
     def copy_runs(self, to_vas: Vas, from_vas: Vas, size: int) -> None:
-        """Copy ``size`` bytes for each pair of VAs."""
+        """Copy ``size`` bytes, whole words, for each pair of VAs."""
+        if size & _UNALIGNED:
+            raise UsageError(f"{size} bytes are not whole words", hint="load and store them as bytes")
         to = self._runs.offsets(to_vas, _WRITE)
         self._runs.copy_runs(to, self._runs.offsets(from_vas, _READ), size)
         self._stored(to_vas, to, size)
 
     def _row(self, va: int, need: int) -> int:
-        """Return the index in memory of the page at ``va``; raises PageFault, and AbsentMemoryError."""
+        """Return the index in memory of the page at ``va``; raises PageFault, AbsentMemoryError and UsageError."""
+        if va & self._page_mask:
+            raise unaligned(va, self._page_mask + 1)
         return self._memory.offset(self.translate(va, need), self._page_mask + 1) >> self._page_shift
 
     # page tables
@@ -283,11 +303,7 @@ class ModelCpu:
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; return the entry found."""
-        index = self._word(slot_va, _READ | _WRITE)
-        found = self._words[index]
-        if found == old:
-            self._words[index] = new
-        return found
+        return self._exchange(slot_va, old, new)[0]
 
     # flushes and barriers
 

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from hvolab.arch import Access
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.arrays import equal_runs
+from hvolab.errors import UsageError
 from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
@@ -27,6 +28,15 @@ _GUESSED_LINKS = 512
 #: Runs of at most so many VAs are faster one by one, and by indices.
 _FEW = 8
 _READ = int(Access.READ)
+
+
+def unaligned(va: int, unit: int) -> UsageError:
+    """Return the error for a word or page whose VA is not a multiple of its size."""
+    return UsageError(
+        f"VA {va:#x} is not aligned to {unit:#x} bytes",
+        rule="a modeled CPU accesses whole words and pages",
+        hint="load and store other ranges as bytes",
+    )
 
 
 class ModelRuns:
@@ -54,8 +64,13 @@ class ModelRuns:
         self._page_form = tables.target.page_form
         self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
 
-    def offsets(self, vas: Vas, need: int) -> Offsets:
-        """Return the offsets in memory of ``vas`` for accesses that need ``need``; raises PageFault at the first."""
+    def offsets(self, vas: Vas, need: int, unit: int = WORD_BYTES) -> Offsets:
+        """Return the offsets in memory of ``vas`` for accesses that need ``need``; raises PageFault at the first.
+
+        Raises UsageError if one is not a multiple of ``unit``.
+        """
+        if vas.size and int(np.bitwise_or.reduce(vas)) % unit:
+            raise unaligned(next(va for va in vas.tolist() if va % unit), unit)
         found = None if vas.size <= _FEW else self.settled_offsets(vas, need)
         if found is None:
             memory = self._memory

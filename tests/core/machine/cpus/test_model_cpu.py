@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hvolab.arch import Access, Architecture, FaultKind, PageFault, PgprotRole, UpdateRule
-from hvolab.errors import AbsentMemoryError
+from hvolab.errors import AbsentMemoryError, UsageError
 from hvolab.machine import Machine, MachineSpec, ModelCpu, build_machine
-from hvolab.machine.cpus.bulk import bulk_of
+from hvolab.machine.cpus.bulk import BulkCpu, bulk_of, is_bulk
 from hvolab.trace import Barrier, PageCopied, Stored
+from hvolab_arm64.description import ARM64
 from hvolab_riscv.description import RISCV
 from hvolab_x86_64.description import X86_64
 from tests.folios import allocator
@@ -573,3 +575,86 @@ def test_a_napot_entry_translates_with_the_low_bits_of_the_va_alone_and_in_bulk(
     assert [(int(at), int(pfn)) for at, pfn, _ in cached] == [
         (va + page * PAGE, pfn) for page, pfn in enumerate(frames)
     ]
+
+
+def one(va: int) -> npt.NDArray[np.uint64]:
+    return np.array([va], dtype=np.uint64)
+
+
+WORDS: dict[str, Callable[[BulkCpu, int], object]] = {
+    "load_word": lambda cpu, va: cpu.load_word(va),
+    "store_word": lambda cpu, va: cpu.store_word(va, 1),
+    "compare_and_swap": lambda cpu, va: cpu.compare_and_swap(va, 0, 1),
+    "load_words": lambda cpu, va: cpu.load_words(one(va)),
+    "store_words": lambda cpu, va: cpu.store_words(one(va), one(1)),
+    "load_chain": lambda cpu, va: cpu.load_chain(va, 0),
+    "copy_runs to it": lambda cpu, va: cpu.copy_runs(one(va), one(VA), 8),
+    "copy_runs from it": lambda cpu, va: cpu.copy_runs(one(VA), one(va), 8),
+    "write_entry": lambda cpu, va: cpu.write_entry(va, 1),
+    "write_entries": lambda cpu, va: cpu.write_entries(va, one(1)),
+    "write_entry_rows": lambda cpu, va: cpu.write_entry_rows(one(va), one(1).reshape(1, 1)),
+    "exchange_entry": lambda cpu, va: cpu.exchange_entry(va, 0, 1),
+    "read_entries": lambda cpu, va: cpu.read_entries(va, 1),
+    "read_entry_rows": lambda cpu, va: cpu.read_entry_rows(one(va), 1),
+}
+PAGES: dict[str, Callable[[BulkCpu, int], object]] = {
+    "copy_page to it": lambda cpu, va: cpu.copy_page(va, VA),
+    "copy_page from it": lambda cpu, va: cpu.copy_page(VA, va),
+    "copy_pages to it": lambda cpu, va: cpu.copy_pages(one(va), one(VA)),
+    "copy_pages from it": lambda cpu, va: cpu.copy_pages(one(VA), one(va)),
+}
+
+
+@pytest.mark.parametrize("inside", [1, 4, 7, PAGE - 4])
+@pytest.mark.parametrize("act", WORDS.values(), ids=WORDS)
+def test_a_word_that_is_not_aligned_is_refused_with_its_address(
+    act: Callable[[BulkCpu, int], object], inside: int
+) -> None:
+    refuses(act, VA + inside, "0x8")
+
+
+@pytest.mark.parametrize("inside", [1, 8, PAGE - 8])
+@pytest.mark.parametrize("act", PAGES.values(), ids=PAGES)
+def test_a_page_that_is_not_aligned_is_refused_with_its_address(
+    act: Callable[[BulkCpu, int], object], inside: int
+) -> None:
+    refuses(act, VA + inside, "0x1000")
+
+
+def refuses(act: Callable[[BulkCpu, int], object], va: int, unit: str) -> None:
+    box = Box()
+    for page in range(2):
+        box.map(page, FRAMES[page])
+    assert is_bulk(box.cpu)
+    before = box.machine.memory.octets.tobytes()
+    with pytest.raises(UsageError, match=f"VA {va:#x} is not aligned to {unit} bytes"):
+        act(box.cpu, va)
+    assert box.machine.memory.octets.tobytes() == before
+
+
+def test_a_run_of_bytes_that_are_not_whole_words_is_refused() -> None:
+    box = Box()
+    box.map(0, FRAMES[0])
+    assert is_bulk(box.cpu)
+    with pytest.raises(UsageError, match="12 bytes are not whole words"):
+        box.cpu.copy_runs(one(VA), one(VA + 16), 12)
+
+
+@pytest.mark.parametrize("architecture", [RISCV, ARM64], ids=["riscv", "arm64"])
+def test_an_unaligned_swap_faults_before_the_walk_does(architecture: Architecture) -> None:
+    cpu = build_machine(architecture.select(), MachineSpec(memory=64 << 20)).cpus[0]
+    for swap in (cpu.compare_and_swap, cpu.exchange_entry):
+        with pytest.raises(PageFault) as caught:
+            swap(4, 0, 1)  # nothing is mapped at VA 0
+        assert caught.value.fault.kind is FaultKind.ALIGNMENT
+
+
+def test_an_exchange_that_fails_needs_the_permission_that_a_swap_needs() -> None:
+    machine = build_machine(RISCV.select(profile="strict"), MachineSpec(memory=64 << 20))
+    assert machine.guest is not None
+    va, cpu = machine.guest.text_va, machine.cpus[0]
+    there = cpu.load_word(va)
+    assert cpu.exchange_entry(va, there + 1, 2) == there
+    with pytest.raises(PageFault) as caught:
+        cpu.exchange_entry(va, there, 2)
+    assert caught.value.fault.access is Access.ATOMIC

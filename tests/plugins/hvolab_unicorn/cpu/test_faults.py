@@ -105,6 +105,48 @@ def test_a_fault_is_the_one_that_the_model_predicts(pair: Twins, case: tuple[Act
     pair.assert_same()
 
 
+PLACES: dict[str, Callable[[Machine], int]] = {
+    "of a page": lambda machine: pages(machine, 1)[0],
+    "over two pages": lambda machine: pages(machine, 2)[1] - 8,
+    "of a read-only page": lambda machine: tail(machine, entry(PgprotRole.KERNEL_RO)),
+    "where nothing is mapped": unmapped,
+}
+
+
+@pytest.mark.parametrize("where", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("name", ["compare_and_swap", "exchange_entry"])
+def test_an_unaligned_swap_is_an_alignment_fault_where_the_architecture_says_so(
+    pair: Twins, name: str, where: Callable[[Machine], int]
+) -> None:
+    def unaligned(cpu: Cpu, va: int) -> object:
+        return getattr(cpu, name)(va + 4, 1, 2)
+
+    if pair.model.target.mmu.aligned_atomics:
+        for _ in range(2):
+            predicted, found = records(pair, unaligned, unaligned, where)
+            assert found == predicted
+            assert found["kind"] is FaultKind.ALIGNMENT
+            status = {"esr": 0x96000021, "scause": 4}
+            assert any(found["syndrome"].get(register) == value for register, value in status.items())
+    else:  # as bytes: x86_64 locks the bus
+        va = pages(pair.emulated, 2)[0] + pair.emulated.target.mode.page_size - 4
+        cpu = pair.emulated.cpus[0]
+        old = int.from_bytes(cpu.load(va, 8), "little")
+        assert getattr(cpu, name)(va, old, 7) == old
+        assert int.from_bytes(cpu.load(va, 8), "little") == 7
+
+
+def test_an_unaligned_word_faults_at_the_second_page_and_stores_nothing_in_the_first(pair: Twins) -> None:
+    machine, cpu = pair.emulated, pair.emulated.cpus[0]
+    page = tail(machine, entry(PgprotRole.KERNEL))
+    second = page + machine.target.mode.page_size  # nothing is mapped there
+    before = cpu.load(page, machine.target.mode.page_size)
+    for act in (LOAD, STORE):
+        record = fault(cpu, act, second - 4).fault
+        assert (record.kind, record.va) == (FaultKind.TRANSLATION, second)
+    assert cpu.load(page, machine.target.mode.page_size) == before
+
+
 @pytest.mark.parametrize("mode", ["arm64-4K-48bit", "arm64-64K-48bit"])
 def test_a_clear_accessed_flag_is_told_before_the_permission_and_reserved_bits_are_not(mode: str) -> None:
     both = twins(target_of(mode))
