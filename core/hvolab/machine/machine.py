@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from hvolab.arch import Target
-from hvolab.errors import MachineError
+from hvolab.errors import MachineError, UsageError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
 from hvolab.machine.frames.source import FrameSource
 from hvolab.machine.intervals import Pfns
+from hvolab.machine.memory.freeze import Contents, freeze, thaw
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.pages import StructPages
@@ -100,6 +102,17 @@ class Machine:
     def __post_init__(self) -> None:
         self._linear = self.tables.virt(0)
         self._page_shift = self.target.mode.page_shift
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what `pickle` and `copy.deepcopy` make a copy of: an equal machine over memory of its own.
+
+        The copy's trace has no listeners. Emulated CPUs raise UsageError, as their translations cannot be read.
+        """
+        return _thawed, (type(self), *freeze(vars(self)))
+
+    def __copy__(self) -> Machine:
+        """Raise UsageError: two machines over the same memory are no two machines."""
+        raise UsageError("a machine has no shallow copy", hint="use copy.deepcopy()")
 
     # addresses
 
@@ -233,6 +246,12 @@ class Machine:
             cpu.flush_all()
         if self.trace.listeners:
             self.trace.emit(AllFlushed())
+
+
+def _thawed(kind: type[Machine], contents: Contents, data: bytes) -> Machine:
+    machine = kind.__new__(kind)
+    vars(machine).update(thaw(contents, data))
+    return machine
 
 
 #: Makes the CPU of that number for a machine.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,13 @@ class EmulatedCpu:
         self._buffer = self.vcpu.area.buffer
         self._half = self._words.size // 2
         self._second = self._buffer + self._half * WORD_BYTES
+
+    def __reduce__(self) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(
+            f"emulated CPU {self.index} cannot be copied or pickled: the emulator does not show its TLB",
+            hint="copy the machine before emulate() replaces its CPUs, and emulate those of the copy",
+        )
 
     # bytes
 

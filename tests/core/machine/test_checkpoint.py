@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from hvolab.arch import PgprotRole
-from hvolab.errors import KernelBug, MachineError
+from hvolab.errors import KernelBug, MachineError, UsageError
 from hvolab.hvo import Hvo
 from hvolab.machine import Cpu, Machine, MachineSpec, ModelCpu, PhysicalMemory, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint
@@ -114,6 +115,20 @@ class Checkpoints(RuleBasedStateMachine):
         for _ in range(1 + twice):
             checkpoint.restore()
         self.blocks = blocks.copy()
+        assert state_of(self.machine) == state
+
+    @rule(which=st.integers(0, 2), pickled=st.booleans())
+    def copy(self, which: int, pickled: bool) -> None:  # noqa: FBT001 - hypothesis fills it in by name
+        state = state_of(self.machine)
+        copies = [
+            pickle.loads(pickle.dumps(self.machine)) if pickled else copy.deepcopy(self.machine) for _ in range(2)
+        ]
+        for other in copies:
+            assert state_of(other) == state
+            Hvo(other, release=self.hvo.release).restore_folio(H, self.folios[which])
+            other.alloc_pages(GFP_KERNEL, 0)
+            other.cpus[1].store_word(self.folios[which], 7)
+        assert state_of(copies[0]) == state_of(copies[1]) != state
         assert state_of(self.machine) == state
 
 
@@ -226,3 +241,19 @@ class _Frames:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
+
+
+def test_a_machine_has_no_shallow_copy() -> None:
+    with pytest.raises(UsageError, match=r"a machine has no shallow copy; hint: use copy.deepcopy\(\)"):
+        copy.copy(a_machine())
+
+
+def test_a_checkpoint_of_a_copy_restores_the_copy() -> None:
+    machine = a_machine()
+    Checkpoint(machine)
+    other = copy.deepcopy(machine)
+    state, checkpoint = state_of(other), Checkpoint(other)
+    other.alloc_pages(GFP_KERNEL, 0)
+    other.memory.octets[:4096] = 1
+    checkpoint.restore()
+    assert state_of(other) == state == state_of(machine)

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from hvolab.arch import PgprotRole
+from hvolab.errors import UsageError
 from hvolab.hvo import Hvo
+from hvolab.machine import MachineSpec, build_machine
 from hvolab.machine.checkpoint import Checkpoint
+from hvolab.plugin import registry
+from hvolab_unicorn import emulate
 from tests.folios import Hstate, new_folio
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, lab, pages
 
@@ -64,3 +71,19 @@ def test_an_emulated_cpu_runs_on_after_many_restores() -> None:
         assert cpu.load(va, 8) == value.to_bytes(8, "little")
         checkpoint.restore()
         assert cpu.load_word(va) == first
+
+
+def test_a_machine_with_an_emulated_cpu_is_not_copied_and_a_copy_can_be_emulated() -> None:
+    machine = build_machine(registry().architecture("riscv").select(), MachineSpec(memory=64 << 20))
+    other = copy.deepcopy(machine)
+    (cpu,) = emulate(machine)
+    for duplicate in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(
+            UsageError, match=r"emulated CPU 0 cannot be copied or pickled.*hint: copy the machine before"
+        ):
+            duplicate(machine)
+    (its_cpu,) = emulate(other)
+    va = machine.virt(machine.memory.base + (32 << 20))
+    cpu.store_word(va, 1)
+    its_cpu.store_word(va, 2)
+    assert (cpu.load_word(va), its_cpu.load_word(va)) == (1, 2)

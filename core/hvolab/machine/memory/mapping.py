@@ -12,10 +12,11 @@ import ctypes
 import mmap
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ _PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1 << bit) for bit in (63, 62, 61))
 _PAGES_AT_ONCE = 1 << 20
 #: Runs of pages in one saved state at most: the host limits a process's mappings (vm.max_map_count).
 _MOST_RUNS = 1024
+#: Bytes of a part of the contents: more than a page, fewer than a superpage.
+_PART = 1 << 16
 
 
 class RestorableMapping:
@@ -47,6 +50,35 @@ class RestorableMapping:
         self.buffer = mmap.mmap(-1, size, flags=flags)
         self.octets: npt.NDArray[np.uint8] = np.frombuffer(self.buffer, dtype=np.uint8)
         self._image: _Image | None = None
+        _MAPPINGS.add(self)
+
+    @classmethod
+    def holding(cls, size: int, parts: Sequence[tuple[int, bytes]]) -> Self:
+        """Return a mapping with these contents."""
+        mapping = cls(size)
+        for start, data in parts:
+            mapping.octets[start : start + len(data)] = np.frombuffer(data, np.uint8)
+        return mapping
+
+    @classmethod
+    def at(cls, address: int) -> RestorableMapping | None:
+        """Return the mapping of this process that holds a host address; None if there is none."""
+        for mapping in _MAPPINGS:
+            if 0 <= address - mapping.octets.ctypes.data < mapping.octets.size:
+                return mapping
+        return None
+
+    def contents(self) -> list[tuple[int, bytes]]:
+        """Return the offset and the bytes of each part that may not be zero."""
+        size, image = self.octets.size, self._image
+        parts = _runs_of_bytes(_private_pages(self.octets), size)
+        saved = [] if image is None else image.parts()
+        starts = [start for first, last in (*parts, *saved) for start in range(first, last, _PART)]
+        runs = (
+            (start, self.octets[start : start + _PART])
+            for start in dict.fromkeys(start - start % _PART for start in starts)
+        )
+        return [(start, run.tobytes()) for start, run in sorted(runs, key=lambda run: run[0]) if run.any()]
 
     def zero(self, start: int, size: int) -> None:
         """Zero ``size`` bytes at offset ``start``, both whole host pages, and return them to the host if possible."""
@@ -84,6 +116,10 @@ class RestorableMapping:
         return [(max(start, first + begin), first + end) for begin, end in parts]
 
 
+#: Mappings of this process.
+_MAPPINGS: weakref.WeakSet[RestorableMapping] = weakref.WeakSet()
+
+
 class _Image:
     """One saved state: a file with the pages that changed since the parent's state, and with all pages without one."""
 
@@ -98,6 +134,17 @@ class _Image:
             while start < stop:
                 start += os.pwrite(self._file, octets[start:stop], start)  # noqa: PLW2901 - it may write a part
         self._runs = changed if parent else [(0, octets.size)]
+
+    def parts(self) -> list[tuple[int, int]]:
+        """Return the ranges of offsets that this state and those before it have in files."""
+        found = [] if self._parent is None else self._parent.parts()
+        size, stop = self._octets.size, 0
+        with suppress(OSError):  # ENXIO: there are no data beyond
+            while stop < size:
+                start = os.lseek(self._file, stop, os.SEEK_DATA)
+                stop = os.lseek(self._file, start, os.SEEK_HOLE)
+                found.append((start, stop))
+        return found
 
     def map(self) -> None:
         """Let the addresses show this state."""
