@@ -24,6 +24,6 @@ def test_riscv_reports_a_pc_that_is_four_beyond_the_fault() -> None:
     assert dict(caught.value.fault.syndrome)["sepc"] == sepc
 
 
-def test_page_faults_and_access_faults_of_fetch_load_and_store_are_faults_of_the_mmu() -> None:
+def test_page_faults_access_faults_and_unaligned_addresses_are_faults_of_the_mmu() -> None:
     assert {12, 13, 15, 1, 5, 7} == RISCV.page_faults
     assert RISCV.counter_offset == 4
