@@ -15,8 +15,8 @@ from hvolab.user_cache import CACHE_VARIABLE, cache_directory
     [
         ({CACHE_VARIABLE: "here", "XDG_CACHE_HOME": "/cache"}, "here"),
         ({CACHE_VARIABLE: "", "XDG_CACHE_HOME": "/cache"}, "/cache/hvolab"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/user"}, "/home/user/.cache/hvolab"),
-        ({"HOME": "/home/user"}, "/home/user/.cache/hvolab"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/users/somebody"}, "/users/somebody/.cache/hvolab"),
+        ({"HOME": "/users/somebody"}, "/users/somebody/.cache/hvolab"),
     ],
 )
 def test_the_folder_is_the_users_unless_it_is_named(

@@ -50,6 +50,7 @@ class _History:
             del self.copies[va]
 
     def entries(self, event: EntriesStored) -> None:
+        """Note the head entry that maps the new page, and where the tails of the folio end."""
         if not event.live or event.level != self._target.mode.last.name or self._current is None:
             return
         if (copy := self.copies.get(event.va)) is not None:
@@ -72,6 +73,7 @@ class _History:
             self._heads.remove(head)
 
     def stored(self, event: Stored) -> None:
+        """Report a store to an old head page or to a tail."""
         start, end = event.va, event.va + event.size
         for head, copy in self.copies.items():
             if start < head + self._page_size and end > head:
