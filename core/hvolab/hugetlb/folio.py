@@ -54,12 +54,13 @@ class FolioPages:
         """Load ``count`` struct pages from ``va`` on, call ``change(words, first)``, and store them.
 
         ``words`` has shape (struct pages, words of each); ``first`` is the position of the first of them. Each call has
-        one page of vmemmap, so that a store to a read-only tail faults at the same VA as the kernel's.
+        one page of vmemmap, so that a store to a read-only tail faults at the same VA as the kernel's; or the struct
+        page that straddles two, if its size is not a power of two.
         """
         size, done = self.layout.size, 0
         while done < count:
             start = va + done * size
-            part = min(count - done, (self._page_size - start % self._page_size) // size)
+            part = min(count - done, max(1, (self._page_size - start % self._page_size) // size))
             octets = np.frombuffer(bytearray(self.cpu.load(start, part * size)), dtype=self._dtype)
             words = octets.reshape(part, self.layout.words)
             change(words, done)
@@ -90,11 +91,11 @@ class FolioPages:
             self.cpu.store_word(va, self.cpu.load_word(va) & kept | word if kept else word)
 
     def _word_stores(self, order: int, *, gigantic: bool) -> list[_WordStore]:
-        """Return the stores of a compound page, those to one word as one."""
+        """Return the stores of a compound page, those to one word as one, without fields beyond its struct page."""
         words: dict[int, tuple[int, int]] = {}
         stores = []
         for store in self.layout.compound_stores:
-            if gigantic and not store.gigantic:
+            if (gigantic and not store.gigantic) or store.field.offset + store.field.octets > self.layout.size:
                 continue
             match store.value:
                 case FolioValue.EMPTY_LIST:

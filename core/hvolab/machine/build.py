@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
-from hvolab.arithmetic import WORD_SHIFT
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.errors import MachineError
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
@@ -147,15 +148,16 @@ class _Builder:
 
     def _node_ranges(self) -> list[Extent]:
         """Return the PFN range of each node: equal parts that end where a leaf of the vmemmap ends."""
-        # frames that one leaf of the vmemmap describes
-        unit = self.mode.level(self.mode.vmemmap_level).size // self.layout.size
+        # frames that one leaf of the vmemmap describes, or several where struct pages straddle leaves
+        leaf = self.mode.level(self.mode.vmemmap_level).size
+        unit = leaf // math.gcd(leaf, self.layout.size)
         total, nodes = self.memory.frames, self.spec.nodes
         first = self.memory.first_pfn
         part = total // nodes // unit * unit if nodes > 1 else total
         if not part:
             raise MachineError(
                 f"{self.spec.memory:#x} bytes are too little for {nodes} nodes",
-                rule=f"a node has at least {unit << self.shift:#x} bytes: one leaf of the vmemmap describes so much",
+                rule=f"a node has at least {unit << self.shift:#x} bytes: whole leaves of the vmemmap describe so much",
                 hint="give more memory or fewer nodes",
             )
         cuts = [first + part * node for node in range(nodes)] + [first + total]
@@ -260,11 +262,25 @@ class _Builder:
             if registered:
                 pages.set_words(frames, layout.index, layout.bootmem_types[0])
             if owner is VmemmapBacking.SELF_HOSTED:
-                where = (pages.locate(frames) + layout.flags) >> WORD_SHIFT
+                where = pages.locate(frames, layout.flags) >> WORD_SHIFT
                 self.memory.words[where] |= np.uint64(1 << layout.pg_vmemmap_self_hosted)
 
 
 def _check(target: Target, spec: MachineSpec, layout: StructPageLayout) -> None:
+    if layout.size % WORD_BYTES or layout.size < layout.refcount + WORD_BYTES // 2:
+        raise MachineError(
+            f"struct pages of {layout.size} bytes",
+            where=str(target),
+            rule="struct page in include/linux/mm_types.h: whole words, the first 56 bytes are in every kernel",
+            hint="choose a multiple of 8, from 56 on",
+        )
+    if layout.straddles and spec.vmemmap is VmemmapBacking.SELF_HOSTED:
+        raise MachineError(
+            f"self-hosted vmemmap with struct pages of {layout.size} bytes",
+            where=str(target),
+            rule="mhp_supports_memmap_on_memory() in mm/memory_hotplug.c: a block has whole leaves of vmemmap",
+            hint="choose another backing, or a power of two",
+        )
     most = 1 << layout.node_bits
     if spec.nodes > most:
         raise MachineError(

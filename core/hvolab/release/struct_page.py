@@ -116,6 +116,7 @@ class StructPageLayout:
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
     hpg_migratable: int = 1
+    hpg_temporary: int = 2
     hpg_freed: int = 3
     hpg_vmemmap_optimized: int = 4
     last_cpupid_shift: int = 30
@@ -175,6 +176,14 @@ class StructPageLayout:
         return 1 + max(one.page for one in fields if one.offset <= self.mapping < one.offset + one.octets)
 
     @property
+    def straddles(self) -> bool:
+        """Return whether struct pages straddle pages of the vmemmap: their size is not a power of two, and HVO is off.
+
+        Kernel: hugetlb_vmemmap_optimizable_size() in mm/hugetlb_vmemmap.h, v6.12.
+        """
+        return self.size & (self.size - 1) != 0
+
+    @property
     def bootmem_mask(self) -> int:
         """Bits of the type in the word by which a boot page is recognized: all, or the lowest four of ``private``.
 
@@ -207,9 +216,10 @@ class StructPageLayout:
     def tail_link(self, head: int, order: int) -> int:
         """Return ``compound_head`` of a tail; ``head`` is the VA of the head, ``order`` that of the compound page.
 
-        Kernel: set_compound_head() in include/linux/page-flags.h, v6.12 and v7.2.
+        Kernel: set_compound_head() in include/linux/page-flags.h, v6.12 and v7.2; compound_info_has_mask(), v7.2, is
+        false for struct pages whose size is not a power of two.
         """
-        if self.masks_compound:
+        if self.masks_compound and not self.straddles:
             return ((1 << 64) - (self.size << order)) | 1
         return head | 1
 

@@ -98,19 +98,15 @@ def _check_content(survey: Survey, report: Report) -> None:
             report(f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row]))
         _check_page(survey, folios, 0, report)
         others = Folios(folios.order, pfns[~survey.optimized(pfns)])
-        for page in range(1, sizes.pages if others.pfns.size else 0):
+        for page in range(1, sizes.pages if others.pfns.size and not pages.layout.straddles else 0):
             _check_page(survey, others, page, report)
     _check_shared(survey, report)
 
 
 def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> None:
-    """Check the tails in one vmemmap page of each folio, all folios at once."""
+    """Check the tails in one vmemmap page of each folio, all folios at once; all where struct pages straddle pages."""
     machine, layout, pfns = survey.machine, survey.machine.struct_pages.layout, folios.pfns
-    per_page = min(survey.sizes(folios).reserve_pages, 1 << folios.order)
-    words = _page_words(machine, survey.frames[survey.positions(pfns) + page])
-    if per_page < words.shape[1]:  # the vmemmap page is shared: take each folio's own part
-        starts = (pfns - machine.struct_pages.first_pfn) % words.shape[1]
-        words = words[np.arange(pfns.size)[:, None], starts[:, None] + np.arange(per_page)]
+    per_page, words = _tails_of_page(survey, folios, page)
     links = [layout.tail_link(machine.struct_pages.va(int(pfn)), folios.order) for pfn in pfns]
     tails = _Tails(
         np.array(links, dtype=np.uint64),
@@ -127,6 +123,22 @@ def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> No
             number = page * per_page + slot
             what = f"tail {number} of folio PFN {int(pfns[row]):#x} {wrong.what}"
             report(what, f"{_va(survey, pfns[row] + number)}, {wrong.field} {word:#x}", declared=wrong.declared)
+
+
+def _tails_of_page(survey: Survey, folios: Folios, page: int) -> tuple[int, _Words]:
+    """Return how many struct pages of each folio a vmemmap page has, and their words, as :func:`_page_words`."""
+    machine, pfns, count = survey.machine, folios.pfns, 1 << folios.order
+    pages = machine.struct_pages
+    if pages.layout.straddles:
+        each = (pfns[:, None] + np.arange(count)).ravel()
+        words = np.stack([pages.words(each, number * WORD_BYTES) for number in range(pages.layout.words)], axis=-1)
+        return count, words.reshape(pfns.size, count, -1)
+    per_page = min(survey.sizes(folios).reserve_pages, count)
+    words = _page_words(machine, survey.frames[survey.positions(pfns) + page])
+    if per_page < words.shape[1]:  # the vmemmap page is shared: take each folio's own part
+        starts = (pfns - pages.first_pfn) % words.shape[1]
+        words = words[np.arange(pfns.size)[:, None], starts[:, None] + np.arange(per_page)]
+    return per_page, words
 
 
 def _check_shared(survey: Survey, report: Report) -> None:

@@ -62,9 +62,9 @@ class StructPages:
         """Return the PFN that the struct page at ``va`` describes. Kernel: page_to_pfn()."""
         return (va - self.base) // self._size + self.first_pfn
 
-    def locate_one(self, pfn: int) -> int:
+    def locate_one(self, pfn: int, field: int = 0) -> int:
         """Return as :meth:`locate` for one struct page: a remembered walk is used while its entries are unchanged."""
-        offset, memory = (pfn - self.first_pfn) * self._size, self.memory
+        offset, memory = (pfn - self.first_pfn) * self._size + field, self.memory
         page = (offset + self._skew) >> self._page_shift
         known = self._walks.get(page)
         if known is not None and memory.present is None:
@@ -95,15 +95,16 @@ class StructPages:
             raise _absent(self.pfn(va), _NOT_MAPPED)
         return depth, index, form.get_address(raw) + (va & (level.size - 1))
 
-    def locate(self, pfns: Pfns) -> Pfns:
-        """Return the byte offsets in memory of the struct pages of ``pfns``, as the tables map them now.
+    def locate(self, pfns: Pfns, field: int = 0) -> Pfns:
+        """Return the byte offsets in memory of a field of the struct pages of ``pfns``, as the tables map them now.
 
+        field  its offset; a struct page that straddles two pages of the vmemmap may be in two places
         Raises AbsentMemoryError for one that is not mapped, or in absent memory.
         """
         memory = self.memory
         if pfns.size <= _FEW:
-            return np.array([self.locate_one(pfn) for pfn in pfns.tolist()], dtype=np.int64)
-        offsets = (pfns - self.first_pfn) * self._size
+            return np.array([self.locate_one(pfn, field) for pfn in pfns.tolist()], dtype=np.int64)
+        offsets = (pfns - self.first_pfn) * self._size + field
         where = np.empty_like(offsets)
         starts, stops = equal_runs((offsets + self._skew) >> self._unit_shift)
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
@@ -130,15 +131,15 @@ class StructPages:
 
     def words(self, pfns: Pfns, offset: int) -> npt.NDArray[np.uint64]:
         """Return the word at ``offset`` in each struct page of ``pfns``."""
-        return self.memory.words[(self.locate(pfns) + offset) // WORD_BYTES]
+        return self.memory.words[self.locate(pfns, offset) // WORD_BYTES]
 
     def word(self, pfn: int, offset: int) -> int:
         """Return the word at ``offset`` in one struct page."""
-        return self.memory.scalar[(self.locate_one(pfn) + offset) // WORD_BYTES]
+        return self.memory.scalar[self.locate_one(pfn, offset) // WORD_BYTES]
 
     def set_words(self, pfns: Pfns, offset: int, value: int) -> None:
         """Store a word in each struct page of ``pfns``."""
-        self.memory.words[(self.locate(pfns) + offset) // WORD_BYTES] = value
+        self.memory.words[self.locate(pfns, offset) // WORD_BYTES] = value
 
     def make_tails(self, words: npt.NDArray[np.uint64], head: int, order: int, *, gigantic: bool = False) -> None:
         """Turn struct pages, given as rows of words, into tails of the compound page whose head is at VA ``head``.
@@ -167,9 +168,12 @@ class StructPages:
         pfn = start
         while pfn < start + count:
             part = min(start + count - pfn, per_unit - (pfn - self.first_pfn) % per_unit)
-            where = self.locate(np.arange(pfn, pfn + part, dtype=np.int64))
-            rows = where[:, None] // WORD_BYTES + np.arange(layout.words)
-            self.memory.words[rows] = self._fresh(pfn, part, flags, refcount)
+            pfns, fresh = np.arange(pfn, pfn + part, dtype=np.int64), self._fresh(pfn, part, flags, refcount)
+            if layout.straddles:
+                for number in range(layout.words):
+                    self.memory.words[self.locate(pfns, number * WORD_BYTES) // WORD_BYTES] = fresh[:, number]
+            else:
+                self.memory.words[self.locate(pfns)[:, None] // WORD_BYTES + np.arange(layout.words)] = fresh
             pfn += part
 
     def _fresh(self, pfn: int, count: int, flags: int, refcount: int) -> npt.NDArray[np.uint64]:

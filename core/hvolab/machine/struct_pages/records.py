@@ -62,7 +62,7 @@ class StructPageRecords:
         self._words = halves.view(halves.dtype.str[0] + "u8")
         self._reserved = np.uint64(1 << self._layout.pg_reserved)
         self._scalar = pages.memory.scalar
-        self._flags, self._refcount = self._layout.flags, self._layout.refcount
+        self._flags, self._refcount, self._straddles = pages.layout.flags, pages.layout.refcount, pages.layout.straddles
         self._not_reserved = ~(1 << self._layout.pg_reserved) & (1 << 64) - 1
 
     def reserved(self, pfns: Pfns) -> Flags:
@@ -94,13 +94,13 @@ class StructPageRecords:
     def allocated(self, first: int, count: int) -> None:
         """Set one reference for each of ``count`` allocated frames from ``first`` on."""
         if count == 1:  # without arrays, as freed_one()
-            self._halves[(self._pages.locate_one(first) + self._refcount) >> 2] = 1
+            self._halves[self._pages.locate_one(first, self._refcount) >> 2] = 1
         else:
             self.allocated_run(np.arange(first, first + count, dtype=np.int64))
 
     def allocated_run(self, pfns: Pfns) -> None:
         """Set one reference for each allocated frame."""
-        self._halves[(self._pages.locate(pfns) + self._refcount) >> 2] = 1
+        self._halves[self._pages.locate(pfns, self._refcount) >> 2] = 1
 
     def freed(self, pfns: Pfns) -> None:
         """Clear PG_reserved and the references of freed frames."""
@@ -108,11 +108,13 @@ class StructPageRecords:
             self.freed_one(pfns.item())
             return
         where = self._pages.locate(pfns)
+        references = self._pages.locate(pfns, self._refcount) if self._straddles else where + self._refcount
         self._words[(where + self._flags) >> 3] &= ~self._reserved
-        self._halves[(where + self._refcount) >> 2] = 0
+        self._halves[references >> 2] = 0
 
     def freed_one(self, pfn: int) -> None:
         """Clear PG_reserved and the references of one freed frame, without arrays: single steps free thousands."""
         where = self._pages.locate_one(pfn)
         self._scalar[(where + self._flags) >> 3] &= self._not_reserved
-        self._halves[(where + self._refcount) >> 2] = 0
+        references = self._pages.locate_one(pfn, self._refcount) if self._straddles else where + self._refcount
+        self._halves[references >> 2] = 0
