@@ -14,12 +14,14 @@ from hvolab.machine.struct_pages import lists
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     """Demote up to ``count`` free folios; return their number, or a negative errno.
 
+    Left out: reserved folios, which demote_store() leaves free; the nodes of a per-node request; poisoned folios.
     Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12; in v6.1 a call demotes one folio.
     """
     if source.h.demote_order != into.h.order:
         raise UsageError(
             f"folios of order {source.h.order} cannot be demoted to order {into.h.order}",
-            hint="demote gigantic folios to the next smaller size",
+            rule="demote_order in hugetlb_init_hstates(), mm/hugetlb.c",
+            hint="demote to the next smaller size",
         )
     at_once = count if source.variant.batches else 1
     demoted = result = 0
@@ -69,7 +71,7 @@ def _demote_list(source: Pool, into: Pool, taken: int) -> int:
         machine.frames.split(machine.struct_pages.pfn(folio), source.h.order, into.h.order)
         step = layout.size << into.h.order
         for part in range(folio, folio + (layout.size << source.h.order), step):
-            into.folio.prep_compound(part, into.h.order)
+            into.folio.prep_compound(part, into.h.order, gigantic=into.h.gigantic)
             into.folio.set_private(part, 0)
             into.adopt(part)
             into.collect(part, fresh)

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from hvolab.arch import HugePageSize
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
+
+#: The largest unsigned long, as a limit that is never reached.
+NO_LIMIT: Final = (1 << 64) - 1
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Hstate:
     nr, free, surplus    folios in the pool, free ones, surplus ones; with ``_node``: for each node
     resv                 reserved folios
     max_huge_pages       requested persistent folios
+    nr_overcommit_huge_pages  most surplus folios that can be allocated; a kernel starts with 0, an hstate without limit
     demote_order         order of the folios that one is demoted to, 0 if it cannot be
     next_node            next node in turn, to allocate and to free
     """
@@ -35,6 +40,7 @@ class Hstate:
     surplus: int = 0
     resv: int = 0
     max_huge_pages: int = 0
+    nr_overcommit_huge_pages: int = NO_LIMIT
     demote_order: int = 0
     next_node: dict[str, int] = field(default_factory=lambda: {"alloc": 0, "free": 0})
     nr_node: list[int] = field(default_factory=list)
@@ -74,8 +80,11 @@ class Hstate:
 def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, ...]:
     """Return the hstates of a machine, one for each huge page size of its mode, ascending.
 
+    Folios of each size but the smallest are demoted to the next smaller one. Left out: hugetlb_cma=, with which those
+    up to the size of a PMD are not.
+
     max_order  the highest order of the page allocator (default: the kernel's 10, or that of a PMD if it is higher)
-    Kernel: hugetlb_add_hstate(), hugetlb_init_hstates().
+    Kernel: hugetlb_add_hstate(), hugetlb_init_hstates(), v6.1 to v7.2.
     """
     mode = machine.target.mode
     if max_order is None:
@@ -86,10 +95,7 @@ def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, 
         heads = tuple(machine.kernel_data(lists.SIZE) for _ in range(machine.nodes))
         for head in heads:
             lists.init(machine.cpus[0], head)
-        h = Hstate(huge_page, order, order > max_order, heads)
+        h = Hstate(huge_page, order, order > max_order, heads, demote_order=found[-1].order if found else 0)
         h.nr_node, h.free_node, h.surplus_node = ([0] * machine.nodes for _ in range(3))
-        # a gigantic folio is demoted to the next smaller size
-        if h.gigantic and found:
-            h.demote_order = found[-1].order
         found.append(h)
     return tuple(found)

@@ -13,7 +13,9 @@ from hvolab.hugetlb.hstate import Hstate
 from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
-from hvolab.release.gfp import GFP_HUGETLB
+from hvolab.release.gfp import GFP_HUGETLB, Gfp
+
+_THISNODE = int(Gfp.THISNODE)
 
 
 class Pool:
@@ -109,10 +111,14 @@ class Pool:
         folios = map(self._alloc_fresh, self.h.nodes_to("alloc"))
         return next((folio for folio in folios if folio is not None), None)
 
-    def _alloc_fresh(self, node: int) -> int | None:
-        """Allocate a folio with frozen references. Kernel: only_alloc_fresh_hugetlb_folio()."""
+    def _alloc_fresh(self, node: int, without: int = 0) -> int | None:
+        """Allocate a folio with frozen references; ``without`` has flags that are not passed.
+
+        Left out: node_alloc_noretry, CMA, and the release of a folio whose tails have references.
+        Kernel: only_alloc_fresh_hugetlb_folio(), v6.12.
+        """
         h, machine = self.h, self.machine
-        gfp = self.variant.gigantic_gfp if h.gigantic else GFP_HUGETLB
+        gfp = (self.variant.gigantic_gfp if h.gigantic else GFP_HUGETLB) & ~without
         allocate = machine.alloc_contig if h.gigantic else machine.alloc_pages
         pfn = allocate(gfp, h.order, node)
         if pfn is None:
@@ -137,13 +143,27 @@ class Pool:
             self.folio.init_hugetlb(folio)
 
     def alloc_surplus(self, node: int = 0) -> int | None:
-        """Allocate a surplus folio with one reference. Kernel: alloc_surplus_hugetlb_folio()."""
-        folio = self._alloc_fresh(node)
+        """Allocate a surplus folio with one reference: from ``node``, or from another one if it is full.
+
+        Returns None where memory, the limit nr_overcommit_huge_pages or the release does not allow it. A folio that is
+        above the limit once it is made, because others came first, is freed again. Left out: memory policies, cpusets.
+        Kernel: alloc_surplus_hugetlb_folio(), v6.12.
+        """
+        h = self.h
+        if (h.gigantic and not self.variant.overcommits_gigantic) or h.surplus >= h.nr_overcommit_huge_pages:
+            return None
+        folio = self._alloc_fresh(node, without=_THISNODE)
         if folio is None:
             return None
-        self.hvo.optimize_folio(self.h, folio)
+        self.hvo.optimize_folio(h, folio)
         self._mark_late(folio)
-        self.h.count(self.folio.node(folio), nr=1, surplus=1)
+        lies_on = self.folio.node(folio)
+        h.count(lies_on, nr=1)
+        if h.surplus >= h.nr_overcommit_huge_pages:
+            self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
+            self._free_huge(folio)
+            return None
+        h.count(lies_on, surplus=1)
         self.folio.set_refcount(folio, 1)
         return folio
 
@@ -161,11 +181,19 @@ class Pool:
         return folio
 
     def put(self, folio: int) -> None:
-        """Free a folio that was in use: to the allocator if its node has surplus. Kernel: free_huge_folio()."""
-        node = self.folio.node(folio)
+        """Drop the last reference of a folio that was in use. Kernel: folio_put(), v6.12."""
         self.folio.set_refcount(folio, 0)
-        if self.h.surplus_node[node]:
-            self.remove(folio, surplus=True)
+        self._free_huge(folio)
+
+    def _free_huge(self, folio: int) -> None:
+        """Free a folio without references: to the allocator if it is temporary or its node has surplus.
+
+        Left out: subpools, cgroups, reservations, and the work queue that frees optimized folios of atomic contexts.
+        Kernel: free_huge_folio(), v6.12.
+        """
+        temporary = self.folio.flag(folio, self._layout.hpg_temporary)
+        if temporary or self.h.surplus_node[self.folio.node(folio)]:
+            self.remove(folio, surplus=not temporary)
             self.update_and_free(folio)
         else:
             self._enqueue(folio)
@@ -229,11 +257,18 @@ class Pool:
         self.folio.set_hugetlb(folio, hugetlb=False, gigantic=self.h.gigantic)
 
     def dissolve(self, folio: int) -> int:
-        """Free a free folio to the allocator; return 0, -EBUSY or -ENOMEM. Kernel: dissolve_free_hugetlb_folio()."""
+        """Free a free folio to the allocator; return 0, -EBUSY or -ENOMEM.
+
+        Of a folio without references that is not on a free list, because it is being added or removed, it returns
+        -EBUSY. The kernel waits until the folio is on it; here the caller tries again, as nothing else runs meanwhile.
+        Kernel: dissolve_free_hugetlb_folio(), v6.12.
+        """
         h = self.h
         if not self.folio.is_hugetlb(folio):
             return 0
         if self.folio.refcount(folio) or h.free - h.resv <= 0:
+            return -errno.EBUSY
+        if not self.folio.flag(folio, self._layout.hpg_freed):
             return -errno.EBUSY
         surplus = self.variant.dissolves_surplus and h.surplus_node[self.folio.node(folio)] > 0
         persistent = 0 if surplus else 1

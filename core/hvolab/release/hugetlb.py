@@ -22,5 +22,6 @@ class HugetlbVariant:
     spares_surplus: bool = fact(
         "a pool shrinks to what its persistent folios in use need, else to what all in use need"
     )
+    overcommits_gigantic: bool = fact("surplus folios may be gigantic")
     late_tails: bool = fact("struct pages of gigantic boot folios that HVO frees are not initialized")
     gigantic_gfp: int = gfp("flags of gigantic folios")

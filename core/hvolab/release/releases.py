@@ -68,6 +68,7 @@ V6_1 = KernelRelease(
         stays_frozen=False,
         dissolves_surplus=False,
         spares_surplus=False,
+        overcommits_gigantic=False,
         late_tails=False,
         gigantic_gfp=GFP_GIGANTIC_6_1,
     ),
@@ -244,6 +245,11 @@ _SPARES_SURPLUS = KernelChange(
     'aabf58bfaace ("mm/hugetlb: fix set_max_huge_pages() when there are surplus pages", v6.15)',
     hugetlb=_values(spares_surplus=True),
 )
+_OVERCOMMITS_GIGANTIC = KernelChange(
+    "Surplus folios may be gigantic.",
+    'eb02f14c4a2b ("mm/hugetlb: allow overcommitting gigantic hugepages", v6.19)',
+    hugetlb=_values(overcommits_gigantic=True),
+)
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
 #: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.
 V6_12_117 = V6_12.after(
@@ -293,6 +299,7 @@ V7_2 = V6_12_117.after(
         struct_page=_values(compound_stores=COMPOUND_STORES_7_2),
     ),
     _SPARES_SURPLUS,
+    _OVERCOMMITS_GIGANTIC,
     KernelChange(
         "The struct page of a kernel page table has the page type PGTY_table.",
         '49f599666420 ("mm: call ctor/dtor for kernel PTEs", v6.16)',
@@ -332,6 +339,7 @@ MM_2026 = V6_12.after(
     "entries are replaced by clearing the accessed flag and a compare-and-swap, which can fail",
     *_DISSOLVES_SURPLUS,
     _SPARES_SURPLUS,
+    _OVERCOMMITS_GIGANTIC,
     anywhere=False,
 )
 #: The release that is modeled where none is named.

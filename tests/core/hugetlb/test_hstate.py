@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hvolab.hugetlb import hstates
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.plugin import registry
@@ -20,6 +22,26 @@ def test_sizes_above_the_page_allocators_are_gigantic() -> None:
     machine = build_machine(registry().architecture("arm64").select("4K-48bit"), MachineSpec(memory=256 * MIB))
     assert [(h.order, h.gigantic) for h in hstates(machine)] == [(4, False), (9, False), (13, True), (18, True)]
     assert [h.gigantic for h in hstates(machine, max_order=13)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "mode", "features", "orders"),
+    [
+        ("x86_64", None, (), [0, 9]),
+        ("arm64", "4K-48bit", (), [0, 4, 9, 13]),
+        ("arm64", "16K-48bit", (), [0, 7, 11]),
+        ("arm64", "64K-48bit", (), [0, 5, 13]),
+        ("riscv", None, (), [0, 9]),
+        ("riscv", None, ("svnapot",), [0, 4, 9]),
+    ],
+)
+def test_each_hstate_is_demoted_to_the_next_smaller_one(
+    architecture: str, mode: str | None, features: tuple[str, ...], orders: list[int]
+) -> None:
+    target = registry().architecture(architecture).select(mode, features=features)
+    found = hstates(build_machine(target, MachineSpec(memory=256 * MIB)))
+    assert [h.demote_order for h in found] == orders
+    assert {h.nr_overcommit_huge_pages for h in found} == {(1 << 64) - 1}
 
 
 def test_counters_are_those_of_the_nodes_together() -> None:

@@ -17,6 +17,7 @@ FACTS = {
     "stays_frozen": (False, True, True, True),
     "dissolves_surplus": (False, False, True, True),
     "spares_surplus": (False, False, False, True),
+    "overcommits_gigantic": (False, False, False, True),
     "late_tails": (False, True, True, True),
     "gigantic_gfp": (0x300CC2, 0x342CC2, 0x342CC2, 0x342CC2),
 }
