@@ -15,7 +15,7 @@ from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
 
-_THISNODE = int(Gfp.THISNODE)
+_THISNODE, _RETRY = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL)
 
 
 class Pool:
@@ -24,6 +24,7 @@ class Pool:
     machine, h, hvo  the machine, the hstate, and the HVO engine
     variant          facts of hugetlb's code in the machine's release
     live             folios of the pool, free or in use
+    work_lists       VA of the heads of two lists that single operations use
     """
 
     def __init__(self, machine: Machine, h: Hstate, hvo: VmemmapOptimizer, cpu: Cpu | None = None) -> None:
@@ -36,7 +37,7 @@ class Pool:
         self.live: set[int] = set()
         self._layout = machine.struct_pages.layout
         self._lru = self._layout.lru_next
-        self._work = [machine.kernel_data(lists.SIZE) for _ in range(2)]
+        self.work_lists = [machine.kernel_data(lists.SIZE) for _ in range(2)]
 
     # growing and shrinking
 
@@ -72,10 +73,11 @@ class Pool:
     def _grow(self, missing: int) -> bool:
         """Allocate folios, optimize and add them; return whether all were allocated."""
         head, allocated = self.new_list(0), 0
-        while allocated < missing and (folio := self._alloc_pool_folio()) is not None:
+        failed: set[int] = set()
+        while allocated < missing and (folio := self._alloc_pool_folio(failed)) is not None:
             self.collect(folio, head)
             allocated += 1
-        if allocated:
+        if missing > 0:  # an empty list too, if the first allocation failed
             self.prep_and_add(head)
         return allocated >= missing
 
@@ -106,15 +108,23 @@ class Pool:
         self.h.count(self.folio.node(folio), nr=1)
         self._enqueue(folio)
 
-    def _alloc_pool_folio(self) -> int | None:
-        """Allocate a folio from the nodes in turn. Kernel: alloc_pool_huge_folio()."""
-        folios = map(self._alloc_fresh, self.h.nodes_to("alloc"))
-        return next((folio for folio in folios if folio is not None), None)
+    def _alloc_pool_folio(self, failed: set[int]) -> int | None:
+        """Allocate a folio from the nodes in turn; without retries on those in ``failed``, which it updates.
+
+        Kernel: alloc_pool_huge_folio(), node_alloc_noretry of alloc_buddy_hugetlb_folio().
+        """
+        for node in self.h.nodes_to("alloc"):
+            folio = self._alloc_fresh(node, without=_RETRY if node in failed else 0)
+            if folio is not None:
+                failed.discard(node)
+                return folio
+            failed.add(node)
+        return None
 
     def _alloc_fresh(self, node: int, without: int = 0) -> int | None:
         """Allocate a folio with frozen references; ``without`` has flags that are not passed.
 
-        Left out: node_alloc_noretry, CMA, and the release of a folio whose tails have references.
+        Left out: CMA, and the release of a folio whose tails have references.
         Kernel: only_alloc_fresh_hugetlb_folio(), v6.12.
         """
         h, machine = self.h, self.machine
@@ -319,7 +329,8 @@ class Pool:
         non_hvo = self.new_list(1)
         while self.hvo.restore_folios(self.h, head, non_hvo) < 0:
             self._bulk_restore_error(head, non_hvo)
-        self._free_list(non_hvo)
+        for folio in self.folios(non_hvo):
+            self.update_and_free(folio)
 
     def _bulk_restore_error(self, head: int, non_hvo: int) -> None:
         """Make progress after a restore has failed. Kernel: bulk_vmemmap_restore_error()."""
@@ -352,6 +363,6 @@ class Pool:
 
     def new_list(self, number: int) -> int:
         """Return the VA of one of the pool's two working lists, emptied."""
-        head = self._work[number]
+        head = self.work_lists[number]
         lists.init(self.cpu, head)
         return head

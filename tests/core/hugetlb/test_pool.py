@@ -12,6 +12,8 @@ from hvolab.hugetlb import Pool
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
+from hvolab.release.gfp import Gfp
+from hvolab.trace import AllFlushed, Event, PagesAllocated
 from tests.machines import GIB, MIB, Pools, pools
 
 _SMALL = MachineSpec(memory=512 * MIB)
@@ -116,6 +118,32 @@ def test_a_surplus_folio_leaves_when_it_is_put() -> None:
     pool.put(folio)
     assert (pool.h.nr, pool.h.surplus, lab.machine.key) == (0, 0, 0)
     assert not lab.findings()
+
+
+def test_a_growing_pool_does_not_retry_hard_on_a_node_until_it_has_memory_again() -> None:
+    lab = pools(MachineSpec(memory=GIB, nodes=2))
+    lab.frames.failure = FailCalls(frozenset({1, 3}))
+    events: list[Event] = []
+    with lab.machine.trace.listen(events.append):
+        lab.pools[0].set_max_huge_pages(5)
+    allocated = [one for one in events if isinstance(one, PagesAllocated) and one.order == lab.pools[0].h.order]
+    hard = [(one.node, bool(one.gfp & Gfp.RETRY_MAYFAIL), one.failed) for one in allocated]
+    assert hard == [
+        *((0, True, True), (1, True, False)),
+        *((0, False, True), (1, True, False)),
+        *((0, False, False), (1, True, False), (0, True, False)),
+    ]
+
+
+@pytest.mark.parametrize(("count", "flushes"), [(1, 2), (0, 0)])
+def test_a_pool_that_gets_no_folio_flushes_and_one_that_needs_none_does_not(count: int, flushes: int) -> None:
+    lab = pools(_SMALL)
+    lab.frames.failure = FailFrom(1)
+    events: list[Event] = []
+    with lab.machine.trace.listen(events.append):
+        lab.pools[0].set_max_huge_pages(count)
+    assert sum(isinstance(one, AllFlushed) for one in events) == flushes
+    assert lab.pools[0].h.nr == 0
 
 
 def test_dissolving_gives_a_folio_back() -> None:
