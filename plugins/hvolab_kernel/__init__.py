@@ -3,7 +3,8 @@
 
 `hvolab_vmlinux` opens an image. `identify` finds its HVO's features and release with the help of `code`, which
 disassembles functions and lists the calls out of HVO. `running` loads the kernel next to a machine and calls its
-functions there. `comparison` runs the same steps on the kernel and on the engine. `commands` are the command line.
+functions there. `comparison` runs the same steps on the kernel and on the engine, of HVO and of its callers. `commands`
+are the command line.
 """
 
 from __future__ import annotations

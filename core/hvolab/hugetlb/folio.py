@@ -180,6 +180,10 @@ class FolioPages:
         cleared = self.layout.gigantic_cleared if gigantic else self.layout.hugetlb_cleared
         self._set(folio, self._mark, self.layout.hugetlb_set if hugetlb else cleared)
 
+    def order(self, folio: int) -> int:
+        """Return the order of a compound page. Kernel: folio_order()."""
+        return self._get(folio, self._order)
+
     def refcount(self, folio: int) -> int:
         """Return the reference count. Kernel: folio_ref_count()."""
         return self._get(folio, self._refcount)

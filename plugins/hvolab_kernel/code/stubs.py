@@ -35,10 +35,13 @@ class StubAction(enum.Enum):
     ALLOCATE = "allocates a block: its struct page, or null"
     ALLOCATE_ADDRESS = "allocates a block: its VA, or 0"
     ALLOCATE_ZEROED = "allocates a zeroed frame: its VA, or 0"
+    ALLOCATE_CONTIGUOUS = "allocates a contiguous range: its first struct page, or null"
+    ALLOCATE_OBJECT = "allocates memory for an object until the call ends: its VA"
     FREE = "frees a block"
     FREE_ADDRESS = "frees a block, by its VA"
     FREE_TABLE = "frees the frame of a page table"
     FREE_BOOT = "frees a frame of boot memory"
+    FREE_FOLIO = "frees a compound page"
     SPLIT = "splits a block into single frames"
     COUNT_MANAGED = "is recorded only: the machine does not count these"
     GRACE_PERIOD = "waits for a grace period"
@@ -53,6 +56,7 @@ class StubAction(enum.Enum):
     COUNT_MEMMAP = "adds to nr_memmap_pages"
     COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
     COUNT_OTHER = "is recorded only: the machine does not count this"
+    QUEUE_WORK = "records a work item, which runs after the call"
     NOTHING = "does nothing"
     REPORT = "is reported as a finding"
     STOP = "stops the call: the machine cannot perform it"
@@ -123,6 +127,7 @@ class InlineInstruction:
 
 _GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
 _PAGE, _DELTA = Argument("page"), Argument("delta", signed=True)
+_CPU = Argument("cpu", 4, signed=True)
 _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 
 #: Action, arguments, and the functions: names differ between kernels, with `_noprof` since memory allocation profiling
@@ -132,7 +137,10 @@ _TABLE: Final = (
     (StubAction.ALLOCATE, (_GFP, _ORDER, _NODE), "__alloc_pages __alloc_pages_noprof __alloc_frozen_pages_noprof"),
     (StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER), "__get_free_pages get_free_pages_noprof"),
     (StubAction.ALLOCATE_ZEROED, (_GFP,), "get_zeroed_page get_zeroed_page_noprof"),
+    (StubAction.ALLOCATE_CONTIGUOUS, (Argument("count"), _GFP, _NODE), "alloc_contig_pages_noprof"),
+    (StubAction.ALLOCATE_OBJECT, (Argument("cache"), _GFP, Argument("size")), "__kmalloc_cache_noprof"),
     (StubAction.FREE, (_PAGE, _ORDER), "__free_pages"),
+    (StubAction.FREE_FOLIO, (Argument("folio"),), "__folio_put"),
     (StubAction.FREE_ADDRESS, (Argument("address"), _ORDER), "free_pages"),
     (StubAction.FREE_TABLE, (_PAGE,), "pagetable_free_kernel"),
     (StubAction.FREE_BOOT, (_PAGE,), "free_reserved_page put_page_bootmem"),
@@ -148,6 +156,8 @@ _TABLE: Final = (
     (StubAction.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE), "lruvec_stat_mod_folio"),
     (StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE), "__mod_lruvec_page_state"),
     (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
+    (StubAction.QUEUE_WORK, (_CPU, Argument("queue"), Argument("work")), "queue_work_on"),
+    (StubAction.NOTHING, (Argument("pointer"),), "flush_work kfree __mem_cgroup_uncharge"),
     (StubAction.NOTHING, (), "__cond_resched __SCT__cond_resched __SCT__might_resched"),
     (StubAction.NOTHING, (Argument("pa"), Argument("size")), "kmemleak_free_part_phys"),
     (StubAction.NOTHING, (Argument("pointer"),), "kmemleak_not_leak"),

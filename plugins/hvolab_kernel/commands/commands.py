@@ -80,6 +80,9 @@ def kernel(
         bool,
         typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
     ] = False,
+    callers: Annotated[
+        bool, typer.Option("--callers", help="Compare hugetlb's functions that call HVO with hvolab's pools instead.")
+    ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
     cache: CacheOption = True,
     json: JsonOption = False,
@@ -95,17 +98,19 @@ def kernel(
     release has them, or of the one that --release names; the report begins with the differences of that release from
     6.12.
 
+    With --callers the scenarios grow, shrink and use a pool: the functions of the kernel behind nr_hugepages, surplus,
+    freeing and dissolving run, with HVO below them, and are compared with hvolab's pools, as are the counters and free
+    lists of the hstate.
+
     Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415
-    from hvolab_kernel.comparison.selection import chosen_scenarios, target_of  # noqa: PLC0415
+    from hvolab_kernel.commands.compare import compare_callers, compare_hvo  # noqa: PLC0415
+    from hvolab_kernel.comparison.selection import target_of  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     opened = open_kernel(image, use_cache=cache)
     target = target_of(opened, mode, feature, release)
-    chosen = chosen_scenarios(target, scenario)
-    if listed:
-        show_scenarios(chosen, json=json)
-    elif not show_comparison(opened, target, chosen, every=every, json=json):
+    compare = compare_callers if callers else compare_hvo
+    if not compare(opened, target, scenario, every=every, listed=listed, json=json):
         raise typer.Exit(ExitCode.FINDING)

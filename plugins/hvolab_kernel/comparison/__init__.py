@@ -9,6 +9,8 @@
    handlers carry out its calls out of HVO on the machine.
 5. `Comparer` does so for every scenario and every failing allocation, each time from a checkpoint; `differences`
    compares results, calls, counters and bytes, and `report` prints them.
+
+`callers` does the same with the functions of hugetlb that call HVO, and hvolab's pools.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from hvolab.arch import Target
 from hvolab.machine import VmemmapBacking
@@ -23,21 +23,59 @@ from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_vmlinux.kernel import Kernel
 
+#: What no comparison covers.
+OMITTED: Final = "page->lru of vmemmap pages that were allocated, freed or remapped"
 #: Below this number of pairs of allocations, every pair fails in turn.
 _PAIRS: Final = 2000
 #: Above this number of allocations, only a few fail unless every one is requested.
 _MANY: Final = 64
 
 
+class NamedScenario(Protocol):
+    """A scenario of a comparison: steps that are compared after a prelude."""
+
+    @property
+    def name(self) -> str:
+        """Name for readers, of one scenario only."""
+
+    @property
+    def prelude(self) -> Sequence[object]:
+        """Steps that lead to the initial state."""
+
+    @property
+    def steps(self) -> Sequence[object]:
+        """Steps that are compared."""
+
+    def properties(self) -> dict[str, Any]:
+        """Return what else the scenario has, as data."""
+
+
+_Compared = TypeVar("_Compared", bound=NamedScenario)
+
+
+class CaseRunner(Protocol[_Compared]):
+    """Runs the cases of a comparison on both machines.
+
+    target   the target of the machines
+    omitted  what is not compared
+    """
+
+    target: Target
+    omitted: tuple[str, ...]
+
+    def run(self, case: ComparisonCase[_Compared]) -> CaseResult:
+        """Run a case."""
+
+
 @dataclass(frozen=True)
-class ComparisonCase:
+class ComparisonCase(Generic[_Compared]):
     """A scenario with failing allocations.
 
     failing  their numbers, 1 being the first in the steps that are compared
     onwards  True if every later one fails too
     """
 
-    scenario: Scenario
+    scenario: _Compared
     failing: tuple[int, ...] = ()
     onwards: bool = False
 
@@ -68,7 +106,7 @@ class CaseResult(NamedTuple):
 
 
 @dataclass
-class KernelComparison:
+class KernelComparison(Generic[_Compared]):
     """Result of a comparison.
 
     cases, calls   cases run, and outside calls in them
@@ -84,10 +122,10 @@ class KernelComparison:
     pairs: int = 0
     duplicates: int = 0
     seconds: float = 0.0
-    disagreements: dict[ComparisonCase, tuple[StateDifference, ...]] = field(default_factory=dict)
+    disagreements: dict[ComparisonCase[_Compared], tuple[StateDifference, ...]] = field(default_factory=dict)
     per_scenario: Counter[str] = field(default_factory=Counter)
 
-    def add(self, case: ComparisonCase, result: CaseResult) -> None:
+    def add(self, case: ComparisonCase[_Compared], result: CaseResult) -> None:
         """Add a case that was run."""
         self.cases += 1
         self.calls += result.calls
@@ -100,8 +138,11 @@ class KernelComparison:
 class Comparer:
     """Runs cases of one kernel on machine pairs, which are built on first use.
 
-    target  the target of the machines; the engine follows its release
+    target   the target of the machines; the engine follows its release
+    omitted  what is not compared
     """
+
+    omitted: tuple[str, ...] = (OMITTED,)
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target
@@ -117,7 +158,7 @@ class Comparer:
             self._pairs[memory, backing] = pair
         return pair
 
-    def run(self, case: ComparisonCase) -> CaseResult:
+    def run(self, case: ComparisonCase[Scenario]) -> CaseResult:
         """Run a case on both machines."""
         scenario, pair = case.scenario, self.pair(case.scenario)
         folios, prelude = pair.prepare(scenario)
@@ -133,7 +174,7 @@ class Comparer:
         )
 
 
-def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[ComparisonCase]:
+def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[ComparisonCase[_Compared]]:
     """Yield the cases of a scenario in which allocations fail, a single failure before others that begin with it.
 
     allocations  number of allocations if none fails
@@ -152,17 +193,17 @@ def cases_of(scenario: Scenario, allocations: int, *, every: bool) -> Iterator[C
 
 
 def compare(
-    comparer: Comparer,
-    scenarios: Sequence[Scenario],
+    comparer: CaseRunner[_Compared],
+    scenarios: Sequence[_Compared],
     *,
     every: bool = False,
-    on_case: Callable[[ComparisonCase], None] = lambda _: None,
-) -> KernelComparison:
+    on_case: Callable[[ComparisonCase[_Compared]], None] = lambda _: None,
+) -> KernelComparison[_Compared]:
     """Compare in every scenario, with failing allocations; calls `on_case` before each case.
 
     Raises KeyboardInterrupt with the number of cases compared until then.
     """
-    comparison = KernelComparison()
+    comparison: KernelComparison[_Compared] = KernelComparison()
     begin = time.perf_counter()
     try:
         _compare(comparison, comparer, scenarios, every=every, on_case=on_case)
@@ -174,12 +215,12 @@ def compare(
 
 
 def _compare(
-    comparison: KernelComparison,
-    comparer: Comparer,
-    scenarios: Sequence[Scenario],
+    comparison: KernelComparison[_Compared],
+    comparer: CaseRunner[_Compared],
+    scenarios: Sequence[_Compared],
     *,
     every: bool,
-    on_case: Callable[[ComparisonCase], None],
+    on_case: Callable[[ComparisonCase[_Compared]], None],
 ) -> None:
     for scenario in scenarios:
         case = ComparisonCase(scenario)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,9 +38,9 @@ class StepResult(NamedTuple):
 
 
 class StepResults(NamedTuple):
-    """Results of a step on both machines, and the findings of the kernel's code."""
+    """Results of a step, named for readers, on both machines, and the findings of the kernel's code."""
 
-    step: ScenarioStep
+    step: str
     engine: StepResult
     kernel: StepResult
     findings: tuple[str, ...]
@@ -113,17 +114,23 @@ class MachineUnderTest:
     def run(self, step: ScenarioStep, h: HasOrder, folios: Sequence[int]) -> StepResult:
         """Run one step."""
         selected = [folios[position] for position in step.folios]
-        self._note_vmemmap(selected, h.order)
+        self.note_vmemmap(selected, h.order)
+        result = self.observe(lambda: self._carry_out(step.operation, h, selected))
+        self.note_vmemmap(selected, h.order)
+        return result
+
+    def observe(self, action: Callable[[], int]) -> StepResult:
+        """Call a function; return its result with the outside calls that it made."""
         events: list[Event] = []
         with self.machine.trace.listen(self._flipping(events) if self.flip else events.append, single_steps=True):
             try:
-                value: int | str = self._carry_out(step.operation, h, selected)
+                value: int | str = action()
             except KernelBug as bug:
                 value = str(bug)
         allocated = [event for event in events if isinstance(event, PagesAllocated)]
         self._flag(self.used, allocated)
-        self._flag(self.listed, [*allocated, *(event for event in events if isinstance(event, PagesFreed))])
-        self._note_vmemmap(selected, h.order)
+        passed = [event for event in events if isinstance(event, (PagesAllocated, PagesFreed))]
+        self._flag(self.listed, [event for event in passed if not event.order])  # blocks are huge pages
         return StepResult(value, calls_of(events))
 
     def _carry_out(self, operation: Operation, h: HasOrder, folios: Sequence[int]) -> int:
@@ -169,7 +176,7 @@ class MachineUnderTest:
             for index in range(1 << order):
                 flags[heads - self.machine.memory.first_pfn + index] = True
 
-    def _note_vmemmap(self, folios: Sequence[int], order: int) -> None:
+    def note_vmemmap(self, folios: Iterable[int], order: int) -> None:
         """Note the frames of the folios' vmemmap, which the kernel may link."""
         machine, page_size = self.machine, self.machine.target.mode.page_size
         pages = max(1, (machine.struct_pages.layout.size << order) // page_size)
@@ -182,22 +189,26 @@ class MachinePair:
 
     engine  the machine of the engine, which follows the target's release
     kernel  the machine of the kernel's own code
+    kernel_hvo   the HVO that runs on it
+    same_object  tests whether a word of the engine's machine and one of the kernel's are addresses of the same object,
+                 which the kernel has in its own memory; None: there are no such objects
     """
 
-    def __init__(self, target: Target, kernel: Kernel, *, memory: int, backing: VmemmapBacking) -> None:
-        spec = MachineSpec(memory=memory, vmemmap=backing, layout=struct_page_layout(kernel))
+    def __init__(self, target: Target, kernel: Kernel, *, memory: int, backing: VmemmapBacking, nodes: int = 1) -> None:
+        spec = MachineSpec(memory=memory, nodes=nodes, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
         machine = build_machine(target, spec)
         self.engine = MachineUnderTest(machine, Hvo(machine))
         machine = build_machine(target, spec)
-        self._kernel_hvo = KernelHvo(machine, kernel)
-        self._kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case
-        self._ceiling = self._kernel_hvo.kernel_cpu.inline_ceiling
-        self.kernel = MachineUnderTest(machine, self._kernel_hvo, self._kernel_hvo)
+        self.kernel_hvo = KernelHvo(machine, kernel)
+        self.kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case
+        self._ceiling = self.kernel_hvo.kernel_cpu.inline_ceiling
+        self.kernel = MachineUnderTest(machine, self.kernel_hvo, self.kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []
         #: Words that differ in the initial state.
         self._differing: list[int] = []
+        self.same_object: Callable[[int, int], bool] | None = None
 
     @property
     def both(self) -> tuple[MachineUnderTest, MachineUnderTest]:
@@ -230,11 +241,17 @@ class MachinePair:
 
     def run(self, step: ScenarioStep, h: HasOrder, folios: Sequence[int]) -> StepResults:
         """Run one step on the engine's machine, then on the kernel's."""
-        self._kernel_hvo.last = None
-        engine, kernel = (one.run(step, h, folios) for one in self.both)
+        return self.observe(str(step), *(partial(one.run, step, h, folios) for one in self.both))
+
+    def observe(
+        self, step: str, engine_step: Callable[[], StepResult], kernel_step: Callable[[], StepResult]
+    ) -> StepResults:
+        """Call the functions that run a step, on the engine's machine and then on the kernel's; return the results."""
+        self.kernel_hvo.last = None
+        engine, kernel = engine_step(), kernel_step()
         if self._ceiling is not None:
             engine = engine._replace(calls=as_inlined(engine.calls, self._ceiling))
-        last = self._kernel_hvo.last
+        last = self.kernel_hvo.last
         return StepResults(step, engine, kernel, () if last is None else last.findings)
 
     def differing_words(self) -> list[int]:
@@ -247,6 +264,8 @@ class MachinePair:
             for memory in memories:
                 for start, stop in memory.changed(int(frames[first]), int(end - first)):
                     words.update((np.flatnonzero(ours[start:stop] != theirs[start:stop]) + start).tolist())
+        if self.same_object is not None:
+            words = {word for word in words if not self.same_object(int(ours[word]), int(theirs[word]))}
         return sorted(words)
 
     def pfn(self, scenario: Scenario, place: FolioPlacement) -> int:

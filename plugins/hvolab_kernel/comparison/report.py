@@ -7,34 +7,30 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich import progress
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
-from hvolab.release import KernelFeature, departures_of
+from hvolab.release import departures_of
 from hvolab.serialize import as_data
-from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
+from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario, compare
 from hvolab_kernel.comparison.differences import StateDifference
-from hvolab_kernel.comparison.scenarios import Scenario
-from hvolab_kernel.comparison.selection import comparable
-from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.release import identify
 from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements in the tables; JSON has all.
 _MAX_DISAGREEMENTS: Final = 10
-_OMITTED: Final = "omitted: page->lru of vmemmap pages that were allocated, freed or remapped"
+_Compared = TypeVar("_Compared", bound=NamedScenario)
 
 
 @contextmanager
-def _progress(scenarios: int) -> Iterator[Callable[[Scenario], None]]:
+def _progress(scenarios: int) -> Iterator[Callable[[NamedScenario], None]]:
     """Show a progress bar on a terminal; yields the function to call with the scenario of each case."""
     error = console(error=True)
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
@@ -42,21 +38,20 @@ def _progress(scenarios: int) -> Iterator[Callable[[Scenario], None]]:
     with progress.Progress(*columns, console=error, transient=True, disable=not error.is_terminal) as bar:
         task = bar.add_task("", total=scenarios)
 
-        def on_scenario(scenario: Scenario) -> None:
+        def on_scenario(scenario: NamedScenario) -> None:
             cases[scenario.name] += 1
             bar.update(task, description=f"{scenario.name}, case {cases[scenario.name]}", completed=len(cases) - 1)
 
         yield on_scenario
 
 
-def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], *, every: bool, json: bool) -> bool:
+def show_comparison(
+    kernel: Kernel, comparer: CaseRunner[_Compared], scenarios: Sequence[_Compared], *, every: bool, json: bool
+) -> bool:
     """Compare a kernel with the engine in its variant, and print the report; return True if they agree.
 
     every  make each allocation fail, however many there are
     """
-    features = features_of(kernel)
-    comparer = Comparer(target, kernel)
-    scenarios = comparable(chosen, target.release.variant, batches=features.has(KernelFeature.BATCHES))
     with _progress(len(scenarios)) as on_scenario:
         result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
     if json:
@@ -66,7 +61,7 @@ def show_comparison(kernel: Kernel, target: Target, chosen: Sequence[Scenario], 
     return not result.disagreements
 
 
-def show_scenarios(scenarios: Sequence[Scenario], *, json: bool) -> None:
+def show_scenarios(scenarios: Sequence[NamedScenario], *, json: bool) -> None:
     """Print the scenarios without running any."""
     if json:
         print_json([_scenario_data(one) for one in scenarios])
@@ -77,18 +72,14 @@ def show_scenarios(scenarios: Sequence[Scenario], *, json: bool) -> None:
     show(rows)
 
 
-def _scenario_data(one: Scenario) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "order": one.order,
-        "vmemmap": one.backing.value,
-        "prelude": [str(step) for step in one.prelude],
-        "steps": [str(step) for step in one.steps],
-        "flip": one.flip,
-    }
+def _scenario_data(one: NamedScenario) -> dict[str, Any]:
+    steps = {"prelude": [str(step) for step in one.prelude], "steps": [str(step) for step in one.steps]}
+    return {"name": one.name, **one.properties(), **steps}
 
 
-def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> RenderableType:
+def comparison_view(
+    kernel: Kernel, comparer: CaseRunner[_Compared], result: KernelComparison[_Compared]
+) -> RenderableType:
     """Return the tables of a comparison."""
     target = comparer.target
     where = f" on {target.architecture.name} {target.mode.name}, compared with the model of {target.release}"
@@ -103,10 +94,10 @@ def comparison_view(kernel: Kernel, comparer: Comparer, result: KernelComparison
     if len(result.disagreements) > _MAX_DISAGREEMENTS:
         more = len(result.disagreements) - _MAX_DISAGREEMENTS
         parts += [Text(f"{more} more disagreements: --json has all", "yellow"), Text()]
-    return Group(*parts, Text(_OMITTED, "dim"), _summary(result))
+    return Group(*parts, Text(f"omitted: {'; '.join(comparer.omitted)}", "dim"), _summary(result))
 
 
-def _scenarios(result: KernelComparison) -> Table:
+def _scenarios(result: KernelComparison[_Compared]) -> Table:
     rows = table("scenario", "cases", "disagree", right=("cases", "disagree"))
     disagreements = Counter(case.scenario.name for case in result.disagreements)
     for name, cases in result.per_scenario.items():
@@ -115,7 +106,7 @@ def _scenarios(result: KernelComparison) -> Table:
     return rows
 
 
-def _disagreement(case: ComparisonCase, differences: Sequence[StateDifference]) -> Group:
+def _disagreement(case: ComparisonCase[_Compared], differences: Sequence[StateDifference]) -> Group:
     rows = table("what", "kernel", "engine")
     for column in rows.columns:
         column.no_wrap, column.overflow = False, "fold"
@@ -124,7 +115,7 @@ def _disagreement(case: ComparisonCase, differences: Sequence[StateDifference]) 
     return Group(Text(str(case), "bold red"), rows)
 
 
-def _summary(result: KernelComparison) -> Text:
+def _summary(result: KernelComparison[_Compared]) -> Text:
     if not result.cases:
         return Text("Nothing was compared: no selected scenario applies to this kernel", "yellow")
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
@@ -137,7 +128,9 @@ def _summary(result: KernelComparison) -> Text:
     return Text.assemble(("No disagreement", "bold green"), f" in {done}{rate}")
 
 
-def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison) -> dict[str, Any]:
+def comparison_data(
+    kernel: Kernel, comparer: CaseRunner[_Compared], result: KernelComparison[_Compared]
+) -> dict[str, Any]:
     """Return a comparison as data."""
     identification = identify(kernel, comparer.target.release)
     return {
@@ -153,12 +146,12 @@ def comparison_data(kernel: Kernel, comparer: Comparer, result: KernelComparison
         "outside_calls": result.calls,
         "seconds": round(result.seconds, 3),
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
-        "left_out": [_OMITTED],
+        "left_out": [f"omitted: {one}" for one in comparer.omitted],
         "disagreements": [_disagreement_data(*one) for one in result.disagreements.items()],
     }
 
 
-def _disagreement_data(case: ComparisonCase, differences: Sequence[StateDifference]) -> dict[str, Any]:
+def _disagreement_data(case: ComparisonCase[_Compared], differences: Sequence[StateDifference]) -> dict[str, Any]:
     scenario = case.scenario
     return {
         "scenario": scenario.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
@@ -81,6 +81,10 @@ class Scenario:
     prelude: tuple[ScenarioStep, ...]
     steps: tuple[ScenarioStep, ...]
     flip: int = 0
+
+    def properties(self) -> dict[str, Any]:
+        """Return order, vmemmap and flip as data."""
+        return {"order": self.order, "vmemmap": self.backing.value, "flip": self.flip}
 
     @property
     def gigantic(self) -> bool:

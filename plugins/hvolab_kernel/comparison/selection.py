@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from hvolab.arch import Architecture, Target
 from hvolab.cli.options import split_names
 from hvolab.errors import UsageError
 from hvolab.release import HvoVariant, KernelRelease
 from hvolab_kernel.code.listing import architecture_of
-from hvolab_kernel.comparison.scenarios import Operation, Scenario, scenarios_of
+from hvolab_kernel.comparison.comparer import NamedScenario
+from hvolab_kernel.comparison.scenarios import Operation, Scenario
 from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
+
+_Named = TypeVar("_Named", bound=NamedScenario)
 
 
 def target_of(
@@ -51,19 +55,18 @@ def first_mode(kernel: Kernel, architecture: Architecture) -> str | None:
     return next((mode.name for mode in modes_of(kernel, architecture.modes)), None)
 
 
-def chosen_scenarios(target: Target, texts: Sequence[str] | None) -> tuple[Scenario, ...]:
+def chosen_scenarios(scenarios: Sequence[_Named], texts: Sequence[str] | None) -> tuple[_Named, ...]:
     """Return the scenarios with one of the texts at the start of a word of their name; all if there are no texts.
 
     Raises UsageError for a text that is in no name.
     """
-    scenarios = scenarios_of(target)
     for text in texts or ():
         if not any(_matches(one, text) for one in scenarios):
             raise UsageError(f"no scenario's name contains {text!r}", hint="list the names: hvolab kernel IMAGE --list")
     return tuple(one for one in scenarios if not texts or any(_matches(one, text) for text in texts))
 
 
-def _matches(scenario: Scenario, text: str) -> bool:
+def _matches(scenario: NamedScenario, text: str) -> bool:
     """Match a text at the start of a word only: `2M` does not select `32M`."""
     return f" {text}" in f" {scenario.name}"
 

@@ -76,7 +76,7 @@ def comparison_notes(kernel: Kernel, target: Target) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def compare_quickly(kernel: Kernel, target: Target) -> KernelComparison:
+def compare_quickly(kernel: Kernel, target: Target) -> KernelComparison[Scenario]:
     """Compare a kernel with the model of the target's release in the quick scenarios.
 
     Each allocation fails in turn, except in those of gigantic folios.

@@ -8,14 +8,18 @@ from typing import Final
 
 import numpy as np
 
+from hvolab.arithmetic import round_up
 from hvolab.errors import HvolabError
+from hvolab.hugetlb.folio import FolioPages
 from hvolab.machine import Machine
 from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.emulator.library import Registers
 
-_ZERO: Final = int(Gfp.ZERO)
+_ZERO, _COMP = int(Gfp.ZERO), int(Gfp.COMP)
+#: Bytes at the end of the loader's data region for objects that a call allocates, and their alignment.
+_OBJECTS, _ALIGNMENT = 16 << 10, 64
 #: Kernel: the static key that counts optimized folios, v6.12.
 _KEY: Final = "hugetlb_optimize_vmemmap_key"
 
@@ -40,6 +44,8 @@ class Handlers:
 
     key      VA of the counter in the static key, in the kernel's memory; None: the kernel has no such key
     pending  flushes without a barrier yet: first VA and end of a range, or None for a flush of everything
+    queued     VAs of work items that the kernel has queued, oldest first
+    object_bytes  bytes of objects that the current call has allocated
     """
 
     def __init__(
@@ -65,6 +71,9 @@ class Handlers:
         key = kernel.symbols.find(_KEY)
         self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
         self.pending: list[tuple[int, int] | None] = []
+        self.queued: list[int] = []
+        self.object_bytes = 0
+        self._folio = FolioPages(machine, machine.cpus[0])
 
     def for_function(self, stub: Stub) -> BoundHandler:
         """Bind the handler of a function to the registers of its arguments."""
@@ -94,7 +103,35 @@ class Handlers:
     def allocate(self, _: Stub, gfp: int, order: int, node: int | None = None) -> int:
         """Allocate a block; return its struct page, or null."""
         pfn = self._machine.alloc_pages(gfp, order, node)
-        return 0 if pfn is None else self._page(pfn)
+        return self._allocated(pfn, gfp, order)
+
+    def allocate_contiguous(self, _: Stub, count: int, gfp: int, node: int) -> int:
+        """Allocate an aligned range of a power of two of frames; return its first struct page, or null."""
+        order = count.bit_length() - 1
+        return self._allocated(self._machine.alloc_contig(gfp, order, node), gfp, order)
+
+    def _allocated(self, pfn: int | None, gfp: int, order: int) -> int:
+        """Return the struct page of a new block, which is a compound page with one reference if the mask says so.
+
+        Kernel: prep_new_page() in mm/page_alloc.c, v6.12.
+        """
+        if pfn is None:
+            return 0
+        page = self._page(pfn)
+        if gfp & _COMP and order:
+            self._folio.prep_compound(page, order)
+            self._folio.set_refcount(page, 1)
+        return page
+
+    def allocate_object(self, _: Stub, _cache: int, _gfp: int, size: int) -> int:
+        """Allocate zeroed memory for an object; return its VA, or 0 if the region is full."""
+        end = self._loaded.data.end
+        va = end - _OBJECTS + self.object_bytes
+        self.object_bytes += round_up(size, _ALIGNMENT)
+        if self.object_bytes > _OBJECTS:
+            return 0
+        self._loaded.write(va, size, 0)
+        return va
 
     def allocate_address(self, _: Stub, gfp: int, order: int) -> int:
         """Allocate a block; return its VA, or 0."""
@@ -120,6 +157,12 @@ class Handlers:
     def free_boot(self, _: Stub, page: int) -> None:
         """Free a frame that was reserved at boot."""
         self._machine.free_bootmem_run(np.array([self._pfn(page)], dtype=np.int64))
+
+    def free_folio(self, _: Stub, folio: int) -> None:
+        """Free a compound page. Kernel: free_pages_prepare() in mm/page_alloc.c, v6.12."""
+        order = self._folio.order(folio)
+        self._folio.destroy_compound(folio, order)
+        self._machine.free_pages(self._pfn(folio), order)
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""
@@ -184,6 +227,11 @@ class Handlers:
     def count_boot_memmap(self, _: Stub, delta: int) -> None:
         """Add to nr_memmap_boot_pages."""
         self._machine.memmap_boot_pages_add(delta)
+
+    def queue_work(self, _: Stub, _cpu: int, _queue: int, work: int) -> int:
+        """Record a work item; return 1, as for one that was not queued before."""
+        self.queued.append(work)
+        return 1
 
     def nothing(self, _: Stub, *_arguments: int) -> int:
         """Return 0."""

@@ -83,6 +83,8 @@ class KernelCpu:
         self._state = _State()
         #: Callbacks, which the emulator does not keep alive.
         self._callbacks: list[object] = []
+        #: VAs of functions that were called, by name: a search takes as long as a short call.
+        self._entries: dict[str, int] = {}
         #: VA of HVO's switch, which may change during a call; None: the kernel has none.
         self._switch = kernel.symbols.find(_SWITCH)
         self.inline = inline_of(kernel)
@@ -189,7 +191,9 @@ class KernelCpu:
 
         Raises SymbolError for a name that the kernel does not have, and the machine's errors from handlers.
         """
-        va = self.kernel.symbols.address(function)
+        va = self._entries.get(function)
+        if va is None:
+            va = self._entries[function] = self.kernel.symbols.address(function)
         self._prepare(arguments)
         failure = self._run(va)
         problem = self._state.problem
@@ -203,12 +207,26 @@ class KernelCpu:
             return CallResult(function, CallStatus.RETURNED, value, findings=self._results.counted_findings())
         return self._results.stopped(function, failure, "" if problem is None else str(problem), self.instructions)
 
+    def run_queued(self) -> list[CallResult]:
+        """Run the work items that calls have queued, oldest first, and those that they queue; return their results.
+
+        Kernel: process_one_work() in kernel/workqueue.c, v6.12.
+        """
+        queued, results = self._handlers.queued, []
+        offset = self.kernel.types.offset("work_struct", "func")
+        while queued:
+            work = queued.pop(0)
+            function = self.kernel.describe(self.loaded.read(work + offset, WORD_BYTES))
+            results.append(self.call(function, work))
+        return results
+
     def _prepare(self, arguments: tuple[int, ...]) -> None:
         """Reset the CPU, and set switch, static key, return address and arguments for a call."""
         write = self._registers.write
         self._state.problem = None
         self._results.begin()
         self._handlers.pending.clear()
+        self._handlers.object_bytes = 0
         self._uc.context_restore(self._clean)
         self._flush()
         self._copy_switch()

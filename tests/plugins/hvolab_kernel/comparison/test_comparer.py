@@ -61,10 +61,10 @@ def test_allocations_fail_singly_from_each_on_and_in_pairs() -> None:
 @X86
 def test_an_interrupt_names_the_cases_that_were_compared(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
-    chosen = chosen_scenarios(target, ["2M buddy: optimize", "2M boot: optimize"])
-    seen: list[ComparisonCase] = []
+    chosen = chosen_scenarios(scenarios_of(target), ["2M buddy: optimize", "2M boot: optimize"])
+    seen: list[ComparisonCase[Scenario]] = []
 
-    def interrupt(case: ComparisonCase) -> None:
+    def interrupt(case: ComparisonCase[Scenario]) -> None:
         seen.append(case)
         if len(seen) == 3:
             raise KeyboardInterrupt
@@ -79,9 +79,11 @@ def test_an_interrupt_names_the_cases_that_were_compared(real_kernel: Kernel) ->
 def test_skipped_cases_equal_the_case_with_the_first_failure_alone(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     comparer = Comparer(target, real_kernel)
-    chosen = chosen_scenarios(target, ["2M buddy: optimize", "2M buddy: restore", "2M buddy: batch below one PMD"])
+    chosen = chosen_scenarios(
+        scenarios_of(target), ["2M buddy: optimize", "2M buddy: restore", "2M buddy: batch below one PMD"]
+    )
     for scenario in chosen:
-        run: set[ComparisonCase] = set()
+        run: set[ComparisonCase[Scenario]] = set()
         result = compare(comparer, [scenario], on_case=run.add)
         assert result.cases == len(run)
         allocations = comparer.run(ComparisonCase(scenario)).allocations
@@ -153,7 +155,7 @@ def test_they_agree_on_a_folio_whose_vmemmap_is_eight_tables(real_kernel: Kernel
 def test_an_engine_of_another_variant_disagrees_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
     target = target_of(real_kernel, release=DEFAULT if release_of(real_kernel) is not DEFAULT else V6_12_117)
     comparer = Comparer(target, real_kernel)
-    result = compare(comparer, chosen_scenarios(target, ["2M boot: restore a batch below one PMD"]))
+    result = compare(comparer, chosen_scenarios(scenarios_of(target), ["2M boot: restore a batch below one PMD"]))
     assert len(result.disagreements) > 10  # all cases that restore
     differences = [difference for found in result.disagreements.values() for difference in found]
     assert any("allocate(GFP_KERNEL" in one.kernel and "NORETRY" in one.kernel + one.engine for one in differences)

@@ -21,12 +21,12 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 
 def test_the_first_call_that_differs_is_shown_with_the_result_and_findings() -> None:
     engine, kernel = StepResult(0, [("rcu",), ("key", 1), ("rcu",)]), StepResult(-12, [("rcu",), ("key", -1)])
-    assert list(differing_results(StepResults(OPTIMIZE, engine, kernel, ("WARN at f+0x1",)))) == [
+    assert list(differing_results(StepResults(str(OPTIMIZE), engine, kernel, ("WARN at f+0x1",)))) == [
         StateDifference("result of optimize(0)", "-12", "0"),
         StateDifference("outside call 2 of optimize(0)", "static key -1", "static key +1"),
         StateDifference("finding in optimize(0)", "WARN at f+0x1", ""),
     ]
-    assert not list(differing_results(StepResults(OPTIMIZE, engine, engine, ())))
+    assert not list(differing_results(StepResults(str(OPTIMIZE), engine, engine, ())))
 
 
 @FETCHED

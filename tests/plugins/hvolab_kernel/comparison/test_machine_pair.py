@@ -32,7 +32,7 @@ def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -
     pair = pair_of(real_kernel)
     restore = scenario(RESTORE, prelude=(OPTIMIZE,))
     folios, prelude = pair.prepare(restore)
-    assert [results.step for results in prelude] == [OPTIMIZE]
+    assert [results.step for results in prelude] == [str(OPTIMIZE)]
     before = [one.machine.memory.pages[one.used].copy() for one in pair.both]
     results = [pair.run(RESTORE, restore, folios)]
     assert pair.prepare(restore) == (folios, [])
@@ -82,7 +82,7 @@ def test_a_failed_call_does_not_spoil_the_next_case(real_kernel: Kernel) -> None
     pair = pair_of(real_kernel)
     optimize = scenario(OPTIMIZE)
     folios, _ = pair.prepare(optimize)
-    hvo = pair._kernel_hvo
+    hvo = pair.kernel_hvo
     hvo.kernel_cpu.instructions = 1000  # the call is stopped with locks held
     first = pair.run(OPTIMIZE, optimize, folios)
     assert "did not end" in str(first.kernel.value)

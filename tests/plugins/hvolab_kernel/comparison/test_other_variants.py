@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.release import KernelFeature
-from hvolab_kernel.comparison import Comparer, compare, scenarios_of, target_of
+from hvolab_kernel.comparison import Comparer, Scenario, compare, scenarios_of, target_of
 from hvolab_kernel.comparison.comparer import ComparisonCase
 from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.selection import comparable
@@ -34,7 +34,7 @@ def test_it_agrees_in_other_modes(real_kernel: Kernel, mode: str) -> None:
     assert disagreements(real_kernel, mode) == {}
 
 
-def disagreements(kernel: Kernel, mode: str | None) -> dict[ComparisonCase, tuple[StateDifference, ...]]:
+def disagreements(kernel: Kernel, mode: str | None) -> dict[ComparisonCase[Scenario], tuple[StateDifference, ...]]:
     """Return the disagreements of kernel and engine, in the kernel's variant, without gigantic folios."""
     features = features_of(kernel)
     target = target_of(kernel, mode)

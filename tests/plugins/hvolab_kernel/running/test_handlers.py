@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab.hugetlb.folio import FolioPages
 from hvolab.trace import AllFlushed, Event, KeyChanged, PagesAllocated, PagesFreed, RangeFlushed
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running import KernelCpu
@@ -86,3 +87,40 @@ def test_a_store_changes_the_static_key_only_at_its_address(real_kernel: Kernel)
         zeroed()
     assert [one.delta for one in events if isinstance(one, KeyChanged)] == [2, -2]
     assert machine.key == 0
+
+
+@X86
+def test_a_compound_page_is_allocated_with_a_reference_and_freed_whole(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    pages = FolioPages(machine, machine.cpus[0])
+    count, gfp, node = Argument("count"), Argument("gfp", 4), Argument("node", 4, signed=True)
+    for stub, values in (
+        (Stub("alloc_pages", StubAction.ALLOCATE, (gfp, Argument("order", 4), node)), (0x40CC0, 3, 0)),
+        (Stub("alloc_contig", StubAction.ALLOCATE_CONTIGUOUS, (count, gfp, node)), (8, 0x40CC0, 0)),
+    ):
+        for register, value in zip(cpu._arguments, values, strict=False):
+            cpu._registers.write(register, value)
+        page = cpu._handlers.for_function(stub)()
+        assert page is not None
+        assert (pages.order(page), pages.refcount(page)) == (3, 1)
+        cpu._registers.write(cpu._arguments[0], page)
+        events: list[Event] = []
+        with machine.trace.listen(events.append):
+            cpu._handlers.for_function(Stub("__folio_put", StubAction.FREE_FOLIO, (Argument("folio"),)))()
+        (freed,) = (one for one in events if isinstance(one, PagesFreed))
+        assert (freed.pfns.tolist(), freed.order) == ([machine.struct_pages.pfn(page)], 3)
+
+
+@X86
+def test_objects_have_places_of_their_own_until_the_region_is_full(real_kernel: Kernel) -> None:
+    cpu = KernelCpu(machine_for(real_kernel), real_kernel)
+    cpu._registers.write(cpu._arguments[2], 100)
+    arguments = (Argument("cache"), Argument("gfp", 4), Argument("size"))
+    allocate = cpu._handlers.for_function(Stub("__kmalloc_cache_noprof", StubAction.ALLOCATE_OBJECT, arguments))
+    first, second = allocate(), allocate()
+    assert first is not None
+    assert second == first + 128
+    assert cpu.loaded.holds(second, 100)
+    cpu._registers.write(cpu._arguments[2], 1 << 20)
+    assert allocate() == 0

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pool of a kernel's own mm/hugetlb.c on a machine, with the methods of hvolab's pool that run its functions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hvolab.arithmetic import WORD_BYTES
+from hvolab.hugetlb.folio import FolioPages
+from hvolab.release.gfp import GFP_HUGETLB, Gfp
+from hvolab_kernel.comparison.callers.hstate import KernelHstate
+from hvolab_kernel.running import KernelHvo
+from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.kernel import Kernel
+
+#: Kernel: NUMA_NO_NODE in include/linux/nodemask_types.h, v6.12.
+NO_NODE: Final = -1
+#: Mask that callers pass. Kernel: htlb_alloc_mask() in include/linux/hugetlb.h, v6.12.
+_GFP: Final = GFP_HUGETLB & ~int(Gfp.THISNODE | Gfp.RETRY_MAYFAIL)
+_INT_BITS, _LONG_BITS = 32, 64
+
+
+#: Functions that are called, and one by which allocation of folios is recognized; the compiler adds suffixes to it.
+_FUNCTIONS: Final = (
+    "nr_hugepages_store",
+    "nr_overcommit_hugepages_store",
+    "alloc_surplus_hugetlb_folio",
+    "dequeue_hugetlb_folio_nodemask",
+    "free_huge_folio",
+    "dissolve_free_hugetlb_folio",
+)
+_ALLOCATION: Final = "alloc_buddy_hugetlb_folio"
+
+
+def require_functions(kernel: Kernel) -> None:
+    """Raise KernelImageError for a kernel without the functions of v6.12 that pools call."""
+    missing = [name for name in _FUNCTIONS if kernel.symbols.find(name) is None]
+    if not any(name.startswith(_ALLOCATION) for name in kernel.symbols.containing(_ALLOCATION)):
+        missing.append(_ALLOCATION)
+    if missing:
+        raise KernelImageError(
+            f"cannot run the pools of this kernel: it has no function {', '.join(missing)}",
+            where=kernel.image.release,
+            rule="mm/hugetlb.c, v6.12",
+            hint="compare its HVO, without --callers, or name an image of 6.12",
+        )
+
+
+class KernelPool:
+    """Free and used folios of one hstate, managed by a kernel's own code. A folio is the VA of its head struct page.
+
+    hvo  the kernel's HVO, on whose CPU all calls run
+    h    the kernel's hstate
+    """
+
+    def __init__(self, hvo: KernelHvo, h: KernelHstate) -> None:
+        self.hvo = hvo
+        self.h = h
+        self._cpu = hvo.kernel_cpu
+        self._folio = FolioPages(hvo.machine, hvo.cpu)
+
+    def set_max_huge_pages(self, count: int, node: int = NO_NODE) -> int:
+        """Write a number to nr_hugepages; return 0 or a negative errno. Kernel: nr_hugepages_store(), v6.12."""
+        return self._write("nr_hugepages_store", count, node)
+
+    def set_overcommit(self, count: int) -> int:
+        """Write a number to nr_overcommit_hugepages. Kernel: nr_overcommit_hugepages_store(), v6.12."""
+        return self._write("nr_overcommit_hugepages_store", count, NO_NODE)
+
+    def alloc_surplus(self, node: int = 0) -> int | None:
+        """Allocate a surplus folio with one reference, which its caller takes.
+
+        Kernel: alloc_surplus_hugetlb_folio(), alloc_hugetlb_folio(), v6.12.
+        """
+        folio = self._call("alloc_surplus_hugetlb_folio", self.h.va, _GFP, node, 0)
+        if folio:
+            self._folio.set_refcount(folio, 1)
+        return folio or None
+
+    def dequeue(self, node: int = 0) -> int | None:
+        """Take a free folio into use, with one reference. Kernel: dequeue_hugetlb_folio_nodemask(), v6.12."""
+        folio = self._call("dequeue_hugetlb_folio_nodemask", self.h.va, _GFP, node, 0)
+        return folio or None
+
+    def put(self, folio: int) -> None:
+        """Free a folio that was in use. Kernel: free_huge_folio(), v6.12."""
+        self._folio.set_refcount(folio, 0)
+        self._call("free_huge_folio", folio)
+
+    def dissolve(self, folio: int) -> int:
+        """Free a free folio to the allocator; return 0 or a negative errno. Kernel: dissolve_free_hugetlb_folio()."""
+        return _signed(self._call("dissolve_free_hugetlb_folio", folio), _INT_BITS)
+
+    def load(self, va: int) -> int:
+        """Return a word of the kernel's memory or of the machine's."""
+        loaded = self._cpu.loaded
+        return loaded.read(va, WORD_BYTES) if loaded.holds(va) else self.hvo.cpu.load_word(va)
+
+    def _write(self, function: str, count: int, node: int) -> int:
+        """Write a number to a file of the hstate in sysfs, or of the hstate on a node."""
+        text = f"{count}\n".encode()
+        loaded = self._cpu.loaded
+        loaded.write(self.h.text, len(text) + 1, int.from_bytes(text, "little"))
+        result = _signed(self._call(function, self.h.kobj(node), 0, self.h.text, len(text)), _LONG_BITS)
+        return min(result, 0) if result != len(text) else 0
+
+    def _call(self, function: str, *arguments: int) -> int:
+        """Call a function of the kernel, then run the work that it queued; return its result.
+
+        Raises KernelBug if a call does not return.
+        """
+        result = self._cpu.call(function, *(argument % (1 << _LONG_BITS) for argument in arguments)).required()
+        self.hvo.last = result
+        for work in self._cpu.run_queued():
+            work.required()
+        return result.result
+
+
+def _signed(value: int, bits: int) -> int:
+    """Return the low `bits` of a register as a signed number."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios in which a kernel's hugetlb functions are compared with hvolab's pool, as data."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hvolab.arch import HugePageSize, Target
+from hvolab.units import format_short
+
+
+class PoolOperation(enum.Enum):
+    """Operation on a pool. The value is the kernel's function."""
+
+    RESIZE = "set_max_huge_pages"
+    ALLOC_SURPLUS = "alloc_surplus_hugetlb_folio"
+    DEQUEUE = "dequeue_hugetlb_folio_nodemask"
+    PUT = "free_huge_folio"
+    DISSOLVE = "dissolve_free_hugetlb_folio"
+    SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
+
+
+@dataclass(frozen=True)
+class PoolStep:
+    """One operation on a pool.
+
+    number  RESIZE: the number of huge pages; PUT: the position of the folio among those in use, the oldest first;
+            DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node
+    """
+
+    operation: PoolOperation
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.operation.name.lower()}({self.number})"
+
+
+@dataclass(frozen=True)
+class PoolScenario:
+    """Steps on the pool of one huge page size.
+
+    name       such as ``2M pool: grow``
+    huge_page  the size
+    nodes      NUMA nodes of the machine
+    prelude    steps that lead to the initial state; no allocation fails in them
+    steps      steps that are compared, also with failing allocations
+    """
+
+    name: str
+    huge_page: HugePageSize
+    nodes: int
+    prelude: tuple[PoolStep, ...]
+    steps: tuple[PoolStep, ...]
+
+    def properties(self) -> dict[str, Any]:
+        """Return size and nodes as data."""
+        return {"huge_page": self.huge_page.size, "nodes": self.nodes}
+
+
+def _resize(count: int) -> PoolStep:
+    return PoolStep(PoolOperation.RESIZE, count)
+
+
+_DEQUEUE, _SURPLUS = PoolStep(PoolOperation.DEQUEUE), PoolStep(PoolOperation.ALLOC_SURPLUS)
+_PUT, _DISSOLVE = PoolStep(PoolOperation.PUT), PoolStep(PoolOperation.DISSOLVE)
+_OFF: Final = PoolStep(PoolOperation.SWITCH_OFF)
+#: Title, prelude and steps of each scenario.
+_TEMPLATES: Final = (
+    ("grow", (), (_resize(4),)),
+    ("grow further", (_resize(2),), (_resize(5),)),
+    ("grow, switched off", (_OFF,), (_resize(3),)),
+    ("shrink", (_resize(4),), (_resize(1),)),
+    ("shrink to none", (_resize(3),), (_resize(0),)),
+    ("shrink, none optimized", (_OFF, _resize(3)), (_resize(0),)),
+    ("shrink, and grow again", (_resize(3),), (_resize(0), _resize(3))),
+    ("shrink below what is in use", (_resize(4), _DEQUEUE, _DEQUEUE), (_resize(1),)),
+    ("grow over surplus", (_resize(3), _DEQUEUE, _DEQUEUE, _resize(1)), (_resize(4),)),
+    ("free in use", (_resize(2), _DEQUEUE), (_PUT,)),
+    ("free surplus", (_resize(3), _DEQUEUE, _DEQUEUE, _resize(0)), (_PUT, _PUT)),
+    ("surplus", (), (_SURPLUS,)),
+    ("surplus, freed", (_resize(1), _SURPLUS), (_PUT,)),
+    ("surplus, shrunk and freed", (_resize(3), _SURPLUS), (_resize(1), _PUT)),
+    ("dissolve", (_resize(3),), (_DISSOLVE,)),
+    ("dissolve, not optimized", (_OFF, _resize(2)), (_DISSOLVE,)),
+    ("dissolve all", (_resize(2),), (_DISSOLVE, _DISSOLVE, _resize(2))),
+    ("dissolve with surplus", (_resize(2), _SURPLUS), (_DISSOLVE,)),
+)
+
+
+def pool_scenarios_of(target: Target) -> tuple[PoolScenario, ...]:
+    """Return every scenario for a target: its huge pages of the level above the last, on one node and on two."""
+    mode = target.mode
+    huge_page = next(one for one in mode.huge_pages if one.size == mode.levels[-2].size)
+    return tuple(
+        PoolScenario(
+            f"{format_short(huge_page.size)} pool{' on two nodes' if nodes > 1 else ''}: {title}",
+            huge_page,
+            nodes,
+            prelude,
+            steps,
+        )
+        for nodes in (1, 2)
+        for title, prelude, steps in _TEMPLATES
+    )

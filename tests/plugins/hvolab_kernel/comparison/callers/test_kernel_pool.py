@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pools of a kernel's own hugetlb functions: counters, results and the work that they queue."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from hvolab.hugetlb import hstates
+from hvolab.machine import Machine
+from hvolab.machine.frames.allocator import FrameAllocator
+from hvolab_kernel.comparison.callers import KernelPool
+from hvolab_kernel.comparison.callers.hstate import place_hstates
+from hvolab_kernel.comparison.callers.kernel_pool import require_functions
+from hvolab_kernel.running import KernelHvo
+from hvolab_vmlinux.errors import KernelImageError
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, OTHER_VARIANTS, SIZE, machine_for
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+
+def pool_of(kernel: Kernel) -> tuple[Machine, KernelPool]:
+    machine = machine_for(kernel)
+    hvo = KernelHvo(machine, kernel)
+    hs = hstates(machine)
+    placed = place_hstates(hvo.kernel_cpu.loaded, machine.nodes, hs)
+    return machine, KernelPool(hvo, next(one for one, h in zip(placed, hs, strict=True) if h.size == SIZE))
+
+
+@DEBIANS
+def test_a_pool_grows_and_shrinks_and_every_frame_returns(real_kernel: Kernel) -> None:
+    machine, pool = pool_of(real_kernel)
+    assert isinstance(machine.frames, FrameAllocator)
+    before = machine.frames.free_frames
+    assert pool.set_max_huge_pages(3) == 0
+    assert machine.key == 3
+    counters = pool.h.counters()
+    assert [counters[name] for name in ("nr", "free", "nr, node 0", "surplus", "max_huge_pages")] == [3, 3, 3, 0, 3]
+    assert pool.set_max_huge_pages(0) == 0
+    assert machine.key == 0
+    assert not any(value for name, value in pool.h.counters().items() if not name.startswith("next"))
+    assert machine.frames.free_frames == before - 1  # the table of the PMD that stays split
+
+
+@DEBIANS
+def test_a_node_may_be_named(real_kernel: Kernel) -> None:
+    _, pool = pool_of(real_kernel)
+    assert pool.set_max_huge_pages(2, 0) == 0
+    assert pool.h.counters()["nr, node 0"] == 2
+
+
+@DEBIANS
+def test_surplus_is_limited_by_overcommit_and_its_freeing_is_work_that_runs_after_the_call(
+    real_kernel: Kernel,
+) -> None:
+    machine, pool = pool_of(real_kernel)
+    assert pool.alloc_surplus() is None
+    assert pool.set_overcommit(1) == 0
+    folio = pool.alloc_surplus()
+    assert folio is not None
+    assert pool.alloc_surplus() is None
+    assert machine.key == pool.h.counters()["surplus"] == 1
+    pool.put(folio)
+    assert machine.key == pool.h.counters()["nr"] == 0
+    assert not pool.hvo.kernel_cpu.run_queued()
+
+
+@DEBIANS
+def test_a_folio_in_use_is_not_dissolved_a_free_one_is(real_kernel: Kernel) -> None:
+    _, pool = pool_of(real_kernel)
+    assert pool.dequeue() is None
+    pool.set_max_huge_pages(1)
+    folio = pool.dequeue()
+    assert folio is not None
+    assert pool.dissolve(folio) == -errno.EBUSY
+    pool.put(folio)
+    assert pool.dissolve(folio) == 0
+    assert pool.h.counters()["nr"] == 0
+
+
+@OTHER_VARIANTS
+def test_kernels_with_other_functions_are_refused(real_kernel: Kernel) -> None:
+    with pytest.raises(KernelImageError, match=r"it has no function .*alloc_buddy_hugetlb_folio"):
+        require_functions(real_kernel)

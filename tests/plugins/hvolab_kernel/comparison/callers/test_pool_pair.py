@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""hvolab's pools held against the kernel's own, under every failing allocation."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab_kernel.comparison import compare, target_of
+from hvolab_kernel.comparison.callers import PoolComparer, PoolOperation, PoolScenario, PoolStep, pool_scenarios_of
+from hvolab_kernel.comparison.comparer import ComparisonCase
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+
+def scenario(kernel: Kernel, title: str) -> PoolScenario:
+    return next(one for one in pool_scenarios_of(target_of(kernel)) if one.name == title)
+
+
+@DEBIANS
+def test_both_pools_agree_when_each_allocation_fails(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    comparer = PoolComparer(target, real_kernel)
+    for each in (one for one in pool_scenarios_of(target) if one.nodes == 2):
+        result = comparer.run(ComparisonCase(each))
+        assert result.differences == (), each.name
+        for number in range(1, result.allocations + 1):
+            case = ComparisonCase(each, (number,))
+            assert comparer.run(case).differences == (), str(case)
+
+
+@pytest.mark.slow
+@DEBIANS
+def test_both_pools_agree_in_every_pair_of_failures(real_kernel: Kernel) -> None:
+    target = target_of(real_kernel)
+    result = compare(PoolComparer(target, real_kernel), pool_scenarios_of(target))
+    assert result.disagreements == {}
+    assert result.cases > 3000
+
+
+@X86
+def test_a_changed_counter_list_or_step_is_a_difference(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    grow = scenario(real_kernel, "2M pool: grow")
+    pair = comparer.pair(grow)
+    pair.begin(grow)
+    pair.kernel.run(PoolStep(PoolOperation.RESIZE, 2))
+    pair.engine.run(PoolStep(PoolOperation.RESIZE, 1))
+    found = {one.what: (one.kernel, one.engine) for one in pair.differences()}
+    assert found["nr of the hstate"] == found["free, node 0 of the hstate"] == ("2", "1")
+    kernel, engine = found["free list of node 0"]
+    assert kernel.split(", ")[0] == engine
+    assert found["static key"] == ("2", "1")
+    assert comparer.run(ComparisonCase(grow)).differences == ()
+
+
+@X86
+def test_a_scenario_shows_what_its_steps_do(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: shrink")))
+    assert (result.allocations, result.calls) == (3 * 7, 32)

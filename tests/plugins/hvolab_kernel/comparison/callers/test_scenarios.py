@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios of pools: each has its own name, and starts from an empty pool."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.plugin import registry
+from hvolab_kernel.comparison.callers.scenarios import PoolOperation, pool_scenarios_of
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64", "riscv"])
+def test_every_scenario_has_a_name_of_its_own_and_steps_that_can_be_carried_out(architecture: str) -> None:
+    target = registry().architecture(architecture).select()
+    scenarios = pool_scenarios_of(target)
+    assert len({one.name for one in scenarios}) == len(scenarios)
+    assert {one.huge_page.size for one in scenarios} == {target.mode.levels[-2].size}
+    assert {one.nodes for one in scenarios} == {1, 2}
+    operations = {step.operation for one in scenarios for step in (*one.prelude, *one.steps)}
+    assert operations == set(PoolOperation)
+    for one in scenarios:
+        used = 0
+        for step in (*one.prelude, *one.steps):
+            used += step.operation in {PoolOperation.DEQUEUE, PoolOperation.ALLOC_SURPLUS}
+            used -= step.operation is PoolOperation.PUT
+            assert used >= 0, one.name
+
+
+def test_a_step_is_shown_with_its_number() -> None:
+    grow = pool_scenarios_of(registry().architecture("x86_64").select())[0]
+    assert [str(step) for step in grow.steps] == ["resize(4)"]
+    assert grow.properties() == {"huge_page": 2 << 20, "nodes": 1}
