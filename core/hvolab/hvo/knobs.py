@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from hvolab.errors import UsageError
@@ -12,25 +13,40 @@ from hvolab.machine import Machine
 SYSCTL = "vm.hugetlb_optimize_vmemmap"
 BOOT_PARAMETER = "hugetlb_free_vmemmap"
 
-_TRUE = {"y", "t", "1", "on"}
-_FALSE = {"n", "f", "0", "of", "off"}
+#: Values by their first letter; after an `o` the second decides.
+_VALUES = {"y": True, "t": True, "1": True, "on": True, "n": False, "f": False, "0": False, "of": False}
+#: What proc_dointvec() reads of a written text: an integer of any base that C has, then the end or a separator.
+_INTEGER = re.compile(
+    r"\s*(?P<sign>-?)(?:0x(?P<hex>[0-9a-f]{1,16})|0(?P<octal>[0-7]*)|(?P<decimal>[1-9][0-9]*))(?=[ \t\n]|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
+_BASES = {"hex": 16, "octal": 8, "decimal": 10}
+_INT_MAX = (1 << 31) - 1
 
 
 def parse_boot_parameter(argument: str) -> bool:
     """Return whether ``hugetlb_free_vmemmap[=VALUE]`` on the kernel's command line enables HVO.
 
-    The kernel reads the first letter, and after an ``o`` the second. Raises UsageError for anything else.
-    Kernel: core_param(hugetlb_free_vmemmap, …, bool), kstrtobool().
+    Dashes in the name count as underscores, and the value may be in double quotes. The kernel reads the first letter
+    of the value, and after an ``o`` the second. Raises UsageError for anything else, which a kernel reports and
+    ignores. Left out: ``e`` and ``d`` (enable, disable), which v7.2 reads as well.
+    Kernel: core_param(hugetlb_free_vmemmap, …, bool), parameq() in kernel/params.c, kstrtobool(), v6.12.
     """
     name, separator, value = argument.partition("=")
-    if name != BOOT_PARAMETER:
-        raise UsageError(f"{name!r} is not HVO's boot parameter", hint=f"it is {BOOT_PARAMETER}")
+    if name.replace("-", "_") != BOOT_PARAMETER:
+        raise UsageError(f"{name!r} is not HVO's boot parameter", hint=f"write {BOOT_PARAMETER}=on or =off")
     if not separator:
         return True
-    letters = value.lower()[: 2 if value[:1] in {"o", "O"} else 1]
-    if letters in _TRUE or letters in _FALSE:
-        return letters in _TRUE
-    raise UsageError(f"{value!r} is neither on nor off", where=argument, hint=f"write {BOOT_PARAMETER}=on or =off")
+    text = value.removeprefix('"').lower()
+    enabled = _VALUES.get(text[: 2 if text.startswith("o") else 1])
+    if enabled is None:
+        raise UsageError(
+            f"{value!r} is neither on nor off",
+            where=argument,
+            rule="kstrtobool() in lib/kstrtox.c reads y, t, 1, on and n, f, 0, off by their first letters",
+            hint=f"write {BOOT_PARAMETER}=on or =off",
+        )
+    return enabled
 
 
 class Sysctl:
@@ -52,8 +68,19 @@ class Sysctl:
         return str(int(self.machine.optimize_enabled))
 
     def write(self, text: str) -> None:
-        """Enable or disable HVO for folios from now on; raises UsageError for anything but 0 and 1."""
+        """Enable HVO for folios from now on with any integer but 0, disable it with 0; raises UsageError for others.
+
+        Kernel: proc_dobool(), proc_dointvec() in kernel/sysctl.c, v6.12.
+        """
         self.read()
-        if text.strip() not in {"0", "1"}:
-            raise UsageError(f"{text!r} cannot be written to {SYSCTL}", hint="write 0 or 1")
-        self.machine.optimize_enabled = text.strip() == "1"
+        match = _INTEGER.match(text)
+        value = 0
+        if match is not None and match.lastgroup is not None:
+            value = int(match[match.lastgroup] or "0", _BASES[match.lastgroup])
+        if match is None or value > _INT_MAX + (match["sign"] == "-"):
+            raise UsageError(
+                f"{text!r} cannot be written to {SYSCTL}",
+                rule="proc_dobool() reads an integer, decimal, 0x or octal, that an int can hold: -EINVAL",
+                hint="write 0 or 1",
+            )
+        self.machine.optimize_enabled = value != 0
