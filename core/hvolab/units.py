@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, Self
 
 from hvolab.errors import UsageError
 
@@ -17,9 +18,25 @@ _SIZE = re.compile(
 )
 _COUNT = re.compile("[0-9]{1,18}")
 _FORM: Final = "write a whole number of bytes, decimal or 0x, or one with K, M, G, T, P or E, as 64K, 2M or 4GiB"
-_LIST_FORM: Final = "write size=count, several with commas between, as 2M=8,1G=1"
+_LIST_FORM: Final = "write size=count, several with commas between, as 2M=8,1G=1, or count by node, as 2M=0:2,1:3"
 #: Up to this many of a smaller unit are printed exactly; above, a larger unit is printed with decimals.
 _READABLE: Final = 100_000
+
+
+class NodeCounts(int):
+    """Number of huge pages, with the number of each node that has a request of its own."""
+
+    nodes: Mapping[int, int]
+
+    def __new__(cls, nodes: Mapping[int, int]) -> Self:
+        """Make the sum of the numbers, by node."""
+        self = super().__new__(cls, sum(nodes.values()))
+        self.nodes = dict(nodes)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a copy is made of."""
+        return type(self), (self.nodes,)
 
 
 def parse_size(text: str) -> int:
@@ -55,24 +72,50 @@ def format_short(size: int) -> str:
 def parse_hugepages(text: str) -> dict[int, int]:
     """Return numbers of huge pages by size in bytes: {2097152: 8, 1073741824: 1} for `2M=8,1G=1`, in that order.
 
-    Raises UsageError for a missing `=`, a malformed size or count, a negative count, a size of 0, and a repeated size.
+    A number may be given by node, as hugepages= takes it: `2M=0:2,1:3` is two on node 0 and three on node 1, as
+    NodeCounts. Kernel: hugepages_setup() in mm/hugetlb.c, v6.12.
+
+    Raises UsageError for a missing `=`, a malformed size, node or count, a negative count, a size of 0, and a size or
+    node that occurs twice.
     """
-    pages: dict[int, int] = {}
+    pages: dict[int, list[str]] = {}
     for item in text.split(","):
-        size_text, equals, count_text = item.partition("=")
+        size_text, equals, counts = item.partition("=")
+        if not equals and pages and ":" in item and ":" in next(reversed(pages.values()))[0]:
+            next(reversed(pages.values())).append(item.strip())  # one more node of the same size
+            continue
         if not equals:
             wrong = f"{item.strip()!r} has no count of pages" if item.strip() else f"{text!r} has no size"
             raise UsageError(wrong, hint=_LIST_FORM)
-        size, digits = parse_size(size_text), count_text.strip()
-        if not _COUNT.fullmatch(digits):
-            wrong = f"{digits!r} in {item.strip()!r} is not a number of pages"
-            raise UsageError(wrong, hint="write a whole number, 0 or more")
+        size = parse_size(size_text)
         if not size:
             raise UsageError(f"{item.strip()!r} has pages of 0 bytes", hint=_LIST_FORM)
         if size in pages:
             raise UsageError(f"{format_short(size)} occurs twice in {text!r}", hint="name each size once")
-        pages[size] = int(digits)
-    return pages
+        pages[size] = [counts.strip()]
+    return {size: _pages(size, counts) for size, counts in pages.items()}
+
+
+def _pages(size: int, counts: list[str]) -> int:
+    """Return the number of pages of a size: one number, or one for each node."""
+    if ":" not in counts[0]:
+        return _number(counts[0], f"{format_short(size)}={counts[0]}")
+    nodes: dict[int, int] = {}
+    for item in counts:
+        node, _, count = (part.strip() for part in item.partition(":"))
+        if not _COUNT.fullmatch(node):
+            raise UsageError(f"{node!r} in {item!r} is not the number of a node", hint=_LIST_FORM)
+        if int(node) in nodes:
+            raise UsageError(f"node {node} occurs twice for {format_short(size)}", hint="name each node once")
+        nodes[int(node)] = _number(count, item)
+    return NodeCounts(nodes)
+
+
+def _number(digits: str, item: str) -> int:
+    """Return a number of pages in an item."""
+    if not _COUNT.fullmatch(digits):
+        raise UsageError(f"{digits!r} in {item!r} is not a number of pages", hint="write a whole number, 0 or more")
+    return int(digits)
 
 
 def _shift(unit: str) -> int:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +91,13 @@ def test_huge_pages_are_read_in_the_order_in_which_they_are_given() -> None:
     assert list(parse_hugepages("1G=1, 2M=8,64K=0").items()) == [(1 << 30, 1), (2 << 20, 8), (65536, 0)]
 
 
+def test_huge_pages_are_read_by_node() -> None:
+    pages = parse_hugepages("2M=0:2,1:3, 1G=1, 64K=3:4")
+    assert pages == {2 << 20: 5, 1 << 30: 1, 65536: 4}
+    assert [getattr(count, "nodes", None) for count in pages.values()] == [{0: 2, 1: 3}, None, {3: 4}]
+    assert pickle.loads(pickle.dumps(pages))[2 << 20].nodes == {0: 2, 1: 3}
+
+
 @given(st.dictionaries(SIZES.filter(bool), st.integers(min_value=0, max_value=10**6), min_size=1, max_size=4))
 def test_huge_pages_written_down_are_read_as_they_were(pages: dict[int, int]) -> None:
     assert parse_hugepages(",".join(f"{format_short(size)}={count}" for size, count in pages.items())) == pages
@@ -107,6 +116,11 @@ def test_huge_pages_written_down_are_read_as_they_were(pages: dict[int, int]) ->
         ("2Q=1", "'2Q' is not a size"),
         ("=1", "'' is not a size"),
         ("0=1", "'0=1' has pages of 0 bytes"),
+        ("2M=0:1,x:2", "'x' in 'x:2' is not the number of a node"),
+        ("2M=0:1,0:2", "node 0 occurs twice for 2M"),
+        ("2M=0:1,1:", "'' in '1:' is not a number of pages"),
+        ("2M=3,1:2", "'1:2' has no count of pages"),
+        ("0:1,2M=3", "'0:1' has no count of pages"),
         ("2M=1,2048K=2", "2M occurs twice in '2M=1,2048K=2'"),
     ],
 )

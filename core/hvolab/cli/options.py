@@ -57,6 +57,18 @@ FeatureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Feature of the machine or boot; repeat it, or put commas between several."),
 ]
+HugepagesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE=COUNT,...",
+        help="Huge pages of each pool, as 2M=8,1G=1, or by node, as 2M=0:2,1:3; by default some that one upper entry "
+        "maps, and one of the largest size that fits.",
+    ),
+]
+BootOption = Annotated[
+    str | None,
+    typer.Option(metavar="PARAMETER", help="Boot parameter of HVO, as hugetlb_free_vmemmap=off; on by default."),
+]
 CpuOption = Annotated[
     str,
     typer.Option(

@@ -10,9 +10,11 @@ from typer.core import TyperCommand
 
 from hvolab.cli.options import (
     ArchOption,
+    BootOption,
     CpuOption,
     EngineOption,
     FeatureOption,
+    HugepagesOption,
     ImageOption,
     JsonOption,
     ModeOption,
@@ -43,14 +45,8 @@ def run(
     release: ReleaseOption = None,
     feature: FeatureOption = None,
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the machine, as 512M or 4G.")] = "4G",
-    hugepages: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE=COUNT,...",
-            help="Huge pages of each pool, as 2M=8,1G=1; by default some that one upper entry maps, "
-            "and one of the largest size that fits.",
-        ),
-    ] = None,
+    hugepages: HugepagesOption = None,
+    boot: BootOption = None,
     nodes: Annotated[int, typer.Option(metavar="N", min=1, help="NUMA nodes.")] = 1,
     fail_allocation: Annotated[
         int | None,
@@ -72,6 +68,7 @@ def run(
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
+    from hvolab.hvo import parse_boot_parameter
     from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, parse_operations, run_scenario
 
@@ -81,6 +78,7 @@ def run(
         target,
         memory=parse_size(memory),
         nodes=nodes,
+        optimize_enabled=boot is None or parse_boot_parameter(boot),
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
         cpu=registry().cpu(cpu),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Callers of HVO: hstates and their pools. Kernel: mm/hugetlb.c, v6.12."""
+"""Callers of HVO: hstates and their pools. Kernel: mm/hugetlb.c, v6.12.
+
+docs/command-line.md lists what they leave out.
+"""
 
 from __future__ import annotations
 

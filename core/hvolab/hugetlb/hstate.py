@@ -57,6 +57,10 @@ class Hstate:
         """Folios that are not surplus. Kernel: persistent_huge_pages()."""
         return self.nr - self.surplus
 
+    def persistent_on(self, node: int) -> int:
+        """Return the folios of a node that are not surplus."""
+        return self.nr_node[node] - self.surplus_node[node]
+
     def count(self, node: int, *, nr: int = 0, free: int = 0, surplus: int = 0) -> None:
         """Add to the counters of the pool and of a node."""
         self.nr += nr
@@ -66,11 +70,15 @@ class Hstate:
         self.free_node[node] += free
         self.surplus_node[node] += surplus
 
-    def nodes_to(self, purpose: str) -> Iterator[int]:
-        """Yield each node, in turn from call to call with that purpose, `alloc` or `free`.
+    def nodes_to(self, purpose: str, only: int | None = None) -> Iterator[int]:
+        """Yield each node, in turn from call to call with that purpose, `alloc` or `free`; or ``only`` that node.
 
-        Kernel: for_each_node_mask_to_alloc(), for_each_node_mask_to_free().
+        Kernel: for_each_node_mask_to_alloc(), for_each_node_mask_to_free(), with all nodes or one in the mask.
         """
+        if only is not None:
+            self.next_node[purpose] = only
+            yield only
+            return
         for _ in self.freelists:
             node = self.next_node[purpose]
             self.next_node[purpose] = (node + 1) % len(self.freelists)

@@ -41,25 +41,30 @@ class Pool:
 
     # growing and shrinking
 
-    def set_max_huge_pages(self, count: int) -> None:
-        """Grow or shrink the pool to ``count`` persistent folios, as far as memory allows.
+    def set_max_huge_pages(self, count: int, node: int | None = None) -> None:
+        """Grow or shrink the pool, or its part on a node, to ``count`` persistent folios, as far as memory allows.
 
+        Left out: resize_lock, memory policies, and what is refused without runtime support of gigantic folios.
         Kernel: set_max_huge_pages(), v6.12.
         """
         if count < 0:
             raise UsageError(f"a pool of {count} huge pages", hint="request 0 or more")
         h = self.h
-        while h.surplus and count > h.persistent and self._adjust_surplus(-1):
+        if node is not None:
+            if not 0 <= node < self.machine.nodes:
+                raise UsageError(f"node {node} of {self.machine.nodes}", hint=f"choose 0 to {self.machine.nodes - 1}")
+            count += h.persistent - h.persistent_on(node)
+        while h.surplus and count > h.persistent and self._adjust_surplus(-1, node):
             pass
-        if not self._grow(count - h.persistent):
+        if not self._grow(count - h.persistent, node):
             h.max_huge_pages = h.persistent
             return
         least = max(count, h.resv + self._in_use())
         head = self.new_list(0)
-        while least < h.persistent and (folio := self._remove_pool_folio()) is not None:
+        while least < h.persistent and (folio := self._remove_pool_folio(node)) is not None:
             lists.add(self.cpu, folio + self._lru, head)
         self.update_and_free_bulk(head)
-        while count < h.persistent and self._adjust_surplus(1):
+        while count < h.persistent and self._adjust_surplus(1, node):
             pass
         h.max_huge_pages = h.persistent
 
@@ -70,11 +75,11 @@ class Pool:
             return h.nr - h.free
         return h.persistent - (h.free if h.free <= h.persistent else max(0, h.free - h.surplus))
 
-    def _grow(self, missing: int) -> bool:
+    def _grow(self, missing: int, node: int | None) -> bool:
         """Allocate folios, optimize and add them; return whether all were allocated."""
         head, allocated = self.new_list(0), 0
         failed: set[int] = set()
-        while allocated < missing and (folio := self._alloc_pool_folio(failed)) is not None:
+        while allocated < missing and (folio := self._alloc_pool_folio(node, failed)) is not None:
             self.collect(folio, head)
             allocated += 1
         if missing > 0:  # an empty list too, if the first allocation failed
@@ -108,12 +113,12 @@ class Pool:
         self.h.count(self.folio.node(folio), nr=1)
         self._enqueue(folio)
 
-    def _alloc_pool_folio(self, failed: set[int]) -> int | None:
-        """Allocate a folio from the nodes in turn; without retries on those in ``failed``, which it updates.
+    def _alloc_pool_folio(self, only: int | None, failed: set[int]) -> int | None:
+        """Allocate a folio from the nodes in turn or from one; without retries on those in ``failed``; update that.
 
         Kernel: alloc_pool_huge_folio(), node_alloc_noretry of alloc_buddy_hugetlb_folio().
         """
-        for node in self.h.nodes_to("alloc"):
+        for node in self.h.nodes_to("alloc", only):
             folio = self._alloc_fresh(node, without=_RETRY if node in failed else 0)
             if folio is not None:
                 failed.discard(node)
@@ -225,9 +230,9 @@ class Pool:
         self.h.count(node, free=1)
         self.folio.set_flag(folio, self._layout.hpg_freed, value=True)
 
-    def _remove_pool_folio(self) -> int | None:
-        """Remove the first free folio of the nodes in turn. Kernel: remove_pool_hugetlb_folio()."""
-        folio = self._first_free(self.h.nodes_to("free"))
+    def _remove_pool_folio(self, node: int | None) -> int | None:
+        """Remove the first free folio of the nodes in turn, or of one. Kernel: remove_pool_hugetlb_folio()."""
+        folio = self._first_free(self.h.nodes_to("free", node))
         if folio is not None:
             self.remove(folio, surplus=False)
         return folio
@@ -351,10 +356,13 @@ class Pool:
             lists.delete(self.cpu, folio + self._lru)
             self.update_and_free(folio)
 
-    def _adjust_surplus(self, delta: int) -> bool:
-        """Make a surplus folio persistent, or the reverse, on the nodes in turn. Kernel: adjust_pool_surplus()."""
+    def _adjust_surplus(self, delta: int, only: int | None) -> bool:
+        """Make a surplus folio persistent, or the reverse, on the nodes in turn or on one.
+
+        Kernel: adjust_pool_surplus().
+        """
         h = self.h
-        for node in h.nodes_to("alloc" if delta < 0 else "free"):
+        for node in h.nodes_to("alloc" if delta < 0 else "free", only):
             surplus = h.surplus_node[node]
             if (delta < 0 < surplus) or (delta > 0 and surplus < h.nr_node[node]):
                 h.count(node, surplus=delta)

@@ -17,7 +17,7 @@ from typing import Final
 from hvolab.arch import Target
 from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
-from hvolab.units import format_short, format_size, parse_size
+from hvolab.units import NodeCounts, format_short, format_size, parse_size
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Operation:
     smallest_first: bool = False
 
     @property
+    def required(self) -> list[str]:
+        """Arguments that it needs."""
+        return self.arguments.partition("[")[0].split()
+
+    @property
     def syntax(self) -> str:
         """Name and arguments."""
         return f"{self.name} {self.arguments}"
@@ -82,7 +87,8 @@ class Request:
 
     def __str__(self) -> str:
         size = [] if self.size is None else [format_short(self.size)]
-        return " ".join([self.operation.name, *size, *([str(self.count)] if self.count != 1 else [])])
+        shown = self.count != 1 or "COUNT" in self.operation.required
+        return " ".join([self.operation.name, *size, *([str(self.count)] if shown else [])])
 
     def run(self, pools: PoolSet) -> Outcome:
         """Do it on the pool of its size, or on every pool."""
@@ -108,7 +114,16 @@ def _operation(arguments: str, **options: bool) -> Callable[[_Run], _Run]:
 @_operation("[SIZE]")
 def optimize(pools: PoolSet, pool: Pool, _: int) -> Outcome:
     """Grow a pool, or each, to its pages in --hugepages, and optimize them in a batch."""
-    return resize(pools, pool, max(pool.h.persistent, pools.requested.get(pool.h.size, 0)))
+    requested = pools.requested.get(pool.h.size, 0)
+    if not isinstance(requested, NodeCounts):
+        return resize(pools, pool, max(pool.h.persistent, requested))
+    before, wanted = pool.h.persistent, 0
+    for node, count in requested.nodes.items():
+        target = max(count, pool.h.persistent_on(node))
+        wanted += target - pool.h.persistent_on(node)
+        pool.set_max_huge_pages(target, node)
+    done = pool.h.persistent - before
+    return Outcome(done, wanted, 0 if done == wanted else -errno.ENOMEM)
 
 
 @_operation("[SIZE]", smallest_first=True)
@@ -139,7 +154,7 @@ def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 @_operation("SIZE [COUNT]")
 def demote(pools: PoolSet, pool: Pool, count: int) -> Outcome:
-    """Demote free gigantic pages to pages of the next smaller size."""
+    """Demote free pages to pages of the next smaller size."""
     into = next((other for other in pools.pools if other.h.order == pool.h.demote_order), pool)
     demoted = demote_pool_huge_page(pool, into, count)
     return Outcome(max(demoted, 0), count, min(demoted, 0))
@@ -153,8 +168,17 @@ def dissolve(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 @_operation("SIZE [COUNT]")
 def surplus(_: PoolSet, pool: Pool, count: int) -> Outcome:
-    """Allocate surplus pages, as overcommit does; they are in use."""
+    """Allocate surplus pages, as overcommit does, up to its limit; they are in use."""
     return _outcome(count, (-errno.ENOMEM if pool.alloc_surplus() is None else 0 for _ in range(count)))
+
+
+@_operation("SIZE COUNT")
+def overcommit(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Limit surplus pages to COUNT, as a write to nr_overcommit_hugepages does; by default any number is allowed."""
+    if pool.h.gigantic and not pool.variant.overcommits_gigantic:
+        return Outcome(0, count, -errno.EINVAL)
+    pool.h.nr_overcommit_huge_pages = count
+    return Outcome(count, count)
 
 
 @_operation("SIZE [COUNT]")
@@ -219,7 +243,7 @@ def _parse(words: list[str], target: Target, before: list[Request]) -> Request:
         what = f"unknown operation {words[0]!r}" if words else "an operation is missing"
         raise UsageError(what, hint=f"choose from {', '.join(OPERATIONS)}")
     arguments, known = words[1:], operation.arguments.split()
-    required = operation.arguments.partition("[")[0].split()
+    required = operation.required
     usage = f"write {operation.syntax}"
     if len(arguments) < len(required):
         raise UsageError(f"{operation.name} needs {required[len(arguments)]}", hint=usage)

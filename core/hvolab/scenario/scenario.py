@@ -40,7 +40,13 @@ class _Scenario:
         self.requested = spec.resolved()
         deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages have the node of a folio
         layout = None if spec.engine is None else spec.engine.layout
-        machine_spec = MachineSpec(memory=spec.memory, nodes=spec.nodes, deferred_struct_pages=deferred, layout=layout)
+        machine_spec = MachineSpec(
+            memory=spec.memory,
+            nodes=spec.nodes,
+            optimize_enabled=spec.optimize_enabled,
+            deferred_struct_pages=deferred,
+            layout=layout,
+        )
         self.machine = machine = build_machine(spec.target, machine_spec)
         if spec.cpu is not None:
             use_cpus(machine, spec.cpu)

@@ -12,7 +12,7 @@ from hvolab.errors import UsageError
 from hvolab.hvo import EngineSetup
 from hvolab.machine import CpuMaker
 from hvolab.scenario.operations import Request, check_huge_page
-from hvolab.units import format_short, format_size
+from hvolab.units import NodeCounts, format_short, format_size
 
 DEFAULT_MEMORY = 4 << 30
 _DEFAULT_PAGES = 8
@@ -29,7 +29,8 @@ class ScenarioSpec:
     target           architecture, mode, profile and release of the machine
     memory           bytes of RAM
     nodes            NUMA nodes
-    hugepages        pages of each size in bytes; empty: those of default_hugepages()
+    hugepages        pages of each size in bytes, or NodeCounts of them; empty: those of default_hugepages()
+    optimize_enabled  whether the boot parameter enables HVO
     fail_allocation  number of the allocation call that fails, 1 being the first of the pools; ``None``: none
     cpu              maker of the machine's CPUs; ``None``: modeled ones
     engine           the HVO engine, and the struct page layout that its machine needs; ``None``: the model
@@ -40,6 +41,7 @@ class ScenarioSpec:
     memory: int = DEFAULT_MEMORY
     nodes: int = 1
     hugepages: Mapping[int, int] = field(default_factory=dict)
+    optimize_enabled: bool = True
     fail_allocation: int | None = None
     cpu: CpuMaker | None = None
     engine: EngineSetup | None = None
@@ -51,8 +53,14 @@ class ScenarioSpec:
         Raises UsageError for a size that the mode does not have, and for pages that cannot fit into the memory.
         """
         chosen = self.hugepages or default_hugepages(self.target, self.memory)
-        for size in chosen:
+        for size, count in chosen.items():
             check_huge_page(self.target, size)
+            if isinstance(count, NodeCounts) and max(count.nodes) >= self.nodes:
+                raise UsageError(
+                    f"huge pages of {format_size(size)} on node {max(count.nodes)}",
+                    where=f"a machine with {self.nodes} nodes" if self.nodes > 1 else "a machine with one node",
+                    hint="give the machine more nodes (--nodes N)",
+                )
         if sum(size * count for size, count in chosen.items()) > self.memory:
             raise self.does_not_fit(chosen)
         return chosen
@@ -86,7 +94,11 @@ def default_hugepages(target: Target, memory: int) -> dict[int, int]:
 
 def memory_needed(target: Target, nodes: int, hugepages: Mapping[int, int]) -> int:
     """Return bytes of RAM in which pools of these pages fit, with alignment, vmemmap and an even spread over nodes."""
-    share = {size: div_round_up(count, nodes) for size, count in hugepages.items() if count}
+    share = {
+        size: max(count.nodes.values()) if isinstance(count, NodeCounts) else div_round_up(count, nodes)
+        for size, count in hugepages.items()
+        if count
+    }
     largest = max(share, default=target.mode.page_size)
     rest = sum(size * count for size, count in share.items() if size != largest)
     total, mode = 0, target.mode

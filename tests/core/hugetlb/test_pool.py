@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hvolab.errors import UsageError
 from hvolab.hugetlb import Pool
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
@@ -62,6 +63,22 @@ def test_nodes_take_turns() -> None:
     lab.pools[0].set_max_huge_pages(1)
     assert sorted(lab.pools[0].h.nr_node) == [0, 1]
     assert not lab.findings()
+
+
+def test_a_node_has_a_request_of_its_own() -> None:
+    lab = pools(MachineSpec(memory=GIB, nodes=2))
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(4)
+    pool.set_max_huge_pages(5, node=1)
+    assert (pool.h.nr_node, pool.h.max_huge_pages) == ([2, 5], 7)
+    pool.set_max_huge_pages(0, node=0)
+    assert (pool.h.nr_node, pool.h.free_node, pool.h.max_huge_pages) == ([0, 5], [0, 5], 5)
+    pool.set_max_huge_pages(10_000, node=0)  # as far as its memory goes, and no further
+    assert pool.h.nr_node[0] < 256
+    assert pool.h.nr_node[1] == 5
+    assert not lab.findings()
+    with pytest.raises(UsageError, match="node 2 of 2"):
+        pool.set_max_huge_pages(1, node=2)
 
 
 def test_a_movable_only_node_still_optimizes_and_restores() -> None:

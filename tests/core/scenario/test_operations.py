@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from hvolab.machine.frames.failure import FailFrom
 from hvolab.plugin import registry
 from hvolab.scenario import OPERATIONS, Outcome, ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab.scenario.operations import PoolSet
+from hvolab.units import parse_hugepages
 from tests.machines import GIB, MIB, Pools, pools, x86_64
 
 TARGET = x86_64()
@@ -53,6 +55,7 @@ def test_operations_are_read_with_their_sizes_and_counts() -> None:
         ("dissolve", None, 1),
     ]
     assert [str(each) for each in requests] == ["optimize", "demote 1G", "dissolve 2M 3", "dissolve"]
+    assert str(parse_operations("resize 2M 1", TARGET)[0]) == "resize 2M 1"  # without its number, it could not be read
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,33 @@ def test_gigantic_pages_are_reserved_at_boot_as_far_as_memory_allows() -> None:
     assert left == (0, 0, 0, 0)
     with pytest.raises(UsageError, match="only gigantic folios"):
         done("reserve 2M")
+
+
+def test_surplus_is_limited_by_what_overcommit_allows() -> None:
+    result = done("overcommit 2M 1, surplus 2M 2, overcommit 1G 1, surplus 1G")
+    assert outcomes(result) == ["1 of 1", "1 of 2, -ENOMEM", "0 of 1, -EINVAL", "0 of 1, -ENOMEM"]
+    assert states(result)[-1] == (1, 0, 1, 1)
+
+
+def test_pages_of_2_mib_are_demoted_to_64_kib() -> None:
+    result = done("optimize, demote 2M", SMALL_GIGANTIC)
+    assert outcomes(result) == ["2 of 2", "1 of 1"]
+    assert states(result, 64 << 10)[-1] == (32, 32, 0, 0)
+
+
+def test_pages_are_optimized_on_the_nodes_that_request_them() -> None:
+    spec = ScenarioSpec(TARGET, memory=GIB, nodes=2, hugepages=parse_hugepages("2M=0:2,1:5"))
+    result = run_scenario(spec)
+    assert result.as_declared
+    assert [pool.per_node for stage in result.stages for pool in stage.pools] == [(0, 0), (2, 5), (0, 0)]
+    with pytest.raises(UsageError, match="huge pages of 2 MiB on node 1"):
+        run_scenario(replace(spec, nodes=1))
+
+
+def test_the_boot_parameter_switches_optimization_off() -> None:
+    result = run_scenario(ScenarioSpec(TARGET, memory=512 * MIB, optimize_enabled=False))
+    assert result.as_declared
+    assert result.frames_saved == 0
 
 
 def test_surplus_pages_are_in_use_until_they_are_freed() -> None:
