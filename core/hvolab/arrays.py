@@ -32,3 +32,10 @@ def consecutive_runs(values: npt.NDArray[Any], step: int = 1) -> tuple[Positions
 def equal_runs(values: npt.NDArray[Any]) -> tuple[Positions, Positions]:
     """Cut an array into runs of equal values; returns positions like :func:`runs`."""
     return runs(values[1:] != values[:-1], values.size)
+
+
+def common(values: npt.NDArray[Any], ascending: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values that are in an ascending array, each once; np.intersect1d would sort or hash that array."""
+    first, last = (np.searchsorted(ascending, values, side=side) for side in ("left", "right"))
+    found: npt.NDArray[Any] = np.unique(values[last > first])
+    return found

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.arrays import consecutive_runs, equal_runs, runs
+from hvolab.arrays import common, consecutive_runs, equal_runs, runs
 
 LISTS = st.lists(st.integers(0, 4), max_size=20)
 
@@ -39,3 +39,9 @@ def test_equal_neighbors_are_one_run(values: list[int]) -> None:
 def test_there_is_nothing_to_split_in_fewer_than_two_items(size: int) -> None:
     starts, stops = runs(np.zeros(0, dtype=np.bool_), size)
     assert (starts.tolist(), stops.tolist()) == ([0][:size], [1][:size])
+
+
+@given(LISTS, LISTS)
+def test_common_values_are_those_of_sets(few: list[int], many: list[int]) -> None:
+    found = common(np.array(few, dtype=np.int64), np.sort(np.array(many, dtype=np.int64)))
+    assert found.tolist() == sorted(set(few) & set(many))

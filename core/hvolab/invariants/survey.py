@@ -61,7 +61,7 @@ class Survey:
     @cached_property
     def backing(self) -> Pfns:
         """The frames behind the vmemmap, each once, ascending."""
-        ordered = np.sort(self.frames[self.frames >= 0])
+        ordered = np.sort(self.frames[self.frames >= 0], kind="stable")  # ascending runs
         return ordered[equal_runs(ordered)[0]]
 
     @cached_property

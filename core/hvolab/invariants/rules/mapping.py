@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryUpdateRule, PgprotRole, Target
+from hvolab.arrays import common
 from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.survey import Pfns, Survey
 
@@ -82,7 +83,7 @@ def _check_counters(survey: Survey, report: Report) -> None:
     Each frame is counted once, however many entries map it. Which counter has it depends on the allocator: that of
     boot, or the page allocator. A page that the tails of a zone and order share is not counted.
     """
-    backing = survey.backing.size - np.intersect1d(survey.backing, survey.tail_pages).size
+    backing = survey.backing.size - common(survey.tail_pages, survey.backing).size
     counters = survey.machine.counters
     if counters.total != backing:
         terms = f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages}"

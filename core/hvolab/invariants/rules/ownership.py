@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hvolab.arrays import common
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.survey import Folios, Pfns, Survey
 from hvolab.machine import FrameAllocator
@@ -25,7 +26,7 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
     behind = survey.frames[mapped]
-    owned = np.sort(np.concatenate((behind, survey.tail_pages)))
+    owned = np.sort(np.concatenate((behind, survey.tail_pages)), kind="stable")
     for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:LISTED].tolist():
         pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
         what = (
@@ -40,7 +41,7 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     for pfns, use in ((survey.tables, "is a page table"), (survey.tail_pages, "is shared by the tails of a zone")):
         for pfn in _free(frames, pfns).tolist():
             report(f"PFN {pfn:#x} is free, but {use}", f"PFN {pfn:#x}")
-    for pfn in np.intersect1d(survey.tables, owned)[:LISTED].tolist():
+    for pfn in common(survey.tables, owned)[:LISTED].tolist():
         report(f"PFN {pfn:#x} is a page table and backs the vmemmap", f"PFN {pfn:#x}")
     _check_translations(survey, frames, report)
     _check_leaks(survey, frames, owned, report)

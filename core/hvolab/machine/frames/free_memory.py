@@ -81,7 +81,7 @@ class FreeMemory:
 
     def remove_frames(self, pfns: Pfns) -> None:
         """Remove these frames, in any order."""
-        for index, part in self._zone_map.grouped(np.sort(pfns)):
+        for index, part in self._zone_map.grouped(np.sort(pfns, kind="stable")):
             self._lists[index].remove_frames(part)
 
     def find(self, frames: int, align: int, node: int | None, *, from_top: bool) -> int | None:

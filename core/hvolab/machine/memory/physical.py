@@ -130,7 +130,7 @@ class PhysicalMemory:
 
     def release(self, pfns: npt.NDArray[np.int64]) -> None:
         """Return the host pages of these frames to the host; the frames then read as zeros."""
-        ordered = np.sort(pfns) - self.first_pfn
+        ordered = np.sort(pfns, kind="stable") - self.first_pfn
         starts, stops = consecutive_runs(ordered)
         granule = mmap.PAGESIZE >> self.page_shift or 1
         for start, stop in zip(ordered[starts].tolist(), (ordered[stops - 1] + 1).tolist(), strict=True):
