@@ -30,6 +30,7 @@ from hvolab.machine import (
     map_guest_text,
     use_cpus,
 )
+from hvolab.machine.checkpoint import Checkpoint, Restorable
 from hvolab.machine.struct_pages import lists
 from hvolab.machine.struct_pages.records import StructPageRecords
 from hvolab.trace import (
@@ -89,6 +90,15 @@ class MonotonicPool:
     def arm(self, fail: Iterable[int]) -> None:
         self.fail = set(fail)
         self.calls = 0
+
+    def save(self) -> Callable[[], None]:
+        """Save which frames are allocated; return the function that restores it."""
+        allocated, folios = self.allocated, self.folios.copy()
+
+        def restore() -> None:
+            self.allocated, self.folios = allocated, folios.copy()
+
+        return restore
 
     def allocate(self, order: int, gfp: int, node: int) -> int | None:  # noqa: ARG002 - a FrameSource's
         if order:
@@ -253,6 +263,14 @@ class Laboratory:
     def list_of(self, head: int) -> list[str]:
         """Return the PFNs on a list."""
         return [hex(self.machine.struct_pages.pfn(node - self.layout.lru_next)) for node in lists.nodes(self.cpu, head)]
+
+    def begin(self) -> None:
+        """Save the state of machine and engine, to which `restart` returns."""
+        self._begun = Checkpoint(self.machine, *([self.hvo] if isinstance(self.hvo, Restorable) else []))
+
+    def restart(self) -> None:
+        """Restore the state in which `begin` was called."""
+        self._begun.restore()
 
     def call(self, function: str, folios: list[int], fail: Iterable[int]) -> tuple[int, list[Event]]:
         """Call the engine's method for one of the kernel's functions; return its result and its events."""

@@ -113,12 +113,18 @@ def departures_of(
     assert trace["meta"].get("form", target.release.name) == target.release.name
     assert len(trace["scenarios"]) >= (272 if target.release.variant.refuses_optimized else 100)  # v6.1 has no batches
     departures: list[str] = []
-    lab, number = None, -1
+    lab: Laboratory | None = None
+    begun, number, chosen = "", -1, False
     for run in trace["scenarios"]:
         if not run["scenario"].endswith(CONTINUES):
             number += 1
-            lab = None if number % every else prepare(target, trace["meta"], run, cpu, engine)
-        departures += [] if lab is None else check(lab, run)
+            chosen = number % every == 0
+            if chosen and lab is not None and run["scenario"] == begun:  # other allocations fail, from the same state
+                lab.restart()
+            elif chosen:
+                lab, begun = prepare(target, trace["meta"], run, cpu, engine), run["scenario"]
+                lab.begin()
+        departures += check(lab, run) if chosen and lab is not None else []
     return departures
 
 
