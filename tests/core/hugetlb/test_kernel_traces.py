@@ -22,6 +22,8 @@ from tests.kernel_runs import Laboratory, load
 
 #: Above this order folios are gigantic.
 _MAX_ORDER = 10
+#: One of so many runs of gigantic folios is made outside of long sweeps; odd, as every second run dissolves.
+_SAMPLE = 9
 _FUNCTION = "hugetlb_vmemmap_"
 Run = dict[str, Any]
 
@@ -169,12 +171,16 @@ def runs_of(trace: dict[str, Any]) -> Iterator[tuple[Run, Run | None]]:
         yield run, again
 
 
-def departures_of(name: str, every: int = 1) -> list[str]:
-    """Return where pools depart from a kernel in its runs, or in one of so many."""
+def departures_of(name: str, every: int = 1, *, every_gigantic: int = 1) -> list[str]:
+    """Return where pools depart from a kernel in its runs, or in one of so many.
+
+    every_gigantic  as `every`, for gigantic folios: thousands of pages each; runs in which nothing fails are all made
+    """
     trace = load(name)
     departures: list[str] = []
     for number, (run, again) in enumerate(runs_of(trace)):
-        if number % every == 0:
+        gigantic = run["order"] > _MAX_ORDER and run["fail"]
+        if number % (every * every_gigantic if gigantic else every) == 0:
             runs: list[Run | None] = [None, run] if "restore" in run["fn"] else [run]
             pool, hvo = pool_of(name, trace["meta"], run, runs)
             drive(pool, run, dissolve=number % 2 == 0 and not run["fn"].endswith("_folios"))
@@ -216,6 +222,14 @@ def test_pools_do_some_of_what_kernels_did(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_pools_do_what_kernels_did(name: str) -> None:
+    departures = departures_of(name, every_gigantic=_SAMPLE)
+    assert not departures, report(departures)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
+def test_pools_do_what_kernels_did_to_every_gigantic_folio(name: str) -> None:
     departures = departures_of(name)
     assert not departures, report(departures)
 
