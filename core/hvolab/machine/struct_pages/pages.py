@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hvolab.arch import LinearOrigin
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
-from hvolab.arrays import equal_runs
+from hvolab.arrays import consecutive_runs, equal_runs
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine.memory.tables import PageTables
 from hvolab.release.struct_page import StructPageLayout
@@ -173,7 +173,10 @@ class StructPages:
                 for number in range(layout.words):
                     self.memory.words[self.locate(pfns, number * WORD_BYTES) // WORD_BYTES] = fresh[:, number]
             else:
-                self.memory.words[self.locate(pfns)[:, None] // WORD_BYTES + np.arange(layout.words)] = fresh
+                where = self.locate(pfns)
+                for first, stop in zip(*(ends.tolist() for ends in consecutive_runs(where, self._size)), strict=True):
+                    word = int(where[first]) // WORD_BYTES
+                    self.memory.words[word : word + (stop - first) * layout.words] = fresh[first:stop].reshape(-1)
             pfn += part
 
     def _fresh(self, pfn: int, count: int, flags: int, refcount: int) -> npt.NDArray[np.uint64]:
