@@ -120,7 +120,22 @@ class PluginError(HvolabError):
 class KernelBug(HvolabError):  # noqa: N818 - the kernel's own word for it
     """The modeled kernel code stops with BUG() or BUG_ON().
 
-    This is a finding about the modeled kernel code: see the function and the condition in the message.
+    This is a finding about the modeled kernel code: see the function and the condition in the message. `va` is the VA
+    of the struct page or list at fault, None for none.
+    """
+
+    is_finding = True
+
+    def __init__(self, what: str, *, where: str = "", rule: str = "", hint: str = "", va: int | None = None) -> None:
+        super().__init__(what, where=where, rule=rule, hint=hint)
+        self.va = va
+
+
+class EngineError(HvolabError):
+    """An HVO engine ends in a fault or an exception, in a command that has no list of findings.
+
+    This is a finding about the engine: the message has the function and what it did. `hvolab run` with the same engine
+    names the folio and the rules that were broken before.
     """
 
     is_finding = True

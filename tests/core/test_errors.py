@@ -38,5 +38,5 @@ def test_an_error_is_its_parts_in_their_order() -> None:
 
 
 def test_only_errors_about_the_modeled_kernel_are_findings() -> None:
-    kinds = [OwnershipError, KernelBug, UsageError, MachineError, HvolabError]
+    kinds: list[type[HvolabError]] = [OwnershipError, KernelBug, UsageError, MachineError, HvolabError]
     assert [kind.__name__ for kind in kinds if kind.is_finding] == ["OwnershipError", "KernelBug"]

@@ -16,6 +16,8 @@ from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
 
 _THISNODE, _RETRY = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL)
+#: Folios of a list in any machine: one that repeats a trace has less memory than its folios.
+_FEW = 1 << 10
 
 
 class Pool:
@@ -38,6 +40,8 @@ class Pool:
         self._layout = machine.struct_pages.layout
         self._lru = self._layout.lru_next
         self.work_lists = [machine.kernel_data(lists.SIZE) for _ in range(2)]
+        #: Folios of a list at most: those that fit into the machine.
+        self._most = max(_FEW, machine.memory.size >> h.order + machine.target.mode.page_shift)
 
     # growing and shrinking
 
@@ -215,7 +219,7 @@ class Pool:
 
     def folios(self, head: int) -> Iterator[int]:
         """Yield the folios of a list; each may be removed meanwhile."""
-        return (node - self._lru for node in lists.nodes(self.cpu, head))
+        return (node - self._lru for node in lists.nodes(self.cpu, head, self._most))
 
     def free_folios(self) -> Iterator[int]:
         """Yield the folios on the free lists."""

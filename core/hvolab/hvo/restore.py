@@ -51,6 +51,7 @@ class TailRestorer:
                 f"a tail at VA {run.va + wrong * self._page_size:#x} is not mapped to the page to reuse",
                 where=f"{self._target.describe(self._last.name, int(run.raws[wrong]))}, reuse PFN {walk.reuse_pfn:#x}",
                 rule="BUG_ON() in vmemmap_restore_pte()",
+                va=run.va + wrong * self._page_size,
             )
         starts, stops = equal_runs(shared)
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import MachineError
+from hvolab.errors import KernelBug
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.memory.tables import PageTables
 
@@ -103,7 +103,7 @@ class _Stepwise:
         links: dict[int, None] = {}
         while (va := self._cpu.load_word(va)) != end:
             if va in links:
-                raise MachineError(f"a chain comes back to VA {va:#x} and has no end")
+                raise KernelBug(f"a chain comes back to VA {va:#x} and has no end", va=va)
             links[va] = None
         return _words(links)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hvolab.arch import Access, Fault, FaultKind, PageFault, UpdateRule
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
-from hvolab.errors import AbsentMemoryError, MachineError, UsageError
+from hvolab.errors import AbsentMemoryError, KernelBug, UsageError
 from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words, unaligned
 from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory.physical import PhysicalMemory
@@ -183,7 +183,7 @@ class ModelCpu:
         return words
 
     def load_chain(self, va: int, end: int) -> Words:
-        """Return the links of a chain; raises MachineError for one that comes back to a link of its own."""
+        """Return the links of a chain; raises KernelBug for one that comes back to a link of its own."""
         links = array("Q")  # half a million of ints would stay in the heap
         link, before = self._words[self._word(va, _READ)], va
         passed, look_out_until, step, even = va, 1, 0, 0
@@ -201,7 +201,7 @@ class ModelCpu:
                 else:
                     even = 0
             if link == passed:
-                raise MachineError(f"a chain comes back to VA {passed:#x} and has no end")
+                raise KernelBug(f"a chain comes back to VA {passed:#x} and has no end", va=passed)
             if len(links) >= look_out_until:  # twice as long each time: longer than any circle in the end
                 passed, look_out_until = link, 2 * len(links)
             link = self._words[self._word(link, _READ)]

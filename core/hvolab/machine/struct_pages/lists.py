@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ _NEXT, _PREV = 0, 8
 SIZE = 16
 #: Links that list_del() stores in a node: LIST_POISON1 and LIST_POISON2 on 64-bit machines.
 POISON = (0xDEAD000000000100, 0xDEAD000000000122)
+_WALK_RULE = "next->prev is the node itself: __list_del_entry_valid() in lib/list_debug.c"
 
 
 def init(cpu: Cpu, head: int) -> None:
@@ -32,7 +34,7 @@ def empty(cpu: Cpu, head: int) -> bool:
 
 def _insert(cpu: Cpu, node: int, before: int, after: int) -> None:
     if cpu.load_word(after + _PREV) != before or cpu.load_word(before + _NEXT) != after:
-        raise KernelBug(f"list corruption before an insertion at VA {node:#x}", rule="__list_add_valid()")
+        raise KernelBug(f"list corruption before an insertion at VA {node:#x}", va=node, rule="__list_add_valid()")
     cpu.store_word(after + _PREV, node)
     cpu.store_word(node + _NEXT, after)
     cpu.store_word(node + _PREV, before)
@@ -53,7 +55,7 @@ def unlink(cpu: Cpu, node: int) -> None:
     """Remove ``node``, without changing its own words. Kernel: __list_del_entry()."""
     after, before = cpu.load_word(node + _NEXT), cpu.load_word(node + _PREV)
     if cpu.load_word(after + _PREV) != node or cpu.load_word(before + _NEXT) != node:
-        raise KernelBug(f"list corruption at VA {node:#x}", rule="__list_del_entry_valid()")
+        raise KernelBug(f"list corruption at VA {node:#x}", va=node, rule="__list_del_entry_valid()")
     cpu.store_word(after + _PREV, before)
     cpu.store_word(before + _NEXT, after)
 
@@ -79,7 +81,7 @@ def move_run(cpu: Cpu, run: npt.NDArray[np.uint64], head: int) -> None:
         return
     before, after = cpu.load_word(first + _PREV), cpu.load_word(last + _NEXT)
     if cpu.load_word(before + _NEXT) != first or cpu.load_word(after + _PREV) != last:
-        raise KernelBug(f"list corruption at VA {first:#x}", rule="__list_del_entry_valid()")
+        raise KernelBug(f"list corruption at VA {first:#x}", va=first, rule="__list_del_entry_valid()")
     cpu.store_word(after + _PREV, before)
     cpu.store_word(before + _NEXT, after)
     following = cpu.load_word(head + _NEXT)
@@ -91,18 +93,43 @@ def move_run(cpu: Cpu, run: npt.NDArray[np.uint64], head: int) -> None:
     cpu.store_word(following + _PREV, first)
 
 
-def nodes(cpu: Cpu, head: int) -> Iterator[int]:
-    """Yield the nodes from first to last; each may be removed meanwhile. Kernel: list_for_each_safe()."""
+def nodes(cpu: Cpu, head: int, most: int | None = None) -> Iterator[int]:
+    """Yield the nodes from first to last; each may be removed meanwhile. Kernel: list_for_each_safe().
+
+    most  nodes at most; None: a loop that does not change the list is found by its links
+
+    Raises KernelBug for a node whose successor does not point back to it, and for more than ``most`` nodes.
+    """
     node = cpu.load_word(head + _NEXT)
-    while node != head:
+    _require(cpu, head, node)
+    for number in count(1):
+        if node == head:
+            return
+        if most is not None and number > most:
+            raise KernelBug(f"the list at VA {head:#x} has no end after {most} nodes", va=node, rule=_WALK_RULE)
         following = cpu.load_word(node + _NEXT)
+        _require(cpu, node, following)
         yield node
         node = following
 
 
+def _require(cpu: Cpu, node: int, following: int) -> None:
+    """Raise KernelBug if the successor of a node does not point back to it."""
+    back = cpu.load_word(following + _PREV)
+    if back != node:
+        what = f"list corruption: next->prev of the node at VA {node:#x} is {back:#x}"
+        raise KernelBug(what, va=node, where=f"next is VA {following:#x}", rule=_WALK_RULE)
+
+
 def walk(cpu: Cpu, head: int) -> npt.NDArray[np.uint64]:
-    """Return the nodes from first to last. Kernel: list_for_each()."""
-    return bulk_of(cpu).load_chain(head + _NEXT, head)
+    """Return the nodes from first to last; raises KernelBug as :func:`nodes`. Kernel: list_for_each()."""
+    bulk = bulk_of(cpu)
+    found = bulk.load_chain(head + _NEXT, head)
+    ring = np.concatenate((np.array([head], np.uint64), found, np.array([head], np.uint64)))
+    wrong = np.flatnonzero(bulk.load_words(ring[1:] + np.uint64(_PREV)) != ring[:-1])
+    if wrong.size:
+        _require(cpu, int(ring[wrong[0]]), int(ring[wrong[0] + 1]))
+    return found
 
 
 def splice_init(cpu: Cpu, source: int, head: int) -> None:

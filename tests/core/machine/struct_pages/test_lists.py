@@ -135,3 +135,35 @@ def test_a_corrupt_list_of_free_folios_stops_like_the_kernel() -> None:
     lab.machine.cpus[0].store_word(first + 8, first)
     with pytest.raises(KernelBug, match="list corruption"):
         lists.delete(lab.machine.cpus[0], first)
+
+
+def test_a_successor_that_does_not_point_back_is_a_kernel_bug(cpu: Cpu) -> None:
+    for node in NODES[:3]:
+        lists.add_tail(cpu, node, HEAD)
+    cpu.store_word(NODES[1] + 8, OTHER)
+    for read in (on, lists.walk):
+        with pytest.raises(KernelBug, match=f"next->prev of the node at VA {NODES[0]:#x} is {OTHER:#x}") as caught:
+            read(cpu, HEAD)
+        assert caught.value.va == NODES[0]
+
+
+def test_a_circle_without_the_head_is_a_kernel_bug(cpu: Cpu) -> None:
+    for node in NODES[:4]:
+        lists.add_tail(cpu, node, HEAD)
+    cpu.store_word(NODES[3], NODES[1])
+    for read in (on, lists.walk):
+        with pytest.raises(KernelBug, match=r"next->prev of the node|comes back to VA"):
+            read(cpu, HEAD)
+
+
+def test_a_list_that_grows_while_it_is_walked_has_an_end(cpu: Cpu) -> None:
+    for node in NODES[:3]:
+        lists.add_tail(cpu, node, HEAD)
+
+    def turn() -> None:
+        for node in lists.nodes(cpu, HEAD, 8):
+            lists.unlink(cpu, node)
+            lists.add_tail(cpu, node, HEAD)
+
+    with pytest.raises(KernelBug, match="has no end after 8 nodes"):
+        turn()
