@@ -176,6 +176,22 @@ class Warned(Event, name="warning"):
     folio: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped(Event, name="stop"):
+    """End of an operation by a fault, BUG() or exception.
+
+    what   the error with its kind
+    where  function and line that raised it
+    folio  VA of the head struct page of the folio at fault; None: unknown
+    call   VA of that of the first folio of the engine's call; None: it was not called
+    """
+
+    what: str
+    where: str
+    folio: int | None = None
+    call: int | None = None
+
+
 Listener = Callable[[Event], None]
 
 
@@ -187,6 +203,8 @@ class Trace:
         self.listeners: list[Listener] = []
         #: Whether a listener needs single steps instead of runs.
         self.single_steps = False
+        #: Classes of events that the machine's engine does not emit: rules that need them do not apply.
+        self.absent: set[type[Event]] = set()
 
     def emit(self, event: Event) -> None:
         """Call every listener."""

@@ -12,9 +12,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from hvolab.errors import HvolabError
 from hvolab.hugetlb import Pool
 from hvolab.invariants import rules
 from hvolab.invariants.invariant import Finding, Invariant
+from hvolab.invariants.rules.mapping import REMAPPED
 from hvolab.invariants.survey import Folios, survey
 from hvolab.machine import Machine
 from hvolab.trace import Event
@@ -27,6 +29,8 @@ def _invariants() -> tuple[Invariant, ...]:
     return tuple(sorted(found, key=lambda invariant: invariant.number))
 
 
+#: Errors of a check that reads a machine whose tables, lists or struct pages are wrong.
+_UNREADABLE = (HvolabError, LookupError, ArithmeticError, ValueError)
 #: Every invariant, by number.
 INVARIANTS = _invariants()
 
@@ -40,14 +44,22 @@ def check(
 ) -> list[Finding]:
     """Check every invariant that is a state and that the machine's kernel release has; return the findings.
 
-    The arguments are those of :func:`survey`.
+    The arguments are those of :func:`survey`. What is too wrong to be read is a finding as well.
     """
     variant = machine.target.release.variant
-    seen = survey(machine, pools, folios, other_frames=other_frames)
     findings: list[Finding] = []
+    try:
+        seen = survey(machine, pools, folios, other_frames=other_frames)
+    except _UNREADABLE as error:
+        REMAPPED.reporter(findings)(f"the page tables of the vmemmap cannot be read: {error}")
+        return findings
     for invariant in INVARIANTS:
         if invariant.state is not None and invariant.applies_to(variant):
-            invariant.state(seen, invariant.reporter(findings))
+            report = invariant.reporter(findings)
+            try:
+                invariant.state(seen, report)
+            except _UNREADABLE as error:
+                report(f"the rule cannot be checked: {type(error).__name__}: {error}")
     return findings
 
 

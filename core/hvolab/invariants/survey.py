@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,10 @@ class Survey:
         """Return the positions in the arrays of the vmemmap page in which each PFN's struct page begins."""
         pages = self.machine.struct_pages
         shift = self.machine.target.mode.page_shift
-        page = ((pfns - pages.first_pfn) * pages.layout.size) >> shift
+        return self.positions_of(((pfns - pages.first_pfn) * pages.layout.size) >> shift)
+
+    def positions_of(self, page: Pfns) -> Pfns:
+        """Return the positions in the arrays of vmemmap pages, counted from the base."""
         ranges = np.searchsorted(self.starts, page, side="right") - 1
         return page - self.starts[ranges] + self.offsets[ranges]
 
@@ -110,6 +114,15 @@ class Survey:
         index = int(np.searchsorted(self.offsets, position, side="right")) - 1
         page = position - int(self.offsets[index]) + int(self.starts[index])
         return self.machine.struct_pages.base + (page << self.machine.target.mode.page_shift)
+
+    def folio_at(self, va: int) -> str:
+        """Return the folio whose vmemmap has a VA, for a finding."""
+        pfn = self.machine.struct_pages.pfn(va)
+        for folios in self.folios:
+            row = int(np.searchsorted(folios.pfns, pfn, side="right")) - 1
+            if row >= 0 and pfn < int(folios.pfns[row]) + (1 << folios.order):
+                return f"folio PFN {int(folios.pfns[row]):#x}"
+        return f"the struct page of PFN {pfn:#x}, in no folio"
 
     def where(self, position: int) -> str:
         """Return VA, entry raw and decoded, and PFN of the page at a position, for a finding."""
@@ -151,6 +164,38 @@ def survey(
         np.array(tables, dtype=np.int64),
         np.array(vas, dtype=np.uint64),
     )
+
+
+class Translations(NamedTuple):
+    """Translations of the vmemmap that a CPU caches, as a row for each page that one maps.
+
+    cpu     number of the CPU
+    number  number of the translation, in each row
+    vas     VA of each page
+    frames  PFN of each page
+    """
+
+    cpu: int
+    number: Pfns
+    vas: npt.NDArray[np.uint64]
+    frames: Pfns
+
+
+def vmemmap_translations(machine: Machine) -> Iterator[Translations]:
+    """Yield the translations of the vmemmap of each CPU that reports them."""
+    pages, shift = machine.struct_pages, machine.target.mode.page_shift
+    ends = [pages.va(stop) for _, stop in machine.vmemmap]
+    for cpu in machine.cpus:
+        cached = cpu.cached_translations()
+        if cached is None or not cached.size or not ends:
+            continue
+        inside = (cached[:, 0] >= np.uint64(pages.base)) & (cached[:, 0] < np.uint64(max(ends)))
+        vas, (firsts, counts) = cached[inside, 0], cached[inside, 1:].astype(np.int64).T
+        rows = np.repeat(np.arange(firsts.size), counts)
+        page = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        yield Translations(
+            cpu.index, rows, vas[rows] + (page.astype(np.uint64) << np.uint64(shift)), firsts[rows] + page
+        )
 
 
 def place_bits(layout: StructPageLayout) -> int:

@@ -13,7 +13,7 @@ from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.release import KernelFeature
-from hvolab.trace import Batch, Warned
+from hvolab.trace import Barrier, Batch, Warned
 from hvolab_kernel.code.calls import returns_from
 from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.identify.features import features_of
@@ -69,6 +69,7 @@ class KernelHvo:
         }
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.kernel_cpu = KernelCpu(machine, kernel)
+        machine.trace.absent.add(Barrier)
         self._layout = machine.struct_pages.layout
         self._sizes: dict[int, VmemmapSizes] = {}
         self._hstates: dict[int, int] = {}

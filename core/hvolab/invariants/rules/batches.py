@@ -25,12 +25,12 @@ class EndlessLoopError(HvolabError):
     is_finding = True
 
 
-def _watch_progress(_: Machine, report: Report) -> Handlers:
+def _watch_progress(machine: Machine, report: Report) -> Handlers:
     """Every loop ends, also with an allocator that always fails.
 
     `update_and_free_pages_bulk()` tries again as long as a batch fails. Each time it must have restored, freed or
-    added a folio. A monitor counts batches without progress, and outside of batches restores of the same folio, and
-    stops the loop with `EndlessLoopError` after 64 of them.
+    added a folio. A monitor counts batches without progress, restores of the same folio outside of batches, and failing
+    optimizations of a folio, and stops the loop with `EndlessLoopError` after 64 of them.
     """
     idle: Counter[int | None] = Counter()  # of each folio by its VA, of batches by None
     in_batch = False
@@ -39,7 +39,7 @@ def _watch_progress(_: Machine, report: Report) -> Handlers:
         idle[key] += 1
         if idle[key] > _MAX_BATCHES:
             what = f"{idle[key]} {what} without progress"
-            report(what)
+            report(what, "" if key is None else f"folio PFN {machine.struct_pages.pfn(key):#x}")
             raise EndlessLoopError(what, hint="the loop that calls HVO must shrink its list each time")
 
     def batch(event: Batch) -> None:
@@ -49,7 +49,10 @@ def _watch_progress(_: Machine, report: Report) -> Handlers:
             tried(None, "batches")
 
     def folio(event: FolioStep) -> None:
-        if event.step == "optimize.end" or (event.step == "restore.end" and not event.result):
+        if event.step == "optimize.end" and event.result < 0:
+            tried(event.folio, "failing optimizations of a folio")
+            del idle[None]
+        elif event.step == "optimize.end" or (event.step == "restore.end" and not event.result):
             idle.clear()
         elif event.step == "restore.begin" and not in_batch:
             tried(event.folio, "restores of a folio")

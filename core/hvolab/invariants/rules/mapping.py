@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hvolab.arch import EntryUpdateRule, PgprotRole, Target
 from hvolab.arrays import common
 from hvolab.invariants.invariant import Invariant, Report
+from hvolab.invariants.ledger import watch_counters, watch_key
 from hvolab.invariants.survey import Pfns, Survey
 
 
@@ -67,21 +68,25 @@ REMAPPED = Invariant(1, "remapped", state=_check_remapped)
 def _check_static_key(survey: Survey, report: Report) -> None:
     """The static key is the number of optimized folios.
 
-    `hugetlb_optimize_vmemmap_key` counts the folios that have the flag, in pools and outside of them.
+    `hugetlb_optimize_vmemmap_key` counts the folios that have the flag, in pools and outside of them. A monitor names
+    the folio with which the key changes by another number than one.
     """
     optimized = sum(int(survey.optimized(folios.pfns).sum()) for folios in survey.folios)
     if optimized != survey.machine.key:
         report(f"the static key is {survey.machine.key}, but {optimized} folios are optimized")
 
 
-STATIC_KEY = Invariant(2, "static_key", state=_check_static_key, applies_to=attrgetter("counts_folios"))
+STATIC_KEY = Invariant(
+    2, "static_key", state=_check_static_key, history=watch_key, applies_to=attrgetter("counts_folios")
+)
 
 
 def _check_counters(survey: Survey, report: Report) -> None:
     """`nr_memmap_pages + nr_memmap_boot_pages` is the number of frames that back the vmemmap.
 
     Each frame is counted once, however many entries map it. Which counter has it depends on the allocator: that of
-    boot, or the page allocator. A page that the tails of a zone and order share is not counted.
+    boot, or the page allocator. A page that the tails of a zone and order share is not counted. A monitor compares each
+    step's changes with its pages.
     """
     backing = survey.backing.size - common(survey.tail_pages, survey.backing).size
     counters = survey.machine.counters
@@ -91,4 +96,6 @@ def _check_counters(survey: Survey, report: Report) -> None:
         report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap{besides}")
 
 
-COUNTERS = Invariant(3, "counters", state=_check_counters, applies_to=attrgetter("counts_memmap"))
+COUNTERS = Invariant(
+    3, "counters", state=_check_counters, history=watch_counters, applies_to=attrgetter("counts_memmap")
+)

@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from hvolab.arrays import common
 from hvolab.invariants.invariant import LISTED, Invariant, Report
-from hvolab.invariants.survey import Folios, Pfns, Survey
+from hvolab.invariants.ledger import watch_frames
+from hvolab.invariants.survey import Folios, Pfns, Survey, vmemmap_translations
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
-
-_VA_MASK = (1 << 64) - 1
 
 
 def _check_ownership(survey: Survey, report: Report) -> None:
@@ -21,7 +20,8 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     No frame is behind two pages of vmemmap, except the frame that tails of optimized folios share; none is a page table
     as well. A page that the tails of a zone and order share belongs to the zone: it is never freed, and nothing else is
     in it. No entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs
-    to the vmemmap, to a zone's tails, to a page table, or to a folio: none is lost.
+    to the vmemmap, to a zone's tails, to a page table, or to a folio: none is lost. A monitor checks that at the end of
+    each batch, and names the folio.
     """
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
@@ -66,21 +66,12 @@ def _free(frames: FrameAllocator, pfns: Pfns) -> Pfns:
 
 def _check_translations(survey: Survey, frames: FrameAllocator, report: Report) -> None:
     """Report TLB entries of the vmemmap that map free frames."""
-    pages, shift = survey.machine.struct_pages, survey.machine.target.mode.page_shift
-    ends = [pages.va(stop) for _, stop in survey.machine.vmemmap]
-    for cpu in survey.machine.cpus:
-        cached = cpu.cached_translations()
-        if cached is None or not cached.size or not ends:
-            continue
-        inside = (cached[:, 0] >= np.uint64(pages.base)) & (cached[:, 0] < np.uint64(max(ends)))
-        vas, firsts, counts = cached[inside].astype(np.int64).T
-        rows = np.repeat(np.arange(firsts.size), counts)  # one for each page that a translation maps
-        pages_of_row = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        free = frames.owner(firsts[rows] + pages_of_row) == Owner.FREE
-        found, first_free = np.unique(rows[free], return_index=True)
-        for row, page in zip(found.tolist(), pages_of_row[free][first_free].tolist(), strict=True):
-            what = f"PFN {int(firsts[row]) + page:#x} is free, but CPU {cpu.index} still has a translation to it"
-            report(what, f"VA {(int(vas[row]) & _VA_MASK) + (page << shift):#x}")
+    for cached in vmemmap_translations(survey.machine):
+        free = np.flatnonzero(frames.owner(cached.frames) == Owner.FREE)
+        _, firsts = np.unique(cached.number[free], return_index=True)  # a translation may map many of them
+        for row in free[firsts].tolist():
+            what = f"PFN {int(cached.frames[row]):#x} is free, but CPU {cached.cpu} still has a translation to it"
+            report(what, f"VA {int(cached.vas[row]):#x}")
 
 
 def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Report) -> None:
@@ -99,7 +90,7 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
         )
 
 
-OWNERSHIP = Invariant(4, "ownership", state=_check_ownership)
+OWNERSHIP = Invariant(4, "ownership", state=_check_ownership, history=watch_frames)
 
 
 def _check_self_hosted(survey: Survey, report: Report) -> None:

@@ -36,12 +36,13 @@ def _counter_faults(pool: Pool) -> list[tuple[str, str]]:
         *(f"{name} is {n}, but the nodes have {nodes}" for name, (n, nodes) in counters.items() if n != sum(nodes)),
         *(f"{name} is {n}" for name, (n, _) in counters.items() if n < 0),
     ]
+    off_list = next((f"folio VA {folio:#x} is on no free list" for folio in sorted(pool.live.difference(free))), "")
     checks = {
         f"free_hugepages is {h.free}, but {len(free)} are on the free lists": h.free != len(free),
         f"nr_hugepages is {h.nr}, but {len(pool.live)} folios exist": h.nr != len(pool.live),
         "a folio is on the free lists twice": len(set(free)) != len(free),
     }
-    return [(fault, "") for fault in (*faults, *(what for what, found in checks.items() if found))]
+    return [(fault, "") for fault in faults] + [(what, off_list) for what, found in checks.items() if found]
 
 
 def _folio_faults(pool: Pool) -> list[tuple[str, str]]:
