@@ -24,7 +24,8 @@ _YOUNG = 50_000
 _COMPLETION_VARIABLE = "_HVOLAB_COMPLETE"
 _HELP = """A workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization.
 
-Exit codes: 0, all as declared; 1, an undeclared finding, a broken invariant or a difference; 2, wrong use or input."""
+Exit codes: 0, all as declared; 1, an undeclared finding, a broken invariant or a difference; 2, wrong use or input;
+70, a fault of hvolab itself; 130, interrupted."""
 
 
 def _print_version(wanted: bool) -> None:

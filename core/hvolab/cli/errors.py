@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     AS_DECLARED = 0  #: everything is as declared
     FINDING = 1  #: an undeclared finding, a broken invariant, a difference
     USAGE = 2  #: wrong use or unreadable input
+    INTERNAL = 70  #: a fault of hvolab itself, or of a plugin; EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  #: the user pressed Ctrl-C, as shells report it
 
 
@@ -40,6 +41,25 @@ def show_warning(message: str, hint: str = "") -> None:
 def show_interrupt(interrupt: KeyboardInterrupt) -> None:
     """Write that the command was interrupted, and the part of its work that is done, where the interrupt names it."""
     _write("interrupted", "bold yellow", str(interrupt) or "the command has no result", {})
+
+
+def show_internal(error: Exception) -> None:
+    """Write that hvolab itself is at fault, and what to send: versions, command and traceback."""
+    import platform
+    import shlex
+    import sys
+    import traceback
+
+    from hvolab import __version__
+
+    parts = {
+        "command": shlex.join(sys.argv),
+        "versions": f"hvolab {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        "rule": "this is a fault of hvolab or of a plugin, not a finding",
+        "hint": "report it with all of this and the files that the command reads; the lines below have the place",
+    }
+    _write("error[internal]", "bold red", f"{type(error).__name__}: {error}", parts)
+    sys.stderr.write("".join(traceback.format_exception(error)))
 
 
 def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> None:
@@ -80,3 +100,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as interrupt:
             show_interrupt(interrupt)
             raise typer.Exit(ExitCode.INTERRUPTED) from interrupt
+        except Exception as error:
+            # typer's exits and usage errors, and a pipe that its reader has closed
+            if isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code"):
+                raise
+            show_internal(error)
+            raise typer.Exit(ExitCode.INTERNAL) from error

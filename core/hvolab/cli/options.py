@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hvolab.arch import Architecture, Target
+from hvolab.cli.engine_file import PATIENCE, engine_in_file, is_engine_file
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, registry
 from hvolab.plugin.checks import names_of
@@ -81,7 +82,8 @@ EngineOption = Annotated[
     str,
     typer.Option(
         metavar="KIND",
-        help="model: hvolab's own engine. kernel: a kernel's own compiled code, of the image that --image names.",
+        help="model: hvolab's own engine. kernel: a kernel's own compiled code, of the image that --image names. "
+        "FILE.py:NAME: a class in a file, called with the machine.",
         autocompletion=_completion(PluginRegistry.engines),
     ),
 ]
@@ -90,8 +92,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def engine_of(name: str, image: Path | None) -> EngineMaker | None:
-    """Return the maker of the engine, None for the model; raises UsageError for an image without --engine kernel."""
-    maker = registry().engine(name)
+    """Return the maker of the engine, None for the model.
+
+    Raises UsageError for an image without --engine kernel, and for a file that does not define the engine.
+    """
+    maker = engine_in_file(name) if is_engine_file(name) else registry().engine(name)
+    if is_engine_file(name) and image is not None:
+        raise UsageError("--image requires --engine kernel", hint="leave out --image")
     if maker is None and image is not None:
         raise UsageError("--image requires --engine kernel", hint="add --engine kernel, or leave out --image")
     return maker
@@ -109,7 +116,8 @@ def engine_setup(name: str, image: Path | None, release: str | None) -> EngineSe
 
     if isinstance(maker, ImageEngineMaker):
         return maker.setup(image, release)
-    return EngineSetup(lambda machine: maker(machine, image))
+    patience = PATIENCE if is_engine_file(name) else 0
+    return EngineSetup(lambda machine: maker(machine, image), patience=patience)
 
 
 def host_architecture() -> Architecture:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -24,6 +24,22 @@ from hvolab.cli.options import (
     select_target,
 )
 from hvolab.units import parse_hugepages, parse_size
+
+CpusOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="CPUs; all but the first read the struct pages of a folio before HVO changes them."
+    ),
+]
+VmemmapOption = Annotated[
+    Literal["boot", "buddy", "self-hosted"],
+    typer.Option(metavar="KIND", help="Frames behind the vmemmap: boot, buddy (allocated) or self-hosted."),
+]
+
+FailOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Make the N-th allocation call fail, counted from the pools' first."),
+]
 
 
 class RunCommand(TyperCommand):
@@ -48,10 +64,9 @@ def run(
     hugepages: HugepagesOption = None,
     boot: BootOption = None,
     nodes: Annotated[int, typer.Option(metavar="N", min=1, help="NUMA nodes.")] = 1,
-    fail_allocation: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Make the N-th allocation call fail, counted from the pools' first."),
-    ] = None,
+    cpus: CpusOption = 1,
+    vmemmap: VmemmapOption = "boot",
+    fail_allocation: FailOption = None,
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,
@@ -69,6 +84,7 @@ def run(
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
     from hvolab.hvo import parse_boot_parameter
+    from hvolab.machine import VmemmapBacking
     from hvolab.plugin import registry
     from hvolab.scenario import ScenarioSpec, parse_operations, run_scenario
 
@@ -79,6 +95,8 @@ def run(
         memory=parse_size(memory),
         nodes=nodes,
         optimize_enabled=boot is None or parse_boot_parameter(boot),
+        cpus=cpus,
+        vmemmap=VmemmapBacking(vmemmap),
         hugepages={} if hugepages is None else parse_hugepages(hugepages),
         fail_allocation=fail_allocation,
         cpu=registry().cpu(cpu),

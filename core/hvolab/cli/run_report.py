@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
@@ -15,11 +16,14 @@ from rich.text import Text
 from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, show, table
 from hvolab.cli.picture import draw
+from hvolab.machine import VmemmapBacking
 from hvolab.scenario import FailedCall, FolioHistory, OperationCounts, ScenarioResult, Stage, TailStores
 from hvolab.units import format_size
 
 #: Ranges of freed frames that are listed; more are counted.
 _RANGES = 2
+#: Findings of one rule that are listed; more are counted.
+_FINDINGS = 8
 _INDENT = 2
 #: Columns that the tables of counters and work need side by side.
 _SIDE_BY_SIDE = 98
@@ -35,6 +39,8 @@ def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> G
     """The whole report."""
     spec = result.spec
     nodes = f" on {spec.nodes} nodes" if spec.nodes > 1 else ""
+    nodes += f", {spec.cpus} CPUs" if spec.cpus > 1 else ""
+    nodes += f", vmemmap: {spec.vmemmap.value}" if spec.vmemmap is not VmemmapBacking.BOOT else ""
     heading = Text.assemble((target_in_words(spec.target), "bold"), f"; {format_size(spec.memory)} of memory{nodes}")
     notes = (Text(note, "yellow") for note in result.notes)
     parts: list[RenderableType] = [heading, *notes, Text()]
@@ -144,7 +150,7 @@ def _facts(result: ScenarioResult) -> Table:
             grid.add_row("", Text(stores.fault, "dim"))
     if result.failed is not None:
         grid.add_row("failed allocation", _failed_text(result.failed))
-    for pool in result.stages[-1].pools if not result.requested else ():
+    for pool in result.stages[-1].pools if not (result.requested or result.stopped) else ():
         if pool.pages:
             stayed = f"{pool.pages} of {format_size(pool.huge_page.size)} stayed as free surplus pages"
             grid.add_row("not restored", Text(stayed, "yellow"))
@@ -155,12 +161,20 @@ def _facts(result: ScenarioResult) -> Table:
             word, style = "broken as declared", "yellow"
         invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
+    listed: Counter[tuple[str, bool]] = Counter()
     for finding, count in result.findings.items():
+        kind = (finding.rule, finding.declared)
+        listed[kind] += 1
+        if listed[kind] > _FINDINGS:
+            continue
         word, style = ("declared", "yellow") if finding.declared else ("finding", "bold red")
         times, first = (f" ({count} times)", "first at ") if count > 1 else ("", "")
         where = f"; {first}{finding.where}" if finding.where else ""
         name = f"invariant {finding.number}, {finding.invariant.title}: "
         grid.add_row(Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}"))
+    for (rule, _), number in listed.items():
+        if number > _FINDINGS:
+            grid.add_row("", Text(f"{number - _FINDINGS} more findings of {rule}: --json lists them", "dim"))
     for warning in result.warnings:
         grid.add_row(Text("warning", "bold red"), Text(warning))
     return grid
@@ -191,7 +205,8 @@ def _verdict(result: ScenarioResult) -> Text:
         warnings = _counted(len(result.warnings), "warning")
         sentences = [f"{undeclared} not declared by the description"] if undeclared else []
         sentences += [f"{warnings} of the engine"] if warnings else []
-        return Text(f"{', '.join(sentences)}.", "bold red")
+        stopped = f" The run stopped in {result.stages[-1].operation}." if result.stopped else ""
+        return Text(f"{', '.join(sentences)}.{stopped}", "bold red")
     size = format_size(result.frames_saved * result.spec.target.mode.page_size)
     tables, declared = _counted(result.page_tables_allocated, "page table"), _counted(len(result.findings), "finding")
     allocated = f"; {tables} allocated" if tables else ""

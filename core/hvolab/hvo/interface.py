@@ -68,6 +68,7 @@ class EngineSetup:
     release       kernel release of the machine; None: the user's choice
     layout        struct page; None: as the release has it
     notes         sentences for the report, such as the reason for the release
+    patience      seconds that it may run without a change of the machine; 0: any time
     """
 
     make: Callable[[Machine], HvoEngine]
@@ -76,6 +77,7 @@ class EngineSetup:
     release: KernelRelease | None = None
     layout: StructPageLayout | None = None
     notes: tuple[str, ...] = ()
+    patience: float = 0
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, 
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
+from hvolab.scenario.stops import as_findings
 from hvolab.scenario.stores import StoreHit, TailStores
 from hvolab.scenario.views import FolioHistory, MappingRun, VmemmapView
 from hvolab.scenario.work import FailedCall, OperationCounts
@@ -29,6 +30,7 @@ __all__ = [
     "StoreHit",
     "TailStores",
     "VmemmapView",
+    "as_findings",
     "default_hugepages",
     "memory_needed",
     "parse_operations",

@@ -83,7 +83,7 @@ class Stage:
     findings     invariants that were broken then
     work         what HVO did since the stage before
     operation    the operation, None after boot
-    outcome      its result
+    outcome      its result, None if a finding stopped it
     """
 
     name: str
@@ -99,7 +99,12 @@ class Stage:
     def as_dict(self) -> dict[str, Any]:
         """Return the operation for JSON."""
         pools = [pool.as_dict() for pool in self.pools]
-        return {"operation": str(self.operation), "stage": self.name, **as_data(self.outcome), "hugepages": pools}
+        return {
+            "operation": str(self.operation),
+            "stage": self.name,
+            **(as_data(self.outcome) or {}),
+            "hugepages": pools,
+        }
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,12 @@ class ScenarioResult:
         return not self.warnings and all(finding.declared for finding in self.findings)
 
     @property
+    def stopped(self) -> bool:
+        """True if a finding stopped the run before all operations were done."""
+        last = self.stages[-1]
+        return last.operation is not None and last.outcome is None
+
+    @property
     def measured(self) -> Stage:
         """The stage at which savings are measured: once optimized, or after the last requested operation."""
         return self.stages[-1 if self.requested else 1]
@@ -157,7 +168,7 @@ class ScenarioResult:
     def work(self) -> dict[str, OperationCounts]:
         """Counts of what HVO did, by operation."""
         names = [stage.name for stage in self.stages[1:]] if self.requested else ["fill", "drain"]
-        return {name: stage.work for name, stage in zip(names, self.stages[1:], strict=True)}
+        return {name: stage.work for name, stage in zip(names, self.stages[1:], strict=False)}
 
     @property
     def page_tables_allocated(self) -> int:
@@ -191,6 +202,8 @@ class ScenarioResult:
             "notes": list(self.notes),
             "memory": self.spec.memory,
             "nodes": self.spec.nodes,
+            "cpus": self.spec.cpus,
+            "vmemmap": self.spec.vmemmap.value,
             "hugepages": [{**pool.as_dict(), "left": left} for pool, left in zip(self.pools, self.left, strict=True)],
             "frames_saved": self.frames_saved,
             "bytes_saved": self.frames_saved * target.mode.page_size,
@@ -212,6 +225,7 @@ class ScenarioResult:
             "invariants": {stage.name: not stage.findings for stage in self.stages},
             "findings": [{**as_data(finding), "count": count} for finding, count in self.findings.items()],
             "warnings": list(self.warnings),
+            "stopped": self.stopped,
             "as_declared": self.as_declared,
         }
 

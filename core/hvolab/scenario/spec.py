@@ -10,7 +10,7 @@ from hvolab.arch import Target
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import EngineSetup
-from hvolab.machine import CpuMaker
+from hvolab.machine import CpuMaker, VmemmapBacking
 from hvolab.scenario.operations import Request, check_huge_page
 from hvolab.units import NodeCounts, format_short, format_size
 
@@ -31,6 +31,8 @@ class ScenarioSpec:
     nodes            NUMA nodes
     hugepages        pages of each size in bytes, or NodeCounts of them; empty: those of default_hugepages()
     optimize_enabled  whether the boot parameter enables HVO
+    cpus             CPUs; HVO runs on the first, the others read the struct pages of a folio before HVO changes them
+    vmemmap          owner of the frames that back the vmemmap
     fail_allocation  number of the allocation call that fails, 1 being the first of the pools; ``None``: none
     cpu              maker of the machine's CPUs; ``None``: modeled ones
     engine           the HVO engine, and the struct page layout that its machine needs; ``None``: the model
@@ -40,6 +42,8 @@ class ScenarioSpec:
     target: Target
     memory: int = DEFAULT_MEMORY
     nodes: int = 1
+    cpus: int = 1
+    vmemmap: VmemmapBacking = VmemmapBacking.BOOT
     hugepages: Mapping[int, int] = field(default_factory=dict)
     optimize_enabled: bool = True
     fail_allocation: int | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from hvolab.arch import Access
 from hvolab.arrays import consecutive_runs
 from hvolab.hvo import HasOrder, HvoEngine
 from hvolab.machine import Machine
+from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.struct_pages import lists
 from hvolab.serialize import Hex, as_data
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -119,34 +122,68 @@ class FolioHistory:
 class Observer:
     """Engine that views the first folio of each order that is optimized, and else does what another engine does.
 
+    Before each call, every CPU but the first reads the vmemmap of its folios, as walkers of PFNs do: translations of
+    the mapping before are then in their TLBs.
+
     histories  history of that folio, by order; it ends with the batch, or with the folio if it is by itself
+    running    whether the other engine runs, or has ended with an exception
+    first      first folio of its last call, None for none
     """
 
     def __init__(self, hvo: HvoEngine) -> None:
         self._hvo = hvo
         self.histories: dict[int, FolioHistory] = {}
-        self.restore_folio = hvo.restore_folio
-        self.restore_folios = hvo.restore_folios
+        self.running = False
+        self.first: int | None = None
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folio()."""
-        self._observe(h, folio, lambda: self._hvo.optimize_folio(h, folio))
+        self._observe(h, [folio], lambda: self._hvo.optimize_folio(h, folio))
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folios()."""
-        node = next(lists.nodes(self._hvo.cpu, folio_list), None)
-        folio = None if node is None else node - self._hvo.machine.struct_pages.layout.lru_next
-        self._observe(h, folio, lambda: self._hvo.optimize_folios(h, folio_list))
+        self._observe(h, self._on_list(folio_list), lambda: self._hvo.optimize_folios(h, folio_list))
 
-    def _observe(self, h: HasOrder, folio: int | None, optimize: Callable[[], None]) -> None:
+    def restore_folio(self, h: HasOrder, folio: int) -> int:
+        """Kernel: hugetlb_vmemmap_restore_folio()."""
+        self._read_by_others(h, [folio])
+        return self._run(lambda: self._hvo.restore_folio(h, folio))
+
+    def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
+        """Kernel: hugetlb_vmemmap_restore_folios()."""
+        self._read_by_others(h, self._on_list(folio_list))
+        return self._run(lambda: self._hvo.restore_folios(h, folio_list, non_hvo_folios))
+
+    def _run(self, call: Callable[[], _T]) -> _T:
+        """Call the other engine."""
+        self.running = True
+        result = call()
+        self.running = False
+        return result
+
+    def _on_list(self, folio_list: int) -> list[int]:
+        """Return the folios of a list."""
+        machine = self._hvo.machine
+        return [node - machine.struct_pages.layout.lru_next for node in lists.nodes(machine.cpus[0], folio_list)]
+
+    def _read_by_others(self, h: HasOrder, folios: list[int]) -> None:
+        """Read each page of the vmemmap of folios on every CPU but the first."""
+        self.first = next(iter(folios), None)
+        machine, page_size = self._hvo.machine, self._hvo.machine.target.mode.page_size
+        for cpu in machine.cpus[1:] if folios else ():
+            pages = np.arange(0, machine.struct_pages.layout.size << h.order, page_size, dtype=np.uint64)
+            bulk_of(cpu).load_words((np.array(folios, dtype=np.uint64)[:, None] + pages).ravel())
+
+    def _observe(self, h: HasOrder, folios: list[int], optimize: Callable[[], None]) -> None:
         """View a folio before and after it is optimized, if it is the first of its order."""
         machine = self._hvo.machine
-        if folio is None or h.order in self.histories:
-            optimize()
+        self._read_by_others(h, folios)
+        if not folios or h.order in self.histories:
+            self._run(optimize)
             return
-        pages = self._hvo.sizes(h).pages
+        folio, pages = folios[0], self._hvo.sizes(h).pages
         before = view_vmemmap(machine, folio, pages)
-        optimize()
+        self._run(optimize)
         after = view_vmemmap(machine, folio, pages)
         size, pfn = machine.target.mode.page_size << h.order, machine.struct_pages.pfn(folio)
         self.histories[h.order] = FolioHistory(size, pfn, before, after, after)

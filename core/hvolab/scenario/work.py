@@ -51,6 +51,10 @@ _ONE_EACH: Final[Mapping[type[trace.Event], str]] = {
 }
 
 
+#: Events without which a loop makes no progress.
+_CHANGES: Final = frozenset({trace.EntriesStored, trace.PagesAllocated, trace.PagesFreed, trace.FolioStep})
+
+
 @dataclass(frozen=True)
 class FailedCall:
     """The allocation call that was made to fail.
@@ -75,11 +79,13 @@ class Recorder:
     policy    makes the call fail
     phase     name of the operation that is running; the scenario sets it
     warnings  warnings of the engine, with their numbers
+    changes   number of events that change page tables, frames or folios
     """
 
     def __init__(self, machine: Machine, fails: int | None = None) -> None:
         self.phase = ""
         self.warnings: Counter[str] = Counter()
+        self.changes = 0
         self.policy = FailCalls(frozenset(() if fails is None else (fails,)))
         self._mode = machine.target.mode
         self._fails = fails
@@ -88,6 +94,8 @@ class Recorder:
 
     def __call__(self, event: trace.Event) -> None:
         """Handle one event."""
+        if type(event) in _CHANGES and not (type(event) is trace.EntriesStored and (event.before == event.after).all()):
+            self.changes += 1
         if name := _ONE_EACH.get(type(event)):
             self._counts[name] += 1
         elif isinstance(event, trace.EntriesStored) and event.live:

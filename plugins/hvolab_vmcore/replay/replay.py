@@ -13,6 +13,7 @@ from hvolab.errors import CoreFileError, KernelBug, UsageError
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine, use_cpus
 from hvolab.release import KernelRelease
+from hvolab.scenario import as_findings
 from hvolab.serialize import as_data
 from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
@@ -178,8 +179,10 @@ def _execute(start: Scan, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker 
     # a kernel's own code reads and writes struct pages of all frames, the model only those of page tables
     writes = engine is not None or start.snapshot.target.release.variant.marks_tables
     with placeholder_struct_pages(core, start, plan) if writes else nullcontext():
-        hvo = make(core.machine)
-        execute(hvo, plan)
+        with as_findings(core.machine, in_engine=False, own_engine=engine is None):
+            hvo = make(core.machine)
+        with as_findings(core.machine, in_engine=True, own_engine=engine is None):
+            execute(hvo, plan)
     return _Execution(start, core, plan, placeholder_heads, hvo.release, scan(core.snapshot))
 
 

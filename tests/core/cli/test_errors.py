@@ -80,3 +80,20 @@ def test_an_interrupt_ends_with_130() -> None:
     result = CliRunner().invoke(ending_with(KeyboardInterrupt("3 of 4 are done")), ["fail"])
     assert result.exit_code == ExitCode.INTERRUPTED
     assert result.stderr == "interrupted: 3 of 4 are done\n"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("half"), TypeError("x")], ids=repr)
+def test_a_fault_of_hvolab_has_a_code_of_its_own_and_says_what_to_send(error: Exception) -> None:
+    result = CliRunner().invoke(ending_with(error), ["fail"])
+    assert (result.exit_code, result.stdout) == (ExitCode.INTERNAL, "")
+    assert result.stderr.startswith(f"error[internal]: {type(error).__name__}: {error}\n")
+    assert all(
+        part in result.stderr for part in ("  command: ", "  versions: hvolab ", "  hint: report it", "Traceback")
+    )
+
+
+@pytest.mark.parametrize("error", [typer.Exit(3), typer.BadParameter("no"), typer.Abort()], ids=repr)
+def test_exits_and_wrong_use_are_no_faults_of_hvolab(error: Exception) -> None:
+    result = CliRunner().invoke(ending_with(error), ["fail"])
+    assert result.exit_code == {"Exit": 3, "BadParameter": 2, "Abort": 1}[type(error).__name__]
+    assert "internal" not in result.stderr

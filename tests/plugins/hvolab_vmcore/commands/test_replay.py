@@ -93,3 +93,12 @@ def test_an_engine_of_another_release_is_named_with_what_differs() -> None:
     assert sentences[0] == "the engine is of release 6.12.117, the cores of 6.12:"
     assert all(sentence.startswith("  only 6.12.117: ") for sentence in sentences[1:])
     assert list(other_release(replay(OPTIMIZED_1G, RESTORED))) == []
+
+
+def test_an_engine_that_raises_is_a_finding_and_not_wrong_use(tmp_path: Path) -> None:
+    source = "from hvolab.hvo import Hvo\nclass Mine(Hvo):\n    def _remap(self, *_):\n        raise KeyError('x')\n"
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    result = hvolab("replay", BOOT, OPTIMIZED_2M, "--engine", f"{tmp_path / 'mine.py'}:Mine")
+    assert result.exit_code == 1
+    assert "error[engine]: KeyError: 'x'" in result.stderr
+    assert "where: Mine._remap() (mine.py:4) < " in result.stderr
