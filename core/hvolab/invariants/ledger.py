@@ -120,6 +120,10 @@ class _Frames:
             self._loose.update(dict.fromkeys(event.pfns.tolist(), self._folio))
 
     def freed(self, event: PagesFreed) -> None:
+        if self._machine.vmemmap_tails:  # pages of their zone, for ever
+            for pfn in set(self._machine.vmemmap_tails.values()).intersection(event.pfns.tolist()):
+                where = f"after folio PFN {self._machine.struct_pages.pfn(self._folio):#x}" if self._folio else ""
+                self._report(f"PFN {pfn:#x} is shared by the tails of a zone, and was freed", where)
         if self._loose and not event.order:
             for pfn in event.pfns.tolist():
                 self._loose.pop(pfn, None)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.core.invariants.mutants import SMALL, grown, pools, watched
+from hvolab.release.releases import V7_2
+from tests.core.invariants.mutants import SMALL, grown, pools, pools_of, watched
 
 
 def test_the_folio_that_is_not_counted_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +33,17 @@ def test_the_folio_whose_pages_are_lost_is_named(monkeypatch: pytest.MonkeyPatch
     first = watched(lab, lambda: grown(lab, 1))[0]
     assert (first.rule, first.what) == ("ownership", "8 frames belong to nothing after a batch: not mapped, not freed")
     assert first.where.endswith("folio PFN 0x1000")
+
+
+def test_a_freed_page_that_tails_share_is_named_with_the_last_folio() -> None:
+    lab = pools_of(V7_2)
+    grown(lab, 1)
+    (shared,) = lab.machine.vmemmap_tails.values()
+
+    def restore() -> None:
+        lab.pools[0].set_max_huge_pages(0)
+        lab.machine.free_page_run(np.array([shared], dtype=np.int64))
+
+    first = watched(lab, restore)[0]
+    assert (first.rule, first.what) == ("ownership", f"PFN {shared:#x} is shared by the tails of a zone, and was freed")
+    assert first.where == "after folio PFN 0x1000"
