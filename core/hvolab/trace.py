@@ -93,6 +93,27 @@ class PagesFreed(Event, name="page.free"):
 
 
 @dataclass(frozen=True, slots=True)
+class BadPages(Event, name="page.bad"):
+    """Struct pages that are wrong in the same way, in a block that is being freed. Kernel: bad_page().
+
+    reason      the kernel's words for it
+    pfn, order  the block; of single frames, the first that is wrong
+    pfns        PFNs that the wrong struct pages describe
+    reported    whether the kernel, as it was booted, looks at it and prints them
+    lost        frames that are not freed because of what the kernel found in the block
+    example     the first of the struct pages, decoded
+    """
+
+    reason: str
+    pfn: int
+    order: int
+    pfns: Pfns
+    reported: bool
+    lost: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class PageSplit(Event, name="page.split"):
     """Split of a block into single frames. Kernel: split_page()."""
 

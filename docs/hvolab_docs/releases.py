@@ -59,3 +59,5 @@ def _section(release: KernelRelease) -> Iterator[str]:
     if found:
         rows = [(one.part, plain(one.sentence), plain(one.origin)) for one in found]
         yield table(("part", "what the code does", "commit"), rows)
+    for fault in release.faults:
+        yield f"\n**Known fault**: {plain(fault)}\n"

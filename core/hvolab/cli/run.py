@@ -41,6 +41,14 @@ FailOption = Annotated[
     typer.Option(metavar="N", min=1, help="Make the N-th allocation call fail, counted from the pools' first."),
 ]
 
+CheckPagesOption = Annotated[
+    Literal["on", "off"],
+    typer.Option(
+        metavar="on|off",
+        help="Check struct pages that are freed, and keep blocks with a bad one, as init_on_alloc=1 makes a kernel do.",
+    ),
+]
+
 
 class RunCommand(TyperCommand):
     """Command whose help ends with the operations of `--do`."""
@@ -70,6 +78,7 @@ def run(
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,
+    check_pages: CheckPagesOption = "on",
     do: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +111,7 @@ def run(
         cpu=registry().cpu(cpu),
         engine=setup,
         operations=() if do is None else parse_operations(do, target),
+        check_pages=check_pages == "on",
     )
     result = run_scenario(spec)
     if json:

@@ -161,6 +161,14 @@ def _facts(result: ScenarioResult) -> Table:
             word, style = "broken as declared", "yellow"
         invariants.append(f"{title} ").append(word, style).append("   ")
     grid.add_row("invariants", invariants)
+    _add_findings(grid, result)
+    for warning in result.warnings:
+        grid.add_row(Text("warning", "bold red"), Text(warning))
+    return grid
+
+
+def _add_findings(grid: Table, result: ScenarioResult) -> None:
+    """Add a row for each finding, and for each known fault of the release that findings name."""
     listed: Counter[tuple[str, bool]] = Counter()
     for finding, count in result.findings.items():
         kind = (finding.rule, finding.declared)
@@ -172,12 +180,13 @@ def _facts(result: ScenarioResult) -> Table:
         where = f"; {first}{finding.where}" if finding.where else ""
         name = f"invariant {finding.number}, {finding.invariant.title}: "
         grid.add_row(Text(word, style), Text.assemble((name, style), f"{finding.what}{times}{where}"))
+        if finding.fault:
+            grid.add_row("", Text("known fault, below", "yellow"))
     for (rule, _), number in listed.items():
         if number > _FINDINGS:
             grid.add_row("", Text(f"{number - _FINDINGS} more findings of {rule}: --json lists them", "dim"))
-    for warning in result.warnings:
-        grid.add_row(Text("warning", "bold red"), Text(warning))
-    return grid
+    for fault in dict.fromkeys(finding.fault for finding in result.findings if finding.fault):
+        grid.add_row("", Text(f"known fault of {result.spec.target.release}: {fault}", "yellow"))
 
 
 def _stores_text(stores: TailStores) -> Text:

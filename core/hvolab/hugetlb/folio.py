@@ -8,13 +8,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine, StructPages
+from hvolab.machine.struct_pages.edit import Words, edit_struct_pages
 from hvolab.release.struct_page import FolioField, FolioValue, WordPlace
 
-Words = npt.NDArray[np.uint64]
 _ALL_ONES = (1 << 64) - 1
 
 
@@ -40,32 +39,21 @@ class FolioPages:
         self.cpu = cpu
         self.pages: StructPages = machine.struct_pages
         self.layout = machine.struct_pages.layout
-        self._page_size = machine.target.mode.page_size
-        self._dtype = machine.memory.words.dtype
         byte_order = machine.target.architecture.byte_order
         self._place = partial(FolioField.place, size=self.layout.size, byte_order=byte_order)
         self._mark, self._order = self._place(self.layout.hugetlb_mark), self._place(self.layout.folio_order)
         self._refcount = self._place(FolioField(0, self.layout.refcount, 4))
+        zeroed = {self._place(field).offset for field in self.layout.hugetlb_zeroed}
+        lists = (one.field for one in self.layout.compound_stores if one.value is FolioValue.EMPTY_LIST)
+        starts = (field.page * self.layout.size + field.offset for field in lists)
+        self._overwritten_lists = [start for start in starts if zeroed & {start, start + WORD_BYTES}]
         self._stores: dict[tuple[int, bool], list[_WordStore]] = {}
 
     # runs of struct pages
 
     def edit(self, va: int, count: int, change: Callable[[Words, int], None]) -> None:
-        """Load ``count`` struct pages from ``va`` on, call ``change(words, first)``, and store them.
-
-        ``words`` has shape (struct pages, words of each); ``first`` is the position of the first of them. Each call has
-        one page of vmemmap, so that a store to a read-only tail faults at the same VA as the kernel's; or the struct
-        page that straddles two, if its size is not a power of two.
-        """
-        size, done = self.layout.size, 0
-        while done < count:
-            start = va + done * size
-            part = min(count - done, max(1, (self._page_size - start % self._page_size) // size))
-            octets = np.frombuffer(bytearray(self.cpu.load(start, part * size)), dtype=self._dtype)
-            words = octets.reshape(part, self.layout.words)
-            change(words, done)
-            self.cpu.store(start, words.tobytes())
-            done += part
+        """Change a run of struct pages; see :func:`edit_struct_pages`."""
+        edit_struct_pages(self.cpu, self.pages, va, count, change)
 
     def prep_compound(self, folio: int, order: int, *, gigantic: bool = False) -> None:
         """Make a compound page. Kernel: prep_compound_page(), v6.12; __prep_compound_gigantic_page(), v6.1."""
@@ -114,7 +102,7 @@ class FolioPages:
         return [*(_WordStore(offset, kept, word, None) for offset, (kept, word) in words.items()), *stores]
 
     def destroy_compound(self, folio: int, order: int) -> None:
-        """Clear the fields of a compound page. Kernel: free_pages_prepare(), free_tail_page_prepare(), v6.12."""
+        """Clear the fields of a compound page that is split, not freed. Kernel: demote_free_hugetlb_folios(), v6.12."""
         layout = self.layout
         self._set(folio, self._order, 0)
 
@@ -124,6 +112,15 @@ class FolioPages:
 
         self.edit(folio + layout.size, (1 << order) - 1, clear)
         self._or_flags(folio, 0, drop=1 << layout.pg_head)
+
+    def init_deferred_list(self, folio: int) -> None:
+        """Empty the list of a compound page that hugetlb's fields have overwritten.
+
+        Kernel: __update_and_free_hugetlb_folio(), v6.12, before a folio is freed.
+        """
+        for list_head in self._overwritten_lists:
+            for link in (0, WORD_BYTES):
+                self.cpu.store_word(folio + list_head + link, folio + list_head)
 
     def init_hugetlb(self, folio: int) -> None:
         """Mark a hugetlb folio, which has no subpool and no cgroup. Kernel: init_new_hugetlb_folio(), v6.12."""

@@ -312,11 +312,13 @@ class Pool:
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
-        self.unmake(folio)
-        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order)
+        self._clear_mark(folio)
+        self.folio.init_deferred_list(folio)
+        self.live.discard(folio)
+        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order, self.cpu)
 
     def unmake(self, folio: int) -> None:
-        """Make a removed and restored folio pages that are not compound."""
+        """Make a removed and restored folio, which is demoted, pages that are not compound."""
         self._clear_mark(folio)
         self.folio.destroy_compound(folio, self.h.order)
         self.live.discard(folio)

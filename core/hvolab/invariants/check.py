@@ -70,15 +70,16 @@ class Monitor:
     events    number of events so far
 
     Folios that were optimized before it listened are unknown to it; stores to their tails are not reported.
+    ``invariants`` are those that it watches.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, invariants: Iterable[Invariant] = INVARIANTS) -> None:
         self.machine = machine
         variant = machine.target.release.variant
         self.findings: list[Finding] = []
         self.events = 0
         self._handlers: dict[type[Event], list[Callable[[Any], None]]] = {}
-        for invariant in INVARIANTS:
+        for invariant in invariants:
             if invariant.history is not None and invariant.applies_to(variant):
                 report = invariant.reporter(self.findings, lambda: self.events)
                 for kind, handler in invariant.history(machine, report).items():

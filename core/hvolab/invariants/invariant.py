@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -21,8 +21,13 @@ Handlers = Mapping[type[Event], Callable[[Any], None]]
 class Report(Protocol):
     """Reports that an invariant is broken."""
 
-    def __call__(self, what: str, where: str = "", *, declared: bool = False) -> None:
-        """Report a finding; the arguments are the fields of :class:`Finding`."""
+    def __call__(
+        self, what: str, where: str = "", *, declared: bool = False, fault: str = "", key: Hashable = None
+    ) -> None:
+        """Report a finding; the arguments are the fields of :class:`Finding`.
+
+        key  a finding with the same key is replaced, which counts what it has counted and more; None: none is
+        """
         ...
 
 
@@ -52,9 +57,14 @@ class Invariant:
 
     def reporter(self, findings: list[Finding], now: Callable[[], int | None] = lambda: None) -> Report:
         """Return a function that appends findings of this invariant; ``now`` returns the number of the last event."""
+        places: dict[Hashable, int] = {}
 
-        def report(what: str, where: str = "", *, declared: bool = False) -> None:
-            findings.append(Finding(self, what, where, declared, now()))
+        def report(
+            what: str, where: str = "", *, declared: bool = False, fault: str = "", key: Hashable = None
+        ) -> None:
+            place = len(findings) if key is None else places.setdefault(key, len(findings))
+            since = now() if place == len(findings) else findings[place].since
+            findings[place : place + 1] = [Finding(self, what, where, declared, since, fault)]
 
         return report
 
@@ -68,6 +78,7 @@ class Finding:
     where      folio, VA, entry raw and decoded, PFN
     declared   whether the architecture's description or the kernel release predicts it
     since      number of the event after which a monitor saw it; None: found at rest
+    fault      the known fault of the release that makes it, with its evidence; empty: none. It is not declared
     """
 
     also_in_data: ClassVar = ("rule", "number")
@@ -76,6 +87,7 @@ class Finding:
     where: str = ""
     declared: bool = False
     since: int | None = field(default=None, metadata={"data": None})
+    fault: str = ""
 
     @property
     def rule(self) -> str:
@@ -91,5 +103,6 @@ class Finding:
         parts = [f"invariant {self.number} ({self.rule}): {self.what}"]
         parts += [self.where] if self.where else []
         parts += ["declared"] if self.declared else []
+        parts += [f"known fault of the release: {self.fault}"] if self.fault else []
         parts += [f"seen after event {self.since}"] if self.since is not None else []
         return "; ".join(parts)

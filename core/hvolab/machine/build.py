@@ -55,6 +55,7 @@ class MachineSpec:
     tlb_capacity          translations that a CPU caches per size of leaf; ``None``: all
     release_freed         return the bytes of freed frames to the host
     optimize_enabled      the boot parameter hugetlb_free_vmemmap
+    check_pages           whether struct pages are checked when they are freed, as init_on_alloc=1 makes the kernel do
     layout                struct page; ``None``: as the target's kernel has it
     """
 
@@ -67,6 +68,7 @@ class MachineSpec:
     tlb_capacity: int | None = None
     release_freed: bool = False
     optimize_enabled: bool = True
+    check_pages: bool = True
     layout: StructPageLayout | None = None
 
 
@@ -128,6 +130,7 @@ class _Builder:
             nodes=spec.nodes,
             vmemmap=tuple((extent.start, extent.stop) for extent in self.ranges),
             optimize_enabled=spec.optimize_enabled,
+            check_pages=spec.check_pages,
             release_freed=spec.release_freed,
             self_hosted=tuple(
                 (extent.start, extent.stop) for owner, extent in backing if owner is VmemmapBacking.SELF_HOSTED

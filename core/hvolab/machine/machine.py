@@ -19,11 +19,13 @@ from hvolab.machine.intervals import Pfns
 from hvolab.machine.memory.freeze import Contents, freeze, thaw
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
+from hvolab.machine.struct_pages.freeing import BadStructPages, FreeChecker
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.machine.struct_pages.records import PageRecords
 from hvolab.release.gfp import Gfp
 from hvolab.trace import (
     AllFlushed,
+    BadPages,
     CounterChanged,
     GracePeriod,
     KeyChanged,
@@ -70,6 +72,9 @@ class Machine:
     optimize_enabled  the sysctl vm.hugetlb_optimize_vmemmap
     entry_updates   policy for replacements of an entry that another CPU wins, where the architecture allows that
     table_updates   the same for replacing a leaf by a table
+    check_pages     whether the kernel checks struct pages that are freed, and keeps blocks with a bad one
+    lost_frames     number of frames that it has kept so
+    freed_blocks    order of each block of several frames that was freed, by its first PFN
     release_freed   whether the bytes of freed frames are returned to the host (large machines)
     self_hosted     PFN ranges of vmemmap stored in the memory that it describes
     scratch_pfns    frames reserved at build time for emulated CPUs
@@ -93,6 +98,9 @@ class Machine:
     optimize_enabled: bool = True
     entry_updates: FailurePolicy = field(default_factory=NeverFail)
     table_updates: FailurePolicy = field(default_factory=NeverFail)
+    check_pages: bool = True
+    lost_frames: int = 0
+    freed_blocks: dict[int, int] = field(default_factory=dict)
     release_freed: bool = False
     self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)
@@ -102,6 +110,7 @@ class Machine:
     def __post_init__(self) -> None:
         self._linear = self.tables.virt(0)
         self._page_shift = self.target.mode.page_shift
+        self.free_checker = FreeChecker(self.struct_pages, enabled=self.check_pages)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what `pickle` and `copy.deepcopy` make a copy of: an equal machine over memory of its own.
@@ -164,8 +173,10 @@ class Machine:
             self.trace.emit(PagesAllocated(gfp, 0, node, pfns, pfns.size < count))
         return pfns
 
-    def free_pages(self, pfn: int, order: int) -> None:
-        """Free a block. Kernel: __free_pages()."""
+    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
+        """Free a block, whose struct pages ``cpu`` (default: the first) clears. Kernel: __free_pages()."""
+        if not (self._prepare_block(pfn, order, cpu) if order else self._prepare_one(pfn)):
+            return
         self.frames.free(pfn, order)
         if order or self.release_freed:
             self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
@@ -176,6 +187,7 @@ class Machine:
 
     def free_page_run(self, pfns: Pfns) -> None:
         """Free single frames, in this order. Kernel: __free_page()."""
+        pfns = self._prepare_run(pfns)
         self.frames.free_run(pfns)
         self._freed_run(pfns, "free_pages")
 
@@ -188,8 +200,49 @@ class Machine:
         if self.target.traits.bootmem_info:
             how = "put_page_bootmem"
             pfns = pfns[self.records.boot_registered(pfns)]
+        pfns = self._prepare_run(pfns, boot=True)
         self.frames.release_reserved(pfns)
         self._freed_run(pfns, how)
+
+    def _prepare_block(self, pfn: int, order: int, cpu: Cpu | None) -> bool:
+        """Check and clear the struct pages of a block; return False if the block is lost.
+
+        Kernel: free_pages_prepare(), free_tail_page_prepare() in mm/page_alloc.c, v6.12.
+        """
+        bad = self.free_checker.find(pfn, order)
+        lost = 1 << order if any(one.reported for one in bad) else 0
+        self._report_bad(pfn, order, bad, lost)
+        self.free_checker.prepare(self.cpus[0] if cpu is None else cpu, pfn, order, bad)
+        if not lost:
+            self.freed_blocks[pfn] = order
+        return not lost
+
+    def _prepare_one(self, pfn: int) -> bool:
+        """Check the struct page of a single frame; return False if it is lost."""
+        if self.memory.present is not None or self.free_checker.single_holds(pfn):
+            return True
+        return self._prepare_run(np.array([pfn], dtype=np.int64)).size > 0
+
+    def _prepare_run(self, pfns: Pfns, *, boot: bool = False) -> Pfns:
+        """Check the struct pages of single frames; return those that are not lost.
+
+        Memory of a core, of which parts are absent, is not checked.
+        """
+        if self.memory.present is not None:
+            return pfns
+        for one in self.free_checker.find_single(pfns, boot=boot):
+            lost = one.pfns.size * one.reported
+            self._report_bad(int(one.pfns[0]), 0, [one], lost)
+            if lost:
+                pfns = pfns[~np.isin(pfns, one.pfns)]
+        return pfns
+
+    def _report_bad(self, pfn: int, order: int, bad: list[BadStructPages], lost: int) -> None:
+        self.lost_frames += lost
+        if self.trace.listeners:
+            for reason, pfns, reported in bad:
+                example = self.free_checker.describe(int(pfns[0]))
+                self.trace.emit(BadPages(reason, pfn, order, pfns, reported, lost, example))
 
     def _freed_run(self, pfns: Pfns, how: str) -> None:
         self._freed(pfns)

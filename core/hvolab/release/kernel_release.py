@@ -27,6 +27,8 @@ class KernelChange:
     hugetlb      facts of HugetlbVariant that it sets
     struct_page  fields of StructPageLayout that it sets
     about        the part of the kernel, for a change that sets no fact
+    fault        what it breaks, in one sentence with the evidence; empty: nothing that is known
+    mends        the fault of an earlier change that it ends; empty: none
     """
 
     sentence: str
@@ -37,6 +39,8 @@ class KernelChange:
     hugetlb: tuple[tuple[str, Any], ...] = ()
     struct_page: tuple[tuple[str, Any], ...] = ()
     about: str = ""
+    fault: str = ""
+    mends: str = ""
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.commit}" if self.commit else self.sentence
@@ -89,6 +93,15 @@ class KernelRelease:
     def line(self) -> tuple[KernelRelease, ...]:
         """The release and those that it is built on, the first release first."""
         return (*(self.before.line if self.before is not None else ()), self)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The known faults of its code: those of its line that no later change mends."""
+        found: dict[str, None] = {}
+        for change in self._line_changes():
+            found |= dict.fromkeys([change.fault] if change.fault else [])
+            found.pop(change.mends, None)
+        return tuple(found)
 
     def differences(self, other: KernelRelease) -> tuple[tuple[KernelChange, ...], tuple[KernelChange, ...]]:
         """Return the changes that this release has and ``other`` has not, and those that only ``other`` has."""

@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from hvolab.release.struct_page import MINUS_ONE, FolioField, FolioStore, FolioValue, StructPageLayout
+from hvolab.release.free_checks import FREE_CHECKS_6_1
+from hvolab.release.struct_page import (
+    DEFERRED_LIST,
+    ENTIRE_MAPCOUNT,
+    LARGE_MAPCOUNT,
+    MINUS_ONE,
+    NR_PAGES_MAPPED,
+    PINCOUNT,
+    FolioField,
+    FolioStore,
+    FolioValue,
+    StructPageLayout,
+)
 
 _DTOR = FolioField(1, 16, 1, member="_folio_dtor")
 _ORDER = FolioField(1, 17, 1, member="_folio_order")
@@ -13,6 +25,8 @@ LAYOUT_6_1 = StructPageLayout(
     pg_head=16,
     pg_referenced=1,
     pg_reserved=12,
+    pg_hwpoison=23,
+    free_checks=FREE_CHECKS_6_1,
     gigantic_tail_mapping=False,
     folio_order=_ORDER,
     compound_stores=(
@@ -37,12 +51,12 @@ HUGETLB_FIELDS_6_12_117 = (
 #: Kernel: prep_compound_head() in mm/internal.h, v7.2.
 COMPOUND_STORES_7_2 = (
     FolioStore(StructPageLayout().folio_order, FolioValue.ORDER),
-    FolioStore(FolioField(1, 16, 4, member="_large_mapcount"), MINUS_ONE),
-    FolioStore(FolioField(1, 20, 4, member="_nr_pages_mapped"), 0),
-    FolioStore(FolioField(1, 24, 4, member="_entire_mapcount"), MINUS_ONE),
-    FolioStore(FolioField(1, 28, 4, member="_pincount"), 0),
-    FolioStore(FolioField(1, 32, member="_mm_id_mapcount"), (1 << 64) - 1),
+    FolioStore(FolioField(1, 16, 4, member="_large_mapcount"), MINUS_ONE, reason=LARGE_MAPCOUNT),
+    FolioStore(FolioField(1, 20, 4, member="_nr_pages_mapped"), 0, reason=NR_PAGES_MAPPED),
+    FolioStore(FolioField(1, 24, 4, member="_entire_mapcount"), MINUS_ONE, reason=ENTIRE_MAPCOUNT),
+    FolioStore(FolioField(1, 28, 4, member="_pincount"), 0, reason=PINCOUNT),
+    FolioStore(FolioField(1, 32, member="_mm_id_mapcount"), (1 << 64) - 1, reason="nonzero mm mapcount 0"),
     FolioStore(FolioField(1, 40, member="_mm_id"), 0),
     FolioStore(FolioField(1, 56, 4, member="_nr_pages"), FolioValue.PAGES),
-    FolioStore(FolioField(2, 16, 16, member="_deferred_list"), FolioValue.EMPTY_LIST),
+    FolioStore(FolioField(2, 16, 16, member="_deferred_list"), FolioValue.EMPTY_LIST, reason=DEFERRED_LIST),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from hvolab.overrides import named
 from hvolab.release.features import KernelFeature
+from hvolab.release.free_checks import FREE_CHECKS_7_2
 from hvolab.release.gfp import (
     GFP_GIGANTIC,
     GFP_GIGANTIC_6_1,
@@ -89,6 +90,12 @@ V6_12 = V6_1.after(
         "Subpool and cgroup of a hugetlb folio are in its second tail.",
         'dad6a5eb5556 ("mm,hugetlb: use folio fields in second tail page", v6.2)',
         struct_page=_defaults("hugetlb_zeroed"),
+    ),
+    KernelChange(
+        "Struct pages that are freed are checked if check_pages is on, as init_on_alloc=1 has it; then tails of "
+        "compound pages are checked, too.",
+        '700d2e9a36b9 ("mm, page_alloc: reduce page alloc/free sanity checks", v6.4)',
+        struct_page=_defaults("free_checks"),
     ),
     KernelChange(
         "The pages of a restored folio are allocated with __GFP_RETRY_MAYFAIL instead of __GFP_NORETRY.",
@@ -212,9 +219,9 @@ V6_12 = V6_1.after(
         struct_page=_defaults("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
     ),
     KernelChange(
-        "PG_reserved is bit 13.",
+        "PG_reserved is bit 13, and PG_hwpoison bit 20.",
         '02e1960aafac ("mm: rename PG_mappedtodisk to PG_owner_2", v6.12)',
-        struct_page=_defaults("pg_reserved"),
+        struct_page=_defaults("pg_reserved", "pg_hwpoison"),
     ),
     KernelChange(
         "Demotion restores a list of folios and optimizes a list of their parts; one that fails does not end it.",
@@ -250,6 +257,11 @@ _OVERCOMMITS_GIGANTIC = KernelChange(
     'eb02f14c4a2b ("mm/hugetlb: allow overcommitting gigantic hugepages", v6.19)',
     hugetlb=_values(overcommits_gigantic=True),
 )
+#: Fault of a kernel that has c7bde43f6daf and not 622026e87c40.
+RESTORED_AS_HEADS = (
+    "The first struct pages of each restored page are copies of the head and of its first tails: the copy of "
+    "c7bde43f6daf without the page of tails of 622026e87c40."
+)
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
 #: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.
 V6_12_117 = V6_12.after(
@@ -272,6 +284,7 @@ V6_12_117 = V6_12.after(
         "A restored tail page is a copy of the page that its entry maps, and none of it is reset.",
         'c7bde43f6daf ("mm/hugetlb_vmemmap: fix incorrect vmemmap restore in rollback", v7.1)',
         variant=_values(copies_mapped=True),
+        fault=RESTORED_AS_HEADS,
     ),
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v7.2.
@@ -287,6 +300,10 @@ V7_2 = V6_12_117.after(
         "Boot memory of the vmemmap is marked by a type in the low bits of page->private.",
         '0386aaa6e9c8 ("bootmem: stop using page->index", v6.13)',
         struct_page=_values(index=40, bootmem_types=(1, 2)),
+    ),
+    KernelChange(
+        "PG_mlocked is bit 20, and PG_hwpoison bit 21; a page type of the head is cleared when a block is freed.",
+        struct_page=_values(free_checks=FREE_CHECKS_7_2, pg_hwpoison=21),
     ),
     KernelChange(
         "The number of pages of a folio is in the last word of its first tail.",
@@ -317,6 +334,7 @@ V7_2 = V6_12_117.after(
     KernelChange(
         "The tails of all folios of an order in a zone share one page, which is never freed.",
         '622026e87c40 ("mm/hugetlb: remove fake head pages", v7.1)',
+        mends=RESTORED_AS_HEADS,
         gains=frozenset({KernelFeature.SHARES_TAIL_PAGE}),
         variant=_values(shares_tail_page=True),
     ),

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.release.free_checks import FREE_CHECKS_6_12, FreeChecks
 
 _OCTET_BITS = 8
 
@@ -74,13 +75,21 @@ class FolioStore:
     """A store to a field of a folio that becomes a compound page.
 
     gigantic  whether it is done for gigantic folios, too
+    reason    the words in which the page allocator reports another value when the folio is freed; empty: it does not
     """
 
     field: FolioField
     value: int | FolioValue
     gigantic: bool = True
+    reason: str = ""
 
 
+#: Words of free_tail_page_prepare() in mm/page_alloc.c.
+LARGE_MAPCOUNT = "nonzero large_mapcount"
+ENTIRE_MAPCOUNT = "nonzero entire_mapcount"
+NR_PAGES_MAPPED = "nonzero nr_pages_mapped"
+PINCOUNT = "nonzero pincount"
+DEFERRED_LIST = "on deferred list"
 #: -1 in four bytes, a mapcount of 0.
 MINUS_ONE = (1 << 32) - 1
 _ORDER = FolioField(1, 0, bits=_OCTET_BITS, member="_flags_1")
@@ -115,6 +124,7 @@ class StructPageLayout:
     pg_referenced: int = 2
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
+    pg_hwpoison: int = 20
     hpg_migratable: int = 1
     hpg_temporary: int = 2
     hpg_freed: int = 3
@@ -134,13 +144,17 @@ class StructPageLayout:
     #: stores by which a page becomes a compound page. Kernel: prep_compound_head() in mm/internal.h
     compound_stores: tuple[FolioStore, ...] = (
         FolioStore(_ORDER, FolioValue.ORDER),
-        FolioStore(FolioField(1, 16, 4, member="_large_mapcount"), MINUS_ONE),
-        FolioStore(FolioField(1, 20, 4, member="_entire_mapcount"), MINUS_ONE),
-        FolioStore(FolioField(1, 24, 4, member="_nr_pages_mapped"), 0),
-        FolioStore(FolioField(1, 28, 4, member="_pincount"), 0),
+        FolioStore(FolioField(1, 16, 4, member="_large_mapcount"), MINUS_ONE, reason=LARGE_MAPCOUNT),
+        FolioStore(FolioField(1, 20, 4, member="_entire_mapcount"), MINUS_ONE, reason=ENTIRE_MAPCOUNT),
+        FolioStore(FolioField(1, 24, 4, member="_nr_pages_mapped"), 0, reason=NR_PAGES_MAPPED),
+        FolioStore(FolioField(1, 28, 4, member="_pincount"), 0, reason=PINCOUNT),
         FolioStore(FolioField(1, 32, 4, member="_folio_nr_pages"), FolioValue.PAGES),
-        FolioStore(FolioField(2, 16, 2 * WORD_BYTES, member="_deferred_list"), FolioValue.EMPTY_LIST),
+        FolioStore(
+            FolioField(2, 16, 2 * WORD_BYTES, member="_deferred_list"), FolioValue.EMPTY_LIST, reason=DEFERRED_LIST
+        ),
     )
+    #: demands on struct pages that are freed
+    free_checks: FreeChecks = FREE_CHECKS_6_12
     #: mark of a hugetlb folio, and its values: set, cleared, cleared where the folio is gigantic
     hugetlb_mark: FolioField = FolioField(0, 48, 4, member="page_type")
     hugetlb_set: int = 0xF4000000

@@ -54,6 +54,7 @@ class _Scenario:
             vmemmap=spec.vmemmap,
             deferred_struct_pages=deferred,
             layout=layout,
+            check_pages=spec.check_pages,
         )
         self.machine = machine = build_machine(spec.target, machine_spec)
         if spec.cpu is not None:

@@ -37,6 +37,7 @@ class ScenarioSpec:
     cpu              maker of the machine's CPUs; ``None``: modeled ones
     engine           the HVO engine, and the struct page layout that its machine needs; ``None``: the model
     operations       operations on the pools; empty: optimize and shrink
+    check_pages      whether the kernel checks struct pages that are freed
     """
 
     target: Target
@@ -50,6 +51,7 @@ class ScenarioSpec:
     cpu: CpuMaker | None = None
     engine: EngineSetup | None = None
     operations: tuple[Request, ...] = ()
+    check_pages: bool = True
 
     def resolved(self) -> Mapping[int, int]:
         """Return the requested pages of each size in bytes.

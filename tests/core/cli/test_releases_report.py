@@ -11,7 +11,7 @@ from hvolab.cli.releases_report import Difference, as_dict, differences, offerin
 from hvolab.plugin import registry
 from hvolab.release import RELEASES
 from hvolab.release.kernel_release import PARTS
-from hvolab.release.releases import MM_2026, V6_1, V6_12
+from hvolab.release.releases import MM_2026, V6_1, V6_12, V6_12_117, V7_2
 from tests.made_up import MADE_UP
 
 FLAGS = PageFlags(zones=("NORMAL",), node_bits=2, zone_bits=1, cpupid_bits=14, releases=("6.1",))
@@ -21,11 +21,24 @@ def test_the_changes_of_a_release_come_first_and_parts_stay_together() -> None:
     for release in RELEASES:
         found = differences(release, ())
         assert sorted(map(str, found)) == sorted(
-            str(Difference(change.part, change.sentence, change.commit)) for change in release.changes
+            str(Difference(change.part, change.sentence, change.commit, fault=change.fault))
+            for change in release.changes
         )
         parts = list(dict.fromkeys(one.part for one in differences(release)))
         titles = [title for _, title in PARTS]
         assert parts == [title for title in titles if title in parts] + [part for part in parts if part not in titles]
+
+
+def test_a_known_fault_is_shown_with_the_change_that_has_it_and_in_data() -> None:
+    (fault,) = V6_12_117.faults
+    assert [one.sentence for one in differences(V6_12_117, ()) if one.fault == fault] == [
+        "A restored tail page is a copy of the page that its entry maps, and none of it is reset."
+    ]
+    assert {release: as_dict(release)["faults"] for release in (V6_12, V6_12_117, V7_2)} == {
+        V6_12: [],
+        V6_12_117: [fault],
+        V7_2: [],
+    }
 
 
 def test_a_protection_that_differs_is_shown_with_its_bits_fields_and_commit() -> None:

@@ -100,6 +100,7 @@ class Gate:
         for name in ("words", "halves", "octets", "pages"):
             setattr(memory, name, GuardedWords(getattr(memory, name), self))
         machine.records = GatedRecords(machine.records, self)
+        vars(machine)["free_checker"] = GatedRecords(machine.free_checker, self)
 
     @contextmanager
     def through(self, operation: str) -> Iterator[None]:
@@ -130,7 +131,7 @@ class GuardedWords:
 
 
 class GatedRecords:
-    """Flags of struct pages, which the machine keeps."""
+    """Flags of struct pages, which the machine keeps, and their checks when they are freed."""
 
     def __init__(self, records: Any, gate: Gate) -> None:
         self._records, self._gate = records, gate
@@ -138,9 +139,9 @@ class GatedRecords:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._records, name)
 
-        def service(*arguments: Any) -> Any:
+        def service(*arguments: Any, **options: Any) -> Any:
             with self._gate.through(f"records.{name}"):
-                return method(*arguments)
+                return method(*arguments, **options)
 
         return service
 

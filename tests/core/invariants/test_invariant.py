@@ -24,6 +24,19 @@ def test_a_reporter_appends_findings_with_the_number_of_the_event() -> None:
     ]
 
 
+def test_a_finding_with_a_key_replaces_the_one_with_that_key() -> None:
+    findings: list[Finding] = []
+    now = iter((3, 5, 8))
+    report = RULE.reporter(findings, lambda: next(now))
+    report("one is wrong", key="a")
+    report("so is another", fault="It is known.")
+    report("two are wrong", key="a")
+    assert list(map(str, findings)) == [
+        "invariant 99 (made_up): two are wrong; seen after event 3",
+        "invariant 99 (made_up): so is another; known fault of the release: It is known.; seen after event 5",
+    ]
+
+
 def test_a_finding_at_rest_as_data() -> None:
     findings: list[Finding] = []
     RULE.reporter(findings)("it is wrong", "VA 0x1")
@@ -33,5 +46,6 @@ def test_a_finding_at_rest_as_data() -> None:
         "what": "it is wrong",
         "where": "VA 0x1",
         "declared": False,
+        "fault": "",
     }
     assert str(findings[0]) == "invariant 99 (made_up): it is wrong; VA 0x1"

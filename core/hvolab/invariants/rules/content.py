@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab.invariants.faults import restored_as_heads
 from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
 from hvolab.invariants.survey import Folios, Pfns, Survey, place_bits
 from hvolab.machine import Machine
@@ -22,15 +23,15 @@ _Words = npt.NDArray[np.uint64]
 class _Wrong(NamedTuple):
     """Struct pages that are wrong in the same way.
 
-    what      the sentence of a finding
-    field     the field that is wrong
-    declared  whether the release's code makes them so
-    places    page, struct page in it, and word, of the first few
+    what    the sentence of a finding
+    field   the field that is wrong
+    known   whether a known fault of the release makes them so
+    places  page, struct page in it, and word, of the first few
     """
 
     what: str
     field: str
-    declared: bool
+    known: bool
     places: list[tuple[int, int, int]]
 
 
@@ -60,23 +61,12 @@ class _Tails(NamedTuple):
             differs = (found ^ expected) & np.uint64(mask) != 0
             differs[:, :start] = False
             places = np.argwhere(differs)
-            for declared in (False, True):
-                part = places[(places[:, 1] < predicted) == declared][:LISTED]
+            for known in (False, True):
+                part = places[(places[:, 1] < predicted) == known][:LISTED]
                 if part.size:
                     yield _Wrong(
-                        what, field, declared, [(row, slot, int(found[row, slot])) for row, slot in part.tolist()]
+                        what, field, known, [(row, slot, int(found[row, slot])) for row, slot in part.tolist()]
                     )
-
-
-def _predicted(machine: Machine) -> int:
-    """Return how many struct pages of each restored page of vmemmap the release's code makes wrong.
-
-    Restored tails are copies of the head's page, and the struct pages that hugetlb uses are not reset. Kernel:
-    vmemmap_restore_pte() in Debian's 6.12.117; in v7.2 the page that is copied has tails only.
-    """
-    variant = machine.target.release.variant
-    copies_head = variant.copies_mapped and not variant.shares_tail_page
-    return machine.struct_pages.layout.used_subpages if copies_head else 0
 
 
 def _check_content(survey: Survey, report: Report) -> None:
@@ -87,7 +77,7 @@ def _check_content(survey: Survey, report: Report) -> None:
     tail in a page that the tails of a zone and order share. While folios are optimized and restored, the bytes of a
     folio's head page stay the same, except the optimized flag; each restored tail is as the last tail of the head page.
 
-    A release that restores tails as copies of the head's struct pages breaks the rule: a declared finding.
+    A release that restores tails as copies of the head's struct pages breaks the rule: a known fault.
     """
     pages = survey.machine.struct_pages
     head_bit = np.uint64(1 << pages.layout.pg_head)
@@ -113,7 +103,8 @@ def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> No
         machine.struct_pages.words(pfns, layout.flags),
         np.full(pfns.size, layout.tail_mapping, dtype=np.uint64),
     )
-    first = {"predicted": _predicted(machine)} if page else {"first": 1, "used": layout.used_subpages}
+    predicted, fault = restored_as_heads(machine)
+    first = {"predicted": predicted} if page else {"first": 1, "used": layout.used_subpages}
     if not layout.gigantic_tail_mapping and any(
         pool.h.gigantic and pool.h.order == folios.order for pool in survey.pools
     ):
@@ -122,7 +113,7 @@ def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> No
         for row, slot, word in wrong.places:
             number = page * per_page + slot
             what = f"tail {number} of folio PFN {int(pfns[row]):#x} {wrong.what}"
-            report(what, f"{_va(survey, pfns[row] + number)}, {wrong.field} {word:#x}", declared=wrong.declared)
+            report(what, f"{_va(survey, pfns[row] + number)}, {wrong.field} {word:#x}", fault=fault * wrong.known)
 
 
 def _tails_of_page(survey: Survey, folios: Folios, page: int) -> tuple[int, _Words]:
@@ -217,13 +208,14 @@ class _History:
         vas, raws = list(self._entries), np.array(list(self._entries.values()), dtype=np.uint64)
         words = _page_words(machine, machine.target.page_frames(raws))
         tails = _Tails(*(np.full(raws.size, word) for word in model))
-        for wrong in tails.wrong(words, layout, predicted=_predicted(machine)):
+        predicted, fault = restored_as_heads(machine)
+        for wrong in tails.wrong(words, layout, predicted=predicted):
             row, slot, word = wrong.places[0]
             va = vas[row] + slot * layout.size
             self._report(
                 f"a restored tail {wrong.what}",
                 f"folio VA {folio:#x}, tail {(va - folio) // layout.size} at VA {va:#x}, {wrong.field} {word:#x}",
-                declared=wrong.declared,
+                fault=fault * wrong.known,
             )
 
 

@@ -129,6 +129,19 @@ class StructPages:
         inside = (offsets + self._skew) & ((1 << self._page_shift) - 1)
         return (self._tables.target.page_frames(raws) << self._page_shift) + inside - self.memory.base
 
+    def rows(self, first: int, count: int) -> npt.NDArray[np.uint64]:
+        """Return a copy of ``count`` struct pages from PFN ``first`` on, as the tables map them, as rows of words."""
+        va, words = self.va(first), self.layout.words
+        start = va & -(1 << self._page_shift)
+        pages = (va + count * self._size - 1 - start >> self._page_shift) + 1
+        frames = self._tables.frames(start, pages)
+        if (frames < 0).any():
+            raise _absent(first, _NOT_MAPPED)
+        found = self.memory.pages[frames - self.memory.first_pfn].reshape(-1)
+        skip = (va - start) // WORD_BYTES
+        rows: npt.NDArray[np.uint64] = found[skip : skip + count * words].reshape(count, words)
+        return rows
+
     def words(self, pfns: Pfns, offset: int) -> npt.NDArray[np.uint64]:
         """Return the word at ``offset`` in each struct page of ``pfns``."""
         return self.memory.words[self.locate(pfns, offset) // WORD_BYTES]
