@@ -99,8 +99,8 @@ def kernel(
     6.12.
 
     With --callers the scenarios grow, shrink and use a pool: the functions of the kernel behind nr_hugepages, surplus,
-    freeing and dissolving run, with HVO below them, and are compared with hvolab's pools, as are the counters and free
-    lists of the hstate.
+    freeing, dissolving and demotion run, with HVO below them, and are compared with hvolab's pools. The counters and
+    free lists of the hstates are compared, too.
 
     Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
     """

@@ -27,6 +27,7 @@ class KernelHstate:
     """One hstate of a kernel.
 
     va         VA of the struct
+    order, demote_order  as in the struct
     freelists  VA of the list head of free folios, for each node
     text       VA of bytes for text that is written to a file in sysfs
     """
@@ -36,6 +37,7 @@ class KernelHstate:
         self._types = loaded.kernel.types
         self._nodes = len(h.freelists)
         self._index = index
+        self.order, self.demote_order = h.order, h.demote_order
         self.va = loaded.kernel.symbols.address("hstates") + index * self._types.size(_HSTATE)
         self.text = loaded.data.va
         start = self._at("hugepage_freelists")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.errors import KernelBug
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
 from hvolab_kernel.comparison.callers.hstate import KernelHstate
@@ -62,6 +64,29 @@ class KernelPool:
     def set_max_huge_pages(self, count: int, node: int = NO_NODE) -> int:
         """Write a number to nr_hugepages; return 0 or a negative errno. Kernel: nr_hugepages_store(), v6.12."""
         return self._write("nr_hugepages_store", count, node)
+
+    def demote(self, count: int) -> int:
+        """Write a number to demote; return 0 or a negative errno. Kernel: demote_store(), v6.12.
+
+        The page allocator keeps no record of the blocks of folios in use, the machine does: it splits theirs.
+        """
+        before = list(self.free_folios(0))
+        result = self._write("demote_store", count, NO_NODE)
+        machine = self.hvo.machine
+        for folio in set(before).difference(self.free_folios(0)):
+            machine.frames.split(machine.struct_pages.pfn(folio), self.h.order, self.h.demote_order)
+        return result
+
+    def free_folios(self, node: int) -> Iterator[int]:
+        """Yield the folios of a node's free list, in order. Raises KernelBug for a list that does not end."""
+        head, lru = self.h.freelists[node], self.hvo.machine.struct_pages.layout.lru_next
+        link = self.load(head)
+        for _ in range(self.hvo.machine.memory.frames):
+            if link == head:
+                return
+            yield link - lru
+            link = self.load(link)
+        raise KernelBug(f"the free list at VA {head:#x} does not end")
 
     def set_overcommit(self, count: int) -> int:
         """Write a number to nr_overcommit_hugepages. Kernel: nr_overcommit_hugepages_store(), v6.12."""

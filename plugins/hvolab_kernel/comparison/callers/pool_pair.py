@@ -12,9 +12,10 @@ from typing import Final, Protocol
 from hvolab.arch import Target
 from hvolab.errors import KernelBug
 from hvolab.hugetlb import Hstate, Pool, hstates
+from hvolab.hugetlb.demote import demote_pool_huge_page
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
-from hvolab_kernel.comparison.callers.hstate import place_hstates
+from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
 from hvolab_kernel.comparison.callers.kernel_pool import KernelPool, require_functions
 from hvolab_kernel.comparison.callers.scenarios import PoolOperation, PoolScenario, PoolStep
 from hvolab_kernel.comparison.comparer import OMITTED, CaseResult, ComparisonCase
@@ -27,7 +28,6 @@ from hvolab_kernel.comparison.differences import (
 from hvolab_kernel.comparison.machine_pair import MachinePair, MachineUnderTest, StepResult, StepResults
 from hvolab_vmlinux.kernel import Kernel
 
-_MEMORY: Final = 512 << 20
 #: Surplus folios that the pools allow.
 _OVERCOMMIT: Final = 64
 
@@ -50,29 +50,42 @@ class AnyPool(Protocol):
     def dissolve(self, folio: int) -> int:
         """Free a free folio to the allocator."""
 
+    def demote(self, count: int) -> int:
+        """Demote free folios."""
+
+
+class EnginePool(Pool):
+    """The engine's pool, which can be demoted into another, `into`."""
+
+    into: Pool | None = None
+
+    def demote(self, count: int) -> int:
+        """Demote free folios; return 0 or a negative errno."""
+        return 0 if self.into is None else min(0, demote_pool_huge_page(self, self.into, count))
+
 
 class PoolUnderTest:
     """One pool on one machine.
 
     machine    the machine
     pool       the engine's pool, or the kernel's
-    freelists  VA of the list head of free folios, for each node
+    h          its hstate
     in_use     folios in use, oldest first
     """
 
     def __init__(
-        self, machine: MachineUnderTest, pool: AnyPool, load: Callable[[int], int], freelists: Sequence[int]
+        self, machine: MachineUnderTest, pool: AnyPool, load: Callable[[int], int], h: Hstate | KernelHstate
     ) -> None:
         self.machine = machine
         self.pool = pool
-        self.freelists = freelists
+        self.h = h
         self.in_use: list[int] = []
         self._load = load
         self._lru = machine.machine.struct_pages.layout.lru_next
 
     def free_folios(self) -> list[list[int]]:
         """Return the folios of each node's free list, in order."""
-        return [list(self._folios(head)) for head in self.freelists]
+        return [list(self._folios(head)) for head in self.h.freelists]
 
     def _folios(self, head: int) -> Iterator[int]:
         node = self._load(head)
@@ -101,6 +114,8 @@ class PoolUnderTest:
             case PoolOperation.DISSOLVE:
                 free = list(chain.from_iterable(self.free_folios()))
                 return pool.dissolve(free[number]) if number < len(free) else 0
+            case PoolOperation.DEMOTE:
+                return pool.demote(number)
             case PoolOperation.SWITCH_OFF:
                 self.machine.machine.optimize_enabled = False
         return 0
@@ -115,14 +130,12 @@ class PoolUnderTest:
 class PoolPair:
     """Two equal machines, each with a pool of the same huge page size.
 
-    h, kernel_h     hstate of the engine, and the kernel's
-    engine, kernel  the pools
+    engine_pools, kernel_pools  pools of each hstate
+    engine, kernel              those of a scenario's size
     """
 
-    def __init__(self, target: Target, kernel: Kernel, nodes: int) -> None:
-        pair = self._pair = MachinePair(
-            target, kernel, memory=nodes * _MEMORY, backing=VmemmapBacking.BOOT, nodes=nodes
-        )
+    def __init__(self, target: Target, kernel: Kernel, *, memory: int, nodes: int) -> None:
+        pair = self._pair = MachinePair(target, kernel, memory=memory, backing=VmemmapBacking.BOOT, nodes=nodes)
         engine = pair.engine.machine
         self._hstates = hstates(engine)
         self._kernel_hstates = place_hstates(pair.kernel_hvo.kernel_cpu.loaded, engine.nodes, self._hstates)
@@ -142,23 +155,27 @@ class PoolPair:
             one.listed[:] = False
             one.used[self._data] = False
         index = next(index for index, h in enumerate(self._hstates) if h.huge_page == scenario.huge_page)
-        self.h, self.kernel_h = copy.deepcopy(self._hstates[index]), self._kernel_hstates[index]
-        pool, kernel_pool = Pool(pair.engine.machine, self.h, pair.engine.hvo), KernelPool(hvo, self.kernel_h)
-        self.engine = PoolUnderTest(pair.engine, pool, pool.cpu.load_word, self.h.freelists)
-        self.kernel = PoolUnderTest(pair.kernel, kernel_pool, kernel_pool.load, self.kernel_h.freelists)
-        pair.same_object = self._same_list_head(pool)
+        hs = copy.deepcopy(self._hstates)
+        pools = [EnginePool(pair.engine.machine, h, pair.engine.hvo) for h in hs]
+        self.engine_pools = [PoolUnderTest(pair.engine, pool, pool.cpu.load_word, pool.h) for pool in pools]
+        for pool in pools:
+            pool.into = next((one for one in pools if one.h.order == pool.h.demote_order), None)
+        kernel_pools = [KernelPool(hvo, h) for h in self._kernel_hstates]
+        self.kernel_pools = [PoolUnderTest(pair.kernel, pool, pool.load, pool.h) for pool in kernel_pools]
+        self.engine, self.kernel = self.engine_pools[index], self.kernel_pools[index]
+        pair.same_object = self._same_list_head(pools)
         return [self.run(step) for step in scenario.prelude]
 
-    def _same_list_head(self, pool: Pool) -> Callable[[int, int], bool]:
+    def _same_list_head(self, pools: Sequence[Pool]) -> Callable[[int, int], bool]:
         """Return the test of two addresses for the same list head: of a free list, or a list that a function uses.
 
-        The kernel has the lists that a function uses on its stack, the engine two of a pool.
+        The kernel has the lists that a function uses on its stack, the engine two of each pool.
         """
         stack = self._pair.kernel_hvo.kernel_cpu.loaded.stack
-        heads = set(zip(self.h.freelists, self.kernel_h.freelists, strict=True))
-        return lambda ours, theirs: (
-            (ours, theirs) in heads or (ours in pool.work_lists and stack.va <= theirs < stack.end)
-        )
+        both = zip(self.engine_pools, self.kernel_pools, strict=True)
+        heads = {pair for ours, theirs in both for pair in zip(ours.h.freelists, theirs.h.freelists, strict=True)}
+        work_lists = {head for pool in pools for head in pool.work_lists}
+        return lambda ours, theirs: (ours, theirs) in heads or (ours in work_lists and stack.va <= theirs < stack.end)
 
     def fail(self, policy: Callable[[], FailurePolicy]) -> None:
         """Make allocations fail from now on."""
@@ -179,30 +196,39 @@ class PoolPair:
 
     def _note_vmemmap(self) -> None:
         """Note the vmemmap of every folio of the pool, which the kernel may link."""
-        for one in (self.engine, self.kernel):
-            one.machine.note_vmemmap([*chain.from_iterable(one.free_folios()), *one.in_use], self.h.order)
+        for one in (*self.engine_pools, *self.kernel_pools):
+            one.machine.note_vmemmap([*chain.from_iterable(one.free_folios()), *one.in_use], one.h.order)
 
     def differences(self) -> Iterator[StateDifference]:
         """Yield the differences in counters, lists and memory."""
-        ours, theirs = engine_counters(self.h), self.kernel_h.counters()
-        for name, value in theirs.items():
-            if value != ours[name]:
-                yield StateDifference(f"{name} of the hstate", f"{value}", f"{ours[name]}")
+        for ours, theirs in zip(self.engine_pools, self.kernel_pools, strict=True):
+            yield from self._differing_pools(ours, theirs)
         pfn = self._pair.kernel.machine.struct_pages.pfn
-        both = zip(self.kernel.free_folios(), self.engine.free_folios(), strict=True)
-        for node, lists_of_node in enumerate(both):
-            listed = [", ".join(f"{pfn(folio):#x}" for folio in folios) for folios in lists_of_node]
-            if listed[0] != listed[1]:
-                yield StateDifference(f"free list of node {node}", *listed)
         for one in (self.kernel, self.engine):  # the kernel has folios in use on a list, the engine does not
             for folio in one.in_use:
                 one.machine.listed[pfn(folio) - self._pair.kernel.machine.memory.first_pfn] = True
         yield from differing_counters(self._pair)
         yield from differing_memory(self._pair)
 
+    def _differing_pools(self, engine: PoolUnderTest, kernel: PoolUnderTest) -> Iterator[StateDifference]:
+        """Yield the differences in the counters and free lists of a hstate."""
+        ours, theirs = map(counters_of, (engine.h, kernel.h))
+        where = f"of the hstate of order {engine.h.order}"
+        for name, value in theirs.items():
+            if value != ours[name]:
+                yield StateDifference(f"{name} {where}", f"{value}", f"{ours[name]}")
+        pfn = self._pair.kernel.machine.struct_pages.pfn
+        both = zip(kernel.free_folios(), engine.free_folios(), strict=True)
+        for node, lists_of_node in enumerate(both):
+            listed = [", ".join(f"{pfn(folio):#x}" for folio in folios) for folios in lists_of_node]
+            if listed[0] != listed[1]:
+                yield StateDifference(f"free list of node {node} {where}", *listed)
 
-def engine_counters(h: Hstate) -> dict[str, int]:
-    """Return counters and turns of hvolab's hstate, in sum and for each node, named as the kernel's are."""
+
+def counters_of(h: Hstate | KernelHstate) -> dict[str, int]:
+    """Return counters and turns of a hstate, in sum and for each node."""
+    if isinstance(h, KernelHstate):
+        return h.counters()
     found = {name: getattr(h, name) for name in ("nr", "free", "surplus", "resv", "max_huge_pages")}
     for name, counts in (("nr", h.nr_node), ("free", h.free_node), ("surplus", h.surplus_node)):
         found |= {f"{name}, node {node}": count for node, count in enumerate(counts)}
@@ -224,13 +250,15 @@ class PoolComparer:
         require_functions(kernel)
         self.target = target
         self._kernel = kernel
-        self._pairs: dict[int, PoolPair] = {}
+        self._pairs: dict[tuple[int, int], PoolPair] = {}
 
     def pair(self, scenario: PoolScenario) -> PoolPair:
         """Return the machines for a scenario."""
-        pair = self._pairs.get(scenario.nodes)
+        memory, nodes = scenario.memory, scenario.nodes
+        pair = self._pairs.get((memory, nodes))
         if pair is None:
-            pair = self._pairs[scenario.nodes] = PoolPair(self.target, self._kernel, scenario.nodes)
+            pair = PoolPair(self.target, self._kernel, memory=memory, nodes=nodes)
+            self._pairs[memory, nodes] = pair
         return pair
 
     def run(self, case: ComparisonCase[PoolScenario]) -> CaseResult:

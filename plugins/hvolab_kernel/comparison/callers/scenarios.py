@@ -10,6 +10,9 @@ from typing import Any, Final
 from hvolab.arch import HugePageSize, Target
 from hvolab.units import format_short
 
+#: Memory of a node, and the largest huge page in a scenario.
+_MEMORY, _LARGEST = 512 << 20, 1 << 30
+
 
 class PoolOperation(enum.Enum):
     """Operation on a pool. The value is the kernel's function."""
@@ -19,6 +22,7 @@ class PoolOperation(enum.Enum):
     DEQUEUE = "dequeue_hugetlb_folio_nodemask"
     PUT = "free_huge_folio"
     DISSOLVE = "dissolve_free_hugetlb_folio"
+    DEMOTE = "demote_store"
     SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
 
 
@@ -26,7 +30,7 @@ class PoolOperation(enum.Enum):
 class PoolStep:
     """One operation on a pool.
 
-    number  RESIZE: the number of huge pages; PUT: the position of the folio among those in use, the oldest first;
+    number  RESIZE, DEMOTE: the number of huge pages; PUT: the position among the folios in use, the oldest first;
             DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node
     """
 
@@ -54,6 +58,11 @@ class PoolScenario:
     prelude: tuple[PoolStep, ...]
     steps: tuple[PoolStep, ...]
 
+    @property
+    def memory(self) -> int:
+        """Bytes of a machine with room for the folios."""
+        return 4 * _LARGEST if self.huge_page.size >= _LARGEST else self.nodes * _MEMORY
+
     def properties(self) -> dict[str, Any]:
         """Return size and nodes as data."""
         return {"huge_page": self.huge_page.size, "nodes": self.nodes}
@@ -63,11 +72,12 @@ def _resize(count: int) -> PoolStep:
     return PoolStep(PoolOperation.RESIZE, count)
 
 
+_Templates = tuple[tuple[str, tuple[PoolStep, ...], tuple[PoolStep, ...]], ...]
 _DEQUEUE, _SURPLUS = PoolStep(PoolOperation.DEQUEUE), PoolStep(PoolOperation.ALLOC_SURPLUS)
 _PUT, _DISSOLVE = PoolStep(PoolOperation.PUT), PoolStep(PoolOperation.DISSOLVE)
 _OFF: Final = PoolStep(PoolOperation.SWITCH_OFF)
 #: Title, prelude and steps of each scenario.
-_TEMPLATES: Final = (
+_TEMPLATES: Final[_Templates] = (
     ("grow", (), (_resize(4),)),
     ("grow further", (_resize(2),), (_resize(5),)),
     ("grow, switched off", (_OFF,), (_resize(3),)),
@@ -87,12 +97,20 @@ _TEMPLATES: Final = (
     ("dissolve all", (_resize(2),), (_DISSOLVE, _DISSOLVE, _resize(2))),
     ("dissolve with surplus", (_resize(2), _SURPLUS), (_DISSOLVE,)),
 )
+#: The same, of gigantic pages.
+_GIGANTIC: Final[_Templates] = (
+    ("grow and shrink", (), (_resize(1), _resize(0))),
+    ("demote", (_resize(2),), (PoolStep(PoolOperation.DEMOTE, 1),)),
+    ("demote, not optimized", (_OFF, _resize(1)), (PoolStep(PoolOperation.DEMOTE, 1), _resize(0))),
+)
 
 
 def pool_scenarios_of(target: Target) -> tuple[PoolScenario, ...]:
-    """Return every scenario for a target: its huge pages of the level above the last, on one node and on two."""
+    """Return every scenario for a target: of the leaf above the last level on one node and on two, and of 1 GiB."""
     mode = target.mode
-    huge_page = next(one for one in mode.huge_pages if one.size == mode.levels[-2].size)
+    middle = mode.levels[-2].size
+    chosen = [(one, nodes, _TEMPLATES) for one in mode.huge_pages if one.size == middle for nodes in (1, 2)]
+    chosen += [(one, 1, _GIGANTIC) for one in mode.huge_pages if one.size == _LARGEST]
     return tuple(
         PoolScenario(
             f"{format_short(huge_page.size)} pool{' on two nodes' if nodes > 1 else ''}: {title}",
@@ -101,6 +119,6 @@ def pool_scenarios_of(target: Target) -> tuple[PoolScenario, ...]:
             prelude,
             steps,
         )
-        for nodes in (1, 2)
-        for title, prelude, steps in _TEMPLATES
+        for huge_page, nodes, templates in chosen
+        for title, prelude, steps in templates
     )

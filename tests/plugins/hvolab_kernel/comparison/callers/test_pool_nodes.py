@@ -10,7 +10,7 @@ import pytest
 from hvolab.hugetlb import Pool
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.callers import KernelPool, PoolComparer, PoolScenario
-from hvolab_kernel.comparison.callers.pool_pair import engine_counters
+from hvolab_kernel.comparison.callers.pool_pair import counters_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS
 
@@ -39,7 +39,6 @@ def test_nodes_have_requests_of_their_own_as_in_the_kernel(real_kernel: Kernel) 
             else:
                 ours.set_max_huge_pages(count, None if node == _ALL_NODES else node)
                 assert theirs.set_max_huge_pages(count, node) == 0, done
-            assert {name: engine_counters(pair.h)[name] for name in pair.kernel_h.counters()} == (
-                pair.kernel_h.counters()
-            ), done
+            counters = counters_of(theirs.h)
+            assert {name: counters_of(ours.h)[name] for name in counters} == counters, done
             assert pair.engine.free_folios() == pair.kernel.free_folios(), done

@@ -14,7 +14,7 @@ def test_every_scenario_has_a_name_of_its_own_and_steps_that_can_be_carried_out(
     target = registry().architecture(architecture).select()
     scenarios = pool_scenarios_of(target)
     assert len({one.name for one in scenarios}) == len(scenarios)
-    assert {one.huge_page.size for one in scenarios} == {target.mode.levels[-2].size}
+    assert {one.huge_page.size for one in scenarios} == {target.mode.levels[-2].size, 1 << 30}
     assert {one.nodes for one in scenarios} == {1, 2}
     operations = {step.operation for one in scenarios for step in (*one.prelude, *one.steps)}
     assert operations == set(PoolOperation)
