@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from hvolab.invariants import EndlessLoopError
 
+#: Looks without a change after which the loop is ended.
+_LOOKS = 4
+
 
 @contextmanager
 def deadline(seconds: float, changes: Callable[[], int]) -> Iterator[None]:
@@ -22,17 +25,19 @@ def deadline(seconds: float, changes: Callable[[], int]) -> Iterator[None]:
     if not seconds or threading.current_thread() is not threading.main_thread():
         yield
         return
-    seen = -1
+    seen, idle = changes(), 0
 
     def look(*_: object) -> None:
-        nonlocal seen
-        if (now := changes()) == seen:
+        nonlocal seen, idle
+        now = changes()
+        idle = idle + 1 if now == seen else 0
+        if idle == _LOOKS:
             what = f"the engine runs for {seconds:g} seconds without a change of the machine"
             raise EndlessLoopError(what, hint="see the functions of the finding for the loop")
         seen = now
 
     before = signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds / _LOOKS, seconds / _LOOKS)
     try:
         yield
     finally:
