@@ -159,10 +159,8 @@ class Handlers:
         self._machine.free_bootmem_run(np.array([self._pfn(page)], dtype=np.int64))
 
     def free_folio(self, _: Stub, folio: int) -> None:
-        """Free a compound page. Kernel: free_pages_prepare() in mm/page_alloc.c, v6.12."""
-        order = self._folio.order(folio)
-        self._folio.destroy_compound(folio, order)
-        self._machine.free_pages(self._pfn(folio), order)
+        """Free a compound page."""
+        self._machine.free_pages(self._pfn(folio), self._folio.order(folio))
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""

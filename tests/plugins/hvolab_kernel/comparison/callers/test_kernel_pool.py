@@ -30,7 +30,7 @@ def pool_of(kernel: Kernel) -> tuple[Machine, KernelPool]:
 
 
 @DEBIANS
-def test_a_pool_grows_and_shrinks_and_every_frame_returns(real_kernel: Kernel) -> None:
+def test_a_pool_grows_and_shrinks_and_frames_return(real_kernel: Kernel) -> None:
     machine, pool = pool_of(real_kernel)
     assert isinstance(machine.frames, FrameAllocator)
     before = machine.frames.free_frames
@@ -41,7 +41,9 @@ def test_a_pool_grows_and_shrinks_and_every_frame_returns(real_kernel: Kernel) -
     assert pool.set_max_huge_pages(0) == 0
     assert machine.key == 0
     assert not any(value for name, value in pool.h.counters().items() if not name.startswith("next"))
-    assert machine.frames.free_frames == before - 1  # the table of the PMD that stays split
+    # the page allocator does not take back folios with tails that are copies of the head
+    lost = 3 << pool.h.order if machine.target.release.variant.copies_mapped else 0
+    assert machine.frames.free_frames == before - 1 - lost  # 1: the table of the PMD that stays split
 
 
 @DEBIANS

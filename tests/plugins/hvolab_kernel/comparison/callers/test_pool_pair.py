@@ -86,4 +86,5 @@ def test_a_changed_counter_list_or_step_is_a_difference(real_kernel: Kernel) -> 
 def test_a_scenario_shows_what_its_steps_do(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
     result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: shrink")))
-    assert (result.allocations, result.calls) == (3 * 7, 32)
+    lost = 3 if comparer.target.release.variant.copies_mapped else 0  # folios that the page allocator refuses
+    assert (result.allocations, result.calls) == (3 * 7, 32 - lost)
