@@ -116,7 +116,7 @@ class _Scenario:
             made = self.unmade is None
             if not is_finding(error, in_engine=self.observer.running or not made, own_engine=own):
                 raise
-            self.machine.trace.emit(stopped(error, self.machine, self.pools, self.observer.first))
+            self.machine.trace.emit(stopped(error, self.machine, self.pools, self.observer.seen, self.observer.first))
             return None
         return outcome
 
@@ -211,7 +211,7 @@ class _Scenario:
             self._try_stores()
         except HvolabError as error:
             with self.monitor.watch():
-                self.machine.trace.emit(stopped(error, self.machine, self.pools))
+                self.machine.trace.emit(stopped(error, self.machine, self.pools, self.observer.seen))
             return False
         return True
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -48,7 +49,7 @@ def as_findings(machine: Machine, *, in_engine: bool, own_engine: bool) -> Itera
         finding = is_finding(error, in_engine=in_engine, own_engine=own_engine)
         if not finding or (isinstance(error, HvolabError) and error.is_finding):
             raise
-        event = stopped(error, machine, ())
+        event = stopped(error, machine, (), {})
         raise EngineError(event.what, where=event.where) from error
 
 
@@ -58,13 +59,16 @@ def _of_an_access(raised: TracebackType | None) -> bool:
     return bool(files) and any(Path(file).parent == _CORE / "machine" / "cpus" for file in files)
 
 
-def stopped(error: BaseException, machine: Machine, pools: Iterable[Pool], call: int | None = None) -> Stopped:
+def stopped(
+    error: BaseException, machine: Machine, pools: Iterable[Pool], seen: Mapping[int, int], call: int | None = None
+) -> Stopped:
     """Return the event of an operation that an error ended.
 
+    seen  bytes of the vmemmap of folios that are in no pool any more
     call  first folio of the engine's call, None if it was not called
     """
     va = error.fault.va if isinstance(error, PageFault) else getattr(error, "va", None)
-    return Stopped(_what(error, machine), _functions(error.__traceback__), _folio_at(va, machine, pools), call)
+    return Stopped(_what(error, machine), _functions(error.__traceback__), _folio_at(va, machine, pools, seen), call)
 
 
 def _what(error: BaseException, machine: Machine) -> str:
@@ -88,10 +92,10 @@ def _functions(raised: TracebackType | None) -> str:
     return " < ".join(names[:_FUNCTIONS])
 
 
-def _folio_at(va: int | None, machine: Machine, pools: Iterable[Pool]) -> int | None:
-    """Return the folio of a pool whose vmemmap has a VA; None for none."""
+def _folio_at(va: int | None, machine: Machine, pools: Iterable[Pool], seen: Mapping[int, int]) -> int | None:
+    """Return the folio of a pool, or else one of ``seen``, whose vmemmap has a VA; None for none."""
     if va is None:
         return None
     size = machine.struct_pages.layout.size
     sized = ((folio, size << pool.h.order) for pool in pools for folio in pool.live)
-    return next((folio for folio, span in sized if folio <= va < folio + span), None)
+    return next((folio for folio, span in chain(sized, seen.items()) if folio <= va < folio + span), None)

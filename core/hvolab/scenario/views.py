@@ -128,6 +128,7 @@ class Observer:
     histories  history of that folio, by order; it ends with the batch, or with the folio if it is by itself
     running    whether the other engine runs, or has ended with an exception
     first      first folio of its last call, None for none
+    seen       bytes of the vmemmap of each folio of a call, also of folios that were freed since
     """
 
     def __init__(self, hvo: HvoEngine) -> None:
@@ -135,6 +136,7 @@ class Observer:
         self.histories: dict[int, FolioHistory] = {}
         self.running = False
         self.first: int | None = None
+        self.seen: dict[int, int] = {}
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
         """Kernel: hugetlb_vmemmap_optimize_folio()."""
@@ -169,6 +171,7 @@ class Observer:
     def _read_by_others(self, h: HasOrder, folios: list[int]) -> None:
         """Read each page of the vmemmap of folios on every CPU but the first."""
         self.first = next(iter(folios), None)
+        self.seen.update(dict.fromkeys(folios, self._hvo.machine.struct_pages.layout.size << h.order))
         machine, page_size = self._hvo.machine, self._hvo.machine.target.mode.page_size
         for cpu in machine.cpus[1:] if folios else ():
             pages = np.arange(0, machine.struct_pages.layout.size << h.order, page_size, dtype=np.uint64)
