@@ -102,7 +102,10 @@ def kernel(
     freeing, dissolving and demotion run, with HVO below them, and are compared with hvolab's pools. The counters and
     free lists of the hstates are compared, too.
 
-    Exit code 0: no difference; 1: differences; 2: wrong use or unreadable input.
+    Rules are applied to the kernel's machine in each case, whether the engine agrees or not: the head's content stays
+    the same, and what is not optimized in the end is freed under the page allocator's checks.
+
+    Exit code 0: no difference, no finding; 1: differences or findings; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.commands.compare import compare_callers, compare_hvo  # noqa: PLC0415

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from hvolab.arch import Target
+from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab_kernel.comparison.differences import (
@@ -19,6 +20,7 @@ from hvolab_kernel.comparison.differences import (
     differing_memory,
     differing_results,
 )
+from hvolab_kernel.comparison.judgment import KernelJudge
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_vmlinux.kernel import Kernel
@@ -62,6 +64,10 @@ class CaseRunner(Protocol[_Compared]):
 
     target: Target
     omitted: tuple[str, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of rules on the kernel's machine in the cases until now, one for each kind."""
 
     def run(self, case: ComparisonCase[_Compared]) -> CaseResult:
         """Run a case."""
@@ -115,6 +121,7 @@ class KernelComparison(Generic[_Compared]):
     seconds        duration of the cases
     disagreements  the differences of each case that has some
     per_scenario   cases of each scenario, by name
+    findings       what rules find on the kernel's machine in all cases, one finding for each kind
     """
 
     cases: int = 0
@@ -124,6 +131,12 @@ class KernelComparison(Generic[_Compared]):
     seconds: float = 0.0
     disagreements: dict[ComparisonCase[_Compared], tuple[StateDifference, ...]] = field(default_factory=dict)
     per_scenario: Counter[str] = field(default_factory=Counter)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """True if kernel and engine agree, and every finding is declared."""
+        return not self.disagreements and all(finding.declared for finding in self.findings)
 
     def add(self, case: ComparisonCase[_Compared], result: CaseResult) -> None:
         """Add a case that was run."""
@@ -140,14 +153,21 @@ class Comparer:
 
     target   the target of the machines; the engine follows its release
     omitted  what is not compared
+    judge    applies rules to the kernel's machines
     """
 
     omitted: tuple[str, ...] = (OMITTED,)
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target
+        self.judge = KernelJudge()
         self._kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of rules on the kernel's machines, one for each kind."""
+        return self.judge.findings
 
     def pair(self, scenario: Scenario) -> MachinePair:
         """Return the machines for a scenario."""
@@ -165,13 +185,17 @@ class Comparer:
         for one in pair.both:
             one.frames.failure = case.policy()
             one.flip = scenario.flip
-        steps = [pair.run(step, scenario, folios) for step in scenario.steps]
+        with self.judge.watch(pair.kernel.machine):
+            steps = [pair.run(step, scenario, folios) for step in scenario.steps]
         differences = [difference for results in (*prelude, *steps) for difference in differing_results(results)]
-        return CaseResult(
+        result = CaseResult(
             (*differences, *differing_counters(pair), *differing_memory(pair)),
             max(one.frames.failure.calls for one in pair.both),
             sum(len(results.kernel.calls) for results in steps),
         )
+        if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
+            self.judge.free(pair.kernel.machine, folios, scenario.order)
+        return result
 
 
 def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[ComparisonCase[_Compared]]:
@@ -211,6 +235,7 @@ def compare(
         done = f"{comparison.cases} cases in {len(comparison.per_scenario)} of {len(scenarios)} scenarios were compared"
         raise KeyboardInterrupt(f"{done}, {len(comparison.disagreements)} differ") from interrupt
     comparison.seconds = time.perf_counter() - begin
+    comparison.findings = comparer.findings
     return comparison
 
 

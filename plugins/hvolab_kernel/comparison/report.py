@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import console, print_json, show, table
 from hvolab.release import departures_of
@@ -48,7 +49,7 @@ def _progress(scenarios: int) -> Iterator[Callable[[NamedScenario], None]]:
 def show_comparison(
     kernel: Kernel, comparer: CaseRunner[_Compared], scenarios: Sequence[_Compared], *, every: bool, json: bool
 ) -> bool:
-    """Compare a kernel with the engine in its variant, and print the report; return True if they agree.
+    """Compare a kernel with the engine in its variant, and print the report; return True if no rule is broken either.
 
     every  make each allocation fail, however many there are
     """
@@ -58,7 +59,7 @@ def show_comparison(
         print_json(comparison_data(kernel, comparer, result))
     else:
         show(comparison_view(kernel, comparer, result))
-    return not result.disagreements
+    return result.clean
 
 
 def show_scenarios(scenarios: Sequence[NamedScenario], *, json: bool) -> None:
@@ -88,6 +89,8 @@ def comparison_view(
     parts: list[RenderableType] = [heading, *notes, Text()]
     if (departures := departures_table(target.release)) is not None:
         parts += [departures, Text()]
+    if result.findings:
+        parts += [_findings(result, target), Text()]
     parts += [_scenarios(result), Text()]
     for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
         parts += [_disagreement(case, differences), Text()]
@@ -95,6 +98,19 @@ def comparison_view(
         more = len(result.disagreements) - _MAX_DISAGREEMENTS
         parts += [Text(f"{more} more disagreements: --json has all", "yellow"), Text()]
     return Group(*parts, Text(f"omitted: {'; '.join(comparer.omitted)}", "dim"), _summary(result))
+
+
+def _findings(result: KernelComparison[_Compared], target: Target) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
+    for one in result.findings:
+        where = f"; first at {one.where}" if one.where else ""
+        name = (f"invariant {one.number}, {one.invariant.title}: ", "bold red")
+        rows.add_row(Text("finding", "bold red"), Text.assemble(name, f"{one.what}{where}"))
+    for fault in dict.fromkeys(one.fault for one in result.findings if one.fault):
+        rows.add_row("", Text(f"known fault of {target.release}: {fault}", "yellow"))
+    return rows
 
 
 def _scenarios(result: KernelComparison[_Compared]) -> Table:
@@ -123,9 +139,12 @@ def _summary(result: KernelComparison[_Compared]) -> Text:
     done += f", {result.pairs} pairs of failures" if result.pairs else ""
     done += f"; {result.duplicates} duplicate cases skipped" if result.duplicates else ""
     rate = f", {result.seconds:.1f} s ({per_minute:.0f} cases a minute)"
+    count = len(result.findings)
+    findings = (f"{count} finding{'s' * (count != 1)} about the kernel. " if count else "", "bold red")
+    verdict = ("No disagreement", "" if count else "bold green")
     if result.disagreements:
-        return Text.assemble((f"{len(result.disagreements)} disagreements", "bold red"), f" in {done}{rate}")
-    return Text.assemble(("No disagreement", "bold green"), f" in {done}{rate}")
+        verdict = (f"{len(result.disagreements)} disagreements", "bold red")
+    return Text.assemble(findings, verdict, f" in {done}{rate}")
 
 
 def comparison_data(
@@ -147,6 +166,7 @@ def comparison_data(
         "seconds": round(result.seconds, 3),
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
         "left_out": [f"omitted: {one}" for one in comparer.omitted],
+        "findings": as_data(result.findings),
         "disagreements": [_disagreement_data(*one) for one in result.disagreements.items()],
     }
 

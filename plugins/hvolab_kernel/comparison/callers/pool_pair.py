@@ -13,6 +13,7 @@ from hvolab.arch import Target
 from hvolab.errors import KernelBug
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hugetlb.demote import demote_pool_huge_page
+from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
@@ -245,6 +246,7 @@ class PoolComparer:
     """
 
     omitted: tuple[str, ...] = (OMITTED, "page->lru of huge pages in use, which the kernel has on a list")
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
         require_functions(kernel)

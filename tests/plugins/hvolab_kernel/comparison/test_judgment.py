@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules on the kernel's machine, whether the engine agrees or not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hvolab.hugetlb import Pool, hstates
+from hvolab.hvo import Hvo
+from hvolab.machine import MachineSpec, build_machine
+from hvolab.release.releases import V6_12, V6_12_117
+from hvolab_kernel.comparison.judgment import KernelJudge
+from hvolab_kernel.identify.release import release_of
+from hvolab_vmlinux.kernel import Kernel
+from tests.machines import MIB, x86_64
+from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
+from tests.plugins.hvolab_kernel.kernel_machines import EACH
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+_REASONS = ("corrupted mapping in tail page", "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "nonzero mapcount")
+
+
+@pytest.mark.parametrize(("release", "kinds"), [(V6_12, 0), (V6_12_117, 3)], ids=["6.12", "6.12.117"])
+def test_folios_of_several_machines_are_freed_and_counted_together(release: object, kinds: int) -> None:
+    judge = KernelJudge()
+    for _ in range(2):
+        machine = build_machine(x86_64(release=release), MachineSpec(memory=256 * MIB))
+        h, hvo = hstates(machine)[0], Hvo(machine)
+        pool = Pool(machine, h, hvo)
+        with judge.watch(machine):
+            pool.set_max_huge_pages(3)
+            first, *others = sorted(pool.live)
+            hvo.restore_folio(h, first)
+        judge.free(machine, [first, *others], h.order)
+    found = [finding for finding in judge.findings if finding.rule == "freeing"]
+    assert len(found) == kinds
+    assert all(" of 2 freed folios of 2 MiB; " in finding.what for finding in found)
+
+
+@EACH
+def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kernel: Kernel) -> None:
+    release = release_of(real_kernel)
+    arguments = ("kernel", image_of(real_kernel), "--scenario", "2M boot: restore")
+    done = hvolab(*arguments, "--json")
+    data = json.loads(done.stdout)
+    assert data["disagreements"] == []
+    found = {finding["what"].partition(":")[0]: finding for finding in data["findings"]}
+    assert done.exit_code == bool(release.faults)
+    assert set(found) == (set(_REASONS) if release.faults else set())
+    assert {finding["fault"] for finding in found.values()} == set(release.faults)
+    if release.faults:
+        assert found["nonzero mapcount"]["what"].startswith("nonzero mapcount: ")
+        text = hvolab(*arguments).stdout
+        assert "3 findings about the kernel. No disagreement in " in " ".join(text.split())
