@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +29,12 @@ _NEEDED = {
     "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
     "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
+
+
+def pytest_configure() -> None:
+    """Accept Ctrl-C where the shell has started a job of its background with SIGINT ignored, which children inherit."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

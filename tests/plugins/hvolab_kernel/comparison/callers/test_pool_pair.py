@@ -31,6 +31,7 @@ def test_both_pools_agree_when_each_allocation_fails(real_kernel: Kernel) -> Non
             assert comparer.run(case).differences == (), str(case)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @DEBIANS
 def test_both_pools_agree_in_every_pair_of_failures(real_kernel: Kernel) -> None:
