@@ -30,6 +30,7 @@ sys.path[:] = json.loads(sys.argv.pop(1))
 import pytest
 try:
     code = pytest.main()
+    sys.stdout.flush()
 except BrokenPipeError:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     code = {_PIPE_CLOSED}

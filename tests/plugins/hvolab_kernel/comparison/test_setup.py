@@ -81,6 +81,7 @@ def test_a_failing_allocation_has_the_same_effect(real_kernel: Kernel, number: i
     check_same(*both(real_kernel, fail_allocation=number))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @FETCHED
 def test_every_failing_allocation_has_the_same_effect(real_kernel: Kernel) -> None:
