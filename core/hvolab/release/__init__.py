@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from hvolab.release.features import Evidence, KernelFeature, Question
+from hvolab.release.free_checks import FreeChecks
 from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.kernel_release import KernelChange, KernelRelease
 from hvolab.release.releases import DEFAULT, RELEASES, departures_of, release_named
@@ -17,6 +18,7 @@ __all__ = [
     "FolioField",
     "FolioStore",
     "FolioValue",
+    "FreeChecks",
     "HugetlbVariant",
     "HvoVariant",
     "KernelChange",

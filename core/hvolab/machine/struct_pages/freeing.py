@@ -105,7 +105,8 @@ class FreeChecker:
         if not wrong.any():
             return []
         pfns = pfns[wrong]
-        rows = np.concatenate([pages.rows(pfn, 1) for pfn in pfns.tolist()])
+        blocks = [pages.rows(pfn, 1) for pfn in pfns.tolist()]
+        rows = np.concatenate(blocks, dtype=blocks[0].dtype)  # numpy would change the byte order
         rows[:, layout.flags // WORD_BYTES] &= kept
         states = self._states(rows, compound=False, single=True)
         return [BadStructPages(reason, pfns[slots], self._state_reported) for reason, slots in states]
@@ -113,7 +114,8 @@ class FreeChecker:
     def find_free(self, heads: Pfns, order: int) -> list[BadStructPages]:
         """Return what is wrong in the struct pages of blocks that were freed."""
         blocks = [self._pages.rows(head, 1 << order) for head in heads.tolist()]
-        rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        # numpy would change the byte order
+        rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, dtype=blocks[0].dtype)
         if self._all_hold(rows, int(heads[0]), order, compound=False):
             return []
         pfns = (heads[:, None] + np.arange(1 << order)).ravel()

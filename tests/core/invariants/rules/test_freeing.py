@@ -13,6 +13,7 @@ from hvolab.release import KernelRelease
 from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
 from tests.machines import GIB, Pools, x86_64
+from tests.made_up import MADE_UP
 
 UNCHECKED = replace(SMALL, check_pages=False)
 EACH = pytest.mark.parametrize("release", [V6_1, V6_12, V7_2], ids=str)
@@ -145,3 +146,10 @@ def test_a_lost_folio_is_left_as_in_memory_of_a_booted_kernel() -> None:
         found = [pages.word(pfn, offset) for offset in (layout.compound_head, layout.mapping, layout.private)]
         assert all(word in {None, seen} for word, seen in zip(words, found, strict=True)), number
         assert pages.word(pfn, layout.page_type) & 0xFFFFFFFF == page_type, number
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_several_folios_of_a_big_endian_machine_are_freed_as_they_should_be(checks: bool) -> None:  # noqa: FBT001
+    target = MADE_UP.select()
+    lab = pools(replace(UNCHECKED, memory=GIB, check_pages=checks), target)
+    assert freed(lab, 3) == []
