@@ -126,6 +126,12 @@ class Selection:
         found: npt.NDArray[np.int64] = frames.view("int64")
         return found
 
+    def table_frame(self, level: str, raw: int) -> int | None:
+        """Return the first PFN of the table that ``raw`` at ``level`` points to; None if it points to none."""
+        if self.mode.format.classify(level, raw) is not EntryKind.TABLE:
+            return None
+        return self.mode.format.form(level, EntryKind.TABLE).get_address(raw) >> self.mode.page_shift
+
     def decode(self, level: str, raw: int) -> Entry:
         """Decode ``raw`` at ``level``; raises EncodingError with the broken rule."""
         return self.mode.format.decode(level, raw, self.mode.page_shift)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hvolab.arch import EntryKind
 from hvolab.invariants.invariant import Handlers, Report
 from hvolab.machine import Machine
 from hvolab.release.gfp import GFP_VMEMMAP_TAIL
@@ -133,9 +132,8 @@ class _Frames:
         if not self._in_batch or not event.live:
             return
         if event.level != self._mode.last.name:
-            if self._mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-                form = self._mode.format.form(event.level, EntryKind.TABLE)
-                self._loose.pop(form.get_address(int(event.after[0])) >> self._mode.page_shift, None)
+            if (table := self._machine.target.table_frame(event.level, int(event.after[0]))) is not None:
+                self._loose.pop(table, None)
             return
         before, after = (self._machine.target.page_frames(raws) for raws in (event.before, event.after))
         valid = self._mode.format.is_valid(event.level, event.before)

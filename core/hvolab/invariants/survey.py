@@ -93,10 +93,7 @@ class Survey:
 
     def optimized(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
         """Return for each folio whether its head struct page, as the tables map it, has the optimized flag."""
-        pages = self.machine.struct_pages
-        bit = np.uint64(1 << pages.layout.hpg_vmemmap_optimized)
-        flags: npt.NDArray[np.bool_] = pages.words(pfns, pages.layout.private) & bit != 0
-        return flags
+        return self.machine.struct_pages.optimized(pfns)
 
     def positions(self, pfns: Pfns) -> Pfns:
         """Return the positions in the arrays of the vmemmap page in which each PFN's struct page begins."""

@@ -99,7 +99,8 @@ class KernelRelease:
         """The known faults of its code: those of its line that no later change mends."""
         found: dict[str, None] = {}
         for change in self._line_changes():
-            found |= dict.fromkeys([change.fault] if change.fault else [])
+            if change.fault:
+                found[change.fault] = None
             found.pop(change.mends, None)
         return tuple(found)
 

@@ -220,7 +220,5 @@ class _Scenario:
             seen = self.observer.histories.get(pool.h.order)
             if seen is None or pool.h.size in self.stores or seen.before.va not in pool.live:
                 continue
-            pages = self.machine.struct_pages
-            optimized = int(pages.words(np.array([seen.pfn]), pages.layout.private)[0])
-            if optimized >> pages.layout.hpg_vmemmap_optimized & 1:
+            if self.machine.struct_pages.optimized(np.array([seen.pfn]))[0]:
                 self.stores[seen.size] = store_to_tails(self.machine, seen.before.va, seen.size, seen.before.pages)

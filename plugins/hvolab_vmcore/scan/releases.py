@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from hvolab.arch import PgprotRole, Target
+from hvolab.arch import PgprotRole
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.release.releases import RESTORED_AS_HEADS
 from hvolab_vmcore.core.releases import ReleaseChoice, ReleaseEvidence, choose, noted_evidence, targets_of
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.huge_pages import Sharing
@@ -57,7 +58,7 @@ def memory_evidence(found: Scan) -> Iterator[ReleaseEvidence]:
     yield from _fields(found)
     if found.stale_heads.size:
         text = "restored pages of vmemmap are copies of the head's: hugetlb's mark is set where no huge page starts"
-        yield ReleaseEvidence(text, _copies_head)
+        yield ReleaseEvidence(text, lambda target: RESTORED_AS_HEADS in target.release.faults)
 
 
 def _fields(found: Scan) -> Iterator[ReleaseEvidence]:
@@ -78,11 +79,6 @@ def _fields(found: Scan) -> Iterator[ReleaseEvidence]:
         lambda target: (target.struct_page.used_subpages > _MOVED) is used,
         decides=False,
     )
-
-
-def _copies_head(target: Target) -> bool:
-    variant = target.release.variant
-    return variant.copies_mapped and not variant.shares_tail_page
 
 
 def _sharing(found: Scan) -> Iterator[ReleaseEvidence]:

@@ -62,3 +62,9 @@ def test_accesses_that_a_leaf_allows() -> None:
     assert TARGET.allowed(TARGET.leaf("last", 0x90001, KERNEL), (table,)) == Access.READ | Access.WRITE
     assert TARGET.allowed(TARGET.leaf("last", 0x90001, RO), (table,)) == Access.READ | Access.EXECUTE
     assert TARGET.allowed(TARGET.leaf("last", 0x90001, KERNEL), (table | 1 << 3,)) == Access.READ
+
+
+def test_the_table_that_an_entry_points_to() -> None:
+    assert TARGET.table_frame("middle", TARGET.table("middle", 0x90002)) == 0x90002
+    assert TARGET.table_frame("last", TARGET.leaf("last", 0x90002, KERNEL)) is None
+    assert TARGET.table_frame("middle", 0) is None

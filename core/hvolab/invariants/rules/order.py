@@ -7,7 +7,6 @@ from operator import attrgetter
 
 import numpy as np
 
-from hvolab.arch import EntryKind
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants.invariant import Handlers, Invariant, Report
 from hvolab.machine import Machine
@@ -149,9 +148,8 @@ def _watch_barriers(machine: Machine, report: Report) -> Handlers:
         if event.level == mode.last.name:
             frames = target.page_frames(event.after)
             news = frames[frames != target.page_frames(event.before)]
-        elif mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-            form = mode.format.form(event.level, EntryKind.TABLE)
-            news = np.array([form.get_address(int(event.after[0])) >> shift], dtype=np.int64)
+        elif (table := target.table_frame(event.level, int(event.after[0]))) is not None:
+            news = np.array([table], dtype=np.int64)
         else:
             return
         if wrong := sorted(filled.intersection(news.tolist())):
@@ -173,12 +171,7 @@ def _watch_flags(machine: Machine, report: Report) -> Handlers:
     has no page of its own, the flag keeps other code from storing to it.
     """
     pages, last = machine.struct_pages, machine.target.mode.last.name
-    bit = 1 << pages.layout.hpg_vmemmap_optimized
     current: tuple[str, int] | None = None
-
-    def flagged(folio: int) -> bool:
-        pfns = np.array([pages.pfn(folio)], dtype=np.int64)
-        return bool(int(pages.words(pfns, pages.layout.private)[0]) & bit)
 
     def step(event: FolioStep) -> None:
         nonlocal current
@@ -187,7 +180,11 @@ def _watch_flags(machine: Machine, report: Report) -> Handlers:
 
     def need(when: str, operation: str, va: int) -> None:
         nonlocal current
-        if current is not None and current[0] == operation and not flagged(current[1]):
+        if (
+            current is not None
+            and current[0] == operation
+            and not pages.optimized(np.array([pages.pfn(current[1])]))[0]
+        ):
             folio = f"folio PFN {pages.pfn(current[1]):#x}"
             report(f"{folio} has no optimized flag when {when}", f"VA {va:#x}")
             current = None

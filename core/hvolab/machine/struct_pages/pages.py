@@ -150,6 +150,12 @@ class StructPages:
         """Return the word at ``offset`` in one struct page."""
         return self.memory.scalar[self.locate_one(pfn, offset) // WORD_BYTES]
 
+    def optimized(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
+        """Return for each folio whether its head struct page, as the tables map it, has HPG_vmemmap_optimized."""
+        bit = np.uint64(1 << self.layout.hpg_vmemmap_optimized)
+        flags: npt.NDArray[np.bool_] = self.words(pfns, self.layout.private) & bit != 0
+        return flags
+
     def set_words(self, pfns: Pfns, offset: int, value: int) -> None:
         """Store a word in each struct page of ``pfns``."""
         self.memory.words[self.locate(pfns, offset) // WORD_BYTES] = value

@@ -197,3 +197,11 @@ def test_a_tail_names_its_head_or_what_to_mask_its_own_address_with() -> None:
     assert DEFAULT.struct_page.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFEA0000008001
     masked = replace(DEFAULT.struct_page, masks_compound=True)
     assert masked.tail_link(0xFFFFEA0000008000, 9) == 0xFFFFFFFFFFFF8001
+
+
+def test_the_optimized_flag_is_read_in_the_head_that_the_tables_map() -> None:
+    machine = a_machine()
+    hvo, folios = Hvo(machine), [new_folio(machine, PMD_ORDER) for _ in range(3)]
+    hvo.optimize_folio(H, folios[1])
+    pfns = np.array([machine.struct_pages.pfn(folio) for folio in folios], dtype=np.int64)
+    assert machine.struct_pages.optimized(pfns).tolist() == [False, True, False]
