@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import FeatureOption, JsonOption, ProfileOption
+from hvolab.cli.options import FeatureOption, JsonOption, ProfileOption, ReleaseOption
 
 
 def verify(
@@ -21,6 +21,7 @@ def verify(
         typer.Option("--mode", "-m", metavar="NAME", help="Paging modes; repeatable; by default all of each."),
     ] = None,
     profile: ProfileOption = None,
+    release: ReleaseOption = None,
     feature: FeatureOption = None,
     handler: Annotated[
         bool, typer.Option("--handler", help="Record faults by a handler in the guest, as a kernel does.")
@@ -40,7 +41,7 @@ def verify(
     from hvolab_unicorn.verify import Verification, verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
-    targets, refused = select(arch, mode, profile, feature)
+    targets, refused = select(arch, mode, profile, feature, release=release)
     found: list[Verification] = []
     try:
         with progress(quiet=json) as report:

@@ -112,19 +112,23 @@ class Probes:
         #: Offset of a word of the struct page that holds no state.
         self._word = machine.struct_pages.layout.size - WORD_BYTES
 
-    def probe(self, folio: int, pages: int) -> None:
-        """Probe an optimized folio with `pages` pages of vmemmap, on every CPU."""
+    def probe(self, folio: int, pages: int, shared: int) -> None:
+        """Probe an optimized folio with `pages` pages of vmemmap, on every CPU.
+
+        shared  VA of the page that its tails show: the folio's own, or one in the direct map
+        """
+        owner = "the head's" if shared == folio else "the shared page's"
         self._found.counts.huge_pages += 1
         self._found.counts.tails += pages - 1
         for cpu in self._machine.cpus:
-            head = cpu.load(folio, self._page_size)
+            content = cpu.load(shared, self._page_size)
             word = cpu.load_word(folio + self._word)
             if self._allowed(cpu, "to the head", folio + self._word, word ^ _ALL_ONES):
                 cpu.store_word(folio + self._word, word)
             self._fetch(cpu, folio)
             for va in range(folio + self._page_size, folio + pages * self._page_size, self._page_size):
-                self._load(cpu, va, head)
-                self._store(cpu, va + self._word, folio + self._word)
+                self._load(cpu, va, content, owner)
+                self._store(cpu, va + self._word, shared + self._word)
                 self._exchange(cpu, va + self._word)
                 self._fetch(cpu, va)
 
@@ -141,19 +145,19 @@ class Probes:
             for va in stored:
                 cpu.store_word(va, before[va])
 
-    def _load(self, cpu: Cpu, va: int, head: bytes) -> None:
+    def _load(self, cpu: Cpu, va: int, content: bytes, owner: str) -> None:
         self._found.counts.loads += 1
-        same = cpu.load(va, len(head)) == head
-        self._found.check(same, "a load of a tail page", cpu, va, "the head's bytes", "other bytes")
-        self._found.record("load", "of a tail, through its alias", cpu, f"{cpu.load_word(va):#x}, the head's word")
+        same = cpu.load(va, len(content)) == content
+        self._found.check(same, "a load of a tail page", cpu, va, f"{owner} bytes", "other bytes")
+        self._found.record("load", "of a tail, through its alias", cpu, f"{cpu.load_word(va):#x}, {owner} word")
 
-    def _store(self, cpu: Cpu, va: int, head: int) -> None:
+    def _store(self, cpu: Cpu, va: int, shared_va: int) -> None:
         before = cpu.load_word(va)
         if self._target.tails_fault:
             self._found.counts.stores += 1
             self._refused(cpu, "store", "to a tail", va, Access.WRITE, lambda: cpu.store_word(va, before ^ _ALL_ONES))
         elif self._allowed(cpu, "to a tail", va, before ^ _ALL_ONES):
-            shared = cpu.load_word(head) == before ^ _ALL_ONES
+            shared = cpu.load_word(shared_va) == before ^ _ALL_ONES
             what = "a store to a writable tail"
             self._found.check(shared, what, cpu, va, "the shared frame changes", "it does not")
             cpu.store_word(va, before)

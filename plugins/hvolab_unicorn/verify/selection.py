@@ -12,7 +12,12 @@ Refused = list[tuple[Target, str]]
 
 
 def select(
-    arch: list[str] | None, mode: list[str] | None, profile: str | None, feature: list[str] | None
+    arch: list[str] | None,
+    mode: list[str] | None,
+    profile: str | None,
+    feature: list[str] | None,
+    *,
+    release: str | None = None,
 ) -> tuple[list[Target], Refused]:
     """Return the targets that the options choose and that can be emulated, and the others.
 
@@ -29,7 +34,7 @@ def select(
     for architecture in architectures:
         part = architecture.emulation
         for name in [one.name for one in architecture.modes if not mode or one.name in mode]:
-            target = architecture.select(name, profile=profile, features=features)
+            target = architecture.select(name, profile=profile, release=release, features=features)
             reason = "the architecture declares no instructions" if part is None else part.refusal(target)
             if reason:
                 refused.append((target, reason))

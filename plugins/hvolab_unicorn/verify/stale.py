@@ -11,7 +11,7 @@ from __future__ import annotations
 from hvolab.arch import Fault
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine
-from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep
+from hvolab.trace import AllFlushed, EntriesStored, Event, FolioStep, RangeFlushed
 from hvolab_unicorn.verify.probes import Verification, fault_of
 
 _MARK = 0x5354414C45204C44
@@ -34,14 +34,17 @@ class StaleCpu:
         self._pages = pages
         self._mode = machine.target.mode
         self.freed: list[tuple[int, int]] = []
-        self._touched: frozenset[int] = frozenset()
+        self._touched: set[int] = set()  # pages whose entries have not changed yet
 
     def __call__(self, event: Event) -> None:
         """React to one event."""
         if isinstance(event, FolioStep):
-            self._touched = frozenset()
+            self._touched.clear()
             if event.step == "optimize.begin":
-                self._touch(event.folio)
+                self._touched.update(self._tails(event.folio))
+                self._touch(self._touched)
+        elif isinstance(event, RangeFlushed):  # the split of a PMD has emptied the TLB
+            self._touch({page for page in self._touched if event.start <= page < event.end})
         elif isinstance(event, AllFlushed):
             for cpu in self._machine.cpus:
                 self._found.record("flush_all", "before and after the remap", cpu, "no translation is left")
@@ -52,13 +55,17 @@ class StaleCpu:
             for number, (old, new) in enumerate(zip(*frames, strict=True)):
                 page = event.va + number * self._mode.page_size
                 if page in self._touched and old != new:
+                    self._touched.remove(page)
                     self._store(page, old, new)
 
-    def _touch(self, folio: int) -> None:
-        """Store their own words to tails, so that the TLB has them as writable pages."""
-        tails = sorted({*range(1, min(self._pages, _NEAR + 1)), *range(max(1, self._pages - _NEAR), self._pages)})
-        self._touched = frozenset(folio + tail * self._mode.page_size for tail in tails)
-        for page in self._touched:
+    def _tails(self, folio: int) -> set[int]:
+        """Return the tail pages of a folio that are touched."""
+        tails = {*range(1, min(self._pages, _NEAR + 1)), *range(max(1, self._pages - _NEAR), self._pages)}
+        return {folio + tail * self._mode.page_size for tail in tails}
+
+    def _touch(self, pages: set[int]) -> None:
+        """Store their own words to pages, so that the TLB has them as writable ones."""
+        for page in pages:
             self._cpu.store_word(page, self._cpu.load_word(page))
 
     def _store(self, page: int, old: int, new: int) -> None:

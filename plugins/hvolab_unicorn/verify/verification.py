@@ -61,7 +61,8 @@ def _verify_size(
     expected, seen = f"{folios} folios of {size:#x} bytes", f"{len(optimized)} are optimized"
     found.check(len(optimized) == folios, "optimizing", machine.cpus[0], 0, expected, seen)
     for folio in optimized:
-        probes.probe(folio, sizes.pages)
+        tail = hvo.remap.tail_page(folio, h.order) if hvo.variant.shares_tail_page else None
+        probes.probe(folio, sizes.pages, folio if tail is None else machine.page_to_virt(tail))
     found.findings += check(machine, [pool])
     if tails := probes.written:
         what = f"{len(tails)} stores to tails of optimized folios changed the frame that they share with the head"

@@ -8,8 +8,8 @@ from hvolab.plugin import registry
 from hvolab_unicorn.verify import Verification
 
 
-def target_of(architecture: str, mode: str, profile: str | None = None) -> Target:
-    return registry().architecture(architecture).select(mode, profile=profile)
+def target_of(architecture: str, mode: str, profile: str | None = None, release: str | None = None) -> Target:
+    return registry().architecture(architecture).select(mode, profile=profile, release=release)
 
 
 def few() -> Target:

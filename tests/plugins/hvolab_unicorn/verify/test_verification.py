@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab.release import DEFAULT, RELEASES
 from hvolab_unicorn.verify import verify
 from tests.plugins.hvolab_unicorn.verify.targets import few, target_of
 
@@ -36,6 +37,23 @@ def test_every_tail_is_what_the_description_says(architecture: str, mode: str) -
         refused += 2 * counts.tails * (1 + target.traits.compare_and_swap_needs_write)
     assert counts.faults == refused
     assert bool(found.findings) is not target.tails_fault
+
+
+@pytest.mark.parametrize("release", [each.name for each in RELEASES if each is not DEFAULT and each.anywhere])
+@pytest.mark.parametrize(
+    ("architecture", "mode"),
+    [
+        pytest.param("arm64", "16K-47bit", id="arm64-16K-47bit"),
+        pytest.param("x86_64", "4-level", id="x86_64-4-level", marks=pytest.mark.slow),
+        pytest.param("riscv", "Sv39", id="riscv-Sv39", marks=pytest.mark.slow),
+    ],
+)
+def test_every_tail_is_what_each_release_makes_of_it(architecture: str, mode: str, release: str) -> None:
+    found = verify(target_of(architecture, mode, release=release))
+    assert found.mismatches == []
+    assert found.as_declared
+    assert found.counts.loads == 2 * found.counts.tails > 0
+    assert found.counts.stale_stores > 0
 
 
 @pytest.mark.arch("riscv")
