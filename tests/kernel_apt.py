@@ -66,7 +66,8 @@ class Apt:
     def dependency(self, package: str, pattern: str) -> str | None:
         """The first package that `package` depends on and whose name matches."""
         for line in self.run("apt-cache", "depends", "--important", package).splitlines():
-            found = re.search(rf"Depends: ({pattern})", line)
+            # apt puts the name of a package that another one provides in angle brackets
+            found = re.search(rf"Depends: <?({pattern})", line)
             if found:
                 return found[1]
         return None
@@ -76,6 +77,20 @@ class Apt:
         self.run("apt-get", "-qq", "download", package)
         (path,) = (self.state / "download").glob("*.deb")
         return path
+
+
+def pipe(folder: Path, *commands: Sequence[str]) -> None:
+    """Run commands, each on what the one before it prints; the last one in `folder`."""
+    running: list[subprocess.Popen[bytes]] = []
+    for command in commands:
+        source = running[-1].stdout if running else None
+        last = command is commands[-1]
+        running.append(subprocess.Popen(command, stdin=source, stdout=None if last else subprocess.PIPE, cwd=folder))
+        if source is not None:
+            source.close()
+    codes = [one.wait() for one in running]
+    if any(codes):
+        raise FetchError(f"{' | '.join(' '.join(command) for command in commands)} failed")
 
 
 def _source() -> tuple[str, str]:

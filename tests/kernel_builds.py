@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.kernel_apt import Apt, FetchError, require_apt
+from tests.kernel_apt import Apt, FetchError, pipe, require_apt
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _source_tree(scratch: Path, suite: str, package: str, version: str) -> Path:
     tree = scratch / "linux"
     tree.mkdir()
     inner = f"./usr/src/{package}.tar.xz"
-    _pipe(
+    pipe(
         tree,
         ["dpkg-deb", "--fsys-tarfile", str(archive)],
         ["tar", "-x", "--to-stdout", inner],
@@ -184,20 +184,6 @@ def _source_tree(scratch: Path, suite: str, package: str, version: str) -> Path:
         raise FetchError(f"{package} has another arch/arm64/Kconfig than is known: HVO cannot be selected there")
     kconfig.write_text(text.replace(_BEHIND, _BEHIND + _SELECT, 1))
     return tree
-
-
-def _pipe(folder: Path, *commands: Sequence[str]) -> None:
-    """Run commands, each on what the one before it prints; the last one in `folder`."""
-    running: list[subprocess.Popen[bytes]] = []
-    for command in commands:
-        source = running[-1].stdout if running else None
-        last = command is commands[-1]
-        running.append(subprocess.Popen(command, stdin=source, stdout=None if last else subprocess.PIPE, cwd=folder))
-        if source is not None:
-            source.close()
-    codes = [one.wait() for one in running]
-    if any(codes):
-        raise FetchError(f"{' | '.join(' '.join(command) for command in commands)} failed")
 
 
 def _build_one(tree: Path, image: BuiltImage, path: Path) -> Path:
