@@ -17,6 +17,7 @@ MODULES = (
     "hvolab_unicorn.emulator.errors",
     "hvolab_vmlinux.errors",
     "hvolab_kernel.running.handlers",
+    "hvolab_kernel.build.toolchain",
 )
 
 

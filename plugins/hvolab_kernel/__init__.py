@@ -3,8 +3,8 @@
 
 `hvolab_vmlinux` opens an image. `identify` finds its HVO's features and release with the help of `code`, which
 disassembles functions and lists the calls out of HVO. `running` loads the kernel next to a machine and calls its
-functions there. `comparison` runs the same steps on the kernel and on the engine, of HVO and of its callers. `commands`
-are the command line.
+functions there. `comparison` runs the same steps on the kernel and on the engine, of HVO and of its callers. `build`
+compiles a developer's file as the file of an image was. `commands` are the command line.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab image`, `hvolab disasm` and `hvolab kernel`."""
-    from hvolab_kernel.commands import commands  # noqa: PLC0415
+    """Add `hvolab image`, `hvolab disasm`, `hvolab kernel` and `hvolab build`."""
+    from hvolab_kernel.commands import build, commands  # noqa: PLC0415
 
-    for command in (commands.image, commands.disasm, commands.kernel):
+    for command in (commands.image, commands.disasm, commands.kernel, build.build):
         app.command(command.__name__)(command)
