@@ -20,9 +20,10 @@ from hvolab_kernel.comparison.differences import (
     differing_memory,
     differing_results,
 )
-from hvolab_kernel.comparison.judgment import KernelJudge
+from hvolab_kernel.comparison.judgment import CaseEvidence, KernelFindings, KernelJudge
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
+from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_vmlinux.kernel import Kernel
 
 #: What no comparison covers.
@@ -59,15 +60,13 @@ class CaseRunner(Protocol[_Compared]):
     """Runs the cases of a comparison on both machines.
 
     target   the target of the machines
+    kernel   the kernel
     omitted  what is not compared
     """
 
     target: Target
+    kernel: Kernel
     omitted: tuple[str, ...]
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Findings of rules on the kernel's machine in the cases until now, one for each kind."""
 
     def run(self, case: ComparisonCase[_Compared]) -> CaseResult:
         """Run a case."""
@@ -104,26 +103,28 @@ class ComparisonCase(Generic[_Compared]):
 
 
 class CaseResult(NamedTuple):
-    """Result of a case: differences, allocation calls, and the kernel's outside calls."""
+    """Result of a case: differences, allocation calls, the kernel's outside calls, and evidence of broken rules."""
 
     differences: tuple[StateDifference, ...]
     allocations: int
     calls: int
+    evidence: CaseEvidence = CaseEvidence()
 
 
 @dataclass
 class KernelComparison(Generic[_Compared]):
     """Result of a comparison.
 
+    rules          what rules find on the kernel's machine
     cases, calls   cases run, and outside calls in them
     pairs          cases in which two allocations fail
     duplicates     cases skipped: their second failing allocation is never reached, so they equal the single failure
     seconds        duration of the cases
     disagreements  the differences of each case that has some
     per_scenario   cases of each scenario, by name
-    findings       what rules find on the kernel's machine in all cases, one finding for each kind
     """
 
+    rules: KernelFindings
     cases: int = 0
     calls: int = 0
     pairs: int = 0
@@ -131,27 +132,41 @@ class KernelComparison(Generic[_Compared]):
     seconds: float = 0.0
     disagreements: dict[ComparisonCase[_Compared], tuple[StateDifference, ...]] = field(default_factory=dict)
     per_scenario: Counter[str] = field(default_factory=Counter)
-    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, comparer: CaseRunner[_Compared]) -> KernelComparison[_Compared]:
+        """Return the empty result of a comparison."""
+        return cls(KernelFindings(comparer.target, struct_page_layout(comparer.kernel)))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of rules on the kernel's machine in all cases, one finding for each kind."""
+        return self.rules.findings
 
     @property
     def clean(self) -> bool:
         """True if kernel and engine agree, and every finding is declared."""
         return not self.disagreements and all(finding.declared for finding in self.findings)
 
-    def add(self, case: ComparisonCase[_Compared], result: CaseResult) -> None:
-        """Add a case that was run."""
+    def add(self, case: ComparisonCase[_Compared], result: CaseResult | None) -> None:
+        """Add the result of a case; None: it is a duplicate, which was skipped."""
+        if result is None:
+            self.duplicates += 1
+            return
         self.cases += 1
         self.calls += result.calls
         self.pairs += len(case.failing) == 2
         self.per_scenario[case.scenario.name] += 1
         if result.differences:
             self.disagreements[case] = result.differences
+        self.rules.add(result.evidence)
 
 
 class Comparer:
     """Runs cases of one kernel on machine pairs, which are built on first use.
 
     target   the target of the machines; the engine follows its release
+    kernel   the kernel
     omitted  what is not compared
     judge    applies rules to the kernel's machines
     """
@@ -161,20 +176,15 @@ class Comparer:
     def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target
         self.judge = KernelJudge()
-        self._kernel = kernel
+        self.kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Findings of rules on the kernel's machines, one for each kind."""
-        return self.judge.findings
 
     def pair(self, scenario: Scenario) -> MachinePair:
         """Return the machines for a scenario."""
         memory, backing = scenario.memory(self.target.mode), scenario.backing
         pair = self._pairs.get((memory, backing))
         if pair is None:
-            pair = MachinePair(self.target, self._kernel, memory=memory, backing=backing)
+            pair = MachinePair(self.target, self.kernel, memory=memory, backing=backing)
             self._pairs[memory, backing] = pair
         return pair
 
@@ -195,7 +205,7 @@ class Comparer:
         )
         if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
             self.judge.free(pair.kernel.machine, folios, scenario.order)
-        return result
+        return result._replace(evidence=self.judge.take())
 
 
 def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[ComparisonCase[_Compared]]:
@@ -216,6 +226,33 @@ def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[
             yield ComparisonCase(scenario, pair)
 
 
+def run_cases(
+    comparer: CaseRunner[_Compared],
+    cases: Iterable[ComparisonCase[_Compared]],
+    on_case: Callable[[ComparisonCase[_Compared]], None] = lambda _: None,
+) -> Iterator[tuple[ComparisonCase[_Compared], CaseResult | None]]:
+    """Run cases, all of a scenario that begin with one failing allocation or none of them; yield the result of each.
+
+    The result is None for a duplicate, which is not run.
+    """
+    reached: dict[int, int] = {}
+    for case in cases:
+        first = case.failing[0] if case.failing else 0
+        if case.second > reached.get(first, case.second):
+            yield case, None
+            continue
+        on_case(case)
+        result = comparer.run(case)
+        reached.setdefault(first, result.allocations)
+        yield case, result
+
+
+def interrupted(comparison: KernelComparison[_Compared], scenarios: int) -> KeyboardInterrupt:
+    """Return the interrupt of a comparison of so many scenarios, with the number of cases compared until then."""
+    done = f"{comparison.cases} cases in {len(comparison.per_scenario)} of {scenarios} scenarios were compared"
+    return KeyboardInterrupt(f"{done}, {len(comparison.disagreements)} differ")
+
+
 def compare(
     comparer: CaseRunner[_Compared],
     scenarios: Sequence[_Compared],
@@ -227,37 +264,16 @@ def compare(
 
     Raises KeyboardInterrupt with the number of cases compared until then.
     """
-    comparison: KernelComparison[_Compared] = KernelComparison()
+    comparison = KernelComparison[_Compared].of(comparer)
     begin = time.perf_counter()
     try:
-        _compare(comparison, comparer, scenarios, every=every, on_case=on_case)
+        for scenario in scenarios:
+            (first,) = run_cases(comparer, [ComparisonCase(scenario)], on_case)
+            comparison.add(*first)
+            allocations = first[1].allocations if first[1] is not None else 0
+            for case, result in run_cases(comparer, cases_of(scenario, allocations, every=every), on_case):
+                comparison.add(case, result)
     except KeyboardInterrupt as interrupt:
-        done = f"{comparison.cases} cases in {len(comparison.per_scenario)} of {len(scenarios)} scenarios were compared"
-        raise KeyboardInterrupt(f"{done}, {len(comparison.disagreements)} differ") from interrupt
+        raise interrupted(comparison, len(scenarios)) from interrupt
     comparison.seconds = time.perf_counter() - begin
-    comparison.findings = comparer.findings
     return comparison
-
-
-def _compare(
-    comparison: KernelComparison[_Compared],
-    comparer: CaseRunner[_Compared],
-    scenarios: Sequence[_Compared],
-    *,
-    every: bool,
-    on_case: Callable[[ComparisonCase[_Compared]], None],
-) -> None:
-    for scenario in scenarios:
-        case = ComparisonCase(scenario)
-        on_case(case)
-        result = comparer.run(case)
-        comparison.add(case, result)
-        reached: dict[int, int] = {}
-        for case in cases_of(scenario, result.allocations, every=every):
-            if case.second > reached.get(case.failing[0], case.second):
-                comparison.duplicates += 1
-                continue
-            on_case(case)
-            result = comparer.run(case)
-            reached.setdefault(case.failing[0], result.allocations)
-            comparison.add(case, result)

@@ -10,20 +10,81 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
+from hvolab.arch import Target
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.invariants import INVARIANTS, Finding, Monitor
-from hvolab.machine import Machine
+from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.release import StructPageLayout
+from hvolab.trace import BadPages, Event
+
+#: The smallest machine in a scenario: its sizes are those of all.
+_MEMORY = 512 << 20
+_BY_NAME = {invariant.name: invariant for invariant in INVARIANTS}
 
 
 def _monitor(machine: Machine, rule: str) -> Monitor:
-    return Monitor(machine, [invariant for invariant in INVARIANTS if invariant.name == rule])
+    return Monitor(machine, [_BY_NAME[rule]])
+
+
+class CaseEvidence(NamedTuple):
+    """Evidence of broken rules in one case, which another process can send.
+
+    content  text, place, declaration, event and known fault of each finding of the rule about contents
+    bad      struct pages that were wrong when their folio was freed
+    """
+
+    content: tuple[tuple[str, str, bool, int | None, str], ...] = ()
+    bad: tuple[BadPages, ...] = ()
 
 
 class KernelJudge:
-    """Findings of all cases of a comparison, those of one kind together."""
+    """Applies the rules in a case, and collects the evidence."""
 
     def __init__(self) -> None:
+        self._content: list[Finding] = []
+        self._bad: list[BadPages] = []
+
+    @contextmanager
+    def watch(self, machine: Machine) -> Iterator[None]:
+        """Check the operations on folios of a machine inside the ``with`` block."""
+        monitor = _monitor(machine, "content")
+        with monitor.watch(single_steps=True):
+            yield
+        self._content += monitor.findings
+
+    def free(self, machine: Machine, folios: Sequence[int], order: int) -> None:
+        """Free those of a machine's folios that are not optimized."""
+        pages, layout = FolioPages(machine, machine.cpus[0]), machine.struct_pages.layout
+        with machine.trace.listen(self._on_event):
+            for folio in folios:
+                if not pages.flag(folio, layout.hpg_vmemmap_optimized):
+                    pages.set_hugetlb(folio, hugetlb=False)
+                    pages.init_deferred_list(folio)
+                    machine.free_pages(machine.struct_pages.pfn(folio), order)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, BadPages):
+            self._bad.append(event)
+
+    def take(self) -> CaseEvidence:
+        """Return the evidence since the last call."""
+        content = tuple((one.what, one.where, one.declared, one.since, one.fault) for one in self._content)
+        evidence = CaseEvidence(content, tuple(self._bad))
+        self._content, self._bad = [], []
+        return evidence
+
+
+class KernelFindings:
+    """Findings of all cases of a comparison, those of one kind together.
+
+    target, layout  those of the machines
+    """
+
+    def __init__(self, target: Target, layout: StructPageLayout) -> None:
+        self._target = target
+        self._layout = layout
         self._content: dict[str, Finding] = {}
         self._freeing: Monitor | None = None
 
@@ -32,24 +93,13 @@ class KernelJudge:
         """The findings, one for each kind."""
         return (*(() if self._freeing is None else self._freeing.findings), *self._content.values())
 
-    @contextmanager
-    def watch(self, machine: Machine) -> Iterator[None]:
-        """Check the operations on folios of a machine inside the ``with`` block."""
-        monitor = _monitor(machine, "content")
-        with monitor.watch(single_steps=True):
-            yield
-        for finding in monitor.findings:
-            self._content.setdefault(finding.what, finding)
-
-    def free(self, machine: Machine, folios: Sequence[int], order: int) -> None:
-        """Free those of a machine's folios that are not optimized."""
-        pages, layout = FolioPages(machine, machine.cpus[0]), machine.struct_pages.layout
-        if self._freeing is None:
-            # the events of other machines have all that it counts
-            self._freeing = _monitor(machine, "freeing")
-        with machine.trace.listen(self._freeing):
-            for folio in folios:
-                if not pages.flag(folio, layout.hpg_vmemmap_optimized):
-                    pages.set_hugetlb(folio, hugetlb=False)
-                    pages.init_deferred_list(folio)
-                    machine.free_pages(machine.struct_pages.pfn(folio), order)
+    def add(self, evidence: CaseEvidence) -> None:
+        """Add the evidence of a case."""
+        for what, where, declared, since, fault in evidence.content:
+            self._content.setdefault(what, Finding(_BY_NAME["content"], what, where, declared, since, fault))
+        for event in evidence.bad:
+            if self._freeing is None:
+                # an event has all that the rule counts; of the machine it needs the release and the sizes
+                machine = build_machine(self._target, MachineSpec(memory=_MEMORY, layout=self._layout))
+                self._freeing = _monitor(machine, "freeing")
+            self._freeing(event)

@@ -68,7 +68,7 @@ class _Freed:
             number = (
                 f"struct page {first - event.pfn} of folio PFN {event.pfn:#x}" if event.order else f"PFN {first:#x}"
             )
-            kind = self._kinds[key] = _Kind(f"{number}: {machine.free_checker.describe(first)}")
+            kind = self._kinds[key] = _Kind(f"{number}: {event.example}")
         kind.struct_pages[event.order] += event.pfns.size
         kind.blocks[event.order] += 1 if event.order else event.pfns.size
         kind.lost += event.lost

@@ -13,7 +13,6 @@ from hvolab.arch import Target
 from hvolab.errors import KernelBug
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hugetlb.demote import demote_pool_huge_page
-from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
@@ -240,18 +239,18 @@ class PoolComparer:
     """Runs cases of one kernel's pools on pairs of machines, which are built on first use.
 
     target   the target of the machines; the engine follows its release
+    kernel   the kernel
     omitted  what is not compared
 
     Raises KernelImageError for a kernel whose functions cannot be called.
     """
 
     omitted: tuple[str, ...] = (OMITTED, "page->lru of huge pages in use, which the kernel has on a list")
-    findings: tuple[Finding, ...] = ()
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
         require_functions(kernel)
         self.target = target
-        self._kernel = kernel
+        self.kernel = kernel
         self._pairs: dict[tuple[int, int], PoolPair] = {}
 
     def pair(self, scenario: PoolScenario) -> PoolPair:
@@ -259,7 +258,7 @@ class PoolComparer:
         memory, nodes = scenario.memory, scenario.nodes
         pair = self._pairs.get((memory, nodes))
         if pair is None:
-            pair = PoolPair(self.target, self._kernel, memory=memory, nodes=nodes)
+            pair = PoolPair(self.target, self.kernel, memory=memory, nodes=nodes)
             self._pairs[memory, nodes] = pair
         return pair
 
