@@ -80,7 +80,7 @@ class Stage:
     key          its static key; None: the kernel release has none
     free_frames  free frames of its allocator
     pools        its pools, ascending by size
-    findings     invariants that were broken then
+    findings     invariants that are broken then, or were since the stage before
     work         what HVO did since the stage before
     operation    the operation, None after boot
     outcome      its result, None if a finding stopped it

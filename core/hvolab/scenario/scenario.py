@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class _Scenario:
         self.stores: dict[int, TailStores] = {}
         self.monitor = Monitor(machine)
         self.findings: list[Finding] = []
-        self._heard = 0  # findings of the monitor that are among them
+        self._heard: list[Finding] = []  # those of the monitor that are among them
         self.recorder = Recorder(machine, spec.fail_allocation)
 
     def _make_engine(self) -> HvoEngine:
@@ -98,7 +99,9 @@ class _Scenario:
             stages.append(self._stage(name, request, outcome))
             if outcome is None:
                 break
-            if not self._store_to_tails():
+            readable = self._store_to_tails()
+            stages[-1] = replace(stages[-1], findings=(*stages[-1].findings, *self._found()))
+            if not readable:
                 break
         return self._result(stages)
 
@@ -127,16 +130,13 @@ class _Scenario:
 
     def _result(self, stages: list[Stage]) -> ScenarioResult:
         """Return the result of all stages."""
-        findings = [*self.findings, *self.monitor.findings[self._heard :]]
-        for tried in self.stores.values():
-            findings += tried.findings(declared=not self.spec.target.tails_fault)
         return ScenarioResult(
             self.spec,
             stages=tuple(stages),
             folios=tuple(self._at_end(history) for _, history in sorted(self.observer.histories.items())),
             stores=tuple(self.stores.values()),
             failed=self.recorder.failed(),
-            findings=counted(findings),
+            findings=counted(self.findings),
             warnings=tuple(
                 f"{text} ({count} times)" if count > 1 else text for text, count in self.recorder.warnings.items()
             ),
@@ -173,9 +173,8 @@ class _Scenario:
         findings = [] if stopped_here and self._explained() else check(self.machine, self.pools)
         if stopped_here:  # between lists: a folio may be on none
             findings = [finding for finding in findings if finding.invariant is not POOL]
-        self.findings += self.monitor.findings[self._heard :]
+        heard = self._found()
         self.findings += findings
-        self._heard = len(self.monitor.findings)
         variant = self.machine.target.release.variant
         return Stage(
             name,
@@ -183,11 +182,20 @@ class _Scenario:
             self.machine.key if variant.counts_folios else None,
             self.frames.free_frames,
             pools=tuple(map(self._report, self.pools)),
-            findings=tuple(findings),
+            findings=(*heard, *findings),
             work=self.recorder.take(),
             operation=request,
             outcome=outcome,
         )
+
+    def _found(self) -> list[Finding]:
+        """Return what the monitor has found since the last call, and add it; what counts on replaces the former."""
+        found = [new for new, old in zip_longest(self.monitor.findings, self._heard) if new is not old]
+        later = {id(old): new for new, old in zip(self.monitor.findings, self._heard, strict=False)}
+        self.findings = [later.get(id(finding), finding) for finding in self.findings]
+        self.findings += self.monitor.findings[len(self._heard) :]
+        self._heard = self.monitor.findings.copy()
+        return found
 
     def _explained(self) -> bool:
         """Return whether the engine was stopped, or broke a rule before it was."""
@@ -221,4 +229,6 @@ class _Scenario:
             if seen is None or pool.h.size in self.stores or seen.before.va not in pool.live:
                 continue
             if self.machine.struct_pages.optimized(np.array([seen.pfn]))[0]:
-                self.stores[seen.size] = store_to_tails(self.machine, seen.before.va, seen.size, seen.before.pages)
+                tried = store_to_tails(self.machine, seen.before.va, seen.size, seen.before.pages)
+                self.stores[seen.size] = tried
+                self.monitor.findings += tried.findings(declared=not self.spec.target.tails_fault)

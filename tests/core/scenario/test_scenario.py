@@ -14,7 +14,7 @@ from hvolab.machine import Machine
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT, RELEASES
 from hvolab.release.releases import V6_12_117
-from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab.trace import Warned
 from hvolab_x86_64.description import X86_64
 from tests.machines import GIB, MIB, x86_64
@@ -86,6 +86,18 @@ def test_a_known_fault_of_a_release_is_not_as_declared() -> None:
     assert unchecked.stages[0].free_frames == unchecked.stages[-1].free_frames + unchecked.page_tables_allocated
 
 
+def test_a_finding_that_counts_on_belongs_to_each_stage_that_adds_to_it() -> None:
+    target = x86_64(release=V6_12_117)
+    operations = parse_operations("optimize, dissolve 2M, shrink", target)
+    spec = ScenarioSpec(target, memory=256 * MIB, hugepages={2 * MIB: 3}, operations=operations)
+    result = run_scenario(spec)
+    freed = [[finding for finding in stage.findings if finding.rule == "freeing"] for stage in result.stages]
+    assert [len(findings) for findings in freed[:2]] == [0, 0]
+    assert "28 struct pages of 1 freed folio" in freed[2][0].what
+    assert "84 struct pages of 3 freed folios" in freed[3][0].what
+    assert [finding for finding in result.findings if finding.rule == "freeing"] == freed[3]
+
+
 def test_everything_that_was_taken_comes_back_but_the_page_tables() -> None:
     result = run()
     boot, _, restored = result.stages
@@ -147,7 +159,9 @@ def test_a_store_that_lands_as_declared_is_put_back() -> None:
     assert result.as_declared
     assert {finding.rule for finding in result.findings} == {"stores", "live_entries"}
     assert result.stores[0].at_head
-    assert all(not stage.findings for stage in result.stages)
+    # those of a history and of stores are findings of a stage as well: nothing holds there
+    rules = [{finding.rule for finding in stage.findings} for stage in result.stages]
+    assert rules == [set(), {"stores", "live_entries"}, {"live_entries"}]
 
 
 def test_what_the_engine_warns_of_is_listed_once_and_is_not_as_declared() -> None:
