@@ -20,6 +20,13 @@ class SymbolError(HvolabError):
     """
 
 
+class ObjectFileError(HvolabError):
+    """A relocatable object does not fit the kernel image: another machine, release or configuration, or a relocation.
+
+    Compile the file with the headers of the image's own release and configuration: `hvolab build`.
+    """
+
+
 class TypeInfoError(HvolabError):
     """The kernel's BTF lacks a type or member, or is damaged.
 

@@ -14,8 +14,30 @@ from hvolab_vmlinux.image import KernelImage
 from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.btf import Types
 from hvolab_vmlinux.types.index import TypeIndex
+from hvolab_vmlinux.types.layered import LayeredTypes
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, eq=False)
+class LinkedCode:
+    """Code of an object that was linked over a kernel.
+
+    before     the kernel without it
+    start, end  first VA of its text, and the end
+    missing    functions that it refers to and that the kernel lacks; a trap is in the place of each
+    source_of  returns `file:line` of the instruction at a VA; empty: unknown
+    types      its type information, where the kernel has its own; None: it has none
+    own_types  names of the structs that only the object's file uses: these are the object's
+    """
+
+    before: Kernel
+    start: int
+    end: int
+    missing: tuple[str, ...]
+    source_of: Callable[[int], str]
+    types: TypeIndex | None
+    own_types: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +48,7 @@ class Kernel:
     btf      its type information; None where it has none
     lacks    a sentence for each kind of information that it lacks
     timings  wall time of each step of opening it, in seconds
+    linked   code that was linked over it; None: there is none
     """
 
     image: KernelImage
@@ -33,6 +56,7 @@ class Kernel:
     btf: TypeIndex | None
     lacks: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    linked: LinkedCode | None = None
 
     @property
     def symbols(self) -> SymbolTable:
@@ -46,7 +70,9 @@ class Kernel:
         """The types; raises KernelImageError where the kernel has none."""
         if self.btf is None:
             raise self._missing("type information (BTF)", "name a kernel that was built with DEBUG_INFO_BTF")
-        return Types(self.btf)
+        if self.linked is None or self.linked.types is None:
+            return Types(self.btf)
+        return LayeredTypes(self.btf, Types(self.linked.types), self.linked.own_types)
 
     def describe(self, va: int) -> str:
         """Return symbol and offset of a VA, or the VA in hex where it is not in the image."""

@@ -158,6 +158,7 @@ _TABLE: Final = (
     (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
     (StubAction.QUEUE_WORK, (_CPU, Argument("queue"), Argument("work")), "queue_work_on"),
     (StubAction.NOTHING, (Argument("pointer"),), "flush_work kfree __mem_cgroup_uncharge"),
+    (StubAction.NOTHING, (), "mcount _mcount"),  # of clang, for ftrace
     (StubAction.NOTHING, (), "__cond_resched __SCT__cond_resched __SCT__might_resched"),
     (StubAction.NOTHING, (Argument("pa"), Argument("size")), "kmemleak_free_part_phys"),
     (StubAction.NOTHING, (Argument("pointer"),), "kmemleak_not_leak"),
@@ -186,7 +187,7 @@ _FIELD: Final = 31
 
 
 def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
-    """Return the stubs of a kernel, in the table's order.
+    """Return the stubs of a kernel, in the table's order, then those of functions that a linked object misses.
 
     Raises TypeInfoError where the kernel declares a function with other arguments than the table, SymbolError where
     several functions have the name.
@@ -196,6 +197,9 @@ def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
         va = kernel.symbols.find(one.function)
         if va is not None:
             placed.append(PlacedStub(one, va, _checked(kernel, one)))
+    known = {one.function for one in STUBS}
+    missing = [] if kernel.linked is None else [name for name in kernel.linked.missing if name not in known]
+    placed += [PlacedStub(Stub(name, StubAction.STOP), kernel.symbols.address(name)) for name in missing]
     return tuple(placed)
 
 

@@ -11,12 +11,17 @@ import typer
 from hvolab.cli.options import FeatureOption, JsonOption, ModeOption, ReleaseOption
 
 ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
+ObjectOption = Annotated[
+    Path | None,
+    typer.Option("--object", metavar="FILE.o", help="Link your mm/hugetlb_vmemmap.o over the image: hvolab build."),
+]
 CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
 
 
 def image(
     image: ImageArgument,
     *,
+    object: ObjectOption = None,  # noqa: A002 - the option's name
     cache: CacheOption = True,
     stubs: Annotated[
         bool, typer.Option("--stubs", help="Also list the functions that the machine performs for this kernel's code.")
@@ -25,19 +30,29 @@ def image(
 ) -> None:
     """Show a kernel image: its format, segments, symbols and types, and the features of its HVO.
 
-    Exit code 0: the image can be read, with or without HVO; 2: it cannot.
+    With --object it shows how the object fits the image, before anything runs: calls out of HVO that the image's HVO
+    does not make, symbols that the image lacks, functions replaced, added and gone. Structs that differ from the
+    image's are an error.
+
+    Exit code 0: the image can be read, with or without HVO; 2: it cannot, or the object does not fit.
     """
     from hvolab.cli.output import print_json, show  # noqa: PLC0415
     from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view  # noqa: PLC0415
     from hvolab_kernel.identify.features import features_of  # noqa: PLC0415
+    from hvolab_kernel.objects.link import link_object  # noqa: PLC0415
+    from hvolab_kernel.objects.report import link_data, link_view  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     kernel = open_kernel(image, use_cache=cache)
+    linked = None if object is None else link_object(kernel, object)
+    if linked is not None:
+        kernel = linked.kernel
     data = image_data(kernel, features_of(kernel))
     if json:
+        data |= {} if linked is None else {"object": link_data(linked)}
         print_json(data | (stubs_data(kernel) if stubs else {}))
         return
-    show(image_view(data))
+    show(image_view(data) if linked is None else link_view(linked))
     if stubs:
         show(stubs_view(kernel))
 
@@ -69,6 +84,7 @@ def disasm(
 def kernel(
     image: ImageArgument,
     *,
+    object: ObjectOption = None,  # noqa: A002 - the option's name
     mode: ModeOption = None,
     release: ReleaseOption = None,
     feature: FeatureOption = None,
@@ -102,6 +118,9 @@ def kernel(
     freeing, dissolving and demotion run, with HVO below them, and are compared with hvolab's pools. The counters and
     free lists of the hstates are compared, too.
 
+    With --object your own mm/hugetlb_vmemmap.o runs in place of the image's HVO, which traps: `hvolab image --object`
+    has the functions that it replaces, and what it newly calls.
+
     Rules are applied to the kernel's machine in each case, whether the engine agrees or not: the head's content stays
     the same, and what is not optimized in the end is freed under the page allocator's checks.
 
@@ -110,9 +129,12 @@ def kernel(
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.commands.compare import compare_callers, compare_hvo  # noqa: PLC0415
     from hvolab_kernel.comparison.selection import target_of  # noqa: PLC0415
+    from hvolab_kernel.objects.link import link_object  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     opened = open_kernel(image, use_cache=cache)
+    if object is not None:
+        opened = link_object(opened, object).kernel
     target = target_of(opened, mode, feature, release)
     compare = compare_callers if callers else compare_hvo
     if not compare(opened, target, scenario, every=every, listed=listed, json=json):

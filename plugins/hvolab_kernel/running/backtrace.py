@@ -60,8 +60,17 @@ def return_addresses(kernel: Kernel, words: Sequence[int]) -> tuple[str, ...]:
         if not _CALL_BYTES <= offset <= segment.content.size:
             continue
         if after_call(segment.content[offset - _CALL_BYTES : offset].tobytes()):
-            found.append(kernel.describe(word))
+            found.append(place_of(kernel, word, back=1))
     return tuple(found[:_MAX_FRAMES])
+
+
+def place_of(kernel: Kernel, va: int, *, back: int = 0) -> str:
+    """Return symbol and offset of a VA, and file and line where code of an object is there.
+
+    back  bytes before the VA at which the line is looked up: a return address may begin the next line
+    """
+    source = "" if kernel.linked is None else kernel.linked.source_of(va - back)
+    return f"{kernel.describe(va)} ({source})" if source else kernel.describe(va)
 
 
 def instructions_around(kernel: Kernel, va: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from hvolab.errors import KernelBug
 from hvolab.machine import Machine
 from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
-from hvolab_kernel.running.backtrace import instructions_around, return_addresses
+from hvolab_kernel.running.backtrace import instructions_around, place_of, return_addresses
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.cpu.faults import FaultRecords
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
@@ -158,7 +158,7 @@ class CallResultReader:
             status, what = self._trap(va, failure or f"exception {number}")
         else:
             status, what = CallStatus.STUCK, f"stopped after {instructions:,} instructions"
-        place = self._kernel.describe(va)
+        place = place_of(self._kernel, va)
         return CallResult(
             function,
             status,

@@ -169,7 +169,8 @@ class LoadedKernel:
         found = [(start, end) for start, end in bounds if start is not None and end is not None and start < end]
         if not found:
             raise KernelImageError("the kernel has no symbols for its text", where=self.kernel.image.release)
-        return found
+        linked = self.kernel.linked
+        return found if linked is None else [*found, (linked.start, linked.end)]
 
     # contents
 

@@ -7,6 +7,7 @@ import bisect
 import functools
 import itertools
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,10 @@ from hvolab_vmlinux.errors import SymbolError
 _SUFFIX: Final = re.compile(r"(\.(isra|constprop|part|cold|llvm)(\.\d+)?)+$")
 #: Prefixes of symbols that mark the padding before a function.
 _MARKERS: Final = ("__pfx_", "__cfi_")
+#: Bit of the letter of a local symbol.
+_LOCAL: Final = 0x20
+#: Prefix of symbols that others of the same name replace.
+_REPLACED: Final = b"replaced "
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,32 @@ class SymbolTable:
             )
         return found
 
-    def all(self, name: str) -> tuple[int, ...]:
-        """Return all addresses of symbols of that name, ascending."""
-        return tuple(sorted({int(self.addresses[index]) for index in self._indices(name)}))
+    def all(self, name: str, *, local: bool = True) -> tuple[int, ...]:
+        """Return all addresses of symbols of that name, ascending; `local`: local ones too."""
+        wanted = [index for index in self._indices(name) if local or not int(self.letters[index]) & _LOCAL]
+        return tuple(sorted({int(self.addresses[index]) for index in wanted}))
+
+    def between(self, start: int, end: int) -> tuple[str, ...]:
+        """Return the names of the symbols from one address to another, in the order of the addresses."""
+        first, last = (int(np.searchsorted(self.addresses, np.uint64(bound))) for bound in (start, end))
+        return tuple(self._name(index).decode("latin-1") for index in range(first, last))
+
+    def overlaid(
+        self, added: Sequence[tuple[int, str, str]], hidden: Collection[str], replaced: tuple[int, int]
+    ) -> SymbolTable:
+        """Return a table with more symbols: address, letter and name of each.
+
+        hidden    names whose symbols in this table get a prefix, as the new ones count
+        replaced  first address and end of a range in which all symbols get it
+        """
+        names = self.text.split(b"\0")[:-1]
+        first, last = (int(np.searchsorted(self.addresses, np.uint64(bound))) for bound in replaced)
+        for index in {*range(first, last), *(index for name in hidden for index in self._indices(name))}:
+            names[index] = _REPLACED + names[index]
+        new = np.array([address for address, _, _ in added], np.uint64)
+        letters = np.frombuffer("".join(letter for _, letter, _ in added).encode("latin-1"), np.uint8)
+        text = b"\0".join([*names, *(name.encode("latin-1", "replace") for _, _, name in added), b""])
+        return SymbolTable.of(np.concatenate([self.addresses, new]), np.concatenate([self.letters, letters]), text)
 
     def containing(self, part: str) -> tuple[str, ...]:
         """Return the names that contain a text, in the order of the addresses."""

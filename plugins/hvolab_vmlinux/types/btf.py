@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -105,6 +107,18 @@ class Types:
         numbers = sorted(self.index.numbers(name), key=lambda number: self._kind(number) is Kind.TYPEDEF)
         targets = (self._resolve(number) for number in numbers)
         return next((self._layout(target) for target in targets if self._kind(target) in _COMPOUND), None)
+
+    @functools.cached_property
+    def structs(self) -> Mapping[str, tuple[StructLayout, ...]]:
+        """All structs with a name, by name; several have one if files declare different ones."""
+        starts = self.index.starts[1:]
+        kinds = self.index.words[starts + 1] >> 24 & 31
+        found: dict[str, tuple[StructLayout, ...]] = {}
+        for number in (np.flatnonzero(kinds == Kind.STRUCT) + 1).tolist():
+            name = self.index.string(self._word(number, 0))
+            if name:
+                found[name] = (*found.get(name, ()), self._layout(number))
+        return found
 
     def size(self, name: str) -> int:
         """Return the size of a struct or union in bytes."""
