@@ -228,7 +228,9 @@ class Machine:
 
         Memory of a core, of which parts are absent, is not checked.
         """
-        if self.memory.present is not None:
+        if self.memory.present is not None or (
+            pfns.size == 1 and self.free_checker.single_holds(int(pfns[0]), boot=boot)
+        ):
             return pfns
         for one in self.free_checker.find_single(pfns, boot=boot):
             lost = one.pfns.size * one.reported

@@ -85,12 +85,15 @@ class FreeChecker:
         found += [(reason, slots, self._state_reported) for reason, slots in self._states(rows, compound=compound)]
         return [BadStructPages(reason, pfn + slots, reported) for reason, slots, reported in found]
 
-    def single_holds(self, pfn: int) -> bool:
+    def single_holds(self, pfn: int, *, boot: bool = False) -> bool:
         """Return whether nothing is wrong in the struct page of a single frame, without arrays."""
         layout, pages = self._layout, self._pages
+        flags = pages.word(pfn, layout.flags) & ~((1 << layout.pg_reserved) * boot)
+        if not flags:  # not initialized
+            return True
         page_type = pages.memory.halves[pages.locate_one(pfn, layout.page_type) >> 2]
-        flags = pages.word(pfn, layout.flags) & self._checks.flags
-        return not (flags or pages.word(pfn, layout.mapping) or page_type != layout.page_type_none)
+        mapping = pages.word(pfn, layout.mapping)
+        return not (flags & self._checks.flags or mapping or page_type != layout.page_type_none)
 
     def find_single(self, pfns: Pfns, *, boot: bool = False) -> list[BadStructPages]:
         """Return what is wrong in the struct pages of single frames that are being freed.
@@ -99,9 +102,11 @@ class FreeChecker:
         """
         layout, pages = self._layout, self._pages
         kept = np.uint64(_ALL_ONES & ~((1 << layout.pg_reserved) * boot))
-        wrong = pages.words(pfns, layout.flags) & kept & np.uint64(self._checks.flags) != 0
+        flags = pages.words(pfns, layout.flags) & kept
+        wrong = flags & np.uint64(self._checks.flags) != 0
         wrong |= pages.words(pfns, layout.mapping) != 0
         wrong |= pages.memory.halves[pages.locate(pfns, layout.page_type) >> 2] != layout.page_type_none
+        wrong &= flags != 0  # initialized
         if not wrong.any():
             return []
         pfns = pfns[wrong]
