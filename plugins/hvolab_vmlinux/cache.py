@@ -26,7 +26,7 @@ from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.index import TypeIndex
 
 #: Incremented whenever the content of an entry changes, or the reading of an image.
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 #: Fields of an image in the description.
 _FIELDS: Final = ("layers", "machine", "release", "entry", "relocations")
@@ -86,7 +86,8 @@ def _encoded(kernel: Kernel) -> Iterator[bytes]:
         arrays |= {"addresses": table.addresses, "letters": table.letters, "by_name": table.by_name}
         arrays["names"] = np.frombuffer(table.text, np.uint8)
     if btf is not None:
-        arrays |= {"words": btf.words, "starts": btf.starts, "strings": np.frombuffer(btf.strings, np.uint8)}
+        arrays |= {"words": btf.words, "starts": btf.starts, "by_string": btf.by_string}
+        arrays["strings"] = np.frombuffer(btf.strings, np.uint8)
     description = {name: getattr(image, name) for name in _FIELDS}
     description["segments"] = [[one.va, one.memory_size] for one in image.segments]
     description["lacks"] = kernel.lacks
@@ -113,5 +114,5 @@ def _decoded(content: NDArray[np.uint8], digest: str) -> Kernel:
     if "names" in arrays:
         table = SymbolTable(arrays["addresses"], arrays["letters"], arrays["names"].tobytes(), arrays["by_name"])
     if "words" in arrays:
-        btf = TypeIndex(arrays["words"], arrays["starts"], arrays["strings"].tobytes())
+        btf = TypeIndex(arrays["words"], arrays["starts"], arrays["strings"].tobytes(), arrays["by_string"])
     return Kernel(KernelImage(digest, segments=segments, **described), table, btf, tuple(data["lacks"]))

@@ -6,8 +6,10 @@ Source: Documentation/bpf/btf.rst, v6.12.
 
 from __future__ import annotations
 
+import bisect
 import enum
 import functools
+import itertools
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -65,34 +67,45 @@ _EXTRA: Final = {
 class TypeIndex:
     """Places of types.
 
-    words    the type section, as 32-bit words
-    starts   first word of each type; number 0 is void, which has none
-    strings  the string section
+    words      the type section, as 32-bit words
+    starts     first word of each type; number 0 is void, which has none
+    strings    the string section
+    by_string  offsets of the strings in the order of their bytes; a string is found by bisection of these
     """
 
     words: NDArray[np.uint32]
     starts: NDArray[np.uint32]
     strings: bytes
+    by_string: NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return the numbers of all types of that name, ascending."""
-        return tuple((np.flatnonzero(np.isin(self._names, self.string_offsets(name))) + 1).tolist())
+        names, order = self._by_name
+        found = [
+            int(number)
+            for offset in self.string_offsets(name)
+            for number in order[np.searchsorted(names, offset, "left") : np.searchsorted(names, offset, "right")]
+        ]
+        return tuple(sorted(found))
 
     @functools.cached_property
-    def _names(self) -> NDArray[np.uint32]:
-        """Offset in the string section of the name of each type but void."""
-        return self.words[self.starts[1:]]
+    def _by_name(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Offsets in the string section of the names of all types but void, ascending; and the type of each."""
+        names = self.words[self.starts[1:]]
+        order = np.argsort(names, kind="stable")
+        return names[order], order + 1
 
     def string_offsets(self, name: str) -> list[int]:
-        """Return the offsets of a string in the string section; a linker may have kept several copies."""
-        wanted = b"\0" + name.encode() + b"\0"
-        found, at = [], -1
-        while (at := self.strings.find(wanted, at + 1)) >= 0:
-            found.append(at + 1)
-        return found
+        """Return the offsets of a string in the string section, ascending; a linker may have kept several copies."""
+        wanted, order = name.encode("latin-1", "replace"), self.by_string
+        first = bisect.bisect_left(order, wanted, key=self._bytes)
+        return [int(offset) for offset in itertools.takewhile(lambda at: self._bytes(at) == wanted, order[first:])]
+
+    def _bytes(self, offset: int) -> bytes:
+        return self.strings[offset : self.strings.find(b"\0", offset)]
 
     def string(self, offset: int) -> str:
         """Return the string at an offset; raises TypeInfoError where there is none."""
@@ -123,7 +136,15 @@ def read_index(content: bytes) -> TypeIndex:
     if type_at + type_size > len(content) or string_at + string_size > len(content) or type_at % 4 or type_size % 4:
         raise broken(f"its sections end beyond its {len(content)} bytes")
     words = np.frombuffer(content, "<u4", type_size // 4, type_at)
-    return TypeIndex(words, _starts(words), content[string_at : string_at + string_size])
+    strings = content[string_at : string_at + string_size]
+    return TypeIndex(words, _starts(words), strings, _by_string(strings))
+
+
+def _by_string(strings: bytes) -> NDArray[np.uint32]:
+    """Return the offsets of the strings, each of which ends with a NUL, in the order of their bytes."""
+    texts = strings.split(b"\0")[:-1]
+    offsets = list(itertools.accumulate((len(text) + 1 for text in texts), initial=0))
+    return np.array([offsets[index] for index in sorted(range(len(texts)), key=texts.__getitem__)], np.uint32)
 
 
 def _starts(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
