@@ -25,9 +25,9 @@ def own_cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         request.getfixturevalue("monkeypatch").setenv("HVOLAB_CACHE_DIR", str(folder))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache
 def opened(path: Path) -> Kernel:
-    """An image that several tests ask for is read once."""
+    """An image that several tests ask for is read once, and what is found in it is kept; most of it is mapped."""
     return open_kernel(path)
 
 

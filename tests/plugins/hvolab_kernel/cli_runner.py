@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -15,13 +16,14 @@ from hvolab_vmlinux.kernel import Kernel
 from tests.kernel_images import images_directory
 
 
+@functools.cache
+def _digest_of(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
 def image_of(kernel: Kernel) -> str:
     """Return the path of a fetched kernel image."""
-    return next(
-        str(path)
-        for path in images_directory().glob("*.image")
-        if sha256(path.read_bytes()).hexdigest() == kernel.image.digest
-    )
+    return next(str(path) for path in images_directory().glob("*.image") if _digest_of(path) == kernel.image.digest)
 
 
 def hvolab(*arguments: str | Path) -> Result:
