@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hypothesis profiles: fresh examples on a desk, the same every time in CI; and which tests are of an architecture."""
+"""Hypothesis profiles: fresh examples on a desk, the same in CI; and marks of an architecture and of an emulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ pytest_plugins = ("hvolab.conformance.pytest_plugin",)
 # No test of hvolab is about time, and a busy machine is no finding.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None, print_blob=True)
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)  # where all examples run elsewhere
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 #: What names an architecture in a test's path or in what it is parametrized with, and the architecture.
@@ -29,6 +28,9 @@ _NEEDED = {
     "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
     "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
+#: Folders, and the fixtures, whose tests need an emulator or a disassembler, some of them or all.
+_EMULATED = (*_NEEDED, "core/conformance/")
+_IMAGES = {"real_kernel", "given_kernel"}
 
 
 def pytest_configure() -> None:
@@ -60,7 +62,7 @@ def _missing() -> dict[str, str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test of one architecture: by its folder, or by a parameter such as `riscv` or `riscv64-6.12-sv39`."""
+    """Mark a test of one architecture, by its folder or a parameter as `riscv64-6.12-sv39`; and of an emulator."""
     missing = _missing()
     for item in items:
         found = set(_PATH.findall(item.path.as_posix()))
@@ -69,6 +71,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             found |= {_NAMES[first] for word in words if (first := word.partition("-")[0]) in _NAMES}
         if found:
             item.add_marker(pytest.mark.arch(*sorted(found)))
+        fixtures = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+        if fixtures & _IMAGES or any(folder in item.path.as_posix() for folder in _EMULATED):
+            item.add_marker(pytest.mark.emulator)
         for folder, reason in missing.items():
             if folder in item.path.as_posix():
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -9,6 +9,7 @@ from hvolab.arch import STEP_BY_NAME, EmulationPart, InstructionSequence
 from hvolab.plugin import registry
 
 capstone = pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[emulation]'")
+pytestmark = pytest.mark.emulator
 PARTS = {
     name: architecture.emulation
     for name, architecture in registry().architectures().items()

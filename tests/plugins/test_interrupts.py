@@ -17,6 +17,7 @@ from tests.core.cli.conftest import own_environment
 from tests.kernel_images import command_for, images_directory
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+pytestmark = pytest.mark.emulator
 
 IMAGE = "x86_64-6.12"
 PATH = images_directory() / f"{IMAGE}.image"  # tests have a cache of their own
