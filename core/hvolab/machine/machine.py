@@ -209,13 +209,18 @@ class Machine:
 
         Kernel: free_pages_prepare(), free_tail_page_prepare() in mm/page_alloc.c, v6.12.
         """
-        bad = self.free_checker.find(pfn, order)
-        lost = 1 << order if any(one.reported for one in bad) else 0
-        self._report_bad(pfn, order, bad, lost)
+        bad, lost = self.check_block(pfn, order)
         self.free_checker.prepare(self.cpus[0] if cpu is None else cpu, pfn, order, bad)
         if not lost:
             self.freed_blocks[pfn] = order
         return not lost
+
+    def check_block(self, pfn: int, order: int) -> tuple[list[BadStructPages], int]:
+        """Report what is wrong in the struct pages of a block, as if it were freed; return it, and the frames lost."""
+        bad = self.free_checker.find(pfn, order)
+        lost = 1 << order if any(one.reported for one in bad) else 0
+        self._report_bad(pfn, order, bad, lost)
+        return bad, lost
 
     def _prepare_one(self, pfn: int) -> bool:
         """Check the struct page of a single frame; return False if it is lost."""

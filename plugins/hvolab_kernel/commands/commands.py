@@ -16,6 +16,13 @@ ObjectOption = Annotated[
     typer.Option("--object", metavar="FILE.o", help="Link your mm/hugetlb_vmemmap.o over the image: hvolab build."),
 ]
 CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes; by default one for each CPU, if that is faster."),
+]
+ExecutorOption = Annotated[
+    str | None, typer.Option(metavar="dask://HOST:PORT", help="Dask cluster whose workers run the cases.")
+]
 
 
 def image(
@@ -92,10 +99,15 @@ def kernel(
         list[str] | None,
         typer.Option(metavar="TEXT", help="Only scenarios whose name contains it; repeat it for several."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only scenarios of 2 MiB, and `optimize` of 1 GiB (with 4 KiB pages).")
+    ] = False,
     every: Annotated[
         bool,
         typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
     ] = False,
+    jobs: JobsOption = None,
+    executor: ExecutorOption = None,
     callers: Annotated[
         bool, typer.Option("--callers", help="Compare hugetlb's functions that call HVO with hvolab's pools instead.")
     ] = False,
@@ -124,18 +136,20 @@ def kernel(
     Rules are applied to the kernel's machine in each case, whether the engine agrees or not: the head's content stays
     the same, and what is not optimized in the end is freed under the page allocator's checks.
 
+    The cases are spread over processes; the result is that of one. Ctrl-C ends all of them.
+
     Exit code 0: no difference, no finding; 1: differences or findings; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab_kernel.commands.compare import compare_callers, compare_hvo  # noqa: PLC0415
-    from hvolab_kernel.comparison.selection import target_of  # noqa: PLC0415
-    from hvolab_kernel.objects.link import link_object  # noqa: PLC0415
-    from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
+    from hvolab_kernel.commands.compare import Selection, Subject, run_comparison  # noqa: PLC0415
+    from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415
 
-    opened = open_kernel(image, use_cache=cache)
-    if object is not None:
-        opened = link_object(opened, object).kernel
-    target = target_of(opened, mode, feature, release)
-    compare = compare_callers if callers else compare_hvo
-    if not compare(opened, target, scenario, every=every, listed=listed, json=json):
+    subject = Subject(
+        image.absolute(), object and object.absolute(), cache, mode, tuple(feature or ()), release, callers
+    )
+    selection = Selection(scenario, quick, every)
+    if listed:
+        _, target = subject.open()
+        show_scenarios(selection.chosen(subject, target), json=json)
+    elif not show_comparison(*run_comparison(subject, selection, jobs, executor), json=json):
         raise typer.Exit(ExitCode.FINDING)

@@ -4,36 +4,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from hvolab.arch import Target
 from hvolab.release import KernelFeature
-from hvolab_kernel.comparison import Comparer, scenarios_of
+from hvolab_kernel.comparison import Comparer, compare, scenarios_of
 from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
-from hvolab_kernel.comparison.report import show_comparison, show_scenarios
-from hvolab_kernel.comparison.selection import chosen_scenarios, comparable
+from hvolab_kernel.comparison.comparer import CaseRunner, KernelComparison, NamedScenario
+from hvolab_kernel.comparison.processes import executor_of
+from hvolab_kernel.comparison.progress import show_progress
+from hvolab_kernel.comparison.selection import chosen_scenarios, comparable, quick_scenarios, target_of
+from hvolab_kernel.comparison.sweep import sweep
 from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.objects.link import link_object
 from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.open import open_kernel
 
 
-def compare_hvo(
-    kernel: Kernel, target: Target, texts: Sequence[str] | None, *, every: bool, listed: bool, json: bool
-) -> bool:
-    """Compare the chosen scenarios of a kernel's HVO, or list them; return False if there are differences."""
-    chosen = chosen_scenarios(scenarios_of(target), texts)
-    if listed:
-        show_scenarios(chosen, json=json)
-        return True
-    batches = features_of(kernel).has(KernelFeature.BATCHES)
-    scenarios = comparable(chosen, target.release.variant, batches=batches)
-    return show_comparison(kernel, Comparer(target, kernel), scenarios, every=every, json=json)
+@dataclass(frozen=True)
+class Subject:
+    """Subject of a comparison, as the command line names it; each process opens it by itself.
+
+    image                    path of the kernel image
+    object                   path of an object that is linked over it; None: none is
+    cache                    whether it is cached
+    mode, features, release  of the target; None, or empty: those of the image
+    callers                  compare its functions that call HVO
+    """
+
+    image: Path
+    object: Path | None = None
+    cache: bool = True
+    mode: str | None = None
+    features: tuple[str, ...] = ()
+    release: str | None = None
+    callers: bool = False
+
+    def open(self) -> tuple[Kernel, Target]:
+        """Return the kernel, and the target to run it on; raises as `open_kernel`, `link_object` and `target_of`
+        do."""
+        kernel = open_kernel(self.image, use_cache=self.cache)
+        if self.object is not None:
+            kernel = link_object(kernel, self.object).kernel
+        return kernel, target_of(kernel, self.mode, self.features, self.release)
+
+    def __call__(self) -> CaseRunner[Any]:
+        """Return the comparer."""
+        kernel, target = self.open()
+        return PoolComparer(target, kernel) if self.callers else Comparer(target, kernel)
+
+    def scenarios(self, target: Target) -> Sequence[NamedScenario]:
+        """Return every scenario for a target."""
+        return pool_scenarios_of(target) if self.callers else scenarios_of(target)
 
 
-def compare_callers(
-    kernel: Kernel, target: Target, texts: Sequence[str] | None, *, every: bool, listed: bool, json: bool
-) -> bool:
-    """Compare the chosen scenarios of a kernel's pools, or list them; return False if there are differences."""
-    chosen = chosen_scenarios(pool_scenarios_of(target), texts)
-    if listed:
-        show_scenarios(chosen, json=json)
-        return True
-    return show_comparison(kernel, PoolComparer(target, kernel), chosen, every=every, json=json)
+@dataclass(frozen=True)
+class Selection:
+    """Selection of scenarios and cases.
+
+    texts  parts of the names of the scenarios; None: all of them
+    quick  only those of the leaf's size, and optimizing the largest huge page
+    every  every allocation fails in turn, however many there are
+    """
+
+    texts: Sequence[str] | None = None
+    quick: bool = False
+    every: bool = False
+
+    def chosen(self, subject: Subject, target: Target) -> tuple[NamedScenario, ...]:
+        """Return the scenarios for a target; raises UsageError for a text that is in no name."""
+        scenarios = subject.scenarios(target)
+        return chosen_scenarios(quick_scenarios(scenarios, target.mode) if self.quick else scenarios, self.texts)
+
+
+def run_comparison(
+    subject: Subject, selection: Selection, jobs: int | None = None, executor: str | None = None
+) -> tuple[CaseRunner[Any], KernelComparison[Any]]:
+    """Compare a subject in the selected scenarios; return the comparer, and the result.
+
+    jobs, executor  number of processes, or the cluster; see `executor_of`
+    """
+    comparer = subject()
+    scenarios: Sequence[Any] = selection.chosen(subject, comparer.target)
+    if not subject.callers:
+        batches = features_of(comparer.kernel).has(KernelFeature.BATCHES)
+        scenarios = comparable(scenarios, comparer.target.release.variant, batches=batches)
+    every = selection.every
+    with executor_of(len(scenarios), jobs, executor) as pool, show_progress(len(scenarios)) as on_progress:
+        if pool is None:
+            return comparer, compare(comparer, scenarios, every=every, on_progress=on_progress)
+        return comparer, sweep(comparer, subject, scenarios, pool, every=every, on_progress=on_progress)

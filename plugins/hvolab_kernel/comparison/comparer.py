@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from hvolab.arch import Target
@@ -54,6 +55,13 @@ class NamedScenario(Protocol):
 
 
 _Compared = TypeVar("_Compared", bound=NamedScenario)
+
+
+class OnProgress(Protocol):
+    """Takes the progress of a comparison."""
+
+    def __call__(self, scenarios: int, cases: int, done: int) -> None:
+        """Take the number of scenarios that have begun, of their cases, and of those that are done."""
 
 
 class CaseRunner(Protocol[_Compared]):
@@ -136,7 +144,7 @@ class KernelComparison(Generic[_Compared]):
     @classmethod
     def of(cls, comparer: CaseRunner[_Compared]) -> KernelComparison[_Compared]:
         """Return the empty result of a comparison."""
-        return cls(KernelFindings(comparer.target, struct_page_layout(comparer.kernel)))
+        return cls(KernelFindings(comparer.target, partial(struct_page_layout, comparer.kernel)))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -259,20 +267,25 @@ def compare(
     *,
     every: bool = False,
     on_case: Callable[[ComparisonCase[_Compared]], None] = lambda _: None,
+    on_progress: OnProgress = lambda *_: None,
 ) -> KernelComparison[_Compared]:
-    """Compare in every scenario, with failing allocations; calls `on_case` before each case.
+    """Compare in every scenario, with failing allocations; calls `on_case` before each case, `on_progress` after it.
 
     Raises KeyboardInterrupt with the number of cases compared until then.
     """
     comparison = KernelComparison[_Compared].of(comparer)
     begin = time.perf_counter()
+    known = 0
     try:
-        for scenario in scenarios:
-            (first,) = run_cases(comparer, [ComparisonCase(scenario)], on_case)
-            comparison.add(*first)
-            allocations = first[1].allocations if first[1] is not None else 0
-            for case, result in run_cases(comparer, cases_of(scenario, allocations, every=every), on_case):
+        for number, scenario in enumerate(scenarios, start=1):
+            ((base, first),) = run_cases(comparer, [ComparisonCase(scenario)], on_case)
+            comparison.add(base, first)
+            cases = list(cases_of(scenario, 0 if first is None else first.allocations, every=every))
+            known += 1 + len(cases)
+            on_progress(number, known, comparison.cases + comparison.duplicates)
+            for case, result in run_cases(comparer, cases, on_case):
                 comparison.add(case, result)
+                on_progress(number, known, comparison.cases + comparison.duplicates)
     except KeyboardInterrupt as interrupt:
         raise interrupted(comparison, len(scenarios)) from interrupt
     comparison.seconds = time.perf_counter() - begin

@@ -8,7 +8,7 @@ wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -55,14 +55,15 @@ class KernelJudge:
         self._content += monitor.findings
 
     def free(self, machine: Machine, folios: Sequence[int], order: int) -> None:
-        """Free those of a machine's folios that are not optimized."""
+        """Check those of a machine's folios that are not optimized as if they were freed."""
         pages, layout = FolioPages(machine, machine.cpus[0]), machine.struct_pages.layout
         with machine.trace.listen(self._on_event):
             for folio in folios:
                 if not pages.flag(folio, layout.hpg_vmemmap_optimized):
                     pages.set_hugetlb(folio, hugetlb=False)
                     pages.init_deferred_list(folio)
-                    machine.free_pages(machine.struct_pages.pfn(folio), order)
+                    # the case ends here: what freeing stores is not looked at
+                    machine.check_block(machine.struct_pages.pfn(folio), order)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, BadPages):
@@ -79,10 +80,11 @@ class KernelJudge:
 class KernelFindings:
     """Findings of all cases of a comparison, those of one kind together.
 
-    target, layout  those of the machines
+    target  that of the machines
+    layout  returns their struct page
     """
 
-    def __init__(self, target: Target, layout: StructPageLayout) -> None:
+    def __init__(self, target: Target, layout: Callable[[], StructPageLayout]) -> None:
         self._target = target
         self._layout = layout
         self._content: dict[str, Finding] = {}
@@ -100,6 +102,6 @@ class KernelFindings:
         for event in evidence.bad:
             if self._freeing is None:
                 # an event has all that the rule counts; of the machine it needs the release and the sizes
-                machine = build_machine(self._target, MachineSpec(memory=_MEMORY, layout=self._layout))
+                machine = build_machine(self._target, MachineSpec(memory=_MEMORY, layout=self._layout()))
                 self._freeing = _monitor(machine, "freeing")
             self._freeing(event)

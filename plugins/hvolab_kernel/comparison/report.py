@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from rich import progress
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict
-from hvolab.cli.output import console, print_json, show, table
+from hvolab.cli.output import print_json, show, table
 from hvolab.release import departures_of
 from hvolab.serialize import as_data
-from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario, compare
+from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario
 from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.identify.release import identify
 from hvolab_kernel.identify.report import departures_table
@@ -30,35 +28,12 @@ _MAX_DISAGREEMENTS: Final = 10
 _Compared = TypeVar("_Compared", bound=NamedScenario)
 
 
-@contextmanager
-def _progress(scenarios: int) -> Iterator[Callable[[NamedScenario], None]]:
-    """Show a progress bar on a terminal; yields the function to call with the scenario of each case."""
-    error = console(error=True)
-    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
-    cases: Counter[str] = Counter()
-    with progress.Progress(*columns, console=error, transient=True, disable=not error.is_terminal) as bar:
-        task = bar.add_task("", total=scenarios)
-
-        def on_scenario(scenario: NamedScenario) -> None:
-            cases[scenario.name] += 1
-            bar.update(task, description=f"{scenario.name}, case {cases[scenario.name]}", completed=len(cases) - 1)
-
-        yield on_scenario
-
-
-def show_comparison(
-    kernel: Kernel, comparer: CaseRunner[_Compared], scenarios: Sequence[_Compared], *, every: bool, json: bool
-) -> bool:
-    """Compare a kernel with the engine in its variant, and print the report; return True if no rule is broken either.
-
-    every  make each allocation fail, however many there are
-    """
-    with _progress(len(scenarios)) as on_scenario:
-        result = compare(comparer, scenarios, every=every, on_case=lambda case: on_scenario(case.scenario))
+def show_comparison(comparer: CaseRunner[_Compared], result: KernelComparison[_Compared], *, json: bool) -> bool:
+    """Print the report of a comparison; return True if kernel and engine agree, and no rule is broken either."""
     if json:
-        print_json(comparison_data(kernel, comparer, result))
+        print_json(comparison_data(comparer.kernel, comparer, result))
     else:
-        show(comparison_view(kernel, comparer, result))
+        show(comparison_view(comparer.kernel, comparer, result))
     return result.clean
 
 

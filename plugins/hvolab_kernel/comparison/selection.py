@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from hvolab.arch import Architecture, Target
+from hvolab.arch import Architecture, PagingMode, Target
 from hvolab.cli.options import split_names
 from hvolab.errors import UsageError
 from hvolab.release import HvoVariant, KernelRelease
+from hvolab.units import format_short
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.comparison.comparer import NamedScenario
 from hvolab_kernel.comparison.scenarios import Operation, Scenario
@@ -17,6 +18,8 @@ from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_vmlinux.kernel import Kernel
 
+#: Size of the largest huge page in a scenario.
+_LARGEST: Final = 1 << 30
 _Named = TypeVar("_Named", bound=NamedScenario)
 
 
@@ -64,6 +67,19 @@ def chosen_scenarios(scenarios: Sequence[_Named], texts: Sequence[str] | None) -
         if not any(_matches(one, text) for one in scenarios):
             raise UsageError(f"no scenario's name contains {text!r}", hint="list the names: hvolab kernel IMAGE --list")
     return tuple(one for one in scenarios if not texts or any(_matches(one, text) for text in texts))
+
+
+def quick_scenarios(scenarios: Sequence[_Named], mode: PagingMode) -> tuple[_Named, ...]:
+    """Return the scenarios of huge pages of the leaf above the last level, and of optimizing those of 1 GiB.
+
+    The latter has the errors of long ranges: one leaf after another is split, and rolled back.
+    """
+    leaf, largest = format_short(mode.levels[-2].size), format_short(_LARGEST)
+    return tuple(
+        one
+        for one in scenarios
+        if one.name.startswith(f"{leaf} ") or (one.name.startswith(f"{largest} ") and one.name.endswith(": optimize"))
+    )
 
 
 def _matches(scenario: NamedScenario, text: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`hvolab kernel --callers`: its scenarios, its report, and kernels that it refuses."""
+"""`hvolab kernel --callers` and `--quick`: the scenarios, the report, and kernels that it refuses."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hvolab_kernel.commands.compare import compare_callers
-from hvolab_kernel.comparison import target_of
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab
+from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import X86
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -32,9 +30,19 @@ def test_an_image_without_hugetlbs_functions_ends_with_a_hint_and_2(image: Path)
 
 
 @X86
-def test_the_report_names_what_is_omitted(real_kernel: Kernel, capsys: pytest.CaptureFixture[str]) -> None:
-    target = target_of(real_kernel)
-    assert compare_callers(real_kernel, target, ["2M pool: free in use"], every=False, listed=False, json=False)
-    shown = " ".join(capsys.readouterr().out.split())
+def test_the_report_names_what_is_omitted(real_kernel: Kernel) -> None:
+    result = hvolab("kernel", image_of(real_kernel), "--callers", "--scenario", "2M pool: free in use")
+    assert result.exit_code == 0
+    shown = " ".join(result.stdout.split())
     assert "huge pages in use" in shown
     assert "No disagreement in 1 cases" in shown
+
+
+def test_quick_scenarios_are_of_the_leaf_and_one_of_the_largest(image: Path) -> None:
+    names = [one["name"] for one in as_json("kernel", image, "--list", "--quick")]
+    assert len(names) > 40
+    assert [name for name in names if not name.startswith("2M ")] == ["1G boot: optimize", "1G buddy: optimize"]
+    pools = [one["name"] for one in as_json("kernel", image, "--list", "--quick", "--callers")]
+    assert {name.partition(" ")[0] for name in pools} == {"2M"}
+    arguments = ("kernel", image, "--list", "--quick", "--scenario", "1M")
+    assert "no scenario's name contains '1M'" in hvolab(*arguments).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from functools import partial
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_folios_of_several_machines_are_freed_and_counted_together(release: obje
             first, *others = sorted(pool.live)
             hvo.restore_folio(h, first)
         judge.free(machine, [first, *others], h.order)
-        together = together or KernelFindings(machine.target, machine.struct_pages.layout)
+        together = together or KernelFindings(machine.target, partial(getattr, machine.struct_pages, "layout"))
         together.add(pickle.loads(pickle.dumps(judge.take())))  # as another process sends it
     assert together is not None
     found = [finding for finding in together.findings if finding.rule == "freeing"]
