@@ -71,7 +71,7 @@ class ObjectBuilder:
 
         name  path of the file in WARN() and BUG(), where it is compiled elsewhere; by default relative to the tree
 
-        Raises UsageError where there is no such file, BuildError with the messages of the compiler.
+        Raises UsageError for a file that cannot be read, BuildError with the messages of the compiler.
         """
         begun = time.perf_counter()
         try:

@@ -88,7 +88,7 @@ def compiler_for(kernel: Kernel, name: str | None = None) -> Compiler:
             return Compiler(path, _version(path))
     triple = ARCHITECTURES[kernel.image.machine].triple
     raise UsageError(
-        f"there is no compiler {' or '.join(dict.fromkeys(names))}",
+        f"found no compiler {' or '.join(dict.fromkeys(names))}",
         where=f"PATH={os.environ.get('PATH', '')}",
         hint=f"install one: apt-get install gcc-{triple.replace('_', '-')}, or apt-get install clang",
     )

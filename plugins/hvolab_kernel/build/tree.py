@@ -58,7 +58,7 @@ def open_tree(kernel: Kernel, directory: Path | None = None) -> KernelTree:
             return found
     if directory is not None:
         raise UsageError(
-            f"there is no prepared configuration in {directory}",
+            f"{directory} has no prepared configuration",
             rule=f"a folder with .config and {_PREPARED}, or headers that a package has below usr/src",
             hint=f"prepare a tree with: make -C {directory} ARCH={_architecture(kernel)} olddefconfig modules_prepare",
         )
@@ -109,7 +109,7 @@ def _configured(directory: Path) -> Iterator[KernelTree]:
 def _source(objects: Path) -> Path:
     """Return the folder of the makefiles, which the Makefile of an output folder or of headers includes.
 
-    Debian's headers name it as it is installed; unpacked elsewhere it is next to them.
+    Debian's headers name the place where it is installed; unpacked elsewhere it is next to them.
     """
     makefile = objects / "Makefile"
     found = _INCLUDE.search(makefile.read_text()) if makefile.exists() else None

@@ -53,7 +53,7 @@ def local_processes(jobs: int) -> Iterator[Executor]:
             process.join()
         executor.shutdown()
         # after an interrupt the program ends without Python's own end, which removes semaphores
-        multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public name
+        multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # noqa: SLF001 - it has only this name
         if isinstance(error, BrokenProcessPool):
             raise UsageError(
                 "a process of the comparison was killed",

@@ -44,7 +44,7 @@ def test_packages_are_found_where_they_were_unpacked_and_those_of_the_image_firs
 
 def test_a_folder_that_is_not_prepared_is_refused_with_the_command(tmp_path: Path) -> None:
     (tmp_path / ".config").touch()
-    with pytest.raises(UsageError, match="no prepared configuration") as caught:
+    with pytest.raises(UsageError, match="has no prepared configuration") as caught:
         open_tree(small_kernel("EM_AARCH64"), tmp_path)
     assert f"make -C {tmp_path} ARCH=arm64 olddefconfig modules_prepare" in caught.value.hint
 
