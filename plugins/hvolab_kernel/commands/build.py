@@ -9,23 +9,7 @@ from typing import Annotated
 import typer
 
 from hvolab.cli.options import JsonOption
-from hvolab_kernel.commands.commands import CacheOption, ImageArgument
-
-SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Your mm/hugetlb_vmemmap.c.")]
-TreeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--headers",
-        "--tree",
-        metavar="DIR",
-        help="Headers of the image's release, unpacked or installed, or a configured tree (O= too); by default those "
-        "in /lib/modules or /usr/src.",
-    ),
-]
-CompilerOption = Annotated[
-    str | None,
-    typer.Option("--cc", metavar="COMMAND", help="Compiler; by default the image's own, else gcc, else clang."),
-]
+from hvolab_kernel.commands.options import CacheOption, CompilerOption, ImageArgument, SourceArgument, TreeOption
 
 
 def build(

@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hvolab.cli.options import FeatureOption, JsonOption, ModeOption, ReleaseOption
-
-ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
-ObjectOption = Annotated[
-    Path | None,
-    typer.Option("--object", metavar="FILE.o", help="Link your mm/hugetlb_vmemmap.o over the image: hvolab build."),
-]
-CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes; by default one for each CPU, if that is faster."),
-]
-ExecutorOption = Annotated[
-    str | None, typer.Option(metavar="dask://HOST:PORT", help="Dask cluster whose workers run the cases.")
-]
+from hvolab_kernel.commands.options import (
+    CacheOption,
+    CallersOption,
+    EveryOption,
+    ExecutorOption,
+    ImageArgument,
+    JobsOption,
+    ObjectOption,
+    QuickOption,
+    ScenarioOption,
+)
 
 
 def image(
@@ -95,22 +91,12 @@ def kernel(
     mode: ModeOption = None,
     release: ReleaseOption = None,
     feature: FeatureOption = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="Only scenarios whose name contains it; repeat it for several."),
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Only scenarios of 2 MiB, and `optimize` of 1 GiB (with 4 KiB pages).")
-    ] = False,
-    every: Annotated[
-        bool,
-        typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
-    ] = False,
+    scenario: ScenarioOption = None,
+    quick: QuickOption = False,
+    every: EveryOption = False,
     jobs: JobsOption = None,
     executor: ExecutorOption = None,
-    callers: Annotated[
-        bool, typer.Option("--callers", help="Compare hugetlb's functions that call HVO with hvolab's pools instead.")
-    ] = False,
+    callers: CallersOption = False,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
     cache: CacheOption = True,
     json: JsonOption = False,

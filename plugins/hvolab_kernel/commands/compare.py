@@ -43,8 +43,7 @@ class Subject:
     callers: bool = False
 
     def open(self) -> tuple[Kernel, Target]:
-        """Return the kernel, and the target to run it on; raises as `open_kernel`, `link_object` and `target_of`
-        do."""
+        """Return the kernel with its object, and the target to run it on; raises as their readers do."""
         kernel = open_kernel(self.image, use_cache=self.cache)
         if self.object is not None:
             kernel = link_object(kernel, self.object).kernel
