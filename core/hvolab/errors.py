@@ -139,3 +139,10 @@ class EngineError(HvolabError):
     """
 
     is_finding = True
+
+
+class CheckError(HvolabError):
+    """A check of the conformance kit fails, or the process that makes the checks ends before all have a result.
+
+    Compare the description with the reference in the message; the hint names the command that runs one check by itself.
+    """

@@ -14,7 +14,7 @@ import typer
 
 from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import JsonOption, split_names
-from hvolab.errors import HvolabError, UsageError
+from hvolab.errors import CheckError, UsageError
 from hvolab.plugin import registry
 
 _NEEDED = ("pytest", "hypothesis")
@@ -67,13 +67,13 @@ def conformance(
         raise typer.Exit(ExitCode.FINDING)
 
 
-def _error_of(report: dict[str, Any], ended: str) -> HvolabError | None:
+def _error_of(report: dict[str, Any], ended: str) -> CheckError | None:
     """Return the error of a run in which a check has no result, None if all have one."""
     if errors := report.get("errors"):
         what = f"checks that ended without a result: {len(errors)}"
         hint = "`pytest -p hvolab.conformance.pytest_plugin --pyargs hvolab.conformance -k NAME` runs one by itself"
-        return HvolabError(what, where="; ".join(errors), hint=hint)
-    return None if report.get("complete") else HvolabError("pytest ended before all checks were made", where=ended)
+        return CheckError(what, where="; ".join(errors), hint=hint)
+    return None if report.get("complete") else CheckError("pytest ended before all checks were made", where=ended)
 
 
 def _command(names: str, report: Path) -> list[str]:

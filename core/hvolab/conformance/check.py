@@ -12,7 +12,7 @@ from typing import Any
 
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.version import is_advisory
-from hvolab.errors import HvolabError
+from hvolab.errors import CheckError, HvolabError
 from hvolab.plugin.report import sentence
 
 Proof = Callable[[Subject], None]
@@ -128,13 +128,13 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
     try:
         check.proof(subject)
     except (CheckFailed, HvolabError) as error:
-        failure = HvolabError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
+        failure = CheckError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - of the plugin's code, and pytest takes some for a skip or an exit
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = "; ".join(filter(None, (str(subject), f"{frame.filename}:{frame.lineno}")))
-        failure = HvolabError(f"the check ends with {sentence(error)}", where=where)
+        failure = CheckError(f"the check ends with {sentence(error)}", where=where)
     else:
         return outcome(CheckStatus.PASSED)
     advisory = is_advisory(check.since, architecture.kit)

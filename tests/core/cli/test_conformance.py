@@ -146,7 +146,7 @@ def test_a_failed_check_is_exit_code_1(invoke: Invoke, narrow: Narrow, installed
     ("body", "processes", "code", "reason"),
     [
         ("raise SystemExit(0)", 0, ExitCode.FINDING, "the check ends with SystemExit: 0"),
-        ("os._exit(0)", 0, ExitCode.USAGE, "pytest ended before all checks were made"),
+        ("os._exit(0)", 0, ExitCode.USAGE, "error[check]: pytest ended before all checks were made"),
         ("os._exit(1)", 1, ExitCode.USAGE, "a_store_to_a_tail_faults"),
         ("os.kill(os.getpid(), signal.SIGINT)", 0, ExitCode.INTERRUPTED, ""),
     ],
