@@ -53,7 +53,7 @@ _OFFSETS: Final = {
 #: registered.
 _OF_FOLIOS: Final = frozenset(
     {
-        *("gigantic_tail_mapping", "folio_order", "compound_stores", "hugetlb_zeroed"),
+        *("gigantic_tail_mapping", "folio_order", "compound_stores", "hugetlb_zeroed", "hugetlb_hwpoison"),
         *("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
     }
 )

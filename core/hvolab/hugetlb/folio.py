@@ -168,6 +168,15 @@ class FolioPages:
         private = self.private(folio)
         self.set_private(folio, private | 1 << bit if value else private & ~(1 << bit))
 
+    def poisoned(self, page: int) -> bool:
+        """Return whether a struct page has PG_hwpoison. Kernel: folio_test_hwpoison(), PageHWPoison()."""
+        return bool(self.cpu.load_word(page + self.layout.flags) >> self.layout.pg_hwpoison & 1)
+
+    def set_poisoned(self, page: int, *, value: bool) -> None:
+        """Set or clear PG_hwpoison of a struct page. Kernel: folio_set_hwpoison(), SetPageHWPoison()."""
+        bit = 1 << self.layout.pg_hwpoison
+        self._or_flags(page, bit if value else 0, drop=0 if value else bit)
+
     def is_hugetlb(self, folio: int) -> bool:
         """Return whether a folio has the mark of hugetlb. Kernel: folio_test_hugetlb()."""
         return self._get(folio, self._mark) == self.layout.hugetlb_set

@@ -25,7 +25,7 @@ class Hstate:
     freelists            VA of the list head of free folios, for each node
     nr, free, surplus    folios in the pool, free ones, surplus ones; with ``_node``: for each node
     resv                 reserved folios
-    max_huge_pages       requested persistent folios
+    max_huge_pages       requested persistent folios; with ``_node``: by hugepages= at boot, for each node
     nr_overcommit_huge_pages  most surplus folios that can be allocated; a kernel starts with 0, an hstate without limit
     demote_order         order of the folios that one is demoted to, 0 if it cannot be
     next_node            next node in turn, to allocate and to free
@@ -46,6 +46,7 @@ class Hstate:
     nr_node: list[int] = field(default_factory=list)
     free_node: list[int] = field(default_factory=list)
     surplus_node: list[int] = field(default_factory=list)
+    max_huge_pages_node: list[int] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -56,6 +57,33 @@ class Hstate:
     def persistent(self) -> int:
         """Folios that are not surplus. Kernel: persistent_huge_pages()."""
         return self.nr - self.surplus
+
+    @property
+    def available(self) -> int:
+        """Free folios that are not reserved. Kernel: available_huge_pages()."""
+        return self.free - self.resv
+
+    def in_use(self, *, spares_surplus: bool) -> int:
+        """Return how many folios in use a shrinking pool keeps: persistent ones, or surplus ones as well.
+
+        spares_surplus  whether the release does not count surplus folios in use
+        Kernel: min_count in set_max_huge_pages(), v6.15 with it, v6.12 without.
+        """
+        if not spares_surplus:
+            return self.nr - self.free
+        return self.persistent - (self.free if self.free <= self.persistent else max(0, self.free - self.surplus))
+
+    def adjust_surplus(self, delta: int, only: int | None) -> bool:
+        """Count a surplus folio as persistent, or the reverse, on the nodes in turn or on one; return whether one was.
+
+        Kernel: adjust_pool_surplus(), v6.12.
+        """
+        for node in self.nodes_to("alloc" if delta < 0 else "free", only):
+            surplus = self.surplus_node[node]
+            if (delta < 0 < surplus) or (delta > 0 and surplus < self.nr_node[node]):
+                self.count(node, surplus=delta)
+                return True
+        return False
 
     def persistent_on(self, node: int) -> int:
         """Return the folios of a node that are not surplus."""
@@ -104,6 +132,6 @@ def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, 
         for head in heads:
             lists.init(machine.cpus[0], head)
         h = Hstate(huge_page, order, order > max_order, heads, demote_order=found[-1].order if found else 0)
-        h.nr_node, h.free_node, h.surplus_node = ([0] * machine.nodes for _ in range(3))
+        h.nr_node, h.free_node, h.surplus_node, h.max_huge_pages_node = ([0] * machine.nodes for _ in range(4))
         found.append(h)
     return tuple(found)

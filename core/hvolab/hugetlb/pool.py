@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.hstate import Hstate
+from hvolab.hugetlb.raw_hwp import clear_hwpoison
 from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
@@ -26,6 +27,7 @@ class Pool:
     machine, h, hvo  the machine, the hstate, and the HVO engine
     variant          facts of hugetlb's code in the machine's release
     live             folios of the pool, free or in use
+    leaked           folios that left the pool and are never freed, because their poisoned pages are not known
     work_lists       VA of the heads of two lists that single operations use
     """
 
@@ -37,6 +39,7 @@ class Pool:
         self.cpu = machine.cpus[0] if cpu is None else cpu
         self.folio = FolioPages(machine, self.cpu)
         self.live: set[int] = set()
+        self.leaked: set[int] = set()
         self._layout = machine.struct_pages.layout
         self._lru = self._layout.lru_next
         self.work_lists = [machine.kernel_data(lists.SIZE) for _ in range(2)]
@@ -58,26 +61,19 @@ class Pool:
             if not 0 <= node < self.machine.nodes:
                 raise UsageError(f"node {node} of {self.machine.nodes}", hint=f"choose 0 to {self.machine.nodes - 1}")
             count += h.persistent - h.persistent_on(node)
-        while h.surplus and count > h.persistent and self._adjust_surplus(-1, node):
+        while h.surplus and count > h.persistent and h.adjust_surplus(-1, node):
             pass
         if not self._grow(count - h.persistent, node):
             h.max_huge_pages = h.persistent
             return
-        least = max(count, h.resv + self._in_use())
+        least = max(count, h.resv + h.in_use(spares_surplus=self.variant.spares_surplus))
         head = self.new_list(0)
-        while least < h.persistent and (folio := self._remove_pool_folio(node)) is not None:
+        while least < h.persistent and (folio := self.remove_pool_folio(node)) is not None:
             lists.add(self.cpu, folio + self._lru, head)
         self.update_and_free_bulk(head)
-        while count < h.persistent and self._adjust_surplus(1, node):
+        while count < h.persistent and h.adjust_surplus(1, node):
             pass
         h.max_huge_pages = h.persistent
-
-    def _in_use(self) -> int:
-        """Return how many folios in use a shrinking pool keeps, whether they are persistent or surplus."""
-        h = self.h
-        if not self.variant.spares_surplus:
-            return h.nr - h.free
-        return h.persistent - (h.free if h.free <= h.persistent else max(0, h.free - h.surplus))
 
     def _grow(self, missing: int, node: int | None) -> bool:
         """Allocate folios, optimize and add them; return whether all were allocated."""
@@ -115,7 +111,7 @@ class Pool:
         """Count a new folio and put it on the free list."""
         self._mark_late(folio)
         self.h.count(self.folio.node(folio), nr=1)
-        self._enqueue(folio)
+        self.enqueue(folio)
 
     def _alloc_pool_folio(self, only: int | None, failed: set[int]) -> int | None:
         """Allocate a folio from the nodes in turn or from one; without retries on those in ``failed``; update that.
@@ -161,61 +157,90 @@ class Pool:
         if not self.variant.marked_first:
             self.folio.init_hugetlb(folio)
 
-    def alloc_surplus(self, node: int = 0) -> int | None:
-        """Allocate a surplus folio with one reference: from ``node``, or from another one if it is full.
+    def alloc_surplus(self, node: int = 0, *, references: int = 1) -> int | None:
+        """Allocate a surplus folio: from ``node``, or from another one if it is full.
 
         Returns None where memory, the limit nr_overcommit_huge_pages or the release does not allow it. A folio that is
         above the limit once it is made, because others came first, is freed again. Left out: memory policies, cpusets.
-        Kernel: alloc_surplus_hugetlb_folio(), v6.12.
+        Kernel: alloc_surplus_hugetlb_folio(), v6.12; its callers set the ``references``.
         """
         h = self.h
         if (h.gigantic and not self.variant.overcommits_gigantic) or h.surplus >= h.nr_overcommit_huge_pages:
             return None
-        folio = self._alloc_fresh(node, without=_THISNODE)
+        folio = self.alloc_single(node, without=_THISNODE)
         if folio is None:
             return None
-        self.hvo.optimize_folio(h, folio)
-        self._mark_late(folio)
-        lies_on = self.folio.node(folio)
-        h.count(lies_on, nr=1)
         if h.surplus >= h.nr_overcommit_huge_pages:
             self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
-            self._free_huge(folio)
+            self.free_huge(folio)
             return None
-        h.count(lies_on, surplus=1)
-        self.folio.set_refcount(folio, 1)
+        h.count(self.folio.node(folio), surplus=1)
+        self.folio.set_refcount(folio, references)
+        return folio
+
+    def alloc_temporary(self, node: int = 0) -> int | None:
+        """Allocate a folio with one reference that is freed to the allocator, not to the pool; None if it cannot.
+
+        Left out: memory policies, and free folios of the pool, which migration prefers.
+        Kernel: alloc_migrate_hugetlb_folio(), v6.12.
+        """
+        folio = None if self.h.gigantic else self.alloc_single(node, without=_THISNODE)
+        if folio is not None:
+            self.folio.set_refcount(folio, 1)
+            self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
+        return folio
+
+    def alloc_single(self, node: int, without: int = 0) -> int | None:
+        """Allocate, optimize and count one folio with frozen references. Kernel: alloc_fresh_hugetlb_folio()."""
+        folio = self._alloc_fresh(node, without)
+        if folio is not None:
+            self.hvo.optimize_folio(self.h, folio)
+            self._mark_late(folio)
+            self.h.count(self.folio.node(folio), nr=1)
         return folio
 
     # use
 
-    def dequeue(self) -> int | None:
-        """Take a free folio into use, with one reference. Kernel: dequeue_hugetlb_folio_node_exact()."""
-        folio = self._first_free(range(self.machine.nodes))
+    def dequeue(self, *, reserved: bool = False) -> int | None:
+        """Take a free folio that is not poisoned into use, with one reference; None if there is none.
+
+        reserved  it uses up a reservation, which free_huge() restores if HPG_restore_reserve stays; else it takes none
+        Left out: reservations of VMAs, memory policies, folios that cannot be pinned for long, hugepage_activelist.
+        Kernel: dequeue_hugetlb_folio_vma(), dequeue_hugetlb_folio_node_exact(), v6.12.
+        """
+        if not (self.h.resv if reserved else self.h.available):
+            return None
+        folio = next((folio for folio in self.free_folios() if not self.folio.poisoned(folio)), None)
         if folio is not None:
             lists.delete(self.cpu, folio + self._lru)
             self.folio.init_lru(folio)
             self.folio.set_refcount(folio, 1)
             self.folio.set_flag(folio, self._layout.hpg_freed, value=False)
             self.h.count(self.folio.node(folio), free=-1)
+            self.h.resv -= reserved
+            self.folio.set_flag(folio, self._layout.hpg_restore_reserve, value=reserved)
         return folio
 
     def put(self, folio: int) -> None:
         """Drop the last reference of a folio that was in use. Kernel: folio_put(), v6.12."""
         self.folio.set_refcount(folio, 0)
-        self._free_huge(folio)
+        self.free_huge(folio)
 
-    def _free_huge(self, folio: int) -> None:
+    def free_huge(self, folio: int) -> None:
         """Free a folio without references: to the allocator if it is temporary or its node has surplus.
 
-        Left out: subpools, cgroups, reservations, and the work queue that frees optimized folios of atomic contexts.
+        Left out: subpools, cgroups, and the work queue that frees optimized folios of atomic contexts.
         Kernel: free_huge_folio(), v6.12.
         """
-        temporary = self.folio.flag(folio, self._layout.hpg_temporary)
+        layout, private = self._layout, self.folio.private(folio)
+        self.h.resv += private >> layout.hpg_restore_reserve & 1
+        self.folio.set_private(folio, private & ~(1 << layout.hpg_restore_reserve | 1 << layout.hpg_migratable))
+        temporary = private >> layout.hpg_temporary & 1
         if temporary or self.h.surplus_node[self.folio.node(folio)]:
             self.remove(folio, surplus=not temporary)
             self.update_and_free(folio)
         else:
-            self._enqueue(folio)
+            self.enqueue(folio)
 
     def folios(self, head: int) -> Iterator[int]:
         """Yield the folios of a list; each may be removed meanwhile."""
@@ -227,23 +252,23 @@ class Pool:
 
     # removing and adding
 
-    def _enqueue(self, folio: int) -> None:
+    def enqueue(self, folio: int) -> None:
         """Put a folio on the free list of its node. Kernel: enqueue_hugetlb_folio()."""
         node = self.folio.node(folio)
         lists.move(self.cpu, folio + self._lru, self.h.freelists[node])
         self.h.count(node, free=1)
         self.folio.set_flag(folio, self._layout.hpg_freed, value=True)
 
-    def _remove_pool_folio(self, node: int | None) -> int | None:
-        """Remove the first free folio of the nodes in turn, or of one. Kernel: remove_pool_hugetlb_folio()."""
-        folio = self._first_free(self.h.nodes_to("free", node))
-        if folio is not None:
-            self.remove(folio, surplus=False)
-        return folio
+    def remove_pool_folio(self, node: int | None, *, surplus: bool = False) -> int | None:
+        """Remove the first free folio of the nodes in turn, or of one; a surplus one from nodes that have surplus.
 
-    def _first_free(self, nodes: Iterable[int]) -> int | None:
-        """Return the first free folio of the first node that has one."""
-        return next((folio for node in nodes for folio in self.folios(self.h.freelists[node])), None)
+        Kernel: remove_pool_hugetlb_folio(), v6.12.
+        """
+        nodes = (one for one in self.h.nodes_to("free", node) if not surplus or self.h.surplus_node[one])
+        folio = next((folio for one in nodes for folio in self.folios(self.h.freelists[one])), None)
+        if folio is not None:
+            self.remove(folio, surplus=surplus)
+        return folio
 
     def remove(self, folio: int, *, surplus: bool, demote: bool = False) -> None:
         """Remove a folio from lists and counters. Kernel: remove_hugetlb_folio()."""
@@ -269,7 +294,7 @@ class Pool:
         self.folio.set_private(folio, 1 << self._layout.hpg_vmemmap_optimized)
         if not self.variant.stays_frozen:
             self.folio.set_refcount(folio, 0)
-        self._enqueue(folio)
+        self.enqueue(folio)
 
     def _clear_mark(self, folio: int) -> None:
         """Clear the mark of hugetlb."""
@@ -285,9 +310,7 @@ class Pool:
         h = self.h
         if not self.folio.is_hugetlb(folio):
             return 0
-        if self.folio.refcount(folio) or h.free - h.resv <= 0:
-            return -errno.EBUSY
-        if not self.folio.flag(folio, self._layout.hpg_freed):
+        if self.folio.refcount(folio) or not h.available or not self.folio.flag(folio, self._layout.hpg_freed):
             return -errno.EBUSY
         surplus = self.variant.dissolves_surplus and h.surplus_node[self.folio.node(folio)] > 0
         persistent = 0 if surplus else 1
@@ -305,14 +328,21 @@ class Pool:
     def update_and_free(self, folio: int) -> None:
         """Restore a removed folio and free it; one that cannot be restored becomes a free surplus folio.
 
+        One whose poisoned pages are not known is leaked; of others the poisoned pages get PG_hwpoison.
         Kernel: __update_and_free_hugetlb_folio().
         """
         optimized = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
+        if self.folio.flag(folio, self._layout.hpg_raw_hwp_unreliable):
+            self.live.discard(folio)
+            self.leaked.add(folio)
+            return
         # a folio that is not optimized has lost its hugetlb type, and only hugetlb folios are restored
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
         self._clear_mark(folio)
+        if self.folio.poisoned(folio):
+            clear_hwpoison(self.folio, folio)
         self.folio.init_deferred_list(folio)
         self.live.discard(folio)
         self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order, self.cpu)
@@ -361,19 +391,6 @@ class Pool:
         for folio in self.folios(head):
             lists.delete(self.cpu, folio + self._lru)
             self.update_and_free(folio)
-
-    def _adjust_surplus(self, delta: int, only: int | None) -> bool:
-        """Make a surplus folio persistent, or the reverse, on the nodes in turn or on one.
-
-        Kernel: adjust_pool_surplus().
-        """
-        h = self.h
-        for node in h.nodes_to("alloc" if delta < 0 else "free", only):
-            surplus = h.surplus_node[node]
-            if (delta < 0 < surplus) or (delta > 0 and surplus < h.nr_node[node]):
-                h.count(node, surplus=delta)
-                return True
-        return False
 
     def new_list(self, number: int) -> int:
         """Return the VA of one of the pool's two working lists, emptied."""

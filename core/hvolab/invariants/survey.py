@@ -134,7 +134,10 @@ def survey(
 ) -> Survey:
     """Read the whole vmemmap of a machine; further `folios` are in no pool, other arguments are fields of a Survey."""
     pools, pages, mode = tuple(pools), machine.struct_pages, machine.target.mode
-    pooled = (Folios(pool.h.order, np.array(sorted(map(pages.pfn, pool.live)), dtype=np.int64)) for pool in pools)
+    pooled = (
+        Folios(pool.h.order, np.array(sorted(map(pages.pfn, pool.live | pool.leaked)), dtype=np.int64))
+        for pool in pools
+    )
     shift, last, leaf = mode.page_shift, mode.last, mode.level(mode.vmemmap_level).size
     # whole leaves, as boot maps them: the last may reach beyond the struct pages of RAM, and counts all the same
     ranges = [(pages.va(first) // leaf * leaf, round_up(pages.va(stop), leaf)) for first, stop in machine.vmemmap]

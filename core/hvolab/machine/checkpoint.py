@@ -32,11 +32,11 @@ class Checkpoint:
     """The state of ``machine`` when this object is made, and of ``others``: parts that the machine does not hold.
 
     Saved are memory, the frames' states and the order in which free ones are allocated, counters, the static key,
-    shared tail pages, blocks freed and lost, grace periods, the sysctl, the list of CPUs, and their TLBs. A CPU that
-    cannot save its TLB is flushed, now and at each restore, so that the same steps have the same effect each time. Not
-    saved are the trace's listeners, and counts outside the machine (of pools, or a kernel's own memory): pass objects
-    with a method ``save`` as ``others``. Make emulated CPUs before the checkpoint: their data in the machine's memory
-    are restored too.
+    shared tail pages, blocks freed and lost, poisoned frames, grace periods, the sysctl, the list of CPUs, and
+    their TLBs. A CPU that cannot save its TLB is flushed, now and at each restore, so that the same steps have the
+    same effect each time. Not saved are the trace's listeners, and counts outside the machine (of pools, or a
+    kernel's own memory): pass objects with a method ``save`` as ``others``. Make emulated CPUs before the
+    checkpoint: their data in the machine's memory are restored too.
 
     Checkpoints of one machine may be taken one after the other and restored in any order. Each stores what changed
     since the one that was taken or restored before it, which it keeps.
@@ -64,12 +64,14 @@ def _save_fields(machine: Machine) -> Restore:
     """Save the machine's own fields, those that are added to its class later included."""
     fields, counters = vars(machine).copy(), vars(machine.counters).copy()
     tails, freed, cpus = machine.vmemmap_tails.copy(), machine.freed_blocks.copy(), machine.cpus.copy()
+    poisoned = machine.poisoned.copy()
     policies = copy.deepcopy((machine.entry_updates, machine.table_updates))
 
     def restore() -> None:
         vars(machine).update(fields)
         vars(machine.counters).update(counters)
         machine.vmemmap_tails, machine.freed_blocks = tails.copy(), freed.copy()
+        machine.poisoned = poisoned.copy()
         machine.cpus[:] = cpus
         machine.entry_updates, machine.table_updates = copy.deepcopy(policies)
 

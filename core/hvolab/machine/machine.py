@@ -75,6 +75,7 @@ class Machine:
     check_pages     whether the kernel checks struct pages that are freed, and keeps blocks with a bad one
     lost_frames     number of frames that it has kept so
     freed_blocks    order of each block of several frames that was freed, by its first PFN
+    poisoned        PFNs of frames with an uncorrected memory error, whatever the kernel has recorded of it
     release_freed   whether the bytes of freed frames are returned to the host (large machines)
     self_hosted     PFN ranges of vmemmap stored in the memory that it describes
     scratch_pfns    frames reserved at build time for emulated CPUs
@@ -101,6 +102,7 @@ class Machine:
     check_pages: bool = True
     lost_frames: int = 0
     freed_blocks: dict[int, int] = field(default_factory=dict)
+    poisoned: set[int] = field(default_factory=set)
     release_freed: bool = False
     self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)

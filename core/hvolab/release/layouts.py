@@ -41,6 +41,7 @@ LAYOUT_6_1 = StructPageLayout(
     hugetlb_cleared=1,
     gigantic_cleared=0,
     hugetlb_zeroed=(FolioField(1, 32, member="_private_1"), FolioField(2, 40), FolioField(3, 40)),
+    hugetlb_hwpoison=FolioField(4, 40),
 )
 #: Kernel: struct folio in include/linux/mm_types.h, Debian's 6.12.117.
 HUGETLB_FIELDS_6_12_117 = (
@@ -48,6 +49,7 @@ HUGETLB_FIELDS_6_12_117 = (
     FolioField(3, 24, member="_hugetlb_cgroup"),
     FolioField(3, 32, member="_hugetlb_cgroup_rsvd"),
 )
+HUGETLB_HWPOISON_6_12_117 = FolioField(3, 40, member="_hugetlb_hwpoison")
 #: Kernel: prep_compound_head() in mm/internal.h, v7.2.
 COMPOUND_STORES_7_2 = (
     FolioStore(StructPageLayout().folio_order, FolioValue.ORDER),

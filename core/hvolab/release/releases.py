@@ -25,7 +25,7 @@ from hvolab.release.gfp import (
 )
 from hvolab.release.hugetlb import HugetlbVariant
 from hvolab.release.kernel_release import KernelChange, KernelRelease
-from hvolab.release.layouts import COMPOUND_STORES_7_2, HUGETLB_FIELDS_6_12_117, LAYOUT_6_1
+from hvolab.release.layouts import COMPOUND_STORES_7_2, HUGETLB_FIELDS_6_12_117, HUGETLB_HWPOISON_6_12_117, LAYOUT_6_1
 from hvolab.release.struct_page import StructPageLayout
 from hvolab.release.variant import HvoVariant
 
@@ -89,7 +89,7 @@ V6_12 = V6_1.after(
     KernelChange(
         "Subpool and cgroup of a hugetlb folio are in its second tail.",
         'dad6a5eb5556 ("mm,hugetlb: use folio fields in second tail page", v6.2)',
-        struct_page=_defaults("hugetlb_zeroed"),
+        struct_page=_defaults("hugetlb_zeroed", "hugetlb_hwpoison"),
     ),
     KernelChange(
         "Struct pages that are freed are checked if check_pages is on, as init_on_alloc=1 has it; then tails of "
@@ -271,7 +271,7 @@ V6_12_117 = V6_12.after(
     KernelChange(
         "Subpool and cgroup of a hugetlb folio are in its third tail.",
         '4eeec8c89a0c ("mm: move hugetlb specific things in folio to page[3]", v6.15)',
-        struct_page=_values(hugetlb_zeroed=HUGETLB_FIELDS_6_12_117),
+        struct_page=_values(hugetlb_zeroed=HUGETLB_FIELDS_6_12_117, hugetlb_hwpoison=HUGETLB_HWPOISON_6_12_117),
     ),
     KernelChange(
         "The walk is given the pages to map; a folio without a new head page, allocated with GFP_KERNEL, fails with "

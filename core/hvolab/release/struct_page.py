@@ -125,10 +125,12 @@ class StructPageLayout:
     pg_owner_priv_1: int = 10
     pg_reserved: int = 13
     pg_hwpoison: int = 20
+    hpg_restore_reserve: int = 0
     hpg_migratable: int = 1
     hpg_temporary: int = 2
     hpg_freed: int = 3
     hpg_vmemmap_optimized: int = 4
+    hpg_raw_hwp_unreliable: int = 5
     last_cpupid_shift: int = 30
     last_cpupid_bits: int = 21
     zone_shift: int = 51
@@ -166,6 +168,8 @@ class StructPageLayout:
         FolioField(2, 24, member="_hugetlb_cgroup"),
         FolioField(2, 32, member="_hugetlb_cgroup_rsvd"),
     )
+    #: first record of the list of a folio's poisoned pages. Kernel: raw_hwp_list_head() in mm/memory-failure.c
+    hugetlb_hwpoison: FolioField = FolioField(2, 40, member="_hugetlb_hwpoison")
     #: top byte of page_type for a page table: PGTY_table
     page_type_table: int = 0xF2
     #: page_type where no type is set and nothing is mapped: _mapcount of -1

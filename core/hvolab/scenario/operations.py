@@ -16,8 +16,18 @@ from typing import Final
 
 from hvolab.arch import Target
 from hvolab.errors import MachineError, UsageError
-from hvolab.hugetlb import Pool, alloc_bootmem_huge_page, demote_pool_huge_page, gather_bootmem_prealloc
+from hvolab.hugetlb import (
+    EHWPOISON,
+    Pool,
+    alloc_bootmem_huge_page,
+    demote_pool_huge_page,
+    gather_bootmem_prealloc,
+    memory_failure,
+    reservations,
+)
 from hvolab.units import NodeCounts, format_short, format_size, parse_size
+
+_ERRORS: Final = {**errno.errorcode, EHWPOISON: "EHWPOISON"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Outcome:
     error: int = 0
 
     def __str__(self) -> str:
-        error = f", -{errno.errorcode[-self.error]}" if self.error else ""
+        error = f", -{_ERRORS[-self.error]}" if self.error else ""
         return f"{self.done} of {self.requested}{error}"
 
     def __add__(self, other: Outcome) -> Outcome:
@@ -142,7 +152,7 @@ def resize(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 
 @_operation("SIZE [COUNT]", at_boot=True)
-def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
+def boot(_: PoolSet, pool: Pool, count: int) -> Outcome:
     """Reserve gigantic pages at boot, as hugepages= does; comes before all other operations."""
     reserved: list[int] = []
     with suppress(MachineError):
@@ -183,7 +193,7 @@ def overcommit(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 @_operation("SIZE [COUNT]")
 def use(_: PoolSet, pool: Pool, count: int) -> Outcome:
-    """Take free pages into use."""
+    """Take free pages that are not reserved into use."""
     return _outcome(count, (-errno.ENOSPC if pool.dequeue() is None else 0 for _ in range(count)))
 
 
@@ -194,6 +204,56 @@ def free(_: PoolSet, pool: Pool, count: int) -> Outcome:
     for folio in used:
         pool.put(folio)
     return Outcome(len(used), count)
+
+
+@_operation("SIZE [COUNT]")
+def temporary(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Allocate pages in use that `free` frees to the page allocator, as targets of migration are."""
+    return _outcome(count, (-errno.ENOMEM if pool.alloc_temporary() is None else 0 for _ in range(count)))
+
+
+@_operation("SIZE [COUNT]")
+def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Reserve pages, as a mapping does: all or none; surplus pages are allocated if fewer are free."""
+    error = reservations.reserve(pool, count)
+    return Outcome(0 if error else count, count, error)
+
+
+@_operation("SIZE [COUNT]")
+def unreserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Release reservations, as the end of a mapping does; as many free surplus pages are freed."""
+    released = min(count, pool.h.resv)
+    reservations.unreserve(pool, released)
+    return Outcome(released, count)
+
+
+@_operation("SIZE [COUNT]")
+def fault(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Map reserved pages, as page faults do; each uses up a reservation, and can be migrated and poisoned."""
+    return _outcome(count, (-errno.ENOSPC if reservations.fault(pool) is None else 0 for _ in range(count)))
+
+
+@_operation("SIZE [COUNT]")
+def poison(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Report a memory error in the second base page of the first pages, by PFN, as memory_failure() handles it."""
+    return _poison(pool, count, recorded=True)
+
+
+@_operation("SIZE [COUNT]")
+def poison_unrecorded(_: PoolSet, pool: Pool, count: int) -> Outcome:
+    """Report memory errors as `poison` does, while the kernel has no memory for its records of them."""
+    return _poison(pool, count, recorded=False)
+
+
+def _poison(pool: Pool, count: int, *, recorded: bool) -> Outcome:
+    """Poison the next frame of each of the first folios, by PFN; its number counts the errors of that folio."""
+    pages, poisoned = pool.machine.struct_pages, pool.machine.poisoned
+    results = []
+    for pfn in sorted(map(pages.pfn, pool.live))[:count]:
+        frame = next(one for one in range(pfn + 1, pfn + (1 << pool.h.order)) if one not in poisoned)
+        results.append(memory_failure(pool, frame, recorded=recorded))
+    failed = [error for error in results if error]
+    return Outcome(len(results) - len(failed), count, failed[0] if failed else 0)
 
 
 def _outcome(count: int, results: Iterable[int]) -> Outcome:

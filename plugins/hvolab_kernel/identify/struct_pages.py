@@ -97,6 +97,7 @@ def _fields_of_folios(types: Types, layout: StructPageLayout) -> dict[str, Any]:
         "hugetlb_mark": placed(layout.hugetlb_mark),
         "compound_stores": tuple(replace(store, field=placed(store.field)) for store in layout.compound_stores),
         "hugetlb_zeroed": tuple(map(placed, layout.hugetlb_zeroed)),
+        "hugetlb_hwpoison": placed(layout.hugetlb_hwpoison),
     }
 
 

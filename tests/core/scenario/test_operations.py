@@ -71,7 +71,7 @@ def test_operations_are_read_with_their_sizes_and_counts() -> None:
         ("use 2M -1", "'-1' is not a number of pages", "'use 2M -1'", "write use SIZE [COUNT]"),
         ("use 4M", "x86_64 4-level has no huge pages of 4 MiB", "'use 4M'", "the sizes are 2M, 1G"),
         ("use much", "'much' is not a size", "'use much'", "write a whole number of bytes"),
-        ("optimize, reserve 1G 2", "reserve comes after optimize", "'reserve 1G 2'", "put reserve first"),
+        ("optimize, boot 1G 2", "boot comes after optimize", "'boot 1G 2'", "put boot first"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place_and_a_hint(text: str, what: str, where: str, hint: str) -> None:
@@ -120,13 +120,13 @@ def test_the_smallest_pages_cannot_be_demoted() -> None:
 
 
 def test_gigantic_pages_are_reserved_at_boot_as_far_as_memory_allows() -> None:
-    result = done("reserve 32M 99, shrink", SMALL_GIGANTIC)
+    result = done("boot 32M 99, shrink", SMALL_GIGANTIC)
     reserved, left = states(result, 32 * MIB)
     assert outcomes(result)[0] == f"{reserved[0]} of 99, -ENOMEM"
     assert reserved[0] == reserved[1] == reserved[3] > 10
     assert left == (0, 0, 0, 0)
     with pytest.raises(UsageError, match="only gigantic folios"):
-        done("reserve 2M")
+        done("boot 2M")
 
 
 def test_surplus_is_limited_by_what_overcommit_allows() -> None:
@@ -181,3 +181,29 @@ def test_an_allocation_that_fails_stops_an_operation_with_its_errno() -> None:
 def run(lab: Pools, known: PoolSet, text: str) -> Outcome:
     (request,) = parse_operations(text, lab.machine.target)
     return request.run(known)
+
+
+def test_reserved_pages_are_left_to_faults_and_temporary_pages_leave_the_pool() -> None:
+    result = done(
+        "optimize, reserve 2M 3, use 2M, unreserve 2M 2, use 2M, fault 2M 2, temporary 2M, free 2M 9, unreserve 2M"
+    )
+    assert outcomes(result) == [
+        "2 of 2",
+        "3 of 3",
+        "0 of 1, -ENOSPC",
+        "2 of 2",
+        "1 of 1",
+        "1 of 2, -ENOSPC",
+        "1 of 1",
+        "3 of 9",
+        "0 of 1",
+    ]
+    assert states(result)[1] == (3, 3, 1, 3)
+    assert states(result)[-1] == (2, 2, 0, 2)
+    assert outcomes(done("overcommit 2M 0, optimize, reserve 2M 3"))[-1] == "0 of 3, -ENOMEM"
+
+
+def test_poisoned_pages_are_dissolved_or_stay_marked() -> None:
+    result = done("optimize, reserve 2M, poison 2M 2, poison 2M, poison_unrecorded 2M, unreserve 2M, shrink")
+    assert outcomes(result)[2:] == ["1 of 2, -EBUSY", "0 of 1, -EHWPOISON", "0 of 1, -EHWPOISON", "1 of 1", "1 of 1"]
+    assert states(result)[2] == (1, 1, 0, 1)

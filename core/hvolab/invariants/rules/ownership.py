@@ -9,6 +9,7 @@ import numpy.typing as npt
 from hvolab.arrays import common
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.ledger import watch_frames
+from hvolab.invariants.rules.poison import taken_off
 from hvolab.invariants.survey import Folios, Pfns, Survey, vmemmap_translations
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
@@ -20,8 +21,8 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     No frame is behind two pages of vmemmap, except the frame that tails of optimized folios share; none is a page table
     as well. A page that the tails of a zone and order share belongs to the zone: it is never freed, and nothing else is
     in it. No entry of the vmemmap, and no TLB entry of any CPU for it, maps a free frame. Every allocated frame belongs
-    to the vmemmap, to a zone's tails, to a page table, or to a folio: none is lost. A monitor checks that at the end of
-    each batch, and names the folio.
+    to the vmemmap, to a zone's tails, to a page table, or to a folio, or has a memory error: none is lost. A monitor
+    checks that at the end of each batch, and names the folio.
     """
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
@@ -82,7 +83,8 @@ def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Re
 
     backing, tables = allocated(owned), allocated(survey.tables)  # the pages that tails share are among the former
     in_folios = sum(allocated(folios.pfns) << folios.order for folios in survey.folios)
-    others = survey.other_frames + survey.machine.lost_frames  # blocks that the kernel keeps are in no folio
+    # blocks that the kernel keeps are in no folio, and poisoned frames that it has removed from the free lists
+    others = survey.other_frames + survey.machine.lost_frames + taken_off(survey).size
     expected = backing + tables + in_folios + others
     if frames.allocated_frames != expected:
         report(

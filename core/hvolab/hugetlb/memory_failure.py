@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory errors in folios of a pool. Kernel: mm/memory-failure.c, v6.12."""
+
+from __future__ import annotations
+
+import errno
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from hvolab.errors import MachineError, UsageError
+from hvolab.hugetlb.pool import Pool
+from hvolab.hugetlb.raw_hwp import RECORD_SIZE, set_hwpoison
+from hvolab.machine import FrameAllocator
+from hvolab.machine.frames.source import Owner
+
+#: ``private`` of a struct page that was removed from the free lists: MAGIC_HWPOISON in mm/internal.h, v6.12.
+_TAKEN_OFF: Final = 0x48575053
+
+
+def memory_failure(pool: Pool, pfn: int, *, recorded: bool = True) -> int:
+    """Handle an uncorrected memory error of a frame in a folio of the pool; return 0 or a negative errno.
+
+    A free folio is dissolved, and the frame is removed from the free lists: 0. One that cannot be dissolved stays on
+    its free list, from which it is never used: -EBUSY. A folio in use that is mapped is unmapped and freed first; of
+    one that is not mapped yet only the flag is set: -EBUSY. Another error in a poisoned folio is recorded: -EHWPOISON.
+
+    recorded  whether memory for the record of the page can be allocated
+    Raises UsageError for a frame in no folio of the pool, and MachineError for a machine without an allocator.
+    Left out: the page cache, where a mapped folio would stay; signals, filters, soft offlining, unpoisoning, and other
+    pages than those of hugetlb.
+    Kernel: try_memory_failure_hugetlb(), get_huge_page_for_hwpoison(), me_huge_page(), v6.12.
+    """
+    machine, h, layout = pool.machine, pool.h, pool.machine.struct_pages.layout
+    if not isinstance(machine.frames, FrameAllocator):
+        raise MachineError("the frames of this machine cannot be poisoned")
+    folio = machine.struct_pages.va(pfn & -(1 << h.order))
+    if folio not in pool.live:
+        raise UsageError(
+            f"PFN {pfn:#x} is in no folio of order {h.order}", hint="choose a frame of a folio in the pool"
+        )
+    machine.poisoned.add(pfn)
+    freed, migratable = (pool.folio.flag(folio, bit) for bit in (layout.hpg_freed, layout.hpg_migratable))
+    allocate = partial(machine.kernel_data, RECORD_SIZE) if recorded else None
+    result = set_hwpoison(pool.folio, folio, machine.struct_pages.va(pfn), allocate)
+    if result:
+        return result
+    if not freed and not migratable:
+        return -errno.EBUSY
+    if not freed:
+        pool.put(folio)  # the last reference, after the folio was unmapped
+    return _take_off(pool, folio, pfn)
+
+
+def _take_off(pool: Pool, folio: int, pfn: int) -> int:
+    """Dissolve a folio, and remove a frame from the free lists; return 0 or -EBUSY.
+
+    Left out: drain_all_pages(), as there are no lists of single CPUs.
+    Kernel: __page_handle_poison(), take_page_off_buddy() in mm/page_alloc.c, v6.12.
+    """
+    machine = pool.machine
+    frames, layout, page = machine.frames, machine.struct_pages.layout, machine.struct_pages.va(pfn)
+    failed = pool.dissolve(folio) if folio in pool.live else 0
+    if failed or not isinstance(frames, FrameAllocator):
+        return -errno.EBUSY
+    one = np.array([pfn], dtype=np.int64)
+    if frames.owner(one)[0] != Owner.FREE:
+        return -errno.EBUSY
+    frames.adopt(one)
+    machine.records.allocated(pfn, 1)
+    pool.cpu.store_word(page + layout.private, _TAKEN_OFF)
+    pool.folio.set_refcount(page, 1)
+    return 0

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Invariant of frames with a memory error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hvolab.invariants.invariant import LISTED, Invariant, Report
+from hvolab.invariants.survey import Pfns, Survey
+from hvolab.machine import FrameAllocator
+from hvolab.machine.frames.source import Owner
+
+#: Faults of every release modeled here. Kernel: read in mm/hugetlb.c, mm/memory-failure.c and mm/page_alloc.c of
+#: Debian's 6.12.117 and 7.2.13.
+FREED_AS_BLOCK = (
+    "free_pages_prepare() keeps a poisoned page off the free lists only if it is freed alone, and memory_failure() "
+    'removes the one page that it handles; a series for that is "mm/page_alloc: only free healthy pages in high-order '
+    'has_hwpoisoned folio", which v7.2 does not have.'
+)
+FORGOTTEN = (
+    "add_hugetlb_folio() clears HPG_raw_hwp_unreliable of a folio whose vmemmap cannot be restored; once it can be, "
+    "the folio is freed as if none of its pages were poisoned."
+)
+
+
+def _check_poison(survey: Survey, report: Report) -> None:
+    """No frame with a memory error can be allocated again: it is not in the free lists, nor is its folio used.
+
+    As long as a frame with a memory error is in a folio of a pool, the head of the folio has `PG_hwpoison`, so
+    that it is never taken from the free list of the pool. After the folio is freed, the frame has no owner.
+    Every release breaks the rule where a folio with a memory error is freed without `memory_failure()`: a known fault.
+    """
+    machine = survey.machine
+    frames = machine.frames
+    if not machine.poisoned or not isinstance(frames, FrameAllocator):
+        return
+    pages, layout = machine.struct_pages, machine.struct_pages.layout
+    poisoned = np.array(sorted(machine.poisoned), dtype=np.int64)
+    marked = pages.words(poisoned, layout.flags) >> np.uint64(layout.pg_hwpoison) & np.uint64(1) != 0
+    free = frames.owner(poisoned) == Owner.FREE
+    for pfn in poisoned[free & marked][:LISTED].tolist():
+        report("a frame with a memory error is free", f"PFN {pfn:#x}, which has PG_hwpoison", fault=FREED_AS_BLOCK)
+    for pfn in poisoned[free & ~marked][:LISTED].tolist():
+        report("a frame with a memory error is free", f"PFN {pfn:#x}, which has no PG_hwpoison", fault=FORGOTTEN)
+    for pool in survey.pools:
+        heads = {pages.va(pfn & -(1 << pool.h.order)) for pfn in machine.poisoned} & pool.live
+        for folio in sorted(heads):
+            if not pool.folio.poisoned(folio):
+                report("a folio with a memory error has no PG_hwpoison", f"folio VA {folio:#x}")
+
+
+def taken_off(survey: Survey) -> Pfns:
+    """Return the frames that memory_failure() has removed from the free lists: allocated, and in no folio."""
+    poisoned, frames = np.array(sorted(survey.machine.poisoned), dtype=np.int64), survey.machine.frames
+    if not poisoned.size or not isinstance(frames, FrameAllocator):
+        return poisoned[:0]
+    alone = frames.owner(poisoned) == Owner.ALLOCATED
+    for folios in survey.folios:
+        alone &= ~np.isin(poisoned & -(1 << folios.order), folios.pfns)
+    found: Pfns = poisoned[alone]
+    return found
+
+
+POISON = Invariant(21, "poison", state=_check_poison)
