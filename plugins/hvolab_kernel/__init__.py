@@ -67,8 +67,8 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab image`, `hvolab disasm`, `hvolab kernel` and `hvolab build`."""
-    from hvolab_kernel.commands import build, commands  # noqa: PLC0415
+    """Add `hvolab image`, `disasm`, `kernel`, `build`, `watch` and `patch-test`."""
+    from hvolab_kernel.commands import build, commands, patch_test, watch  # noqa: PLC0415
 
-    for command in (commands.image, commands.disasm, commands.kernel, build.build):
-        app.command(command.__name__)(command)
+    for command in (commands.image, commands.disasm, commands.kernel, build.build, watch.watch, patch_test.patch_test):
+        app.command(command.__name__.replace("_", "-"))(command)

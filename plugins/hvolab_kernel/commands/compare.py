@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,40 @@ class Selection:
         return chosen_scenarios(quick_scenarios(scenarios, target.mode) if self.quick else scenarios, self.texts)
 
 
+@dataclass(frozen=True)
+class PreparedComparison:
+    """A comparison that can be run.
+
+    subject    its subject
+    selection  selection of its cases
+    comparer   the comparer of this process
+    scenarios  those of the selection that apply to the kernel
+    """
+
+    subject: Subject
+    selection: Selection
+    comparer: CaseRunner[Any]
+    scenarios: Sequence[Any]
+
+    def run(self, executor: Executor | None) -> KernelComparison[Any]:
+        """Compare, with the progress on a terminal; None: in this process."""
+        every = self.selection.every
+        with show_progress(len(self.scenarios)) as on_progress:
+            if executor is None:
+                return compare(self.comparer, self.scenarios, every=every, on_progress=on_progress)
+            return sweep(self.comparer, self.subject, self.scenarios, executor, every=every, on_progress=on_progress)
+
+
+def prepare(subject: Subject, selection: Selection) -> PreparedComparison:
+    """Open a subject, and select the scenarios; raises as both do."""
+    comparer = subject()
+    scenarios: Sequence[Any] = selection.chosen(subject, comparer.target)
+    if not subject.callers:
+        batches = features_of(comparer.kernel).has(KernelFeature.BATCHES)
+        scenarios = comparable(scenarios, comparer.target.release.variant, batches=batches)
+    return PreparedComparison(subject, selection, comparer, scenarios)
+
+
 def run_comparison(
     subject: Subject, selection: Selection, jobs: int | None = None, executor: str | None = None
 ) -> tuple[CaseRunner[Any], KernelComparison[Any]]:
@@ -85,13 +120,6 @@ def run_comparison(
 
     jobs, executor  number of processes, or the cluster; see `executor_of`
     """
-    comparer = subject()
-    scenarios: Sequence[Any] = selection.chosen(subject, comparer.target)
-    if not subject.callers:
-        batches = features_of(comparer.kernel).has(KernelFeature.BATCHES)
-        scenarios = comparable(scenarios, comparer.target.release.variant, batches=batches)
-    every = selection.every
-    with executor_of(len(scenarios), jobs, executor) as pool, show_progress(len(scenarios)) as on_progress:
-        if pool is None:
-            return comparer, compare(comparer, scenarios, every=every, on_progress=on_progress)
-        return comparer, sweep(comparer, subject, scenarios, pool, every=every, on_progress=on_progress)
+    prepared = prepare(subject, selection)
+    with executor_of(len(prepared.scenarios), jobs, executor) as pool:
+        return prepared.comparer, prepared.run(pool)

@@ -15,7 +15,14 @@ from tests.plugins.hvolab_kernel.cli_runner import hvolab
 def test_the_hook_adds_its_commands_to_any_command_line() -> None:
     app = typer.Typer()
     hvolab_kernel.hvolab_commands(app)
-    assert [command.name for command in app.registered_commands] == ["image", "disasm", "kernel", "build"]
+    assert [command.name for command in app.registered_commands] == [
+        "image",
+        "disasm",
+        "kernel",
+        "build",
+        "watch",
+        "patch-test",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [("image",), ("disasm", "vmemmap_remap_pte")])
