@@ -38,14 +38,14 @@ class Difference:
     sentence  what the code does now
     commit    the commit that made it: short id, subject, release; empty where it is not known
     source    of an architecture: the series or configuration, where no commit is known
-    fault     what it breaks, with the evidence; empty: nothing that is known
+    faults    what it breaks, with the evidence
     """
 
     part: str
     sentence: str
     commit: str = ""
     source: str = ""
-    fault: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -58,7 +58,9 @@ def differences(release: KernelRelease, architectures: Iterable[Architecture] | 
 
     architectures  those whose descriptions are compared; by default all that are installed
     """
-    found = [Difference(change.part, change.sentence, change.commit, fault=change.fault) for change in release.changes]
+    found = [
+        Difference(change.part, change.sentence, change.commit, faults=change.faults) for change in release.changes
+    ]
     if release.before is not None:
         for architecture in registry().architectures().values() if architectures is None else architectures:
             if architecture.has(release) and architecture.has(release.before):
@@ -146,7 +148,7 @@ def _rows(found: list[Difference]) -> Table:
     shown = ""
     for one in found:
         origin = Text(one.origin, "dim" if one.commit else "yellow")
-        fault = [Padding(Text(f"fault: {one.fault}", "bold red"), (0, 0, 0, 4))] if one.fault else []
-        rows.add_row("" if one.part == shown else one.part, Group(one.sentence, Padding(origin, (0, 0, 0, 4)), *fault))
+        faults = (Padding(Text(f"fault: {fault}", "bold red"), (0, 0, 0, 4)) for fault in one.faults)
+        rows.add_row("" if one.part == shown else one.part, Group(one.sentence, Padding(origin, (0, 0, 0, 4)), *faults))
         shown = one.part
     return rows

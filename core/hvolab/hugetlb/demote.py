@@ -58,7 +58,11 @@ def _demote(source: Pool, into: Pool, count: int) -> tuple[int, int]:
 
 
 def _demote_list(source: Pool, into: Pool, taken: int) -> int:
-    """Restore the folios of a list, and split those that were restored into folios of the smaller size."""
+    """Restore the folios of a list, and split those that were restored into folios of the smaller size.
+
+    Where the release does not clear the flags of the parts, each has those of its first struct page. Of a restored tail
+    they are 0, unless it is a copy of the head, which has HPG_vmemmap_optimized until it is restored as a whole.
+    """
     machine, cpu, layout = source.machine, source.cpu, source.machine.struct_pages.layout
     lru = layout.lru_next
     result = source.restore_list(taken)
@@ -71,8 +75,11 @@ def _demote_list(source: Pool, into: Pool, taken: int) -> int:
         machine.frames.split(machine.struct_pages.pfn(folio), source.h.order, into.h.order)
         step = layout.size << into.h.order
         for part in range(folio, folio + (layout.size << source.h.order), step):
-            into.folio.prep_compound(part, into.h.order, gigantic=into.h.gigantic)
-            into.folio.set_private(part, 0)
+            if not into.variant.clears_parts:
+                into.folio.unlink_tail(part)
+            into.folio.prep_compound(part, into.h.order, gigantic=into.h.gigantic, fresh=False)
+            if into.variant.clears_parts:
+                into.folio.set_private(part, 0)
             into.adopt(part)
             into.collect(part, fresh)
     into.prep_and_add(fresh)

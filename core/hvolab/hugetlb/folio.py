@@ -55,11 +55,14 @@ class FolioPages:
         """Change a run of struct pages; see :func:`edit_struct_pages`."""
         edit_struct_pages(self.cpu, self.pages, va, count, change)
 
-    def prep_compound(self, folio: int, order: int, *, gigantic: bool = False) -> None:
-        """Make a compound page. Kernel: prep_compound_page(), v6.12; __prep_compound_gigantic_page(), v6.1."""
+    def prep_compound(self, folio: int, order: int, *, gigantic: bool = False, fresh: bool = True) -> None:
+        """Make a compound page. Kernel: prep_compound_page(), v6.12; __prep_compound_gigantic_page(), v6.1.
+
+        fresh  it was just allocated; else it is part of a folio that is demoted
+        """
 
         def make_tails(words: Words, _: int) -> None:
-            self.pages.make_tails(words, folio, order, gigantic=gigantic)
+            self.pages.make_tails(words, folio, order, gigantic=gigantic, fresh=fresh)
 
         self.edit(folio + self.layout.size, (1 << order) - 1, make_tails)
         self.prep_head(folio, order, gigantic=gigantic)
@@ -102,7 +105,10 @@ class FolioPages:
         return [*(_WordStore(offset, kept, word, None) for offset, (kept, word) in words.items()), *stores]
 
     def destroy_compound(self, folio: int, order: int) -> None:
-        """Clear the fields of a compound page that is split, not freed. Kernel: demote_free_hugetlb_folios(), v6.12."""
+        """Clear the fields of a compound page that is split, not freed.
+
+        Kernel: destroy_compound_hugetlb_page_for_demote(), v6.1.
+        """
         layout = self.layout
         self._set(folio, self._order, 0)
 
@@ -112,6 +118,11 @@ class FolioPages:
 
         self.edit(folio + layout.size, (1 << order) - 1, clear)
         self._or_flags(folio, 0, drop=1 << layout.pg_head)
+
+    def unlink_tail(self, page: int) -> None:
+        """Clear link and mapping of a tail that becomes a head. Kernel: demote_free_hugetlb_folios(), v6.12."""
+        self.cpu.store_word(page + self.layout.mapping, 0)
+        self.cpu.store_word(page + self.layout.compound_head, 0)
 
     def init_deferred_list(self, folio: int) -> None:
         """Empty the list of a compound page that hugetlb's fields have overwritten.

@@ -348,9 +348,10 @@ class Pool:
         self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order, self.cpu)
 
     def unmake(self, folio: int) -> None:
-        """Make a removed and restored folio, which is demoted, pages that are not compound."""
-        self._clear_mark(folio)
-        self.folio.destroy_compound(folio, self.h.order)
+        """Remove a restored folio that is demoted; its pages are not compound then, where the release clears them."""
+        if self.variant.clears_parts:
+            self._clear_mark(folio)
+            self.folio.destroy_compound(folio, self.h.order)
         self.live.discard(folio)
 
     def restore_list(self, head: int) -> int:

@@ -41,10 +41,11 @@ def check(
     folios: Sequence[Folios] = (),
     *,
     other_frames: int = 0,
+    invariants: Iterable[Invariant] = INVARIANTS,
 ) -> list[Finding]:
     """Check every invariant that is a state and that the machine's kernel release has; return the findings.
 
-    The arguments are those of :func:`survey`. What is too wrong to be read is a finding as well.
+    The arguments are those of :func:`survey`, and the invariants. What is too wrong to be read is a finding as well.
     """
     variant = machine.target.release.variant
     findings: list[Finding] = []
@@ -53,7 +54,7 @@ def check(
     except _UNREADABLE as error:
         REMAPPED.reporter(findings)(f"the page tables of the vmemmap cannot be read: {error}")
         return findings
-    for invariant in INVARIANTS:
+    for invariant in invariants:
         if invariant.state is not None and invariant.applies_to(variant):
             report = invariant.reporter(findings)
             try:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import Machine
-from hvolab.release.releases import RESTORED_AS_HEADS
+from hvolab.release.releases import DEMOTED_AS_OPTIMIZED, LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
 
 
 def restored_as_heads(machine: Machine) -> tuple[int, str]:
@@ -16,3 +20,39 @@ def restored_as_heads(machine: Machine) -> tuple[int, str]:
     if RESTORED_AS_HEADS not in machine.target.release.faults:
         return 0, ""
     return machine.struct_pages.layout.used_subpages, RESTORED_AS_HEADS
+
+
+def demoted_as_optimized(machine: Machine, pfns: Pfns) -> npt.NDArray[np.bool_]:
+    """Return for each folio with the optimized flag whether the release's code may have set it by demotion.
+
+    The folio is part of one that was restored as copies of its head: the struct page after the head's page of vmemmap
+    has PG_head.
+    """
+    layout = machine.struct_pages.layout
+    if DEMOTED_AS_OPTIMIZED not in machine.target.release.faults:
+        return np.zeros(pfns.size, dtype=np.bool_)
+    copies = machine.struct_pages.words(pfns + machine.target.mode.page_size // layout.size, layout.flags)
+    found: npt.NDArray[np.bool_] = copies >> np.uint64(layout.pg_head) & np.uint64(1) != 0
+    return found
+
+
+def lost_heads(survey: Survey, ownerless: int) -> str:
+    """Return the fault of a release whose code loses head pages, if each frame without an owner is counted as vmemmap.
+
+    ownerless  frames that are allocated and have no owner
+    """
+    has_fault = LOST_HEADS in survey.machine.target.release.faults
+    return LOST_HEADS * (has_fault and survey.overcounted == ownerless > 0)
+
+
+def skipped_grace_period(machine: Machine, folio: int) -> str:
+    """Return the fault of a release whose code skips a grace period, if the folio follows another one on a list.
+
+    folio  VA of the first folio of a batch that is not skipped; it is on the batch's list
+    """
+    if SKIPPED_GRACE_PERIOD not in machine.target.release.faults:
+        return ""
+    pages = machine.struct_pages
+    before = pages.pfn(pages.word(pages.pfn(folio), pages.layout.lru_prev))
+    in_vmemmap = any(first <= before < last for first, last in machine.vmemmap)
+    return SKIPPED_GRACE_PERIOD * in_vmemmap

@@ -11,6 +11,7 @@ import numpy as np
 from hvolab.invariants.invariant import Handlers, Report
 from hvolab.machine import Machine
 from hvolab.release.gfp import GFP_VMEMMAP_TAIL
+from hvolab.release.releases import LOST_HEADS
 from hvolab.trace import (
     Batch,
     CounterChanged,
@@ -97,6 +98,7 @@ class _Frames:
         self._loose: dict[int, int] = {}  # folio by frame; 0: none yet
         self._folio = 0
         self._in_batch = False
+        self._failed: set[int] = set()  # folios of the batch that could not be optimized
 
     def batch(self, event: Batch) -> None:
         """Report at the end the frames that belong to nothing."""
@@ -109,10 +111,16 @@ class _Frames:
         if loose and not self._in_batch:
             frame, folio = next(iter(loose.items()))
             what = f"{len(loose)} frames belong to nothing after a batch: not mapped, not freed"
-            self._report(what, f"PFN {frame:#x}, folio PFN {self._machine.struct_pages.pfn(folio or self._folio):#x}")
+            known = set(loose.values()) <= self._failed and len(loose) <= len(self._failed)
+            fault = LOST_HEADS * (known and LOST_HEADS in self._machine.target.release.faults)
+            where = f"PFN {frame:#x}, folio PFN {self._machine.struct_pages.pfn(folio or self._folio):#x}"
+            self._report(what, where, fault=fault)
+        self._failed.clear()
 
     def step(self, event: FolioStep) -> None:
         self._folio = event.folio
+        if event.step == "optimize.end" and event.result < 0:
+            self._failed.add(event.folio)
 
     def allocated(self, event: PagesAllocated) -> None:
         if self._in_batch and not event.order:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import round_up
-from hvolab.arrays import equal_runs
+from hvolab.arrays import common, equal_runs
 from hvolab.hugetlb import Pool
 from hvolab.hvo import VmemmapSizes
 from hvolab.machine import Machine
@@ -69,6 +69,11 @@ class Survey:
     def tail_pages(self) -> Pfns:
         """The frames that the tails of each zone and order share, ascending; none where they share their head's."""
         return np.array(sorted(self.machine.vmemmap_tails.values()), dtype=np.int64)
+
+    @cached_property
+    def overcounted(self) -> int:
+        """Frames in nr_memmap_pages and nr_memmap_boot_pages that do not back the vmemmap; negative: those missing."""
+        return self.machine.counters.total - (self.backing.size - common(self.tail_pages, self.backing).size)
 
     def tail_frames(self, folios: Folios) -> Pfns:
         """Return for each folio the frame to which its tails are mapped while it is optimized; -1: none yet."""

@@ -24,4 +24,7 @@ class HugetlbVariant:
     )
     overcommits_gigantic: bool = fact("surplus folios may be gigantic")
     late_tails: bool = fact("struct pages of gigantic boot folios that HVO frees are not initialized")
+    clears_parts: bool = fact(
+        "the parts of a demoted folio have no flags, else each has those of its first struct page"
+    )
     gigantic_gfp: int = gfp("flags of gigantic folios")

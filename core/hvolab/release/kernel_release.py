@@ -27,8 +27,8 @@ class KernelChange:
     hugetlb      facts of HugetlbVariant that it sets
     struct_page  fields of StructPageLayout that it sets
     about        the part of the kernel, for a change that sets no fact
-    fault        what it breaks, in one sentence with the evidence; empty: nothing that is known
-    mends        the fault of an earlier change that it ends; empty: none
+    faults       what it breaks, a sentence each, with the evidence
+    mends        the faults of earlier changes that it ends
     """
 
     sentence: str
@@ -39,8 +39,8 @@ class KernelChange:
     hugetlb: tuple[tuple[str, Any], ...] = ()
     struct_page: tuple[tuple[str, Any], ...] = ()
     about: str = ""
-    fault: str = ""
-    mends: str = ""
+    faults: tuple[str, ...] = ()
+    mends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.commit}" if self.commit else self.sentence
@@ -99,9 +99,9 @@ class KernelRelease:
         """The known faults of its code: those of its line that no later change mends."""
         found: dict[str, None] = {}
         for change in self._line_changes():
-            if change.fault:
-                found[change.fault] = None
-            found.pop(change.mends, None)
+            found |= dict.fromkeys(change.faults)
+            for fault in change.mends:
+                found.pop(fault, None)
         return tuple(found)
 
     def differences(self, other: KernelRelease) -> tuple[tuple[KernelChange, ...], tuple[KernelChange, ...]]:

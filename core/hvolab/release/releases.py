@@ -71,10 +71,17 @@ V6_1 = KernelRelease(
         spares_surplus=False,
         overcommits_gigantic=False,
         late_tails=False,
+        clears_parts=True,
         gigantic_gfp=GFP_GIGANTIC_6_1,
     ),
     struct_page=LAYOUT_6_1,
     features=frozenset({KernelFeature.HEADS, KernelFeature.STATIC_KEY}),
+)
+#: Fault of a kernel that has bd225530a4c7 and not 01b1d0ffb6f7.
+SKIPPED_GRACE_PERIOD = (
+    "No grace period precedes the change of entries in a list whose first folio is skipped, because it is optimized or "
+    "HVO is switched off at that time: hugetlb_vmemmap_optimize_folios() drops VMEMMAP_SYNCHRONIZE_RCU after the first "
+    "folio of a list, whatever became of it (bd225530a4c7)."
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
 V6_12 = V6_1.after(
@@ -205,6 +212,7 @@ V6_12 = V6_1.after(
     KernelChange(
         "An RCU grace period precedes the change of a folio's entries.",
         'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers", v6.11)',
+        faults=(SKIPPED_GRACE_PERIOD,),
         gains=frozenset({KernelFeature.WAITS_FOR_RCU}),
         variant=_values(waits_for_rcu=True),
     ),
@@ -234,6 +242,11 @@ V6_12 = V6_1.after(
         hugetlb=_values(gigantic_gfp=GFP_GIGANTIC),
         struct_page=_values(gigantic_tail_mapping=True),
     ),
+    KernelChange(
+        "The parts of a demoted folio keep the flags of their first struct pages, which were tails.",
+        'cf54f310d0d3 ("mm/hugetlb: use __GFP_COMP for gigantic folios", v6.12)',
+        hugetlb=_values(clears_parts=False),
+    ),
 )
 _DISSOLVES_SURPLUS = (
     KernelChange(
@@ -257,10 +270,20 @@ _OVERCOMMITS_GIGANTIC = KernelChange(
     'eb02f14c4a2b ("mm/hugetlb: allow overcommitting gigantic hugepages", v6.19)',
     hugetlb=_values(overcommits_gigantic=True),
 )
-#: Fault of a kernel that has c7bde43f6daf and not 622026e87c40.
+#: Faults of a kernel that has c0b495b91a47 and c7bde43f6daf, and not 622026e87c40.
 RESTORED_AS_HEADS = (
     "The first struct pages of each restored page are copies of the head and of its first tails: the copy of "
     "c7bde43f6daf without the page of tails of 622026e87c40."
+)
+LOST_HEADS = (
+    "If the second page table or a later one of a gigantic folio cannot be allocated, its new head page is lost, and "
+    "counted in nr_memmap_pages: the rollback restores all that maps vmemmap_tail (c0b495b91a47), which is the head "
+    "itself without the page of tails of 622026e87c40, and nothing frees the page."
+)
+DEMOTED_AS_OPTIMIZED = (
+    "Parts of a demoted folio that was optimized have HPG_vmemmap_optimized without being optimized, and HVO skips "
+    "them: all but the first begin with a copy of the head (c7bde43f6daf), and demotion does not clear its flags "
+    "(cf54f310d0d3)."
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
 #: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.
@@ -279,12 +302,13 @@ V6_12_117 = V6_12.after(
         'c0b495b91a47 ("mm/hugetlb: refactor code around vmemmap_walk", v7.1)',
         gains=frozenset({KernelFeature.NAMES_HEAD_AND_TAIL}),
         variant=_values(head_gfp=GFP_KERNEL, head_required=True, walks_head=False),
+        faults=(LOST_HEADS,),
     ),
     KernelChange(
         "A restored tail page is a copy of the page that its entry maps, and none of it is reset.",
         'c7bde43f6daf ("mm/hugetlb_vmemmap: fix incorrect vmemmap restore in rollback", v7.1)',
         variant=_values(copies_mapped=True),
-        fault=RESTORED_AS_HEADS,
+        faults=(RESTORED_AS_HEADS, DEMOTED_AS_OPTIMIZED),
     ),
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v7.2.
@@ -334,13 +358,14 @@ V7_2 = V6_12_117.after(
     KernelChange(
         "The tails of all folios of an order in a zone share one page, which is never freed.",
         '622026e87c40 ("mm/hugetlb: remove fake head pages", v7.1)',
-        mends=RESTORED_AS_HEADS,
+        mends=(LOST_HEADS, RESTORED_AS_HEADS, DEMOTED_AS_OPTIMIZED),
         gains=frozenset({KernelFeature.SHARES_TAIL_PAGE}),
         variant=_values(shares_tail_page=True),
     ),
     KernelChange(
         "No grace period precedes the change of a folio's entries.",
         '01b1d0ffb6f7 ("hugetlb: remove VMEMMAP_SYNCHRONIZE_RCU", v7.1)',
+        mends=(SKIPPED_GRACE_PERIOD,),
         loses=frozenset({KernelFeature.WAITS_FOR_RCU}),
         variant=_values(waits_for_rcu=False),
     ),

@@ -11,7 +11,7 @@ from hvolab.cli.releases_report import Difference, as_dict, differences, offerin
 from hvolab.plugin import registry
 from hvolab.release import RELEASES
 from hvolab.release.kernel_release import PARTS
-from hvolab.release.releases import MM_2026, V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.releases import MM_2026, RESTORED_AS_HEADS, V6_1, V6_12, V6_12_117, V7_2
 from tests.made_up import MADE_UP
 
 FLAGS = PageFlags(zones=("NORMAL",), node_bits=2, zone_bits=1, cpupid_bits=14, releases=("6.1",))
@@ -21,7 +21,7 @@ def test_the_changes_of_a_release_come_first_and_parts_stay_together() -> None:
     for release in RELEASES:
         found = differences(release, ())
         assert sorted(map(str, found)) == sorted(
-            str(Difference(change.part, change.sentence, change.commit, fault=change.fault))
+            str(Difference(change.part, change.sentence, change.commit, faults=change.faults))
             for change in release.changes
         )
         parts = list(dict.fromkeys(one.part for one in differences(release)))
@@ -30,13 +30,15 @@ def test_the_changes_of_a_release_come_first_and_parts_stay_together() -> None:
 
 
 def test_a_known_fault_is_shown_with_the_change_that_has_it_and_in_data() -> None:
-    (fault,) = V6_12_117.faults
-    assert [one.sentence for one in differences(V6_12_117, ()) if one.fault == fault] == [
+    inherited, *faults = V6_12_117.faults
+    shown = {fault: one.sentence for one in differences(V6_12_117, ()) for fault in one.faults}
+    assert list(shown) == faults
+    assert shown[RESTORED_AS_HEADS] == (
         "A restored tail page is a copy of the page that its entry maps, and none of it is reset."
-    ]
+    )
     assert {release: as_dict(release)["faults"] for release in (V6_12, V6_12_117, V7_2)} == {
-        V6_12: [],
-        V6_12_117: [fault],
+        V6_12: [inherited],
+        V6_12_117: [inherited, *faults],
         V7_2: [],
     }
 

@@ -19,6 +19,7 @@ FACTS = {
     "spares_surplus": (False, False, False, True),
     "overcommits_gigantic": (False, False, False, True),
     "late_tails": (False, True, True, True),
+    "clears_parts": (True, False, False, False),
     "gigantic_gfp": (0x300CC2, 0x342CC2, 0x342CC2, 0x342CC2),
 }
 

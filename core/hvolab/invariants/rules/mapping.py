@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryUpdateRule, PgprotRole, Target
-from hvolab.arrays import common
+from hvolab.invariants.faults import demoted_as_optimized, lost_heads
 from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.ledger import watch_counters, watch_key
-from hvolab.invariants.survey import Pfns, Survey
+from hvolab.invariants.rules.ownership import ownerless
+from hvolab.invariants.survey import Folios, Pfns, Survey
+from hvolab.release.releases import DEMOTED_AS_OPTIMIZED
+from hvolab.units import format_size
 
 
 def _check_remapped(survey: Survey, report: Report) -> None:
@@ -24,6 +27,8 @@ def _check_remapped(survey: Survey, report: Report) -> None:
     above, or by an entry with `PAGE_KERNEL`, and no tail has that frame. All bits are compared, not only the write
     permission. Where the kernel can lose the replacement of an entry, as in the series of 2026, an optimized folio may
     keep tails with frames of their own.
+
+    A release that demotes copies of an optimized head breaks the rule: a known fault, of which one finding has all.
     """
     target = survey.machine.target
     kernel = np.uint64(target.bits(target.mode.last.name, PgprotRole.KERNEL))
@@ -43,7 +48,14 @@ def _check_remapped(survey: Survey, report: Report) -> None:
         right[:, 1:] &= flagged | (frames[:, 1:] != tails)
         if target.traits.entry_update is not EntryUpdateRule.STORE:
             right |= flagged & (raws == own)
-        for row in np.flatnonzero(~right.all(axis=1)).tolist():
+        demoted = _demoted(survey, folios)
+        if demoted.any():
+            size = format_size(target.mode.page_size << folios.order)
+            what = (
+                f"{int(demoted.sum())} folios of {size} have the optimized flag, but no tail page is mapped read-only"
+            )
+            report(what, f"the first: folio PFN {int(folios.pfns[demoted][0]):#x}", fault=DEMOTED_AS_OPTIMIZED)
+        for row in np.flatnonzero(~right.all(axis=1) & ~demoted).tolist():
             column = int(np.flatnonzero(~right[row])[0])
             state, expected = ("the", shared) if flagged[row, 0] else ("no", own)
             page = f"tail page {column}" if column else "its head page"
@@ -52,6 +64,14 @@ def _check_remapped(survey: Survey, report: Report) -> None:
                 f"folio PFN {int(folios.pfns[row]):#x} has {state} optimized flag, but {page} is not mapped {mapping}",
                 f"{survey.where(int(rows[row, column]))}, expected {int(expected[row, column]):#018x}",
             )
+
+
+def _demoted(survey: Survey, folios: Folios) -> npt.NDArray[np.bool_]:
+    """Return for each folio whether demotion has set its flag, and no tail has another frame than its own."""
+    flagged = survey.optimized(folios.pfns) & demoted_as_optimized(survey.machine, folios.pfns)
+    tails = survey.frames[survey.positions(folios.pfns)[:, None] + np.arange(1, survey.sizes(folios).pages)]
+    demoted: npt.NDArray[np.bool_] = flagged & (tails != survey.tail_frames(folios)[:, None]).all(axis=1)
+    return demoted
 
 
 def _entries(target: Target, frames: Pfns) -> npt.NDArray[np.uint64]:
@@ -71,9 +91,12 @@ def _check_static_key(survey: Survey, report: Report) -> None:
     `hugetlb_optimize_vmemmap_key` counts the folios that have the flag, in pools and outside of them. A monitor names
     the folio with which the key changes by another number than one.
     """
-    optimized = sum(int(survey.optimized(folios.pfns).sum()) for folios in survey.folios)
-    if optimized != survey.machine.key:
-        report(f"the static key is {survey.machine.key}, but {optimized} folios are optimized")
+    optimized, key = sum(int(survey.optimized(folios.pfns).sum()) for folios in survey.folios), survey.machine.key
+    if optimized != key:
+        demoted = sum(int(_demoted(survey, folios).sum()) for folios in survey.chunks())
+        known = bool(demoted) and key + demoted <= optimized
+        what = f"the static key is {key}, but {optimized} folios are optimized"
+        report(what, fault=DEMOTED_AS_OPTIMIZED * known)
 
 
 STATIC_KEY = Invariant(
@@ -88,12 +111,13 @@ def _check_counters(survey: Survey, report: Report) -> None:
     boot, or the page allocator. A page that the tails of a zone and order share is not counted. A monitor compares each
     step's changes with its pages.
     """
-    backing = survey.backing.size - common(survey.tail_pages, survey.backing).size
     counters = survey.machine.counters
-    if counters.total != backing:
+    if survey.overcounted:
         terms = f"nr_memmap_pages {counters.nr_memmap_pages} + nr_memmap_boot_pages {counters.nr_memmap_boot_pages}"
         besides = ", besides the pages that tails share" if survey.tail_pages.size else ""
-        report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap{besides}")
+        backing = counters.total - survey.overcounted
+        fault = lost_heads(survey, ownerless(survey))
+        report(f"{terms} = {counters.total}, but {backing} frames back the vmemmap{besides}", fault=fault)
 
 
 COUNTERS = Invariant(

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arrays import common
+from hvolab.invariants.faults import lost_heads
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.ledger import watch_frames
 from hvolab.invariants.rules.poison import taken_off
@@ -27,7 +28,7 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     frames = survey.machine.frames
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
     behind = survey.frames[mapped]
-    owned = np.sort(np.concatenate((behind, survey.tail_pages)), kind="stable")
+    owned = _owned(survey, behind)
     for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:LISTED].tolist():
         pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
         what = (
@@ -77,20 +78,41 @@ def _check_translations(survey: Survey, frames: FrameAllocator, report: Report) 
 
 def _check_leaks(survey: Survey, frames: FrameAllocator, owned: Pfns, report: Report) -> None:
     """Report that more frames are allocated than have an owner, or fewer."""
-
-    def allocated(pfns: Pfns) -> int:
-        return int((frames.owner(pfns) == Owner.ALLOCATED).sum())
-
-    backing, tables = allocated(owned), allocated(survey.tables)  # the pages that tails share are among the former
-    in_folios = sum(allocated(folios.pfns) << folios.order for folios in survey.folios)
-    # blocks that the kernel keeps are in no folio, and poisoned frames that it has removed from the free lists
-    others = survey.other_frames + survey.machine.lost_frames + taken_off(survey).size
+    backing, tables, in_folios, others = _owners(survey, frames, owned)
     expected = backing + tables + in_folios + others
     if frames.allocated_frames != expected:
         report(
             f"{frames.allocated_frames} frames are allocated, but {expected} have an owner: {backing} behind the "
-            f"vmemmap, {tables} page tables, {in_folios} in folios, {others} others"
+            f"vmemmap, {tables} page tables, {in_folios} in folios, {others} others",
+            fault=lost_heads(survey, frames.allocated_frames - expected),
         )
+
+
+def _owners(survey: Survey, frames: FrameAllocator, owned: Pfns) -> tuple[int, int, int, int]:
+    """Return how many allocated frames are behind the vmemmap, page tables, in folios, and others."""
+
+    def allocated(pfns: Pfns) -> int:
+        return int((frames.owner(pfns) == Owner.ALLOCATED).sum())
+
+    in_folios = sum(allocated(folios.pfns) << folios.order for folios in survey.folios)
+    # blocks that the kernel keeps are in no folio, and poisoned frames that it has removed from the free lists
+    others = survey.other_frames + survey.machine.lost_frames + taken_off(survey).size
+    return allocated(owned), allocated(survey.tables), in_folios, others  # the pages that tails share are in the first
+
+
+def _owned(survey: Survey, behind: Pfns) -> Pfns:
+    """Return the frames behind the vmemmap and those that the tails of a zone share, ascending."""
+    owned: Pfns = np.sort(np.concatenate((behind, survey.tail_pages)), kind="stable")
+    return owned
+
+
+def ownerless(survey: Survey) -> int:
+    """Return how many frames are allocated and have no owner; negative: so many have an owner and are not allocated."""
+    frames = survey.machine.frames
+    if not isinstance(frames, FrameAllocator):
+        return 0
+    behind = survey.frames[(survey.frames >= 0) & ~_shared_tails(survey)]
+    return frames.allocated_frames - sum(_owners(survey, frames, _owned(survey, behind)))
 
 
 OWNERSHIP = Invariant(4, "ownership", state=_check_ownership, history=watch_frames)

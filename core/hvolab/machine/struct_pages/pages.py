@@ -160,19 +160,24 @@ class StructPages:
         """Store a word in each struct page of ``pfns``."""
         self.memory.words[self.locate(pfns, offset) // WORD_BYTES] = value
 
-    def make_tails(self, words: npt.NDArray[np.uint64], head: int, order: int, *, gigantic: bool = False) -> None:
+    def make_tails(
+        self, words: npt.NDArray[np.uint64], head: int, order: int, *, gigantic: bool = False, fresh: bool = True
+    ) -> None:
         """Turn struct pages, given as rows of words, into tails of the compound page whose head is at VA ``head``.
 
-        Kernel: prep_compound_tail() in mm/internal.h, v6.12, on pages without references.
+        fresh  their page was just allocated: no page has a reference, none is mapped
+
+        Kernel: prep_compound_tail() in mm/internal.h, v6.12.
         """
         layout = self.layout
         if layout.gigantic_tail_mapping or not gigantic:
             words[:, layout.mapping // WORD_BYTES] = layout.tail_mapping
         words[:, layout.compound_head // WORD_BYTES] = layout.tail_link(head, order)
         words[:, layout.private // WORD_BYTES] = 0
-        halves = words.view(self.memory.halves.dtype)
-        halves[:, layout.page_type // 4] = layout.page_type_none
-        halves[:, layout.refcount // 4] = 0
+        if fresh:
+            halves = words.view(self.memory.halves.dtype)
+            halves[:, layout.page_type // 4] = layout.page_type_none
+            halves[:, layout.refcount // 4] = 0
 
     def initialize(
         self, start: int, count: int, *, node: int, zone: int, refcount: int = 0, reserved: bool = False

@@ -10,7 +10,7 @@ import pytest
 from hvolab.invariants import Finding, Monitor
 from hvolab.machine import MachineSpec
 from hvolab.release import KernelRelease
-from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.releases import RESTORED_AS_HEADS, V6_1, V6_12, V6_12_117, V7_2
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
 from tests.machines import GIB, Pools, x86_64
 from tests.made_up import MADE_UP
@@ -45,7 +45,7 @@ def test_what_the_kernel_of_6_12_117_prints_and_loses() -> None:
     assert example.startswith("struct page 64 of folio PFN ")
     for words in ("(PG_head)", "page_type 0xf4000000 (hugetlb)", "private 0x10"):
         assert words in example
-    assert {(finding.fault, finding.declared) for finding in findings.values()} == {(V6_12_117.faults[0], False)}
+    assert {(finding.fault, finding.declared) for finding in findings.values()} == {(RESTORED_AS_HEADS, False)}
     assert lab.machine.lost_frames == 8 * 512
 
 
@@ -55,7 +55,7 @@ def test_without_checks_the_type_of_hugetlb_stays_in_free_memory() -> None:
     (finding,) = findings
     assert finding.what == "nonzero mapcount in free memory: 56 struct pages of 8 freed folios of 2 MiB"
     assert "page_type 0xf4000000 (hugetlb)" in finding.where
-    assert finding.fault == V6_12_117.faults[0]
+    assert finding.fault == RESTORED_AS_HEADS
     assert lab.machine.lost_frames == 0
 
 
