@@ -119,8 +119,8 @@ def kernel(
     With --object your own mm/hugetlb_vmemmap.o runs in place of the image's HVO, which traps: `hvolab image --object`
     has the functions that it replaces, and what it newly calls.
 
-    Rules are applied to the kernel's machine in each case, whether the engine agrees or not: the head's content stays
-    the same, and what is not optimized in the end is freed under the page allocator's checks.
+    The invariants are applied to the kernel's machine in each case, whether the engine agrees or not, and what is not
+    optimized in the end is freed under the page allocator's checks.
 
     The cases are spread over processes; the result is that of one. Ctrl-C ends all of them.
 

@@ -203,7 +203,7 @@ class Comparer:
         for one in pair.both:
             one.frames.failure = case.policy()
             one.flip = scenario.flip
-        with self.judge.watch(pair.kernel.machine):
+        with self.judge.watch(pair.kernel.machine, entries=pair.watch(scenario.order)):
             steps = [pair.run(step, scenario, folios) for step in scenario.steps]
         differences = [difference for results in (*prelude, *steps) for difference in differing_results(results)]
         result = CaseResult(
@@ -212,6 +212,7 @@ class Comparer:
             sum(len(results.kernel.calls) for results in steps),
         )
         if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
+            self.judge.at_rest(pair.kernel.machine, {scenario.order: folios})
             self.judge.free(pair.kernel.machine, folios, scenario.order)
         return result._replace(evidence=self.judge.take())
 

@@ -201,7 +201,6 @@ class MachinePair:
         self.engine = MachineUnderTest(machine, Hvo(machine))
         machine = build_machine(target, spec)
         self.kernel_hvo = KernelHvo(machine, kernel)
-        self.kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case
         self._ceiling = self.kernel_hvo.kernel_cpu.inline_ceiling
         self.kernel = MachineUnderTest(machine, self.kernel_hvo, self.kernel_hvo)
         self._prepared: tuple[object, ...] | None = None
@@ -238,6 +237,16 @@ class MachinePair:
             one.take_initial_state()
         self._prepared = key
         return self._folios, results
+
+    def watch(self, order: int) -> bool:
+        """Watch the kernel's stores to page tables if few entries map the vmemmap of a folio; return whether they do.
+
+        A folio whose vmemmap takes several tables has thousands, and each store is slow. They are compared at the end
+        of a case.
+        """
+        size, mode = self.kernel.machine.struct_pages.layout.size << order, self.target.mode
+        self.kernel_hvo.kernel_cpu.watch_page_tables = size <= mode.levels[-2].size
+        return self.kernel_hvo.kernel_cpu.watch_page_tables
 
     def run(self, step: ScenarioStep, h: HasOrder, folios: Sequence[int]) -> StepResults:
         """Run one step on the engine's machine, then on the kernel's."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from hvolab.errors import UsageError
 from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.release import KernelFeature
-from hvolab.trace import Barrier, Batch, Warned
+from hvolab.trace import Barrier, Warned
 from hvolab_kernel.code.calls import returns_from
 from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.identify.features import features_of
@@ -49,6 +49,7 @@ class KernelHvo:
     release     the kernel release whose code it has; the machine's for a kernel with the features of no known release
     batches     True if the kernel has functions that take lists of folios
     last        result of the last call
+    end_operations  emits that the current operations on a folio and on a list have ended
 
     Raises KernelImageError for a kernel without HVO, UsageError for a kernel that does not fit the machine.
     """
@@ -118,7 +119,11 @@ class KernelHvo:
             tail_pages.copy()
             tracer.end()
 
-        self._end_folio = end_folio
+        def end_batch() -> None:
+            tail_pages.copy()
+            tracer.end_batch()
+
+        self._tracer, self._end_folio, self.end_operations = tracer, end_folio, end_batch
         for name, operation in FOLIO_FUNCTIONS.items():
             va = _body(symbols, name)
             if va is None:
@@ -136,6 +141,24 @@ class KernelHvo:
         if memcpy is not None:
             cpu.trace_at(memcpy, tracer.copied, 3)
 
+    def trace_callers(self, functions: Iterable[str]) -> None:
+        """Emit the events of batches and folios also where other functions of the kernel call HVO.
+
+        functions  names of these functions; those that the kernel does not have are ignored
+
+        Must precede the first call.
+        """
+        cpu, names = self.kernel_cpu, tuple(functions)
+        for method, function in self._functions.items():
+            va = self.kernel.symbols.address(function)
+            operation, _, of_list = method.partition(" ")
+            if of_list:
+                cpu.trace_at(va, partial(self._tracer.begin_batch, operation))
+            for name in names:
+                with suppress(SymbolError, KernelImageError):
+                    for return_va in returns_from(self.kernel, name, va):
+                        cpu.trace_at(return_va, self.end_operations if of_list else self._end_folio)
+
     # the engine's methods
 
     def optimize_folio(self, h: HasOrder, folio: int) -> None:
@@ -148,15 +171,15 @@ class KernelHvo:
 
     def optimize_folios(self, h: HasOrder, folio_list: int) -> None:
         """Call hugetlb_vmemmap_optimize_folios() of the kernel."""
-        self.machine.trace.emit(Batch("optimize.begin"))
+        self._tracer.begin_batch("optimize")
         self._call("optimize list", self._hstate(h), folio_list)
-        self.machine.trace.emit(Batch("optimize.end"))
+        self.end_operations()
 
     def restore_folios(self, h: HasOrder, folio_list: int, non_hvo_folios: int) -> int:
         """Call hugetlb_vmemmap_restore_folios() of the kernel: the number restored, or a negative errno."""
-        self.machine.trace.emit(Batch("restore.begin"))
+        self._tracer.begin_batch("restore")
         result = self._call("restore list", self._hstate(h), folio_list, non_hvo_folios)
-        self.machine.trace.emit(Batch("restore.end"))
+        self.end_operations()
         return _signed(result, _LONG_BITS)
 
     def save(self) -> Callable[[], None]:

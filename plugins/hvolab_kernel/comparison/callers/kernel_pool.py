@@ -31,6 +31,20 @@ _FUNCTIONS: Final = (
     "free_huge_folio",
     "dissolve_free_hugetlb_folio",
 )
+#: Functions that call HVO. Kernel: mm/hugetlb.c, v6.1, v6.12, v7.2.
+CALLERS: Final = (
+    "prep_and_add_allocated_folios",
+    "update_and_free_pages_bulk",
+    "alloc_fresh_hugetlb_folio",
+    "alloc_surplus_hugetlb_folio",
+    "__update_and_free_hugetlb_folio",
+    "dissolve_free_hugetlb_folio",
+    "demote_store",
+    "demote_pool_huge_page",
+    "__prep_new_huge_page",
+    "__update_and_free_page.part.0",
+    "dissolve_free_huge_page",
+)
 _ALLOCATION: Final = "alloc_buddy_hugetlb_folio"
 
 
@@ -136,8 +150,10 @@ class KernelPool:
         """
         result = self._cpu.call(function, *(argument % (1 << _LONG_BITS) for argument in arguments)).required()
         self.hvo.last = result
+        self.hvo.end_operations()
         for work in self._cpu.run_queued():
             work.required()
+            self.hvo.end_operations()
         return result.result
 
 

@@ -16,7 +16,7 @@ from hvolab.hugetlb.demote import demote_pool_huge_page
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
-from hvolab_kernel.comparison.callers.kernel_pool import KernelPool, require_functions
+from hvolab_kernel.comparison.callers.kernel_pool import CALLERS, KernelPool, require_functions
 from hvolab_kernel.comparison.callers.scenarios import PoolOperation, PoolScenario, PoolStep
 from hvolab_kernel.comparison.comparer import OMITTED, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.differences import (
@@ -25,6 +25,7 @@ from hvolab_kernel.comparison.differences import (
     differing_memory,
     differing_results,
 )
+from hvolab_kernel.comparison.judgment import KernelJudge
 from hvolab_kernel.comparison.machine_pair import MachinePair, MachineUnderTest, StepResult, StepResults
 from hvolab_vmlinux.kernel import Kernel
 
@@ -137,6 +138,7 @@ class PoolPair:
     def __init__(self, target: Target, kernel: Kernel, *, memory: int, nodes: int) -> None:
         pair = self._pair = MachinePair(target, kernel, memory=memory, backing=VmemmapBacking.BOOT, nodes=nodes)
         engine = pair.engine.machine
+        pair.kernel_hvo.trace_callers(CALLERS)
         self._hstates = hstates(engine)
         self._kernel_hstates = place_hstates(pair.kernel_hvo.kernel_cpu.loaded, engine.nodes, self._hstates)
         for h, kernel_h in zip(self._hstates, self._kernel_hstates, strict=True):
@@ -147,6 +149,18 @@ class PoolPair:
         for one in pair.both:
             one.take_initial_state()
 
+    @property
+    def machines(self) -> tuple[MachineUnderTest, MachineUnderTest]:
+        """The engine's machine, then the kernel's."""
+        return self._pair.both
+
+    def watch(self, scenario: PoolScenario) -> bool:
+        """Watch the kernel's stores to page tables, unless there are thousands of a folio; return whether they are."""
+        return self._pair.watch(self._hstates[self._index(scenario)].order)
+
+    def _index(self, scenario: PoolScenario) -> int:
+        return next(index for index, h in enumerate(self._hstates) if h.huge_page == scenario.huge_page)
+
     def begin(self, scenario: PoolScenario) -> list[StepResults]:
         """Restore the machines, with an empty pool, and run a scenario's prelude; return the results of that."""
         pair, hvo = self._pair, self._pair.kernel_hvo
@@ -154,7 +168,7 @@ class PoolPair:
             one.restore()
             one.listed[:] = False
             one.used[self._data] = False
-        index = next(index for index, h in enumerate(self._hstates) if h.huge_page == scenario.huge_page)
+        index = self._index(scenario)
         hs = copy.deepcopy(self._hstates)
         pools = [EnginePool(pair.engine.machine, h, pair.engine.hvo) for h in hs]
         self.engine_pools = [PoolUnderTest(pair.engine, pool, pool.cpu.load_word, pool.h) for pool in pools]
@@ -241,6 +255,7 @@ class PoolComparer:
     target   the target of the machines; the engine follows its release
     kernel   the kernel
     omitted  what is not compared
+    judge    applies rules to the kernel's machines
 
     Raises KernelImageError for a kernel whose functions cannot be called.
     """
@@ -250,6 +265,7 @@ class PoolComparer:
     def __init__(self, target: Target, kernel: Kernel) -> None:
         require_functions(kernel)
         self.target = target
+        self.judge = KernelJudge()
         self.kernel = kernel
         self._pairs: dict[tuple[int, int], PoolPair] = {}
 
@@ -267,10 +283,20 @@ class PoolComparer:
         scenario, pair = case.scenario, self.pair(case.scenario)
         prelude = pair.begin(scenario)
         pair.fail(case.policy)
-        steps = [pair.run(step) for step in scenario.steps]
+        with self.judge.watch(pair.machines[1].machine, entries=pair.watch(scenario)):
+            steps = [pair.run(step) for step in scenario.steps]
         differences = [one for results in (*prelude, *steps) for one in differing_results(results)]
-        return CaseResult(
+        result = CaseResult(
             (*differences, *pair.differences()),
             pair.allocations,
             sum(len(results.kernel.calls) for results in steps),
         )
+        if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
+            self._judge(pair, agree=not result.differences)
+        return result._replace(evidence=self.judge.take())
+
+    def _judge(self, pair: PoolPair, *, agree: bool) -> None:
+        """Apply rules to the state of the kernel's machine, and to the pools' counters and lists if both agree."""
+        folios = {one.h.order: {*chain.from_iterable(one.free_folios()), *one.in_use} for one in pair.kernel_pools}
+        pools = [one.pool for one in pair.engine_pools if isinstance(one.pool, Pool)] if agree else []
+        self.judge.at_rest(pair.machines[1].machine, folios, pools)
