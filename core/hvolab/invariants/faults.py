@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import Machine
-from hvolab.release.releases import DEMOTED_AS_OPTIMIZED, LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
+from hvolab.release.faults import DEMOTED_AS_OPTIMIZED, LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
 
 
 def restored_as_heads(machine: Machine) -> tuple[int, str]:

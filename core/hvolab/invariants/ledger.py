@@ -10,8 +10,8 @@ import numpy as np
 
 from hvolab.invariants.invariant import Handlers, Report
 from hvolab.machine import Machine
+from hvolab.release.faults import LOST_HEADS
 from hvolab.release.gfp import GFP_VMEMMAP_TAIL
-from hvolab.release.releases import LOST_HEADS
 from hvolab.trace import (
     Batch,
     CounterChanged,

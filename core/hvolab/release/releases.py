@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hvolab.overrides import named
+from hvolab.release.faults import DEMOTED_AS_OPTIMIZED, LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
 from hvolab.release.features import KernelFeature
 from hvolab.release.free_checks import FREE_CHECKS_7_2
 from hvolab.release.gfp import (
@@ -76,12 +77,6 @@ V6_1 = KernelRelease(
     ),
     struct_page=LAYOUT_6_1,
     features=frozenset({KernelFeature.HEADS, KernelFeature.STATIC_KEY}),
-)
-#: Fault of a kernel that has bd225530a4c7 and not 01b1d0ffb6f7.
-SKIPPED_GRACE_PERIOD = (
-    "No grace period precedes the change of entries in a list whose first folio is skipped, because it is optimized or "
-    "HVO is switched off at that time: hugetlb_vmemmap_optimize_folios() drops VMEMMAP_SYNCHRONIZE_RCU after the first "
-    "folio of a list, whatever became of it (bd225530a4c7)."
 )
 #: Kernel: mm/hugetlb_vmemmap.c, v6.12.
 V6_12 = V6_1.after(
@@ -269,21 +264,6 @@ _OVERCOMMITS_GIGANTIC = KernelChange(
     "Surplus folios may be gigantic.",
     'eb02f14c4a2b ("mm/hugetlb: allow overcommitting gigantic hugepages", v6.19)',
     hugetlb=_values(overcommits_gigantic=True),
-)
-#: Faults of a kernel that has c0b495b91a47 and c7bde43f6daf, and not 622026e87c40.
-RESTORED_AS_HEADS = (
-    "The first struct pages of each restored page are copies of the head and of its first tails: the copy of "
-    "c7bde43f6daf without the page of tails of 622026e87c40."
-)
-LOST_HEADS = (
-    "If the second page table or a later one of a gigantic folio cannot be allocated, its new head page is lost, and "
-    "counted in nr_memmap_pages: the rollback restores all that maps vmemmap_tail (c0b495b91a47), which is the head "
-    "itself without the page of tails of 622026e87c40, and nothing frees the page."
-)
-DEMOTED_AS_OPTIMIZED = (
-    "Parts of a demoted folio that was optimized have HPG_vmemmap_optimized without being optimized, and HVO skips "
-    "them: all but the first begin with a copy of the head (c7bde43f6daf), and demotion does not clear its flags "
-    "(cf54f310d0d3)."
 )
 #: Kernel: mm/hugetlb_vmemmap.c with vmemmap_head and vmemmap_tail in struct vmemmap_remap_walk, in Debian's 6.12.117
 #: and not in 6.12.107: read from its machine code, and compared with its execution. Both changes of HVO are backports.

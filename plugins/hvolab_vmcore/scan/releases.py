@@ -11,7 +11,7 @@ import numpy as np
 
 from hvolab.arch import PgprotRole
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.release.releases import RESTORED_AS_HEADS
+from hvolab.release.faults import RESTORED_AS_HEADS
 from hvolab_vmcore.core.releases import ReleaseChoice, ReleaseEvidence, choose, noted_evidence, targets_of
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.huge_pages import Sharing

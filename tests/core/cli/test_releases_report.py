@@ -10,8 +10,9 @@ from hvolab.arch import PageFlags, ReleaseChange
 from hvolab.cli.releases_report import Difference, as_dict, differences, offering, opening
 from hvolab.plugin import registry
 from hvolab.release import RELEASES
+from hvolab.release.faults import RESTORED_AS_HEADS
 from hvolab.release.kernel_release import PARTS
-from hvolab.release.releases import MM_2026, RESTORED_AS_HEADS, V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.releases import MM_2026, V6_1, V6_12, V6_12_117, V7_2
 from tests.made_up import MADE_UP
 
 FLAGS = PageFlags(zones=("NORMAL",), node_bits=2, zone_bits=1, cpupid_bits=14, releases=("6.1",))

@@ -12,16 +12,8 @@ from hvolab.invariants.faults import demoted_as_optimized, restored_as_heads, sk
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailCalls
 from hvolab.release import KernelRelease
-from hvolab.release.releases import (
-    DEMOTED_AS_OPTIMIZED,
-    LOST_HEADS,
-    RESTORED_AS_HEADS,
-    SKIPPED_GRACE_PERIOD,
-    V6_1,
-    V6_12,
-    V6_12_117,
-    V7_2,
-)
+from hvolab.release.faults import DEMOTED_AS_OPTIMIZED, LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from tests.core.invariants.mutants import broken, grown, pools_of
 from tests.machines import GIB, pools, x86_64
 

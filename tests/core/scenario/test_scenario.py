@@ -13,7 +13,8 @@ from hvolab.hvo import EngineSetup, HasOrder, Hvo
 from hvolab.machine import Machine
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT, RELEASES
-from hvolab.release.releases import RESTORED_AS_HEADS, V6_12_117
+from hvolab.release.faults import RESTORED_AS_HEADS
+from hvolab.release.releases import V6_12_117
 from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab.trace import Warned
 from hvolab_x86_64.description import X86_64

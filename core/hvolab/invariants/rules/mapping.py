@@ -14,7 +14,7 @@ from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.ledger import watch_counters, watch_key
 from hvolab.invariants.rules.ownership import ownerless
 from hvolab.invariants.survey import Folios, Pfns, Survey
-from hvolab.release.releases import DEMOTED_AS_OPTIMIZED
+from hvolab.release.faults import DEMOTED_AS_OPTIMIZED
 from hvolab.units import format_size
 
 

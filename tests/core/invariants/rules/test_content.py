@@ -9,7 +9,8 @@ import pytest
 
 from hvolab.hvo.remap import VmemmapRemap
 from hvolab.release import KernelRelease
-from hvolab.release.releases import RESTORED_AS_HEADS, V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.faults import RESTORED_AS_HEADS
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 from tests.machines import GIB, Pools, x86_64
 

@@ -10,7 +10,8 @@ import pytest
 from hvolab.invariants import Finding, Monitor
 from hvolab.machine import MachineSpec
 from hvolab.release import KernelRelease
-from hvolab.release.releases import RESTORED_AS_HEADS, V6_1, V6_12, V6_12_117, V7_2
+from hvolab.release.faults import RESTORED_AS_HEADS
+from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
 from tests.machines import GIB, Pools, x86_64
 from tests.made_up import MADE_UP

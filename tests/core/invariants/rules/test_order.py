@@ -10,7 +10,8 @@ import pytest
 from hvolab.hvo import Hvo
 from hvolab.invariants import Monitor
 from hvolab.release import RELEASES, KernelRelease
-from hvolab.release.releases import SKIPPED_GRACE_PERIOD, V6_12, V6_12_117, V7_2
+from hvolab.release.faults import SKIPPED_GRACE_PERIOD
+from hvolab.release.releases import V6_12, V6_12_117, V7_2
 from hvolab.trace import Barrier, FolioStep
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 

@@ -12,7 +12,8 @@ import pytest
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import MachineSpec, build_machine
-from hvolab.release.releases import LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD, V6_12, V6_12_117
+from hvolab.release.faults import LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
+from hvolab.release.releases import V6_12, V6_12_117
 from hvolab_kernel.comparison import Comparer, scenarios_of, target_of
 from hvolab_kernel.comparison.comparer import ComparisonCase
 from hvolab_kernel.comparison.judgment import KernelFindings, KernelJudge

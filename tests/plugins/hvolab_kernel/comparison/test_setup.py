@@ -12,7 +12,8 @@ import pytest
 from hvolab.errors import UsageError
 from hvolab.hvo import Hvo
 from hvolab.release import DEFAULT, KernelFeature
-from hvolab.release.releases import RESTORED_AS_HEADS, V6_12_117
+from hvolab.release.faults import RESTORED_AS_HEADS
+from hvolab.release.releases import V6_12_117
 from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.setup import compare_quickly, setup_of
