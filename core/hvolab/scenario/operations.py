@@ -23,8 +23,10 @@ from hvolab.hugetlb import (
     demote_pool_huge_page,
     gather_bootmem_prealloc,
     memory_failure,
-    reservations,
 )
+from hvolab.hugetlb import fault as map_reserved
+from hvolab.hugetlb import reserve as reserve_folios
+from hvolab.hugetlb import unreserve as unreserve_folios
 from hvolab.units import NodeCounts, format_short, format_size, parse_size
 
 _ERRORS: Final = {**errno.errorcode, EHWPOISON: "EHWPOISON"}
@@ -215,7 +217,7 @@ def temporary(_: PoolSet, pool: Pool, count: int) -> Outcome:
 @_operation("SIZE [COUNT]")
 def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
     """Reserve pages, as a mapping does: all or none; surplus pages are allocated if fewer are free."""
-    error = reservations.reserve(pool, count)
+    error = reserve_folios(pool, count)
     return Outcome(0 if error else count, count, error)
 
 
@@ -223,14 +225,14 @@ def reserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
 def unreserve(_: PoolSet, pool: Pool, count: int) -> Outcome:
     """Release reservations, as the end of a mapping does; as many free surplus pages are freed."""
     released = min(count, pool.h.resv)
-    reservations.unreserve(pool, released)
+    unreserve_folios(pool, released)
     return Outcome(released, count)
 
 
 @_operation("SIZE [COUNT]")
 def fault(_: PoolSet, pool: Pool, count: int) -> Outcome:
     """Map reserved pages, as page faults do; each uses up a reservation, and can be migrated and poisoned."""
-    return _outcome(count, (-errno.ENOSPC if reservations.fault(pool) is None else 0 for _ in range(count)))
+    return _outcome(count, (-errno.ENOSPC if map_reserved(pool) is None else 0 for _ in range(count)))
 
 
 @_operation("SIZE [COUNT]")
