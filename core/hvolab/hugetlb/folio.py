@@ -11,6 +11,7 @@ import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Cpu, Machine, StructPages
+from hvolab.machine.cpus.bulk import change_bits
 from hvolab.machine.struct_pages.edit import Words, edit_struct_pages
 from hvolab.release.struct_page import FolioField, FolioValue, WordPlace
 
@@ -176,8 +177,8 @@ class FolioPages:
 
     def set_flag(self, folio: int, bit: int, *, value: bool) -> None:
         """Set or clear an HPG_ flag."""
-        private = self.private(folio)
-        self.set_private(folio, private | 1 << bit if value else private & ~(1 << bit))
+        bits = {"set_bits" if value else "clear_bits": 1 << bit}
+        change_bits(self.cpu, folio + self.layout.private, **bits)
 
     def poisoned(self, page: int) -> bool:
         """Return whether a struct page has PG_hwpoison. Kernel: folio_test_hwpoison(), PageHWPoison()."""

@@ -13,6 +13,7 @@ from hvolab.hvo.remap import VmemmapRemap
 from hvolab.hvo.runs import FolioRuns, Folios
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.hvo.walk import ENOMEM, REMAP_NO_TLB_FLUSH, SYNCHRONIZE_RCU
+from hvolab.machine.cpus.bulk import change_bits
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.machine.struct_pages import lists
@@ -204,9 +205,8 @@ class Hvo:
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
         """Set or clear a folio's flag. Kernel: folio_{set,clear}_hugetlb_vmemmap_optimized()."""
-        va = folio + self._private
-        private = self.cpu.load_word(va)
-        self.cpu.store_word(va, private | self._optimized if optimized else private & ~self._optimized)
+        bits = {"set_bits" if optimized else "clear_bits": self._optimized}
+        change_bits(self.cpu, folio + self._private, **bits)
 
     def _guard(self, folio: int) -> None:
         """Warn of a folio that has no mark of hugetlb or has references, where hugetlb sees to that.

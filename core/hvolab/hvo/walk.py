@@ -14,7 +14,7 @@ from hvolab.arch import EntryKind, PgprotRole
 from hvolab.errors import MachineError
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.update import Entries, EntryUpdate, PlainStores
-from hvolab.machine.cpus.bulk import bulk_of
+from hvolab.machine.cpus.bulk import bulk_of, is_bulk
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.release import HvoVariant
@@ -87,9 +87,22 @@ class VmemmapWalker:
         self._mode = mode = machine.target.mode
         self._middle, self._last = mode.levels[-2:]
         self._page_shift = mode.page_shift
+        self._page_table_lock = machine.locks.page_table_lock
+        self._has_bulk = is_bulk(cpu)
 
     def walk(self, start: int, end: int, walk: RemapWalk) -> int:
         """Walk ``[start, end)``; return 0 or a negative errno. Kernel: vmemmap_remap_range()."""
+        with self._machine.locks.mmap_lock.shared:
+            result = self._walk_range(start, end, walk)
+        if result:
+            return result
+        if walk.remap_pte is not None and not walk.flags & REMAP_NO_TLB_FLUSH:
+            first = start if self._variant.flushes_head else start + self._mode.page_size
+            self._machine.flush_tlb_kernel_range(first, end)
+        return 0
+
+    def _walk_range(self, start: int, end: int, walk: RemapWalk) -> int:
+        """Walk PMD by PMD. Kernel: walk_page_range_novma()."""
         size = self._middle.size
         va = start
         while va < end:
@@ -98,15 +111,12 @@ class VmemmapWalker:
             if result:
                 return result
             if walk.remap_pte is not None:
-                result = self._pte_entries(va, (following - va) >> self._page_shift, slot, walk)
+                result = self._table_entries(va, (following - va) >> self._page_shift, slot, walk)
                 if result:
                     # v6.12 cannot fail here; later kernels flush the changed entries before they return
                     self._machine.flush_tlb_kernel_range(start, end)
                     return result
             va = following
-        if walk.remap_pte is not None and not walk.flags & REMAP_NO_TLB_FLUSH:
-            first = start if self._variant.flushes_head else start + self._mode.page_size
-            self._machine.flush_tlb_kernel_range(first, end)
         return 0
 
     def frame_of(self, va: int) -> int:
@@ -118,9 +128,10 @@ class VmemmapWalker:
 
         Kernel: vmemmap_pmd_entry().
         """
-        slot, pfn, head = self._find_entry(va)
-        if not walk.nr_walked and self._machine.records.self_hosted(self._cpu, pfn):
-            return -ENOTSUPP, slot
+        with self._page_table_lock:
+            slot, pfn, head = self._find_entry(va)
+            if not walk.nr_walked and self._machine.records.self_hosted(self._cpu, pfn):
+                return -ENOTSUPP, slot
         if head is None:
             return 0, slot
         result = self._split_pmd(va & ~(self._middle.size - 1), head, slot, walk)
@@ -158,6 +169,12 @@ class VmemmapWalker:
         pfns = np.arange(head, head + self._last.entries, dtype=np.int64)
         entries = self._target.page_entries(pfns, PgprotRole.KERNEL)
         self._store(self._last.name, table << self._page_shift, va, np.zeros_like(entries), entries, live=False)
+        with self._page_table_lock:
+            return self._populate(va, head, slot, table, walk)
+
+    def _populate(self, va: int, head: int, slot: int, table: int, walk: RemapWalk) -> int:
+        """Store the table in the PMD at PA ``slot``, if that is still a leaf; free the table otherwise."""
+        machine = self._machine
         raw = self._cpu.load_word(machine.virt(slot))
         split_meanwhile = not self._is_leaf(raw)
         if split_meanwhile or (self._update.can_fail and not machine.table_updates.admit(1, 0)):
@@ -179,6 +196,17 @@ class VmemmapWalker:
         cpu.store_word(page + layout.flags, cpu.load_word(page + layout.flags) | 1 << layout.pt_kernel)
         page_type = layout.page_type_table << _TYPE_SHIFT
         cpu.store(page + layout.page_type, page_type.to_bytes(_TYPE_BYTES, machine.target.architecture.byte_order))
+
+    def _table_entries(self, va: int, count: int, slot: int, walk: RemapWalk) -> int:
+        """Hand the entries of one table to the callback: one by one, as the kernel does, on a CPU without bulk."""
+        if self._has_bulk:
+            return self._pte_entries(va, count, slot, walk)
+        for position in range(count):
+            page, entry = position << self._page_shift, position * self._last.entry_bytes
+            result = self._pte_entries(va + page, 1, slot + entry, walk)
+            if result:
+                return result
+        return 0
 
     def _pte_entries(self, va: int, count: int, slot: int, walk: RemapWalk) -> int:
         """Hand ``count`` entries of one table, from PA ``slot`` on, to the callback; return 0 or -EAGAIN.

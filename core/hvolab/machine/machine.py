@@ -16,6 +16,7 @@ from hvolab.machine.cpus.guest import GuestArea
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
 from hvolab.machine.frames.source import FrameSource
 from hvolab.machine.intervals import Pfns
+from hvolab.machine.locks import Locks
 from hvolab.machine.memory.freeze import Contents, freeze, thaw
 from hvolab.machine.memory.physical import PhysicalMemory
 from hvolab.machine.memory.tables import PageTables
@@ -80,6 +81,7 @@ class Machine:
     self_hosted     PFN ranges of vmemmap stored in the memory that it describes
     scratch_pfns    frames reserved at build time for emulated CPUs
     guest           their mapped parts; ``None`` where no CPU can be emulated
+    locks           locks that HVO and its callers take
     """
 
     target: Target
@@ -107,6 +109,7 @@ class Machine:
     self_hosted: tuple[tuple[int, int], ...] = ()
     scratch_pfns: tuple[int, int] = (0, 0)
     guest: GuestArea | None = None
+    locks: Locks = field(default_factory=Locks)
     _data: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
@@ -273,13 +276,15 @@ class Machine:
 
     def synchronize_rcu(self) -> None:
         """Wait for a grace period."""
+        self.locks.synchronize_rcu()
         self.grace_periods += 1
         if self.trace.listeners:
             self.trace.emit(GracePeriod())
 
     def change_key(self, delta: int) -> None:
         """Add to hugetlb_optimize_vmemmap_key. Kernel: static_branch_inc(), static_branch_dec()."""
-        self.key += delta
+        with self.locks.cpu_hotplug_lock.shared:
+            self.key += delta
         if self.trace.listeners:
             self.trace.emit(KeyChanged(delta))
 

@@ -76,8 +76,23 @@ def _has_bulk(kind: type) -> bool:
 
 
 def bulk_of(cpu: Cpu) -> Bulk:
-    """Return the bulk operations of a CPU: its own, or else a loop over its other operations for each."""
+    """Return the bulk operations of a CPU: its own, and a loop over its other operations for each that it lacks."""
     return cpu if is_bulk(cpu) else _Stepwise(cpu)
+
+
+def change_bits(cpu: Cpu, va: int, *, set_bits: int = 0, clear_bits: int = 0) -> int:
+    """Set and clear bits of the word at ``va`` atomically; return the word as it was. Kernel: set_bit(), clear_bit().
+
+    By the CPU's own ``change_bits`` where its class has it, else by compare-and-swap.
+    """
+    own = getattr(cpu, "change_bits", None)
+    if own is not None:
+        before: int = own(va, set_bits=set_bits, clear_bits=clear_bits)
+        return before
+    before = cpu.load_word(va)
+    while (found := cpu.compare_and_swap(va, before, before & ~clear_bits | set_bits)) != before:
+        before = found
+    return before
 
 
 def find_entry(cpu: Cpu, tables: PageTables, va: int) -> tuple[int, int, int]:
@@ -87,10 +102,13 @@ def find_entry(cpu: Cpu, tables: PageTables, va: int) -> tuple[int, int, int]:
 
 
 class _Stepwise:
-    """Bulk operations as loops over the operations of one CPU."""
+    """Bulk operations as loops over the operations of one CPU, except those that its class has."""
 
     def __init__(self, cpu: Cpu) -> None:
         self._cpu = cpu
+        for name in vars(_Stepwise):
+            if not name.startswith("_") and hasattr(type(cpu), name):
+                setattr(self, name, getattr(cpu, name))
 
     def load_words(self, vas: Vas) -> Words:
         return _words(self._cpu.load_word(va) for va in vas.tolist())

@@ -238,6 +238,15 @@ class ModelCpu:
         self._words[index] = new
         return found, index
 
+    def change_bits(self, va: int, *, set_bits: int = 0, clear_bits: int = 0) -> int:
+        """Set and clear bits of a word in one access; return the word as it was."""
+        index = self._word(va, _READ | _WRITE)
+        before = self._words[index]
+        self._words[index] = before & ~clear_bits | set_bits
+        if self._trace.listeners:
+            self._trace.emit(Stored(self.index, va, self._base + (index << WORD_SHIFT), WORD_BYTES))
+        return before
+
     def fetch(self, va: int) -> None:
         """Attempt an instruction fetch at ``va`` without executing."""
         self._memory.offset(self.translate(va, _EXECUTE))

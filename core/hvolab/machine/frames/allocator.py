@@ -232,6 +232,10 @@ class FrameAllocator:
         """Return the Owner of each frame, in the shape of `pfns`; raises AbsentMemoryError for absent memory."""
         return self._states.owner(np.asarray(pfns, np.int64))
 
+    def is_free(self, pfn: int) -> bool:
+        """Return whether one frame is free; False for absent memory."""
+        return 0 <= pfn < len(self._marks) and self._marks.item(pfn) == FREE
+
     def order_of(self, pfn: int) -> int | None:
         """Return the order of the allocation that begins at this frame, or None if none does."""
         return self._states.order_of(pfn)

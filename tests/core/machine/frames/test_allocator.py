@@ -43,6 +43,13 @@ def counts(allocator: FrameAllocator) -> tuple[int, int, int]:
     return allocator.free_frames, allocator.allocated_frames, allocator.reserved_frames
 
 
+def test_one_frame_is_free_until_it_is_allocated_and_absent_memory_never_is() -> None:
+    allocator = one_zone(frames=8)
+    assert allocator.is_free(0)
+    allocator.allocate(0, GFP_KERNEL, 0)
+    assert [allocator.is_free(pfn) for pfn in (0, 1, 8, -1)] == [False, True, False, False]
+
+
 # What is handed out.
 
 
