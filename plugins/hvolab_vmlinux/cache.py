@@ -26,7 +26,7 @@ from hvolab_vmlinux.symbols.table import SymbolTable
 from hvolab_vmlinux.types.index import TypeIndex
 
 #: Incremented whenever the content of an entry changes, or the reading of an image.
-READER_VERSION: Final = 4
+READER_VERSION: Final = 5
 
 #: Fields of an image in the description.
 _FIELDS: Final = ("layers", "machine", "release", "entry", "relocations")

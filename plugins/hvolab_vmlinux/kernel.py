@@ -69,7 +69,10 @@ class Kernel:
     def types(self) -> Types:
         """The types; raises KernelImageError where the kernel has none."""
         if self.btf is None:
-            raise self._missing("type information (BTF)", "name a kernel that was built with DEBUG_INFO_BTF")
+            raise self._missing(
+                "type information (BTF)",
+                "name a kernel built with DEBUG_INFO_BTF, or add it to a vmlinux with DWARF: pahole -J vmlinux",
+            )
         if self.linked is None or self.linked.types is None:
             return Types(self.btf)
         return LayeredTypes(self.btf, Types(self.linked.types), self.linked.own_types)

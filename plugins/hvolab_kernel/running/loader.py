@@ -105,6 +105,13 @@ class LoadedKernel:
                 if modes
                 else "use another image: hvolab has no mode for this one",
             )
+        if reason := emulation.refusal(machine.target):
+            raise UsageError(
+                f"this kernel cannot be emulated: it runs in the mode {machine.target.mode.name}",
+                where=release,
+                rule=reason,
+                hint="use a kernel that is built for another width, such as ARM64_VA_BITS_48",
+            )
 
     # page tables
 

@@ -50,6 +50,8 @@ def lz4_blocks(content: Content, position: int) -> Pieces:
         position += 4
         if size == int.from_bytes(LZ4_MAGIC, "little"):
             continue
+        if not size:  # padding
+            return position
         try:
             yield lz4.block.decompress(_piece(content, position, size), uncompressed_size=_LZ4_BLOCK)
         except lz4.block.LZ4BlockError as error:

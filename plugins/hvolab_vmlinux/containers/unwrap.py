@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Wrappings of a kernel, removed layer by layer: bzImage, EFI zboot, whole-file compression.
+"""Wrappings of a kernel, removed layer by layer: unified kernel image, bzImage, EFI zboot, whole-file compression.
 
 The result is an ELF file, or a flat image with the header of its architecture.
 Kernel: Documentation/arch/x86/boot.rst, Documentation/arch/arm64/booting.rst,
 Documentation/arch/riscv/boot-image-header.rst, drivers/firmware/efi/libstub/zboot-header.S, v6.12.
+Unified kernel images: specification UKI of the UAPI Group.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from hvolab_vmlinux.containers.compression import compression_of, unpack
 from hvolab_vmlinux.errors import KernelImageError
 
 ELF_MAGIC: Final = b"\x7fELF"
-#: Most layers of a kernel: the deepest known is a compressed file of a zboot image.
-_LAYERS: Final = 4
+#: Most layers of a kernel: the deepest known is a compressed file of a unified image of a zboot image.
+_LAYERS: Final = 5
+#: Section of a unified kernel image with the kernel.
+_KERNEL_SECTION: Final = b".linux\0\0"
+#: Start of an Authenticode signature, after its size: revision 2.0, PKCS #7.
+_SIGNATURE: Final = b"\x00\x02\x02\x00"
 _SECTOR: Final = 512
 
 
@@ -60,10 +65,11 @@ def unwrap(content: bytes, where: str) -> Unwrapped:
     for _ in range(_LAYERS):
         if content.startswith(ELF_MAGIC):
             return Unwrapped(content, (*layers, "ELF"), None)
-        inner = _inside_bzimage(content, where) or _inside_zboot(content, where)
+        inner = _inside_uki(content) or _inside_bzimage(content, where) or _inside_zboot(content, where)
         if inner is None:
             flat = _FLAT.get(content[56:60])
             if flat is not None:
+                content = _without_appendix(content)
                 return Unwrapped(content, (*layers, flat[1]), _flat_header(content, *flat))
             compression = compression_of(content)
             if compression is None:
@@ -72,6 +78,31 @@ def unwrap(content: bytes, where: str) -> Unwrapped:
         layers += inner[0]
         content = inner[1]
     raise KernelImageError(f"there are more than {_LAYERS} layers: {', '.join(layers)}", where=where)
+
+
+def _inside_uki(content: bytes) -> tuple[tuple[str, ...], bytes] | None:
+    """Return the kernel of a unified kernel image, a PE file with a section for it; None for any other content."""
+    if content[:2] != b"MZ" or len(content) < 64:
+        return None
+    (at,) = fields("<I", content, 0x3C, "the DOS header")
+    if content[at : at + 4] != b"PE\0\0":
+        return None
+    sections, _, _, _, optional, _ = fields("<HIIIHH", content, at + 6, "the COFF header")
+    first = at + 24 + optional
+    for index in range(sections):
+        name, size, _, stored, start = fields("<8sIIII", content, first + 40 * index, "a section header")
+        if name == _KERNEL_SECTION:
+            return ("unified kernel image",), piece(content, start, min(size, stored), "the section .linux")
+    return None
+
+
+def _without_appendix(content: bytes) -> bytes:
+    """Cut off what follows a flat image: zero bytes, as of a partition, or a signature."""
+    (size,) = fields("<Q", content, 16, "the header of the image")
+    appendix = content[size:] if 0 < size < len(content) else b""
+    if appendix[4:8] == _SIGNATURE or not appendix.strip(b"\0"):
+        return content[: len(content) - len(appendix)]
+    return content
 
 
 def _inside_bzimage(content: bytes, where: str) -> tuple[tuple[str, ...], bytes] | None:
@@ -137,6 +168,6 @@ def _unknown(content: bytes, where: str, layers: list[str]) -> KernelImageError:
     return KernelImageError(
         f"unknown kernel format{inside}: the file begins with {content[:8].hex(' ')}",
         where=where,
-        rule="bzImage, EFI zboot, arm64 or riscv Image, ELF; plain or compressed",
+        rule="bzImage, EFI zboot, arm64 or riscv Image, ELF; plain, compressed, or in a unified kernel image",
         hint="name a vmlinuz, Image or vmlinux; the copy may be damaged",
     )

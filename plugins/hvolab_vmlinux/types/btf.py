@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from hvolab_vmlinux.errors import TypeInfoError
-from hvolab_vmlinux.types.index import Kind, TypeIndex, broken
+from hvolab_vmlinux.types.index import Kind, TypeIndex, broken, count_of, kind_of, newer
 
 _QUALIFIERS: Final = frozenset({Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
 _MODIFIERS: Final = _QUALIFIERS | {Kind.TYPEDEF}
@@ -112,7 +112,7 @@ class Types:
     def structs(self) -> Mapping[str, tuple[StructLayout, ...]]:
         """All structs with a name, by name; several have one if files declare different ones."""
         starts = self.index.starts[1:]
-        kinds = self.index.words[starts + 1] >> 24 & 31
+        kinds = self.index.words[starts + 1] >> 24 & 0x7F
         found: dict[str, tuple[StructLayout, ...]] = {}
         for number in (np.flatnonzero(kinds == Kind.STRUCT) + 1).tolist():
             name = self.index.string(self._word(number, 0))
@@ -215,6 +215,8 @@ class Types:
             return _POINTER_SIZE
         if kind is Kind.ARRAY:
             return self._word(number, 5) * self.type_size(self._word(number, 3), depth + 1)
+        if kind is Kind.NEWER:
+            raise newer(f"the size of type {number} is that of an unknown kind")
         return self._word(number, 2) if kind in _SIZED else 0
 
     def _word(self, number: int, index: int) -> int:
@@ -226,10 +228,10 @@ class Types:
         return int(self.index.words[at])
 
     def _kind(self, number: int) -> Kind:
-        return Kind.VOID if number == 0 else Kind(self._word(number, 1) >> 24 & 31)
+        return Kind.VOID if number == 0 else kind_of(self._word(number, 1))
 
     def _count(self, number: int) -> int:
-        return self._word(number, 1) & 0xFFFF
+        return count_of(self._word(number, 1))
 
     def _flag(self, number: int) -> int:
         """Return bit 31 of a type's second word: signed, a union, or with bit fields."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Index of a BTF section: the place of each type, by number and by name. Types are decoded only on use.
 
-Source: Documentation/bpf/btf.rst, v6.12.
+From 7.2 on a BTF may have a section with the sizes of its kinds; with it, types of kinds that are newer are skipped.
+Source: Documentation/bpf/btf.rst, v6.12; include/uapi/linux/btf.h, v7.2.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 import functools
 import itertools
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +23,12 @@ from hvolab_vmlinux.errors import TypeInfoError
 
 _MAGIC: Final = 0xEB9F
 _HEADER: Final = struct.Struct("<HBBIIIII")
+#: Offset and size of the layout section, which follow in longer headers. Kernel: struct btf_header, v7.2.
+_LAYOUT: Final = struct.Struct("<II")
+#: Sizes of what follows a type of one kind: in any case, and for each member. Kernel: struct btf_layout, v7.2.
+_KIND_LAYOUT: Final = struct.Struct("<BBH")
+#: Kinds above those that hvolab knows that have names in no release yet, but may have one.
+_NEXT_KINDS: Final = 32
 
 
 class Kind(enum.IntEnum):
@@ -46,6 +54,21 @@ class Kind(enum.IntEnum):
     DECL_TAG = 17
     TYPE_TAG = 18
     ENUM64 = 19
+    NEWER = 0x80  #: one that hvolab does not know
+
+    @classmethod
+    def _missing_(cls, _value: object) -> Kind:
+        return cls.NEWER
+
+
+def kind_of(info: int) -> Kind:
+    """Return the kind in the second word of a type; Kernel: BTF_INFO_KIND(), of 7 bits since v7.2."""
+    return Kind(info >> 24 & 0x7F)
+
+
+def count_of(info: int) -> int:
+    """Return the number of members in the second word of a type; Kernel: BTF_INFO_VLEN(), of 24 bits since v7.2."""
+    return info & 0xFFFFFF
 
 
 #: Words after the first three of a type: their number, and the number for each member.
@@ -125,19 +148,31 @@ def broken(what: str) -> TypeInfoError:
     )
 
 
+def newer(what: str) -> TypeInfoError:
+    """Return the error for a BTF of a format that is newer than the one that hvolab knows."""
+    return TypeInfoError(
+        f"the BTF is newer than hvolab: {what}",
+        where="BTF of the kernel image",
+        rule="include/uapi/linux/btf.h, v7.2",
+        hint="update hvolab, or write the BTF with an older pahole",
+    )
+
+
 def read_index(content: bytes) -> TypeIndex:
-    """Index a BTF section; raises TypeInfoError where the bytes are not BTF, or are cut short."""
+    """Index a BTF section; raises TypeInfoError where the bytes are not BTF, are cut short, or of a newer format."""
     if len(content) < _HEADER.size:
         raise broken(f"it has {len(content)} bytes")
     magic, version, _, length, type_at, type_size, string_at, string_size = _HEADER.unpack_from(content)
-    if magic != _MAGIC or version != 1:
+    if magic != _MAGIC:
         raise broken(f"it begins with {content[:4].hex(' ')}")
+    if version != 1:
+        raise newer(f"it has version {version}")
     type_at, string_at = length + type_at, length + string_at
     if type_at + type_size > len(content) or string_at + string_size > len(content) or type_at % 4 or type_size % 4:
         raise broken(f"its sections end beyond its {len(content)} bytes")
     words = np.frombuffer(content, "<u4", type_size // 4, type_at)
     strings = content[string_at : string_at + string_size]
-    return TypeIndex(words, _starts(words), strings, _by_string(strings))
+    return TypeIndex(words, _starts(words, len(strings), _sizes(content, length)), strings, _by_string(strings))
 
 
 def _by_string(strings: bytes) -> NDArray[np.uint32]:
@@ -147,20 +182,42 @@ def _by_string(strings: bytes) -> NDArray[np.uint32]:
     return np.array([offsets[index] for index in sorted(range(len(texts)), key=texts.__getitem__)], np.uint32)
 
 
-def _starts(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the first word of each type, by a walk from one to the next."""
+def _sizes(content: bytes, length: int) -> dict[int, tuple[int, int]]:
+    """Return the words after a type of each kind, and those for each member: of known kinds, and of the layout section.
+
+    length  size of the header
+    """
+    sizes = {int(kind): _EXTRA.get(kind, (0, 0)) for kind in Kind if kind not in (Kind.VOID, Kind.NEWER)}
+    if min(length, len(content)) >= _HEADER.size + _LAYOUT.size:
+        at, size = _LAYOUT.unpack_from(content, _HEADER.size)
+        layouts = content[length + at : length + at + size]
+        for kind in range(len(layouts) // _KIND_LAYOUT.size):
+            info, each, _ = _KIND_LAYOUT.unpack_from(layouts, kind * _KIND_LAYOUT.size)
+            if kind > Kind.ENUM64 and not (info % 4 or each % 4):
+                sizes[kind] = info // 4, each // 4
+    return sizes
+
+
+def _starts(words: NDArray[np.uint32], strings: int, sizes: Mapping[int, tuple[int, int]]) -> NDArray[np.uint32]:
+    """Return the first word of each type, by a walk from one to the next.
+
+    strings  size of the string section
+    """
     listed = words.tolist()
-    sizes = {int(kind): _EXTRA.get(kind, (0, 0)) for kind in Kind if kind is not Kind.VOID}
     position, end = 0, len(listed)
     found = [0]
     while position + 3 <= end:
         info = listed[position + 1]
-        kind = (info >> 24) & 31
+        kind = info >> 24 & 0x7F
         if kind not in sizes:
-            raise broken(f"type {len(found)} is of unknown kind {kind}")
+            what = f"type {len(found)} is of unknown kind {kind}"
+            # a type of a new kind has a name like any other; damage has none
+            if Kind.ENUM64 < kind < _NEXT_KINDS and listed[position] < strings:
+                raise newer(f"{what}, and it has no layout section to skip it by")
+            raise broken(what)
         found.append(position)
         extra, each = sizes[kind]
-        position += 3 + extra + each * (info & 0xFFFF)
+        position += 3 + extra + each * (info & 0xFFFFFF)
     if position != end:
         raise broken(f"its last type ends at word {position} of {end}")
     return np.array(found, np.uint32)

@@ -25,7 +25,7 @@ class BtfBuilder:
         return at
 
     def add(
-        self, name: str, kind: Kind, size_or_type: int, words: Sequence[int] = (), *, count: int = 0, flag: int = 0
+        self, name: str, kind: int, size_or_type: int, words: Sequence[int] = (), *, count: int = 0, flag: int = 0
     ) -> int:
         info = flag << 31 | kind << 24 | count
         self.types += struct.pack(f"<{3 + len(words)}I", self.string(name), info, size_or_type, *words)
@@ -66,10 +66,15 @@ class BtfBuilder:
         prototype = self.add("", Kind.PROTOTYPE, result, words, count=len(parameters))
         return self.add(name, Kind.FUNCTION, prototype)
 
-    def content(self) -> bytes:
+    def content(self, layouts: bytes = b"") -> bytes:
+        """The section, with a layout section as kernels from 7.2 on have it unless that is empty."""
         types, strings = self.types, self.strings
-        header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
-        return header + types + strings
+        numbers = (24 + 8 * bool(layouts), 0, len(types), len(types), len(strings))
+        header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, *numbers)
+        if layouts:
+            strings += bytes(-len(strings) % 4)
+            header += struct.pack("<II", len(types) + len(strings), len(layouts))
+        return header + types + strings + layouts
 
 
 def hvo_types(*, shared_tails: bool = False, flags: bool = True) -> bytes:

@@ -228,7 +228,18 @@ def bzimage(kernel: bytes, packed: bytes | None = None) -> bytes:
     return bytes(held) + payload
 
 
-def zboot(kernel: bytes) -> bytes:
-    """An EFI zboot image around the bytes of a flat kernel."""
-    payload = gzip.compress(kernel, 1)
+def zboot(kernel: bytes, packed: bytes | None = None) -> bytes:
+    """An EFI zboot image around the bytes of a flat kernel, packed with gzip unless `packed` is given."""
+    payload = gzip.compress(kernel, 1) if packed is None else packed
     return b"MZ\0\0zimg" + struct.pack("<II", 64, len(payload)).ljust(56, b"\0") + payload
+
+
+def unified(kernel: bytes) -> bytes:
+    """A unified kernel image: a PE file whose second section is the file of a kernel, padded as sections are."""
+    optional, at, start = bytes(240), 0x80, 0x400
+    header = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", at)
+    coff = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, 2, 0, 0, 0, len(optional), 0x22)
+    stored = round_up(len(kernel), 512)
+    sections = struct.pack("<8sIIII16x", b".osrel", 5, 0x1000, 512, 0x200)
+    sections += struct.pack("<8sIIII16x", b".linux", len(kernel), 0x2000, stored, start)
+    return (header.ljust(at, b"\0") + coff + optional + sections).ljust(start, b"\0") + kernel.ljust(stored, b"\0")

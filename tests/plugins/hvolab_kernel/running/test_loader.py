@@ -9,10 +9,13 @@ from hvolab.arch import PgprotRole
 from hvolab.errors import UsageError
 from hvolab.machine import MachineSpec, build_machine
 from hvolab.plugin import registry
+from hvolab_kernel.comparison.selection import target_of
 from hvolab_kernel.running import KernelHvo
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_vmlinux.kernel import Kernel
+from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, X86, machine_for
+from tests.plugins.hvolab_vmlinux.made_up_kernels import HVO_6_12, MadeUp, flat_image
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -22,6 +25,15 @@ def test_a_kernel_runs_only_on_a_machine_of_its_architecture(real_kernel: Kernel
     machine = build_machine(registry().architecture("riscv").select("Sv39"), MachineSpec(memory=256 << 20))
     with pytest.raises(UsageError, match="does not run on riscv"):
         KernelHvo(machine, real_kernel)
+
+
+def test_an_arm64_kernel_of_52_bits_is_refused_with_the_reason() -> None:
+    between = tuple(f"between_{number}" for number in range(63))
+    symbols = (*HVO_6_12, "reserved_pg_dir", *between, "swapper_pg_dir", "vabits_actual")
+    kernel = read_kernel(flat_image(MadeUp("EM_AARCH64", symbols=symbols)), "here")
+    machine = build_machine(target_of(kernel), MachineSpec(memory=256 << 20))
+    with pytest.raises(UsageError, match=r"runs in the mode 4K-52bit.*has no LPA2.*ARM64_VA_BITS_48"):
+        KernelHvo(machine, kernel)
 
 
 @FETCHED

@@ -11,10 +11,14 @@ import pytest
 
 from hvolab_vmlinux.containers.unwrap import unwrap
 from hvolab_vmlinux.errors import KernelImageError
-from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, zboot
+from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, unified, zboot
 
 ELF = elf_image(MadeUp())
 ARM64 = flat_image(MadeUp("EM_AARCH64"))
+#: Bytes of memory in the header.
+MEMORY = struct.unpack_from("<Q", ARM64, 16)[0]
+#: A signature after a file: its size, revision and type.
+SIGNED = struct.pack("<IHH", 1496, 0x0200, 2).ljust(1496, b"\x30")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,12 @@ ARM64 = flat_image(MadeUp("EM_AARCH64"))
         (gzip.compress(ARM64), ("gzip", "arm64 Image"), ARM64),
         (zboot(ARM64), ("EFI zboot", "gzip", "arm64 Image"), ARM64),
         (gzip.compress(zboot(ARM64)), ("gzip", "EFI zboot", "gzip", "arm64 Image"), ARM64),
+        (unified(bzimage(ELF)), ("unified kernel image", "bzImage", "gzip", "ELF"), ELF),
+        (unified(zboot(ARM64)), ("unified kernel image", "EFI zboot", "gzip", "arm64 Image"), ARM64),
+        (bzimage(ELF) + SIGNED, ("bzImage", "gzip", "ELF"), ELF),
+        (ARM64.ljust(MEMORY, b"\0") + SIGNED, ("arm64 Image",), ARM64.ljust(MEMORY, b"\0")),
+        (ARM64.ljust(MEMORY + (1 << 20), b"\0"), ("arm64 Image",), ARM64.ljust(MEMORY, b"\0")),
+        (zboot(ARM64).ljust(1 << 20, b"\0"), ("EFI zboot", "gzip", "arm64 Image"), ARM64),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, tuple) else "",
 )
@@ -37,6 +47,20 @@ def test_every_layer_is_taken_off(content: bytes, layers: tuple[str, ...], insid
     assert found.layers == layers
     assert found.content == inside
     assert (found.flat is None) == (inside is ELF)
+
+
+def test_zboot_images_have_every_compression() -> None:
+    zstandard, packers = pytest.importorskip("zstandard"), pytest.importorskip("tests.plugins.hvolab_vmlinux.packers")
+    packed = {
+        "gzip": gzip.compress(ARM64),
+        "xz": lzma.compress(ARM64),
+        "lzma": lzma.compress(ARM64, lzma.FORMAT_ALONE),
+        "zstd": zstandard.compress(ARM64),
+        "lz4": packers.lz4_packed(ARM64),
+        "lzo": packers.lzo_packed(ARM64),
+    }
+    for name, payload in packed.items():
+        assert unwrap(zboot(ARM64, payload), "here")[:2] == (ARM64, ("EFI zboot", name, "arm64 Image"))
 
 
 def changed(content: bytes, at: int, data: bytes) -> bytes:
@@ -59,7 +83,10 @@ def changed(content: bytes, at: int, data: bytes) -> bytes:
         (changed(ARM64, 24, b"\1"), "is big-endian"),
         (changed(ARM64, 16, bytes(8)), "its header says 0"),
         (zboot(ARM64)[:100], "payload of the zboot image is not within"),
-        (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(ELF))))), "more than 4 layers"),
+        (
+            gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(ELF)))))),
+            "more than 5 layers",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else None,  # gzip writes the time
 )
