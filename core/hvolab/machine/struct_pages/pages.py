@@ -192,30 +192,32 @@ class StructPages:
         pfn = start
         while pfn < start + count:
             part = min(start + count - pfn, per_unit - (pfn - self.first_pfn) % per_unit)
-            pfns, fresh = np.arange(pfn, pfn + part, dtype=np.int64), self._fresh(pfn, part, flags, refcount)
+            pfns = np.arange(pfn, pfn + part, dtype=np.int64)
             if layout.straddles:
+                fresh = np.empty((part, layout.words), dtype=self.memory.words.dtype)
+                self._fill(fresh, pfn, flags, refcount)
                 for number in range(layout.words):
                     self.memory.words[self.locate(pfns, number * WORD_BYTES) // WORD_BYTES] = fresh[:, number]
             else:
                 where = self.locate(pfns)
                 for first, stop in zip(*(ends.tolist() for ends in consecutive_runs(where, self._size)), strict=True):
-                    word = int(where[first]) // WORD_BYTES
-                    self.memory.words[word : word + (stop - first) * layout.words] = fresh[first:stop].reshape(-1)
+                    word, count_words = int(where[first]) // WORD_BYTES, (stop - first) * layout.words
+                    rows = self.memory.words[word : word + count_words].reshape(-1, layout.words)
+                    self._fill(rows, pfn + first, flags, refcount)
             pfn += part
 
-    def _fresh(self, pfn: int, count: int, flags: int, refcount: int) -> npt.NDArray[np.uint64]:
-        """Return the words of ``count`` struct pages just initialized."""
+    def _fill(self, words: npt.NDArray[np.uint64], pfn: int, flags: int, refcount: int) -> None:
+        """Fill struct pages from PFN ``pfn`` on, given as rows of words, in the state of `__init_single_page()`."""
         layout = self.layout
-        octets = np.zeros((count, layout.size), dtype=np.uint8)
-        words = octets.view(self.memory.words.dtype)
-        words[:, layout.flags // WORD_BYTES] = flags
-        lru = self.va(pfn) + layout.lru_next + np.arange(count, dtype=np.uint64) * np.uint64(layout.size)
+        row = np.zeros(layout.words, dtype=words.dtype)
+        row[layout.flags // WORD_BYTES] = flags
+        halves = row.view(self.memory.halves.dtype)
+        halves[layout.page_type // 4] = layout.page_type_none
+        halves[layout.refcount // 4] = refcount
+        words[:] = row
+        lru = self.va(pfn) + layout.lru_next + np.arange(len(words), dtype=np.uint64) * np.uint64(layout.size)
         words[:, layout.lru_next // WORD_BYTES] = lru
         words[:, layout.lru_prev // WORD_BYTES] = lru
-        halves = octets.view(self.memory.halves.dtype)
-        halves[:, layout.page_type // 4] = layout.page_type_none
-        halves[:, layout.refcount // 4] = refcount
-        return words
 
 
 def _absent(pfn: int, why: str) -> AbsentMemoryError:
