@@ -214,14 +214,18 @@ class Machine:
 
         Kernel: free_pages_prepare(), free_tail_page_prepare() in mm/page_alloc.c, v6.12.
         """
-        bad, lost = self.check_block(pfn, order)
+        bad, lost = self._check_block(pfn, order)
         self.free_checker.prepare(self.cpus[0] if cpu is None else cpu, pfn, order, bad)
         if not lost:
             self.freed_blocks[pfn] = order
         return not lost
 
-    def check_block(self, pfn: int, order: int) -> tuple[list[BadStructPages], int]:
-        """Report what is wrong in the struct pages of a block, as if it were freed; return it, and the frames lost."""
+    def check_block(self, pfn: int, order: int) -> None:
+        """Report what is wrong in the struct pages of a block, as if it were freed."""
+        self._check_block(pfn, order)
+
+    def _check_block(self, pfn: int, order: int) -> tuple[list[BadStructPages], int]:
+        """Report what is wrong in the struct pages of a block; return it, and the number of frames lost."""
         bad = self.free_checker.find(pfn, order)
         lost = 1 << order if any(one.reported for one in bad) else 0
         self._report_bad(pfn, order, bad, lost)

@@ -34,7 +34,7 @@ class DeveloperFiles:
 
 def developer_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> DeveloperFiles:
     """Copy the file into a folder; skips without image, headers or compiler."""
-    monkeypatch.delenv("HVOLAB_CACHE_DIR")
+    monkeypatch.delenv("HVOLAB_CACHE_DIR", raising=False)
     image, headers = images_directory() / f"{NAME}.image", headers_of(NAME, headers_directory())
     if not image.exists() or headers is None:
         pytest.skip(f"there are no headers: {headers_command(NAME)}")

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Slips of kernel developers are caught, and harmless edits stay quiet: the real file, edited, over a real image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hvolab.errors import HvolabError
+from hvolab_kernel.commands.compare import Selection, Subject, run_comparison
+from hvolab_kernel.comparison.comparer import KernelComparison
+from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
+from tests.kernel_images import images_directory
+from tests.plugins.hvolab_kernel.objects.developer_objects import object_of
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+
+IMAGE = "x86_64-6.12"
+#: Scenarios in which harmless edits are tried; all of --quick with the mark `long`.
+USUAL = ["2M boot: optimize", "2M boot: restore next to", "2M buddy: batch below three PMDs"]
+
+
+def compared(image: str, path: Path, selection: Selection) -> KernelComparison[Any]:
+    """Run an object over an image."""
+    return run_comparison(Subject(images_directory() / f"{image}.image", path), selection, 1)[1]
+
+
+def reports(image: str, edits: Mapping[str, str], selection: Selection) -> list[str]:
+    """Return all that is reported of an edited file: differences, findings, or the error that ends the comparison."""
+    path = object_of(image, edits)
+    try:
+        result = compared(image, path, selection)
+    except HvolabError as error:
+        if not error.is_finding:
+            raise
+        return [str(error)]
+    differences = [one for case in result.disagreements.values() for one in case]
+    return [*map(str, differences), *(str(one) for one in result.findings if not one.fault)]
+
+
+def check(image: str, slip: Slip, selection: Selection) -> None:
+    found = reports(image, slip.edits, selection)
+    if slip.needs:
+        assert found == []
+    else:
+        assert any(slip.caught in one for one in found), found[:5]
+
+
+def check_quiet(image: str, harmless: Harmless, selection: Selection) -> None:
+    result = compared(image, object_of(image, harmless.edits, harmless.cc or None), selection)
+    assert [one for one in result.findings if not one.fault] == []
+    assert (result.disagreements == {}) is harmless.model
+    assert result.cases
+
+
+def sampled(edits: Sequence[Slip | Harmless]) -> list[Any]:
+    """Return all edits as parameters; of each five, four are `long`: each takes a second or two."""
+    marks = [[] if index % 5 == 0 else [pytest.mark.long] for index in range(len(edits))]
+    return [pytest.param(one, id=one.name, marks=each) for one, each in zip(edits, marks, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slip", sampled(SLIPS))
+def test_a_slip_is_caught(slip: Slip) -> None:
+    check(IMAGE, slip, Selection([slip.scenario]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harmless", sampled(HARMLESS))
+def test_a_harmless_edit_breaks_no_rule(harmless: Harmless) -> None:
+    check_quiet(IMAGE, harmless, Selection(USUAL))
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)
+@pytest.mark.parametrize("image", [IMAGE, "riscv64-6.12"])
+def test_a_slip_is_caught_by_the_quick_scenarios(image: str, slip: Slip) -> None:
+    check(image, slip, Selection(quick=True))
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("harmless", HARMLESS, ids=lambda harmless: harmless.name)
+@pytest.mark.parametrize("image", [IMAGE, "riscv64-6.12"])
+def test_a_harmless_edit_breaks_no_rule_in_the_quick_scenarios(image: str, harmless: Harmless) -> None:
+    check_quiet(image, harmless, Selection(quick=True))
+
+
+def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
+    assert len([slip for slip in SLIPS if not slip.needs]) >= 20
+    assert len(HARMLESS) >= 5
+    names = [one.name for one in (*SLIPS, *HARMLESS)]
+    assert len(set(names)) == len(names)
+    assert all(bool(slip.caught) is not bool(slip.needs) for slip in SLIPS)
