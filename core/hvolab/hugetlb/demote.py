@@ -71,7 +71,10 @@ def _demote_list(source: Pool, into: Pool, taken: int) -> int:
         if source.folio.flag(folio, layout.hpg_vmemmap_optimized):
             continue
         lists.delete(cpu, folio + lru)
-        source.unmake(folio)
+        if source.variant.clears_parts:
+            source.clear_mark(folio)
+            source.folio.destroy_compound(folio, source.h.order)
+        source.live.discard(folio)
         machine.frames.split(machine.struct_pages.pfn(folio), source.h.order, into.h.order)
         step = layout.size << into.h.order
         for part in range(folio, folio + (layout.size << source.h.order), step):

@@ -106,12 +106,14 @@ class FolioPages:
         return [*(_WordStore(offset, kept, word, None) for offset, (kept, word) in words.items()), *stores]
 
     def destroy_compound(self, folio: int, order: int) -> None:
-        """Clear the fields of a compound page that is split, not freed.
+        """Clear the fields of a compound page that becomes single pages, or is a range of them that is freed.
 
-        Kernel: destroy_compound_hugetlb_page_for_demote(), v6.1.
+        Kernel: __destroy_compound_gigantic_page(), v6.1.
         """
         layout = self.layout
-        self._set(folio, self._order, 0)
+        for store in layout.compound_stores:
+            if store.gigantic and store.value is not FolioValue.EMPTY_LIST:
+                self._set(folio, self._place(store.field), 0)
 
         def clear(words: Words, _: int) -> None:
             words[:, layout.mapping // WORD_BYTES] = 0

@@ -16,7 +16,7 @@ from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
 
-_THISNODE, _RETRY = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL)
+_THISNODE, _RETRY, _COMP = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL), int(Gfp.COMP)
 #: Folios of a list in any machine: one that repeats a trace has less memory than its folios.
 _FEW = 1 << 10
 
@@ -283,7 +283,7 @@ class Pool:
             self.folio.set_refcount(folio, 1)
         if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
             # an optimized folio keeps its mark until its vmemmap is restored
-            self._clear_mark(folio)
+            self.clear_mark(folio)
         self.h.count(node, nr=-1)
 
     def add(self, folio: int, *, surplus: bool) -> None:
@@ -296,7 +296,7 @@ class Pool:
             self.folio.set_refcount(folio, 0)
         self.enqueue(folio)
 
-    def _clear_mark(self, folio: int) -> None:
+    def clear_mark(self, folio: int) -> None:
         """Clear the mark of hugetlb."""
         self.folio.set_hugetlb(folio, hugetlb=False, gigantic=self.h.gigantic)
 
@@ -340,19 +340,14 @@ class Pool:
         if optimized and self.hvo.restore_folio(self.h, folio):
             self.add(folio, surplus=True)
             return
-        self._clear_mark(folio)
+        self.clear_mark(folio)
         if self.folio.poisoned(folio):
             clear_hwpoison(self.folio, folio)
         self.folio.init_deferred_list(folio)
-        self.live.discard(folio)
-        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order, self.cpu)
-
-    def unmake(self, folio: int) -> None:
-        """Remove a restored folio that is demoted; its pages are not compound then, where the release clears them."""
-        if self.variant.clears_parts:
-            self._clear_mark(folio)
+        if self.h.gigantic and not self.variant.gigantic_gfp & _COMP:  # a range of single pages
             self.folio.destroy_compound(folio, self.h.order)
         self.live.discard(folio)
+        self.machine.free_pages(self.machine.struct_pages.pfn(folio), self.h.order, self.cpu)
 
     def restore_list(self, head: int) -> int:
         """Restore the folios of a list, which stay on it; return 0 or more, or -ENOMEM if one was not restored."""
@@ -366,7 +361,8 @@ class Pool:
     def update_and_free_bulk(self, head: int) -> None:
         """Restore and free a list of removed folios. Kernel: update_and_free_pages_bulk()."""
         if not self.variant.batches:
-            self._free_list(head)
+            for folio in self.folios(head):  # they stay on it
+                self.update_and_free(folio)
             return
         non_hvo = self.new_list(1)
         while self.hvo.restore_folios(self.h, head, non_hvo) < 0:

@@ -35,9 +35,12 @@ class StubAction(enum.Enum):
     ALLOCATE = "allocates a block: its struct page, or null"
     ALLOCATE_ADDRESS = "allocates a block: its VA, or 0"
     ALLOCATE_ZEROED = "allocates a zeroed frame: its VA, or 0"
+    ALLOCATE_FROZEN = "allocates a block without references: its struct page, or null"
     ALLOCATE_CONTIGUOUS = "allocates a contiguous range: its first struct page, or null"
+    ALLOCATE_CONTIGUOUS_FROZEN = "allocates a contiguous range without references: its first struct page, or null"
     ALLOCATE_OBJECT = "allocates memory for an object until the call ends: its VA"
     FREE = "frees a block"
+    FREE_CONTIGUOUS = "frees a contiguous range, whose frames have one reference each"
     FREE_ADDRESS = "frees a block, by its VA"
     FREE_TABLE = "frees the frame of a page table"
     FREE_BOOT = "frees a frame of boot memory"
@@ -133,13 +136,17 @@ _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 #: Action, arguments, and the functions: names differ between kernels, with `_noprof` since memory allocation profiling
 #: (6.10) and `_frozen` since 6.14.
 _TABLE: Final = (
-    (StubAction.ALLOCATE, (_GFP, _ORDER), "alloc_pages alloc_pages_noprof alloc_frozen_pages_noprof"),
-    (StubAction.ALLOCATE, (_GFP, _ORDER, _NODE), "__alloc_pages __alloc_pages_noprof __alloc_frozen_pages_noprof"),
+    (StubAction.ALLOCATE, (_GFP, _ORDER), "alloc_pages alloc_pages_noprof"),
+    (StubAction.ALLOCATE, (_GFP, _ORDER, _NODE), "__alloc_pages __alloc_pages_noprof"),
+    (StubAction.ALLOCATE_FROZEN, (_GFP, _ORDER), "alloc_frozen_pages_noprof"),
+    (StubAction.ALLOCATE_FROZEN, (_GFP, _ORDER, _NODE), "__alloc_frozen_pages_noprof"),
     (StubAction.ALLOCATE_ADDRESS, (_GFP, _ORDER), "__get_free_pages get_free_pages_noprof"),
     (StubAction.ALLOCATE_ZEROED, (_GFP,), "get_zeroed_page get_zeroed_page_noprof"),
-    (StubAction.ALLOCATE_CONTIGUOUS, (Argument("count"), _GFP, _NODE), "alloc_contig_pages_noprof"),
-    (StubAction.ALLOCATE_OBJECT, (Argument("cache"), _GFP, Argument("size")), "__kmalloc_cache_noprof"),
-    (StubAction.FREE, (_PAGE, _ORDER), "__free_pages"),
+    (StubAction.ALLOCATE_CONTIGUOUS, (Argument("count"), _GFP, _NODE), "alloc_contig_pages alloc_contig_pages_noprof"),
+    (StubAction.ALLOCATE_CONTIGUOUS_FROZEN, (Argument("count"), _GFP, _NODE), "alloc_contig_frozen_pages_noprof"),
+    (StubAction.ALLOCATE_OBJECT, (Argument("cache"), _GFP, Argument("size")), "__kmalloc_cache_noprof kmalloc_trace"),
+    (StubAction.FREE, (_PAGE, _ORDER), "__free_pages free_frozen_pages"),
+    (StubAction.FREE_CONTIGUOUS, (Argument("pfn"), Argument("count")), "free_contig_range"),
     (StubAction.FREE_FOLIO, (Argument("folio"),), "__folio_put"),
     (StubAction.FREE_ADDRESS, (Argument("address"), _ORDER), "free_pages"),
     (StubAction.FREE_TABLE, (_PAGE,), "pagetable_free_kernel"),
@@ -157,7 +164,7 @@ _TABLE: Final = (
     (StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE), "__mod_lruvec_page_state"),
     (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
     (StubAction.QUEUE_WORK, (_CPU, Argument("queue"), Argument("work")), "queue_work_on"),
-    (StubAction.NOTHING, (Argument("pointer"),), "flush_work kfree __mem_cgroup_uncharge"),
+    (StubAction.NOTHING, (Argument("pointer"),), "flush_work kfree __mem_cgroup_uncharge get_pfnblock_migratetype"),
     (StubAction.NOTHING, (), "mcount _mcount"),  # of clang, for ftrace
     (StubAction.NOTHING, (), "__cond_resched __SCT__cond_resched __SCT__might_resched"),
     (StubAction.NOTHING, (Argument("pa"), Argument("size")), "kmemleak_free_part_phys"),

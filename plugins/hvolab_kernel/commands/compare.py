@@ -107,7 +107,9 @@ def prepare(subject: Subject, selection: Selection) -> PreparedComparison:
     """Open a subject, and select the scenarios; raises as both do."""
     comparer = subject()
     scenarios: Sequence[Any] = selection.chosen(subject, comparer.target)
-    if not subject.callers:
+    if isinstance(comparer, PoolComparer):
+        scenarios = comparer.functions.runnable(scenarios)
+    else:
         batches = features_of(comparer.kernel).has(KernelFeature.BATCHES)
         scenarios = comparable(scenarios, comparer.target.release.variant, batches=batches)
     return PreparedComparison(subject, selection, comparer, scenarios)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hvolab.arch import Target
 from hvolab.arrays import consecutive_runs
-from hvolab.errors import KernelBug, MachineError
+from hvolab.errors import HvolabError, MachineError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import HasOrder, Hvo, VmemmapOptimizer
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
@@ -31,7 +31,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 class StepResult(NamedTuple):
-    """Result of a step on one machine: the returned value or the text of a KernelBug, and the outside calls."""
+    """Result of a step on one machine: the returned value or the text of the error, and the outside calls."""
 
     value: int | str
     calls: list[Call]
@@ -125,8 +125,10 @@ class MachineUnderTest:
         with self.machine.trace.listen(self._flipping(events) if self.flip else events.append, single_steps=True):
             try:
                 value: int | str = action()
-            except KernelBug as bug:
-                value = str(bug)
+            except HvolabError as error:
+                if not error.is_finding:
+                    raise
+                value = str(error)
         allocated = [event for event in events if isinstance(event, PagesAllocated)]
         self._flag(self.used, allocated)
         passed = [event for event in events if isinstance(event, (PagesAllocated, PagesFreed))]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hvolab.arch import Access, Fault
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import KernelBug
+from hvolab.errors import HvolabError, KernelBug, OwnershipError
 from hvolab.machine import Machine
 from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
@@ -32,6 +32,7 @@ class CallStatus(enum.Enum):
     BUG = "ran into a BUG()"
     STUCK = "did not end"
     STOPPED = "called a kernel function that has no stub"
+    REFUSED = "called the page allocator against its record of frames"
     EXCEPTION = "raised an exception"
 
 
@@ -43,7 +44,7 @@ class CallResult:
     status       the way the call ended
     result       value of the result register if the call returned; else 0
     place        symbol and offset of the instruction that the call ended at; empty if it returned
-    what         detail of the status: the exception, the function without a stub, the limit
+    what         detail of the status: the exception, the function without a stub, the frame and its owner, the limit
     fault        the architecture's record of a page fault
     backtrace    active functions, innermost first: return addresses found on the stack
     disassembly  instructions around `place`, with an arrow at the one that the call ended at
@@ -133,11 +134,11 @@ class CallResultReader:
         self._exceptions.clear()
         return va + len(code)
 
-    def stopped(self, function: str, failure: str, no_stub: str, instructions: int) -> CallResult:
+    def stopped(self, function: str, failure: str, problem: HvolabError | None, instructions: int) -> CallResult:
         """Return the result of a call that did not return.
 
         failure       the emulator's error text; empty if it reported none
-        no_stub       text about the function without a stub that it called; empty: it called none
+        problem       error of a handler of a function that it called; None: there is none
         instructions  limit at which the call was stopped, if nothing else ended it
         """
         exceptions = self._exceptions
@@ -148,8 +149,10 @@ class CallResultReader:
         if absent is not None:
             self._machine.memory.offset(absent)  # raises AbsentMemoryError
         fault = None
-        if no_stub:
-            status, what = CallStatus.STOPPED, no_stub
+        if problem is not None:
+            refused = isinstance(problem, OwnershipError)
+            status, what = CallStatus.REFUSED if refused else CallStatus.STOPPED, problem.what
+            what += f" ({problem.where})" if problem.where else ""
         elif number in self._family.page_faults:
             fault = self._fault(syndrome)
             va = dict(fault.syndrome).get("sepc", va)

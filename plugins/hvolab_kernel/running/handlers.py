@@ -105,10 +105,24 @@ class Handlers:
         pfn = self._machine.alloc_pages(gfp, order, node)
         return self._allocated(pfn, gfp, order)
 
+    def allocate_frozen(self, stub: Stub, gfp: int, order: int, node: int | None = None) -> int:
+        """Allocate a block without references; return its struct page, or null."""
+        return self._frozen(self.allocate(stub, gfp, order, node), gfp, order)
+
+    def _frozen(self, page: int, gfp: int, order: int) -> int:
+        """Drop the reference of a new compound page."""
+        if page and gfp & _COMP and order:
+            self._folio.set_refcount(page, 0)
+        return page
+
     def allocate_contiguous(self, _: Stub, count: int, gfp: int, node: int) -> int:
         """Allocate an aligned range of a power of two of frames; return its first struct page, or null."""
         order = count.bit_length() - 1
         return self._allocated(self._machine.alloc_contig(gfp, order, node), gfp, order)
+
+    def allocate_contiguous_frozen(self, stub: Stub, count: int, gfp: int, node: int) -> int:
+        """Allocate such a range without references; return its first struct page, or null."""
+        return self._frozen(self.allocate_contiguous(stub, count, gfp, node), gfp, count.bit_length() - 1)
 
     def _allocated(self, pfn: int | None, gfp: int, order: int) -> int:
         """Return the struct page of a new block, which is a compound page with one reference if the mask says so.
@@ -145,6 +159,10 @@ class Handlers:
     def free(self, _: Stub, page: int, order: int) -> None:
         """Free a block."""
         self._machine.free_pages(self._pfn(page), order)
+
+    def free_contiguous(self, _: Stub, pfn: int, count: int) -> None:
+        """Drop the references of a range, and free it."""
+        self._machine.free_pages(pfn, count.bit_length() - 1)
 
     def free_address(self, _: Stub, va: int, order: int) -> None:
         """Free a block by its VA."""

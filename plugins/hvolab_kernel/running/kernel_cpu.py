@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.errors import OwnershipError
 from hvolab.machine import Machine
 from hvolab_kernel.code.stubs import StubAction, inline_of, stubs_of
 from hvolab_kernel.running.abi import convention_of
@@ -187,9 +188,10 @@ class KernelCpu:
     # calls
 
     def call(self, function: str, *arguments: int) -> CallResult:
-        """Call a function of the kernel with up to four arguments.
+        """Call a function of the kernel with up to five arguments.
 
-        Raises SymbolError for a name that the kernel does not have, and the machine's errors from handlers.
+        A double free, or a free of part of a block, ends the call. Raises SymbolError for a name that the kernel does
+        not have, and the machine's other errors from handlers.
         """
         va = self._entries.get(function)
         if va is None:
@@ -197,7 +199,7 @@ class KernelCpu:
         self._prepare(arguments)
         failure = self._run(va)
         problem = self._state.problem
-        if problem is not None and not isinstance(problem, NoStubError):
+        if problem is not None and not isinstance(problem, (NoStubError, OwnershipError)):
             raise problem
         completed = problem is None and not failure and self._vcpu.exceptions.number is None
         if completed and self._uc.reg_read(self._counter) == self._exit:
@@ -205,7 +207,7 @@ class KernelCpu:
                 self._findings.append("TLB flushes were begun, and no barrier completed them")
             value = self._uc.reg_read(self._result)
             return CallResult(function, CallStatus.RETURNED, value, findings=self._results.counted_findings())
-        return self._results.stopped(function, failure, "" if problem is None else str(problem), self.instructions)
+        return self._results.stopped(function, failure, problem, self.instructions)
 
     def run_queued(self) -> list[CallResult]:
         """Run the work items that calls have queued, oldest first, and those that they queue; return their results.

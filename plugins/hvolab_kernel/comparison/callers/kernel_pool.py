@@ -10,10 +10,10 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import KernelBug
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
+from hvolab_kernel.comparison.callers.functions import OVERCOMMIT, PoolFunctions
 from hvolab_kernel.comparison.callers.hstate import KernelHstate
+from hvolab_kernel.comparison.callers.scenarios import PoolOperation
 from hvolab_kernel.running import KernelHvo
-from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.kernel import Kernel
 
 #: Kernel: NUMA_NO_NODE in include/linux/nodemask_types.h, v6.12.
 NO_NODE: Final = -1
@@ -22,62 +22,24 @@ _GFP: Final = GFP_HUGETLB & ~int(Gfp.THISNODE | Gfp.RETRY_MAYFAIL)
 _INT_BITS, _LONG_BITS = 32, 64
 
 
-#: Functions that are called, and one by which allocation of folios is recognized; the compiler adds suffixes to it.
-_FUNCTIONS: Final = (
-    "nr_hugepages_store",
-    "nr_overcommit_hugepages_store",
-    "alloc_surplus_hugetlb_folio",
-    "dequeue_hugetlb_folio_nodemask",
-    "free_huge_folio",
-    "dissolve_free_hugetlb_folio",
-)
-#: Functions that call HVO. Kernel: mm/hugetlb.c, v6.1, v6.12, v7.2.
-CALLERS: Final = (
-    "prep_and_add_allocated_folios",
-    "update_and_free_pages_bulk",
-    "alloc_fresh_hugetlb_folio",
-    "alloc_surplus_hugetlb_folio",
-    "__update_and_free_hugetlb_folio",
-    "dissolve_free_hugetlb_folio",
-    "demote_store",
-    "demote_pool_huge_page",
-    "__prep_new_huge_page",
-    "__update_and_free_page.part.0",
-    "dissolve_free_huge_page",
-)
-_ALLOCATION: Final = "alloc_buddy_hugetlb_folio"
-
-
-def require_functions(kernel: Kernel) -> None:
-    """Raise KernelImageError for a kernel without the functions of v6.12 that pools call."""
-    missing = [name for name in _FUNCTIONS if kernel.symbols.find(name) is None]
-    if not any(name.startswith(_ALLOCATION) for name in kernel.symbols.containing(_ALLOCATION)):
-        missing.append(_ALLOCATION)
-    if missing:
-        raise KernelImageError(
-            f"cannot run the pools of this kernel: it has no function {', '.join(missing)}",
-            where=kernel.image.release,
-            rule="mm/hugetlb.c, v6.12",
-            hint="compare its HVO, without --callers, or name an image of 6.12",
-        )
-
-
 class KernelPool:
     """Free and used folios of one hstate, managed by a kernel's own code. A folio is the VA of its head struct page.
 
-    hvo  the kernel's HVO, on whose CPU all calls run
-    h    the kernel's hstate
+    hvo        the kernel's HVO, on whose CPU all calls run
+    h          the kernel's hstate
+    functions  the kernel's functions
     """
 
-    def __init__(self, hvo: KernelHvo, h: KernelHstate) -> None:
+    def __init__(self, hvo: KernelHvo, h: KernelHstate, functions: PoolFunctions) -> None:
         self.hvo = hvo
         self.h = h
+        self._functions = functions.names
         self._cpu = hvo.kernel_cpu
         self._folio = FolioPages(hvo.machine, hvo.cpu)
 
     def set_max_huge_pages(self, count: int, node: int = NO_NODE) -> int:
         """Write a number to nr_hugepages; return 0 or a negative errno. Kernel: nr_hugepages_store(), v6.12."""
-        return self._write("nr_hugepages_store", count, node)
+        return self._write(self._functions[PoolOperation.RESIZE], count, node)
 
     def demote(self, count: int) -> int:
         """Write a number to demote; return 0 or a negative errno. Kernel: demote_store(), v6.12.
@@ -85,7 +47,7 @@ class KernelPool:
         The page allocator keeps no record of the blocks of folios in use, the machine does: it splits theirs.
         """
         before = list(self.free_folios(0))
-        result = self._write("demote_store", count, NO_NODE)
+        result = self._write(self._functions[PoolOperation.DEMOTE], count, NO_NODE)
         machine = self.hvo.machine
         for folio in set(before).difference(self.free_folios(0)):
             machine.frames.split(machine.struct_pages.pfn(folio), self.h.order, self.h.demote_order)
@@ -104,31 +66,32 @@ class KernelPool:
 
     def set_overcommit(self, count: int) -> int:
         """Write a number to nr_overcommit_hugepages. Kernel: nr_overcommit_hugepages_store(), v6.12."""
-        return self._write("nr_overcommit_hugepages_store", count, NO_NODE)
+        return self._write(OVERCOMMIT, count, NO_NODE)
 
     def alloc_surplus(self, node: int = 0) -> int | None:
         """Allocate a surplus folio with one reference, which its caller takes.
 
-        Kernel: alloc_surplus_hugetlb_folio(), alloc_hugetlb_folio(), v6.12.
+        Kernel: alloc_surplus_hugetlb_folio(), alloc_hugetlb_folio(), v6.12; alloc_surplus_huge_page(), v6.1, whose last
+        argument says that no reference is wanted.
         """
-        folio = self._call("alloc_surplus_hugetlb_folio", self.h.va, _GFP, node, 0)
+        folio = self._call(self._functions[PoolOperation.ALLOC_SURPLUS], self.h.va, _GFP, node, 0, 0)
         if folio:
             self._folio.set_refcount(folio, 1)
         return folio or None
 
     def dequeue(self, node: int = 0) -> int | None:
         """Take a free folio into use, with one reference. Kernel: dequeue_hugetlb_folio_nodemask(), v6.12."""
-        folio = self._call("dequeue_hugetlb_folio_nodemask", self.h.va, _GFP, node, 0)
+        folio = self._call(self._functions[PoolOperation.DEQUEUE], self.h.va, _GFP, node, 0)
         return folio or None
 
     def put(self, folio: int) -> None:
         """Free a folio that was in use. Kernel: free_huge_folio(), v6.12."""
         self._folio.set_refcount(folio, 0)
-        self._call("free_huge_folio", folio)
+        self._call(self._functions[PoolOperation.PUT], folio)
 
     def dissolve(self, folio: int) -> int:
         """Free a free folio to the allocator; return 0 or a negative errno. Kernel: dissolve_free_hugetlb_folio()."""
-        return _signed(self._call("dissolve_free_hugetlb_folio", folio), _INT_BITS)
+        return _signed(self._call(self._functions[PoolOperation.DISSOLVE], folio), _INT_BITS)
 
     def load(self, va: int) -> int:
         """Return a word of the kernel's memory or of the machine's."""

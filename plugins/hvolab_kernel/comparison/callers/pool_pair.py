@@ -15,8 +15,9 @@ from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hugetlb.demote import demote_pool_huge_page
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
+from hvolab_kernel.comparison.callers.functions import functions_of
 from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
-from hvolab_kernel.comparison.callers.kernel_pool import CALLERS, KernelPool, require_functions
+from hvolab_kernel.comparison.callers.kernel_pool import KernelPool
 from hvolab_kernel.comparison.callers.scenarios import PoolOperation, PoolScenario, PoolStep
 from hvolab_kernel.comparison.comparer import OMITTED, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.differences import (
@@ -138,12 +139,13 @@ class PoolPair:
     def __init__(self, target: Target, kernel: Kernel, *, memory: int, nodes: int) -> None:
         pair = self._pair = MachinePair(target, kernel, memory=memory, backing=VmemmapBacking.BOOT, nodes=nodes)
         engine = pair.engine.machine
-        pair.kernel_hvo.trace_callers(CALLERS)
+        self._functions = functions_of(kernel)
+        pair.kernel_hvo.trace_callers(self._functions.callers)
         self._hstates = hstates(engine)
         self._kernel_hstates = place_hstates(pair.kernel_hvo.kernel_cpu.loaded, engine.nodes, self._hstates)
         for h, kernel_h in zip(self._hstates, self._kernel_hstates, strict=True):
             h.nr_overcommit_huge_pages = _OVERCOMMIT
-            KernelPool(pair.kernel_hvo, kernel_h).set_overcommit(_OVERCOMMIT)
+            KernelPool(pair.kernel_hvo, kernel_h, self._functions).set_overcommit(_OVERCOMMIT)
         #: Position of the frame that holds the engine's list heads.
         self._data = int(engine.tables.frames(self._hstates[0].freelists[0], 1)[0]) - engine.memory.first_pfn
         for one in pair.both:
@@ -174,7 +176,7 @@ class PoolPair:
         self.engine_pools = [PoolUnderTest(pair.engine, pool, pool.cpu.load_word, pool.h) for pool in pools]
         for pool in pools:
             pool.into = next((one for one in pools if one.h.order == pool.h.demote_order), None)
-        kernel_pools = [KernelPool(hvo, h) for h in self._kernel_hstates]
+        kernel_pools = [KernelPool(hvo, h, self._functions) for h in self._kernel_hstates]
         self.kernel_pools = [PoolUnderTest(pair.kernel, pool, pool.load, pool.h) for pool in kernel_pools]
         self.engine, self.kernel = self.engine_pools[index], self.kernel_pools[index]
         pair.same_object = self._same_list_head(pools)
@@ -252,19 +254,20 @@ def counters_of(h: Hstate | KernelHstate) -> dict[str, int]:
 class PoolComparer:
     """Runs cases of one kernel's pools on pairs of machines, which are built on first use.
 
-    target   the target of the machines; the engine follows its release
-    kernel   the kernel
-    omitted  what is not compared
-    judge    applies rules to the kernel's machines
+    target     the target of the machines; the engine follows its release
+    kernel     the kernel
+    functions  the functions that its pools call
+    omitted    what is not compared
+    judge      applies rules to the kernel's machines
 
     Raises KernelImageError for a kernel whose functions cannot be called.
     """
 
-    omitted: tuple[str, ...] = (OMITTED, "page->lru of huge pages in use, which the kernel has on a list")
-
     def __init__(self, target: Target, kernel: Kernel) -> None:
-        require_functions(kernel)
+        self.functions = functions_of(kernel)
         self.target = target
+        lru = "page->lru of huge pages in use, which the kernel has on a list"
+        self.omitted = (OMITTED, lru, *self.functions.notes)
         self.judge = KernelJudge()
         self.kernel = kernel
         self._pairs: dict[tuple[int, int], PoolPair] = {}

@@ -11,18 +11,23 @@ from hypothesis import strategies as st
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.machine import VmemmapBacking
+from hvolab.machine import Machine, VmemmapBacking
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT
 from hvolab.release.releases import V6_12_117
 from hvolab.units import format_short
+from hvolab_kernel.code.instructions import function_named
+from hvolab_kernel.code.stubs import Stub, StubAction
 from hvolab_kernel.comparison import Comparer, Operation, Scenario, ScenarioStep, compare, scenarios_of, target_of
+from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import ComparisonCase, cases_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement
 from hvolab_kernel.comparison.selection import chosen_scenarios
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.release import release_of
+from hvolab_kernel.running.handlers import HANDLERS, Handlers
 from hvolab_kernel.running.initial_state import modes_of
+from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import X86
 
@@ -198,3 +203,63 @@ def test_they_agree_on_any_sequence(
         comparers[digest] = Comparer(target_of(real_kernel), real_kernel)
     scenario = Scenario("any", 9, backing, FOLIOS, (), tuple(steps), flip)
     assert comparers[digest].run(ComparisonCase(scenario, tuple(sorted(failing)))).differences == ()
+
+
+def patch_free(kernel: Kernel, code: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let kernels that are loaded from now on free pages of vmemmap by other instructions."""
+    function = function_named(kernel, "free_vmemmap_page_list")
+    free = kernel.symbols.address("__free_pages")
+    (place,) = (each.va - 5 for each in function.instructions if each.target == free)
+    fill = LoadedKernel._fill
+
+    def fill_and_patch(loaded: LoadedKernel, machine: Machine) -> None:
+        fill(loaded, machine)
+        assert loaded.read(place, 5).to_bytes(5, "little") == b"\x31\xf6\x48\x89\xdf"  # xor esi, esi; mov rdi, rbx
+        loaded.replace(place, code)
+
+    monkeypatch.setattr(LoadedKernel, "_fill", fill_and_patch)
+
+
+@X86
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (b"\x6a\x01\x5e\x53\x5f", "with order 1 goes against its owner"),  # push 1; pop rsi; push rbx; pop rdi
+        (b"\x31\xf6\x53\x5f\x90", ""),  # xor esi, esi; push rbx; pop rdi: the same as before
+    ],
+    ids=["part of a block", "unchanged"],
+)
+def test_a_free_against_the_record_of_frames_is_the_outcome_of_its_case(
+    real_kernel: Kernel, code: bytes, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch_free(real_kernel, code, monkeypatch)
+    comparer = Comparer(target_of(real_kernel), real_kernel)
+    chosen = [one for one in scenarios_of(comparer.target) if one.name in {"2M buddy: optimize", "2M buddy: restore"}]
+    result = compare(comparer, chosen)
+    assert set(result.per_scenario) == {one.name for one in chosen}  # the run goes on
+    differing = [one for differences in result.disagreements.values() for one in differences]
+    outcomes = [one.kernel for one in differing if one.what.startswith("result of ")]
+    assert bool(outcomes) is bool(text)
+    for outcome in outcomes:
+        assert text in outcome
+        assert "called the page allocator against its record of frames at __free_pages: freeing PFN 0x" in outcome
+        assert "free_vmemmap_page_list+" in outcome
+
+
+@X86
+def test_a_double_free_is_the_outcome_of_its_case(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = HANDLERS[StubAction.FREE_BOOT]
+
+    def free_twice(handlers: Handlers, stub: Stub, page: int) -> None:
+        for _ in range(2):
+            free(handlers, stub, page)
+
+    monkeypatch.setitem(HANDLERS, StubAction.FREE_BOOT, free_twice)
+    target = target_of(real_kernel)
+    chosen = [one for one in pool_scenarios_of(target) if one.name in {"2M pool: grow", "2M pool: surplus"}]
+    comparer = PoolComparer(target, real_kernel)
+    for one in chosen:
+        differences = comparer.run(ComparisonCase(one)).differences
+        outcome = next(each.kernel for each in differences if each.what.startswith("result of "))
+        assert "called the page allocator against its record of frames" in outcome, one.name
+        assert "owner FREE" in outcome

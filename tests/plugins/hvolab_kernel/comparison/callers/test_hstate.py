@@ -9,12 +9,12 @@ from hvolab.hugetlb import hstates
 from hvolab_kernel.comparison.callers.hstate import place_hstates
 from hvolab_kernel.running import KernelCpu
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, machine_for
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, machine_for
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 
-@DEBIANS
+@FETCHED
 def test_the_kernel_finds_an_hstate_by_its_file_in_sysfs(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     cpu = KernelCpu(machine, real_kernel)
@@ -30,7 +30,7 @@ def test_the_kernel_finds_an_hstate_by_its_file_in_sysfs(real_kernel: Kernel) ->
     assert len({one.kobj(node) for one in placed for node in (-1, 0)}) == 2 * len(placed)
 
 
-@DEBIANS
+@FETCHED
 def test_an_hstate_is_empty_and_its_free_lists_point_to_themselves(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)
     loaded = KernelCpu(machine, real_kernel).loaded

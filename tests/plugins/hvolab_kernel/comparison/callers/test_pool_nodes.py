@@ -12,14 +12,15 @@ from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.callers import KernelPool, PoolComparer, PoolScenario
 from hvolab_kernel.comparison.callers.pool_pair import counters_of
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 _ALL_NODES = -1
 
 
-@DEBIANS
+@pytest.mark.slow
+@FETCHED
 def test_nodes_have_requests_of_their_own_as_in_the_kernel(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
     scenario = PoolScenario("nodes", next(one for one in target.mode.huge_pages if one.size == 2 << 20), 2, (), ())
