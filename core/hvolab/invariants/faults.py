@@ -36,13 +36,29 @@ def demoted_as_optimized(machine: Machine, pfns: Pfns) -> npt.NDArray[np.bool_]:
     return found
 
 
+def is_demoted(machine: Machine, folio: int) -> bool:
+    """Return whether demotion may have set the flag of a folio that is about to be restored: its tails are its own."""
+    tables, page_size = machine.tables, machine.target.mode.page_size
+    pfns = np.array([machine.struct_pages.pfn(folio)], dtype=np.int64)
+    return bool(demoted_as_optimized(machine, pfns)[0]) and tables.frame_of(folio) != tables.frame_of(folio + page_size)
+
+
 def lost_heads(survey: Survey, ownerless: int) -> str:
     """Return the fault of a release whose code loses head pages, if each frame without an owner is counted as vmemmap.
 
+    A folio is not optimized whose vmemmap takes several page tables, and entries of the last level map it.
+
     ownerless  frames that are allocated and have no owner
     """
-    has_fault = LOST_HEADS in survey.machine.target.release.faults
-    return LOST_HEADS * (has_fault and survey.overcounted == ownerless > 0)
+    if LOST_HEADS not in survey.machine.target.release.faults or survey.overcounted != ownerless or ownerless <= 0:
+        return ""
+    table = survey.machine.target.mode.levels[-2].size
+    rolled_back = any(
+        (~survey.optimized(folios.pfns) & (survey.raws[survey.positions(folios.pfns)] != 0)).any()
+        for folios in survey.folios
+        if survey.sizes(folios).size > table
+    )
+    return LOST_HEADS * rolled_back
 
 
 def skipped_grace_period(machine: Machine, folio: int) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from hvolab.invariants.faults import is_demoted
 from hvolab.invariants.invariant import Handlers, Report
 from hvolab.machine import Machine
-from hvolab.release.faults import LOST_HEADS
+from hvolab.release.faults import DEMOTED_AS_OPTIMIZED, LOST_HEADS
 from hvolab.release.gfp import GFP_VMEMMAP_TAIL
 from hvolab.trace import (
     Batch,
@@ -99,6 +100,7 @@ class _Frames:
         self._folio = 0
         self._in_batch = False
         self._failed: set[int] = set()  # folios of the batch that could not be optimized
+        self._demoted: set[int] = set()  # folios of the batch that a fault of demotion has given the optimized flag
 
     def batch(self, event: Batch) -> None:
         """Report at the end the frames that belong to nothing."""
@@ -111,16 +113,24 @@ class _Frames:
         if loose and not self._in_batch:
             frame, folio = next(iter(loose.items()))
             what = f"{len(loose)} frames belong to nothing after a batch: not mapped, not freed"
-            known = set(loose.values()) <= self._failed and len(loose) <= len(self._failed)
-            fault = LOST_HEADS * (known and LOST_HEADS in self._machine.target.release.faults)
             where = f"PFN {frame:#x}, folio PFN {self._machine.struct_pages.pfn(folio or self._folio):#x}"
-            self._report(what, where, fault=fault)
+            self._report(what, where, fault=self._fault_of(loose))
         self._failed.clear()
+        self._demoted.clear()
+
+    def _fault_of(self, loose: dict[int, int]) -> str:
+        """Return the known fault of the release by which frames of these folios are lost."""
+        folios, faults = set(loose.values()), self._machine.target.release.faults
+        if LOST_HEADS in faults and folios <= self._failed and len(loose) <= len(self._failed):
+            return LOST_HEADS
+        return DEMOTED_AS_OPTIMIZED * (folios <= self._demoted)
 
     def step(self, event: FolioStep) -> None:
         self._folio = event.folio
         if event.step == "optimize.end" and event.result < 0:
             self._failed.add(event.folio)
+        elif event.step == "restore.begin" and is_demoted(self._machine, event.folio):
+            self._demoted.add(event.folio)
 
     def allocated(self, event: PagesAllocated) -> None:
         if self._in_batch and not event.order:

@@ -8,7 +8,7 @@ import pytest
 
 from hvolab.hugetlb import demote_pool_huge_page
 from hvolab.invariants import Monitor
-from hvolab.invariants.faults import demoted_as_optimized, restored_as_heads, skipped_grace_period
+from hvolab.invariants.faults import demoted_as_optimized, is_demoted, restored_as_heads, skipped_grace_period
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailCalls
 from hvolab.release import KernelRelease
@@ -38,6 +38,15 @@ def test_parts_of_a_demoted_folio_that_pass_for_optimized_are_one_finding() -> N
     assert found["remapped"].what.startswith("511 folios of 2 MiB have the optimized flag, but no tail page ")
     assert found["static_key"].what == "the static key is 1, but 512 folios are optimized"
     assert [finding for finding in lab.findings() if not (finding.declared or finding.fault)] == []
+    part = min(small.live) + 512 * lab.machine.struct_pages.layout.size
+    assert is_demoted(lab.machine, part)
+    assert not is_demoted(lab.machine, min(small.live))  # the first part
+    with Monitor(lab.machine).watch() as monitor:
+        small.set_max_huge_pages(0)
+    lost = [finding for finding in monitor.findings if finding.rule == "ownership"]
+    assert [(finding.what.partition(" ")[0], finding.fault) for finding in lost] == [("3577", DEMOTED_AS_OPTIMIZED)]
+    assert lab.machine.key == -511
+    assert {finding.fault for finding in lab.findings() if finding.rule in {"ownership", "counters"}} == {""}
 
 
 def test_a_folio_that_is_not_remapped_is_no_known_fault_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
