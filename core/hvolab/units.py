@@ -69,6 +69,12 @@ def format_short(size: int) -> str:
     return f"{number}{unit}"
 
 
+def format_count(count: int) -> str:
+    """Return a number of huge pages as hugepages= takes it: `5`, or `0:2,1:3` by node."""
+    nodes = count.nodes if isinstance(count, NodeCounts) else {}
+    return ",".join(f"{node}:{number}" for node, number in nodes.items()) or str(int(count))
+
+
 def parse_hugepages(text: str) -> dict[int, int]:
     """Return numbers of huge pages by size in bytes: {2097152: 8, 1073741824: 1} for `2M=8,1G=1`, in that order.
 

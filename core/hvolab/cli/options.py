@@ -68,7 +68,11 @@ HugepagesOption = Annotated[
 ]
 BootOption = Annotated[
     str | None,
-    typer.Option(metavar="PARAMETER", help="Boot parameter of HVO, as hugetlb_free_vmemmap=off; on by default."),
+    typer.Option(
+        metavar="PARAMETERS",
+        help="Parameters of the kernel's command line, as 'hugetlb_free_vmemmap=off hugepagesz=1G hugepages=0:1,1:2': "
+        "HVO is on by default, and pages are allocated before other operations.",
+    ),
 ]
 CpuOption = Annotated[
     str,

@@ -92,10 +92,9 @@ def run(
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result
-    from hvolab.hvo import parse_boot_parameter
     from hvolab.machine import VmemmapBacking
     from hvolab.plugin import registry
-    from hvolab.scenario import ScenarioSpec, parse_operations, run_scenario
+    from hvolab.scenario import BootSettings, ScenarioSpec, parse_boot, parse_operations, run_scenario
 
     setup = engine_setup(engine, image, release)
     target = select_target(arch, mode, profile, release, feature, setup)
@@ -103,7 +102,7 @@ def run(
         target,
         memory=parse_size(memory),
         nodes=nodes,
-        optimize_enabled=boot is None or parse_boot_parameter(boot),
+        boot=BootSettings() if boot is None else parse_boot(boot, target, nodes),
         cpus=cpus,
         vmemmap=VmemmapBacking(vmemmap),
         hugepages={} if hugepages is None else parse_hugepages(hugepages),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hvolab.hvo.engine import Hvo
 from hvolab.hvo.interface import EngineMaker, EngineSetup, HvoEngine, ImageEngineMaker, VmemmapOptimizer
-from hvolab.hvo.knobs import Sysctl, parse_boot_parameter
+from hvolab.hvo.knobs import Sysctl
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.hvo.walk import ENOMEM, ENOTSUPP
@@ -23,5 +23,4 @@ __all__ = [
     "VmemmapOptimizer",
     "VmemmapPageAllocator",
     "VmemmapSizes",
-    "parse_boot_parameter",
 ]

@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterable
 
 from hvolab.errors import UsageError
+from hvolab.hvo.command_line import Parameter, kstrtobool
 from hvolab.hvo.sizes import HasOrder, VmemmapSizes
 from hvolab.machine import Machine
 
 SYSCTL = "vm.hugetlb_optimize_vmemmap"
 BOOT_PARAMETER = "hugetlb_free_vmemmap"
 
-#: Values by their first letter; after an `o` the second decides.
-_VALUES = {"y": True, "t": True, "1": True, "on": True, "n": False, "f": False, "0": False, "of": False}
 #: What proc_dointvec() reads of a written text: an integer of any base that C has, then the end or a separator.
 _INTEGER = re.compile(
     r"\s*(?P<sign>-?)(?:0x(?P<hex>[0-9a-f]{1,16})|0(?P<octal>[0-7]*)|(?P<decimal>[1-9][0-9]*))(?=[ \t\n]|\Z)",
@@ -24,25 +23,20 @@ _BASES = {"hex": 16, "octal": 8, "decimal": 10}
 _INT_MAX = (1 << 31) - 1
 
 
-def parse_boot_parameter(argument: str) -> bool:
+def enables(parameter: Parameter) -> bool:
     """Return whether ``hugetlb_free_vmemmap[=VALUE]`` on the kernel's command line enables HVO.
 
-    Dashes in the name count as underscores, and the value may be in double quotes. The kernel reads the first letter
-    of the value, and after an ``o`` the second. Raises UsageError for anything else, which a kernel reports and
-    ignores. Left out: ``e`` and ``d`` (enable, disable), which v7.2 reads as well.
-    Kernel: core_param(hugetlb_free_vmemmap, …, bool), parameq() in kernel/params.c, kstrtobool(), v6.12.
+    The kernel reads the first letter of the value, and after an ``o`` the second. Raises UsageError for anything else,
+    which a kernel reports and ignores.
+    Kernel: core_param(hugetlb_free_vmemmap, …, bool), param_set_bool() in kernel/params.c, v6.12.
     """
-    name, separator, value = argument.partition("=")
-    if name.replace("-", "_") != BOOT_PARAMETER:
-        raise UsageError(f"{name!r} is not HVO's boot parameter", hint=f"write {BOOT_PARAMETER}=on or =off")
-    if not separator:
+    if parameter.value is None:
         return True
-    text = value.removeprefix('"').lower()
-    enabled = _VALUES.get(text[: 2 if text.startswith("o") else 1])
+    enabled = kstrtobool(parameter.value)
     if enabled is None:
         raise UsageError(
-            f"{value!r} is neither on nor off",
-            where=argument,
+            f"{parameter.value!r} is neither on nor off",
+            where=str(parameter),
             rule="kstrtobool() in lib/kstrtox.c reads y, t, 1, on and n, f, 0, off by their first letters",
             hint=f"write {BOOT_PARAMETER}=on or =off",
         )

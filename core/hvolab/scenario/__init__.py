@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from hvolab.scenario.boot import BootSettings, parse_boot
 from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
 from hvolab.scenario.scenario import run_scenario
@@ -15,6 +16,7 @@ from hvolab.scenario.work import FailedCall, OperationCounts
 __all__ = [
     "DEFAULT_MEMORY",
     "OPERATIONS",
+    "BootSettings",
     "FailedCall",
     "FolioHistory",
     "MappingRun",
@@ -33,6 +35,7 @@ __all__ = [
     "as_findings",
     "default_hugepages",
     "memory_needed",
+    "parse_boot",
     "parse_operations",
     "run_scenario",
 ]

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from hvolab.arch import Target
-from hvolab.errors import MachineError, UsageError
+from hvolab.errors import UsageError
 from hvolab.hugetlb import (
     EHWPOISON,
     Pool,
-    alloc_bootmem_huge_page,
+    alloc_boot_pages,
     demote_pool_huge_page,
-    gather_bootmem_prealloc,
     memory_failure,
 )
 from hvolab.hugetlb import fault as map_reserved
 from hvolab.hugetlb import reserve as reserve_folios
 from hvolab.hugetlb import unreserve as unreserve_folios
-from hvolab.units import NodeCounts, format_short, format_size, parse_size
+from hvolab.units import NodeCounts, format_count, format_short, format_size, parse_size
 
 _ERRORS: Final = {**errno.errorcode, EHWPOISON: "EHWPOISON"}
 
@@ -100,7 +98,7 @@ class Request:
     def __str__(self) -> str:
         size = [] if self.size is None else [format_short(self.size)]
         shown = self.count != 1 or "COUNT" in self.operation.required
-        return " ".join([self.operation.name, *size, *([str(self.count)] if shown else [])])
+        return " ".join([self.operation.name, *size, *([format_count(self.count)] if shown else [])])
 
     def run(self, pools: PoolSet) -> Outcome:
         """Do it on the pool of its size, or on every pool."""
@@ -155,13 +153,9 @@ def resize(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 @_operation("SIZE [COUNT]", at_boot=True)
 def boot(_: PoolSet, pool: Pool, count: int) -> Outcome:
-    """Reserve gigantic pages at boot, as hugepages= does; comes before all other operations."""
-    reserved: list[int] = []
-    with suppress(MachineError):
-        while len(reserved) < count:
-            reserved.append(alloc_bootmem_huge_page(pool))
-    gather_bootmem_prealloc(pool, reserved)
-    return Outcome(len(reserved), count, 0 if len(reserved) == count else -errno.ENOMEM)
+    """Allocate pages at boot, as hugepages= does; comes before all other operations."""
+    done = alloc_boot_pages(pool, count)
+    return Outcome(done, count, 0 if done == count else -errno.ENOMEM)
 
 
 @_operation("SIZE [COUNT]")

@@ -130,13 +130,13 @@ class ScenarioResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks on the engine, such as the reason for its release."""
-        return () if self.spec.engine is None else self.spec.engine.notes
+        """Remarks on the engine, such as the reason for its release, and messages of the kernel about parameters."""
+        return (*(() if self.spec.engine is None else self.spec.engine.notes), *self.spec.boot.messages)
 
     @property
     def requested(self) -> bool:
         """True if the operations were requested, and are not the default ones."""
-        return bool(self.spec.operations)
+        return bool(self.spec.requests)
 
     @property
     def as_declared(self) -> bool:

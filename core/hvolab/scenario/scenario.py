@@ -50,7 +50,7 @@ class _Scenario:
         machine_spec = MachineSpec(
             memory=spec.memory,
             nodes=spec.nodes,
-            optimize_enabled=spec.optimize_enabled,
+            optimize_enabled=spec.boot.optimize_enabled,
             cpus=spec.cpus,
             vmemmap=spec.vmemmap,
             deferred_struct_pages=deferred,
@@ -67,7 +67,7 @@ class _Scenario:
         self.hvo = self._make_engine()
         self.observer = Observer(self.hvo)
         pools = (Pool(machine, h, self.observer) for h in hstates(machine))
-        self.pools = tuple(pool for pool in pools if spec.operations or pool.h.size in self.requested)
+        self.pools = tuple(pool for pool in pools if spec.requests or pool.h.size in self.requested)
         self.stores: dict[int, TailStores] = {}
         self.monitor = Monitor(machine)
         self.findings: list[Finding] = []
@@ -90,9 +90,9 @@ class _Scenario:
         """Do every operation, and check the machine at rest after each; a finding that stops one ends the run."""
         stages = [self._stage("boot")]
         self.frames.failure = self.recorder.policy
-        names = [f"{number} {request}" for number, request in enumerate(self.spec.operations, start=1)]
+        names = [f"{number} {request}" for number, request in enumerate(self.spec.requests, start=1)]
         phases = zip(names, names, strict=True) if names else _PHASES
-        for request, (phase, name) in zip(self.spec.operations or DEFAULT, phases, strict=True):
+        for request, (phase, name) in zip(self.spec.requests or DEFAULT, phases, strict=True):
             self.recorder.phase = phase
             with self.monitor.watch(), self.machine.trace.listen(self.recorder):
                 outcome = self._do(request)

@@ -11,7 +11,8 @@ from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.hvo import EngineSetup
 from hvolab.machine import CpuMaker, VmemmapBacking
-from hvolab.scenario.operations import Request, check_huge_page
+from hvolab.scenario.boot import BootSettings
+from hvolab.scenario.operations import OPERATIONS, Request, check_huge_page
 from hvolab.units import NodeCounts, format_short, format_size
 
 DEFAULT_MEMORY = 4 << 30
@@ -30,13 +31,13 @@ class ScenarioSpec:
     memory           bytes of RAM
     nodes            NUMA nodes
     hugepages        pages of each size in bytes, or NodeCounts of them; empty: those of default_hugepages()
-    optimize_enabled  whether the boot parameter enables HVO
+    boot             settings of the kernel's command line
     cpus             CPUs; HVO runs on the first, the others read the struct pages of a folio before HVO changes them
     vmemmap          owner of the frames that back the vmemmap
     fail_allocation  number of the allocation call that fails, 1 being the first of the pools; ``None``: none
     cpu              maker of the machine's CPUs; ``None``: modeled ones
     engine           the HVO engine, and the struct page layout that its machine needs; ``None``: the model
-    operations       operations on the pools; empty: optimize and shrink
+    operations       operations on the pools, after those of boot; empty: optimize and shrink, or shrink after boot
     check_pages      whether the kernel checks struct pages that are freed
     """
 
@@ -46,12 +47,18 @@ class ScenarioSpec:
     cpus: int = 1
     vmemmap: VmemmapBacking = VmemmapBacking.BOOT
     hugepages: Mapping[int, int] = field(default_factory=dict)
-    optimize_enabled: bool = True
+    boot: BootSettings = field(default_factory=BootSettings)
     fail_allocation: int | None = None
     cpu: CpuMaker | None = None
     engine: EngineSetup | None = None
     operations: tuple[Request, ...] = ()
     check_pages: bool = True
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The requested operations, those of boot first; empty: the default ones."""
+        booted = self.boot.operations
+        return booted + (self.operations or ((Request(OPERATIONS["shrink"]),) if booted else ()))
 
     def resolved(self) -> Mapping[int, int]:
         """Return the requested pages of each size in bytes.

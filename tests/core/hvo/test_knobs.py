@@ -6,37 +6,20 @@ from __future__ import annotations
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.hvo import Sysctl, parse_boot_parameter
+from hvolab.hvo import Sysctl
+from hvolab.hvo.command_line import Parameter
+from hvolab.hvo.knobs import BOOT_PARAMETER, enables
 from hvolab.machine import MachineSpec
 from tests.kernel_runs import Order
 from tests.machines import MIB, pools
 
 
-@pytest.mark.parametrize("value", ["on", "On", "oN", "1", "10", "y", "yes", "Yellow", "true", "T", '"on"', "one"])
-def test_the_boot_parameter_switches_on(value: str) -> None:
-    assert parse_boot_parameter(f"hugetlb_free_vmemmap={value}")
-
-
-@pytest.mark.parametrize("value", ["off", "OFF", "of", "0", "01", "n", "No", "never", "false", "F", '"0"'])
-def test_the_boot_parameter_switches_off(value: str) -> None:
-    assert not parse_boot_parameter(f"hugetlb_free_vmemmap={value}")
-
-
-def test_the_boot_parameter_without_a_value_switches_on() -> None:
-    assert parse_boot_parameter("hugetlb_free_vmemmap")
-
-
-def test_dashes_in_the_boot_parameter_are_underscores() -> None:
-    assert parse_boot_parameter("hugetlb-free-vmemmap")
-    assert not parse_boot_parameter("hugetlb-free_vmemmap=off")
-
-
-@pytest.mark.parametrize(
-    "argument", ["hugetlb_free_vmemmap=maybe", "hugetlb_free_vmemmap=", "hugetlb_free_vmemmap=o", "hugepages=1"]
-)
-def test_another_boot_parameter_is_refused(argument: str) -> None:
-    with pytest.raises(UsageError):
-        parse_boot_parameter(argument)
+def test_the_boot_parameter_switches_on_or_off() -> None:
+    assert enables(Parameter(BOOT_PARAMETER, "on"))
+    assert enables(Parameter(BOOT_PARAMETER, None))
+    assert not enables(Parameter(BOOT_PARAMETER, "0"))
+    with pytest.raises(UsageError, match="'maybe' is neither on nor off"):
+        enables(Parameter(BOOT_PARAMETER, "maybe"))
 
 
 def test_the_sysctl_decides_about_folios_to_come() -> None:

@@ -12,7 +12,15 @@ from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.machine.frames.failure import FailFrom
 from hvolab.plugin import registry
-from hvolab.scenario import OPERATIONS, Outcome, ScenarioResult, ScenarioSpec, parse_operations, run_scenario
+from hvolab.scenario import (
+    OPERATIONS,
+    Outcome,
+    ScenarioResult,
+    ScenarioSpec,
+    parse_boot,
+    parse_operations,
+    run_scenario,
+)
 from hvolab.scenario.operations import PoolSet
 from hvolab.units import parse_hugepages
 from tests.machines import GIB, MIB, Pools, pools, x86_64
@@ -119,14 +127,13 @@ def test_the_smallest_pages_cannot_be_demoted() -> None:
         done("optimize, demote 2M")
 
 
-def test_gigantic_pages_are_reserved_at_boot_as_far_as_memory_allows() -> None:
+def test_pages_are_allocated_at_boot_as_far_as_memory_allows() -> None:
     result = done("boot 32M 99, shrink", SMALL_GIGANTIC)
     reserved, left = states(result, 32 * MIB)
     assert outcomes(result)[0] == f"{reserved[0]} of 99, -ENOMEM"
     assert reserved[0] == reserved[1] == reserved[3] > 10
     assert left == (0, 0, 0, 0)
-    with pytest.raises(UsageError, match="only gigantic folios"):
-        done("boot 2M")
+    assert states(done("boot 2M 3")) == [(3, 3, 0, 3)]
 
 
 def test_surplus_is_limited_by_what_overcommit_allows() -> None:
@@ -151,7 +158,7 @@ def test_pages_are_optimized_on_the_nodes_that_request_them() -> None:
 
 
 def test_the_boot_parameter_switches_optimization_off() -> None:
-    result = run_scenario(ScenarioSpec(TARGET, memory=512 * MIB, optimize_enabled=False))
+    result = run_scenario(ScenarioSpec(TARGET, memory=512 * MIB, boot=parse_boot("hugetlb_free_vmemmap=0", TARGET, 1)))
     assert result.as_declared
     assert result.frames_saved == 0
 
