@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hvolab.arch import Target
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
@@ -45,3 +47,13 @@ def pools(spec: MachineSpec | None = None, target: Target | None = None) -> Pool
     machine = build_machine(target or x86_64(), spec)
     hvo = Hvo(machine)
     return Pools(machine, hvo, [Pool(machine, h, hvo) for h in hstates(machine)])
+
+
+def same_bytes(one: Machine, other: Machine) -> bool:
+    """Return whether the memories of two machines are equal, which have had no checkpoint.
+
+    Only what either has stored to is compared: the rest is zero, and reading it all would take most of a test's time.
+    """
+    ours, theirs = one.memory, other.memory
+    parts = [part for memory in (ours, theirs) for part in memory.changed(memory.first_pfn, memory.frames)]
+    return all(np.array_equal(ours.words[start:stop], theirs.words[start:stop]) for start, stop in parts)

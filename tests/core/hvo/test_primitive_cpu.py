@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytest
 
 from hvolab.arch import Target
@@ -19,6 +18,7 @@ from hvolab.release import RELEASES, KernelRelease
 from tests.core.hvo import test_kernel_writes as writes
 from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, departures_of, report
 from tests.folios import Hstate, allocator, listed, new_folio, new_list
+from tests.machines import same_bytes
 from tests.primitive_cpu import primitive_cpu
 
 VARIANTS = tuple(release for release in RELEASES if release.anywhere)
@@ -85,7 +85,7 @@ def test_it_leaves_the_bytes_that_runs_at_once_leave(
     both = (steps(machine, Hvo(machine, release=release), order) for machine in (ours, theirs))
     for own, stepwise in zip(*both, strict=True):
         assert own == stepwise
-        assert np.array_equal(ours.memory.octets, theirs.memory.octets)
+        assert same_bytes(ours, theirs)
         assert (ours.key, ours.counters) == (theirs.key, theirs.counters)
 
 

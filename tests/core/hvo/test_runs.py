@@ -15,7 +15,7 @@ from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
 from hvolab.machine.struct_pages import lists
 from hvolab.plugin import registry
-from tests.machines import MIB, Pools, pools, x86_64
+from tests.machines import MIB, Pools, pools, same_bytes, x86_64
 
 _SPEC = MachineSpec(memory=256 * MIB)
 _TARGETS = [
@@ -36,7 +36,7 @@ def check_side_by_side(
             next(pool for pool in lab.pools if pool.h.size == 2 * MIB).set_max_huge_pages(count)
             lab.frames.failure = NeverFail()
             assert not lab.findings()
-        assert np.array_equal(together.machine.memory.words, apart.machine.memory.words)
+        assert same_bytes(together.machine, apart.machine)
 
 
 def single_steps(target: Target, spec: MachineSpec) -> Pools:
@@ -131,5 +131,5 @@ def test_a_run_ends_at_a_folio_that_differs() -> None:
             hvo.optimize_folio(pool.h, folio)
         hvo.optimize_folios(pool.h, heads[1])
         assert machine.key == 40
-    assert np.array_equal(together.machine.memory.words, apart.machine.memory.words)
+    assert same_bytes(together.machine, apart.machine)
     assert together.machine.counters == apart.machine.counters
