@@ -55,8 +55,8 @@ def _shared_tails(survey: Survey) -> npt.NDArray[np.bool_]:
     for folios in survey.chunks():
         optimized = Folios(folios.order, folios.pfns[survey.optimized(folios.pfns)])
         heads, shared = survey.positions(optimized.pfns), survey.tail_frames(optimized)
-        for page in range(1, survey.sizes(folios).pages):
-            found[heads + page] = survey.frames[heads + page] == shared
+        tails = heads[:, None] + np.arange(1, survey.sizes(folios).pages)
+        found[tails] = survey.frames[tails] == shared[:, None]
     return found
 
 
