@@ -20,6 +20,7 @@ class Slip:
     caught     part of a difference, a finding or an error that it leads to; empty: none
     scenario   part of the names of the scenarios that show it, which are in --quick
     needs      what would show it where nothing does; empty: it shows
+    same_on    beginning of the names of images on which the edit changes nothing; empty: none
     """
 
     name: str
@@ -27,6 +28,7 @@ class Slip:
     caught: str
     scenario: str = "2M boot: optimize"
     needs: str = ""
+    same_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ SLIPS: Final = (
         "flush_tlb_kernel_range",
         "1G boot: optimize",
     ),
-    Slip("tails stay writable", {"PAGE_KERNEL_RO);": "PAGE_KERNEL);"}, "pte entry"),
+    Slip("tails stay writable", {"PAGE_KERNEL_RO);": "PAGE_KERNEL);"}, "pte entry", same_on="riscv"),
     Slip(
         "each folio of a batch waits for a grace period",
         {"\n\t\tflags &= ~VMEMMAP_SYNCHRONIZE_RCU;": ""},
