@@ -9,6 +9,7 @@ import typer
 
 from hvolab.cli.options import FeatureOption, JsonOption, ModeOption, ReleaseOption
 from hvolab_kernel.commands.options import (
+    AgainstOption,
     CacheOption,
     CallersOption,
     EveryOption,
@@ -88,6 +89,7 @@ def kernel(
     image: ImageArgument,
     *,
     object: ObjectOption = None,  # noqa: A002 - the option's name
+    against: AgainstOption = None,
     mode: ModeOption = None,
     release: ReleaseOption = None,
     feature: FeatureOption = None,
@@ -117,25 +119,29 @@ def kernel(
     free lists of the hstates are compared, too.
 
     With --object your own mm/hugetlb_vmemmap.o runs in place of the image's HVO, which traps: `hvolab image --object`
-    has the functions that it replaces, and what it newly calls.
+    has the functions that it replaces, and what it newly calls. It is compared with the model and with the image's own
+    code; cases that differ are checked by rules, so that the report has whether it only behaves differently.
+
+    With --against rules nothing is a reference: results, invariants, owners of frames, balance of locks and counters,
+    and stores outside HVO are checked. What the image's own code breaks in the same case is listed as known.
 
     The invariants are applied to the kernel's machine in each case, whether the engine agrees or not, and what is not
     optimized in the end is freed under the page allocator's checks.
 
-    The cases are spread over processes; the result is that of one. Ctrl-C ends all of them.
+    The cases are spread over processes; the result is that of one.
 
     Exit code 0: no difference, no finding; 1: differences or findings; 2: wrong use or unreadable input.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab_kernel.commands.compare import Selection, Subject, run_comparison  # noqa: PLC0415
-    from hvolab_kernel.comparison.report import show_comparison, show_scenarios  # noqa: PLC0415
+    from hvolab_kernel.commands.compare import Selection, Subject, run_against  # noqa: PLC0415
+    from hvolab_kernel.comparison.report import show_comparisons, show_scenarios  # noqa: PLC0415
 
     subject = Subject(
-        image.absolute(), object and object.absolute(), cache, mode, tuple(feature or ()), release, callers
+        image.absolute(), object and object.absolute(), cache, mode, tuple(feature or ()), release, callers, against
     )
     selection = Selection(scenario, quick, every)
     if listed:
         _, target = subject.open()
         show_scenarios(selection.chosen(subject, target), json=json)
-    elif not show_comparison(*run_comparison(subject, selection, jobs, executor), json=json):
+    elif not show_comparisons(run_against(subject, selection, jobs, executor), json=json):
         raise typer.Exit(ExitCode.FINDING)

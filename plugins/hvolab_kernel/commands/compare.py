@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hvolab.arch import Target
+from hvolab.errors import UsageError
 from hvolab.release import KernelFeature
+from hvolab_kernel.commands.options import Against
 from hvolab_kernel.comparison import Comparer, compare, scenarios_of
 from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import CaseRunner, KernelComparison, NamedScenario
 from hvolab_kernel.comparison.processes import executor_of
 from hvolab_kernel.comparison.progress import show_progress
+from hvolab_kernel.comparison.rules import RuleRunner
 from hvolab_kernel.comparison.selection import chosen_scenarios, comparable, quick_scenarios, target_of
 from hvolab_kernel.comparison.sweep import sweep
 from hvolab_kernel.identify.features import features_of
@@ -33,6 +36,7 @@ class Subject:
     cache                    whether it is cached
     mode, features, release  of the target; None, or empty: those of the image
     callers                  compare its functions that call HVO
+    against                  the reference; None: the model
     """
 
     image: Path
@@ -42,6 +46,7 @@ class Subject:
     features: tuple[str, ...] = ()
     release: str | None = None
     callers: bool = False
+    against: Against | None = None
 
     def open(self) -> tuple[Kernel, Target]:
         """Return the kernel with its object, and the target to run it on; raises as their readers do."""
@@ -53,7 +58,25 @@ class Subject:
     def __call__(self) -> CaseRunner[Any]:
         """Return the comparer."""
         kernel, target = self.open()
-        return PoolComparer(target, kernel) if self.callers else Comparer(target, kernel)
+        if self.callers:
+            return PoolComparer(target, kernel)
+        if self.against is Against.RULES:
+            return RuleRunner(target, kernel)
+        rules = None if kernel.linked is None else RuleRunner(target, kernel)
+        return Comparer(target, kernel, reference=self._reference(kernel), rules=rules)
+
+    def _reference(self, kernel: Kernel) -> Kernel | None:
+        """Return the kernel that an object is compared with; None: the model."""
+        if self.against is not Against.IMAGE:
+            return None
+        before = None if kernel.linked is None else kernel.linked.before
+        if before is None or not features_of(before).exists:
+            raise UsageError(
+                "--against image requires an object, and an image that has HVO",
+                where=str(self.image),
+                hint="name your object: --object FILE.o; or compare with the model: --against model",
+            )
+        return before
 
     def scenarios(self, target: Target) -> Sequence[NamedScenario]:
         """Return every scenario for a target."""
@@ -125,3 +148,12 @@ def run_comparison(
     prepared = prepare(subject, selection)
     with executor_of(len(prepared.scenarios), jobs, executor) as pool:
         return prepared.comparer, prepared.run(pool)
+
+
+def run_against(
+    subject: Subject, selection: Selection, jobs: int | None = None, executor: str | None = None
+) -> Iterator[tuple[CaseRunner[Any], KernelComparison[Any]]]:
+    """Compare a subject with each of its references; yield each comparer, and its result, as `run_comparison` does."""
+    against = subject.against or (Against.BOTH if subject.object is not None and not subject.callers else Against.MODEL)
+    for one in (Against.MODEL, Against.IMAGE) if against is Against.BOTH else (against,):
+        yield run_comparison(replace(subject, against=one), selection, jobs, executor)

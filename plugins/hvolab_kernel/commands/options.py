@@ -3,11 +3,29 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+
+class Against(enum.Enum):
+    """Reference of a comparison."""
+
+    MODEL = "model"
+    IMAGE = "image"
+    BOTH = "both"
+    RULES = "rules"
+
+
+AgainstOption = Annotated[
+    Against | None,
+    typer.Option(
+        help="Reference: the model of the release, the image's own code, both, or rules alone; by default the model, "
+        "for an object both."
+    ),
+]
 ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
 ObjectOption = Annotated[
     Path | None,

@@ -15,6 +15,7 @@ from hvolab.arch import Target
 from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab_kernel.comparison.broken_rules import BrokenRule
 from hvolab_kernel.comparison.differences import (
     StateDifference,
     differing_counters,
@@ -70,11 +71,16 @@ class CaseRunner(Protocol[_Compared]):
     target   the target of the machines
     kernel   the kernel
     omitted  what is not compared
+    against  the reference, in words; empty: there is none
     """
 
     target: Target
     kernel: Kernel
     omitted: tuple[str, ...]
+
+    @property
+    def against(self) -> str:
+        """The reference, in words; empty: there is none."""
 
     def run(self, case: ComparisonCase[_Compared]) -> CaseResult:
         """Run a case."""
@@ -111,12 +117,16 @@ class ComparisonCase(Generic[_Compared]):
 
 
 class CaseResult(NamedTuple):
-    """Result of a case: differences, allocation calls, the kernel's outside calls, and evidence of broken rules."""
+    """Result of a case: differences, allocation calls, the kernel's outside calls, and evidence of broken rules.
+
+    broken  rules that it breaks, where the kernel is checked by all rules
+    """
 
     differences: tuple[StateDifference, ...]
     allocations: int
     calls: int
     evidence: CaseEvidence = CaseEvidence()
+    broken: tuple[BrokenRule, ...] = ()
 
 
 @dataclass
@@ -130,6 +140,7 @@ class KernelComparison(Generic[_Compared]):
     seconds        duration of the cases
     disagreements  the differences of each case that has some
     per_scenario   cases of each scenario, by name
+    broken         the rules that each case breaks, known ones included
     """
 
     rules: KernelFindings
@@ -140,6 +151,7 @@ class KernelComparison(Generic[_Compared]):
     seconds: float = 0.0
     disagreements: dict[ComparisonCase[_Compared], tuple[StateDifference, ...]] = field(default_factory=dict)
     per_scenario: Counter[str] = field(default_factory=Counter)
+    broken: dict[ComparisonCase[_Compared], tuple[BrokenRule, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, comparer: CaseRunner[_Compared]) -> KernelComparison[_Compared]:
@@ -153,8 +165,13 @@ class KernelComparison(Generic[_Compared]):
 
     @property
     def clean(self) -> bool:
-        """True if kernel and engine agree, and every finding is declared."""
-        return not self.disagreements and all(finding.declared for finding in self.findings)
+        """True if kernel and engine agree, every finding is declared, and every broken rule is known."""
+        return not self.disagreements and not self.breaking and all(finding.declared for finding in self.findings)
+
+    @property
+    def breaking(self) -> tuple[ComparisonCase[_Compared], ...]:
+        """The cases that break a rule, known breaches aside."""
+        return tuple(case for case, rules in self.broken.items() if any(not one.known for one in rules))
 
     def add(self, case: ComparisonCase[_Compared], result: CaseResult | None) -> None:
         """Add the result of a case; None: it is a duplicate, which was skipped."""
@@ -167,6 +184,8 @@ class KernelComparison(Generic[_Compared]):
         self.per_scenario[case.scenario.name] += 1
         if result.differences:
             self.disagreements[case] = result.differences
+        if result.broken:
+            self.broken[case] = result.broken
         self.rules.add(result.evidence)
 
 
@@ -176,23 +195,40 @@ class Comparer:
     target   the target of the machines; the engine follows its release
     kernel   the kernel
     omitted  what is not compared
+    reference  the kernel whose code runs in place of the engine; None: the engine runs
     judge    applies rules to the kernel's machines
+
+    rules  runs the cases that differ under all rules; None: they are not checked by these
     """
 
     omitted: tuple[str, ...] = (OMITTED,)
 
-    def __init__(self, target: Target, kernel: Kernel) -> None:
+    def __init__(
+        self,
+        target: Target,
+        kernel: Kernel,
+        *,
+        reference: Kernel | None = None,
+        rules: CaseRunner[Scenario] | None = None,
+    ) -> None:
         self.target = target
+        self.reference = reference
         self.judge = KernelJudge()
+        self._rules = rules
         self.kernel = kernel
         self._pairs: dict[tuple[int, VmemmapBacking], MachinePair] = {}
+
+    @property
+    def against(self) -> str:
+        """The reference, in words."""
+        return f"the model of {self.target.release}" if self.reference is None else "the image's own code"
 
     def pair(self, scenario: Scenario) -> MachinePair:
         """Return the machines for a scenario."""
         memory, backing = scenario.memory(self.target.mode), scenario.backing
         pair = self._pairs.get((memory, backing))
         if pair is None:
-            pair = MachinePair(self.target, self.kernel, memory=memory, backing=backing)
+            pair = MachinePair(self.target, self.kernel, memory=memory, backing=backing, reference=self.reference)
             self._pairs[memory, backing] = pair
         return pair
 
@@ -214,7 +250,8 @@ class Comparer:
         if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
             self.judge.at_rest(pair.kernel.machine, {scenario.order: folios})
             self.judge.free(pair.kernel.machine, folios, scenario.order)
-        return result._replace(evidence=self.judge.take())
+        broken = self._rules.run(case).broken if self._rules is not None and result.differences else ()
+        return result._replace(evidence=self.judge.take(), broken=broken)
 
 
 def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[ComparisonCase[_Compared]]:

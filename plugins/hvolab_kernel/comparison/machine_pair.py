@@ -21,7 +21,7 @@ from hvolab.machine.frames.source import Owner
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.comparison.calls import Call, as_inlined, calls_of
-from hvolab_kernel.comparison.scenarios import FolioPlacement, Operation, Scenario, ScenarioStep
+from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
@@ -186,25 +186,61 @@ class MachineUnderTest:
             self.listed[machine.tables.frames(folio & -page_size, pages) - machine.memory.first_pfn] = True
 
 
+def place_folios(machine: Machine, scenario: Scenario) -> list[int]:
+    """Return the head PFNs of a scenario's folios on a machine; raises MachineError if the machine is too small."""
+    memory, mode, order = machine.memory, machine.target.mode, scenario.order
+    per_unit = mode.level(mode.vmemmap_level).size // machine.struct_pages.layout.size
+    last = memory.first_pfn + memory.frames
+    pfns = []
+    for place in scenario.places:
+        pfn = last - scenario.unit(mode) * (place.unit + 1) + (scenario.first + place.position << order)
+        if pfn < memory.first_pfn + per_unit or pfn % (1 << order) or pfn + (1 << order) > last:
+            raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
+        pfns.append(pfn)
+    return pfns
+
+
+def kernel_machine(target: Target, kernel: Kernel, spec: MachineSpec) -> tuple[KernelHvo, MachineUnderTest]:
+    """Build a machine on which a kernel's own HVO runs."""
+    machine = build_machine(target, spec)
+    hvo = KernelHvo(machine, kernel)
+    return hvo, MachineUnderTest(machine, hvo, hvo)
+
+
 class MachinePair:
     """Two equal machines.
 
-    engine  the machine of the engine, which follows the target's release
+    engine  the machine of the engine, which follows the target's release, or of another kernel's code
     kernel  the machine of the kernel's own code
     kernel_hvo   the HVO that runs on it
     same_object  tests whether a word of the engine's machine and one of the kernel's are addresses of the same object,
                  which the kernel has in its own memory; None: there are no such objects
     """
 
-    def __init__(self, target: Target, kernel: Kernel, *, memory: int, backing: VmemmapBacking, nodes: int = 1) -> None:
+    def __init__(
+        self,
+        target: Target,
+        kernel: Kernel,
+        *,
+        memory: int,
+        backing: VmemmapBacking,
+        nodes: int = 1,
+        reference: Kernel | None = None,
+    ) -> None:
+        """Build them; `reference` is a kernel whose code runs in place of the engine."""
         spec = MachineSpec(memory=memory, nodes=nodes, vmemmap=backing, layout=struct_page_layout(kernel))
         self.target = target
-        machine = build_machine(target, spec)
-        self.engine = MachineUnderTest(machine, Hvo(machine))
-        machine = build_machine(target, spec)
-        self.kernel_hvo = KernelHvo(machine, kernel)
-        self._ceiling = self.kernel_hvo.kernel_cpu.inline_ceiling
-        self.kernel = MachineUnderTest(machine, self.kernel_hvo, self.kernel_hvo)
+        self._ceiling: int | None = None
+        if reference is None:
+            machine = build_machine(target, spec)
+            self.engine = MachineUnderTest(machine, Hvo(machine))
+        else:
+            hvo, self.engine = kernel_machine(target, reference, spec)
+            hvo.kernel_cpu.watch_page_tables = False
+        self.kernel_hvo, self.kernel = kernel_machine(target, kernel, spec)
+        self.kernel_hvo.kernel_cpu.watch_page_tables = False  # entries are compared at the end of a case
+        if reference is None:
+            self._ceiling = self.kernel_hvo.kernel_cpu.inline_ceiling
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []
         #: Words that differ in the initial state.
@@ -230,7 +266,7 @@ class MachinePair:
             return self._folios, []
         self._prepared = None
         self._differing = []
-        pfns = [self.pfn(scenario, place) for place in scenario.places]
+        pfns = place_folios(self.kernel.machine, scenario)
         for one in self.both:
             self._folios = one.rebuild(pfns, scenario.order)
         results = [self.run(step, scenario, self._folios) for step in scenario.prelude]
@@ -278,13 +314,3 @@ class MachinePair:
         if self.same_object is not None:
             words = {word for word in words if not self.same_object(int(ours[word]), int(theirs[word]))}
         return sorted(words)
-
-    def pfn(self, scenario: Scenario, place: FolioPlacement) -> int:
-        """Return the head PFN of a scenario's folio at a place; raises MachineError if the machine is too small."""
-        memory, mode, order = self.engine.machine.memory, self.target.mode, scenario.order
-        per_unit = mode.level(mode.vmemmap_level).size // self.engine.machine.struct_pages.layout.size
-        last = memory.first_pfn + memory.frames
-        pfn = last - scenario.unit(mode) * (place.unit + 1) + (scenario.first + place.position << order)
-        if pfn < memory.first_pfn + per_unit or pfn % (1 << order) or pfn + (1 << order) > last:
-            raise MachineError(f"the machine has no room for a folio of order {order} at {place}")
-        return pfn

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -19,22 +19,34 @@ from hvolab.release import departures_of
 from hvolab.serialize import as_data
 from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario
 from hvolab_kernel.comparison.differences import StateDifference
+from hvolab_kernel.comparison.rules_report import breaches_data, breaches_of, breaches_view, kinds_view
 from hvolab_kernel.identify.release import identify
 from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
 
 #: Disagreements in the tables; JSON has all.
 _MAX_DISAGREEMENTS: Final = 10
+#: The same for objects, whose differences are listed by kind.
+_MAX_OF_OBJECTS: Final = 2
 _Compared = TypeVar("_Compared", bound=NamedScenario)
 
 
-def show_comparison(comparer: CaseRunner[_Compared], result: KernelComparison[_Compared], *, json: bool) -> bool:
-    """Print the report of a comparison; return True if kernel and engine agree, and no rule is broken either."""
+def show_comparisons(
+    comparisons: Iterable[tuple[CaseRunner[_Compared], KernelComparison[_Compared]]], *, json: bool
+) -> bool:
+    """Print the report of each comparison as soon as it ends; return True if nothing differs and no rule is broken.
+
+    json  print one object: that of the only comparison, or those of several by their reference
+    """
+    clean, data = True, {}
+    for comparer, result in comparisons:
+        clean &= result.clean
+        data[comparer.against or "rules"] = comparison_data(comparer.kernel, comparer, result)
+        if not json:
+            show(comparison_view(comparer.kernel, comparer, result))
     if json:
-        print_json(comparison_data(comparer.kernel, comparer, result))
-    else:
-        show(comparison_view(comparer.kernel, comparer, result))
-    return result.clean
+        print_json(data if len(data) > 1 else next(iter(data.values())))
+    return clean
 
 
 def show_scenarios(scenarios: Sequence[NamedScenario], *, json: bool) -> None:
@@ -58,7 +70,8 @@ def comparison_view(
 ) -> RenderableType:
     """Return the tables of a comparison."""
     target = comparer.target
-    where = f" on {target.architecture.name} {target.mode.name}, compared with the model of {target.release}"
+    reference = f"compared with {comparer.against}" if comparer.against else "checked by rules"
+    where = f" on {target.architecture.name} {target.mode.name}, {reference}"
     heading = Text.assemble((kernel.image.release, "bold"), where)
     notes = (Text(note, "yellow") for note in identify(kernel, target.release).notes)
     parts: list[RenderableType] = [heading, *notes, Text()]
@@ -66,13 +79,21 @@ def comparison_view(
         parts += [departures, Text()]
     if result.findings:
         parts += [_findings(result, target), Text()]
+    breaches = breaches_of(result)
+    if breaches:
+        parts += [breaches_view(breaches), Text()]
     parts += [_scenarios(result), Text()]
-    for case, differences in islice(result.disagreements.items(), _MAX_DISAGREEMENTS):
+    most = _MAX_DISAGREEMENTS
+    if kernel.linked is not None and result.disagreements:
+        most = _MAX_OF_OBJECTS
+        parts += [kinds_view(result), Text()]
+    for case, differences in islice(result.disagreements.items(), most):
         parts += [_disagreement(case, differences), Text()]
-    if len(result.disagreements) > _MAX_DISAGREEMENTS:
-        more = len(result.disagreements) - _MAX_DISAGREEMENTS
-        parts += [Text(f"{more} more disagreements: --json has all", "yellow"), Text()]
-    return Group(*parts, Text(f"omitted: {'; '.join(comparer.omitted)}", "dim"), _summary(result))
+    if len(result.disagreements) > most:
+        parts += [Text(f"{len(result.disagreements) - most} more disagreements: --json has all", "yellow"), Text()]
+    if comparer.omitted:
+        parts.append(Text(f"omitted: {'; '.join(comparer.omitted)}", "dim"))
+    return Group(*parts, _summary(result, ruled=not comparer.against, judged=kernel.linked is not None))
 
 
 def _findings(result: KernelComparison[_Compared], target: Target) -> Table:
@@ -89,11 +110,14 @@ def _findings(result: KernelComparison[_Compared], target: Target) -> Table:
 
 
 def _scenarios(result: KernelComparison[_Compared]) -> Table:
-    rows = table("scenario", "cases", "disagree", right=("cases", "disagree"))
+    rows = table("scenario", "cases", "disagree", "break a rule", right=("cases", "disagree", "break a rule"))
     disagreements = Counter(case.scenario.name for case in result.disagreements)
+    broken = Counter(case.scenario.name for case in result.breaking)
     for name, cases in result.per_scenario.items():
         count = disagreements[name]
-        rows.add_row(name, f"{cases}", Text(f"{count}", "bold red" if count else "green"))
+        rows.add_row(
+            name, f"{cases}", *(Text(f"{each}", "bold red" if each else "green") for each in (count, broken[name]))
+        )
     return rows
 
 
@@ -106,7 +130,8 @@ def _disagreement(case: ComparisonCase[_Compared], differences: Sequence[StateDi
     return Group(Text(str(case), "bold red"), rows)
 
 
-def _summary(result: KernelComparison[_Compared]) -> Text:
+def _summary(result: KernelComparison[_Compared], *, ruled: bool, judged: bool) -> Text:
+    """Return the last line; `ruled`: rules alone were checked; `judged`: also where it differs."""
     if not result.cases:
         return Text("Nothing was compared: no selected scenario applies to this kernel", "yellow")
     per_minute = 60 * result.cases / result.seconds if result.seconds else 0
@@ -116,9 +141,12 @@ def _summary(result: KernelComparison[_Compared]) -> Text:
     rate = f", {result.seconds:.1f} s ({per_minute:.0f} cases a minute)"
     count = len(result.findings)
     findings = (f"{count} finding{'s' * (count != 1)} about the kernel. " if count else "", "bold red")
-    verdict = ("No disagreement", "" if count else "bold green")
-    if result.disagreements:
-        verdict = (f"{len(result.disagreements)} disagreements", "bold red")
+    verdict = ("No rule is broken" if ruled else "No disagreement", "" if count else "bold green")
+    if result.breaking:
+        verdict = (f"Rules are broken in {len(result.breaking)} cases", "bold red")
+    elif result.disagreements:
+        ruling = "It behaves differently, breaks no rule: " if judged else ""
+        verdict = (f"{ruling}{len(result.disagreements)} disagreements", "bold red")
     return Text.assemble(findings, verdict, f" in {done}{rate}")
 
 
@@ -142,6 +170,8 @@ def comparison_data(
         "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
         "left_out": [f"omitted: {one}" for one in comparer.omitted],
         "findings": as_data(result.findings),
+        "against": comparer.against or "rules",
+        "broken": breaches_data(breaches_of(result)),
         "disagreements": [_disagreement_data(*one) for one in result.disagreements.items()],
     }
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hvolab.arch import Access, Fault
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import HvolabError, KernelBug, OwnershipError
+from hvolab.errors import HvolabError, KernelBug, MachineError, OwnershipError, UsageError
 from hvolab.machine import Machine
 from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
@@ -21,6 +21,8 @@ from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
 #: Warnings after which a call counts as an endless loop: a constant, and more for each page of the vmemmap.
 _WARNINGS, _WARNINGS_PER_PAGE = 64, 4
+#: Errors of handlers for arguments that no code may pass: a frame of another owner, an order that is too high.
+REFUSALS: Final = (OwnershipError, UsageError, MachineError)
 _ACCESSES: Final = (Access.READ, Access.WRITE, Access.EXECUTE)
 
 
@@ -134,6 +136,16 @@ class CallResultReader:
         self._exceptions.clear()
         return va + len(code)
 
+    def under_way(self) -> tuple[str, ...]:
+        """Return the functions that run now, innermost first, with file and line where an object has them.
+
+        Empty where the call has returned.
+        """
+        va: int = self._vcpu.uc.reg_read(self._counter)
+        if va == self._loaded.exit:
+            return ()
+        return (place_of(self._kernel, va), *self._backtrace(va))
+
     def stopped(self, function: str, failure: str, problem: HvolabError | None, instructions: int) -> CallResult:
         """Return the result of a call that did not return.
 
@@ -150,7 +162,7 @@ class CallResultReader:
             self._machine.memory.offset(absent)  # raises AbsentMemoryError
         fault = None
         if problem is not None:
-            refused = isinstance(problem, OwnershipError)
+            refused = isinstance(problem, REFUSALS)
             status, what = CallStatus.REFUSED if refused else CallStatus.STOPPED, problem.what
             what += f" ({problem.where})" if problem.where else ""
         elif number in self._family.page_faults:

@@ -10,11 +10,10 @@ from functools import partial
 from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import OwnershipError
 from hvolab.machine import Machine
 from hvolab_kernel.code.stubs import StubAction, inline_of, stubs_of
 from hvolab_kernel.running.abi import convention_of
-from hvolab_kernel.running.call_result import CallResult, CallResultReader, CallStatus
+from hvolab_kernel.running.call_result import REFUSALS, CallResult, CallResultReader, CallStatus
 from hvolab_kernel.running.handlers import BoundHandler, Handlers, NoStubError
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
@@ -199,7 +198,7 @@ class KernelCpu:
         self._prepare(arguments)
         failure = self._run(va)
         problem = self._state.problem
-        if problem is not None and not isinstance(problem, (NoStubError, OwnershipError)):
+        if problem is not None and not isinstance(problem, (NoStubError, *REFUSALS)):
             raise problem
         completed = problem is None and not failure and self._vcpu.exceptions.number is None
         if completed and self._uc.reg_read(self._counter) == self._exit:
@@ -208,6 +207,10 @@ class KernelCpu:
             value = self._uc.reg_read(self._result)
             return CallResult(function, CallStatus.RETURNED, value, findings=self._results.counted_findings())
         return self._results.stopped(function, failure, problem, self.instructions)
+
+    def under_way(self) -> tuple[str, ...]:
+        """Return the functions that run now, innermost first; for a handler or a listener of events."""
+        return self._results.under_way()
 
     def run_queued(self) -> list[CallResult]:
         """Run the work items that calls have queued, oldest first, and those that they queue; return their results.

@@ -272,6 +272,11 @@ class PoolComparer:
         self.kernel = kernel
         self._pairs: dict[tuple[int, int], PoolPair] = {}
 
+    @property
+    def against(self) -> str:
+        """The reference, in words."""
+        return f"the model of {self.target.release}"
+
     def pair(self, scenario: PoolScenario) -> PoolPair:
         """Return the machines for a scenario."""
         memory, nodes = scenario.memory, scenario.nodes

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from hvolab.errors import MachineError
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls
 from hvolab_kernel.comparison import MachinePair, Operation, Scenario, ScenarioStep, target_of
+from hvolab_kernel.comparison.machine_pair import place_folios
 from hvolab_kernel.comparison.scenarios import FolioPlacement
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, X86
@@ -50,7 +53,7 @@ def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -
 def test_both_machines_are_built_with_the_same_bytes(real_kernel: Kernel) -> None:
     pair = pair_of(real_kernel)
     for one in pair.both:
-        one.rebuild([pair.pfn(scenario(OPTIMIZE), FolioPlacement())], 9)
+        one.rebuild(place_folios(pair.engine.machine, scenario(OPTIMIZE)), 9)
     engine, kernel = (one.machine for one in pair.both)
     scratch = range(*(pfn - kernel.memory.first_pfn for pfn in kernel.scratch_pfns))
     assert scratch  # where the emulated CPU keeps its own
@@ -125,4 +128,4 @@ def test_failing_allocations_are_counted_on_both_machines(real_kernel: Kernel) -
 @X86
 def test_a_folio_without_room_is_refused(real_kernel: Kernel) -> None:
     with pytest.raises(MachineError, match="the machine has no room for a folio of order 9"):
-        pair_of(real_kernel).pfn(scenario(OPTIMIZE), FolioPlacement(100))
+        pair_of(real_kernel).prepare(replace(scenario(OPTIMIZE), places=(FolioPlacement(100),)))

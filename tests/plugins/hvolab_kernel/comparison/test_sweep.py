@@ -45,6 +45,7 @@ class Counter:
     """A comparer whose cases differ where an odd allocation fails, and end at the second one that does."""
 
     omitted: tuple[str, ...] = ()
+    against = "a model"
 
     def __init__(self, target: Target, kernel: Kernel) -> None:
         self.target = target

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A rule that a case breaks, as text that another process can send."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+")
+
+
+class BrokenRule(NamedTuple):
+    """A rule that a case breaks.
+
+    rule   its name: that of an invariant, or `completion`, `report`, `result`, `balance`, `stores`
+    what   what is wrong
+    where  folio, VA, entry, PFN
+    code   functions that ran when it was seen, innermost first, with file and line; empty: it was seen at rest
+    known  the reason for which it does not count; empty: it does
+    """
+
+    rule: str
+    what: str
+    where: str = ""
+    code: str = ""
+    known: str = ""
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Rule and text without numbers: breaches of one kind are one."""
+        return self.rule, _NUMBER.sub("…", self.what.partition(";")[0])
