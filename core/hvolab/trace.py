@@ -183,6 +183,18 @@ class FolioStep(Event, name="folio"):
 
 
 @dataclass(frozen=True, slots=True)
+class FolioPrepared(Event, name="folio.prepare"):
+    """A new folio that a pool has optimized, or could not. Kernel: __prep_account_new_huge_page() follows, v6.12.
+
+    folio  VA of its head struct page
+    order  log2 of its base pages
+    """
+
+    folio: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch(Event, name="batch"):
     """Begin or end of a batch: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``."""
 

@@ -15,6 +15,7 @@ from hvolab.hvo import VmemmapOptimizer
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
+from hvolab.trace import FolioPrepared
 
 _THISNODE, _RETRY, _COMP = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL), int(Gfp.COMP)
 #: Folios of a list in any machine: one that repeats a trace has less memory than its folios.
@@ -154,6 +155,8 @@ class Pool:
 
     def _mark_late(self, folio: int) -> None:
         """Make an optimized folio hugetlb's, where the release does that so late. Kernel: __prep_new_huge_page()."""
+        if self.machine.trace.listeners:
+            self.machine.trace.emit(FolioPrepared(folio, self.h.order))
         if not self.variant.marked_first:
             self.folio.init_hugetlb(folio)
 
@@ -249,8 +252,6 @@ class Pool:
     def free_folios(self) -> Iterator[int]:
         """Yield the folios on the free lists."""
         return chain.from_iterable(map(self.folios, self.h.freelists))
-
-    # removing and adding
 
     def enqueue(self, folio: int) -> None:
         """Put a folio on the free list of its node. Kernel: enqueue_hugetlb_folio()."""
@@ -391,6 +392,5 @@ class Pool:
 
     def new_list(self, number: int) -> int:
         """Return the VA of one of the pool's two working lists, emptied."""
-        head = self.work_lists[number]
-        lists.init(self.cpu, head)
-        return head
+        lists.init(self.cpu, self.work_lists[number])
+        return self.work_lists[number]

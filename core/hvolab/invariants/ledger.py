@@ -6,6 +6,8 @@ They are histories of the invariants of key, counters and ownership, and name th
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from hvolab.invariants.faults import is_demoted
@@ -22,6 +24,8 @@ from hvolab.trace import (
     PagesAllocated,
     PagesFreed,
 )
+
+_PAGES, _BOOT_PAGES = "nr_memmap_pages", "nr_memmap_boot_pages"
 
 
 def watch_key(machine: Machine, report: Report) -> Handlers:
@@ -47,34 +51,32 @@ def watch_key(machine: Machine, report: Report) -> Handlers:
 
 
 def watch_counters(machine: Machine, report: Report) -> Handlers:
-    """Watch that the counters change as pages of vmemmap are allocated and freed."""
+    """Watch that each counter changes as pages of vmemmap of its kind are allocated and freed."""
     not_vmemmap = {machine.target.release.variant.table_gfp, GFP_VMEMMAP_TAIL}
     others: set[int] = set()  # page tables, and pages that tails share
-    balance = reported = 0
+    balances, reported = Counter[str](), Counter[str]()
     in_batch = active = False
 
     def counter(event: CounterChanged) -> None:
-        nonlocal balance
-        balance += event.delta
+        balances[event.counter] += event.delta
 
     def allocated(event: PagesAllocated) -> None:
-        nonlocal balance
         if event.gfp in not_vmemmap:
             others.update(event.pfns.tolist())
         elif active and not event.order:
-            balance -= event.pfns.size
+            balances[_PAGES] -= event.pfns.size
 
     def freed(event: PagesFreed) -> None:
-        nonlocal balance
         if active and not event.order:
-            balance += sum(pfn not in others for pfn in event.pfns.tolist()) if others else event.pfns.size
+            count = sum(pfn not in others for pfn in event.pfns.tolist()) if others else event.pfns.size
+            balances[_PAGES if event.how == "free_pages" else _BOOT_PAGES] += count
             others.difference_update(event.pfns.tolist())
 
     def judge(where: str) -> None:
-        nonlocal reported
-        if balance != reported:
-            report(f"the counters of vmemmap pages differ by {balance - reported} from the pages of one step", where)
-            reported = balance
+        for name, balance in balances.items():
+            if balance != reported[name]:
+                report(f"{name} differs by {balance - reported[name]} from the pages of one step", where)
+                reported[name] = balance
 
     def batch(event: Batch) -> None:
         nonlocal in_batch, active

@@ -24,7 +24,7 @@ def test_the_step_whose_pages_are_not_counted_is_named(monkeypatch: pytest.Monke
     monkeypatch.setattr(lab.hvo.remap, "_count", lambda pages, **how: None if pages == 1 else count(pages, **how))
     first = watched(lab, lambda: grown(lab, 1))[0]
     assert (first.rule, first.where) == ("counters", "optimize.end of folio PFN 0x1000")
-    assert first.what == "the counters of vmemmap pages differ by -1 from the pages of one step"
+    assert first.what == "nr_memmap_pages differs by -1 from the pages of one step"
 
 
 def test_the_folio_whose_pages_are_lost_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def _watch_masks(machine: Machine, report: Report) -> Handlers:
         where = f"folio PFN {pages.pfn(folio):#x}" if folio else ""
         if event.gfp not in masks[operation]:
             report(f"a page was allocated with {describe(event.gfp)} to {operation}", where)
-        elif node is not None and event.gfp != variant.table_gfp and event.node not in {node, None}:
+        elif node is not None and event.gfp != variant.table_gfp and event.node != node:
             report(f"a page was allocated on node {event.node} to {operation} a folio of node {node}", where)
 
     return {Batch: batch, FolioStep: step, PagesAllocated: allocated}

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from hvolab.arch import EntryUpdateRule
 from hvolab.errors import HvolabError
 from hvolab.invariants.invariant import Handlers, Invariant, Report
 from hvolab.machine import Machine
-from hvolab.trace import AllFlushed, Batch, Event, FolioStep, GracePeriod
+from hvolab.trace import AllFlushed, Batch, Event, FolioStep, GracePeriod, PagesAllocated, RangeFlushed
 
 #: Full flushes that a batch may take, retries aside.
 _FLUSHES = {"optimize": 2, "restore": 1}
@@ -67,12 +68,15 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
     """A batch takes at most one grace period and a constant number of full flushes, a folio by itself no full flush.
 
     Optimizing a batch takes two full flushes, one after all splits and one after all remapping, and restoring one; each
-    retry after `-ENOMEM` may take one more. A folio outside of batches flushes ranges. Where the release does not wait
-    for grace periods, there is none.
+    retry after `-ENOMEM` may take one more. All PMDs are split before the first folio is remapped, so that a batch
+    flushes no range unless an allocation has failed. A folio outside of batches flushes ranges. Where the release does
+    not wait for grace periods, there is none. Where a lost entry is replaced again, each attempt flushes its page.
     """
     grace_periods = int(machine.target.release.variant.waits_for_rcu)
+    can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
+    ranges = 0  # flushed since a batch began in which no allocation has failed
     counts: Counter[type[Event]] = Counter()  # flushes, grace periods, and folios that may be tried again
-    in_batch = False
+    in_batch = failed = False
 
     def check(operation: str, flushes: int) -> None:
         if counts[GracePeriod] > grace_periods:
@@ -81,11 +85,14 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
             report(f"full flushes in {operation}: {counts[AllFlushed]}, at most {flushes} allowed")
 
     def batch(event: Batch) -> None:
-        nonlocal in_batch
+        nonlocal in_batch, ranges, failed
         operation, _, when = event.step.partition(".")
         in_batch = when == "begin"
         if not in_batch:
             check("one batch", _FLUSHES[operation] + counts[FolioStep])
+            if ranges and not (failed or can_lose):
+                report(f"flushes of ranges in one batch: {ranges}, although no allocation has failed in it")
+        ranges, failed = 0, False
         counts.clear()
 
     def count(event: Event) -> None:
@@ -100,7 +107,22 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
             check("one folio", 0)
         counts.clear()
 
-    return {Batch: batch, FolioStep: folio, AllFlushed: count, GracePeriod: count}
+    def range_flushed(_: RangeFlushed) -> None:
+        nonlocal ranges
+        ranges += 1
+
+    def allocated(event: PagesAllocated) -> None:
+        nonlocal failed
+        failed |= event.failed
+
+    return {
+        Batch: batch,
+        FolioStep: folio,
+        AllFlushed: count,
+        GracePeriod: count,
+        RangeFlushed: range_flushed,
+        PagesAllocated: allocated,
+    }
 
 
 FLUSHES = Invariant(11, "flushes", history=_watch_flushes)

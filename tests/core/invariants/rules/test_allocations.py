@@ -40,3 +40,14 @@ def test_pages_of_another_node_break_rule_19(monkeypatch: pytest.MonkeyPatch) ->
     findings = watched(lab, lambda: lab.pools[0].set_max_huge_pages(0))
     assert broken(findings) == {"allocations"}
     assert "on node 1 to restore a folio of node 0" in findings[0].what
+
+
+def test_pages_of_any_node_break_rule_19(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(MachineSpec(memory=1024 * MIB, nodes=2))
+    allocate = lab.machine.alloc_pages
+    monkeypatch.setattr(
+        lab.machine, "alloc_pages", lambda gfp, order, node=None: allocate(gfp, order, node if order else None)
+    )
+    findings = watched(lab, lambda: grown(lab, 1))
+    assert broken(findings) == {"allocations"}
+    assert "on node None to optimize a folio of node 0" in findings[0].what

@@ -94,3 +94,12 @@ def test_a_full_flush_for_each_folio_breaks_rule_11(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(lab.hvo, "split_folio", eager)
     assert "flushes" in broken(watched(lab, lambda: grown(lab)))
+
+
+def test_pmds_that_are_split_one_by_one_break_rule_11(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = pools(SMALL)
+    monkeypatch.setattr(Hvo, "split_folio", lambda *_: 0)
+    findings = watched(lab, lambda: grown(lab, 2))
+    assert [(finding.rule, finding.what) for finding in findings] == [
+        ("flushes", "flushes of ranges in one batch: 1, although no allocation has failed in it")
+    ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from hvolab.invariants import Monitor
+from hvolab.invariants.rules.completion import COMPLETION
 from hvolab.trace import Batch, FolioStep, Stopped
 from tests.core.invariants.mutants import SMALL, pools
 
@@ -22,7 +23,7 @@ def test_the_finding_names_folio_steps_and_function() -> None:
 
 def test_the_folio_at_fault_comes_first_and_else_the_last() -> None:
     machine = pools(SMALL).machine
-    monitor = Monitor(machine)
+    monitor = Monitor(machine, [COMPLETION])
     for event in (
         FolioStep("restore.end", machine.struct_pages.va(0x1000), -12),
         Stopped("x", "f()", machine.struct_pages.va(0x1200)),
