@@ -13,7 +13,8 @@ from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, VmemmapBacking
 from hvolab.plugin import registry
-from hvolab.release import DEFAULT
+from hvolab.release import DEFAULT, KernelFeature
+from hvolab.release.faults import LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
 from hvolab.release.releases import V6_12_117
 from hvolab.units import format_short
 from hvolab_kernel.code.instructions import function_named
@@ -22,14 +23,14 @@ from hvolab_kernel.comparison import Comparer, Operation, Scenario, ScenarioStep
 from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import ComparisonCase, cases_of
 from hvolab_kernel.comparison.scenarios import FolioPlacement
-from hvolab_kernel.comparison.selection import chosen_scenarios
+from hvolab_kernel.comparison.selection import chosen_scenarios, comparable
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.release import release_of
 from hvolab_kernel.running.handlers import HANDLERS, Handlers
 from hvolab_kernel.running.initial_state import modes_of
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import X86
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, X86
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -116,6 +117,21 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
     assert result.cases + result.duplicates > 100
     assert result.pairs >= 20
     assert result.disagreements == {}
+    assert [finding for finding in result.findings if not (finding.declared or finding.fault)] == []
+
+
+@pytest.mark.slow
+@FETCHED
+def test_rules_find_the_known_faults_of_a_release_and_nothing_else(real_kernel: Kernel) -> None:
+    """A sample of the sweep over every image: only 6.12.117 has faults that HVO alone shows."""
+    target = target_of(real_kernel)
+    batches = features_of(real_kernel).has(KernelFeature.BATCHES)
+    chosen = chosen_scenarios(scenarios_of(target), ["2M boot", "1G boot: optimize"])
+    result = compare(Comparer(target, real_kernel), comparable(chosen, target.release.variant, batches=batches))
+    assert result.disagreements == {}
+    faults = {LOST_HEADS, RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD}
+    assert {finding.fault for finding in result.findings} == faults.intersection(target.release.faults)
+    assert not any(finding.declared for finding in result.findings)
 
 
 @pytest.mark.long
@@ -126,6 +142,7 @@ def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, 
     result = compare(Comparer(target, real_kernel), [one for one in scenarios_of(target) if not one.gigantic])
     assert result.pairs > 50
     assert result.disagreements == {}
+    assert [finding for finding in result.findings if not (finding.declared or finding.fault)] == []
 
 
 @pytest.mark.slow
