@@ -111,7 +111,7 @@ def architectures_of(origin: PluginOrigin, manager: pluggy.PluginManager) -> tup
 
 
 def makers_of(origin: PluginOrigin, caller: Any, hook: str) -> dict[str, Any]:
-    """Call a hook that returns kinds of CPU or engine, and return the maker of each kind by its name.
+    """Call a hook that returns functions by name: makers of CPUs or engines, or stubs; return them.
 
     Raises PluginError if the hook raises or returns anything but a mapping of names to functions.
     """

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     CpuMaker = Callable[[Any, int], Any]
     #: `hvolab.hvo.EngineMaker`, for the same reason.
     EngineMaker = Callable[[Any, Any], Any]
+    #: Handler of a kernel function: takes a `hvolab.machine.Machine` and six arguments, returns the result or None.
+    StubHandler = Callable[..., int | None]
 
 #: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
@@ -71,6 +73,18 @@ def hvolab_engines() -> Mapping[str, EngineMaker]:
     UsageError or another HvolabError with a hint. One with a method `setup()`, a `hvolab.hvo.ImageEngineMaker`, also
     says what the machine must be for an image. Called once, when the plugin is loaded: import large libraries when
     an engine is made. Checked like `hvolab_cpus`: `model` is taken.
+    """
+    return {}  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_stubs() -> Mapping[str, StubHandler]:
+    """Return the functions of kernels that the plugin performs when a kernel's own code calls them, by their names.
+
+    A handler takes the machine, and the first six arguments of the function as unsigned numbers; it returns the result,
+    or None where the function has none. It replaces the function in every kernel that has it, or in whose place a
+    linked object has a trap; functions that hvolab itself performs keep their stubs. Called once, when the plugin is
+    loaded. Checked: that the result is a mapping of names to functions, and that no plugin loaded earlier has a name.
     """
     return {}  # never called: pluggy reads the signature
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker
+    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker, StubHandler
 
 #: The environment variable that turns a plugin that would be left out into an error, and the values that do so.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
@@ -48,6 +48,7 @@ class _Plugin:
     architectures: tuple[Architecture, ...]
     cpus: Mapping[str, CpuMaker]
     engines: Mapping[str, EngineMaker]
+    stubs: Mapping[str, StubHandler]
 
 
 class PluginRegistry:
@@ -142,6 +143,10 @@ class PluginRegistry:
         """Return the maker of this kind of engine, None for the model; raises UsageError with the kinds that exist."""
         return _maker("engine", name, self.engines())
 
+    def stubs(self) -> Mapping[str, StubHandler]:
+        """Return the handler of every kernel function that plugins perform, by the function's name."""
+        return MappingProxyType({name: handler for plugin in self._plugins for name, handler in plugin.stubs.items()})
+
     def add_commands(self, app: typer.Typer) -> None:
         """Add the commands of every plugin to `app`; call it once for a command line, after its own are in place.
 
@@ -196,10 +201,12 @@ class PluginRegistry:
         self._check_unclaimed(architectures)
         cpus = makers_of(origin, manager.hook.hvolab_cpus, "hvolab_cpus()")
         engines = makers_of(origin, manager.hook.hvolab_engines, "hvolab_engines()")
-        for title, new, known in (("CPU", cpus, set(self.cpus())), ("engine", engines, set(self.engines()))):
+        stubs = makers_of(origin, manager.hook.hvolab_stubs, "hvolab_stubs()")
+        declared = ("CPU", cpus, self.cpus()), ("engine", engines, self.engines()), ("stub", stubs, self.stubs())
+        for title, new, known in declared:
             if taken := [name for name in new if name in known]:
                 raise PluginError(f"it declares kinds of {title} that exist already: {', '.join(map(repr, taken))}")
-        return _Plugin(origin, module, manager, architectures, cpus, engines)
+        return _Plugin(origin, module, manager, architectures, cpus, engines, stubs)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
         owners = {name: plugin.origin for plugin in self._plugins for name in names_of(*plugin.architectures)}

@@ -14,7 +14,7 @@ v6.12.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
+from hvolab.plugin import registry
 from hvolab_kernel.code.calls import callees
 from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.code.instructions import function_end
@@ -39,6 +40,8 @@ class StubAction(enum.Enum):
     ALLOCATE_CONTIGUOUS = "allocates a contiguous range: its first struct page, or null"
     ALLOCATE_CONTIGUOUS_FROZEN = "allocates a contiguous range without references: its first struct page, or null"
     ALLOCATE_OBJECT = "allocates memory for an object until the call ends: its VA"
+    ALLOCATE_SIZED = "allocates so many bytes until the call ends: their VA"
+    ALLOCATE_BULK = "allocates frames into an array or a list: their number"
     FREE = "frees a block"
     FREE_CONTIGUOUS = "frees a contiguous range, whose frames have one reference each"
     FREE_ADDRESS = "frees a block, by its VA"
@@ -61,6 +64,7 @@ class StubAction(enum.Enum):
     COUNT_OTHER = "is recorded only: the machine does not count this"
     QUEUE_WORK = "records a work item, which runs after the call"
     NOTHING = "does nothing"
+    PLUGIN = "is performed by a plugin"
     REPORT = "is reported as a finding"
     STOP = "stops the call: the machine cannot perform it"
 
@@ -69,6 +73,7 @@ class StubAction(enum.Enum):
 class Argument:
     """An argument: name, size in bytes, and whether it is signed. A register's higher bytes are undefined.
 
+    optional  whether some kernels declare the function without it
     page  whether it is the operand of a TLBI that names a page: bits 43:0 are VA[55:12] for every base page size.
           Source: Arm ARM C5.5.
     """
@@ -77,6 +82,7 @@ class Argument:
     size: int = 8
     signed: bool = False
     page: bool = False
+    optional: bool = False
 
     @property
     def layout(self) -> str:
@@ -92,11 +98,18 @@ class Argument:
 
 @dataclass(frozen=True)
 class Stub:
-    """A function that the machine performs: its name, its action, and the arguments that the action needs."""
+    """A function that the machine performs.
+
+    function   its name
+    action     its action
+    arguments  the arguments that the action needs
+    handler    that of a plugin: called with the machine and the arguments; returns the result, or None
+    """
 
     function: str
     action: StubAction
     arguments: tuple[Argument, ...] = ()
+    handler: Callable[..., int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,8 +144,12 @@ class InlineInstruction:
 _GFP, _ORDER, _NODE = Argument("gfp", 4), Argument("order", 4), Argument("node", 4, signed=True)
 _PAGE, _DELTA = Argument("page"), Argument("delta", signed=True)
 _CPU = Argument("cpu", 4, signed=True)
+_LAST = Argument("second", optional=True)
+_BULK = (_GFP, _NODE, Argument("nodemask"), Argument("count", 4, signed=True), Argument("first"), _LAST)
 _ITEM, _CHANGE = Argument("item", 4), Argument("change", 4, signed=True)
 
+#: The arguments of a function that a plugin performs: unsigned registers.
+_ANY: Final = tuple(Argument(f"argument {number}") for number in range(1, 7))
 #: Action, arguments, and the functions: names differ between kernels, with `_noprof` since memory allocation profiling
 #: (6.10) and `_frozen` since 6.14.
 _TABLE: Final = (
@@ -145,6 +162,8 @@ _TABLE: Final = (
     (StubAction.ALLOCATE_CONTIGUOUS, (Argument("count"), _GFP, _NODE), "alloc_contig_pages alloc_contig_pages_noprof"),
     (StubAction.ALLOCATE_CONTIGUOUS_FROZEN, (Argument("count"), _GFP, _NODE), "alloc_contig_frozen_pages_noprof"),
     (StubAction.ALLOCATE_OBJECT, (Argument("cache"), _GFP, Argument("size")), "__kmalloc_cache_noprof kmalloc_trace"),
+    (StubAction.ALLOCATE_SIZED, (Argument("size"), _GFP), "__kmalloc_noprof __kmalloc __kmalloc_large_noprof"),
+    (StubAction.ALLOCATE_BULK, _BULK, "alloc_pages_bulk_noprof"),
     (StubAction.FREE, (_PAGE, _ORDER), "__free_pages free_frozen_pages"),
     (StubAction.FREE_CONTIGUOUS, (Argument("pfn"), Argument("count")), "free_contig_range"),
     (StubAction.FREE_FOLIO, (Argument("folio"),), "__folio_put"),
@@ -164,13 +183,18 @@ _TABLE: Final = (
     (StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE), "__mod_lruvec_page_state"),
     (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
     (StubAction.QUEUE_WORK, (_CPU, Argument("queue"), Argument("work")), "queue_work_on"),
-    (StubAction.NOTHING, (Argument("pointer"),), "flush_work kfree __mem_cgroup_uncharge get_pfnblock_migratetype"),
+    (
+        StubAction.NOTHING,
+        (Argument("pointer"),),
+        "flush_work kfree kvfree __mem_cgroup_uncharge get_pfnblock_migratetype",
+    ),
     (StubAction.NOTHING, (), "mcount _mcount"),  # of clang, for ftrace
     (StubAction.NOTHING, (), "__cond_resched __SCT__cond_resched __SCT__might_resched"),
+    (StubAction.NOTHING, (Argument("timeout", signed=True),), "schedule_timeout"),
     (StubAction.NOTHING, (Argument("pa"), Argument("size")), "kmemleak_free_part_phys"),
     (StubAction.NOTHING, (Argument("pointer"),), "kmemleak_not_leak"),
     (StubAction.REPORT, (Argument("format"),), "_printk __warn_printk"),
-    (StubAction.STOP, (), "__stack_chk_fail panic schedule schedule_timeout"),
+    (StubAction.STOP, (), "__stack_chk_fail panic schedule"),
     (StubAction.STOP, (), "rwsem_down_read_slowpath queued_spin_lock_slowpath native_queued_spin_lock_slowpath"),
 )
 STUBS: Final = tuple(Stub(name, action, arguments) for action, arguments, names in _TABLE for name in names.split())
@@ -194,7 +218,7 @@ _FIELD: Final = 31
 
 
 def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
-    """Return the stubs of a kernel, in the table's order, then those of functions that a linked object misses.
+    """Return the stubs of a kernel: the table's, those of plugins, and of functions that a linked object misses.
 
     Raises TypeInfoError where the kernel declares a function with other arguments than the table, SymbolError where
     several functions have the name.
@@ -205,9 +229,19 @@ def stubs_of(kernel: Kernel) -> tuple[PlacedStub, ...]:
         if va is not None:
             placed.append(PlacedStub(one, va, _checked(kernel, one)))
     known = {one.function for one in STUBS}
+    for name, handler in registry().stubs().items():
+        va = None if name in known else kernel.symbols.find(name)
+        if va is not None:
+            placed.append(PlacedStub(Stub(name, StubAction.PLUGIN, _ANY, handler), va))
+            known.add(name)
     missing = [] if kernel.linked is None else [name for name in kernel.linked.missing if name not in known]
     placed += [PlacedStub(Stub(name, StubAction.STOP), kernel.symbols.address(name)) for name in missing]
     return tuple(placed)
+
+
+def stub_names() -> frozenset[str]:
+    """Return the names of all functions that have a stub, those of plugins included."""
+    return frozenset({*registry().stubs(), *(one.function for one in STUBS)})
 
 
 def outside_calls(kernel: Kernel) -> tuple[str, ...]:
@@ -222,7 +256,7 @@ def outside_calls(kernel: Kernel) -> tuple[str, ...]:
             called |= callees(kernel, name)
         except HvolabError:
             continue
-    stubs = {one.function for one in STUBS}
+    stubs = stub_names()
     return tuple(sorted(name for name in called - own - stubs if "+" not in name))
 
 
@@ -232,7 +266,9 @@ def _checked(kernel: Kernel, one: Stub) -> str:
     if prototype is None:
         return ""
     declared = [(parameter.size, parameter.signed) for parameter in prototype.parameters]
-    if declared[: len(one.arguments)] != _shapes(one.arguments):
+    count = len(declared)
+    wanted = [each for index, each in enumerate(one.arguments) if index < count or not each.optional]
+    if declared[: len(wanted)] != _shapes(wanted):
         raise TypeInfoError(
             f"the kernel declares {prototype}, which differs from hvolab's stub",
             where=f"{kernel.image.release}, {one.function}",

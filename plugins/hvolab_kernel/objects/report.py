@@ -9,11 +9,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from hvolab.cli.output import labeled
-from hvolab_kernel.code.stubs import STUBS
+from hvolab_kernel.code.stubs import stub_names
 from hvolab_kernel.objects.link import LinkedHvo
 
 _NO_TYPES: Final = "not checked: the object has no types (compile it with -gbtf, or run pahole -J on it)"
-_STUBS: Final = frozenset(one.function for one in STUBS)
 
 
 def link_data(linked: LinkedHvo) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def link_data(linked: LinkedHvo) -> dict[str, Any]:
         "unchanged": linked.unchanged,
         "new_calls": list(linked.calls),
         "missing": list(made.missing),
-        "without_stub": [name for name in made.missing if name not in _STUBS],
+        "without_stub": [name for name in made.missing if name not in stub_names()],
         "replaced": list(made.replaced),
         "same_code": list(linked.same),
         "added": list(made.added),
@@ -50,7 +49,7 @@ def link_view(linked: LinkedHvo) -> RenderableType:
         "new calls", Text(f"out of HVO, to {new}; the image's HVO does not call them", "yellow") if new else "none"
     )
     for name in made.missing:
-        stub = "a stub performs it" if name in _STUBS else "a call of it ends the case (add a stub: hvolab_stubs)"
+        stub = "a stub performs it" if name in stub_names() else "a call of it ends the case (add a stub: hvolab_stubs)"
         rows.add_row("missing", Text(f"{name} is not in the image: {stub}", "yellow"))
     changed = [name for name in made.replaced if name not in linked.same]
     rows.add_row("replaced", _names(changed) + (f"; with the same code: {_names(linked.same)}" if linked.same else ""))

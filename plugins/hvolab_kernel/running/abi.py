@@ -44,13 +44,20 @@ _RISCV_BUGS: Final = ((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak")
 #: Kernel: get_current() in arch/arm64/include/asm/current.h, v6.12.
 CONVENTIONS: Final = {
     "EM_X86_64": CallingConvention(
-        ("RDI", "RSI", "RDX", "RCX", "R8"), "RAX", "RIP", "RSP", b"\xc3", per_cpu="GS_BASE", bugs=_X86_BUGS
+        ("RDI", "RSI", "RDX", "RCX", "R8", "R9"), "RAX", "RIP", "RSP", b"\xc3", per_cpu="GS_BASE", bugs=_X86_BUGS
     ),
     "EM_AARCH64": CallingConvention(
-        ("X0", "X1", "X2", "X3", "X4"), "X0", "PC", "SP", b"\xc0\x03\x5f\xd6", "X30", current="SP_EL0", bugs=_ARM64_BUGS
+        ("X0", "X1", "X2", "X3", "X4", "X5"),
+        "X0",
+        "PC",
+        "SP",
+        b"\xc0\x03\x5f\xd6",
+        "X30",
+        current="SP_EL0",
+        bugs=_ARM64_BUGS,
     ),
     "EM_RISCV": CallingConvention(
-        ("A0", "A1", "A2", "A3", "A4"), "A0", "PC", "SP", b"\x82\x80", "RA", current="TP", bugs=_RISCV_BUGS
+        ("A0", "A1", "A2", "A3", "A4", "A5"), "A0", "PC", "SP", b"\x82\x80", "RA", current="TP", bugs=_RISCV_BUGS
     ),
 }
 

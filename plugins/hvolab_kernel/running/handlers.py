@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from hvolab.arithmetic import round_up
+from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import HvolabError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.machine import Machine
@@ -27,7 +27,8 @@ _KEY: Final = "hugetlb_optimize_vmemmap_key"
 class NoStubError(HvolabError):
     """A kernel's code calls a function outside of HVO that has no stub.
 
-    Choose scenarios that do not reach the call, or add a stub for the function; `hvolab image FILE --stubs` lists them.
+    Choose scenarios that do not reach the call, or add a stub for the function by a plugin's hook `hvolab_stubs`;
+    `hvolab image FILE --stubs` lists those that exist.
     """
 
 
@@ -74,6 +75,7 @@ class Handlers:
         self.queued: list[int] = []
         self.object_bytes = 0
         self._folio = FolioPages(machine, machine.cpus[0])
+        self._cpu, self._lru = machine.cpus[0], pages.layout.lru_next
 
     def for_function(self, stub: Stub) -> BoundHandler:
         """Bind the handler of a function to the registers of its arguments."""
@@ -146,6 +148,52 @@ class Handlers:
             return 0
         self._loaded.write(va, size, 0)
         return va
+
+    def allocate_sized(self, stub: Stub, size: int, gfp: int) -> int:
+        """Allocate zeroed memory of a size; return its VA, or 0 if the region is full."""
+        return self.allocate_object(stub, 0, gfp, size)
+
+    def allocate_bulk(self, stub: Stub, gfp: int, node: int, _: int, count: int, first: int, second: int) -> int:
+        """Allocate frames until one cannot be, into the empty places of an array or into a list; return their number.
+
+        Kernel: alloc_pages_bulk_noprof() in mm/page_alloc.c takes a list and an array in v6.12, an array in v7.2.
+        """
+        prototype = self._loaded.kernel.types.prototype(stub.function)
+        both = prototype is not None and len(prototype.parameters) == len(stub.arguments)
+        head, array = (first, second) if both else (0, first)
+        done = 0
+        for place in range(array, array + WORD_BYTES * count, WORD_BYTES) if array else range(count):
+            if array and self._load(place):
+                done += 1
+                continue
+            pfn = self._machine.alloc_pages(gfp, 0, node)
+            if pfn is None:
+                break
+            done += 1
+            page = self._page(pfn)
+            if array:
+                self._store(place, page)
+            elif head:
+                lru, after = page + self._lru, self._load(head)
+                for va, value in ((after + WORD_BYTES, lru), (lru, after), (lru + WORD_BYTES, head), (head, lru)):
+                    self._store(va, value)
+        return done
+
+    def _load(self, va: int) -> int:
+        """Read a word of the kernel's memory or of the machine's."""
+        loaded = self._loaded
+        return loaded.read(va, WORD_BYTES) if loaded.holds(va, WORD_BYTES) else self._cpu.load_word(va)
+
+    def _store(self, va: int, value: int) -> None:
+        """Write a word of the kernel's memory or of the machine's."""
+        if self._loaded.holds(va, WORD_BYTES):
+            self._loaded.write(va, WORD_BYTES, value)
+        else:
+            self._cpu.store_word(va, value)
+
+    def plugin(self, stub: Stub, *arguments: int) -> int | None:
+        """Perform a function as a plugin does; returns its result."""
+        return None if stub.handler is None else stub.handler(self._machine, *arguments)
 
     def allocate_address(self, _: Stub, gfp: int, order: int) -> int:
         """Allocate a block; return its VA, or 0."""

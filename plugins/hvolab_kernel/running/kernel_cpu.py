@@ -187,7 +187,7 @@ class KernelCpu:
     # calls
 
     def call(self, function: str, *arguments: int) -> CallResult:
-        """Call a function of the kernel with up to five arguments.
+        """Call a function of the kernel with up to six arguments.
 
         A double free, or a free of part of a block, ends the call. Raises SymbolError for a name that the kernel does
         not have, and the machine's other errors from handlers.

@@ -250,3 +250,20 @@ def test_what_is_no_kind_of_cpu_leaves_its_plugin_out(result: object, reason: st
     [problem] = loaded.problems
     assert reason in problem.reason
     assert dict(loaded.cpus()) == {"model": None}
+
+
+class Stubs:
+    """A plugin that performs a function of kernels."""
+
+    @hookimpl
+    def hvolab_stubs(self) -> object:
+        return {"shrink_slab": lambda *_: 0}
+
+
+def test_functions_that_a_plugin_performs_are_found_by_name_and_belong_to_one_plugin() -> None:
+    plugins = PluginRegistry()
+    assert plugins.stubs() == {}
+    plugins.register(Stubs(), "mine")
+    assert list(plugins.stubs()) == ["shrink_slab"]
+    plugins.register(Stubs(), "theirs")
+    assert "kinds of stub that exist already: 'shrink_slab'" in str(plugins.problems[0])

@@ -13,7 +13,7 @@ from hvolab_vmlinux.errors import KernelImageError
 def test_the_return_address_is_in_a_register_or_on_the_stack(machine: str) -> None:
     convention = convention_of(machine)
     assert bool(convention.link) is (machine != "EM_X86_64")
-    assert len(set(convention.arguments)) == 5
+    assert len(set(convention.arguments)) == 6
     assert all(code and name for code, name in convention.bugs)
 
 

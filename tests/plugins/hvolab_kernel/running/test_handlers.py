@@ -6,12 +6,14 @@ from __future__ import annotations
 import pytest
 
 from hvolab.hugetlb.folio import FolioPages
+from hvolab.machine import FrameAllocator
+from hvolab.machine.frames.failure import FailFrom, NeverFail
 from hvolab.trace import AllFlushed, Event, KeyChanged, PagesAllocated, PagesFreed, RangeFlushed, Stored
-from hvolab_kernel.code.stubs import Argument, Stub, StubAction
+from hvolab_kernel.code.stubs import STUBS, Argument, Stub, StubAction
 from hvolab_kernel.running import KernelCpu
 from hvolab_kernel.running.handlers import HANDLERS
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import X86, machine_for
+from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86, machine_for
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -124,3 +126,69 @@ def test_objects_have_places_of_their_own_until_the_region_is_full(real_kernel: 
     assert cpu.loaded.holds(second, 100)
     cpu._registers.write(cpu._arguments[2], 1 << 20)
     assert allocate() == 0
+
+
+def _called(cpu: KernelCpu, function: str, action: StubAction, *values: int) -> int | None:
+    """Call a handler as the table of stubs has it, with these registers."""
+    stub = next(one for one in STUBS if one.function == function)
+    assert stub.action is action
+    for register, value in zip(cpu._arguments, values, strict=False):
+        cpu._registers.write(register, value)
+    return cpu._handlers.for_function(stub)()
+
+
+@FOLIOS
+def test_frames_are_allocated_into_an_array_or_a_list_until_one_cannot_be(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    loaded, name = cpu.loaded, "alloc_pages_bulk_noprof"
+    array = loaded.data.va
+    prototype = real_kernel.types.prototype(name)
+    assert prototype is not None
+    lists = len(prototype.parameters) == 6
+    loaded.write(array + 8, 8, 1)  # a place that is taken
+    assert isinstance(machine.frames, FrameAllocator)
+    machine.frames.failure = FailFrom(3)
+    places = (0, array) if lists else (array, 0)
+    assert _called(cpu, name, StubAction.ALLOCATE_BULK, 0xCC0, 0, 0, 5, *places) == 3
+    pages = [loaded.read(array + 8 * index, 8) for index in range(5)]
+    assert (pages[1], pages[3:]) == (1, [0, 0])
+    assert {machine.frames.order_of(machine.struct_pages.pfn(page)) for page in (pages[0], pages[2])} == {0}
+    if lists:
+        machine.frames.failure = NeverFail()
+        head = array + 64
+        for place in (head, head + 8):
+            loaded.write(place, 8, head)
+        assert _called(cpu, name, StubAction.ALLOCATE_BULK, 0xCC0, 0, 0, 2, head, 0) == 2
+        first = loaded.read(head, 8)
+        second = machine.cpus[0].load_word(first)
+        assert machine.cpus[0].load_word(second) == head
+        assert loaded.read(head + 8, 8) == second
+
+
+@X86
+def test_objects_have_memory_of_their_own_until_the_call_ends(real_kernel: Kernel) -> None:
+    cpu = KernelCpu(machine_for(real_kernel), real_kernel)
+    one, other = (_called(cpu, "__kmalloc_noprof", StubAction.ALLOCATE_SIZED, 100, 0xCC0) for _ in range(2))
+    assert one is not None
+    assert other == one + 128
+    assert cpu.loaded.read(one, 8) == 0
+    assert _called(cpu, "__kmalloc_noprof", StubAction.ALLOCATE_SIZED, 1 << 20, 0xCC0) == 0
+
+
+@X86
+def test_a_plugin_performs_a_function_with_six_arguments(real_kernel: Kernel) -> None:
+    machine = machine_for(real_kernel)
+    cpu = KernelCpu(machine, real_kernel)
+    seen: list[object] = []
+
+    def handler(*arguments: object) -> int:
+        seen.extend(arguments)
+        return 7
+
+    arguments = tuple(Argument(f"argument {number}") for number in range(6))
+    for register, value in zip(cpu._arguments, range(6), strict=True):
+        cpu._registers.write(register, value)
+    stub = Stub("shrink_slab", StubAction.PLUGIN, arguments, handler)
+    assert cpu._handlers.for_function(stub)() == 7
+    assert seen == [machine, *range(6)]
