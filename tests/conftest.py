@@ -24,6 +24,7 @@ _NAMES = {"x86_64": "x86_64", "arm64": "arm64", "riscv": "riscv", "riscv64": "ri
 _PATH = re.compile(r"arches/hvolab_(\w+)/")
 #: What the tests of a folder cannot do without, and what to install where it is missing.
 _NEEDED = {
+    "plugins/hvolab_explorer/": (("greenlet",), "pip install 'hvolab[explore]'"),
     "plugins/hvolab_unicorn/": (("unicorn", "capstone"), "pip install 'hvolab[emulation]'"),
     "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
     "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),

@@ -22,6 +22,7 @@ class Translated:
     cpu      number of the CPU
     va, pa   what was translated, and the result
     stores   whether the access stores
+    shift    log2 of the bytes that the TLB entry maps which was used or filled; 0 if the access faults
     walked   PAs of the table entries that the walk read, the root's first; empty if the TLB had the translation
     changed  PAs of those whose accessed or dirty flag the walk set
     """
@@ -30,6 +31,7 @@ class Translated:
     va: int
     pa: int
     stores: bool
+    shift: int
     walked: tuple[int, ...]
     changed: tuple[int, ...]
 
@@ -46,32 +48,37 @@ class ObservedCpu(ModelCpu):
 
     def translate(self, va: int, need: int) -> int:
         """Return the PA of ``va`` as :meth:`ModelCpu.translate`, and report it."""
-        steps = None
+        pa, shift = self._cached(va, need)
+        if shift:
+            self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, (), ()))
+            return pa
+        steps: list[tuple[int, int]] = []
         try:
-            pa = self.cached(va, need)
-            if pa is None:
-                steps = [(step.slot, step.raw) for step in self._tables.walk(va)]
-                pa = self._fill(va, need)
-        except Exception:
-            self._report(va, 0, need, steps)
-            raise
-        self._report(va, pa, need, steps)
+            steps += [(step.slot, step.raw) for step in self._tables.walk(va)]
+            pa = self._fill(va, need)
+            shift = self._cached(va, need)[1]
+        finally:
+            changed = tuple(slot for slot, raw in steps if self._memory.read_word(slot) != raw)
+            walked = tuple(slot for slot, _ in steps)
+            self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, walked, changed))
         return pa
 
-    def cached(self, va: int, need: int) -> int | None:
-        """Return the PA of ``va`` by the TLB alone; None if it has no translation that allows the access."""
+    def _cached(self, va: int, need: int) -> tuple[int, int]:
+        """Return PA and log2 of the size by the TLB alone; 0 and 0 if no translation there allows the access."""
         for shift, cached in (self._tlb[0], *reversed(self._tlb[1:])):  # in the order of ModelCpu.translate()
             hit = cached.get(va >> shift)
             if hit is not None and hit[1] & need == need:
-                return hit[0] | va & (1 << shift) - 1
-        return None
+                return hit[0] | va & (1 << shift) - 1, shift
+        return 0, 0
 
-    def _report(self, va: int, pa: int, need: int, steps: list[tuple[int, int]] | None) -> None:
-        walked = steps or []
-        read = self._memory.read_word
-        changed = tuple(slot for slot, raw in walked if read(slot) != raw)
-        slots = tuple(slot for slot, _ in walked)
-        self._observer(Translated(self.index, va, pa, bool(need & _WRITE), slots, changed))
+    def cached_in(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the TLB entries that map a part of ``[start, end)``: log2 of the size, and the VA shifted by that."""
+        return [
+            (shift, number)
+            for shift, cached in self._tlb
+            for number in cached
+            if start >> shift <= number <= (end - 1) >> shift
+        ]
 
     def _word(self, va: int, need: int) -> int:
         if va & (WORD_BYTES - 1):

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kind of actor, and the struct pages that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hvolab.errors import UsageError
+from hvolab_explorer.world.world import World
+
+
+@dataclass(frozen=True)
+class Place:
+    """A struct page: ``A`` is the head of folio A, ``A.64`` its struct page 64.
+
+    folio  number of the folio
+    page   number of the struct page in it
+    """
+
+    folio: int
+    page: int = 0
+
+    def va(self, world: World) -> int:
+        """Return the VA of the struct page; raises UsageError if the world does not have it."""
+        if self.folio >= len(world.folios) or self.page >= 1 << world.h.order:
+            raise UsageError(
+                f"no struct page {self} in this world",
+                where=f"{len(world.folios)} folios of {1 << world.h.order} struct pages",
+                hint="name a folio A, B, ... and a struct page in it",
+            )
+        return world.folios[self.folio] + self.page * world.machine.struct_pages.layout.size
+
+    @property
+    def head(self) -> Place:
+        """The head of the folio."""
+        return Place(self.folio)
+
+    def __str__(self) -> str:
+        letter = chr(ord("A") + self.folio)
+        return f"{letter}.{self.page}" if self.page else letter
+
+
+#: Makes the program of an actor on the CPU of that number, for the places that it is given.
+Maker = Callable[[World, int, Sequence[Place]], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class ActorKind:
+    """One kind of actor.
+
+    name              its name in configurations
+    arguments         the places that it takes, for people: ``FOLIO`` or ``PAGE...``
+    summary           what it does, in a sentence, with the kernel function
+    make              makes its program
+    starts_optimized  its folios are optimized at the start
+    starts_in_use     its struct pages have one reference at the start
+    reads             it reads struct pages without a reference or lock
+    """
+
+    name: str
+    arguments: str
+    summary: str
+    make: Maker = field(repr=False)
+    starts_optimized: bool = False
+    starts_in_use: bool = False
+    reads: bool = False

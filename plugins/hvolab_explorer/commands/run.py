@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configurations selected by options, explored or replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hvolab.arch import Target
+from hvolab.errors import UsageError
+from hvolab_explorer.configuration import READY, Configuration, parse_actors
+from hvolab_explorer.exploration import Found, Limits, Result, explore
+from hvolab_explorer.schedule import Replay, hash_of, read_schedule, write_schedule
+from hvolab_explorer.search.bounded import Bounded
+from hvolab_explorer.search.decisions import Search
+from hvolab_explorer.search.dpor import Dpor
+from hvolab_explorer.search.random_walk import RandomWalk
+from hvolab_explorer.shrink import replay, shrink
+from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.world.machine import WorldOptions
+
+
+@dataclass(frozen=True)
+class Explored:
+    """One configuration, and what its exploration found.
+
+    findings   the findings, shrunk
+    schedules  their schedules as strings
+    """
+
+    configuration: Configuration
+    result: Result
+    findings: list[Found]
+    schedules: list[str]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One schedule that was repeated: its configuration, its steps, and its findings."""
+
+    configuration: Configuration
+    log: tuple[Step, ...]
+    texts: list[str]
+
+
+def world_options(fail: int | None, allocations: str, *, poison: bool) -> WorldOptions | None:
+    """Return the choices about allocations; None: those of each configuration."""
+    if allocations not in {"per-cpu", "ordered"}:
+        raise UsageError(f"unknown kind of allocations {allocations!r}", hint="choose per-cpu or ordered")
+    if fail is None and allocations == "per-cpu" and not poison:
+        return None
+    return WorldOptions(fail or 0, ordered=allocations == "ordered", poisoned=poison)
+
+
+def select(actors: str | None, options: WorldOptions | None, *, split: bool) -> list[Configuration]:
+    """Return the configuration of --actors, or the ready ones."""
+    chosen = READY if actors is None else (Configuration("", "", parse_actors(actors)),)
+    return [replace(one, split=one.split or split, options=options or one.options) for one in chosen]
+
+
+def make_search(kind: str, bound: int, seed: int) -> Search:
+    """Return a new search of that kind."""
+    match kind:
+        case "dpor":
+            return Dpor()
+        case "bounded":
+            return Bounded(bound)
+        case "random":
+            return RandomWalk(seed)
+    raise UsageError(f"unknown search {kind!r}", hint="choose dpor, bounded or random")
+
+
+def run(configuration: Configuration, target: Target, search: Search, seconds: float) -> Explored:
+    """Explore a configuration up to its first finding, which is repeated and shrunk."""
+    program = configuration.program(target)
+    result = explore(program, search, Limits(seconds=seconds))
+    found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
+    text = configuration.text(target)
+    return Explored(configuration, result, found, [write_schedule(text, one.log) for one in found])
+
+
+def repeat(configurations: list[Configuration], target: Target, schedule: str) -> Repeated:
+    """Run a schedule of one of the configurations; raises UsageError if it is of none of them."""
+    wanted = schedule.partition(":")[0].strip()
+    texts = {hash_of(one.text(target)): one for one in configurations}
+    configuration = texts.get(wanted, configurations[0])
+    segments = read_schedule(schedule, configuration.text(target))
+    program, search = configuration.program(target), Replay(segments)
+    result = explore(program, search, Limits(schedules=1, first_finding=False))
+    if not search.exact:
+        raise UsageError("the schedule does not fit: an actor cannot go on where it says so", hint="copy it whole")
+    return Repeated(configuration, tuple(program.scheduler.log), list(result.findings))

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configurations: which actors run on which machine, read from text and ready-made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pkgutil import iter_modules
+
+from hvolab.arch import Target
+from hvolab.errors import UsageError, close_names
+from hvolab_explorer import actors
+from hvolab_explorer.actors.kind import ActorKind, Place
+from hvolab_explorer.world.machine import WorldOptions
+from hvolab_explorer.world.world import Body, World, WorldProgram, WorldSpec
+
+_PLACE = re.compile(r"([A-Z])(?:\.(\d+))?")
+
+
+def _kinds() -> dict[str, ActorKind]:
+    """Import every module of the package of actors, and return the kinds in it by name."""
+    modules = [import_module(f"{actors.__name__}.{found.name}") for found in iter_modules(actors.__path__)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, ActorKind)]
+    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
+
+
+#: Every kind of actor, by name.
+KINDS = _kinds()
+
+
+@dataclass(frozen=True)
+class ActorSpec:
+    """One actor: its kind and its places."""
+
+    kind: ActorKind
+    places: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return " ".join([self.kind.name, *map(str, self.places)])
+
+    def body(self) -> tuple[str, Body]:
+        """Return its name and the maker of its program."""
+        return str(self), lambda world, cpu: self.kind.make(world, cpu, self.places)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Actors and the state in which they begin.
+
+    name      name of a ready-made one; empty: the user's own
+    sentence  what it explores
+    actors    the actors, in order of their CPUs
+    split     the leaves that map the vmemmap are split at the start
+    options   choices about allocations
+    """
+
+    name: str
+    sentence: str
+    actors: tuple[ActorSpec, ...]
+    split: bool = False
+    options: WorldOptions = field(default_factory=WorldOptions)
+
+    def text(self, target: Target) -> str:
+        """Return everything that decides what a schedule does, on one line."""
+        choice = f"{target.architecture.name} {target.mode.name} {target.profile} {target.release}"
+        return f"{', '.join(map(str, self.actors))}; split {self.split}; {self.options}; {choice}"
+
+    def spec(self) -> WorldSpec:
+        """Return the description of the machine that the actors need."""
+        places = [place for actor in self.actors for place in actor.places]
+        optimized = frozenset(
+            place.folio for actor in self.actors if actor.kind.starts_optimized for place in actor.places
+        )
+        in_use = tuple(
+            (place.folio, place.page) for actor in self.actors if actor.kind.starts_in_use for place in actor.places
+        )
+        folios = max((place.folio for place in places), default=0) + 1
+        return WorldSpec(folios, optimized, in_use, self.split, max(len(self.actors), 1), options=self.options)
+
+    def program(self, target: Target) -> WorldProgram:
+        """Return the actors on a new machine."""
+        return WorldProgram(World(target, self.spec()), [actor.body() for actor in self.actors])
+
+    def speculative(self) -> Configuration:
+        """Return the configuration with a CPU that walks ahead for each actor that reads without a lock."""
+        found: list[ActorSpec] = []
+        for actor in self.actors:
+            found.append(actor)
+            if actor.kind.reads:
+                found.append(ActorSpec(KINDS["walk-ahead"], actor.places))
+        return replace(self, actors=tuple(found))
+
+    def assumptions(self) -> list[str]:
+        """Return what a complete search of it takes for granted."""
+        options = self.options
+        failures = "no allocation fails" if not options.failures else f"{options.failures} or fewer allocations fail"
+        found = [
+            "accesses are sequentially consistent",
+            "a copy of a page and the fill of a new table are one step each",
+        ]
+        if all(actor.kind.name != "walk-ahead" for actor in self.actors):
+            found.append("a TLB is filled by accesses alone (--tlb speculative lifts it)")
+        if not options.ordered:
+            found.append("each CPU allocates from a list of its own (--allocations ordered lifts it)")
+        return [*found, f"{failures} (--fail)"]
+
+    def with_options(self, options: WorldOptions) -> Configuration:
+        """Return the configuration with other choices about allocations."""
+        return replace(self, options=options)
+
+
+def parse_actors(text: str) -> tuple[ActorSpec, ...]:
+    """Return the actors of a text such as ``optimize A, taker A.64``; raises UsageError for another form."""
+    return tuple(_parse(part.split(), part.strip()) for part in text.split(","))
+
+
+def _parse(words: list[str], part: str) -> ActorSpec:
+    kind = KINDS.get(words[0]) if words else None
+    if kind is None:
+        near = close_names(words[0], KINDS) if words else []
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(KINDS)}"
+        raise UsageError(f"unknown actor {part!r}", hint=hint)
+    places = [_PLACE.fullmatch(word) for word in words[1:]]
+    wrong = [word for word, place in zip(words[1:], places, strict=True) if place is None]
+    if wrong or bool(places) != bool(kind.arguments) or (len(places) > 1 and not kind.arguments.endswith("...")):
+        what = f"{wrong[0]!r} is not a struct page" if wrong else f"{kind.name} with {len(places)} struct pages"
+        raise UsageError(what, where=part, hint=f"write {kind.name} {kind.arguments}, as A or A.64".replace("  ", " "))
+    found = [Place(ord(place[1]) - ord("A"), int(place[2] or 0)) for place in places if place is not None]
+    return ActorSpec(kind, tuple(found))
+
+
+def _ready(name: str, text: str, sentence: str, *, split: bool = False, failures: int = 0) -> Configuration:
+    return Configuration(name, sentence, parse_actors(text), split, WorldOptions(failures=failures))
+
+
+#: Configurations that `hvolab explore` runs without --actors.
+READY: tuple[Configuration, ...] = (
+    _ready("two-optimizers", "optimize A, optimize B", "Two folios below one PMD leaf, which both CPUs want to split."),
+    _ready("two-optimizers-split", "optimize A, optimize B", "The same below a table.", split=True),
+    _ready("two-optimizers-fail", "optimize A, optimize B", "The same, and one allocation fails.", failures=1),
+    _ready("optimize-restore", "optimize A, restore B", "Neighbors, one optimized, the other restored."),
+    _ready("two-restorers", "restore A, restore B", "Neighbors that are restored."),
+    _ready(
+        "restore-fail", "restore A, optimize B", "A restore next to an optimization, one allocation fails.", failures=1
+    ),
+    _ready("taker", "allocate A, taker A.64", "A speculative reference to a tail of a folio that goes into use."),
+    _ready("recycle", "recycle A.64, taker A.64", "A speculative reference to a page that is freed and optimized."),
+    _ready("scanner", "optimize A, scanner A.64 A.70 A.200", "compound_head() of tails while they are remapped."),
+    _ready("scanner-restore", "restore A, scanner A.64 A.200", "compound_head() of tails while they are restored."),
+    _ready(
+        "batch-scanner",
+        "optimize-list A B, scanner B.64 A.200",
+        "compound_head() of tails while a list is optimized, which flushes at its end.",
+    ),
+    _ready(
+        "batch-speculative",
+        "optimize-list A, scanner A.200, walk-ahead A.200",
+        "The same with a TLB that is also filled without any access.",
+        split=True,
+    ),
+    _ready("sysctl", "optimize-list A B, sysctl-off", "The sysctl is written while a list is optimized.", split=True),
+)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Exploration: schedules of one program, run until a search has none left or a limit is reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hvolab_explorer.search.decisions import Search
+from hvolab_explorer.steps.scheduler import Actor, Exhausted, Pruned, Scheduler, Step
+
+
+class Program(Protocol):
+    """Actors on a machine, to be run from the same state any number of times."""
+
+    scheduler: Scheduler
+
+    def restore(self) -> None:
+        """Return the machine to its first state."""
+
+    def actors(self) -> list[Actor]:
+        """Return the actors, about to begin."""
+
+    def check(self) -> list[str]:
+        """Return what is wrong at the end of a schedule."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One finding.
+
+    text      what is wrong
+    schedule  number of the schedule that found it, from 1 on
+    log       its steps
+    """
+
+    text: str
+    schedule: int
+    log: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop.
+
+    schedules       after so many
+    seconds         after so long, measured by ``clock``
+    first_finding   at the first schedule with a finding
+    """
+
+    schedules: int = 1 << 40
+    seconds: float = 60.0
+    first_finding: bool = True
+    clock: Callable[[], float] = field(default=time.monotonic, compare=False)
+
+
+@dataclass
+class Result:
+    """Result of an exploration.
+
+    schedules   schedules run
+    pruned      those of them that were ended early, as their rest was known
+    classes     keys of the classes of the schedules that ran to their end
+    findings    by text, each with the first schedule that found it
+    incomplete  why it is not complete; empty: every class was explored
+    """
+
+    schedules: int = 0
+    pruned: int = 0
+    classes: set[int] = field(default_factory=set)
+    findings: dict[str, Found] = field(default_factory=dict)
+    incomplete: str = ""
+    steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """True if every class was explored."""
+        return not self.incomplete
+
+    @property
+    def verdict(self) -> str:
+        """The result in words, without its assumptions."""
+        number = len(self.classes)
+        if self.complete:
+            return f"explored {number} of {number} classes: complete"
+        return f"not complete: {self.incomplete}, {number} classes explored"
+
+
+def explore(program: Program, search: Search, limits: Limits | None = None) -> Result:
+    """Run schedules until ``search`` has none left or a limit is reached."""
+    limits, result = limits or Limits(), Result()
+    start = limits.clock()
+    endless = 0
+    while True:
+        result.schedules += 1
+        try:
+            found, whole, unended = _run(program, search, result)
+        except Exhausted as end:
+            result.incomplete = str(end)
+            break
+        endless += unended
+        for text in found:
+            if text not in result.findings:
+                result.findings[text] = Found(text, result.schedules, tuple(program.scheduler.log))
+        result.seconds = limits.clock() - start
+        result.pruned += not whole
+        if found and limits.first_finding:
+            result.incomplete = "stopped at the first finding"
+            break
+        if not search.advance():
+            if endless:
+                result.incomplete = f"{endless} schedules were cut at their limit of steps"
+            elif not search.exhaustive:
+                result.incomplete = "the bound on preemptions left schedules out"
+            break
+        if result.schedules >= limits.schedules:
+            result.incomplete = f"stopped after {result.schedules} schedules"
+            break
+        if result.seconds > limits.seconds:
+            result.incomplete = f"stopped after {limits.seconds:g} s"
+            break
+    return result
+
+
+def _run(program: Program, search: Search, result: Result) -> tuple[list[str], bool, bool]:
+    """Run one schedule; return its findings, whether it ran to its end, and whether its steps were cut."""
+    scheduler = program.scheduler
+    program.restore()
+    search.begin()
+    try:
+        found = list(scheduler.run(program.actors(), search))
+        whole = True
+    except Pruned:
+        found, whole = list(scheduler.findings), False
+    result.steps = max(result.steps, scheduler.steps)
+    if whole and scheduler.order.key not in result.classes:
+        result.classes.add(scheduler.order.key)
+        found += [text for text in program.check() if text not in found]
+        if circle := scheduler.lock_order.circle():
+            found.append(f"locks are acquired in a circle: {' > '.join(circle)}")
+    return found, whole, scheduler.cut

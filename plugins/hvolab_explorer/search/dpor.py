@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Dynamic partial-order reduction with source sets and sleep sets: each class of schedules, about once each.
+
+Abdulla, Aronis, Jonsson, Sagonas: Optimal Dynamic Partial Order Reduction, POPL 2014. Two schedules are of one class if
+they order all steps that conflict alike; every state that one of them reaches at its end, the other reaches too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hvolab_explorer.search.decisions import keep_on
+from hvolab_explorer.steps.footprint import Footprint
+from hvolab_explorer.steps.happens_before import Clock, Event
+from hvolab_explorer.steps.scheduler import Actor, Pruned, Scheduler
+
+_NOTHING = Footprint.of()
+
+
+@dataclass
+class _Node:
+    """One decision: among actors, or among the alternatives within the step before it.
+
+    ready         actors that could go on
+    choice        the actor, or the alternative
+    wanted        actors to try here
+    sleeping      footprints of steps whose schedules were explored elsewhere, by actor
+    tried         footprints of the steps that were tried here, by actor
+    alternatives  those left; None: a decision among actors
+    """
+
+    ready: tuple[int, ...]
+    choice: int
+    wanted: set[int] = field(default_factory=set)
+    sleeping: dict[int, Footprint] = field(default_factory=dict)
+    tried: dict[int, Footprint] = field(default_factory=dict)
+    alternatives: list[int] | None = None
+
+
+class Dpor:
+    """Search with source sets; with ``sleep=False`` without sleep sets, which repeats classes."""
+
+    exhaustive = True
+
+    def __init__(self, *, sleep: bool = True) -> None:
+        self._sleep = sleep
+        self._nodes: list[_Node] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a schedule."""
+        self._depth = 0
+        self._sleeping: dict[int, Footprint] = {}
+        self._events: list[Event] = []
+
+    def choose(self, _: Scheduler, ready: list[Actor], last: Actor | None) -> Actor:
+        """Return the actor of the schedule under way, or begin a new part with one that does not sleep."""
+        if self._depth == len(self._nodes):
+            awake = [actor for actor in ready if actor.index not in self._sleeping]
+            if not awake:
+                raise Pruned
+            first = keep_on(awake, last).index
+            indices = tuple(actor.index for actor in ready)
+            self._nodes.append(_Node(indices, first, {first}, dict(self._sleeping)))
+        self._node = self._nodes[self._depth]
+        self._depth += 1
+        return next(actor for actor in ready if actor.index == self._node.choice)
+
+    def alternative(self, count: int) -> int:
+        """Return the alternative of the schedule under way, at first 0."""
+        if self._depth == len(self._nodes):
+            self._nodes.append(_Node((), 0, alternatives=list(range(1, count))))
+        self._depth += 1
+        return self._nodes[self._depth - 1].choice
+
+    def stepped(self, event: Event, races: list[Event]) -> None:
+        """Record a step: reverse its races, and wake the sleepers that conflict with it."""
+        self._events.append(event)
+        node, footprint = self._node, event.footprint
+        for race in races:
+            self._reverse(race, event.actor, event.clock, include_last=True)
+        # an actor's step with other alternatives may touch more
+        node.tried[event.actor] = node.tried.get(event.actor, _NOTHING) | footprint
+        if self._sleep:
+            asleep = node.sleeping | {actor: tried for actor, tried in node.tried.items() if actor != node.choice}
+            self._sleeping = {
+                actor: each for actor, each in asleep.items() if actor != event.actor and not each.conflicts(footprint)
+            }
+
+    def blocked(self, actor: int, clock: Clock, races: list[Event]) -> None:
+        """Reverse the races of a step that was never executed."""
+        for race in races:
+            self._reverse(race, actor, clock, include_last=False)
+
+    def _reverse(self, race: Event, actor: int, clock: Clock, *, include_last: bool) -> None:
+        """Let a step of ``actor`` with that clock come before ``race``: add an actor that can begin such a schedule."""
+        node = self._nodes[race.decision]
+        rest = self._events[self._events.index(race) + 1 :]
+        later = [event for event in (rest[:-1] if include_last else rest) if not race.before(event.clock)]
+        firsts: dict[int, Clock] = {}
+        for event in later:
+            firsts.setdefault(event.actor, event.clock)
+        firsts.setdefault(actor, clock)
+        first_events: dict[int, Event] = {}
+        for event in later:
+            first_events.setdefault(event.actor, event)
+        initials = {
+            who
+            for who, when in firsts.items()
+            if not any(event.before(when) for other, event in first_events.items() if other != who)
+        }
+        initials &= set(node.ready)
+        if not initials:
+            node.wanted.update(node.ready)
+        elif not initials & node.wanted:
+            node.wanted.add(min(initials))
+
+    def advance(self) -> bool:
+        """Go on with the deepest decision that has something left to try."""
+        del self._nodes[self._depth :]
+        while self._nodes:
+            node = self._nodes[-1]
+            if node.alternatives is not None:
+                if node.alternatives:
+                    node.choice = node.alternatives.pop(0)
+                    return True
+            else:
+                left = node.wanted - node.tried.keys() - node.sleeping.keys()
+                if left:
+                    node.choice = min(left)
+                    return True
+            self._nodes.pop()
+        return False

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Happens-before order of the steps of one schedule, its races, and the class of schedules that have the same order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from hvolab_explorer.steps.footprint import Footprint
+
+_DIGEST_BYTES = 16
+_MASK = (1 << 8 * _DIGEST_BYTES) - 1
+#: For each actor, how many of its steps come before, itself included.
+Clock = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step that was executed.
+
+    actor      number of its actor
+    number     its number among the actor's steps, from 1 on
+    decision   number of the decision by which it was chosen
+    footprint  what it touched
+    clock      steps that happen before it
+    """
+
+    actor: int
+    number: int
+    decision: int
+    footprint: Footprint
+    clock: Clock
+
+    def before(self, clock: Clock) -> bool:
+        """Return whether this step happens before one that has that clock."""
+        return clock[self.actor] >= self.number
+
+
+def _digest(*values: object) -> int:
+    """Return a number for a step; sums of such numbers differ, unlike many sums of Python's hashes of tuples."""
+    digest = hashlib.blake2b(repr(values).encode(), digest_size=_DIGEST_BYTES)
+    return int.from_bytes(digest.digest())
+
+
+class HappensBefore:
+    """The order of the steps so far.
+
+    events  the steps, as executed
+    key     hash of the partial order: equal for schedules of one class
+    """
+
+    def __init__(self, actors: int) -> None:
+        self.events: list[Event] = []
+        self.key = 0
+        self._by_actor: list[list[Event]] = [[] for _ in range(actors)]
+        self._clocks: list[Clock] = [(0,) * actors for _ in range(actors)]
+
+    def add(self, actor: int, decision: int, footprint: Footprint, choices: int) -> tuple[Event, list[Event]]:
+        """Add a step; return it and the steps with which it races.
+
+        choices  number that stands for what was chosen within the step
+        """
+        clock, races = self._order(actor, footprint)
+        own = self._by_actor[actor]
+        number = len(own) + 1
+        clock = (*clock[:actor], number, *clock[actor + 1 :])
+        event = Event(actor, number, decision, footprint, clock)
+        own.append(event)
+        self.events.append(event)
+        self._clocks[actor] = clock
+        self.key = (self.key + _digest(actor, number, choices, clock)) & _MASK
+        return event, races
+
+    def pending(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
+        """Return the clock and the races of a step that an actor cannot execute."""
+        clock, races = self._order(actor, footprint)
+        number = len(self._by_actor[actor]) + 1
+        return (*clock[:actor], number, *clock[actor + 1 :]), races
+
+    def _order(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
+        """Return the clock before a step, and the steps that it races with, no other race between them.
+
+        A race is with a step that does not happen before the actor's last one. The step that releases what this one
+        has waited for is ordered before it, without a race: the two have no other order.
+        """
+        before = self._clocks[actor]
+        clock = list(before)
+        races: list[Event] = []
+        for other, events in enumerate(self._by_actor):
+            if other == actor:
+                continue
+            joined = False
+            for event in reversed(events[before[other] :]):
+                race = event.footprint.races(footprint)
+                if (race or not joined) and (race or event.footprint.waits(footprint)):
+                    if not joined:
+                        clock = [max(pair) for pair in zip(clock, event.clock, strict=True)]
+                        joined = True
+                    if race:
+                        races.append(event)
+                        break
+        immediate = [
+            event for event in races if not any(event is not other and event.before(other.clock) for other in races)
+        ]
+        return tuple(clock), immediate

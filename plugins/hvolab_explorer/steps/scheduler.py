@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scheduler of actors: each is a greenlet, which stops before each of its steps until it is chosen.
+
+A step is what an actor does from one stop to its next; the first stop is before everything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from hvolab.arch import PageFault
+from hvolab.errors import HvolabError
+from hvolab.machine.locks import Lock, LockOrder
+from hvolab_explorer.steps.footprint import Footprint, FootprintBuilder
+from hvolab_explorer.steps.happens_before import Event, HappensBefore
+
+#: Steps of one schedule at most.
+MOST_STEPS = 20_000
+_MULTIPLIER, _MASK = 31, (1 << 64) - 1
+
+
+class Exhausted(Exception):  # noqa: N818 - no fault of an actor
+    """A limit of the explorer ends the exploration; the message has the reason."""
+
+
+class Pruned(Exception):  # noqa: N818 - no error: the rest of a schedule is known
+    """A search ends a schedule whose rest it has explored."""
+
+
+@dataclass(eq=False)
+class Actor:
+    """A program on one CPU.
+
+    index  its number
+    name   its name in stories
+    body   the program
+    cpu    number of its CPU
+    text   the step before which it stands
+    """
+
+    index: int
+    name: str
+    body: Callable[[], object]
+    cpu: int
+    text: str = "start"
+    done: bool = False
+    failed: bool = False
+    enabled: Callable[[], bool] | None = None
+    waits_for: Footprint | None = None
+
+    def ready(self) -> bool:
+        """Return whether its next step can be executed now."""
+        return self.enabled is None or self.enabled()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of a schedule's log: a step, or a choice within the step before it.
+
+    actor   number of the actor
+    text    description
+    choice  alternative that was chosen within the step; None: this is a step
+    """
+
+    actor: int
+    text: str
+    choice: int | None = None
+
+
+class Decider(Protocol):
+    """Decides who goes on: a search, or a schedule that is repeated."""
+
+    def begin(self) -> None:
+        """Begin a schedule."""
+
+    def choose(self, scheduler: Scheduler, ready: list[Actor], last: Actor | None) -> Actor:
+        """Return one of the actors that can go on; raises Pruned if the rest need not be explored."""
+
+    def alternative(self, count: int) -> int:
+        """Return one of ``count`` alternatives within a step."""
+
+    def stepped(self, event: Event, races: list[Event]) -> None:
+        """Record the step that was chosen last."""
+
+    def blocked(self, actor: int, clock: tuple[int, ...], races: list[Event]) -> None:
+        """Record the races of a step that its actor waits for when the schedule ends."""
+
+
+def _unwinding() -> bool:
+    """Return whether an error ends the actor: a CPU that oopses releases nothing."""
+    return sys.exc_info()[0] is not None
+
+
+class Scheduler:
+    """Runs actors, one schedule at a time, and grants the machine's locks.
+
+    footprint   tokens of the step under way
+    order       happens-before order of the schedule
+    log         its steps
+    findings    what was found in it
+    cut         whether it was ended for its number of steps
+    lock_order  order of acquisitions over all schedules
+    """
+
+    def __init__(self) -> None:
+        self.footprint = FootprintBuilder()
+        self.current: Actor | None = None
+        self.lock_order = LockOrder()
+        self.log: list[Step] = []
+        self.findings: list[str] = []
+        self.order = HappensBefore(0)
+        self.steps = 0
+        self.cut = False
+        self._aborting = False
+        self._hub: greenlet | None = None
+        self._choices = 0
+        self._owners: dict[str, int] = {}
+        self._readers: dict[str, int] = {}
+        self._held: dict[int, list[str]] = {}
+        self._sections: set[tuple[int, int]] = set()
+        self._begun: dict[int, list[tuple[int, int]]] = {}
+        self._number = 0
+
+    # what actors do
+
+    @property
+    def active(self) -> bool:
+        """True while an actor is under way: building and checking a machine are not steps."""
+        return self.current is not None and not self._aborting
+
+    def point(self, text: str, enabled: Callable[[], bool] | None = None, waits_for: Footprint | None = None) -> None:
+        """Stop before a step until it is chosen.
+
+        enabled    whether it can be executed; None: always
+        waits_for  its footprint where it may never be executed
+        """
+        actor = self.current
+        if actor is None or self._aborting or self._hub is None:
+            return
+        actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
+        self._hub.switch()
+
+    def alternative(self, count: int, text: str) -> int:
+        """Choose one of ``count`` alternatives that do not depend on order, as an allocation that may fail.
+
+        A single alternative needs no decision, and has the class of the first of several.
+        """
+        if not self.active or self.current is None:
+            return 0
+        chosen = 0
+        if count > 1:
+            chosen = self._decider.alternative(count)
+            self.log.append(Step(self.current.index, text, chosen))
+        self._choices = (self._choices * _MULTIPLIER + chosen + 1) & _MASK
+        return chosen
+
+    def report(self, text: str) -> None:
+        """Report a finding of the schedule under way."""
+        if text not in self.findings:
+            self.findings.append(text)
+
+    # locks
+
+    def acquire(self, lock: Lock, *, shared: bool) -> None:
+        """Acquire a lock in one step, which is possible while it is free."""
+        name, actor = lock.name, self.current
+        if actor is None or self._aborting:
+            return
+        token = [("lock", name)]
+        awaits = [("unlocked", name)] if shared else [("unlocked", name), ("read_unlocked", name)]
+        footprint = Footprint.of(reads=token, awaits=awaits) if shared else Footprint.of(writes=token, awaits=awaits)
+        readers = self._readers
+
+        def free() -> bool:
+            return name not in self._owners and (shared or not readers.get(name))
+
+        self.point(f"{'read_' * shared}lock {name}", free, footprint)
+        if self._aborting:
+            return
+        (self.footprint.reads if shared else self.footprint.writes).update(token)
+        self.footprint.awaits.update(awaits)
+        if shared:
+            readers[name] = readers.get(name, 0) + 1
+        else:
+            self._owners[name] = actor.index
+        held = self._held.setdefault(actor.index, [])
+        self.lock_order.acquired(name, held)
+        held.append(name)
+
+    def release(self, lock: Lock, *, shared: bool) -> None:
+        """Release a lock in one step."""
+        name, actor = lock.name, self.current
+        if actor is None or self._aborting or _unwinding():
+            return
+        self.point(f"{'read_' * shared}unlock {name}")
+        if self._aborting:
+            return
+        self.footprint.releases.add(("read_unlocked" if shared else "unlocked", name))
+        if shared:
+            self._readers[name] -= 1
+        else:
+            del self._owners[name]
+        self._held[actor.index].remove(name)
+
+    def rcu_read_lock(self) -> None:
+        """Begin a read-side critical section."""
+        actor = self.current
+        if actor is None or self._aborting:
+            return
+        self.point("rcu_read_lock")
+        self._number += 1
+        begun = self._begun.setdefault(actor.index, [])
+        section = (actor.index, self._number)
+        begun.append(section)
+        self._sections.add(section)
+        self.footprint.reads.add(("rcu",))
+
+    def rcu_read_unlock(self) -> None:
+        """End the section that was begun last."""
+        actor = self.current
+        if actor is None or self._aborting or _unwinding():
+            return
+        self.point("rcu_read_unlock")
+        if self._aborting:
+            return
+        section = self._begun[actor.index].pop()
+        self._sections.discard(section)
+        self.footprint.reads.add(("rcu",))
+        self.footprint.releases.add(("section", *section))
+
+    def synchronize_rcu(self) -> None:
+        """Wait for the sections that have begun: a step that looks at them, and one that follows their ends."""
+        if not self.active:
+            return
+        self.point("synchronize_rcu begins")
+        self.footprint.writes.add(("rcu",))
+        waits = frozenset(self._sections)
+        if waits:
+            tokens = [("section", *section) for section in waits]
+            self.point("synchronize_rcu ends", lambda: not waits & self._sections, Footprint.of(awaits=tokens))
+            self.footprint.awaits.update(tokens)
+
+    # schedules
+
+    def run(self, actors: list[Actor], decider: Decider) -> list[str]:
+        """Run the actors as ``decider`` decides; return what was found. Raises Pruned as it does."""
+        self._decider = decider
+        self._hub = getcurrent()
+        self._aborting = False
+        self.order = HappensBefore(len(actors))
+        self.log, self.findings, self.steps, self.cut = [], [], 0, False
+        self._owners, self._readers, self._held, self._begun = {}, {}, {}, {}
+        self._sections, self._number = set(), 0
+        greenlets = [greenlet(self._body) for _ in actors]
+        try:
+            for actor, each in zip(actors, greenlets, strict=True):
+                self.current = actor
+                each.switch(actor)  # up to its first stop
+            self._loop(actors, greenlets)
+        finally:
+            self._aborting = True
+            for actor, each in zip(actors, greenlets, strict=True):
+                self.current = actor
+                if each:
+                    each.throw(GreenletExit)
+            self.current = None
+        return self.findings
+
+    def _loop(self, actors: list[Actor], greenlets: list[greenlet]) -> None:
+        last: Actor | None = None
+        while live := [actor for actor in actors if not actor.done]:
+            self.current = None
+            ready = [actor for actor in live if actor.ready()]
+            if not ready or self.steps >= MOST_STEPS:
+                self._end(live, blocked=not ready, died=any(actor.failed for actor in actors))
+                return
+            actor = self._decider.choose(self, ready, last)
+            decision = len(self.log)
+            self.log.append(Step(actor.index, actor.text))
+            self.current, last = actor, actor
+            self.footprint.clear()
+            self._choices = 0
+            greenlets[actor.index].switch()
+            self.steps += 1
+            event, races = self.order.add(actor.index, decision, self.footprint.build(), self._choices)
+            self._decider.stepped(event, races)
+        self.current = None
+
+    def _end(self, live: list[Actor], *, blocked: bool, died: bool) -> None:
+        """Report why a schedule ends with actors that have not ended."""
+        waiting = "; ".join(f"{actor.name} waits in {actor.text}" for actor in live)
+        if not blocked:
+            self.cut = True
+            self.report(f"no end after {MOST_STEPS} steps: {waiting}")
+            return
+        if not died:  # whoever waits for one that died has no fault of its own
+            self.report(f"deadlock: {waiting}")
+        for actor in live:
+            if actor.waits_for is not None:
+                clock, races = self.order.pending(actor.index, actor.waits_for)
+                self._decider.blocked(actor.index, clock, races)
+
+    def _body(self, actor: Actor) -> None:
+        try:
+            self.point("begins")  # nothing is done outside of a step
+            actor.body()
+        except (GreenletExit, Exhausted) as end:
+            if isinstance(end, Exhausted):
+                raise  # out of the whole exploration
+            return
+        except PageFault as fault:
+            self._died(actor, f"{actor.name} faults: {fault.fault}")
+        except HvolabError as error:
+            self._died(actor, f"{actor.name} stops: {type(error).__name__}: {error}")
+        actor.done = True
+
+    def _died(self, actor: Actor, text: str) -> None:
+        """Report the end of an actor by an error; the locks that it holds stay taken."""
+        actor.failed = True
+        self.report(text)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine whose services are steps: the page allocator, the static key, and what else is not in a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hvolab.arithmetic import WORD_SHIFT
+from hvolab.errors import MachineError
+from hvolab.machine import Cpu, FrameAllocator, Machine
+from hvolab_explorer.steps.footprint import Token
+from hvolab_explorer.steps.scheduler import Exhausted, Scheduler
+
+Pfns = npt.NDArray[np.int64]
+#: Free frames of each CPU.
+_FRAMES_OF_A_CPU = 64
+#: Contents of a freed frame where frames are poisoned: no valid entry, flag word or link.
+_POISON = 0xAA
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """Choices about the machine.
+
+    failures  allocations that may fail, at most, each of them any
+    ordered   CPUs allocate from one list, so that the order of their allocations matters
+    poisoned  freed frames are overwritten
+    """
+
+    failures: int = 0
+    ordered: bool = False
+    poisoned: bool = False
+
+
+class ExploredMachine(Machine):
+    """A machine under exploration.
+
+    Unless ``ordered``, single frames come from a list of their CPU and return to it, as from the kernel's per-CPU lists
+    (pcp): allocations of different CPUs commute, and a frame that one CPU frees is not used by another.
+    """
+
+    @classmethod
+    def of(cls, machine: Machine, scheduler: Scheduler, options: WorldOptions) -> ExploredMachine:
+        """Return the machine with the same parts, and steps for its services."""
+        made = cls(**{field.name: getattr(machine, field.name) for field in fields(Machine) if field.init})
+        made._begin(scheduler, options)
+        return made
+
+    def _begin(self, scheduler: Scheduler, options: WorldOptions) -> None:
+        if not isinstance(self.frames, FrameAllocator):
+            raise MachineError("the frames of this machine cannot be explored", hint="use one of build_machine()")
+        self.scheduler = scheduler
+        self.options = options
+        self.failures_left = options.failures
+        self.trace.single_steps = True
+        self.locks.attach(scheduler)
+        self._lists: dict[int, list[int]] = {}
+        self._allocator = self.frames
+
+    def fill_lists(self) -> None:
+        """Fill the lists of free frames, once everything else is allocated."""
+        if self.options.ordered:
+            return
+        cpus = [cpu.index for cpu in self.cpus]
+        pfns = self._allocator.allocate_run(_FRAMES_OF_A_CPU * len(cpus), 0, 0)
+        if pfns.size < _FRAMES_OF_A_CPU * len(cpus):
+            raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
+        self._allocator.free_run(pfns)
+        self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
+
+    def save_lists(self) -> Any:
+        """Save the lists and the failures left; return the function that restores them."""
+        saved = {cpu: list(frames) for cpu, frames in self._lists.items()}
+
+        def restore() -> None:
+            self._lists = {cpu: list(frames) for cpu, frames in saved.items()}
+            self.failures_left = self.options.failures
+
+        return restore
+
+    @property
+    def optimize_enabled(self) -> bool:
+        """The sysctl vm.hugetlb_optimize_vmemmap; read and written within the step under way."""
+        self._footprint("reads", "sysctl")
+        enabled: bool = vars(self)["optimize_enabled"]
+        return enabled
+
+    @optimize_enabled.setter
+    def optimize_enabled(self, enabled: bool) -> None:
+        self._footprint("writes", "sysctl")
+        vars(self)["optimize_enabled"] = enabled
+
+    # footprints
+
+    def _footprint(self, kind: str, name: str) -> None:
+        scheduler: Scheduler | None = vars(self).get("scheduler")
+        if scheduler is not None:
+            getattr(scheduler.footprint, kind).add((name,))
+
+    def _touch_frames(self, first: int, order: int) -> None:
+        """Record that frames change their owner, and that their struct pages change."""
+        footprint = self.scheduler.footprint
+        pfns = range(first, first + (1 << order))
+        footprint.writes.update(("frame", pfn) for pfn in pfns)
+        footprint.writes.update(self._struct_page_words(pfns))
+        footprint.reads.update(self._entries_of(pfns))
+
+    def _struct_page_words(self, pfns: Iterable[int]) -> set[Token]:
+        """Return the tokens of the struct pages of frames, where the tables map them now."""
+        words, base = self.struct_pages.layout.words, self.memory.base
+        found: set[Token] = set()
+        for pfn in pfns:
+            first = (self.struct_pages.locate_one(pfn) + base) >> WORD_SHIFT
+            found.update(range(first, first + words))
+        return found
+
+    def _entries_of(self, pfns: range) -> set[Token]:
+        """Return the tokens of the table entries that map the struct pages of frames."""
+        pages, page_size = self.struct_pages, self.target.mode.page_size
+        vas = {pages.va(pfn) & -page_size for pfn in pfns}
+        return {step.slot >> WORD_SHIFT for va in vas for step in self.tables.walk(va)[-2:]}
+
+    def _fails(self, what: str) -> bool:
+        failed = self.scheduler.alternative(2 if self.failures_left else 1, f"{what} fails")
+        self.failures_left -= failed
+        return bool(failed)
+
+    # the page allocator
+
+    def alloc_pages(self, gfp: int, order: int, node: int | None = None) -> int | None:
+        """Allocate in one step, which may fail."""
+        if not self.scheduler.active:
+            return super().alloc_pages(gfp, order, node)
+        self.scheduler.point(f"allocate order {order}")
+        if self._fails(f"allocation of order {order}"):
+            return None
+        if order or self.options.ordered:
+            self.scheduler.footprint.writes.add(("allocator",))
+            pfn = super().alloc_pages(gfp, order, node)
+        else:
+            pfn = self._allocated(gfp, order, node, self._take())
+        if pfn is not None:
+            self._touch_frames(pfn, order)
+        return pfn
+
+    def _take(self) -> int:
+        """Take a frame from the list of the CPU under way."""
+        actor = self.scheduler.current
+        frames = [] if actor is None else self._lists[actor.cpu]
+        if not frames:
+            raise Exhausted(f"a CPU has used up its {_FRAMES_OF_A_CPU} free frames (--allocations ordered has more)")
+        pfn = frames.pop()
+        self._allocator.adopt(np.array([pfn], dtype=np.int64))
+        return pfn
+
+    def alloc_pages_run(self, count: int, gfp: int, node: int) -> Pfns:
+        """Allocate frames one by one, up to the first that fails."""
+        if not self.scheduler.active:
+            return super().alloc_pages_run(count, gfp, node)
+        found: list[int] = []
+        while len(found) < count and (pfn := self.alloc_pages(gfp, 0, node)) is not None:
+            found.append(pfn)
+        return np.array(found, dtype=np.int64)
+
+    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
+        """Free in one step."""
+        if self._announce_free(pfn, order):
+            super().free_pages(pfn, order, cpu)
+            self._return(pfn, order)
+        else:
+            super().free_pages(pfn, order, cpu)
+
+    def free_page_run(self, pfns: Pfns) -> None:
+        """Free frames one by one."""
+        self._free_each(pfns, super().free_page_run)
+
+    def free_bootmem_run(self, pfns: Pfns) -> None:
+        """Free boot frames one by one."""
+        self._free_each(pfns, super().free_bootmem_run)
+
+    def _free_each(self, pfns: Pfns, free: Any) -> None:
+        for pfn in pfns.tolist():
+            one = np.array([pfn], dtype=np.int64)
+            if self._announce_free(pfn, 0):
+                free(one)
+                self._return(pfn, 0)
+            else:
+                free(one)
+
+    def _announce_free(self, pfn: int, order: int) -> bool:
+        """Wait for the step of a free; return False outside of a schedule."""
+        if not self.scheduler.active:
+            return False
+        self.scheduler.point(f"free PFN {pfn:#x}" + (f" of order {order}" if order else ""))
+        self._touch_frames(pfn, order)
+        if order or self.options.ordered:
+            self.scheduler.footprint.writes.add(("allocator",))
+        return True
+
+    def _return(self, pfn: int, order: int) -> None:
+        """Return a freed frame to its CPU's list, and overwrite it if frames are poisoned."""
+        actor = self.scheduler.current
+        if not self._allocator.is_free(pfn):
+            return
+        if self.options.poisoned:
+            first = pfn - self.memory.first_pfn
+            self.memory.octets.reshape(self.memory.frames, -1)[first : first + (1 << order)] = _POISON
+        if actor is not None and not order and not self.options.ordered:
+            self._lists[actor.cpu].append(pfn)
+
+    def split_page(self, pfn: int, order: int) -> None:
+        """Split in one step."""
+        self.scheduler.point(f"split_page PFN {pfn:#x}")
+        self.scheduler.footprint.writes.add(("frame", pfn))
+        super().split_page(pfn, order)
+
+    # the rest
+
+    def change_key(self, delta: int) -> None:
+        """Change the static key in one step; two changes commute."""
+        with self.locks.cpu_hotplug_lock.shared:
+            self.scheduler.point(f"static key {delta:+d}")
+            self.scheduler.footprint.adds.add(("key",))
+            self.key += delta
+
+    def key_enabled(self) -> bool:
+        """Return in one step whether the static key is on. Kernel: static_branch_unlikely()."""
+        self.scheduler.point("read the static key")
+        self.scheduler.footprint.reads.add(("key",))
+        return self.key > 0
+
+    def memmap_pages_add(self, delta: int) -> None:
+        """Count within the step under way; no actor reads the counter."""
+        self.scheduler.footprint.adds.add(("nr_memmap_pages",))
+        super().memmap_pages_add(delta)
+
+    def memmap_boot_pages_add(self, delta: int) -> None:
+        """Count within the step under way."""
+        self.scheduler.footprint.adds.add(("nr_memmap_boot_pages",))
+        super().memmap_boot_pages_add(delta)
+
+
+class ExploredRecords:
+    """Flags of frames, whose reads are in the footprint of the step under way."""
+
+    def __init__(self, machine: ExploredMachine, inner: Any) -> None:
+        self._machine = machine
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def reserved(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
+        """Return whether frames are reserved."""
+        footprint = self._machine.scheduler.footprint
+        footprint.reads.update(self._machine._struct_page_words(pfns.tolist()))  # noqa: SLF001 - of one room
+        reserved: npt.NDArray[np.bool_] = self._inner.reserved(pfns)
+        return reserved

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`hvolab explore`: its options, exit codes and JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.plugins.hvolab_explorer.commands.invoking import invoke
+
+BROKEN = "allocate A, taker-6.11 A.64"
+
+
+def test_actors_without_a_finding_end_in_exit_code_0_and_a_verdict() -> None:
+    result = invoke("--actors", "optimize A, taker A.64", "--split")
+    assert result.exit_code == 0, result.output
+    assert "classes: complete" in result.output
+    assert "assuming that" in result.output
+
+
+def test_a_finding_ends_in_exit_code_1_and_its_schedule_repeats_it() -> None:
+    result = invoke("--actors", BROKEN, "--json")
+    assert result.exit_code == 1, result.output
+    (explored,) = json.loads(result.stdout)["configurations"]
+    (finding,) = explored["findings"]
+    assert not explored["complete"]
+    assert "permission" in finding["text"]
+    again = invoke("--actors", BROKEN, "--replay", finding["schedule"], "--json")
+    assert again.exit_code == 1, again.output
+    repeated = json.loads(again.stdout)
+    assert repeated["findings"] == [finding["text"]]
+    assert repeated["steps"] == finding["steps"]
+
+
+def test_a_schedule_is_refused_if_an_option_differs() -> None:
+    schedule = json.loads(invoke("--actors", BROKEN, "--json").stdout)["configurations"][0]["findings"][0]["schedule"]
+    result = invoke("--actors", BROKEN, "--poison", "--replay", schedule)
+    assert result.exit_code == 2
+    assert "another configuration" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("--actors", "optimise A"), "did you mean optimize?"),
+        (("--search", "widest"), "unknown search"),
+        (("--tlb", "eager"), "unknown kind of TLB"),
+        (("--allocations", "none"), "unknown kind of allocations"),
+        (("--actors", "taker A.64", "--release", "7.2"), "no fake heads"),
+    ],
+)
+def test_wrong_options_are_refused(words: tuple[str, ...], answer: str) -> None:
+    result = invoke(*words)
+    assert result.exit_code == 2
+    assert answer in " ".join(result.output.split())
+
+
+def test_a_search_that_is_stopped_is_not_called_complete() -> None:
+    result = invoke("--actors", "optimize A, optimize B", "--search", "random", "--seconds", "0.1", "--json")
+    (explored,) = json.loads(result.stdout)["configurations"]
+    assert (result.exit_code, explored["complete"]) == (0, False)
+    assert "stopped after 0.1 s" in explored["verdict"]

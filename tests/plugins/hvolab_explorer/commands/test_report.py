@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Output of `hvolab explore` for people."""
+
+from __future__ import annotations
+
+import json
+
+from hvolab_explorer.configuration import KINDS, READY
+from tests.plugins.hvolab_explorer.commands.invoking import invoke
+
+
+def test_the_list_has_every_ready_configuration_and_every_actor() -> None:
+    data = json.loads(invoke("--list", "--json").stdout)
+    assert [one["name"] for one in data["configurations"]] == [one.name for one in READY]
+    assert [one["name"] for one in data["actors"]] == list(KINDS)
+    assert "page_ref_add_unless()" in invoke("--list").output
+
+
+def test_a_story_has_a_lane_for_each_actor_and_leaves_out_the_middle_of_long_runs() -> None:
+    output = invoke("--actors", "allocate A, taker-6.11 A.64").output
+    assert "CPU0: allocate A" in output
+    assert "CPU1: taker-6.11 A.64" in output
+    assert "more steps" in output
+    assert "schedule: " in output
+
+
+def test_every_assumption_is_printed_once() -> None:
+    output = invoke("--actors", "optimize A, scanner A.64", "--split").output
+    assert output.count("sequentially consistent") == 1
+    assert output.count("--tlb speculative") == 1

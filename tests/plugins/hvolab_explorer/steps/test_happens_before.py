@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The order of steps, its races, and classes."""
+
+from __future__ import annotations
+
+from hvolab_explorer.steps.footprint import Footprint
+from hvolab_explorer.steps.happens_before import HappensBefore
+
+WRITE, OTHER = Footprint.of(writes=["x"]), Footprint.of(writes=["y"])
+
+
+def key(*steps: tuple[int, Footprint]) -> int:
+    order = HappensBefore(2)
+    for number, (actor, footprint) in enumerate(steps):
+        order.add(actor, number, footprint, 0)
+    return order.key
+
+
+def test_steps_that_commute_are_one_class_in_either_order() -> None:
+    assert key((0, WRITE), (1, OTHER)) == key((1, OTHER), (0, WRITE))
+    assert key((0, WRITE), (1, WRITE)) != key((1, WRITE), (0, WRITE))
+
+
+def test_a_race_is_with_the_last_step_that_is_not_ordered_otherwise() -> None:
+    order = HappensBefore(3)
+    first, _ = order.add(0, 0, WRITE, 0)
+    second, races = order.add(1, 1, WRITE, 0)
+    assert races == [first]
+    _, races = order.add(2, 2, WRITE, 0)
+    assert races == [second]  # the first happens before the second
+    assert first.before(second.clock)
+
+
+def test_the_lock_is_a_race_between_acquisitions_although_the_release_lies_between() -> None:
+    acquire = Footprint.of(writes=["lock"], awaits=["unlocked"])
+    order = HappensBefore(2)
+    first, _ = order.add(0, 0, acquire, 0)
+    order.add(0, 1, Footprint.of(releases=["unlocked"]), 0)
+    event, races = order.add(1, 2, acquire, 0)
+    assert races == [first]
+    assert event.clock == (2, 1)
+
+
+def test_what_was_chosen_within_a_step_makes_another_class() -> None:
+    one, two = HappensBefore(1), HappensBefore(1)
+    one.add(0, 0, WRITE, 1)
+    two.add(0, 0, WRITE, 2)
+    assert one.key != two.key
+
+
+def test_a_choice_in_one_step_is_never_the_class_of_that_choice_in_another() -> None:
+    keys = set()
+    for chosen in range(40):
+        order = HappensBefore(2)
+        for number in range(40):
+            order.add(0, number, OTHER, 1 + (number == chosen))
+        keys.add(order.key)
+    assert len(keys) == 40

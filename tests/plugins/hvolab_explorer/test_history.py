@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Historic bugs of HVO, as fixes taken out of the engine: found with ready actors and general oracles, quiet with them.
+
+The configurations with the fix in are the ready ones, which test_configuration.py explores to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from hvolab.arch import EntryKind
+from hvolab.hvo import Hvo
+from hvolab.hvo.pages import VmemmapPageAllocator
+from hvolab.hvo.sizes import HasOrder
+from hvolab.hvo.walk import RemapWalk, VmemmapWalker
+from hvolab_explorer.configuration import Configuration, parse_actors
+from hvolab_explorer.exploration import Result, explore
+from hvolab_explorer.search.dpor import Dpor
+from hvolab_explorer.world.cpu import ExploredCpu
+from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_explorer.world.world import World, WorldProgram
+from tests.machines import x86_64
+
+Engine = Callable[[ExploredMachine, ExploredCpu], Hvo]
+
+
+def explored(
+    actors: str, engine: Engine = Hvo, *, split: bool = False, disturb: Callable[[World], None] | None = None
+) -> Result:
+    """Explore actors on an engine up to the first finding."""
+    configuration = Configuration("", "", parse_actors(actors), split)
+    world = World(x86_64(), replace(configuration.spec(), engine=engine))
+    if disturb is not None:
+        disturb(world)
+    return explore(WorldProgram(world, [actor.body() for actor in configuration.actors]), Dpor())
+
+
+def with_walker(kind: type[VmemmapWalker]) -> Engine:
+    """An engine with another walker."""
+
+    def make(machine: ExploredMachine, cpu: ExploredCpu) -> Hvo:
+        hvo = Hvo(machine, cpu)
+        remap = hvo.remap
+        remap._walker = kind(machine, cpu, hvo.variant, remap._update)
+        return hvo
+
+    return make
+
+
+class WithoutRecheck(VmemmapWalker):
+    """Before d8d55f5616cf: a PMD is replaced by a table without looking whether another CPU has done so."""
+
+    def _is_leaf(self, raw: int) -> bool:
+        return True if self._populating else super()._is_leaf(raw)
+
+    _populating = False
+
+    def _populate(self, va: int, head: int, slot: int, table: int, walk: RemapWalk) -> int:
+        self._populating = True
+        try:
+            return super()._populate(va, head, slot, table, walk)
+        finally:
+            self._populating = False
+
+
+class ReadTwice(VmemmapWalker):
+    """Before 3ce2c24cb68f: the frame is read from the PMD after the test for a leaf, and without the lock."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._page_table_lock = nullcontext()  # type: ignore[assignment]
+
+    def _populate(self, va: int, head: int, slot: int, table: int, walk: RemapWalk) -> int:
+        with self._machine.locks.page_table_lock:
+            return super()._populate(va, head, slot, table, walk)
+
+    def _find_entry(self, va: int) -> tuple[int, int, int | None]:
+        slot, pfn, head = super()._find_entry(va)
+        if head is None:
+            return slot, pfn, None
+        raw = self._cpu.load_word(self._machine.virt(slot))
+        if not super()._is_leaf(raw):
+            self._machine.scheduler.report("pmd_page() of a PMD that points to a table")  # type: ignore[attr-defined]
+        form = self._mode.format.form(self._middle.name, EntryKind.LEAF)
+        head = form.get_address(raw) >> self._page_shift
+        return slot, head + self._last.index(va), head
+
+
+class LateFlag(Hvo):
+    """Before the fix of the batching series (v6.7): the flag is set after the remap, through a stale translation."""
+
+    def _remap(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
+        self._count_folio(1)
+        result = self.remap.free(folio, folio + self.sizes(h).size, pages, flags, None)
+        self._set_optimized(folio, optimized=True)
+        return result
+
+
+class WithoutGracePeriod(Hvo):
+    """Before bd225530a4c7: entries change without a grace period."""
+
+    def __init__(self, machine: ExploredMachine, cpu: ExploredCpu) -> None:
+        super().__init__(machine, cpu)
+        self._rcu = 0
+
+
+def no_flush_all(world: World) -> None:
+    """Make flush_tlb_all() do nothing, as s390's was (f13b83fdd996, fixed by 64e2f60f355e)."""
+    world.machine.flush_tlb_all = lambda: None  # type: ignore[method-assign]
+
+
+def test_b01_two_cpus_split_one_pmd_without_looking_again() -> None:
+    result = explored("optimize A, optimize B", with_walker(WithoutRecheck))
+    assert result.findings, result.verdict
+
+
+def test_b06_the_frame_of_a_leaf_is_read_after_another_cpu_has_split_it() -> None:
+    result = explored("optimize A, optimize B", with_walker(ReadTwice))
+    assert result.findings, result.verdict
+
+
+def test_b14_the_flag_is_stored_through_a_stale_translation() -> None:
+    result = explored("optimize-list A", LateFlag, split=True)
+    assert result.findings, result.verdict
+
+
+def test_b24_a_reference_is_taken_while_tails_are_remapped_without_a_grace_period() -> None:
+    result = explored("recycle A.64, taker A.64", WithoutGracePeriod)
+    assert any("faults: permission" in text for text in result.findings), result.verdict
+
+
+def test_b27_a_tail_is_read_through_a_translation_that_no_flush_removes() -> None:
+    actors = "optimize-list A, scanner A.200"
+    for speculation in ("", ", walk-ahead A.200"):
+        result = explored(actors + speculation, split=True, disturb=no_flush_all)
+        assert result.findings, result.verdict
+
+
+def test_b29_the_test_for_a_fake_head_comes_before_the_load_of_the_count() -> None:
+    result = explored("allocate A, taker-6.11 A.64")
+    assert any("faults: permission" in text for text in result.findings), result.verdict
+    assert explored("allocate A, taker A.64").complete
