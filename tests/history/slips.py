@@ -143,6 +143,7 @@ SLIPS: Final = (
         {"mk_pte(dst, PAGE_KERNEL)": "mk_pte(dst, PAGE_KERNEL_RO)"},
         "pte entry",
         _RESTORE,
+        same_on="riscv",
     ),
     Slip(
         "self-hosted vmemmap is freed",

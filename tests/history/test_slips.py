@@ -11,6 +11,7 @@ import pytest
 
 from hvolab.errors import HvolabError
 from hvolab_kernel.commands.compare import Selection, Subject, run_comparison
+from hvolab_kernel.commands.options import Against
 from hvolab_kernel.comparison.comparer import KernelComparison
 from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
 from tests.kernel_images import images_directory
@@ -23,9 +24,10 @@ IMAGE = "x86_64-6.12"
 USUAL = ["2M boot: optimize", "2M boot: restore next to", "2M buddy: batch below three PMDs"]
 
 
-def compared(image: str, path: Path, selection: Selection) -> KernelComparison[Any]:
+def compared(image: str, path: Path, selection: Selection, against: Against = Against.MODEL) -> KernelComparison[Any]:
     """Run an object over an image."""
-    return run_comparison(Subject(images_directory() / f"{image}.image", path), selection, 1)[1]
+    subject = Subject(images_directory() / f"{image}.image", path, against=against)
+    return run_comparison(subject, selection, 1)[1]
 
 
 def reports(image: str, edits: Mapping[str, str], selection: Selection) -> list[str]:
@@ -38,7 +40,8 @@ def reports(image: str, edits: Mapping[str, str], selection: Selection) -> list[
             raise
         return [str(error)]
     differences = [one for case in result.disagreements.values() for one in case]
-    return [*map(str, differences), *(str(one) for one in result.findings if not one.fault)]
+    broken = [str(one) for case in result.broken.values() for one in case if not one.known]
+    return [*map(str, differences), *broken, *(str(one) for one in result.findings if not one.fault)]
 
 
 def check(image: str, slip: Slip, selection: Selection) -> None:
@@ -50,10 +53,14 @@ def check(image: str, slip: Slip, selection: Selection) -> None:
 
 
 def check_quiet(image: str, harmless: Harmless, selection: Selection) -> None:
-    result = compared(image, object_of(image, harmless.edits, harmless.cc or None), selection)
+    path = object_of(image, harmless.edits, harmless.cc or None)
+    result = compared(image, path, selection)
+    assert result.breaking == ()
     assert [one for one in result.findings if not one.fault] == []
     assert (result.disagreements == {}) is harmless.model
-    assert result.cases
+    alone = compared(image, path, selection, Against.RULES)
+    assert alone.breaking == ()
+    assert alone.cases == result.cases
 
 
 def sampled(edits: Sequence[Slip | Harmless]) -> list[Any]:

@@ -37,6 +37,7 @@ class Subject:
     mode, features, release  of the target; None, or empty: those of the image
     callers                  compare its functions that call HVO
     against                  the reference; None: the model
+    before                   object that is the reference in place of the image's own code; None: none is
     """
 
     image: Path
@@ -47,6 +48,7 @@ class Subject:
     release: str | None = None
     callers: bool = False
     against: Against | None = None
+    before: Path | None = None
 
     def open(self) -> tuple[Kernel, Target]:
         """Return the kernel with its object, and the target to run it on; raises as their readers do."""
@@ -70,6 +72,8 @@ class Subject:
         if self.against is not Against.IMAGE:
             return None
         before = None if kernel.linked is None else kernel.linked.before
+        if before is not None and self.before is not None:
+            return link_object(before, self.before).kernel
         if before is None or not features_of(before).exists:
             raise UsageError(
                 "--against image requires an object, and an image that has HVO",

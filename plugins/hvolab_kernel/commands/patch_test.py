@@ -10,6 +10,7 @@ import typer
 
 from hvolab.cli.options import JsonOption
 from hvolab_kernel.commands.options import (
+    Against,
     CompilerOption,
     EveryOption,
     ExecutorOption,
@@ -40,11 +41,11 @@ def patch_test(
 ) -> None:
     """Apply a series of patches one by one to a copy of mm/hugetlb_vmemmap.c, and show what each of them changes.
 
-    After each patch the copy is compiled and run over the image in every scenario, as `hvolab watch` does. The report
-    has the changes from the patch before: cases that differ from the model, by kind, those that agree again, and
-    findings that are new or gone. Only the file and its header are patched; other files of a patch are listed.
+    After each patch the copy is compiled, and runs over the image next to the code before the patch, on the same bytes.
+    The report has each kind of difference between the two: what the patch changes. It also has the rules that the patch
+    breaks, and those that hold again. Only the file and its header are patched; other files of a patch are listed.
 
-    Exit code 0: no patch makes a case differ or adds a finding; 1: one does; 2: one does not apply or compile.
+    Exit code 0: no patch breaks a rule; 1: one does; 2: one does not apply or compile.
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder  # noqa: PLC0415
@@ -59,7 +60,7 @@ def patch_test(
     kernel = open_kernel(image)
     builder = ObjectBuilder(kernel, open_tree(kernel, headers), cc)
     selection = Selection(scenario, quick, every)
-    with RunHistory(Subject(image.absolute()), selection, jobs, executor) as history:
+    with RunHistory(Subject(image.absolute(), against=Against.IMAGE), selection, jobs, executor) as history:
         clean = run_series(history, builder, file or source_in(builder.tree), series, json=json)
     if not clean:
         raise typer.Exit(ExitCode.FINDING)

@@ -56,12 +56,16 @@ class RunHistory:
         """End the processes."""
         self._stack.__exit__(kind, error, trace)
 
-    def compare(self, path: Path | None) -> tuple[PreparedComparison, KernelComparison[Any], ComparisonChanges]:
-        """Compare the image with an object over it, None: alone; return the result, and the changes since the last.
+    def compare(
+        self, path: Path, before: Path | None = None
+    ) -> tuple[PreparedComparison, KernelComparison[Any], ComparisonChanges]:
+        """Run an object over the image; return the result, and the changes since the last.
+
+        before  object that is the reference, in place of the image's own code
 
         Raises as `prepare` does.
         """
-        prepared = prepare(replace(self.subject, object=path), self.selection)
+        prepared = prepare(replace(self.subject, object=path, before=before), self.selection)
         if not self._executors:
             made = executor_of(len(prepared.scenarios), self._jobs, self._address)
             self._executors.append(self._stack.enter_context(made))

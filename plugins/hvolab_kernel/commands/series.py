@@ -17,8 +17,9 @@ from hvolab_kernel.build.objects import ObjectBuilder
 from hvolab_kernel.build.patches import Patch, PatchedCopy
 from hvolab_kernel.build.tree import KernelTree
 from hvolab_kernel.commands.runs import RunHistory
-from hvolab_kernel.comparison.changes import ComparisonChanges, changes_data, changes_text
+from hvolab_kernel.comparison.changes import ComparisonChanges, kinds_of
 from hvolab_kernel.comparison.comparer import KernelComparison
+from hvolab_kernel.comparison.rules_report import kinds_view
 
 
 def source_in(tree: KernelTree) -> Path:
@@ -35,30 +36,28 @@ def source_in(tree: KernelTree) -> Path:
 def run_series(
     history: RunHistory, builder: ObjectBuilder, source: Path, series: Sequence[Patch], *, json: bool
 ) -> bool:
-    """Run the file, then each patch of a series; print the changes, and return True if they are for no worse.
+    """Run the file, then each patch of a series; print what each changes, and return True if none breaks a rule.
 
-    Raises UsageError for a patch that does not apply, BuildError for one that does not compile, both with its number.
+    Raises UsageError for a patch that does not apply, BuildError for one that does not compile.
     """
     clean, data = True, list[dict[str, Any]]()
     with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         copy = PatchedCopy(source, Path(folder))
-        _, result, _ = history.compare(builder.build(copy.source, name=copy.name).path)
+        before = builder.build(copy.source, name=copy.name).path
+        _, result, _ = history.compare(before)
         if not json:
-            show(Group(Text(f"{source}, unpatched: {_state(result)}"), Text()))
+            compared = f"{len(result.disagreements)} of {result.cases} cases differ from the image's own code"
+            show(Group(Text(f"{source}, unpatched: {compared}"), Text()))
         for number, patch in enumerate(series, start=1):
-            place = f"{number}/{len(series)}"
             copy.apply(patch)
             built = builder.build(copy.source, name=copy.name)
-            _, result, changes = history.compare(built.path)
-            clean &= not (changes.differing or changes.otherwise or changes.found)
-            data.append({"patch": str(patch.path), "subject": patch.subject, "others": list(patch.others)})
-            data[-1] |= {
-                "messages": built.messages,
-                "disagreements": len(result.disagreements),
-                **changes_data(changes),
-            }
-            if not json:
-                show(_view(place, patch, built.messages, changes, result))
+            _, result, changes = history.compare(built.path, before)
+            before = built.path
+            clean &= not changes.found
+            if json:
+                data.append(_data(patch, built.messages, changes, result))
+            else:
+                show(_view(f"{number}/{len(series)}", patch, built.messages, changes, result))
     if json:
         print_json(data)
     return clean
@@ -72,8 +71,24 @@ def _view(
         parts.append(Text(f"not applied: its changes of {', '.join(patch.others)}", "yellow"))
     if messages:
         parts.append(Text(messages))
-    return Group(*parts, changes_text(changes), Text(_state(result)), Text())
+    count = len(result.disagreements)
+    if count:
+        parts += [Text(f"{count} of {result.cases} cases differ from the code before:"), kinds_view(result)]
+    else:
+        parts.append(Text(f"no difference from the code before in {result.cases} cases", "green"))
+    broken = [Text(f"broken: {one}", "bold red") for one in changes.found]
+    return Group(*parts, *broken, *(Text(f"holds again: {one}", "green") for one in changes.gone), Text())
 
 
-def _state(result: KernelComparison[Any]) -> str:
-    return f"{result.cases} cases, {len(result.disagreements)} differ from the model, {len(result.findings)} findings"
+def _data(patch: Patch, messages: str, changes: ComparisonChanges, result: KernelComparison[Any]) -> dict[str, Any]:
+    return {
+        "patch": str(patch.path),
+        "subject": patch.subject,
+        "others": list(patch.others),
+        "messages": messages,
+        "cases": result.cases,
+        "differing": [str(case) for case in result.disagreements],
+        "kinds": dict(kinds_of(result.disagreements.values())),
+        "broken": list(changes.found),
+        "hold_again": list(changes.gone),
+    }

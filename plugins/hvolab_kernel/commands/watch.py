@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from hvolab.cli.options import FeatureOption, ModeOption, ReleaseOption
+from hvolab.errors import UsageError
 from hvolab_kernel.commands.options import (
+    Against,
+    AgainstOption,
     CompilerOption,
     EveryOption,
     ExecutorOption,
@@ -35,12 +38,14 @@ def watch(
     every: EveryOption = False,
     jobs: JobsOption = None,
     executor: ExecutorOption = None,
+    against: AgainstOption = None,
     once: Annotated[bool, typer.Option("--once", help="End after the first run.")] = False,
 ) -> None:
     """Compile your mm/hugetlb_vmemmap.c, run it over an image in every scenario, and repeat that on each save.
 
     It is `hvolab build` and `hvolab kernel --object` in one. From the second run on, the report begins with the changes
-    since the last one: cases that differ now or agree again, by kind, and findings that are new or gone. Headers next
+    since the last one: cases that differ now or agree again, by kind, and rules that are broken or hold again. Without
+    --against the reference is the model. Headers next
     to the file are watched, too. A file that cannot be compiled is an error until the next save. Ctrl-C ends it.
 
     Exit code, with --once: 0: no difference, no finding; 1: differences or findings; 2: the file cannot be compiled.
@@ -54,7 +59,9 @@ def watch(
 
     kernel = open_kernel(image)
     builder = ObjectBuilder(kernel, open_tree(kernel, headers), cc)
-    subject = Subject(image.absolute(), mode=mode, features=tuple(feature or ()), release=release)
+    subject = Subject(image.absolute(), mode=mode, features=tuple(feature or ()), release=release, against=against)
+    if against is Against.BOTH:
+        raise UsageError("hvolab watch has one reference at a time", hint="choose --against model, image or rules")
     selection = Selection(scenario, quick, every)
     with RunHistory(subject, selection, jobs, executor) as history:
         if once:

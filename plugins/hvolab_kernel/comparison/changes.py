@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from hvolab.invariants import Finding
 from hvolab_kernel.comparison.comparer import ComparisonCase, KernelComparison
 from hvolab_kernel.comparison.differences import StateDifference
+from hvolab_kernel.comparison.rules_report import breaches_of
 
 #: Numbers in a difference, by which cases of one kind differ.
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\b\d+\b")
@@ -31,14 +31,14 @@ class ComparisonChanges:
     differing   cases that differ and did not before
     agreeing    cases that agree and did not before
     otherwise   cases that differ in another way
-    found, gone findings that are new, and that are there no longer
+    found, gone findings and broken rules that are new, and that are there no longer
     """
 
     differing: dict[_Case, _Differences]
     agreeing: tuple[_Case, ...]
     otherwise: dict[_Case, _Differences]
-    found: tuple[Finding, ...]
-    gone: tuple[Finding, ...]
+    found: tuple[str, ...]
+    gone: tuple[str, ...]
 
     def __bool__(self) -> bool:
         return bool(self.differing or self.agreeing or self.otherwise or self.found or self.gone)
@@ -52,19 +52,35 @@ def changes_between(before: KernelComparison[Any] | None, after: KernelCompariso
         {case: differences for case, differences in new.items() if case not in old},
         tuple(case for case in old if case not in new),
         {case: differences for case, differences in new.items() if case in old and old[case] != differences},
-        _missing(after.findings, () if before is None else before.findings),
-        _missing(() if before is None else before.findings, after.findings),
+        *found_and_gone(before, after),
     )
 
 
-def _missing(some: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings of kinds that others do not have; counts in their text do not matter."""
-    known = {_kind_of_finding(one) for one in others}
-    return tuple(one for one in some if _kind_of_finding(one) not in known)
+def found_and_gone(
+    before: KernelComparison[Any] | None, after: KernelComparison[Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the findings and broken rules that are new, and those that are gone; numbers in them do not matter."""
+    old, new = ({} if one is None else _broken(one) for one in (before, after))
+    found = tuple(text for kind, text in new.items() if kind not in old)
+    return found, tuple(text for kind, text in old.items() if kind not in new)
 
 
-def _kind_of_finding(one: Finding) -> tuple[str, str]:
-    return one.rule, _NUMBER.sub("N", one.what.partition(": ")[0])
+def _broken(result: KernelComparison[Any]) -> dict[tuple[str, str], str]:
+    """Return a sentence for each finding and each broken rule of a kind, known breaches aside."""
+    texts: dict[tuple[str, str], str] = {}
+    for breach in breaches_of(result):
+        rule = breach.rule
+        if not rule.known:
+            code = f"; code: {rule.code}" if rule.code else ""
+            texts.setdefault(_kind(rule.rule, rule.what), f"{rule.rule}: {rule.what}{code}; first in {breach.case}")
+    for one in result.findings:
+        texts.setdefault(_kind(one.rule, one.what), f"invariant {one.number}, {one.invariant.title}: {one.what}")
+    return texts
+
+
+def _kind(rule: str, what: str) -> tuple[str, str]:
+    """Return what breaches of one kind have in common: the rule, and the text without its numbers and counts."""
+    return rule, _NUMBER.sub("N", what.partition(";")[0].partition(": ")[0])
 
 
 def kinds_of(differences: Iterable[Sequence[StateDifference]]) -> Counter[str]:
@@ -77,10 +93,8 @@ def changes_text(changes: ComparisonChanges) -> Text:
     lines = [*_cases("differ that agreed", changes.differing), *_cases("differ in another way", changes.otherwise)]
     if changes.agreeing:
         lines.append((f"{len(changes.agreeing)} cases agree that differed: {_scenarios(changes.agreeing)}", "green"))
-    lines += [
-        (f"new finding: invariant {one.number}, {one.invariant.title}: {one.what}", "red") for one in changes.found
-    ]
-    lines += [(f"gone: invariant {one.number}, {one.invariant.title}: {one.what}", "green") for one in changes.gone]
+    lines += [(f"new: {one}", "red") for one in changes.found]
+    lines += [(f"gone: {one}", "green") for one in changes.gone]
     return Text.assemble(*((f"{line}\n", style) for line, style in lines)) if lines else Text("no change\n", "green")
 
 
@@ -109,6 +123,6 @@ def changes_data(changes: ComparisonChanges) -> dict[str, Any]:
         "agreeing": [str(case) for case in changes.agreeing],
         "otherwise": [str(case) for case in changes.otherwise],
         "kinds": dict(kinds_of([*changes.differing.values(), *changes.otherwise.values()])),
-        "found": [str(one) for one in changes.found],
-        "gone": [str(one) for one in changes.gone],
+        "found": list(changes.found),
+        "gone": list(changes.gone),
     }

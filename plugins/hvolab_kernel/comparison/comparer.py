@@ -221,7 +221,9 @@ class Comparer:
     @property
     def against(self) -> str:
         """The reference, in words."""
-        return f"the model of {self.target.release}" if self.reference is None else "the image's own code"
+        if self.reference is None:
+            return f"the model of {self.target.release}"
+        return "the image's own code" if self.reference.linked is None else "the object before"
 
     def pair(self, scenario: Scenario) -> MachinePair:
         """Return the machines for a scenario."""

@@ -40,8 +40,9 @@ def test_each_patch_is_reported_with_what_it_changes(tmp_path: Path, monkeypatch
     result = hvolab(*command, *patches, *scenario)
     shown = " ".join(result.stdout.split())
     assert result.exit_code == 1
-    assert "1/2 mm: edit 1 no change 1 cases, 0 differ" in shown
-    assert "2/2 mm: edit 2 1 cases differ that agreed" in shown
+    assert "1/2 mm: edit 1 no difference from the code before in 1 cases" in shown
+    assert "2/2 mm: edit 2 1 of 1 cases differ from the code before" in shown
+    assert "broken: counters: nr_memmap_pages 0 + nr_memmap_boot_pages 2040 = 2040" in shown
     data = json.loads(hvolab(*command, patches[0], *scenario, "--json").stdout)
     assert [(one["subject"], one["differing"]) for one in data] == [("mm: edit 1", [])]
     late = hvolab(*command, patches[1], patches[1], *scenario)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hvolab.invariants import INVARIANTS, Finding
+from hvolab_kernel.comparison.broken_rules import BrokenRule
 from hvolab_kernel.comparison.changes import changes_between, changes_data, changes_text, kinds_of
 from hvolab_kernel.comparison.comparer import ComparisonCase, KernelComparison
 from hvolab_kernel.comparison.differences import StateDifference
@@ -20,6 +21,7 @@ class Result:
 
     disagreements: dict[ComparisonCase[Scenario], tuple[StateDifference, ...]]
     findings: tuple[Finding, ...] = field(default=())
+    broken: dict[ComparisonCase[Scenario], tuple[BrokenRule, ...]] = field(default_factory=dict)
 
 
 def result(
@@ -43,8 +45,8 @@ def test_cases_that_differ_now_or_no_longer_or_in_another_way_are_named() -> Non
         "agreeing": [str(FIRST)],
         "otherwise": [str(SECOND)],
         "kinds": {"outside call N of optimize(N)": 1, "PFN N, offset N": 2},
-        "found": [str(after.findings[1])],
-        "gone": [str(before.findings[1])],
+        "found": [f"invariant 1, {INVARIANTS[0].title}: c: 1"],
+        "gone": [f"invariant 1, {INVARIANTS[0].title}: b: 1"],
     }
     text = changes_text(changes).plain
     assert f"1 cases differ that agreed: {THIRD.scenario.name} (1)" in text
@@ -63,3 +65,13 @@ def test_equal_results_have_no_changes_and_the_first_one_is_new() -> None:
 
 def test_kinds_are_counted_by_case() -> None:
     assert kinds_of([(CALL, CALL), (CALL, WORD)]) == {"outside call N of optimize(N)": 2, "PFN N, offset N": 1}
+
+
+def test_a_rule_that_is_broken_is_named_with_its_code_and_once() -> None:
+    after = Result({}, (Finding(INVARIANTS[0], "3 pages"),))
+    after.broken[FIRST] = (
+        BrokenRule(INVARIANTS[0].name, "4 pages", code="f+0x3 (a.c:5)"),
+        BrokenRule("x", "y", known="z"),
+    )
+    changes = changes_between(result({}), cast("KernelComparison[Any]", after))
+    assert changes.found == (f"{INVARIANTS[0].name}: 4 pages; code: f+0x3 (a.c:5); first in {FIRST}",)
