@@ -54,7 +54,7 @@ def _check_remapped(survey: Survey, report: Report) -> None:
             what = (
                 f"{int(demoted.sum())} folios of {size} have the optimized flag, but no tail page is mapped read-only"
             )
-            report(what, f"the first: folio PFN {int(folios.pfns[demoted][0]):#x}", fault=DEMOTED_AS_OPTIMIZED)
+            report(what, f"folio PFN {int(folios.pfns[demoted][0]):#x}", fault=DEMOTED_AS_OPTIMIZED)
         for row in np.flatnonzero(~right.all(axis=1) & ~demoted).tolist():
             column = int(np.flatnonzero(~right[row])[0])
             state, expected = ("the", shared) if flagged[row, 0] else ("no", own)

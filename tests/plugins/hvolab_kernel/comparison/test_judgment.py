@@ -73,7 +73,7 @@ def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kern
     ("scenario", "fault", "rules"),
     [
         ("2M boot: batch, the first optimized already", SKIPPED_GRACE_PERIOD, {"grace_periods"}),
-        ("1G boot: optimize", LOST_HEADS, {"counters", "ownership"}),
+        pytest.param("1G boot: optimize", LOST_HEADS, {"counters", "ownership"}, marks=pytest.mark.slow),
     ],
     ids=["a grace period is skipped", "a head page is lost"],
 )
