@@ -12,12 +12,10 @@ CACHE_VARIABLE: Final = "HVOLAB_CACHE_DIR"
 
 
 def cache_directory() -> Path:
-    """Return the folder: HVOLAB_CACHE_DIR, or `hvolab` in XDG_CACHE_HOME, or in ~/.cache; it may not exist.
-
-    The XDG Base Directory Specification demands that a relative XDG_CACHE_HOME is ignored.
-    """
+    """Return the folder: HVOLAB_CACHE_DIR, or `hvolab` in the user's cache directory; it may not exist."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "hvolab"  # noqa: PTH111, PTH117 - Path.home() raises without a home
+    from platformdirs import user_cache_path  # noqa: PLC0415 - milliseconds that few processes need
+
+    return user_cache_path("hvolab", appauthor=False)

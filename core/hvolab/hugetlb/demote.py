@@ -14,7 +14,7 @@ from hvolab.machine.struct_pages import lists
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     """Demote up to ``count`` free folios; return their number, or a negative errno.
 
-    Left out: reserved folios, which demote_store() leaves free; the nodes of a per-node request; poisoned folios.
+    Left out: reserved folios, which demote_store() leaves free; the nodes of a per-node request.
     Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12; in v6.1 a call demotes one folio.
     """
     if source.h.demote_order != into.h.order:
@@ -43,7 +43,8 @@ def _demote(source: Pool, into: Pool, count: int) -> tuple[int, int]:
     cpu, lru = source.cpu, source.machine.struct_pages.layout.lru_next
     for node in source.h.nodes_to("free"):
         taken = source.new_list(0)
-        for folio in islice(source.folios(source.h.freelists[node]), count - demoted):
+        healthy = (one for one in source.folios(source.h.freelists[node]) if not source.folio.poisoned(one))
+        for folio in islice(healthy, count - demoted):
             source.remove(folio, surplus=False, demote=True)
             lists.add(cpu, folio + lru, taken)
             demoted += 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.survey import Pfns, Survey
-from hvolab.machine import FrameAllocator
+from hvolab.machine import FrameAllocator, Machine
 from hvolab.machine.frames.source import Owner
 
 #: Faults of every release modeled here. Kernel: read in mm/hugetlb.c, mm/memory-failure.c and mm/page_alloc.c of
@@ -43,10 +43,18 @@ def _check_poison(survey: Survey, report: Report) -> None:
     for pfn in poisoned[free & ~marked][:LISTED].tolist():
         report("a frame with a memory error is free", f"PFN {pfn:#x}, which has no PG_hwpoison", fault=FORGOTTEN)
     for pool in survey.pools:
-        heads = {pages.va(pfn & -(1 << pool.h.order)) for pfn in machine.poisoned} & pool.live
-        for folio in sorted(heads):
-            if not pool.folio.poisoned(folio):
-                report("a folio with a memory error has no PG_hwpoison", f"folio VA {folio:#x}")
+        for pfn in poisoned.tolist():
+            folio = pages.va(pfn & -(1 << pool.h.order))
+            if folio in pool.live and not pool.folio.poisoned(folio):
+                where = f"PFN {pfn:#x}, folio VA {folio:#x}"
+                report("a folio with a memory error has no PG_hwpoison", where, fault=_reused(machine, pfn))
+
+
+def _reused(machine: Machine, pfn: int) -> str:
+    """Return the fault by which a frame was freed in a block and allocated again; empty if it was not freed so."""
+    blocks = machine.freed_blocks
+    freed = any(blocks.get(pfn & -(1 << order)) == order for order in set(blocks.values()))
+    return FREED_AS_BLOCK * freed
 
 
 def taken_off(survey: Survey) -> Pfns:

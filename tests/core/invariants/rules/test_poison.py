@@ -63,3 +63,12 @@ def test_a_folio_of_the_pool_that_lost_the_mark_is_found() -> None:
     (finding,) = lab.findings()
     assert (finding.invariant, finding.what) == (POISON, "a folio with a memory error has no PG_hwpoison")
     assert not finding.fault
+
+
+def test_a_poisoned_page_that_was_freed_and_is_used_again_is_found() -> None:
+    lab, pool, pfn = poisoned("6.12", recorded=False)
+    pool.set_max_huge_pages(0)
+    pool.set_max_huge_pages(20)
+    (finding,) = lab.findings()
+    assert (finding.what, finding.fault) == ("a folio with a memory error has no PG_hwpoison", FREED_AS_BLOCK)
+    assert finding.where.startswith(f"PFN {pfn:#x}, folio VA 0x")
