@@ -73,10 +73,14 @@ class Configuration:
             place.folio for actor in self.actors if actor.kind.starts_optimized for place in actor.places
         )
         in_use = tuple(
-            (place.folio, place.page) for actor in self.actors if actor.kind.starts_in_use for place in actor.places
+            (place.folio, place.page)
+            for actor in self.actors
+            for place in actor.places
+            if actor.kind.starts_in_use and place.page
         )
+        enabled = not any(actor.kind.starts_disabled for actor in self.actors)
         folios = max((place.folio for place in places), default=0) + 1
-        return WorldSpec(folios, optimized, in_use, self.split, max(len(self.actors), 1), options=self.options)
+        return WorldSpec(folios, optimized, in_use, enabled, self.split, max(len(self.actors), 1), options=self.options)
 
     def program(self, target: Target) -> WorldProgram:
         """Return the actors on a new machine."""
@@ -146,6 +150,12 @@ READY: tuple[Configuration, ...] = (
     ),
     _ready("taker", "allocate A, taker A.64", "A speculative reference to a tail of a folio that goes into use."),
     _ready("recycle", "recycle A.64, taker A.64", "A speculative reference to a page that is freed and optimized."),
+    _ready(
+        "recycle-list",
+        "recycle-list A.64 B.64, taker B.64",
+        "The same with a batch, which waits for one grace period.",
+        split=True,
+    ),
     _ready("scanner", "optimize A, scanner A.64 A.70 A.200", "compound_head() of tails while they are remapped."),
     _ready("scanner-restore", "restore A, scanner A.64 A.200", "compound_head() of tails while they are restored."),
     _ready(

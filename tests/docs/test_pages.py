@@ -155,6 +155,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "pte",
             "conformance",
             "plugins",
+            "explore",
             "image",
             "disasm",
             "kernel",

@@ -54,6 +54,7 @@ class ActorKind:
     summary           what it does, in a sentence, with the kernel function
     make              makes its program
     starts_optimized  its folios are optimized at the start
+    starts_disabled   the sysctl vm.hugetlb_optimize_vmemmap is 0 at the start
     starts_in_use     its struct pages have one reference at the start
     reads             it reads struct pages without a reference or lock
     """
@@ -63,5 +64,6 @@ class ActorKind:
     summary: str
     make: Maker = field(repr=False)
     starts_optimized: bool = False
+    starts_disabled: bool = False
     starts_in_use: bool = False
     reads: bool = False

@@ -14,8 +14,6 @@ from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import Clock, Event
 from hvolab_explorer.steps.scheduler import Actor, Pruned, Scheduler
 
-_NOTHING = Footprint.of()
-
 
 @dataclass
 class _Node:
@@ -80,7 +78,8 @@ class Dpor:
         for race in races:
             self._reverse(race, event.actor, event.clock, include_last=True)
         # an actor's step with other alternatives may touch more
-        node.tried[event.actor] = node.tried.get(event.actor, _NOTHING) | footprint
+        known = node.tried.get(event.actor)
+        node.tried[event.actor] = footprint if known is None else known | footprint
         if self._sleep:
             asleep = node.sleeping | {actor: tried for actor, tried in node.tried.items() if actor != node.choice}
             self._sleeping = {

@@ -83,7 +83,7 @@ class HappensBefore:
         A race is with a step that does not happen before the actor's last one. The step that releases what this one
         has waited for is ordered before it, without a race: the two have no other order.
         """
-        before = self._clocks[actor]
+        before, whole = self._clocks[actor], footprint.whole
         clock = list(before)
         races: list[Event] = []
         for other, events in enumerate(self._by_actor):
@@ -91,6 +91,8 @@ class HappensBefore:
                 continue
             joined = False
             for event in reversed(events[before[other] :]):
+                if event.footprint.whole.isdisjoint(whole):
+                    continue
                 race = event.footprint.races(footprint)
                 if (race or not joined) and (race or event.footprint.waits(footprint)):
                     if not joined:

@@ -33,6 +33,7 @@ class WorldSpec:
     folios     number of folios
     optimized  numbers of those that are optimized at the start
     in_use     folio and number of struct pages with one reference at the start
+    enabled    the sysctl vm.hugetlb_optimize_vmemmap at the start
     split      the leaves that map their vmemmap are split at the start
     cpus       number of CPUs
     memory     bytes of RAM
@@ -43,6 +44,7 @@ class WorldSpec:
     folios: int = 3
     optimized: frozenset[int] = frozenset()
     in_use: tuple[tuple[int, int], ...] = ()
+    enabled: bool = True
     split: bool = False
     cpus: int = 3
     memory: int = 128 << 20
@@ -101,6 +103,7 @@ class World:
         for number, page in self.spec.in_use:
             pfn = self._pages.pfn(self.folios[number]) + page
             machine.records.allocated(pfn, 1)
+        machine.optimize_enabled = self.spec.enabled
 
     # names
 
