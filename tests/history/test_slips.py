@@ -12,9 +12,12 @@ import pytest
 from hvolab.errors import HvolabError
 from hvolab_kernel.commands.compare import Selection, Subject, run_comparison
 from hvolab_kernel.commands.options import Against
+from hvolab_kernel.comparison import scenarios_of
 from hvolab_kernel.comparison.comparer import KernelComparison
+from hvolab_kernel.comparison.selection import chosen_scenarios, quick_scenarios
 from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
 from tests.kernel_images import images_directory
+from tests.machines import x86_64
 from tests.plugins.hvolab_kernel.objects.developer_objects import object_of
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -103,3 +106,10 @@ def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
     names = [one.name for one in (*SLIPS, *HARMLESS)]
     assert len(set(names)) == len(names)
     assert all(bool(slip.caught) is not bool(slip.needs) for slip in SLIPS)
+
+
+def test_each_slip_shows_in_a_quick_scenario() -> None:
+    target = x86_64()
+    quick = quick_scenarios(scenarios_of(target), target.mode)
+    for slip in SLIPS:
+        assert chosen_scenarios(quick, [slip.scenario])

@@ -25,8 +25,8 @@ from hvolab_vmlinux.kernel import Kernel
 BUILDER_VERSION: Final = 1
 #: A message of gcc or clang.
 _PLACE: Final = re.compile(r"(\S+):\d+:\d+: (warning|error|note): ")
-#: Objects and lists of arguments that are kept, the newest.
-_MAX_ENTRIES: Final = 64
+#: Objects and lists of arguments that are kept, those that were used last. An object has about a megabyte.
+_MAX_ENTRIES: Final = 128
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class ObjectBuilder:
         path = self._folder / f"{self._key(self._machine, *stamps)}.flags"
         try:
             data = json.loads(path.read_text())
+            os.utime(path)
             return CompileFlags(tuple(data["arguments"]), tuple(data["dropped"]))
         except (OSError, ValueError, KeyError):
             flags = flags_of(self.tree, self._machine, self.compiler)
@@ -158,6 +159,7 @@ class ObjectBuilder:
         try:
             data = json.loads((folder / "build.json").read_text())
             if all(_stamp(Path(path)) == stamp for path, stamp in data["included"].items()):
+                os.utime(folder)  # it is in use
                 return self._built(folder, source, data, cached=True)
         except (OSError, ValueError, KeyError):
             pass

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from hvolab.errors import UsageError
+from hvolab_kernel.build import objects
 from hvolab_kernel.build.objects import ObjectBuilder, _about, copy_object
 from hvolab_kernel.build.toolchain import ARCHITECTURES, BuildError
 from hvolab_kernel.build.tree import open_tree
@@ -40,6 +42,20 @@ def test_an_object_is_compiled_once_for_each_content_of_all_that_it_includes(tre
     changed = builder(tree).build(source)
     assert (changed.cached, changed.path == first.path) == (False, False)
     assert sorted(path.name for path in tree.iterdir()) == [".config", "Makefile", "include", "mm"]
+
+
+def test_objects_that_were_used_last_are_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_MAX_ENTRIES", 3)  # two objects, and the list of arguments
+    source = tree / "mm/hugetlb_vmemmap.c"
+    text = source.read_text()
+    built = []
+    for number in (0, 1, 0, 2):
+        source.write_text(f"{text}int n{number};\n")
+        built.append(builder(tree).build(source).path)
+        for path in built[0].parent.parent.iterdir():  # as if all that was some time ago
+            status = path.stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    assert [path.exists() for path in built] == [True, False, True, True]
 
 
 def test_a_file_outside_of_the_tree_includes_its_own_headers_first(tree: Path, tmp_path: Path) -> None:
