@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mutation run over the engine and pools: `python -m tests.mutation`, see docs/mutation.md."""

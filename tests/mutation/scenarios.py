@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixed scenarios that each mutant runs: what rules find in them, and a digest of what the machine ends as."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from hvolab.hugetlb import Pool, hstates
+from hvolab.hvo import Hvo
+from hvolab.invariants import Finding, Monitor, check, survey
+from hvolab.machine import FrameAllocator, MachineSpec, VmemmapBacking, build_machine, use_cpus
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.plugin import registry
+from hvolab.release.faults import RESTORED_AS_HEADS
+from hvolab.release.releases import DEFAULT
+from hvolab.scenario import PoolSet, parse_operations
+from hvolab.scenario.views import Observer
+from hvolab.trace import (
+    AllFlushed,
+    Barrier,
+    Batch,
+    Event,
+    FolioStep,
+    GracePeriod,
+    PagesAllocated,
+    PagesFreed,
+    PageSplit,
+    RangeFlushed,
+    Warned,
+)
+from hvolab.units import parse_hugepages
+from tests.primitive_cpu import primitive_cpu
+
+MIB = 1 << 20
+_LOGGED = (AllFlushed, Barrier, Batch, FolioStep, GracePeriod, PagesFreed, PageSplit, RangeFlushed)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One machine, and operations on its pools.
+
+    name                          architecture, release, and what it is for
+    do                            operations, as `hvolab run --do` takes them
+    hugepages                     pages that `optimize` grows the pools to
+    memory, nodes, cpus, vmemmap  of the machine; memory in MiB
+    mode, profile, features       of the architecture
+    enabled                       whether HVO is on
+    fails, entries, tables        allocations and updates that fail, from 1 on; a negative number: all from there on
+    heals                         operations before which nothing fails any more
+    listens                       whether a monitor and CPUs besides the first listen
+    bulk                          whether CPUs have bulk operations
+    struct_page                   bytes of a struct page, 0: as the release has it
+    """
+
+    name: str
+    do: str = "optimize, resize 2M 1, resize 2M 3, shrink"
+    hugepages: str = "2M=3"
+    memory: int = 128
+    nodes: int = 1
+    cpus: int = 2
+    vmemmap: VmemmapBacking = VmemmapBacking.BOOT
+    mode: str | None = None
+    profile: str | None = None
+    features: tuple[str, ...] = ()
+    enabled: bool = True
+    fails: tuple[int, ...] = ()
+    entries: tuple[int, ...] = ()
+    tables: tuple[int, ...] = ()
+    heals: int = 99
+    listens: bool = True
+    bulk: bool = True
+    struct_page: int = 0
+
+
+@dataclass
+class Outcome:
+    """Result of a scenario: findings that nothing declares, and a digest of the machine."""
+
+    findings: list[str] = field(default_factory=list)
+    faults: set[str] = field(default_factory=set)
+    digest: int = 0
+
+    def add(self, *values: object) -> None:
+        """Add values to the digest."""
+        self.digest = zlib.crc32(repr(values).encode(), self.digest)
+
+
+def _policy(numbers: tuple[int, ...]) -> FailurePolicy:
+    if numbers and numbers[0] < 0:
+        return FailFrom(-numbers[0])
+    return FailCalls(frozenset(numbers)) if numbers else NeverFail()
+
+
+def play(scenario: Scenario) -> Outcome:
+    """Run a scenario. What an engine or pool raises is raised."""
+    architecture, release, _ = scenario.name.split(" ", 2)
+    target = (
+        registry()
+        .architecture(architecture)
+        .select(scenario.mode, profile=scenario.profile, release=release, features=scenario.features)
+    )
+    size = scenario.struct_page
+    layout = replace(target.struct_page, size=size) if size else None
+    spec = MachineSpec(
+        scenario.memory * MIB, nodes=scenario.nodes, cpus=scenario.cpus, vmemmap=scenario.vmemmap, layout=layout,
+        optimize_enabled=scenario.enabled,
+    )  # fmt: skip
+    machine = build_machine(target, spec)
+    if not scenario.bulk:
+        use_cpus(machine, primitive_cpu)
+    outcome, hvo = Outcome(), Hvo(machine)
+    engine = Observer(hvo) if scenario.listens else hvo
+    pools = tuple(Pool(machine, h, engine) for h in hstates(machine))
+    pool_set = PoolSet(pools, parse_hugepages(scenario.hugepages))
+    monitor = Monitor(machine)
+    machine.entry_updates, machine.table_updates = _policy(scenario.entries), _policy(scenario.tables)
+    assert isinstance(machine.frames, FrameAllocator)
+    machine.frames.failure = _policy(scenario.fails)
+    findings: list[Finding] = []
+
+    def log(event: Event) -> None:
+        if isinstance(event, PagesAllocated):
+            outcome.add(event.gfp, event.order, event.node, event.pfns.tolist(), event.failed)
+        elif isinstance(event, PagesFreed):
+            outcome.add(event.pfns.tolist(), event.order, event.how)
+        elif isinstance(event, Warned):
+            outcome.findings.append(f"warning: {event.text}")
+        elif isinstance(event, _LOGGED):
+            outcome.add(event)
+
+    for number, request in enumerate(parse_operations(scenario.do, target)):
+        if number == scenario.heals:
+            machine.frames.failure = NeverFail()
+            machine.entry_updates = machine.table_updates = NeverFail()
+        if scenario.listens:
+            with monitor.watch(), machine.trace.listen(log):
+                outcome.add(str(request.run(pool_set)))
+        else:
+            outcome.add(str(request.run(pool_set)))
+        findings += check(machine, pools)
+        outcome.add(_state(pools))
+    for finding in [*monitor.findings, *findings]:
+        if finding.fault:
+            outcome.faults.add(finding.fault)
+        elif not finding.declared:
+            outcome.findings.append(f"{finding.rule}: {finding.what}")
+    shows = RESTORED_AS_HEADS not in target.release.faults or RESTORED_AS_HEADS in outcome.faults
+    if not (shows or scenario.fails):
+        outcome.findings.append("declared fault: the release's known fault does not show")
+    return outcome
+
+
+def _state(pools: tuple[Pool, ...]) -> object:
+    """Return what a machine and its pools are, as values to compare."""
+    seen = survey(pools[0].machine, pools)
+    memory = seen.machine.memory
+    words = memory.pages[seen.backing - memory.first_pfn]
+    return (
+        zlib.crc32(words.tobytes()),
+        zlib.crc32(seen.frames.tobytes()),
+        zlib.crc32(seen.raws.tobytes()),
+        seen.machine.key,
+        seen.machine.counters,
+        seen.machine.grace_periods,
+        [(pool.h, list(pool.free_folios()), sorted(pool.live)) for pool in pools],
+    )
+
+
+def _direct() -> Outcome:
+    """Call the engine by itself, twice, with folios that it must leave alone or warn of."""
+    outcome = Outcome()
+    target = registry().architecture("x86_64").select()
+    machine = build_machine(target, MachineSpec(64 * MIB, optimize_enabled=False))
+    hvo = Hvo(machine)
+    pool = Pool(machine, hstates(machine)[0], hvo)
+    pool.set_max_huge_pages(2)
+    machine.optimize_enabled = True
+    monitor = Monitor(machine)
+    first, second = pool.free_folios()
+
+    def log(event: Event) -> None:
+        if isinstance(event, (*_LOGGED, Warned)):
+            outcome.add(str(event))
+
+    with monitor.watch(), machine.trace.listen(log):
+        outcome.add(hvo.restore_folio(pool.h, first), hvo.split_folio(pool.h, first), hvo.split_folio(pool.h, first))
+        machine.flush_tlb_all()  # the caller of a split flushes
+        for folio in (first, first, second):
+            hvo.optimize_folio(pool.h, folio)
+            outcome.add(hvo.folio_optimized(folio), hvo.split_folio(pool.h, folio))
+        outcome.findings += [f"{one.rule}: {one.what}" for one in check(machine, [pool])]
+        outcome.add(hvo.restore_folio(pool.h, first), hvo.restore_folio(pool.h, first))
+        outcome.findings += [f"{one.rule}: {one.what}" for one in [*monitor.findings, *check(machine, [pool])]]
+        outcome.add(_state((pool,)))
+        # a caller that does not know the contract: references, and no type of hugetlb
+        pool.folio.set_refcount(first, 1)
+        pool.folio.set_hugetlb(first, hugetlb=False)
+        hvo.optimize_folio(pool.h, first)
+    sizes = hvo.sizes(pool.h)
+    outcome.add(sizes, sizes.reserve, sizes.reserve_pages, sizes.size, sizes.optimizable_size, sizes.saved_pages)
+    outcome.add(hvo.release is DEFAULT, Hvo(machine, machine.cpus[0], DEFAULT).release is DEFAULT)
+    return outcome
+
+
+_ALL = (
+    "optimize, surplus 2M 2, use 2M, free 2M 3, overcommit 2M 0, surplus 2M, dissolve 2M, resize 2M 2, use 2M, shrink"
+)
+_GROWN = "optimize, shrink, shrink"
+_ARM = "boot 32M, optimize, demote 32M, demote 2M 2, dissolve 32M, dissolve 2M, shrink"
+_SHORT = "boot 32M, demote 32M, dissolve 2M, resize 2M 9, shrink"
+_BUDDY, _HOSTED = VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED
+
+PLAYED: tuple[Scenario, ...] = (
+    Scenario("x86_64 6.12 base"),
+    Scenario("x86_64 6.12 no listener", listens=False),
+    Scenario("x86_64 6.12 all operations", _ALL, "2M=0:3,1:1", 256, nodes=2),
+    Scenario("x86_64 6.12 all operations, no listener", _ALL, "2M=5", 256, nodes=2, listens=False),
+    Scenario("x86_64 6.12 vmemmap of the buddy", vmemmap=_BUDDY),
+    Scenario("x86_64 6.12 vmemmap of the buddy, no listener", vmemmap=_BUDDY, listens=False),
+    Scenario("x86_64 6.12 self-hosted", vmemmap=_HOSTED, memory=256, nodes=2),
+    Scenario("x86_64 6.12 self-hosted, no listener", vmemmap=_HOSTED, memory=256, nodes=2, listens=False),
+    Scenario("x86_64 6.12 single steps", bulk=False),
+    Scenario("x86_64 6.12 single steps, no listener", bulk=False, listens=False),
+    Scenario("x86_64 6.12 off", enabled=False),
+    *(Scenario(f"x86_64 6.12 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 4, 6, 9)),
+    *(Scenario(f"x86_64 6.12 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (1, 4, 7, 14)),
+    Scenario("x86_64 6.12 tries again", _GROWN, "2M=2", 256, nodes=2, fails=(4, 7)),
+    Scenario("x86_64 6.12 two fail", _GROWN, fails=(5, 7)),
+    Scenario("x86_64 6.12 shrinking fails, no listener", _GROWN, "2M=8", fails=(-20,), heals=2, listens=False),
+    Scenario("x86_64 6.12 shrinking fails late, no listener", _GROWN, "2M=8", fails=(-40,), heals=2, listens=False),
+    Scenario("x86_64 6.12 growing fails, no listener", _GROWN, "2M=8", fails=(-13,), heals=1, listens=False),
+    Scenario("x86_64 6.12 growing fails once, no listener", _GROWN, "2M=8", fails=(11,), listens=False),
+    Scenario("x86_64 6.12 full", "resize 2M 99, shrink, use 2M, surplus 2M 9, dissolve 2M, shrink, free 2M 9, shrink",
+             memory=64),
+    Scenario("x86_64 6.12 dissolving fails", "optimize, dissolve 2M, dissolve 2M, shrink", fails=(-9,), heals=2),
+    Scenario("x86_64 6.12 80-byte struct pages", struct_page=80),
+    Scenario("x86_64 6.1 base", memory=256, nodes=2),
+    Scenario("x86_64 6.1 all operations", _ALL, "2M=0:3,1:1", 256, nodes=2),
+    Scenario("x86_64 6.1 vmemmap of the buddy", vmemmap=_BUDDY),
+    Scenario("x86_64 6.1 self-hosted", vmemmap=_HOSTED, memory=256, nodes=2),
+    *(Scenario(f"x86_64 6.1 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 6)),
+    *(Scenario(f"x86_64 6.1 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (2, 6)),
+    Scenario("x86_64 7.2 base", memory=256, nodes=2),
+    Scenario("x86_64 7.2 all operations", _ALL, "2M=0:3,1:1", 256, nodes=2),
+    Scenario("x86_64 7.2 no listener", listens=False),
+    *(Scenario(f"x86_64 7.2 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 4, 6)),
+    *(Scenario(f"x86_64 7.2 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (4, 12)),
+    Scenario("x86_64 6.12.117 base"),
+    Scenario("x86_64 6.12.117 shrinking fails", _GROWN, fails=(12,)),
+    Scenario("arm64 6.12 gigantic", _ARM, "32M=1,2M=3,64K=9", 320, nodes=2),
+    Scenario("arm64 6.12 gigantic, no listener", _ARM, "32M=1,2M=3", 256, listens=False),
+    Scenario("arm64 6.12 gigantic, failing", _SHORT, memory=192, fails=(3,)),
+    Scenario("arm64 6.12 gigantic, demotion fails", "boot 32M 2, optimize, demote 32M 2, shrink", "32M=2", 256,
+             fails=(-9,), heals=3),
+    Scenario("arm64 6.12 boot fails", "boot 32M 9, demote 32M, shrink", "32M=2", 96, fails=(1,)),
+    Scenario("arm64 6.12 gigantic, surplus", "optimize, overcommit 32M 1, surplus 32M, use 32M, shrink", "32M=2", 256),
+    *(Scenario(f"arm64 {release} a later table fails", "optimize, optimize, shrink", "1G=1,64K=2", 1536, cpus=1,
+               fails=fails)
+      for release, fails in (("6.12", (3, 5)), ("7.2", (3, 6)))),
+    Scenario("arm64 6.1 gigantic", _SHORT, memory=192),
+    Scenario("arm64 6.1 demotion fails", "boot 32M 2, demote 32M 2, shrink", "32M=2", 256, fails=(-5,), heals=2),
+    Scenario("arm64 7.2 gigantic", _SHORT, memory=192),
+    Scenario("arm64 7.2 boot fails", "boot 32M, optimize, shrink", "32M=2", 256, fails=(1,)),
+    Scenario("arm64 mm-2026 base", features=("hafdbs",)),
+    Scenario("arm64 mm-2026 gigantic", "boot 32M, shrink", memory=192, features=("hafdbs",)),
+    Scenario("arm64 mm-2026 no listener", features=("hafdbs",), listens=False),
+    *(Scenario(f"arm64 mm-2026 entry {n} is lost", _GROWN, features=("hafdbs",), entries=(n,)) for n in (1, 4, 11, 30)),
+    *(Scenario(f"arm64 mm-2026 entries from {n} on are lost", _GROWN, features=("hafdbs",), entries=(-n,), heals=2)
+      for n in (1, 30)),
+    *(Scenario(f"arm64 mm-2026 entries from {n} on are lost, growing", _GROWN, features=("hafdbs",), entries=(-n,),
+               heals=1) for n in (4, 11)),
+    Scenario("arm64 mm-2026 tables are lost", _GROWN, features=("hafdbs",), tables=(1,)),
+    Scenario("riscv 6.12 base", cpus=1),
+    Scenario("riscv 7.2 strict", profile="strict"),
+    Scenario("riscv 6.12 napot", "optimize, demote 2M, shrink", "2M=2,64K=2", features=("svnapot",)),
+    Scenario("arm64 6.12 16K pages", "optimize, resize 32M 1, shrink", "32M=3,2M=2", 512, mode="16K-47bit"),
+)  # fmt: skip
+
+#: Every scenario by name, in the order in which mutants run them.
+SCENARIOS: dict[str, Callable[[], Outcome]] = {
+    **{scenario.name: (lambda scenario=scenario: play(scenario)) for scenario in PLAYED},  # type: ignore[misc]
+    "x86_64 6.12 engine by itself": _direct,
+}
+
+#: Scenarios in which pools do much around the engine: mutants of the engine run the others.
+POOLS_ALONE = frozenset(
+    name
+    for name in SCENARIOS
+    if re.search(r"gigantic|full|boot fails|demotion|dissolving|off$|napot|16K", name)
+    or ("all operations" in name and name != "x86_64 6.12 all operations, no listener")
+)
