@@ -65,7 +65,10 @@ class VmemmapRemap:
             tails[:, layout.flags >> WORD_SHIFT] = node << layout.node_shift | zone << layout.zone_shift
             machine.struct_pages.make_tails(tails, 0, order)
             self.cpu.store(machine.page_to_virt(pfn), tails.tobytes())
-            machine.vmemmap_tails[node, zone, order] = pfn
+            shared = machine.vmemmap_tails.setdefault((node, zone, order), pfn)
+            if shared != pfn:  # another CPU was faster: cmpxchg()
+                machine.free_pages(pfn, 0, self.cpu)
+            return shared
         return pfn
 
     # ranges

@@ -70,8 +70,18 @@ def make_search(kind: str, bound: int, seed: int) -> Search:
 
 
 def run(configuration: Configuration, target: Target, search: Search, seconds: float) -> Explored:
-    """Explore a configuration up to its first finding, which is repeated and shrunk."""
+    """Explore a configuration up to its first finding, which is repeated and shrunk.
+
+    A ready one that the target does not allow is not complete, for that reason; for the user's own, UsageError is
+    raised.
+    """
     program = configuration.program(target)
+    try:
+        program.actors()
+    except UsageError as error:
+        if configuration.name:
+            return Explored(configuration, Result(incomplete=error.what), [], [])
+        raise
     result = explore(program, search, Limits(seconds=seconds))
     found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
     text = configuration.text(target)

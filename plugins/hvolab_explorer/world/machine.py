@@ -59,6 +59,7 @@ class ExploredMachine(Machine):
         self.failures_left = options.failures
         self.trace.single_steps = True
         self.locks.attach(scheduler)
+        self.vmemmap_tails = SharedTails(scheduler, self.vmemmap_tails)
         self._lists: dict[int, list[int]] = {}
         self._allocator = self.frames
 
@@ -110,6 +111,11 @@ class ExploredMachine(Machine):
         footprint.writes.update(self._struct_page_words(pfns))
         footprint.reads.update(self._entries_of(pfns))
 
+    def _touch_allocator(self, order: int) -> None:
+        """Record that the free memory changes; single frames of lists are added and removed in any order."""
+        footprint = self.scheduler.footprint
+        (footprint.writes if order or self.options.ordered else footprint.adds).add(("allocator",))
+
     def _struct_page_words(self, pfns: Iterable[int]) -> set[Token]:
         """Return the tokens of the struct pages of frames, where the tables map them now."""
         words, base = self.struct_pages.layout.words, self.memory.base
@@ -119,7 +125,7 @@ class ExploredMachine(Machine):
             found.update(range(first, first + words))
         return found
 
-    def _entries_of(self, pfns: range) -> set[Token]:
+    def _entries_of(self, pfns: Iterable[int]) -> set[Token]:
         """Return the tokens of the table entries that map the struct pages of frames."""
         pages, page_size = self.struct_pages, self.target.mode.page_size
         vas = {pages.va(pfn) & -page_size for pfn in pfns}
@@ -139,8 +145,8 @@ class ExploredMachine(Machine):
         self.scheduler.point(f"allocate order {order}")
         if self._fails(f"allocation of order {order}"):
             return None
+        self._touch_allocator(order)
         if order or self.options.ordered:
-            self.scheduler.footprint.writes.add(("allocator",))
             pfn = super().alloc_pages(gfp, order, node)
         else:
             pfn = self._allocated(gfp, order, node, self._take())
@@ -198,8 +204,7 @@ class ExploredMachine(Machine):
             return False
         self.scheduler.point(f"free PFN {pfn:#x}" + (f" of order {order}" if order else ""))
         self._touch_frames(pfn, order)
-        if order or self.options.ordered:
-            self.scheduler.footprint.writes.add(("allocator",))
+        self._touch_allocator(order)
         return True
 
     def _return(self, pfn: int, order: int) -> None:
@@ -245,6 +250,30 @@ class ExploredMachine(Machine):
         super().memmap_boot_pages_add(delta)
 
 
+class SharedTails(dict[tuple[int, int, int], int]):
+    """Pages that tails share; a look-up and an exchange are a step each. Kernel: zone->vmemmap_tails, v7.2."""
+
+    def __init__(self, scheduler: Scheduler, tails: dict[tuple[int, int, int], int]) -> None:
+        super().__init__(tails)
+        self._scheduler = scheduler
+
+    def copy(self) -> SharedTails:
+        """Return a copy whose operations are steps as well."""
+        return SharedTails(self._scheduler, self)
+
+    def get(self, key: tuple[int, int, int], default: Any = None) -> Any:
+        """Look up in one step."""
+        self._scheduler.point("read vmemmap_tails")
+        self._scheduler.footprint.reads.add(("vmemmap_tails",))
+        return super().get(key, default)
+
+    def setdefault(self, key: tuple[int, int, int], default: Any = None) -> Any:
+        """Exchange in one step, unless there is a page already."""
+        self._scheduler.point("cmpxchg vmemmap_tails")
+        self._scheduler.footprint.writes.add(("vmemmap_tails",))
+        return super().setdefault(key, default)
+
+
 class ExploredRecords:
     """Flags of frames, whose reads are in the footprint of the step under way."""
 
@@ -259,5 +288,6 @@ class ExploredRecords:
         """Return whether frames are reserved."""
         footprint = self._machine.scheduler.footprint
         footprint.reads.update(self._machine._struct_page_words(pfns.tolist()))  # noqa: SLF001 - of one room
+        footprint.reads.update(self._machine._entries_of(pfns.tolist()))  # noqa: SLF001
         reserved: npt.NDArray[np.bool_] = self._inner.reserved(pfns)
         return reserved

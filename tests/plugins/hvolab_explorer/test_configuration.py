@@ -47,6 +47,13 @@ def test_each_ready_configuration_is_complete_and_has_no_finding(configuration: 
     assert (result.complete, list(result.findings)) == (True, [])
 
 
+def test_two_cpus_that_allocate_the_shared_tail_page_keep_one_of_them() -> None:
+    (configuration,) = (one for one in READY if one.name == "two-optimizers-split")
+    result = explore(configuration.program(x86_64(release="7.2")), Dpor())
+    assert (result.complete, list(result.findings)) == (True, [])
+    assert len(result.classes) > 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["arm64", "riscv"])
 @pytest.mark.parametrize("name", ["two-optimizers-split", "taker", "scanner-restore"])

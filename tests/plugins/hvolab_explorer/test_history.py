@@ -12,6 +12,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from hvolab.arch import EntryKind
 from hvolab.hvo import Hvo
 from hvolab.hvo.pages import VmemmapPageAllocator
@@ -21,7 +23,7 @@ from hvolab_explorer.configuration import Configuration, parse_actors
 from hvolab_explorer.exploration import Result, explore
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.cpu import ExploredCpu
-from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_explorer.world.machine import ExploredMachine, SharedTails
 from hvolab_explorer.world.world import World, WorldProgram
 from tests.machines import x86_64
 
@@ -29,11 +31,16 @@ Engine = Callable[[ExploredMachine, ExploredCpu], Hvo]
 
 
 def explored(
-    actors: str, engine: Engine = Hvo, *, split: bool = False, disturb: Callable[[World], None] | None = None
+    actors: str,
+    engine: Engine = Hvo,
+    *,
+    split: bool = False,
+    release: str = "6.12",
+    disturb: Callable[[World], None] | None = None,
 ) -> Result:
     """Explore actors on an engine up to the first finding."""
     configuration = Configuration("", "", parse_actors(actors), split)
-    world = World(x86_64(), replace(configuration.spec(), engine=engine))
+    world = World(x86_64(release=release), replace(configuration.spec(), engine=engine))
     if disturb is not None:
         disturb(world)
     return explore(WorldProgram(world, [actor.body() for actor in configuration.actors]), Dpor())
@@ -144,6 +151,20 @@ def test_b29_the_test_for_a_fake_head_comes_before_the_load_of_the_count() -> No
     result = explored("allocate A, taker-6.11 A.64")
     assert any("faults: permission" in text for text in result.findings), result.verdict
     assert explored("allocate A, taker A.64").complete
+
+
+def test_b37_two_cpus_allocate_the_page_that_tails_share_and_both_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert explored("optimize A, optimize B", split=True, release="7.2").complete
+    exchange = SharedTails.setdefault
+
+    def store(tails: SharedTails, place: tuple[int, int, int], pfn: int) -> int:
+        exchange(tails, place, pfn)
+        tails[place] = pfn
+        return pfn
+
+    monkeypatch.setattr(SharedTails, "setdefault", store)
+    result = explored("optimize A, optimize B", split=True, release="7.2")
+    assert result.findings, result.verdict
 
 
 def test_s1_a_batch_whose_first_folio_is_not_optimized_waits_for_no_grace_period() -> None:

@@ -18,6 +18,12 @@ def test_options_change_every_configuration_and_none_leaves_each_its_own() -> No
     assert all(one.options == options and one.split for one in select(None, options, split=True))
 
 
+def test_a_ready_configuration_that_a_release_does_not_allow_is_not_called_complete() -> None:
+    (configuration,) = (one for one in READY if one.name == "taker")
+    explored = run(configuration, x86_64(release="7.2"), make_search("dpor", 0, 0), 60)
+    assert explored.result.verdict == "not complete: release 7.2 has no fake heads, 0 classes explored"
+
+
 def test_a_finding_is_repeated_shrunk_and_written_as_a_schedule() -> None:
     (configuration,) = select("allocate A, taker-6.11 A.64", None, split=False)
     explored = run(configuration, x86_64(), make_search("dpor", 0, 0), 60)
