@@ -40,6 +40,7 @@ _LISTS: Final = frozenset({Operation.OPTIMIZE_LIST, Operation.RESTORE_LIST})
 _OPTIMIZING: Final = frozenset({Operation.OPTIMIZE, Operation.OPTIMIZE_LIST})
 _RESTORING: Final = frozenset({Operation.RESTORE, Operation.RESTORE_LIST})
 _SHOWN: Final = 3
+_OPERATIONS: Final = 2
 _DECLARED: Final = "the description of the architecture predicts it"
 _OF_IMAGE: Final = "the image's own code breaks it as well"
 
@@ -107,6 +108,8 @@ class RuledMachine:
         machine, cpu = self.machine, self._hvo.kernel_cpu
         leaf = machine.target.mode.levels[-2].size
         cpu.watch_page_tables = machine.struct_pages.layout.size << order <= leaf
+        if len(self._hvo.traced) < _OPERATIONS:  # an object has them under names that are not found
+            return Monitor(machine, [])
         return Monitor(machine, INVARIANTS if cpu.watch_page_tables else [CONTENT])
 
     # rules of a step
@@ -126,7 +129,7 @@ class RuledMachine:
             return
         findings: tuple[str, ...] = () if last is None else last.findings
         for text in findings:
-            yield BrokenRule("report", f"the kernel reports in {step}", "", text)
+            yield BrokenRule("report", f"the kernel reports in {step}: {text.partition(';')[0]}", text)
         for name, (old, new) in self._balance.changed(balance).items():
             yield BrokenRule("balance", f"{name} is {new:#x} after {step}, and was {old:#x} before")
         yield from self._result(step, scenario, result, folios, before)

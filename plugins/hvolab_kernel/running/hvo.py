@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -14,7 +14,7 @@ from hvolab.hvo import HasOrder, VmemmapSizes
 from hvolab.machine import Cpu, Machine
 from hvolab.release import KernelFeature
 from hvolab.trace import Barrier, Warned
-from hvolab_kernel.code.calls import returns_from
+from hvolab_kernel.code.calls import callees, returns_from
 from hvolab_kernel.code.hvo_functions import hvo_functions
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.struct_pages import struct_page_layout
@@ -49,6 +49,7 @@ class KernelHvo:
     release     the kernel release whose code it has; the machine's for a kernel with the features of no known release
     batches     True if the kernel has functions that take lists of folios
     last        result of the last call
+    traced      operations whose begin and end emit an event for each folio: `optimize`, `restore`
     end_operations  emits that the current operations on a folio and on a list have ended
 
     Raises KernelImageError for a kernel without HVO, UsageError for a kernel that does not fit the machine.
@@ -124,8 +125,13 @@ class KernelHvo:
             tracer.end_batch()
 
         self._tracer, self._end_folio, self.end_operations = tracer, end_folio, end_batch
-        for name, operation in FOLIO_FUNCTIONS.items():
-            va = _body(symbols, name)
+        found = [(_body(symbols, name), operation) for name, operation in FOLIO_FUNCTIONS.items()]
+        for operation in ("optimize", "restore"):
+            if not any(va for va, known in found if known == operation):
+                functions = [self._functions.get(f"{operation}{suffix}", "") for suffix in ("", " list")]
+                found.append((_renamed(self.kernel, functions), operation))
+        self.traced = frozenset(operation for va, operation in found if va is not None)
+        for va, operation in found:
             if va is None:
                 continue
             begin = partial(tracer.begin, operation)
@@ -230,6 +236,15 @@ def _body(symbols: SymbolTable, name: str) -> int | None:
     """Return the VA of a function, or of the part behind its first check that the compiler moved out of it."""
     parts = (one for one in symbols.containing(f"{name}.part.") if one.startswith(name) and ".cold" not in one)
     return symbols.find(next(parts, name))
+
+
+def _renamed(kernel: Kernel, functions: Sequence[str]) -> int | None:
+    """Return the VA of the only function of an object, with a name of its own, that each of these functions calls."""
+    if kernel.linked is None or not all(map(kernel.symbols.all, functions)):
+        return None
+    common = frozenset.intersection(*(callees(kernel, name) for name in functions)) - set(hvo_functions(kernel))
+    places = [va for name in common for va in kernel.symbols.all(name) if kernel.linked.start <= va < kernel.linked.end]
+    return places[0] if len(places) == 1 else None
 
 
 def _signed(value: int, bits: int) -> int:

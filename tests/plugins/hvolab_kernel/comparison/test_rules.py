@@ -37,6 +37,8 @@ RULES = {
     "pages are lost when one cannot be allocated": "ownership",
     "restoring without memory succeeds": "completion",
 }
+#: A line of the file before all headers.
+_FIRST = "#define pr_fmt"
 pytestmark = pytest.mark.slow
 
 
@@ -90,3 +92,27 @@ def test_the_unedited_file_breaks_only_what_its_release_breaks(name: str) -> Non
     known = {one.rule: one.known for rules in result.broken.values() for one in rules}
     assert set(known) == (set() if name.endswith("7.x") else {"content", "freeing", "grace_periods"})
     assert all(one.startswith("known fault of the release: ") for one in known.values())
+
+
+@pytest.mark.parametrize("name", ["x86_64-6.12", "riscv64-6.12"])
+def test_functions_of_another_name_are_found_by_their_callers(name: str) -> None:
+    define = (
+        "#define __hugetlb_vmemmap_optimize_folio optimize_one\n#define __hugetlb_vmemmap_restore_folio restore_one\n"
+    )
+    renamed = Harmless("both functions for a folio are renamed", {_FIRST: f"{define}{_FIRST}"})
+    result = checked(name, renamed, "2M boot: restore a mixed list", "2M buddy: batch below one PMD")
+    assert result.clean
+
+
+def test_the_kernels_own_assertions_run_with_the_static_key_enabled() -> None:
+    asserting = Harmless("CONFIG_DEBUG_VM", {_FIRST: f"#define CONFIG_DEBUG_VM 1\n{_FIRST}"})
+    result = checked(
+        NAME, asserting, "2M boot: restore next to", "2M buddy: batch below one PMD", against=Against.MODEL
+    )
+    assert not result.disagreements
+    head = "VM_WARN_ON_ONCE(!PageHead((const struct page *)addr));"
+    wrong = Harmless("an assertion that fails", {**asserting.edits, head: head.replace("!", "")})
+    result = checked(NAME, wrong, "2M boot: restore next to", against=Against.RULES)
+    warned = [one.where for one in counting(result) if one.rule == "report"]
+    assert warned
+    assert all(re.search(r"WARN.*hugetlb_vmemmap\.c:\d+", one) for one in warned), warned
