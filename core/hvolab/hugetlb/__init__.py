@@ -10,7 +10,7 @@ from hvolab.hugetlb.boot import alloc_boot_pages, alloc_bootmem_huge_page, gathe
 from hvolab.hugetlb.demote import demote_pool_huge_page
 from hvolab.hugetlb.hstate import Hstate, hstates
 from hvolab.hugetlb.memory_failure import memory_failure
-from hvolab.hugetlb.parameters import BootRequests, parse_hugetlb
+from hvolab.hugetlb.parameters import BootRequests, cma_areas, parse_hugetlb
 from hvolab.hugetlb.pool import Pool
 from hvolab.hugetlb.raw_hwp import EHWPOISON
 from hvolab.hugetlb.reservations import fault, reserve, unreserve
@@ -22,6 +22,7 @@ __all__ = [
     "Pool",
     "alloc_boot_pages",
     "alloc_bootmem_huge_page",
+    "cma_areas",
     "demote_pool_huge_page",
     "fault",
     "gather_bootmem_prealloc",

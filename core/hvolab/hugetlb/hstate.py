@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from hvolab.arch import HugePageSize
+from hvolab.arch import HugePageSize, PagingMode
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
 
@@ -113,25 +113,31 @@ class Hstate:
             yield node
 
 
-def hstates(machine: Machine, *, max_order: int | None = None) -> tuple[Hstate, ...]:
+def max_page_order(mode: PagingMode) -> int:
+    """Return the highest order of the page allocator: 10, or that of a PMD if it is higher. Kernel: MAX_PAGE_ORDER."""
+    return max(10, mode.levels[-2].shift - mode.page_shift)
+
+
+def hstates(machine: Machine, *, max_order: int | None = None, cma: bool = False) -> tuple[Hstate, ...]:
     """Return the hstates of a machine, one for each huge page size of its mode, ascending.
 
-    Folios of each size but the smallest are demoted to the next smaller one. Left out: hugetlb_cma=, with which those
-    up to the size of a PMD are not.
+    Folios of each size but the smallest are demoted to the next smaller one.
 
-    max_order  the highest order of the page allocator (default: the kernel's 10, or that of a PMD if it is higher)
+    max_order  the highest order of the page allocator (default: max_page_order())
+    cma        whether areas for gigantic folios are reserved: then folios up to the size of a PMD are not demoted
     Kernel: hugetlb_add_hstate(), hugetlb_init_hstates(), v6.1 to v7.2.
     """
     mode = machine.target.mode
     if max_order is None:
-        max_order = max(10, mode.levels[-2].shift - mode.page_shift)
+        max_order = max_page_order(mode)
     found: list[Hstate] = []
     for huge_page in mode.huge_pages:
         order = (huge_page.size >> mode.page_shift).bit_length() - 1
         heads = tuple(machine.kernel_data(lists.SIZE) for _ in range(machine.nodes))
         for head in heads:
             lists.init(machine.cpus[0], head)
-        h = Hstate(huge_page, order, order > max_order, heads, demote_order=found[-1].order if found else 0)
+        demoted = bool(found) and not (cma and huge_page.size <= mode.levels[-2].size)
+        h = Hstate(huge_page, order, order > max_order, heads, demote_order=found[-1].order if demoted else 0)
         h.nr_node, h.free_node, h.surplus_node, h.max_huge_pages_node = ([0] * machine.nodes for _ in range(4))
         found.append(h)
     return tuple(found)

@@ -58,6 +58,26 @@ def parse_hugetlb(parameters: Iterable[Parameter], sizes: Collection[int], defau
     return parser.requests()
 
 
+def cma_areas(requests: BootRequests, largest: int, nodes: int) -> tuple[bool, tuple[str, ...]]:
+    """Return whether areas for gigantic pages are reserved, and what the kernel prints about those that are not.
+
+    An area has at least one page of the ``largest`` size, in bytes, and is on one of the online nodes. Left out: areas
+    for which memory has no room. Kernel: hugetlb_cma_reserve(), v6.12.
+    """
+    left, messages, least = requests.cma, [], f"should be at least {largest >> 20} MiB"
+    for node, size in sorted(requests.cma_nodes.items()):
+        if size and node >= nodes:
+            messages.append(f"hugetlb_cma: invalid node {node} specified")
+            left -= size
+        elif 0 < size < largest:
+            messages.append(f"hugetlb_cma: cma area of node {node} {least}")
+            left -= size
+    if left and left & _ULONG_MASK < largest:
+        messages.append(f"hugetlb_cma: cma area {least}")
+        left = 0
+    return left != 0 and requests.cma != 0, tuple(messages)
+
+
 @dataclass
 class _Pages:
     """Requested pages of one size: their number, and those of each node."""

@@ -8,13 +8,14 @@ from typing import Final
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.hugetlb import parse_hugetlb
+from hvolab.hugetlb import cma_areas, parse_hugetlb
+from hvolab.hugetlb.hstate import max_page_order
 from hvolab.hvo.command_line import Parameter, parse_args
 from hvolab.hvo.knobs import BOOT_PARAMETER, enables
 from hvolab.scenario.operations import OPERATIONS, Request
 from hvolab.units import format_short
 
-_HUGETLB: Final = ("hugepagesz", "hugepages", "default_hugepagesz")
+_HUGETLB: Final = ("hugepagesz", "hugepages", "default_hugepagesz", "hugetlb_cma")
 _KNOWN: Final = (BOOT_PARAMETER, *_HUGETLB)
 
 
@@ -24,11 +25,13 @@ class BootSettings:
 
     optimize_enabled  whether HVO is on
     operations        the operation `boot` for each size, gigantic pages first, as the kernel allocates them
+    cma               whether areas for gigantic pages are reserved
     messages          what the kernel prints about parameters that it ignores
     """
 
     optimize_enabled: bool = True
     operations: tuple[Request, ...] = ()
+    cma: bool = False
     messages: tuple[str, ...] = ()
 
 
@@ -45,9 +48,14 @@ def parse_boot(text: str, target: Target, nodes: int) -> BootSettings:
     sizes = [huge.size for huge in target.mode.huge_pages]
     middle = target.mode.levels[-2].size
     requests = parse_hugetlb(parameters, sizes, middle if middle in sizes else sizes[0], nodes)
-    ordered = sorted(requests.pages.items(), key=lambda item: -item[0])
-    operations = tuple(Request(OPERATIONS["boot"], size, count) for size, count in ordered)
-    return BootSettings(switches[-1] if switches else True, operations, requests.messages)
+    cma, messages = cma_areas(requests, max(sizes), nodes)
+    smallest = target.mode.page_size << max_page_order(target.mode) + 1  # of gigantic pages
+    skipped = [size for size in requests.pages if cma and size >= smallest]
+    if skipped:
+        messages += ("HugeTLB: hugetlb_cma is enabled, skip boot time allocation",)
+    ordered = sorted((size, count) for size, count in requests.pages.items() if size not in skipped)
+    operations = tuple(Request(OPERATIONS["boot"], size, count) for size, count in reversed(ordered))
+    return BootSettings(switches[-1] if switches else True, operations, cma, requests.messages + messages)
 
 
 def _require_known(parameter: Parameter) -> None:
@@ -57,6 +65,6 @@ def _require_known(parameter: Parameter) -> None:
         what = f"{parameter.name!r} is not a boot parameter that is modeled"
         raise UsageError(what, hint=f"choose from {', '.join(_KNOWN)}")
     if name in _HUGETLB and parameter.value is None:
-        example = "2" if name == "hugepages" else format_short(2 << 20)
+        example = "2" if name == "hugepages" else format_short(1 << 30 if name == "hugetlb_cma" else 2 << 20)
         rule = f"the kernel passes {name} without a value to init"
         raise UsageError(f"{name} has no value", rule=rule, hint=f"write {name}={example}")

@@ -66,7 +66,7 @@ class _Scenario:
         self.unmade: Exception | None = None
         self.hvo = self._make_engine()
         self.observer = Observer(self.hvo)
-        pools = (Pool(machine, h, self.observer) for h in hstates(machine))
+        pools = (Pool(machine, h, self.observer) for h in hstates(machine, cma=spec.boot.cma))
         self.pools = tuple(pool for pool in pools if spec.requests or pool.h.size in self.requested)
         self.stores: dict[int, TailStores] = {}
         self.monitor = Monitor(machine)

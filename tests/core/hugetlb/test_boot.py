@@ -23,6 +23,7 @@ _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
 def test_gigantic_boot_folios_initialize_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
     lab = pools(_GIGANTIC)
     pool = lab.pools[1]
+    pool.h.max_huge_pages = 1  # as hugepages= sets it
     reserved = [alloc_bootmem_huge_page(pool)]
     lab.frames.failure = FailFrom(1) if fails else NeverFail()
     gather_bootmem_prealloc(pool, reserved)

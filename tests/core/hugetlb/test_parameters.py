@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab.hugetlb import BootRequests, parse_hugetlb
+from hvolab.hugetlb import BootRequests, cma_areas, parse_hugetlb
 from hvolab.hvo.command_line import parse_args
 from hvolab.units import NodeCounts
 from tests.machines import GIB, MIB
@@ -142,3 +142,21 @@ def test_the_default_size_is_named_or_that_of_the_architecture() -> None:
         GIB,
         2 * MIB,
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "enabled", "messages"),
+    [
+        ("1G", True, []),
+        ("512M", False, ["cma area should be at least 1024 MiB"]),
+        ("0", False, []),
+        ("0:1G,2:2G", True, []),
+        ("0:1G,3:2G", True, ["invalid node 3 specified"]),
+        ("3:2G", False, ["invalid node 3 specified"]),
+        ("0:512M", False, ["cma area of node 0 should be at least 1024 MiB"]),
+        ("0:1G,2G", False, []),
+    ],
+)
+def test_an_area_has_room_for_a_page_on_a_node_that_is_online(text: str, enabled: bool, messages: list[str]) -> None:  # noqa: FBT001
+    found = cma_areas(requests(f"hugetlb_cma={text}"), GIB, 3)
+    assert found == (enabled, tuple(f"hugetlb_cma: {message}" for message in messages))

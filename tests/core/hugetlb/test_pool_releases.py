@@ -298,6 +298,7 @@ def test_demotion_stops_at_the_first_folio_that_is_not_restored(release: KernelR
 @pytest.mark.parametrize("fails", [False, True])
 def test_gigantic_boot_folios_are_whole_in_every_release(release: KernelRelease, fails: bool) -> None:  # noqa: FBT001
     lab, pool = lab_of(release, _GIGANTIC, GIB)
+    pool.h.max_huge_pages = 1  # as hugepages= sets it
     reserved = [alloc_bootmem_huge_page(pool)]
     lab.frames.failure = FailFrom(1) if fails else NeverFail()
     gather_bootmem_prealloc(pool, reserved)

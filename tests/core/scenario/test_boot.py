@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.errors import UsageError
+from hvolab.plugin import registry
 from hvolab.scenario import ScenarioSpec, parse_boot, parse_operations, run_scenario
 from tests.machines import GIB, MIB, x86_64
 
@@ -50,3 +51,12 @@ def test_pages_of_boot_are_there_before_the_operations(operations: str, last: st
     (pool,) = (pool for pool in result.stages[1].pools if pool.huge_page.size == 2 * MIB)
     assert pool.per_node == (2, 3)
     assert result.notes == ("HugeTLB: hugepagesz=1G specified twice, ignoring",)
+
+
+def test_areas_for_gigantic_pages_replace_boot_memory_and_keep_small_pages_from_demotion() -> None:
+    target = registry().architecture("arm64").select("4K-48bit")
+    settings = parse_boot("hugetlb_cma=1G hugepagesz=32M hugepages=1 hugepagesz=2M hugepages=2", target, 1)
+    assert [str(each) for each in settings.operations] == ["boot 2M 2"]
+    assert settings.messages == ("HugeTLB: hugetlb_cma is enabled, skip boot time allocation",)
+    with pytest.raises(UsageError, match="cannot be demoted"):
+        run_scenario(ScenarioSpec(target, memory=GIB, boot=settings, operations=parse_operations("demote 2M", target)))
