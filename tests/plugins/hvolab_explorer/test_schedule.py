@@ -42,3 +42,14 @@ def test_a_schedule_repeats_every_step_and_says_where_it_does_not_fit() -> None:
     wrong = Replay([Segment(0, 1000), Segment(1, 1)])
     explore(made, wrong, Limits(schedules=1))
     assert not wrong.exact
+
+
+def test_a_schedule_repeats_the_allocation_that_fails() -> None:
+    made = program("restore A", failures=1)
+    segments = [Segment(0, 9, 1)]
+    explore(made, Replay(segments), Limits(schedules=1))
+    log = tuple(made.scheduler.log)
+    assert [step.choice for step in log].count(1) == 1
+    again = Replay(segments_of(log))
+    explore(made, again, Limits(schedules=1))
+    assert (again.exact, tuple(made.scheduler.log)) == (True, log)

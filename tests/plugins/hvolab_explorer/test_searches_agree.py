@@ -199,14 +199,14 @@ def agree(programs: Programs, failures: int = 0, *, ordered: bool = False, naive
 
 @pytest.mark.slow
 @given(programs=st.tuples(_operations(3), _operations(3)), failures=st.integers(0, 1), ordered=st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_all_searches_agree_on_two_random_programs(programs: Programs, failures: int, *, ordered: bool) -> None:
     agree(programs, failures, ordered=ordered)
 
 
 @pytest.mark.slow
 @given(programs=st.tuples(_operations(2), _operations(2), _operations(2)), failures=st.integers(0, 1))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_all_searches_agree_on_three_random_programs(programs: Programs, failures: int) -> None:
     agree(programs, failures, naive=False)
 
