@@ -35,7 +35,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # other projects' names: their inventories would have to be fetched
     (r"py:.*", r"(collections|contextlib|enum|npt|np|numpy|pathlib|pluggy|_pytest|pytest|typer|typing)\..*"),
-    (r"py:class", r"EntryPoint|Path|Mapping\[int"),
+    (r"py:class", r"EntryPoint|Path|Mapping\[int|tuple\[str"),
     # names of array types
     (
         r"py:class",
