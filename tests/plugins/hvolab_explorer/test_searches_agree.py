@@ -31,6 +31,8 @@ Operation = tuple[str, int, int]
 #: The programs of the actors.
 Programs = tuple[tuple[Operation, ...], ...]
 
+#: Bit of the address of a leaf of 2 MiB.
+_OTHER_LEAF = 1 << 21
 _EVERYTHING = Limits(seconds=600, first_finding=False)
 
 
@@ -114,7 +116,8 @@ class Running:
 
     def entry(self, _: int, second: int) -> None:
         slot = self.machine.tables.find(self.here.page).slot
-        self.cpu.write_entry(self.machine.virt(slot), self.machine.memory.read_word(slot) | 1 << 9 + second % 2)
+        leaf = self.machine.memory.read_word(slot) & ~_OTHER_LEAF
+        self.cpu.write_entry(self.machine.virt(slot), leaf | (_OTHER_LEAF if second % 2 else 0))
 
 
 #: What the operations of random programs do.
@@ -140,6 +143,13 @@ OPERATIONS: dict[str, Callable[[Running, int, int], object]] = {
 }
 
 
+def cached(cpu: ExploredCpu, page: int) -> list[list[int]]:
+    """The translations of the page that a CPU has cached."""
+    rows = cpu.cached_translations()
+    assert rows is not None
+    return [row for row in rows.tolist() if row[0] <= page < row[0] + (row[2] << 12)]
+
+
 class RandomProgram:
     """Random programs as actors; the last one reports a finding if word 0 is 2 at the end."""
 
@@ -163,7 +173,8 @@ class RandomProgram:
 
     def check(self) -> list[str]:
         values = [self.here.machine.memory.read_word(word - self.here.machine.virt(0)) for word in self.here.words]
-        return [f"at the end {values}"]
+        tlbs = [sorted(map(tuple, cached(cpu, self.here.page))) for cpu in self.here.cpus]
+        return [f"at the end {values}, {tlbs}"]
 
 
 def _operations(most: int) -> st.SearchStrategy[tuple[Operation, ...]]:
@@ -251,3 +262,9 @@ def test_races_behind_a_lock_that_is_released_are_found() -> None:
         )
     )
     assert len(result.classes) > 2
+
+
+@pytest.mark.parametrize("other", ["flush", "flush range", "entry", "page load"])
+def test_a_translation_that_is_cached_before_or_after_is_seen_at_the_end(other: str) -> None:
+    result = agree(((("page load", 0, 0),), ((other, 0, 0),)))
+    assert len(result.findings) == len(result.classes) == (1 if other == "page load" else 2)
