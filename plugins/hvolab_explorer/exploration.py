@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hvolab.machine.locks import LockOrder
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.steps.scheduler import Actor, Exhausted, Pruned, Scheduler, Step
 
@@ -93,6 +94,7 @@ def explore(program: Program, search: Search, limits: Limits | None = None) -> R
     """Run schedules until ``search`` has none left or a limit is reached."""
     limits, result = limits or Limits(), Result()
     start = limits.clock()
+    program.scheduler.lock_order = LockOrder()
     endless = 0
     while True:
         result.schedules += 1
@@ -140,5 +142,5 @@ def _run(program: Program, search: Search, result: Result) -> tuple[list[str], b
         result.classes.add(scheduler.order.key)
         found += [text for text in program.check() if text not in found]
         if circle := scheduler.lock_order.circle():
-            found.append(f"locks are acquired in a circle: {' > '.join(circle)}")
+            found.append(f"locks are acquired in a circle: {', '.join(sorted(set(circle)))}")
     return found, whole, scheduler.cut

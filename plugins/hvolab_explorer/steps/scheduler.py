@@ -104,7 +104,7 @@ class Scheduler:
     log         its steps
     findings    what was found in it
     cut         whether it was ended for its number of steps
-    lock_order  order of acquisitions over all schedules
+    lock_order  order of acquisitions over the schedules of one exploration
     """
 
     def __init__(self) -> None:
