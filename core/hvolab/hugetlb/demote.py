@@ -14,7 +14,8 @@ from hvolab.machine.struct_pages import lists
 def demote_pool_huge_page(source: Pool, into: Pool, count: int) -> int:
     """Demote up to ``count`` free folios; return their number, or a negative errno.
 
-    Left out: reserved folios, which demote_store() leaves free; the nodes of a per-node request.
+    Left out: the number of reserved folios, by which demote_store() decides whether to call it; the nodes of a
+    per-node request.
     Kernel: demote_pool_huge_page(), demote_free_hugetlb_folios(), v6.12; in v6.1 a call demotes one folio.
     """
     if source.h.demote_order != into.h.order:

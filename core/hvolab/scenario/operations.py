@@ -160,9 +160,14 @@ def boot(_: PoolSet, pool: Pool, count: int) -> Outcome:
 
 @_operation("SIZE [COUNT]")
 def demote(pools: PoolSet, pool: Pool, count: int) -> Outcome:
-    """Demote free pages to pages of the next smaller size."""
+    """Demote free pages to pages of the next smaller size, none if all are reserved."""
     into = next((other for other in pools.pools if other.h.order == pool.h.demote_order), pool)
-    demoted = demote_pool_huge_page(pool, into, count)
+    # demote_store() looks before each call, and a call demotes one page or, since v6.12, all of them
+    available = pool.h.free - pool.h.resv
+    wanted = count if pool.variant.batches and available else min(count, available)
+    if into is not pool and not wanted:
+        return Outcome(0, count, 0)
+    demoted = demote_pool_huge_page(pool, into, wanted)
     return Outcome(max(demoted, 0), count, min(demoted, 0))
 
 

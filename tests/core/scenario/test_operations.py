@@ -119,7 +119,13 @@ def test_gigantic_pages_are_demoted_to_optimized_smaller_ones() -> None:
     assert outcomes(result) == ["1 of 1", "1 of 1"]
     assert states(result)[-1] == (16, 16, 0, 16)
     assert result.frames_saved == 16 * 7
-    assert outcomes(done("demote 32M", SMALL_GIGANTIC)) == ["0 of 1, -EBUSY"]
+    assert outcomes(done("demote 32M", SMALL_GIGANTIC)) == ["0 of 1"]
+
+
+def test_reserved_pages_are_not_demoted() -> None:
+    result = done("optimize, reserve 32M, demote 32M", SMALL_GIGANTIC, {32 * MIB: 1})
+    assert outcomes(result) == ["1 of 1", "1 of 1", "0 of 1"]
+    assert states(result, 32 * MIB)[-1] == (1, 1, 0, 1)
 
 
 def test_the_smallest_pages_cannot_be_demoted() -> None:
