@@ -69,14 +69,15 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
 
     Optimizing a batch takes two full flushes, one after all splits and one after all remapping, and restoring one; each
     retry after `-ENOMEM` may take one more. All PMDs are split before the first folio is remapped, so that a batch
-    flushes no range unless an allocation has failed. A folio outside of batches flushes ranges. Where the release does
-    not wait for grace periods, there is none. Where a lost entry is replaced again, each attempt flushes its page.
+    flushes no range unless an allocation has failed, or HVO was off when it began. A folio outside of batches flushes
+    ranges. Where the release does not wait for grace periods, there is none. Where a lost entry is replaced again, each
+    attempt flushes its page.
     """
     grace_periods = int(machine.target.release.variant.waits_for_rcu)
     can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
-    ranges = 0  # flushed since a batch began in which no allocation has failed
     counts: Counter[type[Event]] = Counter()  # flushes, grace periods, and folios that may be tried again
     in_batch = failed = False
+    was_on = True  # when the batch began
 
     def check(operation: str, flushes: int) -> None:
         if counts[GracePeriod] > grace_periods:
@@ -85,14 +86,14 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
             report(f"full flushes in {operation}: {counts[AllFlushed]}, at most {flushes} allowed")
 
     def batch(event: Batch) -> None:
-        nonlocal in_batch, ranges, failed
+        nonlocal in_batch, failed, was_on
         operation, _, when = event.step.partition(".")
         in_batch = when == "begin"
         if not in_batch:
             check("one batch", _FLUSHES[operation] + counts[FolioStep])
-            if ranges and not (failed or can_lose):
+            if (ranges := counts[RangeFlushed]) and was_on and not (failed or can_lose):
                 report(f"flushes of ranges in one batch: {ranges}, although no allocation has failed in it")
-        ranges, failed = 0, False
+        failed, was_on = False, machine.optimize_enabled
         counts.clear()
 
     def count(event: Event) -> None:
@@ -107,10 +108,6 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
             check("one folio", 0)
         counts.clear()
 
-    def range_flushed(_: RangeFlushed) -> None:
-        nonlocal ranges
-        ranges += 1
-
     def allocated(event: PagesAllocated) -> None:
         nonlocal failed
         failed |= event.failed
@@ -120,7 +117,7 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
         FolioStep: folio,
         AllFlushed: count,
         GracePeriod: count,
-        RangeFlushed: range_flushed,
+        RangeFlushed: count,
         PagesAllocated: allocated,
     }
 

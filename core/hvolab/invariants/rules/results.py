@@ -23,18 +23,31 @@ def _optimized(machine: Machine, folio: int) -> bool:
     return bool(pages.optimized(np.array([pages.pfn(folio)]))[0])
 
 
+def _has_one_page(machine: Machine, folio: int) -> bool:
+    """Return whether the vmemmap of a folio is one page, of which nothing can be freed."""
+    pages, layout, target = machine.struct_pages, machine.struct_pages.layout, machine.target
+    place = layout.folio_order.place(layout.size, target.architecture.byte_order)
+    page, offset = divmod(place.offset, layout.size)
+    order = place.get(pages.word(pages.pfn(folio) + page, offset))
+    return not VmemmapSizes(order, target.mode.page_size, layout.size).optimizable
+
+
 def _watch_results(machine: Machine, report: Report) -> Handlers:
     """An operation on a folio fails only for a reason, and its result agrees with the optimized flag.
 
-    The reasons are an allocation that failed since the operation began, self-hosted vmemmap, and, where the kernel can
-    lose the replacement of an entry, a lost one. It fails whenever an allocation fails, except that of a new head page
-    in releases that do without one. After an optimization the folio has the flag unless the result is negative, after a
-    restore it has the flag if and only if the result is. A folio is not optimized while HVO is off.
+    The reasons are an allocation that failed since the operation began, self-hosted vmemmap, a size of one page of
+    vmemmap, and, where the kernel can lose the replacement of an entry, a lost one. It fails whenever an allocation
+    fails, except that of a new head page in releases that do without one. After an optimization the folio has the flag
+    unless the result is negative, after a restore it has the flag if and only if the result is. A folio is not
+    optimized while HVO is off.
     """
     can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
     variant = machine.target.release.variant
     optional = None if variant.head_required else variant.head_gfp
     failed = needed = False
+
+    def impossible(folio: int) -> bool:
+        return _self_hosted(machine, folio) or _has_one_page(machine, folio)
 
     def allocated(event: PagesAllocated) -> None:
         nonlocal failed, needed
@@ -53,7 +66,7 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
         ended = f"{operation} ended with result {event.result}"
         if event.result > 0 and not can_lose:
             report(f"{ended}, which is not a negative errno", where)
-        elif event.result and not (failed or can_lose or _self_hosted(machine, event.folio)):
+        elif event.result and not (failed or can_lose or impossible(event.folio)):
             report(f"{ended}, but no allocation has failed", where)
         elif needed and not event.result:
             report(f"{ended}, but an allocation that it needs has failed", where)

@@ -13,6 +13,7 @@ from hvolab.invariants import EndlessLoopError, Monitor
 from hvolab.machine.frames.failure import FailFrom
 from hvolab.release import KernelRelease
 from hvolab.release.releases import V6_1, V6_12, V6_12_117, V7_2
+from hvolab.trace import Batch, RangeFlushed
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 
 # termination
@@ -60,6 +61,20 @@ def test_a_grace_period_for_each_folio_breaks_rule_11(release: KernelRelease) ->
     lab = pools_of(release)
     lab.pools[0].hvo = ForgetfulFlags(lab.machine)
     assert "flushes" in broken(watched(lab, lambda: grown(lab)))
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(True, {"flushes"}), (False, set())])
+def test_a_batch_that_begins_while_hvo_is_off_may_flush_ranges(*, enabled: bool, expected: set[str]) -> None:
+    lab = pools(SMALL)
+    lab.machine.optimize_enabled = enabled
+
+    def split_late() -> None:
+        lab.machine.trace.emit(Batch("optimize.begin"))
+        lab.machine.optimize_enabled = True
+        lab.machine.trace.emit(RangeFlushed(0, 1))
+        lab.machine.trace.emit(Batch("optimize.end"))
+
+    assert broken(watched(lab, split_late)) == expected
 
 
 @pytest.mark.parametrize("release", [V6_1, V7_2], ids=str)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import Hvo
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom
 from hvolab.release.releases import V6_1, V6_12, V7_2
+from hvolab.trace import FolioStep
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 from tests.machines import MIB
 
@@ -25,6 +27,19 @@ def test_a_failure_without_a_reason_breaks_rule_22(monkeypatch: pytest.MonkeyPat
     whats = [finding.what for finding in findings if finding.rule == "results"]
     reason = "but no allocation has failed" if result < 0 else "which is not a negative errno"
     assert f"optimize ended with result {result}, {reason}" in whats
+
+
+@pytest.mark.parametrize(("order", "expected"), [(6, set()), (9, {"results"})])
+def test_a_size_of_one_page_of_vmemmap_may_fail(order: int, expected: set[str]) -> None:
+    lab = pools(SMALL)
+    folio = lab.machine.struct_pages.va(1 << order)
+    FolioPages(lab.machine, lab.machine.cpus[0]).prep_compound(folio, order)
+
+    def fail() -> None:
+        lab.machine.trace.emit(FolioStep("optimize.begin", folio))
+        lab.machine.trace.emit(FolioStep("optimize.end", folio, -errno.ENOMEM))
+
+    assert broken(watched(lab, fail)) == expected
 
 
 def test_a_restore_that_ignores_a_failed_allocation_breaks_rule_22(monkeypatch: pytest.MonkeyPatch) -> None:
