@@ -171,7 +171,9 @@ class Scheduler:
         name, actor = lock.name, self.current
         if actor is None or self._aborting:
             return
-        token = [("lock", name)]
+        held = self._held.setdefault(actor.index, [])
+        # no writer can come between a reader's first acquisition and its others: only the first is ordered with writers
+        token = [] if shared and name in held else [("lock", name)]
         awaits = [("unlocked", name)] if shared else [("unlocked", name), ("read_unlocked", name)]
         footprint = Footprint.of(reads=token, awaits=awaits) if shared else Footprint.of(writes=token, awaits=awaits)
         readers = self._readers
@@ -188,7 +190,6 @@ class Scheduler:
             readers[name] = readers.get(name, 0) + 1
         else:
             self._owners[name] = actor.index
-        held = self._held.setdefault(actor.index, [])
         self.lock_order.acquired(name, held)
         held.append(name)
 

@@ -254,6 +254,12 @@ def test_a_deadlock_is_found_by_every_search() -> None:
     assert any(text.startswith("deadlock") for text in agree(crossing).findings)
 
 
+def test_a_writer_comes_before_or_after_a_reader_that_reads_twice() -> None:
+    twice = ("read lock", 0, 0), ("read lock", 0, 0)
+    assert len(agree((twice, (("lock", 0, 0),))).classes) == 2
+    assert len(agree((twice, (("lock", 0, 0),), (("read lock", 0, 0),))).classes) == 4
+
+
 def test_races_behind_a_lock_that_is_released_are_found() -> None:
     result = agree(
         (
