@@ -47,11 +47,10 @@ def local_processes(jobs: int) -> Iterator[Executor]:
                 executor.submit(os.getpid)
         yield executor
     except BaseException as error:
-        executor.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
             process.kill()
             process.join()
-        executor.shutdown()
+        executor.shutdown(cancel_futures=True)  # waits for its thread, which closes the same pipes as the next line
         # after an interrupt the program ends without Python's own end, which removes semaphores
         multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # noqa: SLF001 - it has only this name
         if isinstance(error, BrokenProcessPool):
