@@ -61,7 +61,8 @@ class Pool:
         if node is not None:
             if not 0 <= node < self.machine.nodes:
                 raise UsageError(f"node {node} of {self.machine.nodes}", hint=f"choose 0 to {self.machine.nodes - 1}")
-            count += h.persistent - h.persistent_on(node)
+            elsewhere = self.variant.persistent_elsewhere
+            count += h.persistent - h.persistent_on(node) if elsewhere else h.nr - h.nr_node[node]
         while h.surplus and count > h.persistent and h.adjust_surplus(-1, node):
             pass
         if not self._grow(count - h.persistent, node):

@@ -19,6 +19,9 @@ class HugetlbVariant:
         "reference unless it is demoted"
     )
     dissolves_surplus: bool = fact("dissolving a surplus folio lowers surplus_hugepages, and not nr_hugepages' target")
+    persistent_elsewhere: bool = fact(
+        "a request for a node adds the persistent folios of the other nodes to the pool's, else all of them"
+    )
     spares_surplus: bool = fact(
         "a pool shrinks to what its persistent folios in use need, else to what all in use need"
     )

@@ -69,6 +69,7 @@ V6_1 = KernelRelease(
         marked_first=False,
         stays_frozen=False,
         dissolves_surplus=False,
+        persistent_elsewhere=False,
         spares_surplus=False,
         overcommits_gigantic=False,
         late_tails=False,
@@ -123,6 +124,10 @@ V6_12 = V6_1.after(
         "A flag of the first tail marks a hugetlb folio, and not the destructor of a compound page.",
         '9c5ccf2db04b ("mm: remove HUGETLB_PAGE_DTOR", v6.6)',
         about="struct page",
+    ),
+    KernelChange(
+        "A request for a node adds the persistent folios of the other nodes to the pool's, and not their surplus.",
+        hugetlb=_values(persistent_elsewhere=True),
     ),
     KernelChange(
         "Struct pages of gigantic boot folios that HVO frees are not initialized.",

@@ -16,6 +16,7 @@ FACTS = {
     "marked_first": (False, True, True, True),
     "stays_frozen": (False, True, True, True),
     "dissolves_surplus": (False, False, True, True),
+    "persistent_elsewhere": (False, True, True, True),
     "spares_surplus": (False, False, False, True),
     "overcommits_gigantic": (False, False, False, True),
     "late_tails": (False, True, True, True),

@@ -96,7 +96,8 @@ def test_skipped_cases_equal_the_case_with_the_first_failure_alone(real_kernel: 
         skipped = [case for case in cases_of(scenario, allocations, every=False) if case not in run]
         assert result.duplicates == len(skipped)
         for case in skipped:
-            assert comparer.run(case) == comparer.run(ComparisonCase(scenario, case.failing[:1]))
+            # numpy's arrays in the evidence cannot be compared as a whole
+            assert repr(comparer.run(case)) == repr(comparer.run(ComparisonCase(scenario, case.failing[:1])))
     assert any(case.onwards for case in run)  # a batch retries once it has no page for a table
 
 
