@@ -127,6 +127,7 @@ V6_12 = V6_1.after(
     ),
     KernelChange(
         "A request for a node adds the persistent folios of the other nodes to the pool's, and not their surplus.",
+        'b72b3c9c34c8 ("mm/hugetlb: fix nodes huge page allocation when there are surplus pages", v6.7)',
         hugetlb=_values(persistent_elsewhere=True),
     ),
     KernelChange(
