@@ -2,7 +2,8 @@
 """Memory cores of real kernels: reading HVO's state from their page tables, and replaying what a kernel did.
 
 Rooms, each importing only from those above it:
-core      the file: ELF headers, notes, VMCOREINFO, memory, and a walk of its page tables
+files     formats of dumps: notes, VMCOREINFO, and frames of memory, read when they are used
+core      the kernel in a dump: its memory, release and layouts, and a walk of its page tables
 scan      huge pages, vmemmap pages, and findings
 replay    the same operations by an engine, and the comparison with the kernel's result
 commands  `hvolab inspect` and `hvolab replay`
@@ -16,6 +17,16 @@ from hvolab.plugin import hookimpl
 
 if TYPE_CHECKING:
     import typer
+
+    from hvolab_vmcore.files.dump import DumpReaders
+
+
+@hookimpl
+def hvolab_dump_formats() -> DumpReaders:
+    """Return the formats of memory dumps that are read."""
+    from hvolab_vmcore.files.readers import READERS  # noqa: PLC0415
+
+    return READERS
 
 
 @hookimpl

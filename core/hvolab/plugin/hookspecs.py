@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     EngineMaker = Callable[[Any, Any], Any]
     #: Handler of a kernel function: takes a `hvolab.machine.Machine` and six arguments, returns the result or None.
     StubHandler = Callable[..., int | None]
+    #: Reader of a format of memory dumps: takes the files, returns the dump, or None for a file of another format.
+    DumpReader = Callable[[Any], Any]
 
 #: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
@@ -85,6 +87,18 @@ def hvolab_stubs() -> Mapping[str, StubHandler]:
     or None where the function has none. It replaces the function in every kernel that has it, or in whose place a
     linked object has a trap; functions that hvolab itself performs keep their stubs. Called once, when the plugin is
     loaded. Checked: that the result is a mapping of names to functions, and that no plugin loaded earlier has a name.
+    """
+    return {}  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_dump_formats() -> Mapping[str, DumpReader]:
+    """Return the reader of each format of memory dumps that the plugin adds, by the format's name.
+
+    A reader takes the files, a `hvolab_vmcore.files.dump.DumpInput`, and returns a `hvolab_vmcore.files.dump.Dump`,
+    whose memory is a `hvolab.machine.FrameSource`; or None for a file of another format. It raises CoreFileError for a
+    damaged file. Readers are tried in the order of loading; the first that returns a dump is used. Called once, when
+    the plugin is loaded: import large libraries when a dump is read. Checked like `hvolab_stubs`.
     """
     return {}  # never called: pluggy reads the signature
 

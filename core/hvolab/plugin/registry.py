@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import CpuMaker, EngineMaker, StubHandler
+    from hvolab.plugin.hookspecs import CpuMaker, DumpReader, EngineMaker, StubHandler
 
 #: The environment variable that turns a plugin that would be left out into an error, and the values that do so.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
@@ -49,6 +49,7 @@ class _Plugin:
     cpus: Mapping[str, CpuMaker]
     engines: Mapping[str, EngineMaker]
     stubs: Mapping[str, StubHandler]
+    dump_formats: Mapping[str, DumpReader]
 
 
 class PluginRegistry:
@@ -147,6 +148,11 @@ class PluginRegistry:
         """Return the handler of every kernel function that plugins perform, by the function's name."""
         return MappingProxyType({name: handler for plugin in self._plugins for name, handler in plugin.stubs.items()})
 
+    def dump_formats(self) -> Mapping[str, DumpReader]:
+        """Return the reader of every format of memory dumps by its name, in the order of loading."""
+        found = {name: read for plugin in self._plugins for name, read in plugin.dump_formats.items()}
+        return MappingProxyType(found)
+
     def add_commands(self, app: typer.Typer) -> None:
         """Add the commands of every plugin to `app`; call it once for a command line, after its own are in place.
 
@@ -202,11 +208,17 @@ class PluginRegistry:
         cpus = makers_of(origin, manager.hook.hvolab_cpus, "hvolab_cpus()")
         engines = makers_of(origin, manager.hook.hvolab_engines, "hvolab_engines()")
         stubs = makers_of(origin, manager.hook.hvolab_stubs, "hvolab_stubs()")
-        declared = ("CPU", cpus, self.cpus()), ("engine", engines, self.engines()), ("stub", stubs, self.stubs())
+        formats = makers_of(origin, manager.hook.hvolab_dump_formats, "hvolab_dump_formats()")
+        declared = (
+            ("CPU", cpus, self.cpus()),
+            ("engine", engines, self.engines()),
+            ("stub", stubs, self.stubs()),
+            ("dump", formats, self.dump_formats()),
+        )
         for title, new, known in declared:
             if taken := [name for name in new if name in known]:
                 raise PluginError(f"it declares kinds of {title} that exist already: {', '.join(map(repr, taken))}")
-        return _Plugin(origin, module, manager, architectures, cpus, engines, stubs)
+        return _Plugin(origin, module, manager, architectures, cpus, engines, stubs, formats)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
         owners = {name: plugin.origin for plugin in self._plugins for name in names_of(*plugin.architectures)}

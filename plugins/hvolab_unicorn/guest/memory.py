@@ -20,8 +20,8 @@ _REACH = 1 << 18
 class GuestMemory:
     """Mapping of memory into one emulator.
 
-    RAM without holes is mapped at once. Of memory from a core, only the frames that the core holds are mapped, run by
-    run when they are first accessed: there may be very many runs, and HVO visits few.
+    RAM without holes is mapped at once. Of memory with a source, frames are read and mapped when they are first
+    accessed, each with those around it that were read already: there may be very many, and HVO visits few.
     """
 
     def __init__(self, uc: Any, memory: PhysicalMemory, tables: PageTables) -> None:
@@ -46,7 +46,7 @@ class GuestMemory:
         frame = (pa - memory.base) >> memory.page_shift
         if mapped is None or present is None or not 0 <= frame < memory.frames:
             return False
-        if mapped[frame] or not present[frame]:
+        if mapped[frame] or not memory.holds(pa):
             return False
         low, high = max(0, frame - _REACH), min(memory.frames, frame + _REACH)
         wanted = present[low:high] & ~mapped[low:high]

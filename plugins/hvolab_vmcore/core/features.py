@@ -12,8 +12,8 @@ from hvolab.arch import Architecture, EntryKind, PagingMode, PgprotRole, Target
 from hvolab.errors import UsageError
 from hvolab.machine import PageTables
 from hvolab_vmcore.core.kernels import VmcoreInfoKeys, keys_for
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
 from hvolab_vmcore.core.walk import Walk, walk_tables
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo
 
 Select = Callable[[tuple[str, ...]], Target]
 

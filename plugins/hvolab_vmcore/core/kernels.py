@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo
 
 _VA_MASK = (1 << 64) - 1
 #: VA of the kernel's image on x86_64: __START_KERNEL_map in arch/x86/include/asm/page_64_types.h, v6.12.

@@ -10,7 +10,7 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.release import StructPageLayout
 from hvolab.release.struct_page import FolioField
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo
 
 #: Fields of the layout, the members of struct page whose offsets they are, and their bytes.
 _OFFSETS = (

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Physical memory of a core, as the memory of a machine; array types, and the frames that a memory holds."""
+"""Physical memory of a dump, as the memory of a machine; array types."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arithmetic import div_round_up, round_up
+from hvolab.arithmetic import round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import PhysicalMemory
-from hvolab_vmcore.core.elfcore import CoreFile
+from hvolab_vmcore.files.dump import Dump
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -20,48 +20,27 @@ _ALIGNMENT = 1 << 27
 #: Room for new frames: twice the vmemmap (1/64 of memory), plus this many bytes.
 _SPARE = 256 << 20
 _VMEMMAP_SHARE = 32
-#: Bytes copied at once. Pieces that are all zeros are not copied, so that the host does not back them.
-_CHUNK = 1 << 18
 
 
-def load_memory(core: CoreFile, page_shift: int, byte_order: str) -> PhysicalMemory:
-    """Return memory from the lowest to the highest PA of the core's segments, with room for new frames above.
+def memory_of(dump: Dump, page_shift: int, byte_order: str) -> PhysicalMemory:
+    """Return memory from the lowest to the highest PA of the dump, with room for new frames above.
 
-    ``present`` is set for frames that the core holds whole. The room is absent until frames of it are allocated.
-    Raises CoreFileError where the segments are too far apart to be mapped.
+    Frames are read from the file when they are first used. Frames of the room are absent until they are allocated.
+    Raises CoreFileError where the PAs are too far apart to be mapped.
     """
-    page = 1 << page_shift
-    alignment = max(_ALIGNMENT, page)
-    base = core.segments[0].physical // alignment * alignment
-    end = round_up(core.segments[-1].end, alignment)
+    alignment = max(_ALIGNMENT, 1 << page_shift)
+    base = min(start for start, _ in dump.ranges) // alignment * alignment
+    end = round_up(max(end for _, end in dump.ranges), alignment)
     room = round_up((end - base) // _VMEMMAP_SHARE + _SPARE, alignment)
-    memory = PhysicalMemory(base, end - base + room, page_shift=page_shift, byte_order=byte_order)
+    source = dump.frames(page_shift)
     try:
-        memory.present = np.zeros(memory.frames, dtype=np.bool_)
+        return PhysicalMemory(base, end - base + room, page_shift=page_shift, byte_order=byte_order, source=source)
     except MemoryError as error:
         what = f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame"
         hint = "dump the memory again, or read the core on a larger computer"
-        raise CoreFileError(what, where=str(core.path), hint=hint) from error
-    for segment in core.segments:
-        first, last = div_round_up(segment.physical, page), segment.end // page
-        memory.present[first - memory.first_pfn : max(first, last) - memory.first_pfn] = True
-        data, offset = core.data(segment), segment.physical - base
-        for start in range(0, data.size, _CHUNK):
-            piece = data[start : start + _CHUNK]
-            if piece.any():
-                memory.octets[offset + start : offset + start + piece.size] = piece
-    return memory
+        raise CoreFileError(what, where=str(dump.path), hint=hint) from error
 
 
-def first_new_pfn(core: CoreFile, page_shift: int) -> int:
-    """Return the first PFN above all memory of the core; new frames are allocated from there."""
-    return round_up(core.segments[-1].end, _ALIGNMENT) >> page_shift
-
-
-def held_frames(memory: PhysicalMemory, pfns: Ints) -> Flags:
-    """Return one flag for each PFN: whether the memory holds that frame; False for negative numbers."""
-    index = pfns - memory.first_pfn
-    held: Flags = (index >= 0) & (index < memory.frames)
-    if memory.present is not None:
-        held[held] = memory.present[index[held]]
-    return held
+def first_new_pfn(dump: Dump, page_shift: int) -> int:
+    """Return the first PFN above all memory of the dump; new frames are allocated from there."""
+    return round_up(max(end for _, end in dump.ranges), _ALIGNMENT) >> page_shift

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hvolab.arch import Target
 from hvolab.release import DEFAULT, RELEASES, KernelRelease
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo
 
 
 @dataclass(frozen=True)

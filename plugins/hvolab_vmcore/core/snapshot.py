@@ -11,13 +11,14 @@ from hvolab.errors import CoreFileError, UsageError
 from hvolab.machine import PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
 from hvolab.release import KernelRelease
-from hvolab_vmcore.core.elfcore import CoreFile, open_core
 from hvolab_vmcore.core.features import detected_features, reported_features
 from hvolab_vmcore.core.kernels import keys_for
 from hvolab_vmcore.core.layout import layout_of
-from hvolab_vmcore.core.memory import load_memory
+from hvolab_vmcore.core.memory import memory_of
 from hvolab_vmcore.core.releases import ReleaseChoice, choose, noted_evidence, targets_of
 from hvolab_vmcore.core.vmemmap import vmemmap_of
+from hvolab_vmcore.files.dump import Dump
+from hvolab_vmcore.files.open import open_dump
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class CoreSnapshot:
     region        first VA that the vmemmap may map, and one past the last
     """
 
-    core: CoreFile
+    core: Dump
     target: Target
     memory: PhysicalMemory
     tables: PageTables
@@ -99,7 +100,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
     Raises CoreFileError for a file that cannot be read or has no root table, UsageError where an option is needed.
     """
     options = SnapshotOptions() if options is None else options
-    core = open_core(path)
+    core = open_dump(path)
     architecture = _architecture(core, options)
     info = core.vmcoreinfo
     mode = _mode(core, architecture, options)
@@ -116,7 +117,7 @@ def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None 
     choice = _choice(architecture, options, choose(targets_of(select), noted_evidence(info)))
     target = select(choice.release)
     layout = layout_of(info, target.struct_page, mode.page_size, where=f"{core.path}, note VMCOREINFO")
-    memory, root = _memory_and_root(core, mode, target.mode, options)
+    memory, root = _memory_and_root(core, architecture, mode, target.mode, options)
     vmemmap = _vmemmap(core, PageTables(memory, target, root), options)
     first = memory.first_pfn if target.mode.origin is LinearOrigin.RAM else 0
     base = vmemmap + first * layout.size
@@ -137,17 +138,17 @@ def _choice(architecture: Architecture, options: SnapshotOptions, found: Release
 
 
 def _memory_and_root(
-    core: CoreFile, mode: PagingMode, used: PagingMode, options: SnapshotOptions
+    core: Dump, architecture: Architecture, mode: PagingMode, used: PagingMode, options: SnapshotOptions
 ) -> tuple[PhysicalMemory, int]:
     """Return the memory and the PA of its root table.
 
     mode  the mode for which the tables are laid out
     used  the mode that the CPU uses
     """
-    root = options.root if options.root is not None else _root(core, mode, used)
+    root = options.root if options.root is not None else _root(core, architecture, mode, used)
     if root is None or root % used.levels[0].table_bytes:
         raise _undetermined("the root page table", "SYMBOL(swapper_pg_dir)", "--root PA", core)
-    memory = load_memory(core, used.page_shift, core.byte_order)
+    memory = memory_of(core, used.page_shift, core.byte_order)
     if not memory.holds(root):
         raise CoreFileError(
             f"the root table, at PA {root:#x}, is not in the core",
@@ -158,17 +159,17 @@ def _memory_and_root(
     return memory, root
 
 
-def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
+def _architecture(core: Dump, options: SnapshotOptions) -> Architecture:
     """Return the architecture that the options name, or that of the core's ELF machine."""
     if options.arch is not None:
         found = registry().architecture(options.arch)
     else:
         known = registry().architectures().values()
-        matching = [one for one in known if one.elf_machine == core.machine.name]
+        matching = [one for one in known if core.machine in {one.elf_machine, one.name, *one.aliases}]
         if not matching:
             offered = ", ".join(f"{one.name} ({one.elf_machine})" for one in known) or "none"
             hint = f"install one, or name one with --arch; installed: {offered}"
-            raise UsageError(f"no architecture plugin describes {core.machine.name}", where=str(core.path), hint=hint)
+            raise UsageError(f"no architecture plugin describes {core.machine}", where=str(core.path), hint=hint)
         found = matching[0]
     if found.byte_order != core.byte_order:
         what = f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian"
@@ -176,7 +177,7 @@ def _architecture(core: CoreFile, options: SnapshotOptions) -> Architecture:
     return found
 
 
-def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) -> PagingMode:
+def _mode(core: Dump, architecture: Architecture, options: SnapshotOptions) -> PagingMode:
     """Return the mode that the options name, or the one with the page size and VA bits in VMCOREINFO."""
     if options.mode is not None:
         return architecture.mode(options.mode)
@@ -192,7 +193,7 @@ def _mode(core: CoreFile, architecture: Architecture, options: SnapshotOptions) 
     raise UsageError(what, where=str(core.path), hint=f"choose one of {names} with --mode")
 
 
-def _vmemmap(core: CoreFile, tables: PageTables, options: SnapshotOptions) -> int:
+def _vmemmap(core: Dump, tables: PageTables, options: SnapshotOptions) -> int:
     """Return the VA of the struct page of PFN 0, from the options or the core."""
     vmemmap = vmemmap_of(core, tables) if options.vmemmap is None else options.vmemmap
     if vmemmap is None:
@@ -208,13 +209,13 @@ def _vmemmap(core: CoreFile, tables: PageTables, options: SnapshotOptions) -> in
     return vmemmap
 
 
-def _root(core: CoreFile, laid_out: PagingMode, used: PagingMode) -> int | None:
+def _root(core: Dump, architecture: Architecture, laid_out: PagingMode, used: PagingMode) -> int | None:
     """Return the PA at which the CPU's walks start: swapper_pg_dir, or its last entries.
 
     swapper_pg_dir is laid out for one mode. A CPU that uses fewer of its entries uses the last ones.
     Kernel: offset_ttbr1 in arch/arm64/include/asm/assembler.h, v6.12.
     """
-    info, keys = core.vmcoreinfo, keys_for(core.machine.name)
+    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
     va = None if info is None else info.symbol("swapper_pg_dir")
     root = None if info is None or keys is None or va is None else keys.root(info, va)
     if root is None or laid_out.levels[0].shift != used.levels[0].shift:
@@ -222,7 +223,7 @@ def _root(core: CoreFile, laid_out: PagingMode, used: PagingMode) -> int | None:
     return root + laid_out.levels[0].table_bytes - used.levels[0].table_bytes
 
 
-def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: PhysicalMemory) -> tuple[int, int]:
+def _region(core: Dump, mode: PagingMode, vmemmap: int, size: int, memory: PhysicalMemory) -> tuple[int, int]:
     """Return the VAs that the vmemmap may map, bounded by the largest PFN and by VMCOREINFO."""
     info = core.vmcoreinfo
     bits = None if info is None else info.number("MAX_PHYSMEM_BITS")
@@ -242,7 +243,7 @@ def _region(core: CoreFile, mode: PagingMode, vmemmap: int, size: int, memory: P
     return start, end
 
 
-def _undetermined(what: str, source: str, option: str, core: CoreFile) -> UsageError:
+def _undetermined(what: str, source: str, option: str, core: Dump) -> UsageError:
     """Return the error for a value that neither the core nor an option has."""
     return UsageError(
         f"cannot determine {what}",

@@ -6,13 +6,13 @@ from __future__ import annotations
 from hvolab.arch import EntryKind, LinearOrigin
 from hvolab.errors import AbsentMemoryError
 from hvolab.machine import PageTables
-from hvolab_vmcore.core.elfcore import CoreFile
+from hvolab_vmcore.files.dump import Dump
 
 #: Bytes of a pointer, and the most roots of sections that are searched for one that is there.
 _POINTER, _MOST_ROOTS = 8, 1 << 13
 
 
-def vmemmap_of(core: CoreFile, tables: PageTables) -> int | None:
+def vmemmap_of(core: Dump, tables: PageTables) -> int | None:
     """Return the VA of the struct page of PFN 0; None where the core does not show it.
 
     VMCOREINFO of v6.1 has no SYMBOL(vmemmap). Then the map of a section of memory has it, if the core holds one;
@@ -28,7 +28,7 @@ def vmemmap_of(core: CoreFile, tables: PageTables) -> int | None:
     return _from_sections(core, tables) or _declared(tables)
 
 
-def _from_sections(core: CoreFile, tables: PageTables) -> int | None:
+def _from_sections(core: Dump, tables: PageTables) -> int | None:
     """Return the struct page of PFN 0 from the first section that the core holds."""
     info = core.vmcoreinfo
     roots = None if info is None else info.symbol("mem_section")

@@ -11,7 +11,7 @@ from hvolab.arch import EntryKind, Level, Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
 from hvolab.machine import PageTables, PhysicalMemory
-from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words
 
 #: Hint of errors about page tables that make no sense.
 DAMAGED = "the core is damaged, or --root, --mode or --arch is not its kernel's"
@@ -130,8 +130,19 @@ def _tables_held(memory: PhysicalMemory, pas: Ints, size: int) -> Flags:
     """Return one flag for each table of ``size`` bytes: whether the memory holds all frames that it occupies."""
     held = np.ones(pas.size, dtype=np.bool_)
     for step in range(0, size, 1 << memory.page_shift):
-        held &= held_frames(memory, (pas + step) >> memory.page_shift)
+        held &= memory.held((pas + step) >> memory.page_shift)
     return held
+
+
+def _tables(memory: PhysicalMemory, pas: Ints, level: Level) -> Words:
+    """Return a copy of the entries of tables, shape (n, entries); one may be a part of a frame, or several frames."""
+    page, words = 1 << memory.page_shift, level.table_bytes // WORD_BYTES
+    if level.table_bytes < page:
+        frames = memory.peek_words(pas >> memory.page_shift, page // WORD_BYTES)
+        found: Words = frames[np.arange(pas.size)[:, None], (pas % page // WORD_BYTES)[:, None] + np.arange(words)]
+        return found
+    steps = range(0, level.table_bytes, page)
+    return np.hstack([memory.peek_words(pas + step >> memory.page_shift, page // WORD_BYTES) for step in steps])
 
 
 def _read(
@@ -140,7 +151,7 @@ def _read(
     """Read the tables of one level, and classify their entries."""
     offsets, pas, parents, slots = where
     entries = np.arange(level.entries, dtype=np.int64)
-    raws: Words = memory.words[(pas[:, None] - memory.base) // WORD_BYTES + entries].astype(np.uint64)
+    raws = _tables(memory, pas, level).astype(np.uint64)
     vas = offsets[:, None] + (entries << level.shift)
     inside = (vas < span[1]) & (vas + level.size > span[0])
     valid = np.asarray(target.mode.format.is_valid(level.name, raws)) & inside

@@ -15,7 +15,6 @@ from hvolab.arch import EntryKind, LinearOrigin, PgprotRole
 from hvolab.arithmetic import div_round_up, round_up
 from hvolab.errors import MachineError
 from hvolab.machine import PageTables, StructPages
-from hvolab_vmcore.core.memory import held_frames
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.replay.new_frames import NewFrames
 
@@ -70,7 +69,7 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
         children = np.zeros(level.entries, dtype=np.int64)
         if is_table.any():
             children[is_table] = form.form(level.name, EntryKind.TABLE).get_address(raws[is_table])
-        held = held_frames(memory, children >> memory.page_shift)
+        held = memory.fetch(children >> memory.page_shift)
         dangling = is_table & ~held & ~reserved
         used = np.asarray(form.is_valid(level.name, raws)) & ~dangling | reserved
         need = div_round_up(size, level.size)

@@ -11,7 +11,7 @@ from hvolab.arch import Level
 from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import MachineError
 from hvolab.machine import Cpu, PhysicalMemory
-from hvolab_vmcore.core.memory import Flags, Ints, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
@@ -42,7 +42,6 @@ class NewFrames:
     def allocate_contiguous(self, frames: int, gfp: int, node: int, align: int) -> int:
         """Return the first PFN of an aligned range; raise MachineError where no room above the core is left."""
         del gfp, node
-        present = self._memory.present
         first = round_up(self._next, align)
         while True:
             place = int(np.searchsorted(self._used, first))
@@ -50,13 +49,13 @@ class NewFrames:
                 break
             first = round_up(int(self._used[place]) + 1, align)
         index = first - self._memory.first_pfn
-        if present is None or index + frames > self._memory.frames:
+        if index + frames > self._memory.frames:
             raise MachineError(
                 f"no room is left above the core's memory for {frames} new frames",
                 where=f"PFN {first:#x}",
                 hint="replay cores with fewer changes between them",
             )
-        present[index : index + frames] = True
+        self._memory.add(first, frames)
         self._next = first + frames
         return first
 
@@ -101,7 +100,7 @@ class CoreRecords:
         memory, shift = self._memory, self._memory.page_shift
         offsets = pfns * self._layout.size + self._layout.flags
         frames = self._pages.frames_of(offsets >> shift)
-        there = held_frames(memory, frames)
+        there = memory.fetch(frames)
         inside = (offsets & ((1 << shift) - 1)) // WORD_BYTES
         flags = memory.pages[np.where(there, frames - memory.first_pfn, 0), inside].astype(np.uint64)
         self.assumed.update(pfns[~there & (pfns < self._new_frames.first)].tolist())

@@ -27,7 +27,7 @@ def add_placeholder_heads(core: CoreMachine, start: Scan, plan: ReplayPlan) -> f
     added = set()
     for pfn, order in plan.folios:
         number = np.array([pfn * layout.size >> memory.page_shift], dtype=np.int64)
-        if _make_present(memory, int(start.pages.frames_of(number)[0])):
+        if _add(memory, int(start.pages.frames_of(number)[0])):
             prepare_folio(machine, pfn, order)
             flags = 1 << layout.hpg_vmemmap_optimized if (pfn, order) in plan.restored else 0
             pages.set_words(np.array([pfn]), layout.private, flags)
@@ -67,7 +67,7 @@ class _Placeholders:
         self._machine = core.machine
         #: Slots of tables that were changed, with the entries before.
         self._slots: list[tuple[int, int]] = []
-        #: Frames that were made present, counted from the first of memory.
+        #: Frames that were added to memory.
         self._added: list[int] = []
 
     def remove(self) -> None:
@@ -75,8 +75,7 @@ class _Placeholders:
         memory = self._machine.memory
         for slot, raw in reversed(self._slots):
             memory.write_word(slot, raw)
-        if memory.present is not None:
-            memory.present[self._added] = False
+        memory.discard(np.array(self._added, dtype=np.int64))
 
     def provide(self, pfns: Ints) -> None:
         """Add the pages that hold the struct pages of these frames; pages that are absent become empty ones."""
@@ -97,17 +96,16 @@ class _Placeholders:
             machine.tables.map_leaf(va, pfn, machine.target.mode.last.name, PgprotRole.KERNEL, new_frames.table)
             return
         frame = machine.tables.frame_of(va)
-        if frame is not None and _make_present(memory, frame):
+        if frame is not None and _add(memory, frame):
             memory.zero(frame, 1)
-            self._added.append(frame - memory.first_pfn)
+            self._added.append(frame)
 
 
-def _make_present(memory: PhysicalMemory, frame: int) -> bool:
-    """Make a frame present; return False, with nothing changed, if it is already, or is outside of memory."""
-    index = frame - memory.first_pfn
-    if memory.present is None or not 0 <= index < memory.frames or memory.present[index]:
+def _add(memory: PhysicalMemory, frame: int) -> bool:
+    """Add a frame to memory; return False, with nothing changed, if it is held already, or is outside of memory."""
+    if not 0 <= frame - memory.first_pfn < memory.frames or memory.holds(frame << memory.page_shift):
         return False
-    memory.present[index] = True
+    memory.add(frame, 1)
     return True
 
 

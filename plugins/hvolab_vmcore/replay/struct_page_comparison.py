@@ -16,7 +16,7 @@ import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine.struct_pages.lists import POISON
-from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.replay.comparison import ReplayComparison, ReplayDifference
 from hvolab_vmcore.replay.plan import Folio, ReplayPlan
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
@@ -226,15 +226,13 @@ class _Comparison:
 
 def held_pages(scan: Scan, numbers: Ints) -> Flags:
     """Return one flag for each vmemmap page, by its number: whether the core holds it."""
-    return held_frames(scan.snapshot.memory, scan.pages.frames_of(numbers))
+    return scan.snapshot.memory.held(scan.pages.frames_of(numbers))
 
 
 def contents(scan: Scan, numbers: Ints) -> Words:
     """Return the words of vmemmap pages by their numbers, shape (pages, words of a page); zeros for absent pages."""
-    memory, frames, held = scan.snapshot.memory, scan.pages.frames_of(numbers), held_pages(scan, numbers)
-    words = np.zeros((numbers.size, memory.pages.shape[1]), dtype=memory.pages.dtype)
-    words[held] = memory.pages[frames[held] - memory.first_pfn]
-    return words
+    memory = scan.snapshot.memory
+    return memory.peek_words(scan.pages.frames_of(numbers), memory.pages.shape[1])
 
 
 def _page(scan: Scan, frame: SupportsInt) -> Words | None:

@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import VmemmapSizes
-from hvolab_vmcore.core.memory import Flags, Ints, Words, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
+
+#: Struct pages of a folio that have its fields.
+_HEADS = 2
 
 
 class Sharing(enum.IntEnum):
@@ -57,14 +60,15 @@ class HeadPages:
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
     memory, layout, byte_order = snapshot.memory, snapshot.struct_pages.layout, snapshot.core.byte_order
-    there = held_frames(memory, frames)
-    rows = np.where(there, frames - memory.first_pfn, 0)
+    there = memory.held(frames)
+    rows = memory.peek(frames, _HEADS * layout.size)
+    words = rows.view(memory.words.dtype)
 
     def word(offset: int) -> Words:
-        return np.where(there, memory.pages[rows, offset // WORD_BYTES], 0).astype(np.uint64)
+        return words[:, offset // WORD_BYTES].astype(np.uint64)
 
     def octets(offset: int) -> npt.NDArray[np.uint8]:
-        found: npt.NDArray[np.uint8] = memory.octets[(rows << memory.page_shift) + offset]
+        found: npt.NDArray[np.uint8] = rows[:, offset]
         return found
 
     flags, private = word(layout.flags), word(layout.private)

@@ -70,8 +70,8 @@ def _fields(found: Scan) -> Iterator[ReleaseEvidence]:
     heads = np.concatenate([found.pages.frames[huge.rows[huge.heads.hugetlb][:_SAMPLE]] for huge in found.huge_pages])
     if not heads.size:
         return
-    memory, word = found.snapshot.memory, (_MOVED * layout.size + layout.mapping) // WORD_BYTES
-    tails = memory.pages[heads - memory.first_pfn, word] == np.uint64(layout.tail_mapping)
+    word = (_MOVED * layout.size + layout.mapping) // WORD_BYTES
+    tails = found.snapshot.memory.peek_words(heads, word + 1)[:, word] == np.uint64(layout.tail_mapping)
     used = int(tails.sum()) * 2 < heads.size
     yield ReleaseEvidence(
         f"struct page {_MOVED} of a hugetlb folio "

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.memory import Flags, Ints, held_frames
+from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
 from hvolab_vmcore.scan.finding import CoreFinding
@@ -93,7 +93,7 @@ class Scan:
     def absent_frames(self) -> int:
         """Frames that the vmemmap maps and that the core does not hold."""
         frames = np.unique(self.pages.frames[self.pages.frames >= 0])
-        return int((~held_frames(self.snapshot.memory, frames)).sum())
+        return int((~self.snapshot.memory.held(frames)).sum())
 
     def kinds(self) -> dict[str, int]:
         """Return the number of findings of each kind, without those that the architecture declares."""

@@ -95,7 +95,8 @@ def test_an_entry_point_that_is_no_reference_at_all(site: Site) -> None:
             "@hookimpl(specname='nothing_like_it')\ndef mine():\n    return ()",
             (
                 "'nothing_like_it' ({file}:4) is an unknown hook: "
-                "there are hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_engines, hvolab_stubs"
+                "there are hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_dump_formats, hvolab_engines, "
+                "hvolab_stubs"
             ),
         ),
         (

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hvolab.serialize import as_data
-from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.files.elfcore import CoreFile, open_core
 from hvolab_vmcore.replay.comparison import ReplayDifference
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import Scan, scan
@@ -80,10 +80,15 @@ def changed(core: Path, words: dict[int, int], to: Path) -> Path:
     """Write a copy of ``core`` to ``to``, with words of its memory replaced, by PA."""
     content = bytearray(plain(core))
     for pa, word in words.items():
-        (segment,) = (one for one in open_core(core).segments if one.physical <= pa < one.end)
-        struct.pack_into("<Q", content, segment.offset + pa - segment.physical, word)
+        struct.pack_into("<Q", content, offset_of(open_core(core), pa), word)
     to.write_bytes(content)
     return to
+
+
+def offset_of(core: CoreFile, pa: int) -> int:
+    """Return the offset of a PA in the uncompressed file."""
+    (segment,) = (one for one in core.segments if one.physical <= pa < one.end)
+    return segment.offset + pa - segment.physical
 
 
 def findings_of(core: Path, words: dict[int, int], to: Path) -> list[dict[str, Any]]:

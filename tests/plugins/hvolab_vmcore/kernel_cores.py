@@ -26,8 +26,8 @@ from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.loader import LoadedKernel
-from hvolab_vmcore.core.elf import CoreNote
 from hvolab_vmcore.core.memory import Ints
+from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 from tests.kernel_images import images_directory

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hvolab_kernel.identify.release import release_of
-from hvolab_vmcore.core.elfcore import open_core
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo
+from hvolab_vmcore.files.elfcore import open_core
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmlinux.kernel import Kernel

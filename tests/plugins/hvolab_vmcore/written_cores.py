@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elf import ByteOrder, CoreNote
-from hvolab_vmcore.core.elfcore import CoreFile, open_core
+from hvolab_vmcore.files.elf import ByteOrder, CoreNote
+from hvolab_vmcore.files.elfcore import CoreFile, open_core
 
 EM_X86_64, ET_EXEC, ET_CORE, PT_LOAD, PT_NOTE = 62, 2, 4, 1, 4
 

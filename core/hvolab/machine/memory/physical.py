@@ -14,6 +14,10 @@ from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, div_round_up
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.memory.mapping import RestorableMapping
+from hvolab.machine.memory.source import FrameSource, FrameState, Octets, Pfns
+
+#: Frames that are read from a source at once.
+_AT_ONCE = 1024
 
 
 class Words(Protocol):
@@ -46,10 +50,13 @@ class PhysicalMemory:
     words       every word, uint64 likewise
     pages       the words by page, shape (frames, words of a page)
     scalar      the words as Python integers, for fast access to one
-    present     ``None``, or a flag for each frame: whether the machine holds it (memory from a core)
+    source      ``None``, or where the frames that are not present are read from when they are first used
+    present     ``None``, or a flag for each frame: whether its bytes are in this memory (memory with a source)
     """
 
-    def __init__(self, base: int, size: int, *, page_shift: int, byte_order: str = "little") -> None:
+    def __init__(
+        self, base: int, size: int, *, page_shift: int, byte_order: str = "little", source: FrameSource | None = None
+    ) -> None:
         page = 1 << page_shift
         if size <= 0 or size % page or base % page:
             raise MachineError(
@@ -74,7 +81,8 @@ class PhysicalMemory:
         self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
         self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // WORD_BYTES)
         self.scalar: Words = memoryview(self._mapping.buffer).cast("Q") if native else _ForeignWords(self.words)
-        self.present: npt.NDArray[np.bool_] | None = None
+        self.source = source
+        self.present: npt.NDArray[np.bool_] | None = None if source is None else np.zeros(self.frames, dtype=np.bool_)
 
     def offset(self, pa: int, size: int = 1) -> int:
         """Return the offset of ``[pa, pa + size)`` in the mapping; raises AbsentMemoryError for absent memory."""
@@ -83,22 +91,90 @@ class PhysicalMemory:
             raise AbsentMemoryError(
                 f"no memory at PA {pa:#x}", where=f"RAM is [{self.base:#x}, {self.base + self.size:#x})"
             )
-        last = offset + size - 1
-        if (
-            self.present is not None
-            and not self.present[offset >> self.page_shift : (last >> self.page_shift) + 1].all()
-        ):
-            raise AbsentMemoryError(
-                f"the frame at PA {pa:#x} is not in the core",
-                where=f"PFN {pa >> self.page_shift:#x}",
-                hint="use a core that holds it: page tables and vmemmap must not be filtered out",
-            )
+        first, last = offset >> self.page_shift, offset + size - 1 >> self.page_shift
+        if self.present is not None and not self.present[first : last + 1].all():
+            pfns = np.arange(first, last + 1) + self.first_pfn
+            there = self.fetch(pfns)
+            if not there.all():
+                raise self._missing(int(pfns[~there][0]))
         return offset
+
+    def _missing(self, pfn: int) -> AbsentMemoryError:
+        saved = int(self.states(np.array([pfn]))[0]) == FrameState.NOT_SAVED
+        return AbsentMemoryError(
+            f"the frame at PA {pfn << self.page_shift:#x} is not in the core" + (": it was not saved" if saved else ""),
+            where=f"PFN {pfn:#x}",
+            hint="use a core that holds it: page tables and vmemmap must not be filtered out",
+        )
 
     def holds(self, pa: int) -> bool:
         """Return whether the machine has the frame of ``pa``."""
         frame = (pa - self.base) >> self.page_shift
-        return 0 <= frame < self.frames and (self.present is None or bool(self.present[frame]))
+        if not 0 <= frame < self.frames:
+            return False
+        if self.present is None or self.present[frame]:
+            return True
+        return bool(self.fetch(np.array([frame + self.first_pfn]))[0])
+
+    def states(self, pfns: Pfns) -> Octets:
+        """Return the FrameState of each frame; frames that are in this memory are SAVED."""
+        index = pfns - self.first_pfn
+        inside = (index >= 0) & (index < self.frames)
+        states = np.where(inside, FrameState.SAVED, FrameState.ABSENT).astype(np.uint8)
+        if self.present is not None:
+            elsewhere = inside.copy()
+            elsewhere[inside] = ~self.present[index[inside]]
+            states[elsewhere] = FrameState.ABSENT if self.source is None else self.source.states(pfns[elsewhere])
+        return states
+
+    def held(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
+        """Return one flag for each frame: its bytes are known; False for any number that is not a PFN."""
+        return self.states(pfns) >= FrameState.ZERO
+
+    def fetch(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
+        """Return as :meth:`held`; read the frames that it is True for into this memory, where they are not there."""
+        states = self.states(pfns)
+        held: npt.NDArray[np.bool_] = states >= FrameState.ZERO
+        if self.present is None or self.source is None or not held.any():
+            return held
+        index = np.unique(pfns[held] - self.first_pfn)
+        wanted = index[~self.present[index]]
+        for start in range(0, wanted.size, _AT_ONCE):
+            part = wanted[start : start + _AT_ONCE]
+            saved = part[self.source.states(part + self.first_pfn) == FrameState.SAVED]
+            self._rows()[saved] = self.source.read(saved + self.first_pfn, 1 << self.page_shift)
+            self.present[part] = True
+        return held
+
+    def peek(self, pfns: Pfns, size: int) -> Octets:
+        """Return a copy of the first ``size`` bytes of each frame, shape (n, size), which this memory does not keep.
+
+        Zeros for frames that are not held.
+        """
+        rows = np.zeros((pfns.size, size), dtype=np.uint8)
+        held = np.flatnonzero(self.held(pfns))
+        here = np.ones(held.size, dtype=np.bool_) if self.present is None else self.present[pfns[held] - self.first_pfn]
+        rows[held[here]] = self._rows()[pfns[held[here]] - self.first_pfn, :size]
+        if self.source is not None:
+            rows[held[~here]] = self.source.read(pfns[held[~here]], size)
+        return rows
+
+    def peek_words(self, pfns: Pfns, count: int) -> npt.NDArray[np.uint64]:
+        """Return as :meth:`peek`, the first ``count`` words of each frame."""
+        return self.peek(pfns, count * WORD_BYTES).view(self.words.dtype)
+
+    def add(self, pfn: int, frames: int) -> None:
+        """Make frames that the source does not have part of this memory; their bytes stay."""
+        if self.present is not None:
+            self.present[pfn - self.first_pfn : pfn - self.first_pfn + frames] = True
+
+    def discard(self, pfns: Pfns) -> None:
+        """Take frames that were added from this memory."""
+        if self.present is not None:
+            self.present[pfns - self.first_pfn] = False
+
+    def _rows(self) -> Octets:
+        return self.octets.reshape(self.frames, -1)
 
     def read_word(self, pa: int) -> int:
         """Return the word at ``pa``."""

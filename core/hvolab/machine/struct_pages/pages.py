@@ -111,7 +111,7 @@ class StructPages:
             where[start:stop] = self._locate_unit(offsets[start:stop])
         outside = (where < 0) | (where >= memory.size)
         if memory.present is not None and not outside.any():
-            outside = ~memory.present[where >> self._page_shift]
+            outside = ~memory.fetch((where >> self._page_shift) + memory.first_pfn)
         if outside.any():
             raise _absent(int(pfns[outside][0]), _NO_FRAME)
         return where
@@ -137,6 +137,8 @@ class StructPages:
         frames = self._tables.frames(start, pages)
         if (frames < 0).any():
             raise _absent(first, _NOT_MAPPED)
+        if self.memory.present is not None:
+            self.memory.fetch(frames)
         found = self.memory.pages[frames - self.memory.first_pfn].reshape(-1)
         skip = (va - start) // WORD_BYTES
         rows: npt.NDArray[np.uint64] = found[skip : skip + count * words].reshape(count, words)

@@ -12,9 +12,17 @@ from hvolab.errors import HvolabError
 from hvolab.plugin import registry
 from hvolab_vmcore.core.features import reported_features
 from hvolab_vmcore.core.snapshot import open_snapshot
-from hvolab_vmcore.core.vmcoreinfo import parse_vmcoreinfo
+from hvolab_vmcore.files.elfcore import open_core
+from hvolab_vmcore.files.vmcoreinfo import parse_vmcoreinfo
 from hvolab_vmcore.scan.scan import scan
-from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_1G, OPTIMIZED_2M, changed, scanned, with_text
+from tests.plugins.hvolab_vmcore.changed_cores import (
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
+    changed,
+    offset_of,
+    scanned,
+    with_text,
+)
 
 
 def test_a_number_of_vmcoreinfo_reports_its_feature() -> None:
@@ -29,12 +37,11 @@ def test_a_number_of_vmcoreinfo_reports_its_feature() -> None:
 def test_page_table_isolation_is_found_in_entries_that_are_not_global(tmp_path: Path) -> None:
     content = bytearray(changed(OPTIMIZED_1G, {}, tmp_path / "pti.core").read_bytes())
     scan_of = scanned(OPTIMIZED_1G)
+    core = open_core(OPTIMIZED_1G)
     for tables in scan_of.walk.levels:
         for table, slot in np.argwhere(tables.leaf).tolist():
             pa = int(tables.pas[table]) + slot * 8
-            (segment,) = (one for one in scan_of.snapshot.core.segments if one.physical <= pa < one.end)
-            at = segment.offset + pa - segment.physical
-            content[at + 1] &= 0xFE  # bit 8: Global
+            content[offset_of(core, pa) + 1] &= 0xFE  # bit 8: Global
     (tmp_path / "pti.core").write_bytes(content)
     found = scan(open_snapshot(tmp_path / "pti.core"))
     assert found.snapshot.target.features == ("pti",)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab_vmcore.core.kernels import keys_for
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
 
 def info(*lines: str) -> VmcoreInfo:

@@ -11,10 +11,10 @@ import pytest
 from hvolab.errors import CoreFileError
 from hvolab.release import DEFAULT
 from hvolab.release.struct_page import FolioField
-from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.snapshot import open_snapshot
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+from hvolab_vmcore.files.elfcore import open_core
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES, OPTIMIZED_2M, made, with_text
 
 BASE = DEFAULT.struct_page

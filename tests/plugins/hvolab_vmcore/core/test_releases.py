@@ -12,8 +12,8 @@ import pytest
 from hvolab.arch import Target
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT, RELEASES
-from hvolab_vmcore.core.elfcore import open_core
 from hvolab_vmcore.core.releases import ReleaseChoice, ReleaseEvidence, choose, noted_evidence, targets_of
+from hvolab_vmcore.files.elfcore import open_core
 from tests.plugins.hvolab_vmcore.changed_cores import BOOT, made
 
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hvolab.errors import UsageError
 from hvolab.machine import PageTables
-from hvolab_vmcore.core.elfcore import CoreFile, open_core
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.core.vmemmap import vmemmap_of
+from hvolab_vmcore.files.elfcore import open_core
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, VMEMMAP, changed, made, plain, with_text
 
 OLD = made("x86_64-6.1", "3-one-1G")
@@ -87,7 +88,4 @@ def test_a_mode_whose_vmemmap_depends_on_ram_needs_the_symbol(tmp_path: Path) ->
 
 def test_without_vmcoreinfo_nothing_is_known() -> None:
     file = open_core(OLD)
-    bare = CoreFile(
-        file.path, file.machine, file.byte_order, file.segments, file.duplicates, (), None, file.data(file.segments[0])
-    )
-    assert vmemmap_of(bare, open_snapshot(OLD).tables) is None
+    assert vmemmap_of(replace(file, vmcoreinfo=None), open_snapshot(OLD).tables) is None

@@ -13,9 +13,9 @@ from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.plugin import registry
-from hvolab_vmcore.core.elf import CoreNote
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.walk import walk_tables
+from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core

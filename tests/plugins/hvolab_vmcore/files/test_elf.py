@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elf import CoreNote, read_headers, read_notes
+from hvolab_vmcore.files.content import MappedContent
+from hvolab_vmcore.files.elf import CoreNote, read_headers, read_notes
 from tests.plugins.hvolab_vmcore.written_cores import (
     ET_EXEC,
     GOOD,
@@ -23,8 +24,12 @@ from tests.plugins.hvolab_vmcore.written_cores import (
 )
 
 
+def bytes_of(content: bytes) -> MappedContent:
+    return MappedContent(np.frombuffer(content, dtype=np.uint8))
+
+
 def test_headers_have_machine_byte_order_and_program_headers() -> None:
-    content = np.frombuffer(write_core([page(0x1000)], byte_order="big", machine=22), dtype=np.uint8)
+    content = bytes_of(write_core([page(0x1000)], byte_order="big", machine=22))
     machine, byte_order, headers = read_headers(content, Path("a.core"))
     assert (machine.number, machine.name, byte_order) == (22, "EM_S390", "big")
     assert [header.kind for header in headers] == ["PT_NOTE", "PT_LOAD"]
@@ -32,7 +37,7 @@ def test_headers_have_machine_byte_order_and_program_headers() -> None:
 
 
 def test_a_machine_without_a_name_is_named_by_its_number() -> None:
-    content = np.frombuffer(write_core([page(0)], machine=65000), dtype=np.uint8)
+    content = bytes_of(write_core([page(0)], machine=65000))
     assert read_headers(content, Path("a.core"))[0].name == "EM_65000"
 
 
@@ -53,7 +58,6 @@ def test_zero_bytes_after_the_notes_are_padding(tmp_path: Path) -> None:
     [
         (b"\x7fELF", "the file ends inside the ELF header"),
         (b"garbage" * 100, "this is not an ELF file: it begins with 67 61 72 62"),
-        (b"KDUMP   " + bytes(100), "not an ELF core"),
         (patched(GOOD, 4, b"\1"), "this is a 32-bit ELF file"),
         (patched(GOOD, 4, b"\7"), "of unknown ELF class 7"),
         (patched(GOOD, 5, b"\3"), "byte order 3 or ELF version 1 is unknown"),

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.elfcore import open_core
-from hvolab_vmcore.core.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+from hvolab_vmcore.files.elfcore import open_core
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
 CAPTURES = Path(__file__).parents[3] / "captures"
 X86_64, ARM64, RISCV64 = "x86_64-6.12-4level", "arm64-6.12-4K-48bit", "riscv64-6.12-sv57"

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE
-from numpy.typing import NDArray
 
 from hvolab.arithmetic import round_up
 from hvolab.errors import CoreFileError
+from hvolab_vmcore.files.content import Content
 
 ByteOrder = Literal["little", "big"]
 
+#: First bytes of an ELF file.
+ELF_MAGIC = b"\x7fELF"
 #: e_phnum of a file whose number of program headers is in sh_info of section header 0. System V ABI, "ELF header".
 PN_XNUM = 0xFFFF
 
@@ -38,15 +39,6 @@ _NOTE, _NOTE_SIZE, _NOTE_ALIGNMENT = "3I", 12, 4
 _BYTE_ORDERS: dict[int, ByteOrder] = {1: "little", 2: "big"}  # EI_DATA
 _KINDS = {1: "PT_LOAD", 4: "PT_NOTE"}
 _DUMP_AGAIN = "dump the memory again, or copy the file again if it was copied"
-
-#: First bytes of memory dumps in other formats, and how to get an ELF core instead.
-_OTHER_DUMPS = {
-    b"KDUMP   ": "kdump's compressed format: save it with makedumpfile -E, or dump from QEMU without a format",
-    b"DISKDUMP": "diskdump's format: save it with makedumpfile -E",
-    b"makedumpfile": "makedumpfile's flattened format: rearrange it with makedumpfile -R, and save it with -E",
-    b"QEVM": "QEMU's migration format: use dump-guest-memory instead",
-    b"EMiL": "LiME's format: dump with kdump or QEMU instead",
-}
 
 
 @dataclass(frozen=True)
@@ -84,12 +76,12 @@ def damaged(what: str, path: Path, place: str, rule: str, hint: str = _DUMP_AGAI
     return CoreFileError(what, where=f"{path}, {place}", rule=rule, hint=hint)
 
 
-def read_headers(content: NDArray[np.uint8], path: Path) -> tuple[ElfMachine, ByteOrder, tuple[ProgramHeader, ...]]:
+def read_headers(content: Content, path: Path) -> tuple[ElfMachine, ByteOrder, tuple[ProgramHeader, ...]]:
     """Parse and check the ELF header and all program headers of `content`, the uncompressed bytes of `path`.
 
     Raises CoreFileError for a file other than ELF64 ET_CORE, and for headers that are not within the file.
     """
-    start = content[:_HEADER_SIZE].tobytes()
+    start = content.read(0, _HEADER_SIZE)
     byte_order = _check_identity(start, path)
     sign = "<" if byte_order == "little" else ">"
     kind, machine, offset, sections, entry_size, count = struct.unpack_from(sign + _HEADER, start)
@@ -105,7 +97,7 @@ def read_headers(content: NDArray[np.uint8], path: Path) -> tuple[ElfMachine, By
         what = f"program headers have {entry_size} bytes each, not {_PROGRAM_HEADER_SIZE}"
         raise damaged(what, path, "byte 54 (e_phentsize)", "ELF-64 Object File Format, figure 6")
     if count == PN_XNUM:
-        section = content[sections : sections + _SECTION_SIZE].tobytes()
+        section = content.read(sections, _SECTION_SIZE)
         if len(section) < _SECTION_SIZE:
             what = f"section header 0 (PN_XNUM) is not within the file's {content.size} bytes"
             raise damaged(what, path, f"byte {sections:#x}", "System V ABI, chapter 4")
@@ -118,7 +110,7 @@ def read_headers(content: NDArray[np.uint8], path: Path) -> tuple[ElfMachine, By
             "bytes 32 and 56 (e_phoff, e_phnum)",
             "a core has program headers, after its ELF header and within the file",
         )
-    rows = struct.iter_unpack(sign + _PROGRAM_HEADER, content[offset:end].tobytes())
+    rows = struct.iter_unpack(sign + _PROGRAM_HEADER, content.read(offset, end - offset))
     headers = tuple(
         ProgramHeader(index, _KINDS.get(kind, kind), offset, virtual, physical, file_size, size)
         for index, (kind, _, offset, virtual, physical, file_size, size, _) in enumerate(rows)
@@ -128,13 +120,6 @@ def read_headers(content: NDArray[np.uint8], path: Path) -> tuple[ElfMachine, By
 
 def _check_identity(start: bytes, path: Path) -> ByteOrder:
     """Check e_ident, the first 16 bytes, and return the byte order that it declares."""
-    for magic, advice in _OTHER_DUMPS.items():
-        if start.startswith(magic):
-            raise CoreFileError("this memory dump is not an ELF core", where=f"{path}, byte 0", hint=f"it is {advice}")
-    if not start.startswith(b"\x7fELF"):
-        what = f"this is not an ELF file: it begins with {start[:4].hex(' ') or 'nothing'}"
-        hint = "name a memory core as kdump or QEMU's dump-guest-memory make it"
-        raise damaged(what, path, "byte 0", "System V ABI, ELF identification: 7f 45 4c 46", hint)
     if len(start) < _HEADER_SIZE:
         what = f"the file ends inside the ELF header, after {len(start)} bytes"
         raise damaged(what, path, "byte 0", f"System V ABI: an ELF header has {_HEADER_SIZE} bytes")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interface of a dump that was opened, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hvolab.errors import CoreFileError
+from hvolab.machine import FrameSource
+from hvolab_vmcore.files.content import Content
+from hvolab_vmcore.files.elf import ByteOrder, CoreNote
+from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
+
+#: Name of the notes with VMCOREINFO.
+_VMCOREINFO = "VMCOREINFO"
+
+
+@dataclass(frozen=True, eq=False)
+class Dump:
+    """Memory dump that was opened.
+
+    path        the file, or the first of several
+    format      name of its format
+    machine     name of the ELF machine as 'EM_X86_64', or as `uname -m` prints it; None: the format has none
+    byte_order  'little' or 'big', of memory
+    ranges      all memory that the dump describes, as PA of the first byte and one past the last, ascending
+    frames      returns its memory, in frames of a size given by its log2; raises CoreFileError for another size than
+                that in which the format has frames
+    notes       all notes, raw, in the order of the file
+    vmcoreinfo  the parsed VMCOREINFO, or None without one
+    warnings    what is missing in the file, or odd, in sentences
+    """
+
+    path: Path
+    format: str
+    machine: str | None
+    byte_order: ByteOrder
+    ranges: tuple[tuple[int, int], ...]
+    frames: Callable[[int], FrameSource] = field(repr=False)
+    notes: tuple[CoreNote, ...] = ()
+    vmcoreinfo: VmcoreInfo | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class DumpInput:
+    """Files from which a dump is opened.
+
+    paths    the files, more than one for a dump that was split
+    content  bytes of the first one
+    """
+
+    paths: tuple[Path, ...]
+    content: Content
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.paths[0]
+
+
+#: Reader of a format: returns the dump, or None for a file of another format.
+DumpReader = Callable[[DumpInput], Dump | None]
+#: Readers by the names of their formats, as the hook `hvolab_dump_formats` returns them.
+DumpReaders = Mapping[str, DumpReader]
+
+
+def vmcoreinfo_of(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
+    """Return the parsed VMCOREINFO note, None without such a note."""
+    texts = {note.data for note in notes if note.name == _VMCOREINFO}
+    if len(texts) > 1:
+        raise CoreFileError(
+            f"the core has {len(texts)} VMCOREINFO notes that differ",
+            where=f"{path}, program headers",
+            rule="a kernel writes one VMCOREINFO note",
+            hint="dump the memory again, or copy the file again if it was copied",
+        )
+    return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None
