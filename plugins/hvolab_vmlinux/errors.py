@@ -34,9 +34,9 @@ class TypeInfoError(HvolabError):
     """
 
 
-def missing_library(library: str, purpose: str) -> HvolabError:
+def missing_library(library: str, purpose: str, *, extra: str = "kernel") -> HvolabError:
     """Return the error for an optional library that is not installed."""
     return UsageError(
         f"{purpose} needs the Python package {library}, which is not installed",
-        hint="install the extra: pip install 'hvolab[kernel]'",
+        hint=f"install the extra: pip install 'hvolab[{extra}]'",
     )

@@ -14,9 +14,10 @@ from hvolab_vmcore.commands import options
 
 def inspect(
     core: Annotated[
-        Path, typer.Argument(metavar="CORE", help="Memory core: ELF64, may be compressed (.xz, .gz, .zst).")
+        Path, typer.Argument(metavar="CORE", help="Memory dump: ELF, kdump-compressed, LiME or AVML; may be packed.")
     ],
     *,
+    part: options.PartOption = None,
     arch: options.ArchOption = None,
     mode: options.ModeOption = None,
     root: options.RootOption = None,
@@ -37,7 +38,7 @@ def inspect(
     from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
     chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release)
-    result = open_scan(core, chosen)
+    result = open_scan(core, chosen, parts=part or ())
     if json:
         print_json(scan_data(result))
     else:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,10 @@ def parse_address(text: str) -> int:
 ArchOption = Annotated[
     str | None,
     typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),
+]
+PartOption = Annotated[
+    list[Path] | None,
+    typer.Option("--part", metavar="FILE", help="Further file of a dump that makedumpfile --split wrote; repeatable."),
 ]
 ModeOption = Annotated[
     str | None, typer.Option("--mode", "-m", metavar="NAME", help="Paging mode, by default from VMCOREINFO.")

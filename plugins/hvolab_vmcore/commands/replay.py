@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 
 def replay(
-    before: Annotated[
-        Path, typer.Argument(metavar="BEFORE", help="Memory core of a kernel: ELF64, may be .xz, .gz or .zst.")
-    ],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Memory dump of a kernel, as for `hvolab inspect`.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="Later core of the same boot.")],
     *,
     arch: options.ArchOption = None,

@@ -42,7 +42,7 @@ def assumptions(scan: Scan) -> list[str]:
         f"cannot check the vmemmap below page tables that are not in the core: {tables}": tables,
         f"the core has no VMCOREINFO; the layout of struct page is assumed to be that of {release}": unnamed,
     }
-    return [text for text, applies in notes.items() if applies]
+    return [*scan.snapshot.core.warnings, *(text for text, applies in notes.items() if applies)]
 
 
 def scan_data(scan: Scan) -> dict[str, Any]:
@@ -50,6 +50,7 @@ def scan_data(scan: Scan) -> dict[str, Any]:
     snapshot, target = scan.snapshot, scan.snapshot.target
     return {
         "core": str(snapshot.core.path),
+        "format": snapshot.core.format,
         "kernel": snapshot.kernel,
         **target_as_dict(target),
         "release_choice": snapshot.choice.as_dict(),

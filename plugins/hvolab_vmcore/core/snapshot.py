@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hvolab.arch import Architecture, LinearOrigin, PagingMode, Target
 from hvolab.errors import CoreFileError, UsageError
@@ -94,13 +96,16 @@ class CoreSnapshot:
         )
 
 
-def open_snapshot(path: str | os.PathLike[str], options: SnapshotOptions | None = None) -> CoreSnapshot:
+def open_snapshot(
+    path: str | os.PathLike[str], options: SnapshotOptions | None = None, parts: Sequence[Path] = ()
+) -> CoreSnapshot:
     """Open the core at ``path`` and find its page tables and struct pages.
 
+    parts  the other files of a dump that was split
     Raises CoreFileError for a file that cannot be read or has no root table, UsageError where an option is needed.
     """
     options = SnapshotOptions() if options is None else options
-    core = open_dump(path)
+    core = open_dump(path, *parts)
     architecture = _architecture(core, options)
     info = core.vmcoreinfo
     mode = _mode(core, architecture, options)

@@ -25,8 +25,9 @@ _NONE: Final = np.empty((0, 2), dtype=np.int64)
 class Content(Protocol):
     """Bytes of a file, or of a file that is made from others.
 
-    size   bytes
-    holes  ranges whose bytes are known to be zero, ascending, as offsets of the first and one past the last, (n, 2)
+    size      bytes
+    holes     ranges whose bytes are known to be zero, ascending, as offsets of the first and one past the last, (n, 2)
+    warnings  what is missing in the file, in sentences
     """
 
     @property
@@ -37,6 +38,11 @@ class Content(Protocol):
     @property
     def holes(self) -> Ints:
         """Ranges of zero bytes, shape (n, 2)."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about bytes that are missing."""
         ...
 
     def read(self, offset: int, size: int) -> bytes:
@@ -58,6 +64,7 @@ class MappedContent:
         self.octets = octets
         self.size = int(octets.size)
         self.holes = holes
+        self.warnings: tuple[str, ...] = ()
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes, fewer at the end."""

@@ -31,6 +31,7 @@ class Dump:
     notes       all notes, raw, in the order of the file
     vmcoreinfo  the parsed VMCOREINFO, or None without one
     warnings    what is missing in the file, or odd, in sentences
+    parts       number of files that it is read from
     """
 
     path: Path
@@ -42,23 +43,29 @@ class Dump:
     notes: tuple[CoreNote, ...] = ()
     vmcoreinfo: VmcoreInfo | None = None
     warnings: tuple[str, ...] = ()
+    parts: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class DumpInput:
-    """Files from which a dump is opened.
+    """Files from which a dump is opened: one, or all parts of a dump that was split.
 
-    paths    the files, more than one for a dump that was split
-    content  bytes of the first one
+    paths     the files
+    contents  their bytes
     """
 
     paths: tuple[Path, ...]
-    content: Content
+    contents: tuple[Content, ...]
 
     @property
     def path(self) -> Path:
         """The first file."""
         return self.paths[0]
+
+    @property
+    def content(self) -> Content:
+        """Bytes of the first file."""
+        return self.contents[0]
 
 
 #: Reader of a format: returns the dump, or None for a file of another format.

@@ -74,7 +74,7 @@ def open_core(path: str | os.PathLike[str], *, max_size: int | None = None) -> C
     """
     file = Path(path)
     content = open_content(file, max_size=max_size)
-    found = read_elf_core(DumpInput((file,), content))
+    found = read_elf_core(DumpInput((file,), (content,)))
     if found is None:
         what = f"this is not an ELF file: it begins with {content.read(0, 4).hex(' ') or 'nothing'}"
         hint = "name a memory core as kdump or QEMU's dump-guest-memory make it"

@@ -4,12 +4,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from hvolab.errors import CoreFileError
 from hvolab.plugin import registry
-from hvolab_vmcore.files.content import open_content
+from hvolab_vmcore.files.content import Content, open_content
 from hvolab_vmcore.files.dump import Dump, DumpInput, DumpReaders
+from hvolab_vmcore.files.flattened import MAGIC, FlattenedContent
+
+#: First bytes of other files that people take for memory dumps.
+_OTHERS: Final = (
+    (b"DISKDUMP", "a dump of diskdump"),
+    (b"QEVM", "a saved state of QEMU's migration"),
+    (b"LibvirtQemudSave", "a saved domain of libvirt"),
+    (b"LibvirtQemudPart", "a saved domain of libvirt that is not complete"),
+    (b"\xd0\xbe\xd2\xbe", "a saved state of VMware"),
+    (b"\xd1\xba\xd1\xba", "a saved state of VMware"),
+    (b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
+    (b"PAGEDU64", "a dump of Windows"),
+    (b"MZ", "a kernel image or another program for EFI"),
+)
 
 
 def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Dump:
@@ -20,15 +36,38 @@ def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Du
     Raises CoreFileError, with file and place, for a file of no known format, and for a damaged one.
     """
     paths = (Path(path), *map(Path, more))
-    source = DumpInput(paths, open_content(paths[0]))
+    contents = tuple(_content(one) for one in paths)
+    source = DumpInput(paths, contents)
     readers: DumpReaders = registry().dump_formats()
     for read in readers.values():
         if (found := read(source)) is not None:
-            return found
-    start = source.content.read(0, 8)
+            return _complete(found, source)
+    start = source.content.read(0, 16)
+    known = next((text for magic, text in _OTHERS if start.startswith(magic)), None)
     raise CoreFileError(
-        f"this is not a memory dump of a known format: it begins with {start.hex(' ') or 'nothing'}",
+        f"this is {known}, not a memory dump of a format that is read"
+        if known
+        else f"this is not a memory dump of a known format: it begins with {start[:8].hex(' ') or 'nothing'}",
         where=f"{paths[0]}, byte 0",
         rule=f"the formats that are read: {', '.join(readers) or 'none'}",
         hint="name a memory dump as kdump, makedumpfile or QEMU's dump-guest-memory make it",
     )
+
+
+def _content(path: Path) -> Content:
+    """Return the bytes of a file, without makedumpfile's flattened format."""
+    content = open_content(path)
+    return FlattenedContent(content, str(path)) if content.read(0, len(MAGIC)) == MAGIC else content
+
+
+def _complete(dump: Dump, source: DumpInput) -> Dump:
+    """Return the dump with the warnings of its files; raises CoreFileError for files that it does not use."""
+    if dump.parts < len(source.paths):
+        raise CoreFileError(
+            f"a dump of format {dump.format} has one file",
+            where=str(source.paths[1]),
+            rule="makedumpfile --split writes several files, in the kdump-compressed format",
+            hint="omit --part",
+        )
+    warnings = [text for content in source.contents for text in content.warnings]
+    return replace(dump, warnings=(*dump.warnings, *warnings))

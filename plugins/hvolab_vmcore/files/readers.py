@@ -21,5 +21,8 @@ def _read(module: str, name: str, source: DumpInput) -> Dump | None:
 READERS: Final[DumpReaders] = MappingProxyType(
     {
         "ELF core": partial(_read, "elfcore", "read_elf_core"),
+        "kdump-compressed": partial(_read, "kdump", "read_kdump"),
+        "LiME": partial(_read, "lime", "read_lime"),
+        "AVML": partial(_read, "lime", "read_avml"),
     }
 )

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -24,9 +25,12 @@ _SAMPLE = 256
 _MOVED = 3
 
 
-def open_scan(path: str | os.PathLike[str], options: SnapshotOptions | None = None) -> Scan:
-    """Open and scan the core at ``path``, as the release that its memory shows; raises as both functions do."""
-    return with_choice(scan(open_snapshot(path, options)))
+def open_scan(path: str | os.PathLike[str], options: SnapshotOptions | None = None, parts: Sequence[Path] = ()) -> Scan:
+    """Open and scan the core at ``path``, as the release that its memory shows; raises as both functions do.
+
+    parts  the other files of a dump that was split
+    """
+    return with_choice(scan(open_snapshot(path, options, parts)))
 
 
 def with_choice(found: Scan, *others: Scan) -> Scan:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 import zlib
 from collections.abc import Generator
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from hvolab_vmlinux.errors import missing_library
 
@@ -23,6 +23,8 @@ Pieces = Generator[bytes, None, int]
 
 #: First bytes of a legacy frame: 0x184c2102.
 LZ4_MAGIC: Final = b"\x02\x21\x4c\x18"
+#: First bytes of the frame that the command lz4 writes: 0x184d2204.
+LZ4_FRAME_MAGIC: Final = b"\x04\x22\x4d\x18"
 #: Largest unpacked size of a block of LZ4.
 _LZ4_BLOCK: Final = 8 << 20
 #: First bytes of a file of lzop.
@@ -58,6 +60,15 @@ def lz4_blocks(content: Content, position: int) -> Pieces:
             raise ValueError(str(error)) from error
         position += size
     return position
+
+
+def lz4_decompressor() -> Any:
+    """Return a decompressor of the frame that the command lz4 writes."""
+    try:
+        import lz4.frame  # noqa: PLC0415 - optional, and only for this compression
+    except ImportError as error:
+        raise missing_library("lz4", "unpacking LZ4") from error
+    return lz4.frame.LZ4FrameDecompressor()
 
 
 def lzo_blocks(content: Content, position: int) -> Pieces:

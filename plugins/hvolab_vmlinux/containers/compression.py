@@ -22,7 +22,16 @@ import zstandard
 from numpy.typing import NDArray
 
 from hvolab.errors import HvolabError
-from hvolab_vmlinux.containers.blocks import LZ4_MAGIC, LZO_MAGIC, Content, Pieces, lz4_blocks, lzo_blocks
+from hvolab_vmlinux.containers.blocks import (
+    LZ4_FRAME_MAGIC,
+    LZ4_MAGIC,
+    LZO_MAGIC,
+    Content,
+    Pieces,
+    lz4_blocks,
+    lz4_decompressor,
+    lzo_blocks,
+)
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.image import read_only
 
@@ -60,7 +69,7 @@ def _chunked(create: Callable[[], Any]) -> Callable[[Content, int], Pieces]:
             position += len(chunk)
             yield decompressor.decompress(chunk)
             if decompressor.eof:
-                return position - len(decompressor.unused_data)
+                return position - len(decompressor.unused_data or b"")
         raise EOFError
 
     return pieces
@@ -83,12 +92,14 @@ COMPRESSIONS: Final = (
         _chunked(lambda: zstandard.ZstdDecompressor(max_window_size=DICTIONARY_LIMIT).decompressobj()),
     ),
     Compression("lz4", (LZ4_MAGIC,), lz4_blocks),
+    Compression("lz4", (LZ4_FRAME_MAGIC,), _chunked(lz4_decompressor)),
     Compression("lzo", (LZO_MAGIC,), lzo_blocks),
 )
 _LONGEST_MAGIC: Final = max(len(magic) for one in COMPRESSIONS for magic in one.magics)
 
-# MemoryError: liblzma could not allocate the dictionary; ValueError: lz4 and lzo, whose libraries' errors differ
-_DAMAGE = (lzma.LZMAError, zlib.error, zstandard.ZstdError, OSError, MemoryError, ValueError)
+# MemoryError: liblzma could not allocate the dictionary; ValueError: lz4 and lzo, whose libraries' errors differ;
+# RuntimeError: frames of lz4
+_DAMAGE = (lzma.LZMAError, zlib.error, zstandard.ZstdError, OSError, MemoryError, ValueError, RuntimeError)
 
 
 class _GrowingMemory:

@@ -38,8 +38,8 @@ def test_inspect_shows_huge_pages_and_the_memory_saved() -> None:
 def test_inspect_prints_json_with_stable_keys() -> None:
     data = as_json("inspect", OPTIMIZED_2M)
     assert list(data) == [
-        "core", "kernel", "architecture", "mode", "profile", "release", "features", "release_choice", "root", "vmemmap",
-        "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
+        "core", "format", "kernel", "architecture", "mode", "profile", "release", "features", "release_choice", "root",
+        "vmemmap", "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
     ]  # fmt: skip
     assert list(data["huge_pages"][0]) == [
         "pfn", "order", "size", "state", "tails_share", "bit", "vmemmap_va", "vmemmap_pages", "head", "tails",

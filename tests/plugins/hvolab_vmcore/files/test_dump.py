@@ -18,7 +18,7 @@ TEXT = b"OSRELEASE=6.12.0\nPAGESIZE=4096\n"
 def test_the_first_of_several_files_names_the_dump(tmp_path: Path) -> None:
     paths = tmp_path / "a", tmp_path / "b"
     paths[0].write_bytes(b"1234")
-    assert DumpInput(paths, open_content(paths[0])).path == paths[0]
+    assert DumpInput(paths, (open_content(paths[0]),)).path == paths[0]
 
 
 def test_a_note_that_is_there_twice_counts_once_and_two_that_differ_are_refused() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.open import open_dump
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M
+from tests.plugins.hvolab_vmcore.written_cores import GOOD
+from tests.plugins.hvolab_vmcore.written_dumps import flatten
 
 
 def test_a_core_is_opened_by_its_reader() -> None:
@@ -23,3 +26,37 @@ def test_a_file_of_no_known_format_is_refused_with_the_formats(tmp_path: Path) -
     with pytest.raises(CoreFileError, match="begins with 67 61 72 62") as caught:
         open_dump(path)
     assert "ELF core" in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"DISKDUMP", "a dump of diskdump"),
+        (b"QEVM\0\0\0\3", "a saved state of QEMU's migration"),
+        (b"LibvirtQemudSave", "a saved domain of libvirt"),
+        (b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
+        (b"MZ\x90\0", "a kernel image"),
+    ],
+)
+def test_other_files_are_named(start: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.core"
+    path.write_bytes(start + bytes(1000))
+    with pytest.raises(CoreFileError, match=f"this is {name}"):
+        open_dump(path)
+
+
+def test_a_flattened_file_is_read_as_what_it_holds_and_its_warnings_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.flat"
+    path.write_bytes(flatten(GOOD, [77, 300]))
+    dump = open_dump(path)
+    assert (dump.format, dump.ranges, dump.warnings) == ("ELF core", ((0x1000, 0x2000), (0x5000, 0x6000)), ())
+    assert dump.frames(12).read(np.array([5]), 4096).tobytes() == b"\xab" * 4096
+    path.write_bytes(flatten(GOOD, [77, 300])[:-16])
+    assert open_dump(path).warnings == ("the flattened file is cut short: its end mark is missing",)
+
+
+def test_a_format_of_one_file_refuses_more(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(GOOD)
+    with pytest.raises(CoreFileError, match="a dump of format ELF core has one file"):
+        open_dump(tmp_path / "a", tmp_path / "b")

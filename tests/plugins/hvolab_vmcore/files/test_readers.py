@@ -16,4 +16,4 @@ from hvolab_vmcore.files.readers import READERS
 def test_a_file_of_another_format_is_left_to_others(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.core"
     path.write_bytes(b"garbage" * 1000)
-    assert READERS[name](DumpInput((path,), open_content(path))) is None
+    assert READERS[name](DumpInput((path,), (open_content(path),))) is None
