@@ -70,7 +70,8 @@ BANS: Final = (
     Ban(r"\b(?:foretold|foretells?)\b", "predicted", rule=3),
     Ban(r"\bhears? of\b|\bheard of\b", "is notified of", rule=4),
     Ban(r"\b(?:nobody|somebody)\b", "the name of the code or the person", rule=4),
-    Ban(r"\b(?:told|tells?)\b", "report, say which, return", rule=5),
+    # "cannot tell" is the verdict on what was not read
+    Ban(r"\b(?:told|(?<!cannot )tells?)\b", "report, say which, return", rule=5),
     Ban(r"\blaid to\b", "attributed to", rule=5),
     Ban(r"\bbeside\b", "against, next to, in addition to", rule=5),
     Ban(r"\botherwise than\b|\bis otherwise\b", "differs from", rule=5),

@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     AS_DECLARED = 0  #: everything is as declared
     FINDING = 1  #: an undeclared finding, a broken invariant, a difference
     USAGE = 2  #: wrong use or unreadable input
+    UNKNOWN = 3  #: no finding, but what decides it was not in the input
     INTERNAL = 70  #: a fault of hvolab itself, or of a plugin; EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  #: the user pressed Ctrl-C, as shells report it
 

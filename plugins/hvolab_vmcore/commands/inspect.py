@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import JsonOption, ProfileOption, ReleaseOption, split_names
 from hvolab_vmcore.commands import options
 
@@ -29,7 +30,8 @@ def inspect(
 ) -> None:
     """Show which huge pages of a memory core are optimized, the memory saved, and broken invariants.
 
-    Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the core cannot be read.
+    Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the dump cannot be read; 3: no problems
+    found, but parts that decide it were not saved.
     """
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
@@ -37,11 +39,12 @@ def inspect(
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
+    codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
+
     chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release)
     result = open_scan(core, chosen, parts=part or ())
     if json:
         print_json(scan_data(result))
     else:
         print_scan(result)
-    if result.kinds():
-        raise typer.Exit(1)
+    raise typer.Exit(codes.get(result.verdict.value, ExitCode.AS_DECLARED))

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hvolab.arrays import equal_runs
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.output import show, table
+from hvolab.machine import FrameState
 from hvolab.serialize import as_data
 from hvolab.units import format_size
 from hvolab_vmcore.core.snapshot import CoreSnapshot
+from hvolab_vmcore.core.walk import AbsentTable
 from hvolab_vmcore.scan.finding import CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.scan import Scan
@@ -21,6 +23,8 @@ from hvolab_vmcore.scan.scan import Scan
 _LISTED = 32
 #: Runs of tails of a huge page in the table; an optimized one has a single run.
 _RUNS_LISTED = 3
+#: Flag of a head, for notes.
+_BIT = "HPG_vmemmap_optimized"
 #: Findings of one kind that are printed.
 _FINDINGS_LISTED = 8
 
@@ -35,8 +39,13 @@ def headline(snapshot: CoreSnapshot) -> str:
 def assumptions(scan: Scan) -> list[str]:
     """Return notes about all that the core does not hold, and the assumptions made for it."""
     release = scan.snapshot.target.release
-    frames, tables, unnamed = scan.absent_frames, len(scan.walk.absent), not scan.snapshot.kernel
+    unsaved = scan.unsaved
+    frames, unnamed = scan.absent_frames, not scan.snapshot.kernel
+    tables = len(scan.walk.absent) - len(unsaved.tables)
     notes = {
+        f"not saved: page tables of the vmemmap: {len(unsaved.tables)}": len(unsaved.tables),
+        f"not saved: frames that back the vmemmap: {unsaved.frames}": unsaved.frames,
+        f"cannot tell {_BIT} of optimized huge pages whose head was not saved: {unsaved.bits}": unsaved.bits,
         f"cannot check {frames} frames that back the vmemmap: they are not in the core; a huge page whose head is in "
         "them is found only if it is optimized": frames,
         f"cannot check the vmemmap below page tables that are not in the core: {tables}": tables,
@@ -61,14 +70,18 @@ def scan_data(scan: Scan) -> dict[str, Any]:
         "savings": as_data(scan.savings),
         "absent": {
             "frames": scan.absent_frames,
-            "tables": [
-                {"va": hex(one.va), "level": one.level.name, "entry": hex(one.raw), "pa": hex(one.pa)}
-                for one in scan.walk.absent
-            ],
+            "tables": _tables(one for one in scan.walk.absent if one.state is FrameState.ABSENT),
         },
+        "not_saved": {"frames": scan.unsaved.frames, "tables": _tables(scan.unsaved.tables), "bits": scan.unsaved.bits},
+        "verdict": scan.verdict.value,
         "findings": as_data(scan.findings),
         "assumptions": assumptions(scan),
     }
+
+
+def _tables(tables: Iterable[AbsentTable]) -> list[dict[str, str]]:
+    """Return page tables that were not read."""
+    return [{"va": hex(one.va), "level": one.level.name, "entry": hex(one.raw), "pa": hex(one.pa)} for one in tables]
 
 
 def _size_data(scan: Scan, huge: HugePages) -> dict[str, int]:
@@ -79,6 +92,7 @@ def _size_data(scan: Scan, huge: HugePages) -> dict[str, int]:
         "optimized": int(huge.optimized.sum()),
         "not_optimized": int(huge.with_sharing(Sharing.NONE).sum()),
         "device_dax": int(huge.with_sharing(Sharing.DAX).sum()),
+        "cannot_tell": scan.unsaved.blocks[huge.order],
         "frames_saved": huge.frames_saved,
     }
 
@@ -138,7 +152,8 @@ def print_scan(scan: Scan) -> None:
         show(f"split: {count} {leaves} of the vmemmap into {tables} of {cost}")
     for text in data["assumptions"]:
         show(f"note: {text}")
-    _print_findings(scan.findings, complete=not (scan.absent_frames or scan.walk.absent))
+    _print_verdict(scan)
+    _print_findings(scan.findings)
 
 
 def _print_huge_pages(data: dict[str, Any]) -> None:
@@ -149,7 +164,7 @@ def _print_huge_pages(data: dict[str, Any]) -> None:
         runs = [f"{part['pages']} → {part['pfn']}" for part in row["tails"]]
         tails = ", ".join([*runs[:_RUNS_LISTED], *(["…"] if len(runs) > _RUNS_LISTED else [])])
         writable = sum(part["pages"] for part in row["tails"] if part["writable"])
-        bit = {True: "set", False: "clear", None: "not in the core"}[row["bit"]]
+        bit = {True: "set", False: "clear", None: "cannot tell"}[row["bit"]]
         head = row["head"]["pfn"] or "-"
         listed.add_row(row["pfn"], format_size(row["size"]), row["state"], head, tails or "own", str(writable), bit)
     if rows:
@@ -158,13 +173,23 @@ def _print_huge_pages(data: dict[str, Any]) -> None:
         show(f"… and {len(rows) - _LISTED} more; --json lists all")
     for size in data["sizes"]:
         others = f", {size['device_dax']} of a DAX device" if size["device_dax"] else ""
-        show(f"{format_size(size['size'])}: {size['optimized']} optimized, {size['not_optimized']} not{others}")
+        unknown = f", cannot tell of up to {size['cannot_tell']}" if size["cannot_tell"] else ""
+        show(
+            f"{format_size(size['size'])}: {size['optimized']} optimized, {size['not_optimized']} not{others}{unknown}"
+        )
 
 
-def _print_findings(findings: tuple[CoreFinding, ...], *, complete: bool) -> None:
-    """Print the findings."""
-    if not findings:
+def _print_verdict(scan: Scan) -> None:
+    """Print the result where it is not in the findings."""
+    if scan.unsaved.decisive:
+        show("cannot tell whether the vmemmap is right: parts that decide it were not saved")
+    elif not scan.findings:
+        complete = not (scan.absent_frames or scan.unsaved.frames or scan.walk.absent)
         show("no problems found" if complete else "no problems found in what was read")
+
+
+def _print_findings(findings: tuple[CoreFinding, ...]) -> None:
+    """Print the findings."""
     printed: Counter[tuple[str, bool]] = Counter()
     for finding in findings:
         printed[finding.kind, finding.declared] += 1

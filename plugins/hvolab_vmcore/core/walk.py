@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hvolab.arch import EntryKind, Level, Target
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import CoreFileError
-from hvolab.machine import PageTables, PhysicalMemory
+from hvolab.machine import FrameState, PageTables, PhysicalMemory
 from hvolab_vmcore.core.memory import Flags, Ints, Words
 
 #: Hint of errors about page tables that make no sense.
@@ -51,12 +52,14 @@ class AbsentTable:
     va     first VA that this entry maps
     raw    this entry
     pa     PA of the table
+    state  ABSENT or NOT_SAVED
     """
 
     level: Level
     va: int
     raw: int
     pa: int
+    state: FrameState = FrameState.ABSENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +118,11 @@ def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int 
         _refuse_outside(target, level, origin, limit, (offsets, raws, children))
         pas = children.astype(np.int64)
         below = mode.levels[len(levels)]
-        there = _tables_held(memory, pas, below.table_bytes)
+        states = _table_states(memory, pas, below.table_bytes)
+        there = states >= FrameState.ZERO
         absent += [
-            AbsentTable(level, origin + int(offset), int(raw), int(pa))
-            for offset, raw, pa in zip(offsets[~there], raws[~there], pas[~there], strict=True)
+            AbsentTable(level, origin + int(offset), int(raw), int(pa), FrameState(int(state)))
+            for offset, raw, pa, state in zip(offsets[~there], raws[~there], pas[~there], states[~there], strict=True)
         ]
         offsets, pas, parents, slots = offsets[there], pas[there], parents[there], slots[there]
         visited = np.concatenate((visited, pas))
@@ -126,12 +130,12 @@ def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int 
     return Walk(target, origin, tuple(levels), tuple(absent))
 
 
-def _tables_held(memory: PhysicalMemory, pas: Ints, size: int) -> Flags:
-    """Return one flag for each table of ``size`` bytes: whether the memory holds all frames that it occupies."""
-    held = np.ones(pas.size, dtype=np.bool_)
-    for step in range(0, size, 1 << memory.page_shift):
-        held &= memory.held((pas + step) >> memory.page_shift)
-    return held
+def _table_states(memory: PhysicalMemory, pas: Ints, size: int) -> npt.NDArray[np.uint8]:
+    """Return the FrameState of each table of ``size`` bytes: the lowest of those of all frames that it occupies."""
+    lowest = memory.states(pas >> memory.page_shift)
+    for step in range(1 << memory.page_shift, size, 1 << memory.page_shift):
+        lowest = np.minimum(lowest, memory.states(pas + step >> memory.page_shift))
+    return lowest
 
 
 def _tables(memory: PhysicalMemory, pas: Ints, level: Level) -> Words:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import VmemmapSizes
+from hvolab.machine import FrameState
 from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
@@ -26,11 +27,12 @@ class Sharing(enum.IntEnum):
     HEAD = 1  #: the head's frame
     TAIL = 2  #: a frame of their own, where releases share tail pages
     DAX = 3  #: a frame of their own, in memory of a DAX device; not a hugetlb folio
+    UNKNOWN = 4  #: a frame of their own; the head was not saved, so that it may be any of the two above
 
     @property
     def label(self) -> str:
         """Stable name in output."""
-        return ("not optimized", "head", "tail", "device dax")[self]
+        return ("not optimized", "head", "tail", "device dax", "cannot tell")[self]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ class HeadPages:
     """Fields of the first two struct pages of each folio; n rows.
 
     there      the core holds them; where it does not, the other columns are False or 0
+    not_saved  the core does not hold them, because they were not saved
     head       PG_head is set
     hugetlb    PG_head and the mark of hugetlb folios are set
     marked     the mark is set; as ``hugetlb`` where it is not in the head, so that other pages can have it
@@ -48,6 +51,7 @@ class HeadPages:
     """
 
     there: Flags
+    not_saved: Flags
     head: Flags
     hugetlb: Flags
     marked: Flags
@@ -60,7 +64,8 @@ class HeadPages:
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
     memory, layout, byte_order = snapshot.memory, snapshot.struct_pages.layout, snapshot.core.byte_order
-    there = memory.held(frames)
+    states = memory.states(frames)
+    there = states >= FrameState.ZERO
     rows = memory.peek(frames, _HEADS * layout.size)
     words = rows.view(memory.words.dtype)
 
@@ -80,6 +85,7 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     marked = there & (octets(high) == layout.hugetlb_set >> 8 * upper)
     return HeadPages(
         there=there,
+        not_saved=states == FrameState.NOT_SAVED,
         head=head,
         hugetlb=marked & head,
         marked=marked if mark.page == 0 else marked & head,
@@ -177,5 +183,6 @@ def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:
     most &= common >= 0
     sharing = np.where(most, Sharing.TAIL, Sharing.NONE)
     sharing[most & heads.there & ~heads.hugetlb] = Sharing.DAX
+    sharing[most & heads.not_saved] = Sharing.UNKNOWN
     sharing[most & (common == frames[:, 0])] = Sharing.HEAD
     return np.where(most, common, -1), sharing

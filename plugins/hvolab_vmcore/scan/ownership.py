@@ -21,7 +21,7 @@ def shared_frames(walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, 
     for huge in huge_pages:
         sharing = np.flatnonzero(~huge.with_sharing(Sharing.NONE))
         rows = huge.rows[sharing][:, None] + np.arange(huge.pages)
-        tail = huge.with_sharing(Sharing.TAIL)[sharing]
+        tail = huge.with_sharing(Sharing.TAIL, Sharing.UNKNOWN)[sharing]
         one = np.where(tail, -1 - huge.order, huge.rows[sharing])  # negative: all of the order together
         share = pages.frames[rows] == huge.shared[sharing][:, None]
         owners[rows[share]] = np.broadcast_to(one[:, None], rows.shape)[share]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from hvolab.errors import CoreFileError
+from hvolab.machine import FrameState
 from hvolab_vmcore.core.memory import Flags, Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
@@ -18,6 +20,7 @@ from hvolab_vmcore.scan.finding import CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, find_huge_pages
 from hvolab_vmcore.scan.inspector import Inspector
 from hvolab_vmcore.scan.stale_heads import stale_heads
+from hvolab_vmcore.scan.unsaved import Unsaved, find_unsaved
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages, pages_of
 
 
@@ -40,6 +43,14 @@ class Savings:
     def net_bytes(self) -> int:
         """Bytes saved, less those of the split's tables."""
         return self.bytes - self.split_bytes
+
+
+class Verdict(enum.StrEnum):
+    """Result of a scan."""
+
+    PROBLEMS = "problems"  #: findings that the architecture does not declare
+    UNKNOWN = "cannot tell"  #: none, but the state of a huge page depends on what was not saved
+    NO_PROBLEMS = "no problems"  #: neither
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +102,21 @@ class Scan:
 
     @cached_property
     def absent_frames(self) -> int:
-        """Frames that the vmemmap maps and that the core does not hold."""
+        """Frames that the vmemmap maps and where the core has no memory."""
         frames = np.unique(self.pages.frames[self.pages.frames >= 0])
-        return int((~self.snapshot.memory.held(frames)).sum())
+        return int((self.snapshot.memory.states(frames) == FrameState.ABSENT).sum())
+
+    @cached_property
+    def unsaved(self) -> Unsaved:
+        """Parts of the vmemmap that were not saved."""
+        return find_unsaved(self.snapshot, self.walk, self.pages, self.huge_pages)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Result of the scan: what was not saved is never taken for right."""
+        if self.kinds():
+            return Verdict.PROBLEMS
+        return Verdict.UNKNOWN if self.unsaved.decisive else Verdict.NO_PROBLEMS
 
     def kinds(self) -> dict[str, int]:
         """Return the number of findings of each kind, without those that the architecture declares."""
@@ -118,8 +141,9 @@ def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
     """Return the error for a vmemmap of which no page was read."""
     start = snapshot.region[0]
     for table in walk.absent[:1]:
+        missing = "was not saved" if table.state is FrameState.NOT_SAVED else "is not in the core"
         return CoreFileError(
-            f"the vmemmap cannot be walked: the table at PA {table.pa:#x} is not in the core",
+            f"the vmemmap cannot be walked: the table at PA {table.pa:#x} {missing}",
             where=f"VA {table.va:#x}, {snapshot.target.describe(table.level.name, table.raw)}",
             rule="an entry that is a table points to memory",
             hint="dump again without excluding page tables",

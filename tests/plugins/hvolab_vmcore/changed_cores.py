@@ -6,7 +6,7 @@ from __future__ import annotations
 import lzma
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hvolab_vmcore.files.elfcore import CoreFile, open_core
 from hvolab_vmcore.replay.comparison import ReplayDifference
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import Scan, scan
+from tests.plugins.hvolab_vmcore.written_dumps import write_kdump
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 #: One folder for each captured kernel.
@@ -108,6 +109,22 @@ def with_text(core: Path, old: bytes, new: bytes, to: Path) -> Path:
     assert len(old) == len(new)
     assert old in plain(core)
     to.write_bytes(plain(core).replace(old, new))
+    return to
+
+
+def pages_of(core: Path) -> dict[int, bytes]:
+    """Return the pages of a core by PFN."""
+    dump = open_core(core)
+    pfns = np.array([pfn for start, end in dump.ranges for pfn in range(start // PAGE, end // PAGE)])
+    return dict(zip(pfns.tolist(), map(bytes, dump.frames(12).read(pfns, PAGE)), strict=True))
+
+
+def without(core: Path, excluded: Iterable[int], to: Path) -> Path:
+    """Write a kdump-compressed copy of ``core`` to ``to``, in which the pages of these PAs are excluded."""
+    pages: dict[int, bytes | None] = {**pages_of(core)}
+    pages |= dict.fromkeys(pa // PAGE for pa in excluded)
+    (note,) = (one for one in open_core(core).notes if one.name == "VMCOREINFO")
+    to.write_bytes(write_kdump(pages, info=note.data))
     return to
 
 

@@ -18,6 +18,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     made,
     slot_of,
     va_of,
+    without,
 )
 from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
 
@@ -39,12 +40,21 @@ def test_inspect_prints_json_with_stable_keys() -> None:
     data = as_json("inspect", OPTIMIZED_2M)
     assert list(data) == [
         "core", "format", "kernel", "architecture", "mode", "profile", "release", "features", "release_choice", "root",
-        "vmemmap", "sizes", "huge_pages", "savings", "absent", "findings", "assumptions",
+        "vmemmap", "sizes", "huge_pages", "savings", "absent", "not_saved", "verdict", "findings", "assumptions",
     ]  # fmt: skip
     assert list(data["huge_pages"][0]) == [
         "pfn", "order", "size", "state", "tails_share", "bit", "vmemmap_va", "vmemmap_pages", "head", "tails",
     ]  # fmt: skip
     assert list(data["savings"]) == ["frames", "bytes", "splits", "split_bytes", "net_bytes"]
+
+
+def test_inspect_exits_with_3_where_what_decides_was_not_saved(tmp_path: Path) -> None:
+    table = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO))[0]
+    result = hvolab("inspect", without(OPTIMIZED_2M, [table], tmp_path / "a.kdump"))
+    assert result.exit_code == 3
+    assert "cannot tell whether the vmemmap is right" in result.stdout
+    assert "2 MiB: 0 optimized, 0 not, cannot tell of up to 64" in result.stdout
+    assert "no problems" not in result.stdout
 
 
 def test_inspect_exits_with_1_for_an_undeclared_finding(tmp_path: Path) -> None:
