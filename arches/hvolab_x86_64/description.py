@@ -98,6 +98,7 @@ X86_64 = Architecture(
             "sme",
             "secure memory encryption: the C bit, here bit 47 as on the first processors that had it",
             adds=(Field("C", 47, 1, "encrypted"),),
+            places=range(32, 52),
             sets=values("C"),
             source="AMD APM 2, section 7.10; CPUID 8000_001F EBX[5:0]",
         ),

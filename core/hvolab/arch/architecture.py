@@ -116,8 +116,19 @@ class Architecture:
         return next((one for one in self.page_flags if one.belongs_to(release)), None)
 
     def feature(self, name: str) -> Feature:
-        """Return the feature of that name; raises UsageError with the names that exist."""
-        return named(self.features, name, f"{self.name} has no feature {name!r}")
+        """Return the feature of that name; raises UsageError with the names that exist.
+
+        ``NAME=BIT`` is the feature with its field at that bit, where it has several places.
+        """
+        plain, equals, bit = name.partition("=")
+        found = named(self.features, plain, f"{self.name} has no feature {name!r}")
+        if not equals:
+            return found
+        places = found.places or range(0)
+        if not bit.isdecimal() or int(bit) not in places:
+            where = f"its bit is one of {places[0]} to {places[-1]}" if places else "its bits cannot be chosen"
+            raise UsageError(f"feature {plain!r} cannot be {name!r}", hint=f"choose {plain!r}: {where}")
+        return found.at(int(bit))
 
     def select(
         self,

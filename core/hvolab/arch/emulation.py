@@ -106,6 +106,11 @@ class Convention:
     records: tuple[str, ...]
 
 
+def _plain_names(selection: Selection) -> set[str]:
+    """Return the names of the features, without chosen bits."""
+    return {name.partition("=")[0] for name in selection.features}
+
+
 @dataclass(frozen=True)
 class EmulatorLimit:
     """A difference of the emulator from the architecture.
@@ -125,7 +130,7 @@ class EmulatorLimit:
 
     def concerns(self, selection: Selection) -> bool:
         """Return whether it matters for that selection."""
-        features = set(selection.features)
+        features = _plain_names(selection)
         wanted = (
             (self.modes, {selection.mode.name}),
             (self.features, features),
@@ -238,7 +243,7 @@ class EmulationPart:
 
     def walk_limits(self, selection: Selection) -> tuple[WalkLimit, ...]:
         """Return the differences of the walks of a selection."""
-        return tuple(limit for limit in self.walks if not set(limit.without) & set(selection.features))
+        return tuple(limit for limit in self.walks if not set(limit.without) & _plain_names(selection))
 
     def refusal(self, selection: Selection) -> str:
         """Return why the selection cannot be emulated; empty if it can."""

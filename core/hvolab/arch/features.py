@@ -20,6 +20,7 @@ class Feature:
     name              value of ``--feature``
     summary           one line
     adds              fields that exist only with it; they take their bits from the address or from reserved bits
+    places            bits at which its one added field may be, by ``NAME=BIT``; None: it is where ``adds`` has it
     adds_to           the kinds of entries that get these fields
     rules             rules that these kinds of entries must keep with it
     forms             forms of entries that exist only with it
@@ -35,6 +36,7 @@ class Feature:
     name: str
     summary: str
     adds: tuple[Field, ...] = ()
+    places: range | None = None
     adds_to: tuple[EntryKind, ...] = (EntryKind.TABLE, EntryKind.LEAF)
     rules: tuple[EntryRule, ...] = ()
     forms: tuple[EntryForm, ...] = ()
@@ -46,6 +48,11 @@ class Feature:
     mmu: Overrides = ()
     modes: tuple[str, ...] = ()
     source: str = ""
+
+    def at(self, bit: int) -> Feature:
+        """Return the feature with its field at another bit."""
+        (field,) = self.adds
+        return self if bit == field.low else replace(self, name=f"{self.name}={bit}", adds=(replace(field, low=bit),))
 
     def applied(self, mode: PagingMode) -> PagingMode:
         """Return the mode on a machine or boot that has this feature alone."""

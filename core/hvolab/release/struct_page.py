@@ -37,7 +37,8 @@ class FolioField:
     page    struct page that holds it, 0: the head's
     offset  of its first byte in that struct page
     octets  its bytes
-    bits    so many of its lowest bits are meant; 0: all
+    bits    so many of its bits are meant, from ``low`` on; 0: all
+    low     lowest bit that is meant
     member  its name in struct folio; empty: it has none
     """
 
@@ -46,13 +47,14 @@ class FolioField:
     octets: int = WORD_BYTES
     bits: int = 0
     member: str = ""
+    low: int = 0
 
     def place(self, size: int, byte_order: str) -> WordPlace:
         """Return its place in a word, if it is not larger; ``size`` is that of a struct page."""
         first = self.offset % WORD_BYTES
-        low = first if byte_order == "little" else WORD_BYTES - first - self.octets
-        mask = (1 << (self.bits or self.octets * _OCTET_BITS)) - 1
-        return WordPlace(self.page * size + self.offset - first, low * _OCTET_BITS, mask)
+        octet = first if byte_order == "little" else WORD_BYTES - first - self.octets
+        mask = (1 << (self.bits or self.octets * _OCTET_BITS - self.low)) - 1
+        return WordPlace(self.page * size + self.offset - first, octet * _OCTET_BITS + self.low, mask)
 
     def low_byte(self, size: int, byte_order: str) -> int:
         """Return the offset of its lowest byte from the head's struct page; ``size`` is that of a struct page."""

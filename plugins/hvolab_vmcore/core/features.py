@@ -76,7 +76,10 @@ def _by_numbers(info: VmcoreInfo, keys: VmcoreInfoKeys, architecture: Architectu
         value = info.number(number) or 0
         if not value or name not in declared:
             continue
-        mask = sum(field.mask for field in declared[name].adds)
+        mask, places = sum(field.mask for field in declared[name].adds), declared[name].places or range(0)
+        if value > 0 and value.bit_count() == 1 and value.bit_length() - 1 in places:
+            yield declared[name].at(value.bit_length() - 1).name
+            continue
         if mask != value:
             raise UsageError(
                 f"the kernel's {number} is {value:#x}, {architecture.name} describes {name} as {mask:#x}",

@@ -68,12 +68,18 @@ def layout_of(
 def _hugetlb_mark(info: VmcoreInfo, size: int) -> dict[str, Any]:
     """Return the mark of a hugetlb folio: the destructor of a compound page, or the page type; nothing without either.
 
-    Kernel: HUGETLB_PAGE_DTOR in include/linux/mm.h, v6.1; PGTY_hugetlb in include/linux/page-flags.h, v6.12.
+    Between them it was a flag of the second struct page.
+    Kernel: HUGETLB_PAGE_DTOR in include/linux/mm.h, v6.1; PG_hugetlb and PGTY_hugetlb in include/linux/page-flags.h,
+    v6.6 and v6.12.
     """
     offset, destructor = info.offset("page.compound_dtor"), info.number("HUGETLB_PAGE_DTOR")
     if offset is not None and destructor is not None and 0 <= offset < size:
         return {"hugetlb_mark": FolioField(1, offset, 1), "hugetlb_set": destructor & 0xFF}
     offset, page_type = info.offset("page._mapcount"), info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")
+    flag, flags = info.number("PG_hugetlb"), info.offset("page.flags") or 0
+    if page_type is None and flag is not None and 0 <= flag < 8 * WORD_BYTES:
+        order = FolioField(1, flags, bits=8, member="_flags_1")
+        return {"hugetlb_mark": FolioField(1, flags, bits=1, low=flag), "hugetlb_set": 1, "folio_order": order}
     if page_type is None:
         return {}
     place = {} if offset is None else {"hugetlb_mark": FolioField(0, offset, 4)}

@@ -117,6 +117,11 @@ _KEYS: Final[tuple[tuple[str, str, Callable[[Target], bool]], ...]] = (
         lambda target: not _has_type(target),
     ),
     (
+        "NUMBER(PG_hugetlb)",
+        "hugetlb folios have a flag in their second struct page",
+        lambda _: False,
+    ),
+    (
         "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)",
         "hugetlb folios have a page type",
         _has_type,

@@ -79,10 +79,12 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     flags, private = word(layout.flags), word(layout.private)
     head = (flags >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
     optimized = (private >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
-    mark, upper = layout.hugetlb_mark, layout.hugetlb_mark.octets - 1
-    # the highest byte: the others of a page type may count
-    high = mark.low_byte(layout.size, byte_order) + (upper if byte_order == "little" else -upper)
-    marked = there & (octets(high) == layout.hugetlb_set >> 8 * upper)
+    mark = layout.hugetlb_mark
+    place = mark.place(layout.size, byte_order)
+    # a page type is the highest byte, and the others may count; before v6.11 it is a bit that all bytes lack
+    uncounted = 24 if mark.page == 0 and not layout.hugetlb_set & 0xFFFFFF else 0
+    value = word(place.offset) >> np.uint64(place.shift) & np.uint64(place.mask)
+    marked = there & (value >> np.uint64(uncounted) == np.uint64(layout.hugetlb_set >> uncounted))
     return HeadPages(
         there=there,
         not_saved=states == FrameState.NOT_SAVED,

@@ -51,6 +51,22 @@ def test_a_feature_sets_its_field_everywhere_and_clears_others() -> None:
     assert both.bits("middle", PgprotRole.TABLE) == plain.bits("middle", PgprotRole.TABLE) | 1 << 50
 
 
+def test_a_feature_with_places_has_its_field_at_a_chosen_bit() -> None:
+    movable = replace(MADE_UP, features=tuple(replace(one, places=range(48, 52)) for one in MADE_UP.features))
+    (field,) = movable.feature("guard").adds
+    assert movable.feature(f"guard={field.low}") == movable.feature("guard")
+    moved = movable.feature("guard=51")
+    assert (moved.name, moved.adds) == ("guard=51", (replace(field, low=51),))
+    assert movable.select(features=("guard=51",)).features == ("guard=51",)
+    for name in ("guard=47", "guard=52", "guard=", "guard=x"):
+        with pytest.raises(UsageError, match=f"cannot be '{name}'") as caught:
+            movable.feature(name)
+        assert "48 to 51" in caught.value.hint
+    with pytest.raises(UsageError, match="cannot be") as caught:
+        MADE_UP.feature("guard=51")
+    assert "cannot be chosen" in caught.value.hint
+
+
 def test_a_feature_named_twice_counts_once() -> None:
     assert MADE_UP.select(features=("guard", "guard")).features == ("guard",)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hvolab_vmcore.commands.report import scan_data
 from hvolab_vmcore.core.snapshot import open_snapshot
-from hvolab_vmcore.scan.scan import scan
+from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.scan.scan import Scan, scan
 from tests.plugins.hvolab_vmcore.changed_cores import (
     FIRST_FOLIO,
     GIGANTIC,
@@ -49,6 +50,55 @@ def test_tails_that_share_a_frame_of_their_own_are_recognized_in_any_release(tmp
     assert pages[hex(FIRST_FOLIO + 1024)]["tails_share"] == "head"
     assert found.kinds() == {"foreign-frame": 2}  # but most of this kernel's tails share the head's
     assert found.savings.frames == 8 * 7 - 1
+
+
+def marked(words: dict[int, int], core: Path, to: Path, *lines: bytes) -> Scan:
+    """Return the scan of a copy of a core with words changed, and another line of VMCOREINFO for hugetlb's mark."""
+    old = b"NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-201326592\n"
+    new = b"".join(lines)
+    new += b"X=".ljust(len(old) - len(new) - 1, b"-") + b"\n"
+    copy = changed(core, words, to)
+    to.write_bytes(copy.read_bytes().replace(old, new))
+    return open_scan(to)
+
+
+def heads_of(core: Path) -> list[int]:
+    """Return the PAs of the heads of the eight folios, which are optimized."""
+    return [pa_of(core, va_of(FIRST_FOLIO + 512 * number)) for number in range(8)]
+
+
+def with_type(core: Path, pas: list[int], page_type: int) -> dict[int, int]:
+    """Return the words with another page type at these PAs."""
+    memory = scanned(core).snapshot.memory
+    return {pa + PAGE_TYPE: memory.read_word(pa + PAGE_TYPE) & ~0xFFFFFFFF | page_type for pa in pas}
+
+
+NOT_TYPED = 0xFFFFFFFF
+
+
+def test_a_page_type_that_is_the_complement_of_a_bit_is_compared_whole(tmp_path: Path) -> None:
+    heads = heads_of(OPTIMIZED_2M)
+    words = with_type(OPTIMIZED_2M, heads[:6], ~0x800 & NOT_TYPED) | with_type(OPTIMIZED_2M, heads[6:], NOT_TYPED)
+    line = b"NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-2049\n"
+    found = marked(words, OPTIMIZED_2M, tmp_path / "a.core", line)
+    assert found.huge_pages[-1].heads.hugetlb.tolist() == [True] * 6 + [False] * 2
+    # as a DAX device of the same kernel has it: tails share a frame of their own, and the head is not hugetlb's
+    slots = [slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO + 512 * 7, page)) for page in range(1, 8)]
+    words |= {slot: raw & 0x8000000000000FFF | 0x2345 * PAGE for slot, raw in slots}
+    found = marked(words, OPTIMIZED_2M, tmp_path / "b.core", line)
+    (size,) = (one for one in scan_data(found)["sizes"] if one["order"] == 9)
+    assert (size["optimized"], size["device_dax"], size["frames_saved"]) == (7, 1, 49)
+
+
+def test_a_flag_of_the_second_struct_page_is_the_mark_of_6_6(tmp_path: Path) -> None:
+    heads, memory = heads_of(OPTIMIZED_2M), scanned(OPTIMIZED_2M).snapshot.memory
+    words = with_type(OPTIMIZED_2M, heads, NOT_TYPED)
+    words |= {pa + 64: memory.read_word(pa + 64) & ~0xFF | 1 << 8 | 9 for pa in heads[:7]}
+    found = marked(words, OPTIMIZED_2M, tmp_path / "a.core", b"NUMBER(PG_hugetlb)=8\n")
+    heads_found = found.huge_pages[-1].heads
+    assert heads_found.hugetlb.tolist() == [True] * 7 + [False]
+    assert heads_found.orders.tolist() == [9] * 8
+    assert any("hugetlb folios have a flag" in text for text in found.snapshot.choice.contradict)
 
 
 def test_huge_pages_of_every_release_are_recognized_by_their_mark() -> None:
