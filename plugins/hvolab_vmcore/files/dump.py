@@ -74,14 +74,18 @@ DumpReader = Callable[[DumpInput], Dump | None]
 DumpReaders = Mapping[str, DumpReader]
 
 
-def vmcoreinfo_of(notes: tuple[CoreNote, ...], path: Path) -> VmcoreInfo | None:
-    """Return the parsed VMCOREINFO note, None without such a note."""
-    texts = {note.data for note in notes if note.name == _VMCOREINFO}
+def vmcoreinfo_of(notes: tuple[CoreNote, ...], path: Path) -> tuple[VmcoreInfo | None, tuple[str, ...]]:
+    """Return the parsed VMCOREINFO note, None without such a note; and warnings about odd ones.
+
+    Of several notes that differ, the first one that can be read counts.
+    """
+    texts = list(dict.fromkeys(note.data for note in notes if note.name == _VMCOREINFO))
+    found, warnings = None, list[str]()
+    for text in texts:
+        try:
+            found = found or parse_vmcoreinfo(text, where=f"{path}, note VMCOREINFO")
+        except CoreFileError as error:
+            warnings.append(f"VMCOREINFO cannot be used: {error.what}")
     if len(texts) > 1:
-        raise CoreFileError(
-            f"the core has {len(texts)} VMCOREINFO notes that differ",
-            where=f"{path}, program headers",
-            rule="a kernel writes one VMCOREINFO note",
-            hint="dump the memory again, or copy the file again if it was copied",
-        )
-    return parse_vmcoreinfo(texts.pop(), where=f"{path}, note VMCOREINFO") if texts else None
+        warnings.append(f"there are {len(texts)} VMCOREINFO notes that differ: the first one that can be read is used")
+    return found, (*warnings, *(found.warnings if found else ()))

@@ -99,6 +99,7 @@ def read_elf_core(source: DumpInput) -> CoreFile | None:
     extents = _extents(segments, content, path)
     ranges = tuple((one.physical, one.end) for one in segments)
     notes = _notes(headers, content, byte_order, path)
+    info, odd = vmcoreinfo_of(notes, path)
     return CoreFile(
         path=path,
         format="ELF core",
@@ -107,8 +108,8 @@ def read_elf_core(source: DumpInput) -> CoreFile | None:
         ranges=ranges,
         frames=partial(ExtentFrames, content, extents, ranges),
         notes=notes,
-        vmcoreinfo=vmcoreinfo_of(notes, path),
-        warnings=tuple(_warnings(loads, with_pa, headers, content.size)),
+        vmcoreinfo=info,
+        warnings=(*_warnings(loads, with_pa, headers, content.size), *odd),
         segments=segments,
         _content=content,
     )

@@ -244,6 +244,7 @@ def read_kdump(source: DumpInput) -> Dump | None:
         for content, other, file in zip(source.contents, headers, source.paths, strict=True)
     ]
     notes = _notes(source.content, header, path)
+    info, odd = vmcoreinfo_of(notes, path)
     return Dump(
         path=path,
         format=f"kdump-compressed, version {header.version}",
@@ -252,8 +253,8 @@ def read_kdump(source: DumpInput) -> Dump | None:
         ranges=((held.first * header.block, held.end * header.block),),
         frames=partial(_frames, KdumpFrames(parts, held, saved), header.block, path),
         notes=notes,
-        vmcoreinfo=vmcoreinfo_of(notes, path),
-        warnings=tuple(_warnings(headers)),
+        vmcoreinfo=info,
+        warnings=(*_warnings(headers), *odd),
         parts=len(parts),
     )
 

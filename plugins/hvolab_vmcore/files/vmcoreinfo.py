@@ -33,7 +33,9 @@ from types import MappingProxyType
 from hvolab.errors import CoreFileError
 
 _RULE = "Documentation/admin-guide/kdump/vmcoreinfo.rst and include/linux/vmcore_info.h, v6.12"
-_HINT = "dump the memory again: a damaged note is not reliable"
+_HINT = "give the text by --vmcoreinfo FILE, or its values by options"
+#: Warnings about single lines.
+_MOST_WARNINGS = 4
 
 _HEX = (re.compile(r"[0-9a-fA-F]{1,16}"), 16, "not hexadecimal")
 _UNSIGNED = (re.compile(r"[0-9]{1,20}"), 10, "not an unsigned decimal number")
@@ -51,16 +53,18 @@ _LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?
 class VmcoreInfo:
     """Parsed VMCOREINFO. The accessors by name return None for a key that the note does not have.
 
-    osrelease  the kernel's release, as `uname -r` prints it
+    osrelease  the kernel's release, as `uname -r` prints it; empty without OSRELEASE
     page_size  bytes of its base page
     raw        all lines, key to value, as written
     values     the lines that have an integer by their key, key to integer
+    warnings   lines that are odd, in sentences
     """
 
     osrelease: str
     page_size: int
     raw: Mapping[str, str]
     values: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
 
     def symbol(self, name: str) -> int | None:
         """Return the VA of a kernel symbol; for `vmemmap`, the VA of the struct page of PFN 0."""
@@ -82,44 +86,55 @@ class VmcoreInfo:
 def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
     """Parse the descriptor of a VMCOREINFO note; `where` names it in errors.
 
-    Zero bytes after the text are padding. A key that occurs twice must have the same value each time.
-    Raises CoreFileError, with the line, for a malformed line, and for a text without OSRELEASE or PAGESIZE.
+    Zero bytes after the text are padding. A line that is malformed, or not ended, is left out with a warning; of a key
+    that occurs twice with different values the first one counts.
+    Raises CoreFileError for a text without a PAGESIZE, by which nothing can be read.
     Kernel: vmcoreinfo_append_str() and crash_save_vmcoreinfo_init() in kernel/vmcore_info.c, v6.12.
     """
     lines = data.rstrip(b"\0").split(b"\n")
-    if lines[-1]:
-        # the kernel truncates a text that is longer than a page, so the last value may lack digits
-        raise _bad(f"the last line does not end: {_start(lines[-1])}", where, len(lines))
     raw: dict[str, str] = {}
     values: dict[str, int] = {}
+    warnings = [f"line {len(lines)} does not end, left out: {_start(lines[-1])}"] if lines[-1] else []
     for number, line in enumerate(lines[:-1], start=1):
-        key, text, value = _parse_line(line, where, number)
-        if raw.setdefault(key, text) != text:
-            raise _bad(f"{key} is {raw[key]!r} in one line and {text!r} in another", where, number)
+        try:
+            key, text, value = _parse_line(line.removesuffix(b"\r"))
+            if raw.setdefault(key, text) != text:
+                raise ValueError(f"has {key} again, with {text[:40]!r}")  # noqa: TRY301
+        except ValueError as error:
+            warnings.append(f"line {number} {error}, left out")
+            continue
         if value is not None:
             values[key] = value
-    for required in ("OSRELEASE", "PAGESIZE"):
-        if required not in raw:
-            raise CoreFileError(f"the text has no {required}", where=where, rule=_RULE, hint=_HINT)
+    if "PAGESIZE" not in values:
+        raise CoreFileError("the text has no PAGESIZE", where=where, rule=_RULE, hint=_HINT)
+    if "OSRELEASE" not in raw:
+        warnings.append("there is no OSRELEASE")
     return VmcoreInfo(
-        osrelease=raw["OSRELEASE"],
+        osrelease=raw.get("OSRELEASE", ""),
         page_size=values["PAGESIZE"],
         raw=MappingProxyType(raw),
         values=MappingProxyType(values),
+        warnings=tuple(f"VMCOREINFO: {text}" for text in _few(warnings)),
     )
 
 
-def _parse_line(line: bytes, where: str, number: int) -> tuple[str, str, int | None]:
-    """Return key, value as written, and its integer if lines of this key have one."""
+def _few(warnings: list[str]) -> list[str]:
+    """Return the first warnings, and the number of the others."""
+    more = len(warnings) - _MOST_WARNINGS
+    return [*warnings[:_MOST_WARNINGS], f"{more} more lines are odd"] if more > 0 else warnings
+
+
+def _parse_line(line: bytes) -> tuple[str, str, int | None]:
+    """Return key, value as written, and its integer if lines of this key have one; raises ValueError."""
     text = line.decode("ascii", errors="backslashreplace")
     match = _LINE.fullmatch(text)
     if match is None or not text.isprintable() or not line.isascii():
-        raise _bad(f"this line is not KEY=VALUE: {_start(line)}", where, number)
+        raise ValueError(f"is not KEY=VALUE: {_start(line)}")
     key, kind, name, value = match.group("key", "kind", "name", "value")
     try:
         return key, value, _integer(f"{kind}()" if name else key, value)
     except ValueError as error:
-        raise _bad(f"{key} has a value that is {error}: {value[:40]!r}", where, number) from error
+        raise ValueError(f"has a {key} that is {error}: {value[:40]!r}") from error
 
 
 def _integer(kind: str, value: str) -> int | None:
@@ -138,8 +153,3 @@ def _integer(kind: str, value: str) -> int | None:
 def _start(line: bytes) -> str:
     """Return the start of a line, quoted for an error."""
     return repr(line[:60])[1:]
-
-
-def _bad(what: str, where: str, number: int) -> CoreFileError:
-    """Return the error for one line."""
-    return CoreFileError(what, where=f"{where}, line {number}", rule=_RULE, hint=_HINT)

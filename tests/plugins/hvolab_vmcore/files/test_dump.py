@@ -5,9 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.content import open_content
 from hvolab_vmcore.files.dump import DumpInput, vmcoreinfo_of
 from hvolab_vmcore.files.elf import CoreNote
@@ -21,12 +18,17 @@ def test_the_first_of_several_files_names_the_dump(tmp_path: Path) -> None:
     assert DumpInput(paths, (open_content(paths[0]),)).path == paths[0]
 
 
-def test_a_note_that_is_there_twice_counts_once_and_two_that_differ_are_refused() -> None:
+def test_a_note_that_is_there_twice_counts_once_and_of_two_the_first_that_can_be_read() -> None:
     note = CoreNote("VMCOREINFO", 0, TEXT)
     other = CoreNote("VMCOREINFO", 0, TEXT + b"A=1\n")
-    found = vmcoreinfo_of((CoreNote("CORE", 1, b"x"), note, note), Path("a.core"))
+    found, warnings = vmcoreinfo_of((CoreNote("CORE", 1, b"x"), note, note), Path("a.core"))
     assert found is not None
-    assert found.osrelease == "6.12.0"
-    assert vmcoreinfo_of((), Path("a.core")) is None
-    with pytest.raises(CoreFileError, match="2 VMCOREINFO notes that differ"):
-        vmcoreinfo_of((note, other), Path("a.core"))
+    assert (found.osrelease, warnings) == ("6.12.0", ())
+    assert vmcoreinfo_of((), Path("a.core")) == (None, ())
+    found, (text,) = vmcoreinfo_of((other, note), Path("a.core"))
+    assert found is not None
+    assert found.raw["A"] == "1"
+    assert text == "there are 2 VMCOREINFO notes that differ: the first one that can be read is used"
+    found, warnings = vmcoreinfo_of((CoreNote("VMCOREINFO", 0, b"A=1\n"), note), Path("a.core"))
+    assert found is not None
+    assert warnings[0] == "VMCOREINFO cannot be used: the text has no PAGESIZE"

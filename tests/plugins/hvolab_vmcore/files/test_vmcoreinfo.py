@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_a_repeated_line_is_accepted_and_zero_padding_is_skipped() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint", "line"),
     [
-        (b"NUMBER(a)=1\nNUMBER(a)=2\n", r"NUMBER\(a\) is '1' in one line and '2' in another", 4),
+        (b"NUMBER(a)=1\nNUMBER(a)=2\n", r"has NUMBER\(a\) again, with '2'", 4),
         (b"\n", "is not KEY=VALUE", 3),
         (b"NUMBER(a)\n", "is not KEY=VALUE", 3),
         (b"=1\n", "is not KEY=VALUE", 3),
@@ -112,26 +113,40 @@ def test_a_repeated_line_is_accepted_and_zero_padding_is_skipped() -> None:
         (b"NUMBER(a)=ff\n", "not a decimal number", 3),
         (b"SIZE(a)=-1\n", "not an unsigned decimal", 3),
         (b"OFFSET(a.b)=\n", "not an unsigned decimal", 3),
-        (b"A=1\nSYMBOL(a)=ffff", "the last line does not end", 4),
+        (b"A=1\nSYMBOL(a)=ffff", "does not end", 4),
     ],
 )
-def test_a_bad_line_is_refused_and_numbered(text: bytes, complaint: str, line: int) -> None:
-    with pytest.raises(CoreFileError, match=complaint) as caught:
-        parse_vmcoreinfo(MINIMAL + text, where="some.core")
-    assert caught.value.where == f"some.core, line {line}"
-    assert caught.value.rule
-    assert caught.value.hint
+def test_a_bad_line_is_left_out_with_a_warning(text: bytes, complaint: str, line: int) -> None:
+    info = parse_vmcoreinfo(MINIMAL + text + (b"\nNUMBER(z)=5\n" if text.endswith(b"\n") else b""))
+    assert info.warnings[0].startswith(f"VMCOREINFO: line {line} ")
+    assert re.search(complaint, info.warnings[0])
+    assert (info.osrelease, info.values.get("SYMBOL(a)")) == ("6.12.0", None)
+    assert info.number("z") == (5 if text.endswith(b"\n") else None)
+    assert info.number("a") in {None, 1}
 
 
-@pytest.mark.parametrize("text", [b"", b"OSRELEASE=6.12.0\n", b"PAGESIZE=4096\n"])
-def test_a_text_without_release_or_page_size_is_refused(text: bytes) -> None:
-    with pytest.raises(CoreFileError, match=r"the text has no (OSRELEASE|PAGESIZE)"):
-        parse_vmcoreinfo(text)
+def test_lines_that_end_as_on_other_systems_are_read() -> None:
+    info = parse_vmcoreinfo(MINIMAL.replace(b"\n", b"\r\n") + b"NUMBER(a)=1\r\n")
+    assert (info.number("a"), info.osrelease, info.warnings) == (1, "6.12.0", ())
+
+
+def test_of_many_odd_lines_the_first_few_are_named() -> None:
+    warnings = parse_vmcoreinfo(MINIMAL + b"odd\n" * 10).warnings
+    assert len(warnings) == 5
+    assert warnings[-1] == "VMCOREINFO: 6 more lines are odd"
+
+
+def test_a_text_without_a_page_size_is_refused_and_one_without_a_release_is_not() -> None:
+    for text in (b"", b"OSRELEASE=6.12.0\n"):
+        with pytest.raises(CoreFileError, match="the text has no PAGESIZE"):
+            parse_vmcoreinfo(text)
+    info = parse_vmcoreinfo(b"PAGESIZE=4096\n")
+    assert (info.osrelease, info.warnings) == ("", ("VMCOREINFO: there is no OSRELEASE",))
 
 
 @pytest.mark.parametrize("size", [b"0", b"4095", b"four"])
 def test_a_page_size_that_is_not_a_power_of_two_is_refused(size: bytes) -> None:
-    with pytest.raises(CoreFileError, match="PAGESIZE has a value"):
+    with pytest.raises(CoreFileError, match="the text has no PAGESIZE"):
         parse_vmcoreinfo(b"OSRELEASE=6.12.0\nPAGESIZE=" + size + b"\n")
 
 
@@ -143,10 +158,5 @@ def test_written_numbers_are_read_back(numbers: dict[str, int]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
-    try:
-        info = parse_vmcoreinfo(MINIMAL + data)
-    except CoreFileError as error:
-        assert error.where.startswith("VMCOREINFO, line ")  # noqa: PT017 - most examples fail, some do not
-    else:
-        assert info.osrelease == "6.12.0"
+def test_any_bytes_are_parsed(data: bytes) -> None:
+    assert parse_vmcoreinfo(MINIMAL + data).osrelease == "6.12.0"
