@@ -23,6 +23,7 @@ def inspect(
     mode: options.ModeOption = None,
     root: options.RootOption = None,
     vmemmap: options.VmemmapOption = None,
+    vmcoreinfo: options.VmcoreinfoOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -41,7 +42,7 @@ def inspect(
 
     codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
 
-    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release)
+    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo)
     result = open_scan(core, chosen, parts=part or ())
     if json:
         print_json(scan_data(result))

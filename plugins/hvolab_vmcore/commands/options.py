@@ -21,6 +21,12 @@ ArchOption = Annotated[
     str | None,
     typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),
 ]
+VmcoreinfoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vmcoreinfo", metavar="FILE", help="Text of VMCOREINFO, by default from the dump's notes or memory."
+    ),
+]
 PartOption = Annotated[
     list[Path] | None,
     typer.Option("--part", metavar="FILE", help="Further file of a dump that makedumpfile --split wrote; repeatable."),
@@ -36,5 +42,7 @@ VmemmapOption = Annotated[
 ]
 FeatureOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Feature of the CPU or kernel, by default detected; repeatable."),
+    typer.Option(
+        metavar="NAME", help="Feature of the CPU or kernel, by default detected; sme=51 for a C bit; repeatable."
+    ),
 ]

@@ -33,6 +33,7 @@ def replay(
     mode: options.ModeOption = None,
     root: options.RootOption = None,
     vmemmap: options.VmemmapOption = None,
+    vmcoreinfo: options.VmcoreinfoOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -57,7 +58,7 @@ def replay(
     result = replay_cores(
         before,
         after,
-        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release),
+        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo),
         cpu=registry().cpu(cpu),
         engine=None if maker is None else lambda machine: maker(machine, image),
     )

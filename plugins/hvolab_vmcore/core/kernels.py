@@ -22,6 +22,7 @@ class VmcoreInfoKeys:
     """Translation of one architecture's kernel, computed from its VMCOREINFO.
 
     elf_machine  name of the ELF machine
+    mark         number that only this architecture's kernels have
     va_bits      bits of VA for which the tables below swapper_pg_dir are laid out
     root         PA of swapper_pg_dir, from its VA
     features     features of the architecture, each with the name of the number that is not 0 if the kernel uses it
@@ -29,6 +30,7 @@ class VmcoreInfoKeys:
     """
 
     elf_machine: str
+    mark: str
     va_bits: Callable[[VmcoreInfo], int | None]
     root: Callable[[VmcoreInfo, int], int | None]
     features: tuple[tuple[str, str], ...] = ()
@@ -67,12 +69,19 @@ def _fixed_offset(number: str) -> Callable[[VmcoreInfo, int], int | None]:
 
 #: Kernel: arch_crash_save_vmcoreinfo() in arch/*/kernel/vmcore_info*.c, v6.12.
 KEYS = (
-    VmcoreInfoKeys("EM_X86_64", _x86_64_va_bits, _x86_64_root, features=(("sme", "sme_mask"),)),
-    VmcoreInfoKeys("EM_AARCH64", _va_bits, _fixed_offset("kimage_voffset"), va_in_use=_arm64_va_in_use),
-    VmcoreInfoKeys("EM_RISCV", _va_bits, _fixed_offset("va_kernel_pa_offset")),
+    VmcoreInfoKeys("EM_X86_64", "phys_base", _x86_64_va_bits, _x86_64_root, features=(("sme", "sme_mask"),)),
+    VmcoreInfoKeys(
+        "EM_AARCH64", "kimage_voffset", _va_bits, _fixed_offset("kimage_voffset"), va_in_use=_arm64_va_in_use
+    ),
+    VmcoreInfoKeys("EM_RISCV", "va_kernel_pa_offset", _va_bits, _fixed_offset("va_kernel_pa_offset")),
 )
 
 
 def keys_for(elf_machine: str) -> VmcoreInfoKeys | None:
     """Return the keys of an ELF machine, None if it has no row."""
     return next((keys for keys in KEYS if keys.elf_machine == elf_machine), None)
+
+
+def machine_of(info: VmcoreInfo) -> str | None:
+    """Return the ELF machine of a kernel by its numbers, None if no row has them."""
+    return next((keys.elf_machine for keys in KEYS if info.number(keys.mark) is not None), None)

@@ -14,7 +14,8 @@ from hvolab.machine import PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
 from hvolab.release import KernelRelease
 from hvolab_vmcore.core.features import detected_features, reported_features
-from hvolab_vmcore.core.kernels import keys_for
+from hvolab_vmcore.core.kernel_note import with_found_text, with_text_of
+from hvolab_vmcore.core.kernels import keys_for, machine_of
 from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.memory import memory_of
 from hvolab_vmcore.core.releases import ReleaseChoice, choose, noted_evidence, targets_of
@@ -32,6 +33,7 @@ class SnapshotOptions:
     vmemmap           VA of the struct page of PFN 0
     features          names; if any is given, no feature is detected
     profile, release  names
+    vmcoreinfo        file with the text of VMCOREINFO
     """
 
     arch: str | None = None
@@ -41,6 +43,7 @@ class SnapshotOptions:
     features: tuple[str, ...] = ()
     profile: str | None = None
     release: str | None = None
+    vmcoreinfo: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +108,9 @@ def open_snapshot(
     Raises CoreFileError for a file that cannot be read or has no root table, UsageError where an option is needed.
     """
     options = SnapshotOptions() if options is None else options
-    core = open_dump(path, *parts)
+    core = _with_vmcoreinfo(open_dump(path, *parts), options)
     architecture = _architecture(core, options)
+    _check_known(core, architecture, options)
     info = core.vmcoreinfo
     mode = _mode(core, architecture, options)
     if info is not None and info.page_size != mode.page_size:
@@ -135,6 +139,42 @@ def open_snapshot(
         tables = PageTables(memory, select(choice.release, features, base), root)
     pages = StructPages(tables, layout)
     return CoreSnapshot(core, tables.target, memory, tables, pages, choice, vmemmap, region)
+
+
+def _with_vmcoreinfo(core: Dump, options: SnapshotOptions) -> Dump:
+    """Return the dump with VMCOREINFO of the file that the options name, of its notes, or of its memory."""
+    if options.vmcoreinfo is not None:
+        return with_text_of(core, options.vmcoreinfo)
+    given = None not in (options.mode, options.root, options.vmemmap)
+    return core if given or core.vmcoreinfo is not None else with_found_text(core)
+
+
+def _check_known(core: Dump, architecture: Architecture, options: SnapshotOptions) -> None:
+    """Raise UsageError that names every option that is needed."""
+    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
+    bits = root = None
+    if info is not None and keys is not None:
+        bits, symbol = keys.va_bits(info), info.symbol("swapper_pg_dir")
+        root = None if symbol is None else keys.root(info, symbol)
+    modes = ", ".join(mode.name for mode in architecture.modes)
+    needed = (
+        ("the paging mode", f"--mode, one of {modes}", options.mode is None and bits is None),
+        ("the root page table", "--root PA", options.root is None and root is None),
+        (
+            "the VA of the vmemmap",
+            "--vmemmap VA, of the struct page of PFN 0",
+            options.vmemmap is None and info is None,
+        ),
+    )
+    missing = [(what, option) for what, option, absent in needed if absent]
+    if missing:
+        advice = "; ".join(option for _, option in missing)
+        raise UsageError(
+            f"cannot determine {', '.join(what for what, _ in missing)}",
+            where=f"{core.path}, VMCOREINFO" + ("" if info is not None else ", which is in no note and not in memory"),
+            rule="VMCOREINFO of the core does not contain it, so an option must",
+            hint=f"give {advice}; or the text of VMCOREINFO by --vmcoreinfo FILE",
+        )
 
 
 def _choice(architecture: Architecture, options: SnapshotOptions, found: ReleaseChoice) -> ReleaseChoice:
@@ -170,11 +210,16 @@ def _architecture(core: Dump, options: SnapshotOptions) -> Architecture:
         found = registry().architecture(options.arch)
     else:
         known = registry().architectures().values()
-        matching = [one for one in known if core.machine in {one.elf_machine, one.name, *one.aliases}]
+        machine = core.machine or (core.vmcoreinfo and machine_of(core.vmcoreinfo))
+        matching = [one for one in known if machine in {one.elf_machine, one.name, *one.aliases}]
         if not matching:
             offered = ", ".join(f"{one.name} ({one.elf_machine})" for one in known) or "none"
             hint = f"install one, or name one with --arch; installed: {offered}"
-            raise UsageError(f"no architecture plugin describes {core.machine}", where=str(core.path), hint=hint)
+            what = f"no architecture plugin describes {machine}"
+            if machine is None:
+                what = f"the format {core.format} does not name the architecture, and there is no VMCOREINFO"
+                hint = f"give --arch NAME, --mode NAME, --root PA and --vmemmap VA; architectures: {offered}"
+            raise UsageError(what, where=str(core.path), hint=hint)
         found = matching[0]
     if found.byte_order != core.byte_order:
         what = f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian"
@@ -189,12 +234,11 @@ def _mode(core: Dump, architecture: Architecture, options: SnapshotOptions) -> P
     info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
     bits = keys.va_bits(info) if keys is not None and info is not None else None
     names = ", ".join(mode.name for mode in architecture.modes)
-    if info is None or bits is None:
-        raise _undetermined("the paging mode", "bits of VA", f"--mode, one of {names}", core)
+    page_size = 0 if info is None else info.page_size
     for mode in architecture.modes:
-        if mode.page_size == info.page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
+        if mode.page_size == page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
             return mode
-    what = f"{architecture.name} has no mode with pages of {info.page_size} bytes and {bits} bits of VA"
+    what = f"{architecture.name} has no mode with pages of {page_size} bytes and {bits} bits of VA"
     raise UsageError(what, where=str(core.path), hint=f"choose one of {names} with --mode")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_vmcore.core.kernels import keys_for
+from hvolab_vmcore.core.kernels import keys_for, machine_of
 from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
 
@@ -33,3 +33,10 @@ def test_the_root_table_is_found_from_the_kernels_own_numbers(
 
 def test_an_architecture_without_a_row_has_no_keys() -> None:
     assert keys_for("EM_LOONGARCH") is None
+
+
+def test_a_kernel_is_recognized_by_a_number_of_its_architecture() -> None:
+    assert machine_of(info("NUMBER(phys_base)=0")) == "EM_X86_64"
+    assert machine_of(info("NUMBER(kimage_voffset)=0xffff000000000000")) == "EM_AARCH64"
+    assert machine_of(info("NUMBER(va_kernel_pa_offset)=0x10")) == "EM_RISCV"
+    assert machine_of(info()) is None
