@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,7 @@ def as_release(found: Scan, choice: ReleaseChoice) -> Scan:
     """Return the scan as that of another release."""
     if choice.release is not found.snapshot.target.release:
         return scan(found.snapshot.chosen(choice))
-    return replace(found, snapshot=replace(found.snapshot, choice=choice))
+    return found.chosen(choice)
 
 
 def memory_evidence(found: Scan) -> Iterator[ReleaseEvidence]:

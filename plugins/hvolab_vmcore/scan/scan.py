@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
+from hvolab.arrays import equal_runs
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.core.memory import Flags, Ints
+from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.core.walk import Walk, walk_tables
 from hvolab_vmcore.scan.finding import CoreFinding
@@ -103,13 +106,27 @@ class Scan:
     @cached_property
     def absent_frames(self) -> int:
         """Frames that the vmemmap maps and where the core has no memory."""
-        frames = np.unique(self.pages.frames[self.pages.frames >= 0])
-        return int((self.snapshot.memory.states(frames) == FrameState.ABSENT).sum())
+        return int((self.backing_states == FrameState.ABSENT).sum())
+
+    @cached_property
+    def backing_states(self) -> npt.NDArray[np.uint8]:
+        """FrameState of each frame that the vmemmap maps, each frame once."""
+        frames = np.sort(self.pages.frames[self.pages.frames >= 0])
+        starts, _ = equal_runs(frames)
+        return self.snapshot.memory.states(frames[starts])
+
+    def chosen(self, choice: ReleaseChoice) -> Scan:
+        """Return the same scan with another reason for its release; what was computed is kept."""
+        again = replace(self, snapshot=replace(self.snapshot, choice=choice))
+        kept = ("optimized_pages", "stale_heads", "backing_states", "unsaved")
+        again.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return again
 
     @cached_property
     def unsaved(self) -> Unsaved:
         """Parts of the vmemmap that were not saved."""
-        return find_unsaved(self.snapshot, self.walk, self.pages, self.huge_pages)
+        frames = int((self.backing_states == FrameState.NOT_SAVED).sum())
+        return find_unsaved(self.snapshot, self.walk, self.pages, self.huge_pages, frames)
 
     @property
     def verdict(self) -> Verdict:

@@ -36,15 +36,18 @@ class Unsaved:
         return bool(self.tables or self.bits or any(self.blocks.values()))
 
 
-def find_unsaved(snapshot: CoreSnapshot, walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, ...]) -> Unsaved:
+def find_unsaved(
+    snapshot: CoreSnapshot, walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, ...], frames: int
+) -> Unsaved:
     """Return the parts that were not saved.
+
+    frames  number of frames behind the vmemmap that were not saved
 
     A huge page whose tails share a frame is found without its head; of others the head decides. So each aligned block
     counts whose head was not saved and which is not a huge page, and each that has vmemmap below a table that was not
     saved.
     """
     tables = tuple(one for one in walk.absent if one.state is FrameState.NOT_SAVED)
-    mapped = np.unique(pages.frames[pages.frames >= 0])
     missing = snapshot.memory.states(pages.frames) == FrameState.NOT_SAVED
     blocks = {}
     taken = np.zeros(pages.numbers.size, dtype=np.bool_)
@@ -57,7 +60,6 @@ def find_unsaved(snapshot: CoreSnapshot, walk: Walk, pages: VmemmapPages, huge_p
         below = _numbers_below(snapshot, tables, pages, huge.pages)
         blocks[huge.order] = int(np.union1d(pages.numbers[heads] // huge.pages, below).size)
     bits = sum(int((huge.optimized & ~huge.heads.there & missing[huge.rows]).sum()) for huge in huge_pages)
-    frames = int((snapshot.memory.states(mapped) == FrameState.NOT_SAVED).sum())
     return Unsaved(tables, frames, blocks, bits)
 
 
