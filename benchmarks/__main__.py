@@ -24,6 +24,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "scale-riscv": ("scale", {"architecture": "riscv"}),
     "listening": ("listening", {}),
     "core-walk": ("core_walk", {}),
+    "dumps": ("dumps", {}),
     "invariants": ("invariants", {}),
     "emulated": ("emulated", {}),
     "kernel-code": ("kernel_code", {}),
