@@ -52,6 +52,22 @@ class EntriesStored(Event, name="entry.store"):
 
 
 @dataclass(frozen=True, slots=True)
+class EntryLost(Event, name="entry.lost"):
+    """Live entry that was not replaced, because another CPU changed it first.
+
+    cpu       number of the CPU that wanted to replace it
+    level     level of the page table
+    va        VA that the entry maps
+    given_up  whether it is not tried again
+    """
+
+    cpu: int
+    level: str
+    va: int
+    given_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RangeFlushed(Event, name="flush.range"):
     """Flush of the translations of ``[start, end)`` on every CPU."""
 
@@ -196,9 +212,13 @@ class FolioPrepared(Event, name="folio.prepare"):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Event, name="batch"):
-    """Begin or end of a batch: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``."""
+    """Begin or end of a batch: ``optimize.begin``, ``optimize.end``, ``restore.begin``, ``restore.end``.
+
+    result  at the end of restores the number of restored folios, or a negative errno; None where it is not known
+    """
 
     step: str
+    result: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

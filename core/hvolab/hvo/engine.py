@@ -189,8 +189,9 @@ class Hvo:
             lists.move_run(self.cpu, run + np.uint64(lru), non_hvo_folios)
         if restored:
             self.machine.flush_tlb_all()
-        self._emit(Batch, "restore.end")
-        return result or restored
+        result = result or restored
+        self._emit(Batch, "restore.end", result)
+        return result
 
     # helpers
 

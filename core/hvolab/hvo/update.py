@@ -11,7 +11,7 @@ from hvolab.errors import DescriptionError
 from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
-from hvolab.trace import EntriesStored
+from hvolab.trace import EntriesStored, EntryLost
 
 Entries = npt.NDArray[np.uint64]
 #: Attempts to replace an entry. Kernel: try_update_vmemmap_pte(), series of 2026.
@@ -74,7 +74,7 @@ class ClearAccessedAndExchange:
 
     def _replace_one(self, slot: int, va: int, new: int) -> bool:
         machine = self._machine
-        if not machine.entry_updates.admit(1, 0):
+        if not machine.admit_update(self._cpu, self._level.name, va):
             return False
         for _ in range(_TRIES):
             old = self._cpu.load_word(machine.virt(slot))
@@ -91,6 +91,8 @@ class ClearAccessedAndExchange:
     def _exchange(self, slot: int, va: int, old: int, new: int) -> bool:
         machine = self._machine
         if self._cpu.exchange_entry(machine.virt(slot), old, new) != old:
+            if machine.trace.listeners:
+                machine.trace.emit(EntryLost(self._cpu.index, self._level.name, va, given_up=False))
             return False
         if machine.trace.listeners:
             before, after = np.array([[old], [new]], dtype=np.uint64)

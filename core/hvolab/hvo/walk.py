@@ -177,7 +177,7 @@ class VmemmapWalker:
         machine = self._machine
         raw = self._cpu.load_word(machine.virt(slot))
         split_meanwhile = not self._is_leaf(raw)
-        if split_meanwhile or (self._update.can_fail and not machine.table_updates.admit(1, 0)):
+        if split_meanwhile or (self._update.can_fail and not machine.admit_update(self._cpu, self._middle.name, va)):
             machine.free_pages(table, 0)
             return 0 if split_meanwhile else -EAGAIN
         if not machine.records.reserved(np.array([head], dtype=np.int64))[0]:

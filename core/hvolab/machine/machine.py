@@ -28,6 +28,7 @@ from hvolab.trace import (
     AllFlushed,
     BadPages,
     CounterChanged,
+    EntryLost,
     GracePeriod,
     KeyChanged,
     PagesAllocated,
@@ -291,6 +292,14 @@ class Machine:
             self.key += delta
         if self.trace.listeners:
             self.trace.emit(KeyChanged(delta))
+
+    def admit_update(self, cpu: Cpu, level: str, va: int) -> bool:
+        """Return whether a CPU may replace the live entry of a level that maps ``va``, or loses to another CPU."""
+        policy = self.entry_updates if level == self.target.mode.last.name else self.table_updates
+        admitted = policy.admit(1, 0) == 1
+        if not admitted and self.trace.listeners:
+            self.trace.emit(EntryLost(cpu.index, level, va, given_up=True))
+        return admitted
 
     def memmap_pages_add(self, delta: int) -> None:
         """Count vmemmap pages of the page allocator. Kernel: mm/vmstat.c, v6.12."""

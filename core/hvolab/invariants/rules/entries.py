@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hvolab.arch import EntryKind, LiveEntryRule
+from hvolab.arch import EntryKind, EntryUpdateRule, LiveEntryRule
 from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
 from hvolab.invariants.survey import Survey
 from hvolab.machine import FrameAllocator, Machine
@@ -66,7 +66,8 @@ def _watch_live_entries(machine: Machine, report: Report) -> Handlers:
     Where an architecture allows a live entry to be replaced only after it was made invalid and flushed, or only by its
     own instructions, no valid entry is replaced by a valid one that maps another frame. A leaf may become a table that
     maps the same where the description says so, and an entry whose accessed flag is clear may be replaced where the
-    description says that no TLB holds it. This is always a declared finding: the rule is part of the description.
+    description says that no TLB holds it. It is a declared finding, as the rule is part of the description, unless
+    that has another update of entries than a plain store.
     """
     target = machine.target
     entries, traits, describe = target.mode.format, target.traits, target.describe
@@ -88,7 +89,7 @@ def _watch_live_entries(machine: Machine, report: Report) -> Handlers:
                 f"a live entry was replaced by a plain store: {traits.live_entries.value}",
                 f"VA {event.va + first * target.mode.page_size:#x}, "
                 f"{describe(level, int(before[first]))} -> {describe(level, int(after[first]))}",
-                declared=True,
+                declared=traits.entry_update is EntryUpdateRule.STORE,
             )
 
     return {} if traits.live_entries is LiveEntryRule.FREE else {EntriesStored: stored}

@@ -9,7 +9,7 @@ from hvolab.arch import EntryUpdateRule
 from hvolab.hvo import VmemmapSizes
 from hvolab.invariants.invariant import Handlers, Invariant, Report
 from hvolab.machine import Machine
-from hvolab.trace import FolioPrepared, FolioStep, PagesAllocated
+from hvolab.trace import EntryLost, FolioPrepared, FolioStep, PagesAllocated
 
 
 def _self_hosted(machine: Machine, folio: int) -> bool:
@@ -37,13 +37,14 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
 
     The reasons are an allocation that failed since the operation began, self-hosted vmemmap, a size of one page of
     vmemmap, and, where the kernel can lose the replacement of an entry, a lost one. It fails whenever an allocation
-    fails, except that of a new head page in releases that do without one. After an optimization the folio has the flag
-    unless the result is negative, after a restore it has the flag if and only if the result is. A folio is not
-    optimized while HVO is off.
+    fails, except that of a new head page in releases that do without one, and whenever it gives up on an entry. After
+    an optimization the folio has the flag unless the result is negative, after a restore it has the flag if and only
+    if the result is. A folio is not optimized while HVO is off.
     """
     can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
     variant = machine.target.release.variant
     optional = None if variant.head_required else variant.head_gfp
+    nor_lost, or_lost = (", and no entry was lost", ", or an entry was lost") if can_lose else ("", "")
     failed = needed = False
 
     def impossible(folio: int) -> bool:
@@ -53,6 +54,11 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
         nonlocal failed, needed
         failed |= event.failed
         needed |= event.failed and event.gfp != optional
+
+    def lost(event: EntryLost) -> None:
+        nonlocal failed, needed
+        failed = True
+        needed |= event.given_up
 
     def step(event: FolioStep) -> None:
         nonlocal failed, needed
@@ -66,15 +72,15 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
         ended = f"{operation} ended with result {event.result}"
         if event.result > 0 and not can_lose:
             report(f"{ended}, which is not a negative errno", where)
-        elif event.result and not (failed or can_lose or impossible(event.folio)):
-            report(f"{ended}, but no allocation has failed", where)
+        elif event.result and not (failed or impossible(event.folio)):
+            report(f"{ended}, but no allocation has failed{nor_lost}", where)
         elif needed and not event.result:
-            report(f"{ended}, but an allocation that it needs has failed", where)
+            report(f"{ended}, but an allocation that it needs has failed{or_lost}", where)
         flag = _optimized(machine, event.folio)
         if flag is not ((event.result < 0) is (operation == "restore")):
             report(f"{ended}, and the folio has {'the' if flag else 'no'} optimized flag", where)
 
-    return {PagesAllocated: allocated, FolioStep: step}
+    return {PagesAllocated: allocated, EntryLost: lost, FolioStep: step}
 
 
 RESULTS = Invariant(22, "results", history=_watch_results)

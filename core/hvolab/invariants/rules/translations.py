@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 import numpy as np
 
-from hvolab.arch import EntryKind
+from hvolab.arch import EntryKind, Match
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
-from hvolab.invariants.survey import Survey, vmemmap_translations
+from hvolab.invariants.survey import Pfns, Survey, vmemmap_translations
 from hvolab.machine import Machine
 from hvolab.trace import AllFlushed, Batch, EntriesStored, FolioStep, PagesFreed, RangeFlushed
 
@@ -40,6 +43,7 @@ class _Unflushed:
         self._mode = machine.target.mode
         self._frames: dict[int, int] = {}  # the frame before, by VA
         self._leaves: set[int] = set()  # VAs of leaves that became tables
+        self._cleared: set[int] = set()  # VAs whose accessed flag was cleared
         self._in_batch = False
         self._folio = 0
 
@@ -57,19 +61,42 @@ class _Unflushed:
             self._leaves.discard(leaf)
             what = f"entries changed below a leaf of level {mode.levels[-2].name} that was split and not flushed since"
             self._report(what, f"VA {event.va:#x}, {self._name()}")
+        if not self._maps(event):
+            self._report(
+                "an entry was replaced as that of another VA than it maps", f"VA {event.va:#x}, {self._name()}"
+            )
         frames = self._target.page_frames(event.before)
         differs = mode.format.is_valid(level, event.before) & (frames != self._target.page_frames(event.after))
         accessed = self._target.mmu.accessed
         if self._target.traits.uncached_without_accessed and accessed is not None:
             differs &= accessed.accepts(event.before)
+            self._accessed(event, accessed, frames)
         pages = np.flatnonzero(differs)
         vas = (event.va + page * mode.page_size for page in pages.tolist())
         self._frames.update(zip(vas, frames[pages].tolist(), strict=True))
+
+    def _maps(self, event: EntriesStored) -> bool:
+        """Return whether the first entry of the last level is the one that maps the VA by which it is flushed."""
+        depth, index, _ = self._machine.tables.descend(event.va)
+        at = index * WORD_BYTES + self._machine.memory.base
+        return depth == len(self._mode.levels) - 1 and at == event.pa
+
+    def _accessed(self, event: EntriesStored, accessed: Match, frames: Pfns) -> None:
+        """Remember pages whose flag is cleared; report those that get another frame and were not flushed since."""
+        cleared = accessed.accepts(event.before) & ~accessed.accepts(event.after)
+        moved = frames != self._target.page_frames(event.after)
+        vas = range(event.va, event.va + frames.size * self._mode.page_size, self._mode.page_size)
+        for va in self._cleared.intersection(compress(vas, moved.tolist())):
+            self._cleared.discard(va)
+            what = "an entry was replaced, and not flushed since its accessed flag was cleared"
+            self._report(what, f"VA {va:#x}, {self._name()}")
+        self._cleared.update(compress(vas, (cleared & ~moved).tolist()))
 
     def range_flushed(self, event: RangeFlushed) -> None:
         """Forget what was flushed."""
         size = self._mode.levels[-2].size
         self._leaves = {va for va in self._leaves if not (va < event.end and event.start < va + size)}
+        self._cleared = {va for va in self._cleared if not event.start <= va < event.end}
         for va in [va for va in self._frames if event.start <= va < event.end]:
             del self._frames[va]
 
@@ -77,6 +104,7 @@ class _Unflushed:
         """Forget everything."""
         self._frames.clear()
         self._leaves.clear()
+        self._cleared.clear()
 
     def freed(self, event: PagesFreed) -> None:
         """Report frames that are freed while their VAs are not flushed."""
@@ -121,7 +149,9 @@ def _watch_flushed(machine: Machine, report: Report) -> Handlers:
     """Each VA whose live entry was replaced is flushed before its old frame is freed, and before the operation ends.
 
     A TLB may still have the old translation: a store through it would reach a frame that belongs to another. A leaf
-    that was split is flushed before the entries below change. An operation is a batch, or a folio by itself.
+    that was split is flushed before the entries below change. Where an entry without accessed flag is in no TLB, its
+    page is flushed after the flag was cleared, and before the entry maps another frame. An entry is replaced under the
+    VA that it maps, as that is what is flushed. An operation is a batch, or a folio by itself.
     """
     history = _Unflushed(machine, report)
     return {

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from hvolab.arch import LiveEntryRule
+from hvolab.hvo import remap
+from hvolab.hvo.update import PlainStores
 from hvolab.invariants import Monitor
 from hvolab.machine import FrameAllocator, VmemmapBacking
+from hvolab.plugin import registry
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
 from tests.machines import x86_64
 
@@ -51,3 +54,10 @@ def test_replacing_live_entries_where_that_is_forbidden_breaks_rule_12() -> None
     assert live
     assert all(finding.declared for finding in live)
     assert "made invalid and flushed first" in live[0].what
+
+
+def test_plain_stores_where_the_description_has_another_update_break_rule_12(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remap, "entry_update", lambda _, machine, cpu: PlainStores(machine, cpu))
+    lab = pools(SMALL, registry().architecture("arm64").select(release="mm-2026", features=("hafdbs",)))
+    findings = watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
+    assert "live_entries" in broken(findings)

@@ -12,10 +12,11 @@ from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import Hvo
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom
+from hvolab.plugin import registry
 from hvolab.release.releases import V6_1, V6_12, V7_2
 from hvolab.trace import FolioStep
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
-from tests.machines import MIB
+from tests.machines import MIB, Pools
 
 
 @pytest.mark.parametrize("result", [-errno.ENOMEM, errno.ENOMEM])
@@ -104,3 +105,37 @@ def test_self_hosted_vmemmap_is_a_reason(release: Any) -> None:
     assert not watched(lab, lambda: grown(lab, 90))
     optimized = lab.machine.key if release.variant.counts_folios else 1
     assert 0 < optimized < lab.pools[0].h.nr
+
+
+def _lossy(lost: int) -> Pools:
+    lab = pools(SMALL, registry().architecture("arm64").select(release="mm-2026", features=("hafdbs",)))
+    lab.machine.entry_updates = FailCalls(frozenset({lost}))
+    return lab
+
+
+def test_an_operation_may_fail_for_a_lost_entry() -> None:
+    lab = _lossy(4)
+    assert broken(watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))) == set()
+
+
+def test_a_failure_without_a_lost_entry_breaks_rule_22(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = _lossy(10_000)
+    monkeypatch.setattr(lab.hvo.remap, "free", lambda *_: -errno.EAGAIN)
+    whats = [
+        finding.what
+        for finding in watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
+        if finding.rule == "results"
+    ]
+    assert whats == ["optimize ended with result -11, but no allocation has failed, and no entry was lost"]
+
+
+def test_a_result_that_ignores_a_lost_entry_breaks_rule_22(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = _lossy(4)
+    free = lab.hvo.remap.free
+    monkeypatch.setattr(lab.hvo.remap, "free", lambda *arguments: 0 * free(*arguments))
+    whats = [
+        finding.what
+        for finding in watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
+        if finding.rule == "results"
+    ]
+    assert "optimize ended with result 0, but an allocation that it needs has failed, or an entry was lost" in whats

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from hvolab.hvo import Hvo
+from hvolab.hvo.update import ClearAccessedAndExchange
+from hvolab.plugin import registry
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, watched
 from tests.machines import Pools
 
@@ -96,3 +98,33 @@ def test_a_folio_by_itself_without_its_flush_breaks_rule_15(monkeypatch: pytest.
     assert "8 pages have other entries and were not flushed when the operation ended" in [
         each.what for each in findings
     ]
+
+
+def _scheme_of_2026() -> Pools:
+    return pools(SMALL, registry().architecture("arm64").select(release="mm-2026", features=("hafdbs",)))
+
+
+def test_a_page_that_is_not_flushed_after_its_flag_was_cleared_breaks_rule_15(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = _scheme_of_2026()
+    monkeypatch.setattr(lab.machine, "flush_tlb_kernel_range", lambda *_: None)
+    whats = {
+        finding.what
+        for finding in watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
+        if finding.rule == "flushed"
+    }
+    assert whats == {"an entry was replaced, and not flushed since its accessed flag was cleared"}
+
+
+def test_an_entry_that_is_replaced_under_another_va_breaks_rule_15(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, replace_one = _scheme_of_2026(), ClearAccessedAndExchange._replace_one
+
+    def elsewhere(self: ClearAccessedAndExchange, slot: int, va: int, new: int) -> bool:
+        return replace_one(self, slot, va + 4096, new)
+
+    monkeypatch.setattr(ClearAccessedAndExchange, "_replace_one", elsewhere)
+    whats = {
+        finding.what
+        for finding in watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
+        if finding.rule == "flushed"
+    }
+    assert "an entry was replaced as that of another VA than it maps" in whats
