@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +16,10 @@ REASONS = Path(__file__).with_name("reasons.txt")
 PAGE = Path(__file__).parents[2] / "docs" / "mutation.md"
 _HEAD = "# Results of `python -m tests.mutation`: class, name, and what was detected, separated by tabs.\n"
 _TABLES = re.compile(r"(?<=<!-- tables: python -m tests.mutation -->\n).*(?=<!-- end of tables -->)", re.DOTALL)
-_KINDS = ("not run", "does not load", "equivalent", "rules", "comparison", "nothing")
-_COLUMNS = ("module", "mutants", *_KINDS, "by rules", "detected")
+_KINDS = ("not run", "does not load", "equivalent", "rules", "exceptions", "comparison", "nothing")
+_COLUMNS = (
+    "module", "mutants", *_KINDS, "by rules", "detected", "by rules, without equivalent", "detected, without equivalent"
+)  # fmt: skip
 
 Results = Mapping[str, Verdict]
 
@@ -65,9 +68,9 @@ def tables(results: Results, reasons: Reasons) -> str:
     counts: dict[str, Counter[str]] = {}
     for name, verdict in results.items():
         module = name.partition(" ")[0]
-        equivalent = verdict.by == "nothing" and reasons.reason(name).startswith("Equivalent")
+        kind = _kind(name, verdict, reasons)
         for row in (module, f"**{module.partition('/')[0]}/**"):
-            counts.setdefault(row, Counter())["equivalent" if equivalent else verdict.by] += 1
+            counts.setdefault(row, Counter())[kind] += 1
     ordered = sorted(counts, key=lambda row: not row.startswith("**"))
     rules = Counter(verdict.how for verdict in results.values() if verdict.by == "rules")
     lines = [
@@ -82,11 +85,21 @@ def tables(results: Results, reasons: Reasons) -> str:
     return "\n".join(["", *lines, ""])
 
 
+def _kind(name: str, verdict: Verdict, reasons: Reasons) -> str:
+    """Return the column that counts a mutant: one stopped by an exception of Python is counted by itself."""
+    if verdict.by == "nothing" and reasons.reason(name).startswith("Equivalent"):
+        return "equivalent"
+    stopped = verdict.how.removeprefix("stopped: ")
+    return "exceptions" if verdict.by == "rules" and hasattr(builtins, stopped) else verdict.by
+
+
 def _row(title: str, counts: Counter[str]) -> tuple[str, ...]:
-    detected = [counts["rules"], counts["rules"] + counts["comparison"]]
-    total = detected[1] + counts["nothing"]
+    heard = counts["rules"] + counts["exceptions"]
+    detected = [heard, heard + counts["comparison"]]
+    different = detected[1] + counts["nothing"]
     numbers = (counts.total(), *(counts[kind] for kind in _KINDS))
-    return (title, *map(str, numbers), *(f"{100 * part / total:.1f} %" if total else "" for part in detected))
+    shares = [(part, total) for total in (different + counts["equivalent"], different) for part in detected]
+    return (title, *map(str, numbers), *(f"{100 * part / total:.1f} %" if total else "" for part, total in shares))
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

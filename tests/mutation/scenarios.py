@@ -8,15 +8,19 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, Monitor, check, survey
-from hvolab.machine import FrameAllocator, MachineSpec, VmemmapBacking, build_machine, use_cpus
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine, use_cpus
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.frames.source import Owner
 from hvolab.plugin import registry
 from hvolab.release.faults import RESTORED_AS_HEADS
 from hvolab.release.releases import DEFAULT
-from hvolab.scenario import PoolSet, parse_operations
+from hvolab.scenario import OPERATIONS, PoolSet, Request, parse_operations
 from hvolab.scenario.views import Observer
 from hvolab.trace import (
     AllFlushed,
@@ -35,6 +39,10 @@ from hvolab.units import parse_hugepages
 from tests.primitive_cpu import primitive_cpu
 
 MIB = 1 << 20
+#: Word in frames that are free.
+_PATTERN = 0xA5A5A5A5A5A5A5A5
+#: Pages of vmemmap of each folio that another CPU reads before an operation.
+_READ = 8
 _LOGGED = (AllFlushed, Barrier, Batch, FolioStep, GracePeriod, PagesFreed, PageSplit, RangeFlushed)
 
 
@@ -53,6 +61,7 @@ class Scenario:
     listens                       whether a monitor and CPUs besides the first listen
     bulk                          whether CPUs have bulk operations
     struct_page                   bytes of a struct page, 0: as the release has it
+    boots                         pages of each size that are allocated at boot, before all, some by node
     """
 
     name: str
@@ -73,6 +82,7 @@ class Scenario:
     listens: bool = True
     bulk: bool = True
     struct_page: int = 0
+    boots: str = ""
 
 
 @dataclass
@@ -131,15 +141,24 @@ def play(scenario: Scenario) -> Outcome:
         elif isinstance(event, _LOGGED):
             outcome.add(event)
 
-    for number, request in enumerate(parse_operations(scenario.do, target)):
+    backing = survey(machine).backing
+    booted = parse_hugepages(scenario.boots) if scenario.boots else {}
+    requests = [Request(OPERATIONS["boot"], size, count) for size, count in booted.items()]
+    for number, request in enumerate([*requests, *parse_operations(scenario.do, target)]):
         if number == scenario.heals:
             machine.frames.failure = NeverFail()
             machine.entry_updates = machine.table_updates = NeverFail()
+        _read(pools)
+        _overwrite(machine, backing)
         if scenario.listens:
             with monitor.watch(), machine.trace.listen(log):
                 outcome.add(str(request.run(pool_set)))
         else:
+            before = machine.grace_periods, machine.key
             outcome.add(str(request.run(pool_set)))
+            waits = target.release.variant.waits_for_rcu and machine.key != before[1]
+            if waits and machine.grace_periods == before[0]:
+                outcome.findings.append("grace_periods: folios were changed, and no grace period has passed")
         findings += check(machine, pools)
         outcome.add(_state(pools))
     for finding in [*monitor.findings, *findings]:
@@ -147,10 +166,30 @@ def play(scenario: Scenario) -> Outcome:
             outcome.faults.add(finding.fault)
         elif not finding.declared:
             outcome.findings.append(f"{finding.rule}: {finding.what}")
+    if machine.lost_frames and not (scenario.listens or target.release.faults):
+        outcome.findings.append(f"freeing: the kernel keeps {machine.lost_frames} frames")
     shows = RESTORED_AS_HEADS not in target.release.faults or RESTORED_AS_HEADS in outcome.faults
     if not (shows or scenario.fails):
         outcome.findings.append("declared fault: the release's known fault does not show")
     return outcome
+
+
+def _read(pools: tuple[Pool, ...]) -> None:
+    """Read the first pages of vmemmap of each folio on the last CPU, whose TLB has them then."""
+    machine = pools[0].machine
+    page_size = machine.target.mode.page_size
+    for pool in pools:
+        size = machine.struct_pages.layout.size << pool.h.order
+        for folio in sorted(pool.live):
+            for va in range(folio, folio + min(size, _READ * page_size), page_size):
+                machine.cpus[-1].load_word(va)
+
+
+def _overwrite(machine: Machine, pfns: npt.NDArray[np.int64]) -> None:
+    """Overwrite those frames that are free, as their next owners do: what lies there otherwise is right by chance."""
+    assert isinstance(machine.frames, FrameAllocator)
+    free = pfns[machine.frames.owner(pfns) == Owner.FREE]
+    machine.memory.pages[free - machine.memory.first_pfn] = _PATTERN
 
 
 def _state(pools: tuple[Pool, ...]) -> object:
@@ -211,6 +250,16 @@ _ALL = (
 _GROWN = "optimize, shrink, shrink"
 _ARM = "boot 32M, optimize, demote 32M, demote 2M 2, dissolve 32M, dissolve 2M, shrink"
 _SHORT = "boot 32M, demote 32M, dissolve 2M, resize 2M 9, shrink"
+_RESERVED = (
+    "optimize, overcommit 2M 3, reserve 2M 2, fault 2M, use 2M, use 2M 2, resize 2M 1, reserve 2M 2, unreserve 2M, "
+    "fault 2M 2, reserve 2M 9, free 2M, overcommit 2M 9, reserve 2M 2, unreserve 2M 2, free 2M 9, shrink"
+)
+_MOVED = "optimize, temporary 2M 2, dissolve 2M, free 2M 9, temporary 2M, free 2M, shrink"
+_POISONED = (
+    "optimize, reserve 2M 2, fault 2M 2, use 2M, poison 2M 3, poison 2M 3, dissolve 2M 4, poison_unrecorded 2M 2, "
+    "use 2M 9, free 2M 1, shrink, free 2M 9, resize 2M 3, poison 2M 2, poison_unrecorded 2M 2, shrink"
+)
+_DEMOTED = "optimize, use 32M, demote 32M 2, free 32M, poison 2M, demote 2M 3, reserve 64K 9, demote 2M 99, shrink"
 _BUDDY, _HOSTED = VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED
 
 PLAYED: tuple[Scenario, ...] = (
@@ -225,6 +274,10 @@ PLAYED: tuple[Scenario, ...] = (
     Scenario("x86_64 6.12 single steps", bulk=False),
     Scenario("x86_64 6.12 single steps, no listener", bulk=False, listens=False),
     Scenario("x86_64 6.12 off", enabled=False),
+    Scenario("x86_64 6.12 switched off, no listener", enabled=False, listens=False),
+    Scenario("x86_64 6.12 5-level", mode="5-level"),
+    Scenario("x86_64 6.12 5-level, no listener", mode="5-level", listens=False),
+    Scenario("riscv 6.12 no listener, Sv39", mode="Sv39", cpus=1, listens=False),
     *(Scenario(f"x86_64 6.12 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 4, 6, 9)),
     *(Scenario(f"x86_64 6.12 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (1, 4, 7, 14)),
     Scenario("x86_64 6.12 tries again", _GROWN, "2M=2", 256, nodes=2, fails=(4, 7)),
@@ -249,6 +302,23 @@ PLAYED: tuple[Scenario, ...] = (
     *(Scenario(f"x86_64 7.2 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 4, 6)),
     *(Scenario(f"x86_64 7.2 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (4, 12)),
     Scenario("x86_64 6.12.117 base"),
+    Scenario("x86_64 6.12 reservations", _RESERVED, "2M=4", 256, nodes=2),
+    *(Scenario(f"x86_64 {release} reservations", _RESERVED, "2M=0:2,1:2", 256, nodes=2)
+      for release in ("6.1", "7.2")),
+    *(Scenario(f"x86_64 6.12 reservations, all from {n} on fail", _RESERVED, "2M=4", fails=(-n,), heals=9)
+      for n in (10, 20)),
+    Scenario("x86_64 6.12 temporary", _MOVED, "2M=0:2,1:1", 256, nodes=2),
+    Scenario("x86_64 7.2 temporary", _MOVED),
+    Scenario("x86_64 6.12 temporary, failing", _MOVED, fails=(-9,), heals=2),
+    *(Scenario(f"x86_64 {release} poison", _POISONED, "2M=6", 256)
+      for release in ("6.12", "6.1", "7.2")),
+    Scenario("x86_64 6.12 poison, HVO off", _POISONED, "2M=6", enabled=False),
+    Scenario("x86_64 6.12 poison, failing", _POISONED, "2M=6", 256, fails=(-25,), heals=8),
+    Scenario("x86_64 6.12 boot by node", "optimize, shrink", boots="2M=0:2,1:99", memory=256, nodes=2),
+    Scenario("arm64 6.12 boot by node", "optimize, shrink", boots="32M=0:1,1:1,2M=0:2,1:1", memory=256, nodes=2),
+    Scenario("arm64 7.2 boot by node", "shrink", boots="32M=0:9,1:1", memory=256, nodes=2),
+    *(Scenario(f"arm64 {release} demotes several sizes", _DEMOTED, "32M=3,2M=1,64K=2", 320, nodes=2)
+      for release in ("6.12", "6.1", "7.2")),
     Scenario("x86_64 6.12.117 shrinking fails", _GROWN, fails=(12,)),
     Scenario("arm64 6.12 gigantic", _ARM, "32M=1,2M=3,64K=9", 320, nodes=2),
     Scenario("arm64 6.12 gigantic, no listener", _ARM, "32M=1,2M=3", 256, listens=False),
@@ -272,6 +342,8 @@ PLAYED: tuple[Scenario, ...] = (
       for n in (1, 30)),
     *(Scenario(f"arm64 mm-2026 entries from {n} on are lost, growing", _GROWN, features=("hafdbs",), entries=(-n,),
                heals=1) for n in (4, 11)),
+    *(Scenario(f"arm64 mm-2026 entries from {n} on are lost, no listener", _GROWN, features=("hafdbs",),
+               entries=(-n,), heals=heals, listens=False) for n, heals in ((4, 1), (30, 2))),
     Scenario("arm64 mm-2026 tables are lost", _GROWN, features=("hafdbs",), tables=(1,)),
     Scenario("riscv 6.12 base", cpus=1),
     Scenario("riscv 7.2 strict", profile="strict"),
@@ -289,6 +361,7 @@ SCENARIOS: dict[str, Callable[[], Outcome]] = {
 POOLS_ALONE = frozenset(
     name
     for name in SCENARIOS
-    if re.search(r"gigantic|full|boot fails|demotion|dissolving|off$|napot|16K", name)
+    if re.search(r"gigantic|reserv|temporary|poison|by node|several sizes", name)
+    or re.search(r"full|boot fails|demotion|dissolving|off$|napot|16K", name)
     or ("all operations" in name and name != "x86_64 6.12 all operations, no listener")
 )
