@@ -17,13 +17,9 @@ import pytest
 from hvolab.hugetlb import Hstate, Pool
 from hvolab.hvo import HasOrder
 from hvolab.machine.struct_pages import lists
-from tests.core.hvo.test_kernel_traces import DEBIANS, TRACES, check, prepare, report, target_of
+from tests.core.hvo.test_kernel_traces import DEBIANS, MAX_ORDER, SAMPLE, TRACES, check, prepare, report, target_of
 from tests.kernel_runs import Laboratory, load
 
-#: Above this order folios are gigantic.
-_MAX_ORDER = 10
-#: One of so many runs of gigantic folios is made outside of long sweeps; odd, as every second run dissolves.
-_SAMPLE = 9
 _FUNCTION = "hugetlb_vmemmap_"
 Run = dict[str, Any]
 
@@ -129,7 +125,7 @@ def pool_of(name: str, meta: dict[str, Any], run: Run, runs: list[Run | None]) -
     freelist = lab.machine.kernel_data(lists.SIZE)
     lists.init(lab.cpu, freelist)
     order = run["order"]
-    h = Hstate(target.mode.huge_pages[0], order, order > _MAX_ORDER, (freelist,))
+    h = Hstate(target.mode.huge_pages[0], order, order > MAX_ORDER, (freelist,))
     h.nr_node, h.free_node, h.surplus_node = [0], [0], [0]
     # the last that is allocated is the first of the list that is optimized, and of the list that is restored
     lab.pool.folios = [int(pfn, 16) for pfn in run["folios"]]
@@ -179,7 +175,7 @@ def departures_of(name: str, every: int = 1, *, every_gigantic: int = 1) -> list
     trace = load(name)
     departures: list[str] = []
     for number, (run, again) in enumerate(runs_of(trace)):
-        gigantic = run["order"] > _MAX_ORDER and run["fail"]
+        gigantic = run["order"] > MAX_ORDER and run["fail"]
         if number % (every * every_gigantic if gigantic else every) == 0:
             runs: list[Run | None] = [None, run] if "restore" in run["fn"] else [run]
             pool, hvo = pool_of(name, trace["meta"], run, runs)
@@ -215,14 +211,14 @@ def state_of(pool: Pool, hvo: TracedHvo, run: Run, *, tried_again: bool) -> list
 
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_pools_do_some_of_what_kernels_did(name: str) -> None:
-    departures = departures_of(name, every=31)
+    departures = departures_of(name, every=89)
     assert not departures, report(departures)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_pools_do_what_kernels_did(name: str) -> None:
-    departures = departures_of(name, every_gigantic=_SAMPLE)
+    departures = departures_of(name, every_gigantic=SAMPLE)
     assert not departures, report(departures)
 
 

@@ -17,6 +17,7 @@ from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @OTHER_VARIANTS
 def test_the_engine_of_the_release_agrees(real_kernel: Kernel) -> None:
