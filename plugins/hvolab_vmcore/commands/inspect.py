@@ -24,6 +24,7 @@ def inspect(
     root: options.RootOption = None,
     vmemmap: options.VmemmapOption = None,
     vmcoreinfo: options.VmcoreinfoOption = None,
+    memory_map: options.MapOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -42,7 +43,7 @@ def inspect(
 
     codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
 
-    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo)
+    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
     result = open_scan(core, chosen, parts=part or ())
     if json:
         print_json(scan_data(result))

@@ -27,6 +27,12 @@ VmcoreinfoOption = Annotated[
         "--vmcoreinfo", metavar="FILE", help="Text of VMCOREINFO, by default from the dump's notes or memory."
     ),
 ]
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", metavar="FILE", help="Map of raw memory: lines START-LAST[@OFFSET] in hex, or /proc/iomem's."
+    ),
+]
 PartOption = Annotated[
     list[Path] | None,
     typer.Option("--part", metavar="FILE", help="Further file of a dump that makedumpfile --split wrote; repeatable."),

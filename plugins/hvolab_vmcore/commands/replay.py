@@ -34,6 +34,7 @@ def replay(
     root: options.RootOption = None,
     vmemmap: options.VmemmapOption = None,
     vmcoreinfo: options.VmcoreinfoOption = None,
+    memory_map: options.MapOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -58,7 +59,7 @@ def replay(
     result = replay_cores(
         before,
         after,
-        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo),
+        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map),
         cpu=registry().cpu(cpu),
         engine=None if maker is None else lambda machine: maker(machine, image),
     )

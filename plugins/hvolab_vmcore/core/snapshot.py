@@ -34,6 +34,7 @@ class SnapshotOptions:
     features          names; if any is given, no feature is detected
     profile, release  names
     vmcoreinfo        file with the text of VMCOREINFO
+    memory_map        file with a map of memory that has no header
     """
 
     arch: str | None = None
@@ -44,6 +45,7 @@ class SnapshotOptions:
     profile: str | None = None
     release: str | None = None
     vmcoreinfo: Path | None = None
+    memory_map: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,7 @@ def open_snapshot(
     Raises CoreFileError for a file that cannot be read or has no root table, UsageError where an option is needed.
     """
     options = SnapshotOptions() if options is None else options
-    core = _with_vmcoreinfo(open_dump(path, *parts), options)
+    core = _with_vmcoreinfo(open_dump(path, *parts, memory_map=options.memory_map), options)
     architecture = _architecture(core, options)
     _check_known(core, architecture, options)
     info = core.vmcoreinfo

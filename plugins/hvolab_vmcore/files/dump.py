@@ -50,12 +50,14 @@ class Dump:
 class DumpInput:
     """Files from which a dump is opened: one, or all parts of a dump that was split.
 
-    paths     the files
-    contents  their bytes
+    paths       the files
+    contents    their bytes
+    memory_map  file with a map, for memory without any header
     """
 
     paths: tuple[Path, ...]
     contents: tuple[Content, ...]
+    memory_map: Path | None = None
 
     @property
     def path(self) -> Path:

@@ -28,16 +28,17 @@ _OTHERS: Final = (
 )
 
 
-def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Dump:
+def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memory_map: Path | None = None) -> Dump:
     """Open the dump at ``path``, which may be compressed as a whole, by the first reader that knows its format.
 
-    more  the other files of a dump that was split
+    more        the other files of a dump that was split
+    memory_map  file with a map of memory that has no header
     Uncompressed files are mapped and must not be truncated while the result is in use.
     Raises CoreFileError, with file and place, for a file of no known format, and for a damaged one.
     """
     paths = (Path(path), *map(Path, more))
     contents = tuple(_content(one) for one in paths)
-    source = DumpInput(paths, contents)
+    source = DumpInput(paths, contents, memory_map)
     readers: DumpReaders = registry().dump_formats()
     for read in readers.values():
         if (found := read(source)) is not None:

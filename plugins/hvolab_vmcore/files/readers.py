@@ -20,6 +20,7 @@ def _read(module: str, name: str, source: DumpInput) -> Dump | None:
 
 READERS: Final[DumpReaders] = MappingProxyType(
     {
+        "raw": partial(_read, "raw", "read_raw"),  # first: a map names it
         "ELF core": partial(_read, "elfcore", "read_elf_core"),
         "kdump-compressed": partial(_read, "kdump", "read_kdump"),
         "LiME": partial(_read, "lime", "read_lime"),

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Raw memory without any header, with a map of it in a file of its own."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from hvolab.errors import CoreFileError
+from hvolab_vmcore.files.dump import Dump, DumpInput
+from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged
+from hvolab_vmlinux.containers.files import read_file
+
+#: First and last PA of a range, the offset of its bytes in the file, and its name, as in /proc/iomem.
+_LINE: Final = re.compile(
+    r"(?P<start>[0-9a-f]{1,16})-(?P<last>[0-9a-f]{1,16})(@(?P<offset>[0-9a-f]{1,16}))?( : (?P<name>.*))?"
+)
+_RAM: Final = "System RAM"
+_LARGEST_MAP: Final = 1 << 20
+
+
+def read_raw(source: DumpInput) -> Dump | None:
+    """Return the memory that the map describes, None without a map; raises CoreFileError for a map that is wrong."""
+    if source.memory_map is None:
+        return None
+    ranges = read_map(source.memory_map)
+    content, path = source.content, source.path
+    there = [
+        Extent(one.start, min(one.end, one.start + max(0, content.size - one.offset)), one.offset) for one in ranges
+    ]
+    missing = sum(one.end - each.end for one, each in zip(ranges, there, strict=True))
+    try:
+        extents = merged([one for one in there if one.end > one.start], content)
+    except DisagreementError as error:
+        raise _wrong("two ranges overlap and disagree", source.memory_map, f"PA {error.args[1].start:#x}") from error
+    described = tuple(sorted((one.start, one.end) for one in ranges))
+    warnings = (f"the file is shorter than its map: {missing:#x} bytes of memory are missing",) if missing else ()
+    return Dump(
+        path, "raw", None, "little", described, partial(ExtentFrames, content, extents, described), warnings=warnings
+    )
+
+
+def read_map(path: Path) -> tuple[Extent, ...]:
+    """Parse a map: a line for each range, as in /proc/iomem, in the order of their bytes in the file.
+
+    `START-LAST : System RAM`, both PAs in hex without 0x; lines with another name, and indented ones, are left out. The
+    name may be left out; `START-LAST@OFFSET` has the offset of the range's bytes in the file, where they do not follow
+    those of the range before.
+    """
+    text = read_file(path, CoreFileError, max_size=_LARGEST_MAP).tobytes().decode("ascii", errors="backslashreplace")
+    found, offset = list[Extent](), 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line[0] in " \t#":
+            continue
+        match = _LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise _wrong(f"this line is not a range: {line[:40]!r}", path, f"line {number}")
+        if match["name"] not in {None, _RAM}:
+            continue
+        start, last = int(match["start"], 16), int(match["last"], 16)
+        if last < start:
+            raise _wrong(f"the range ends before it starts: {line[:40]!r}", path, f"line {number}")
+        offset = offset if match["offset"] is None else int(match["offset"], 16)
+        found.append(Extent(start, last + 1, offset))
+        offset += last + 1 - start
+    if not found:
+        raise _wrong("the map has no memory", path, "line 1")
+    return tuple(found)
+
+
+def _wrong(what: str, path: Path, place: str) -> CoreFileError:
+    rule = "a map of memory: START-LAST or START-LAST@OFFSET in hex, and a name as in /proc/iomem"
+    return CoreFileError(what, where=f"{path}, {place}", rule=rule, hint="correct the file that --map names")
