@@ -28,6 +28,7 @@ class Pool:
     machine, h, hvo  the machine, the hstate, and the HVO engine
     variant          facts of hugetlb's code in the machine's release
     live             folios of the pool, free or in use
+    temporaries      number of temporary folios that were freed
     leaked           folios that left the pool and are never freed, because their poisoned pages are not known
     work_lists       VA of the heads of two lists that single operations use
     """
@@ -41,6 +42,7 @@ class Pool:
         self.folio = FolioPages(machine, self.cpu)
         self.live: set[int] = set()
         self.leaked: set[int] = set()
+        self.temporaries = 0
         self._layout = machine.struct_pages.layout
         self._lru = self._layout.lru_next
         self.work_lists = [machine.kernel_data(lists.SIZE) for _ in range(2)]
@@ -240,6 +242,7 @@ class Pool:
         self.h.resv += private >> layout.hpg_restore_reserve & 1
         self.folio.set_private(folio, private & ~(1 << layout.hpg_restore_reserve | 1 << layout.hpg_migratable))
         temporary = private >> layout.hpg_temporary & 1
+        self.temporaries += temporary
         if temporary or self.h.surplus_node[self.folio.node(folio)]:
             self.remove(folio, surplus=not temporary)
             self.update_and_free(folio)

@@ -70,15 +70,17 @@ def unreserve(pool: Pool, count: int) -> None:
 def _gather_surplus(pool: Pool, count: int) -> bool:
     """Allocate the surplus folios that reservations lack, and reserve; return False with nothing changed.
 
-    Each folio is allocated with each node in turn as the preferred one. Kernel: gather_surplus_pages(), v6.12.
+    The preferred node is each in turn until a folio is allocated, or the first one alone. Left out: memory policies and
+    cpusets. Kernel: gather_surplus_pages(), v6.12, other releases by gathers_by_node.
     """
     h, lru = pool.h, pool.machine.struct_pages.layout.lru_next
     head = pool.new_list(0)
     allocated = 0
     complete = True
+    preferred = range(pool.machine.nodes if pool.variant.gathers_by_node else 1)
     while complete and (needed := h.resv + count - h.free - allocated) > 0:
         for _ in range(needed):
-            tries = (pool.alloc_surplus(node, references=0) for node in range(pool.machine.nodes))
+            tries = (pool.alloc_surplus(node, references=0) for node in preferred)
             folio = next((one for one in tries if one is not None), None)
             if folio is None:
                 complete = False

@@ -26,3 +26,17 @@ DEMOTED_AS_OPTIMIZED: Final = (
     "them: all but the first begin with a copy of the head (c7bde43f6daf), and demotion does not clear its flags "
     "(cf54f310d0d3)."
 )
+#: Faults of every release modeled here. Kernel: mm/hugetlb.c, mm/memory-failure.c and mm/page_alloc.c, v6.1 to v7.2.
+FREED_AS_BLOCK: Final = (
+    "free_pages_prepare() keeps a poisoned page off the free lists only if it is freed alone, and memory_failure() "
+    'removes the one page that it handles; a series for that is "mm/page_alloc: only free healthy pages in high-order '
+    'has_hwpoisoned folio", which v7.2 does not have.'
+)
+FORGOTTEN: Final = (
+    "add_hugetlb_folio() clears HPG_raw_hwp_unreliable of a folio whose vmemmap cannot be restored; once it can be, "
+    "the folio is freed as if none of its pages were poisoned."
+)
+TEMPORARY_AS_SURPLUS: Final = (
+    "set_max_huge_pages() counts a temporary folio in use as persistent, and makes it surplus where the pool shrinks "
+    "below that; free_huge_folio() frees it without lowering surplus_huge_pages (ab5ac90aecf5)."
+)

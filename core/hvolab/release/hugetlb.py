@@ -25,6 +25,9 @@ class HugetlbVariant:
     spares_surplus: bool = fact(
         "a pool shrinks to what its persistent folios in use need, else to what all in use need"
     )
+    gathers_by_node: bool = fact(
+        "a reservation that lacks folios tries each node in turn as the preferred one, else the first alone"
+    )
     overcommits_gigantic: bool = fact("surplus folios may be gigantic")
     late_tails: bool = fact("struct pages of gigantic boot folios that HVO frees are not initialized")
     clears_parts: bool = fact(

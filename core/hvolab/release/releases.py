@@ -71,6 +71,7 @@ V6_1 = KernelRelease(
         dissolves_surplus=False,
         persistent_elsewhere=False,
         spares_surplus=False,
+        gathers_by_node=False,
         overcommits_gigantic=False,
         late_tails=False,
         clears_parts=True,
@@ -223,6 +224,11 @@ V6_12 = V6_1.after(
         hugetlb=_values(stays_frozen=True),
     ),
     KernelChange(
+        "Surplus folios for reservations are allocated with each allowed node in turn as the preferred one.",
+        '003af997c8a9 ("hugetlb: force allocating surplus hugepages on mempolicy allowed nodes", v6.11)',
+        hugetlb=_values(gathers_by_node=True),
+    ),
+    KernelChange(
         "A page has one type, a number in the top byte of page_type.",
         '4ffca5a96678 ("mm: support only one page_type per page", v6.12)',
         struct_page=_defaults("hugetlb_mark", "hugetlb_set", "hugetlb_cleared", "gigantic_cleared"),
@@ -327,6 +333,10 @@ V7_2 = V6_12_117.after(
     ),
     _SPARES_SURPLUS,
     _OVERCOMMITS_GIGANTIC,
+    KernelChange(
+        "Surplus folios for reservations are allocated by one call for all allowed nodes.",
+        hugetlb=_values(gathers_by_node=False),
+    ),
     KernelChange(
         "The struct page of a kernel page table has the page type PGTY_table.",
         '49f599666420 ("mm: call ctor/dtor for kernel PTEs", v6.16)',

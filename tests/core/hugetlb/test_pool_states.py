@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 from hvolab.arch import Target
 from hvolab.hugetlb import Pool, demote_pool_huge_page, memory_failure, reservations
 from hvolab.invariants import Monitor
-from hvolab.invariants.rules.poison import FORGOTTEN, FREED_AS_BLOCK
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailFrom, FailurePolicy, NeverFail
 from hvolab.plugin import registry
+from hvolab.release.faults import FORGOTTEN, FREED_AS_BLOCK
 from tests.failures import fail_at_random
 from tests.machines import GIB, MIB, Pools, pools
 

@@ -11,7 +11,8 @@ from hvolab.errors import UsageError
 from hvolab.hugetlb import Pool, reservations
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
-from tests.machines import MIB, Pools, pools
+from hvolab.release import release_named
+from tests.machines import MIB, Pools, pools, x86_64
 
 _SMALL = MachineSpec(memory=128 * MIB)
 
@@ -135,3 +136,12 @@ def test_a_number_that_cannot_be_is_refused() -> None:
         reservations.reserve(pool, -1)
     with pytest.raises(UsageError, match="2 reservations of 1 are released"):
         reservations.unreserve(pool, 2)
+
+
+@pytest.mark.parametrize(("release", "result"), [("6.1", -errno.ENOMEM), ("6.12", 0), ("7.2", -errno.ENOMEM)])
+def test_a_second_node_is_preferred_after_a_failure_where_the_release_tries_each(release: str, result: int) -> None:
+    # by the code of Debian's kernels of these releases
+    lab = pools(MachineSpec(memory=256 * MIB, nodes=2), x86_64(release=release_named(release)))
+    lab.frames.failure = FailCalls(frozenset({1}))
+    assert reservations.reserve(lab.pools[0], 1) == result
+    assert lab.findings() == []

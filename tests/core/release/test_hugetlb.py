@@ -18,6 +18,7 @@ FACTS = {
     "dissolves_surplus": (False, False, True, True),
     "persistent_elsewhere": (False, True, True, True),
     "spares_surplus": (False, False, False, True),
+    "gathers_by_node": (False, True, True, False),
     "overcommits_gigantic": (False, False, False, True),
     "late_tails": (False, True, True, True),
     "clears_parts": (True, False, False, False),

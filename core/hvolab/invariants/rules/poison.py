@@ -9,18 +9,7 @@ from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import FrameAllocator, Machine
 from hvolab.machine.frames.source import Owner
-
-#: Faults of every release modeled here. Kernel: read in mm/hugetlb.c, mm/memory-failure.c and mm/page_alloc.c of
-#: Debian's 6.12.117 and 7.2.13.
-FREED_AS_BLOCK = (
-    "free_pages_prepare() keeps a poisoned page off the free lists only if it is freed alone, and memory_failure() "
-    'removes the one page that it handles; a series for that is "mm/page_alloc: only free healthy pages in high-order '
-    'has_hwpoisoned folio", which v7.2 does not have.'
-)
-FORGOTTEN = (
-    "add_hugetlb_folio() clears HPG_raw_hwp_unreliable of a folio whose vmemmap cannot be restored; once it can be, "
-    "the folio is freed as if none of its pages were poisoned."
-)
+from hvolab.release.faults import FORGOTTEN, FREED_AS_BLOCK
 
 
 def _check_poison(survey: Survey, report: Report) -> None:

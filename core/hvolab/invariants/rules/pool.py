@@ -9,6 +9,7 @@ import numpy.typing as npt
 from hvolab.hugetlb import Pool
 from hvolab.invariants.invariant import Invariant, Report
 from hvolab.invariants.survey import Survey
+from hvolab.release.faults import TEMPORARY_AS_SURPLUS
 
 
 def _check_pools(survey: Survey, report: Report) -> None:
@@ -19,14 +20,34 @@ def _check_pools(survey: Survey, report: Report) -> None:
     are free as are reserved; a free folio is on the list of its node, and has the hugetlb type, no references and
     `HPG_freed`. A folio that could not be restored is still in the pool: `add_hugetlb_folio()` makes it surplus.
 
-    Where dissolving a surplus folio leaves surplus as it was, surplus can be more: a declared finding.
+    Where dissolving a surplus folio leaves surplus as it was, surplus can be more: a declared finding. A temporary
+    folio that is in use while its pool shrinks becomes surplus for good: a known fault of every release.
     """
     for pool in survey.pools:
         if pool.h.persistent < 0:
             what = f"pool of order {pool.h.order}: surplus {pool.h.surplus} is more than nr_hugepages {pool.h.nr}"
-            report(what, declared=not survey.machine.target.release.hugetlb.dissolves_surplus)
+            declared = not survey.machine.target.release.hugetlb.dissolves_surplus
+            report(what, declared=declared, fault="" if declared else _temporary_as_surplus(pool))
         for what, where in (*_counter_faults(pool), *_folio_faults(pool)):
             report(f"pool of order {pool.h.order}: {what}", where)
+        persistent = pool.h.persistent - _temporary(pool)
+        if pool.h.max_huge_pages != persistent:
+            what = f"max_huge_pages is {pool.h.max_huge_pages}, but {persistent} folios are persistent"
+            report(f"pool of order {pool.h.order}: {what}", fault=_temporary_as_surplus(pool))
+
+
+def _temporary(pool: Pool) -> int:
+    """Return the number of temporary folios of a pool."""
+    layout = pool.machine.struct_pages.layout
+    private = _words(pool, list(pool.live), layout.private)
+    return int((private >> np.uint64(layout.hpg_temporary) & np.uint64(1)).sum())
+
+
+def _temporary_as_surplus(pool: Pool) -> str:
+    """Return the fault that counts temporary folios as surplus, if there were as many as persistent folios lack."""
+    temporary = _temporary(pool)
+    lacking = pool.h.max_huge_pages - (pool.h.persistent - temporary)
+    return TEMPORARY_AS_SURPLUS * (0 < lacking <= temporary + pool.temporaries)
 
 
 def _counter_faults(pool: Pool) -> list[tuple[str, str]]:
@@ -51,7 +72,7 @@ def _counter_faults(pool: Pool) -> list[tuple[str, str]]:
 
 
 def _node_faults(pool: Pool, free: list[int]) -> list[str]:
-    """Return where the counters of nodes, `max_huge_pages` and reservations disagree with the folios."""
+    """Return where the counters of nodes and reservations disagree with the folios."""
     h, layout = pool.h, pool.machine.struct_pages.layout
     mask = (1 << layout.node_bits) - 1
     counters = {"nr_hugepages": (h.nr_node, list(pool.live)), "free_hugepages": (h.free_node, free)}
@@ -65,10 +86,6 @@ def _node_faults(pool: Pool, free: list[int]) -> list[str]:
             if count != found[node]
         ]
     faults += [f"surplus_hugepages of node {node} is {n}" for node, n in enumerate(h.surplus_node) if n < 0]
-    private = _words(pool, list(pool.live), layout.private)
-    persistent = h.persistent - int((private >> np.uint64(layout.hpg_temporary) & np.uint64(1)).sum())
-    if h.max_huge_pages != persistent:
-        faults.append(f"max_huge_pages is {h.max_huge_pages}, but {persistent} folios are persistent")
     if not 0 <= h.resv <= h.free:
         faults.append(f"resv_huge_pages is {h.resv}, but {h.free} folios are free")
     return faults

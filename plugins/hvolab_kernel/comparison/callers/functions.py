@@ -22,6 +22,10 @@ NAMES: Final = {
     PoolOperation.PUT: ("free_huge_folio", "free_huge_page"),
     PoolOperation.DISSOLVE: ("dissolve_free_hugetlb_folio", "dissolve_free_huge_page"),
     PoolOperation.DEMOTE: ("demote_store",),
+    PoolOperation.RESERVE: ("hugetlb_acct_memory", "hugetlb_acct_memory.part.0"),
+    PoolOperation.UNRESERVE: ("hugetlb_acct_memory", "hugetlb_acct_memory.part.0"),
+    PoolOperation.DEQUEUE_RESERVED: ("alloc_hugetlb_folio_reserve",),
+    PoolOperation.ALLOC_TEMPORARY: ("alloc_hugetlb_folio_nodemask", "alloc_huge_page_nodemask"),
 }
 #: Function that limits surplus.
 OVERCOMMIT: Final = "nr_overcommit_hugepages_store"
@@ -31,6 +35,11 @@ _CALLERS: Final = (
     "update_and_free_pages_bulk",
     "alloc_fresh_hugetlb_folio",
     "alloc_surplus_hugetlb_folio",
+    "alloc_hugetlb_folio_nodemask",
+    "alloc_huge_page_nodemask",
+    "gather_surplus_pages",
+    "hugetlb_acct_memory",
+    "return_unused_surplus_pages",
     "__update_and_free_hugetlb_folio",
     "dissolve_free_hugetlb_folio",
     "demote_store",

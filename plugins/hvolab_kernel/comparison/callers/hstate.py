@@ -93,6 +93,8 @@ def place_hstates(loaded: LoadedKernel, nodes: int, hs: Sequence[Hstate]) -> tup
         loaded.write(va, WORD_BYTES, (1 << nodes) - 1)
     for name in ("nr_online_nodes", "nr_node_ids"):
         loaded.write(symbols.address(name), 4, nodes)
+    allowed = symbols.address("init_task") + types.offset("task_struct", "mems_allowed")
+    loaded.write(allowed, WORD_BYTES, (1 << nodes) - 1)
     for node in range(nodes):
         _place_node(loaded, nodes, node)
     return tuple(KernelHstate(loaded, index, h) for index, h in enumerate(hs))

@@ -84,6 +84,25 @@ class KernelPool:
         folio = self._call(self._functions[PoolOperation.DEQUEUE], self.h.va, _GFP, node, 0)
         return folio or None
 
+    def reserve(self, count: int) -> int:
+        """Reserve folios; return 0 or a negative errno. Kernel: hugetlb_acct_memory(), v6.12."""
+        return _signed(self._call(self._functions[PoolOperation.RESERVE], self.h.va, count), _INT_BITS)
+
+    def unreserve(self, count: int) -> None:
+        """Release reservations. Kernel: hugetlb_acct_memory() with a negative number, v6.12."""
+        if count:
+            self._call(self._functions[PoolOperation.UNRESERVE], self.h.va, -count)
+
+    def dequeue_reserved(self) -> int | None:
+        """Take a reserved folio into use, with one reference. Kernel: alloc_hugetlb_folio_reserve(), v6.12."""
+        folio = self._call(self._functions[PoolOperation.DEQUEUE_RESERVED], self.h.va, 0, 0, _GFP)
+        return folio or None
+
+    def alloc_for_migration(self) -> int | None:
+        """Take a free folio into use, or allocate a temporary one. Kernel: alloc_hugetlb_folio_nodemask(), v6.12."""
+        folio = self._call(self._functions[PoolOperation.ALLOC_TEMPORARY], self.h.va, 0, 0, _GFP, 1)
+        return folio or None
+
     def put(self, folio: int) -> None:
         """Free a folio that was in use. Kernel: free_huge_folio(), v6.12."""
         self._folio.set_refcount(folio, 0)

@@ -13,6 +13,7 @@ from hvolab.arch import Target
 from hvolab.errors import KernelBug
 from hvolab.hugetlb import Hstate, Pool, hstates
 from hvolab.hugetlb.demote import demote_pool_huge_page
+from hvolab.hugetlb.reservations import reserve, unreserve
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab_kernel.comparison.callers.functions import functions_of
@@ -55,6 +56,27 @@ class AnyPool(Protocol):
     def demote(self, count: int) -> int:
         """Demote free folios."""
 
+    def reserve(self, count: int) -> int:
+        """Reserve folios."""
+
+    def unreserve(self, count: int) -> None:
+        """Release reservations."""
+
+    def dequeue_reserved(self) -> int | None:
+        """Take a reserved folio into use."""
+
+    def alloc_for_migration(self) -> int | None:
+        """Take a free folio into use, or allocate a temporary one."""
+
+
+#: Operations that take a folio into use, with their number.
+_TAKING: Final[dict[PoolOperation, Callable[[AnyPool, int], int | None]]] = {
+    PoolOperation.ALLOC_SURPLUS: lambda pool, node: pool.alloc_surplus(node),
+    PoolOperation.ALLOC_TEMPORARY: lambda pool, _: pool.alloc_for_migration(),
+    PoolOperation.DEQUEUE: lambda pool, _: pool.dequeue(),
+    PoolOperation.DEQUEUE_RESERVED: lambda pool, _: pool.dequeue_reserved(),
+}
+
 
 class EnginePool(Pool):
     """The engine's pool, which can be demoted into another, `into`."""
@@ -64,6 +86,26 @@ class EnginePool(Pool):
     def demote(self, count: int) -> int:
         """Demote free folios; return 0 or a negative errno."""
         return 0 if self.into is None else min(0, demote_pool_huge_page(self, self.into, count))
+
+    def reserve(self, count: int) -> int:
+        """Reserve folios; return 0 or a negative errno."""
+        return reserve(self, count)
+
+    def unreserve(self, count: int) -> None:
+        """Release reservations."""
+        unreserve(self, count)
+
+    def dequeue_reserved(self) -> int | None:
+        """Take a reserved folio into use, whose reservation is not restored. Kernel: alloc_hugetlb_folio_reserve()."""
+        folio = self.dequeue(reserved=True)
+        if folio is not None:
+            self.folio.set_flag(folio, self.machine.struct_pages.layout.hpg_restore_reserve, value=False)
+        return folio
+
+    def alloc_for_migration(self) -> int | None:
+        """Take a free folio into use, or allocate a temporary one. Kernel: alloc_hugetlb_folio_nodemask()."""
+        folio = self.dequeue()
+        return self.alloc_temporary() if folio is None else folio
 
 
 class PoolUnderTest:
@@ -103,24 +145,31 @@ class PoolUnderTest:
         return self.machine.observe(partial(self._carry_out, step))
 
     def _carry_out(self, step: PoolStep) -> int:
-        pool, number = self.pool, step.number
+        pool, number, result = self.pool, step.number, None
+        if step.operation in _TAKING:
+            return self._used(_TAKING[step.operation](pool, number))
         match step.operation:
             case PoolOperation.RESIZE:
-                return pool.set_max_huge_pages(number) or 0
-            case PoolOperation.ALLOC_SURPLUS:
-                return self._used(pool.alloc_surplus(number))
-            case PoolOperation.DEQUEUE:
-                return self._used(pool.dequeue())
+                result = pool.set_max_huge_pages(number)
             case PoolOperation.PUT if number < len(self.in_use):
                 pool.put(self.in_use.pop(number))
             case PoolOperation.DISSOLVE:
                 free = list(chain.from_iterable(self.free_folios()))
-                return pool.dissolve(free[number]) if number < len(free) else 0
+                result = pool.dissolve(free[number]) if number < len(free) else 0
             case PoolOperation.DEMOTE:
-                return pool.demote(number)
+                result = pool.demote(number)
+            case PoolOperation.RESERVE:
+                result = pool.reserve(number)
+            case PoolOperation.UNRESERVE:
+                pool.unreserve(min(number, self.reserved))
             case PoolOperation.SWITCH_OFF:
                 self.machine.machine.optimize_enabled = False
-        return 0
+        return result or 0
+
+    @property
+    def reserved(self) -> int:
+        """Number of reserved folios."""
+        return counters_of(self.h)["resv"]
 
     def _used(self, folio: int | None) -> int:
         if folio is None:

@@ -23,6 +23,10 @@ class PoolOperation(enum.Enum):
     PUT = "free_huge_folio"
     DISSOLVE = "dissolve_free_hugetlb_folio"
     DEMOTE = "demote_store"
+    RESERVE = "hugetlb_acct_memory"
+    UNRESERVE = "return_unused_surplus_pages"
+    DEQUEUE_RESERVED = "alloc_hugetlb_folio_reserve"
+    ALLOC_TEMPORARY = "alloc_hugetlb_folio_nodemask"
     SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
 
 
@@ -30,8 +34,8 @@ class PoolOperation(enum.Enum):
 class PoolStep:
     """One operation on a pool.
 
-    number  RESIZE, DEMOTE: the number of huge pages; PUT: the position among the folios in use, the oldest first;
-            DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node
+    number  RESIZE, DEMOTE, RESERVE, UNRESERVE: the number of huge pages; PUT: the position among the folios in use, the
+            oldest first; DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node
     """
 
     operation: PoolOperation
@@ -72,9 +76,18 @@ def _resize(count: int) -> PoolStep:
     return PoolStep(PoolOperation.RESIZE, count)
 
 
+def _reserve(count: int) -> PoolStep:
+    return PoolStep(PoolOperation.RESERVE, count)
+
+
+def _unreserve(count: int) -> PoolStep:
+    return PoolStep(PoolOperation.UNRESERVE, count)
+
+
 _Templates = tuple[tuple[str, tuple[PoolStep, ...], tuple[PoolStep, ...]], ...]
 _DEQUEUE, _SURPLUS = PoolStep(PoolOperation.DEQUEUE), PoolStep(PoolOperation.ALLOC_SURPLUS)
 _PUT, _DISSOLVE = PoolStep(PoolOperation.PUT), PoolStep(PoolOperation.DISSOLVE)
+_RESERVED, _TEMPORARY = PoolStep(PoolOperation.DEQUEUE_RESERVED), PoolStep(PoolOperation.ALLOC_TEMPORARY)
 _OFF: Final = PoolStep(PoolOperation.SWITCH_OFF)
 #: Title, prelude and steps of each scenario.
 _TEMPLATES: Final[_Templates] = (
@@ -96,6 +109,18 @@ _TEMPLATES: Final[_Templates] = (
     ("dissolve, not optimized", (_OFF, _resize(2)), (_DISSOLVE,)),
     ("dissolve all", (_resize(2),), (_DISSOLVE, _DISSOLVE, _resize(2))),
     ("dissolve with surplus", (_resize(2), _SURPLUS), (_DISSOLVE,)),
+    ("reserve", (_resize(3),), (_reserve(2), _unreserve(1))),
+    ("reserve with surplus", (_resize(1),), (_reserve(3),)),
+    ("reserve with surplus, released", (_resize(1), _reserve(3)), (_unreserve(2),)),
+    ("reserve, all in use", (_resize(1), _DEQUEUE), (_reserve(2), _unreserve(2))),
+    ("reserved, shrink", (_resize(4), _reserve(2)), (_resize(1),)),
+    ("reserved, grow over surplus", (_resize(1), _reserve(2)), (_resize(3), _unreserve(2))),
+    ("reserved, dissolve", (_resize(2), _reserve(2)), (_DISSOLVE,)),
+    ("reserved, used and freed", (_resize(2), _reserve(2)), (_RESERVED, _PUT, _unreserve(1))),
+    ("temporary", (), (_TEMPORARY, _PUT)),
+    ("temporary, of the pool", (_resize(1),), (_TEMPORARY, _TEMPORARY, _PUT, _PUT)),
+    ("temporary, shrunk to none", (_resize(2), _DEQUEUE, _TEMPORARY, _TEMPORARY), (_resize(0), _PUT, _PUT, _PUT)),
+    ("temporary, freed after all", (_TEMPORARY,), (_resize(1), _resize(0), _PUT)),
 )
 #: The same, of gigantic pages.
 _GIGANTIC: Final[_Templates] = (

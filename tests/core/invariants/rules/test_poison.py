@@ -8,9 +8,10 @@ import errno
 import pytest
 
 from hvolab.hugetlb import Pool, memory_failure, reservations
-from hvolab.invariants.rules.poison import FORGOTTEN, FREED_AS_BLOCK, POISON
+from hvolab.invariants.rules.poison import POISON
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailFrom, NeverFail
+from hvolab.release.faults import FORGOTTEN, FREED_AS_BLOCK
 from tests.machines import MIB, Pools, pools, x86_64
 
 #: Debian's 6.12.117 has a fault that spoils every block that is freed.

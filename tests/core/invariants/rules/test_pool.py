@@ -11,6 +11,7 @@ from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailFrom
 from hvolab.machine.struct_pages import lists
 from hvolab.release import release_named
+from hvolab.release.faults import TEMPORARY_AS_SURPLUS
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of
 from tests.machines import MIB
 
@@ -82,3 +83,23 @@ def test_a_folio_on_the_list_of_another_node_breaks_rule_7() -> None:
     assert [finding.what for finding in lab.findings()] == [
         "pool of order 9: a free folio is on the free list of node 1"
     ]
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.2"])
+def test_a_temporary_folio_in_use_while_its_pool_shrinks_leaves_surplus_by_a_known_fault(release: str) -> None:
+    lab = pools_of(release_named(release))
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(1)
+    folio = pool.alloc_temporary()
+    assert folio is not None
+    assert lab.findings() == []
+    pool.set_max_huge_pages(0)
+    pool.put(folio)
+    assert (pool.h.nr, pool.h.surplus, pool.h.max_huge_pages) == (0, 1, 0)
+    findings = lab.findings()
+    assert {finding.what.partition(": ")[2] for finding in findings} >= {
+        "max_huge_pages is 0, but -1 folios are persistent"
+    }
+    assert {finding.fault for finding in findings if not finding.declared} == {TEMPORARY_AS_SURPLUS}
+    pool.temporaries = 0  # without such a folio it is no known fault
+    assert "" in {finding.fault for finding in lab.findings() if not finding.declared}

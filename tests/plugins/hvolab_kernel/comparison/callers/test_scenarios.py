@@ -8,6 +8,13 @@ import pytest
 from hvolab.plugin import registry
 from hvolab_kernel.comparison.callers.scenarios import PoolOperation, pool_scenarios_of
 
+TAKING = {
+    PoolOperation.DEQUEUE,
+    PoolOperation.DEQUEUE_RESERVED,
+    PoolOperation.ALLOC_SURPLUS,
+    PoolOperation.ALLOC_TEMPORARY,
+}
+
 
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64", "riscv"])
 def test_every_scenario_has_a_name_of_its_own_and_steps_that_can_be_carried_out(architecture: str) -> None:
@@ -21,7 +28,7 @@ def test_every_scenario_has_a_name_of_its_own_and_steps_that_can_be_carried_out(
     for one in scenarios:
         used = 0
         for step in (*one.prelude, *one.steps):
-            used += step.operation in {PoolOperation.DEQUEUE, PoolOperation.ALLOC_SURPLUS}
+            used += step.operation in TAKING
             used -= step.operation is PoolOperation.PUT
             assert used >= 0, one.name
 
