@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 
 from hvolab.errors import MachineError, UsageError
+from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.pool import Pool
 from hvolab.hugetlb.raw_hwp import RECORD_SIZE, set_hwpoison
-from hvolab.machine import FrameAllocator
+from hvolab.machine import Cpu, FrameAllocator, Machine
 from hvolab.machine.frames.source import Owner
 
 #: ``private`` of a struct page that was removed from the free lists: MAGIC_HWPOISON in mm/internal.h, v6.12.
-_TAKEN_OFF: Final = 0x48575053
+TAKEN_OFF: Final = 0x48575053
 
 
 def memory_failure(pool: Pool, pfn: int, *, recorded: bool = True) -> int:
@@ -56,19 +57,26 @@ def memory_failure(pool: Pool, pfn: int, *, recorded: bool = True) -> int:
 def _take_off(pool: Pool, folio: int, pfn: int) -> int:
     """Dissolve a folio, and remove a frame from the free lists; return 0 or -EBUSY.
 
-    Left out: drain_all_pages(), as there are no lists of single CPUs.
-    Kernel: __page_handle_poison(), take_page_off_buddy() in mm/page_alloc.c, v6.12.
+    Left out: drain_all_pages(), as there are no lists of single CPUs. Kernel: __page_handle_poison(), v6.12.
     """
-    machine = pool.machine
-    frames, layout, page = machine.frames, machine.struct_pages.layout, machine.struct_pages.va(pfn)
     failed = pool.dissolve(folio) if folio in pool.live else 0
-    if failed or not isinstance(frames, FrameAllocator):
+    if failed or not take_page_off_buddy(pool.machine, pool.cpu, pfn):
         return -errno.EBUSY
-    one = np.array([pfn], dtype=np.int64)
-    if frames.owner(one)[0] != Owner.FREE:
-        return -errno.EBUSY
+    pool.folio.set_refcount(pool.machine.struct_pages.va(pfn), 1)
+    return 0
+
+
+def take_page_off_buddy(machine: Machine, cpu: Cpu, pfn: int) -> bool:
+    """Remove a frame from the free lists of the page allocator; return False if it is not free.
+
+    Kernel: take_page_off_buddy() in mm/page_alloc.c, v6.12.
+    """
+    frames, one = machine.frames, np.array([pfn], dtype=np.int64)
+    if not isinstance(frames, FrameAllocator) or frames.owner(one)[0] != Owner.FREE:
+        return False
     frames.adopt(one)
     machine.records.allocated(pfn, 1)
-    pool.cpu.store_word(page + layout.private, _TAKEN_OFF)
-    pool.folio.set_refcount(page, 1)
-    return 0
+    page = machine.struct_pages.va(pfn)
+    FolioPages(machine, cpu).set_refcount(page, 0)  # of a free page; the machine leaves the one that boot has set
+    cpu.store_word(page + machine.struct_pages.layout.private, TAKEN_OFF)
+    return True

@@ -49,8 +49,6 @@ class Pool:
         #: Folios of a list at most: those that fit into the machine.
         self._most = max(_FEW, machine.memory.size >> h.order + machine.target.mode.page_shift)
 
-    # growing and shrinking
-
     def set_max_huge_pages(self, count: int, node: int | None = None) -> None:
         """Grow or shrink the pool, or its part on a node, to ``count`` persistent folios, as far as memory allows.
 
@@ -204,8 +202,6 @@ class Pool:
             self._mark_late(folio)
             self.h.count(self.folio.node(folio), nr=1)
         return folio
-
-    # use
 
     def dequeue(self, *, reserved: bool = False) -> int | None:
         """Take a free folio that is not poisoned into use, with one reference; None if there is none.
@@ -370,8 +366,10 @@ class Pool:
                 self.update_and_free(folio)
             return
         non_hvo = self.new_list(1)
-        while self.hvo.restore_folios(self.h, head, non_hvo) < 0:
+        while (restored := self.hvo.restore_folios(self.h, head, non_hvo)) < 0:
             self._bulk_restore_error(head, non_hvo)
+        for folio in self.folios(non_hvo) if restored else ():
+            self.clear_mark(folio)
         for folio in self.folios(non_hvo):
             self.update_and_free(folio)
 
@@ -386,12 +384,14 @@ class Pool:
             if failed:
                 self.add(folio, surplus=True)
             else:
+                self.clear_mark(folio)
                 self.update_and_free(folio)
                 break
 
     def _free_list(self, head: int) -> None:
         for folio in self.folios(head):
             lists.delete(self.cpu, folio + self._lru)
+            self.clear_mark(folio)
             self.update_and_free(folio)
 
     def new_list(self, number: int) -> int:

@@ -63,6 +63,9 @@ class StubAction(enum.Enum):
     COUNT_BOOT_MEMMAP = "adds to nr_memmap_boot_pages"
     COUNT_OTHER = "is recorded only: the machine does not count this"
     QUEUE_WORK = "records a work item, which runs after the call"
+    PAGE_OF_FRAME = "returns the struct page of a frame"
+    TAKE_OFF = "removes a frame from the free lists: whether it was free"
+    HANDLED = "reports how a memory error was handled: 0 or -EBUSY"
     NOTHING = "does nothing"
     PLUGIN = "is performed by a plugin"
     REPORT = "is reported as a finding"
@@ -182,6 +185,10 @@ _TABLE: Final = (
     (StubAction.COUNT_OTHER, (Argument("folio"), _ITEM, _CHANGE), "lruvec_stat_mod_folio"),
     (StubAction.COUNT_OTHER, (_PAGE, _ITEM, _CHANGE), "__mod_lruvec_page_state"),
     (StubAction.COUNT_OTHER, (Argument("pgdat"), _ITEM, _DELTA), "mod_node_page_state"),
+    (StubAction.PAGE_OF_FRAME, (Argument("pfn"),), "pfn_to_online_page"),
+    (StubAction.TAKE_OFF, (_PAGE,), "take_page_off_buddy"),
+    (StubAction.HANDLED, (Argument("pfn"), Argument("type", 4), Argument("result", 4)), "action_result"),
+    (StubAction.NOTHING, (Argument("zone"),), "drain_all_pages zone_pcp_disable zone_pcp_enable"),
     (StubAction.QUEUE_WORK, (_CPU, Argument("queue"), Argument("work")), "queue_work_on"),
     (
         StubAction.NOTHING,

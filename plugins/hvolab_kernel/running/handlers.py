@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,15 +12,24 @@ import numpy as np
 from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import HvolabError
 from hvolab.hugetlb.folio import FolioPages
+from hvolab.hugetlb.memory_failure import take_page_off_buddy
 from hvolab.machine import Machine
 from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_unicorn.emulator.library import Registers
 
+_ALL_ONES: Final = (1 << 64) - 1
 _ZERO, _COMP = int(Gfp.ZERO), int(Gfp.COMP)
 #: Bytes at the end of the loader's data region for objects that a call allocates, and their alignment.
 _OBJECTS, _ALIGNMENT = 16 << 10, 64
+#: Bytes before them for objects that are kept after a call.
+_KEPT: Final = 4 << 10
+_RECLAIM: Final = int(Gfp.DIRECT_RECLAIM)
+#: Kernel: the least enum mf_result of errors that were handled, MF_DELAYED, in include/linux/mm.h, v6.12.
+_DELAYED: Final = 2
+#: End of a message about a memory error that was reported before. Kernel: try_memory_failure_hugetlb(), v6.1.
+_EXPECTED: Final = "already hardware poisoned\n"
 #: Kernel: the static key that counts optimized folios, v6.12.
 _KEY: Final = "hugetlb_optimize_vmemmap_key"
 
@@ -47,6 +57,7 @@ class Handlers:
     pending  flushes without a barrier yet: first VA and end of a range, or None for a flush of everything
     queued     VAs of work items that the kernel has queued, oldest first
     object_bytes  bytes of objects that the current call has allocated
+    atomic_fails  whether objects that are allocated without reclaim cannot be
     """
 
     def __init__(
@@ -74,6 +85,8 @@ class Handlers:
         self.pending: list[tuple[int, int] | None] = []
         self.queued: list[int] = []
         self.object_bytes = 0
+        self.atomic_fails = False
+        self._kept_bytes = 0
         self._folio = FolioPages(machine, machine.cpus[0])
         self._cpu, self._lru = machine.cpus[0], pages.layout.lru_next
 
@@ -139,13 +152,29 @@ class Handlers:
             self._folio.set_refcount(page, 1)
         return page
 
-    def allocate_object(self, _: Stub, _cache: int, _gfp: int, size: int) -> int:
-        """Allocate zeroed memory for an object; return its VA, or 0 if the region is full."""
+    def allocate_object(self, _: Stub, _cache: int, gfp: int, size: int) -> int:
+        """Allocate zeroed memory for an object; return its VA, or 0 if the region is full.
+
+        One that is allocated without reclaim, as the record of a poisoned page, is kept after the call.
+        """
+        if not gfp & _RECLAIM:
+            return self._allocate_kept(size)
         end = self._loaded.data.end
         va = end - _OBJECTS + self.object_bytes
         self.object_bytes += round_up(size, _ALIGNMENT)
         if self.object_bytes > _OBJECTS:
             return 0
+        self._loaded.write(va, size, 0)
+        return va
+
+    def _allocate_kept(self, size: int) -> int:
+        """Allocate zeroed memory that calls leave alone, until the region is full and begins again."""
+        if self.atomic_fails:
+            return 0
+        bytes_ = round_up(size, _ALIGNMENT)
+        start = self._kept_bytes if self._kept_bytes + bytes_ <= _KEPT else 0
+        self._kept_bytes = start + bytes_
+        va = self._loaded.data.end - _OBJECTS - _KEPT + start
         self._loaded.write(va, size, 0)
         return va
 
@@ -297,6 +326,18 @@ class Handlers:
         self.queued.append(work)
         return 1
 
+    def page_of_frame(self, _: Stub, pfn: int) -> int:
+        """Return the struct page of a frame."""
+        return self._page(pfn)
+
+    def take_off(self, _: Stub, page: int) -> int:
+        """Remove a frame from the free lists; return 1, or 0 if it is not free."""
+        return int(take_page_off_buddy(self._machine, self._cpu, self._pfn(page)))
+
+    def handled(self, _: Stub, _pfn: int, _type: int, result: int) -> int:
+        """Return 0 for an error that was handled, else -EBUSY. Left out: counters of poisoned pages, the message."""
+        return 0 if result >= _DELAYED else -errno.EBUSY & _ALL_ONES
+
     def nothing(self, _: Stub, *_arguments: int) -> int:
         """Return 0."""
         return 0
@@ -304,10 +345,11 @@ class Handlers:
     count_managed = count_other = nothing
 
     def report(self, stub: Stub, pointer: int = 0) -> int:
-        """Add a finding with the text that the function was called with."""
+        """Add a finding with the text that the function was called with, unless that is an expected one."""
         loaded = self._loaded
         text = loaded.read_text(pointer) if pointer and loaded.holds(pointer) else ""
-        self._findings.append(f"{stub.function}() was called" + (f": {text.strip()}" if text else ""))
+        if not text.endswith(_EXPECTED):
+            self._findings.append(f"{stub.function}() was called" + (f": {text.strip()}" if text else ""))
         return 0
 
     def stop(self, stub: Stub) -> int:

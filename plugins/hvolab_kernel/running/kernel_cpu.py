@@ -208,6 +208,10 @@ class KernelCpu:
             return CallResult(function, CallStatus.RETURNED, value, findings=self._results.counted_findings())
         return self._results.stopped(function, failure, problem, self.instructions)
 
+    def fail_atomic(self, *, fails: bool) -> None:
+        """Let objects that are allocated without reclaim fail from now on, or not."""
+        self._handlers.atomic_fails = fails
+
     def under_way(self) -> tuple[str, ...]:
         """Return the functions that run now, innermost first; for a handler or a listener of events."""
         return self._results.under_way()

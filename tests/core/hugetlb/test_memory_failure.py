@@ -160,3 +160,24 @@ def test_a_frame_in_no_folio_is_refused() -> None:
     lab, pool, _ = filled()
     with pytest.raises(UsageError, match="in no folio of order 9"):
         memory_failure(pool, lab.machine.memory.first_pfn)
+
+
+@pytest.mark.parametrize(("release", "marked"), [("6.1", True), ("6.12", False), ("7.2", False)])
+def test_a_folio_that_is_leaked_loses_its_mark_where_a_list_was_restored(release: str, marked: bool) -> None:  # noqa: FBT001
+    # by the code of Debian's kernels of these releases
+    lab, pool, pfn = filled(1, release)
+    folio = pool.dequeue()
+    assert folio is not None
+    assert memory_failure(pool, pfn, recorded=False) == -errno.EBUSY
+    pool.put(folio)
+    pool.set_max_huge_pages(0)
+    assert pool.leaked == {folio}
+    assert pool.folio.is_hugetlb(folio) is marked
+    assert lab.findings() == []
+
+
+def test_a_poisoned_frame_in_a_block_that_is_lost_is_counted_once() -> None:
+    lab, pool, pfn = filled(2, "6.12.117")
+    assert memory_failure(pool, pfn + 70) == -errno.EBUSY
+    assert lab.machine.lost_frames == 512
+    assert "ownership" not in {finding.rule for finding in lab.findings()}

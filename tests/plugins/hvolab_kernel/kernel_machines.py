@@ -39,6 +39,9 @@ X86 = _kernels("x86_64-6.12")
 #: Kernels with another variant of HVO than v6.12's.
 OTHER_VARIANTS = _kernels("x86_64-6.1", "x86_64-7.x", "riscv64-7.x")
 X86_6_1 = _kernels("x86_64-6.1")
+X86_OTHERS = _kernels("x86_64-6.1", "x86_64-7.x")
+#: Those with MEMORY_FAILURE.
+X86_MEMORY_FAILURE = _kernels("x86_64-6.1", "x86_64-6.12", "x86_64-7.x")
 SIZE = 2 << 20
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hvolab.hugetlb.memory_failure import TAKEN_OFF
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import FrameAllocator, Machine
@@ -51,7 +52,9 @@ def taken_off(survey: Survey) -> Pfns:
     poisoned, frames = np.array(sorted(survey.machine.poisoned), dtype=np.int64), survey.machine.frames
     if not poisoned.size or not isinstance(frames, FrameAllocator):
         return poisoned[:0]
+    pages = survey.machine.struct_pages
     alone = frames.owner(poisoned) == Owner.ALLOCATED
+    alone &= pages.words(poisoned, pages.layout.private) == TAKEN_OFF  # else its block was lost, or is used again
     for folios in survey.folios:
         alone &= ~np.isin(poisoned & -(1 << folios.order), folios.pfns)
     found: Pfns = poisoned[alone]

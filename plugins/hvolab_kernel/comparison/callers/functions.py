@@ -25,6 +25,8 @@ NAMES: Final = {
     PoolOperation.RESERVE: ("hugetlb_acct_memory", "hugetlb_acct_memory.part.0"),
     PoolOperation.UNRESERVE: ("hugetlb_acct_memory", "hugetlb_acct_memory.part.0"),
     PoolOperation.DEQUEUE_RESERVED: ("alloc_hugetlb_folio_reserve",),
+    PoolOperation.POISON: ("memory_failure",),
+    PoolOperation.POISON_UNRECORDED: ("memory_failure",),
     PoolOperation.ALLOC_TEMPORARY: ("alloc_hugetlb_folio_nodemask", "alloc_huge_page_nodemask"),
 }
 #: Function that limits surplus.

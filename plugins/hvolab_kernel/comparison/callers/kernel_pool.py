@@ -19,6 +19,8 @@ from hvolab_kernel.running import KernelHvo
 NO_NODE: Final = -1
 #: Mask that callers pass. Kernel: htlb_alloc_mask() in include/linux/hugetlb.h, v6.12.
 _GFP: Final = GFP_HUGETLB & ~int(Gfp.THISNODE | Gfp.RETRY_MAYFAIL)
+#: Position of the frame with an error in a folio: its struct page is in a page of vmemmap that HVO frees.
+POISONED: Final = 70
 _INT_BITS, _LONG_BITS = 32, 64
 
 
@@ -102,6 +104,19 @@ class KernelPool:
         """Take a free folio into use, or allocate a temporary one. Kernel: alloc_hugetlb_folio_nodemask(), v6.12."""
         folio = self._call(self._functions[PoolOperation.ALLOC_TEMPORARY], self.h.va, 0, 0, _GFP, 1)
         return folio or None
+
+    def poison(self, folio: int, *, recorded: bool) -> int:
+        """Report an uncorrected memory error in a folio; return 0 or a negative errno. Kernel: memory_failure(), v6.12.
+
+        recorded  whether memory for the record of the page can be allocated
+        """
+        machine = self.hvo.machine
+        pfn = machine.struct_pages.pfn(folio) + POISONED
+        machine.poisoned.add(pfn)
+        self._cpu.fail_atomic(fails=not recorded)
+        result = _signed(self._call(self._functions[PoolOperation.POISON], pfn, 0), _INT_BITS)
+        self._cpu.fail_atomic(fails=False)
+        return result
 
     def put(self, folio: int) -> None:
         """Free a folio that was in use. Kernel: free_huge_folio(), v6.12."""

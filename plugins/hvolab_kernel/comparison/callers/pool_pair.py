@@ -10,15 +10,16 @@ from itertools import chain
 from typing import Final, Protocol
 
 from hvolab.arch import Target
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import KernelBug
-from hvolab.hugetlb import Hstate, Pool, hstates
+from hvolab.hugetlb import Hstate, Pool, hstates, memory_failure
 from hvolab.hugetlb.demote import demote_pool_huge_page
 from hvolab.hugetlb.reservations import reserve, unreserve
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab_kernel.comparison.callers.functions import functions_of
 from hvolab_kernel.comparison.callers.hstate import KernelHstate, place_hstates
-from hvolab_kernel.comparison.callers.kernel_pool import KernelPool
+from hvolab_kernel.comparison.callers.kernel_pool import POISONED, KernelPool
 from hvolab_kernel.comparison.callers.scenarios import PoolOperation, PoolScenario, PoolStep
 from hvolab_kernel.comparison.comparer import OMITTED, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.differences import (
@@ -68,6 +69,9 @@ class AnyPool(Protocol):
     def alloc_for_migration(self) -> int | None:
         """Take a free folio into use, or allocate a temporary one."""
 
+    def poison(self, folio: int, *, recorded: bool) -> int:
+        """Report a memory error in a folio."""
+
 
 #: Operations that take a folio into use, with their number.
 _TAKING: Final[dict[PoolOperation, Callable[[AnyPool, int], int | None]]] = {
@@ -107,6 +111,10 @@ class EnginePool(Pool):
         folio = self.dequeue()
         return self.alloc_temporary() if folio is None else folio
 
+    def poison(self, folio: int, *, recorded: bool) -> int:
+        """Report an uncorrected memory error in a folio; return 0 or a negative errno."""
+        return memory_failure(self, self.machine.struct_pages.pfn(folio) + POISONED, recorded=recorded)
+
 
 class PoolUnderTest:
     """One pool on one machine.
@@ -124,7 +132,7 @@ class PoolUnderTest:
         self.pool = pool
         self.h = h
         self.in_use: list[int] = []
-        self._load = load
+        self.load = load
         self._lru = machine.machine.struct_pages.layout.lru_next
 
     def free_folios(self) -> list[list[int]]:
@@ -132,12 +140,12 @@ class PoolUnderTest:
         return [list(self._folios(head)) for head in self.h.freelists]
 
     def _folios(self, head: int) -> Iterator[int]:
-        node = self._load(head)
+        node = self.load(head)
         for _ in range(self.machine.machine.memory.frames):
             if node == head:
                 return
             yield node - self._lru
-            node = self._load(node)
+            node = self.load(node)
         raise KernelBug(f"the free list at VA {head:#x} does not end")
 
     def run(self, step: PoolStep) -> StepResult:
@@ -162,6 +170,10 @@ class PoolUnderTest:
                 result = pool.reserve(number)
             case PoolOperation.UNRESERVE:
                 pool.unreserve(min(number, self.reserved))
+            case PoolOperation.POISON | PoolOperation.POISON_UNRECORDED:
+                folios = [*chain.from_iterable(self.free_folios()), *self.in_use]
+                recorded = step.operation is PoolOperation.POISON
+                result = pool.poison(folios[number], recorded=recorded) if number < len(folios) else 0
             case PoolOperation.SWITCH_OFF:
                 self.machine.machine.optimize_enabled = False
         return result or 0
@@ -240,7 +252,27 @@ class PoolPair:
         both = zip(self.engine_pools, self.kernel_pools, strict=True)
         heads = {pair for ours, theirs in both for pair in zip(ours.h.freelists, theirs.h.freelists, strict=True)}
         work_lists = {head for pool in pools for head in pool.work_lists}
-        return lambda ours, theirs: (ours, theirs) in heads or (ours in work_lists and stack.va <= theirs < stack.end)
+
+        def same(ours: int, theirs: int) -> bool:
+            known = (ours, theirs) in heads or (ours in work_lists and stack.va <= theirs < stack.end)
+            return known or self._same_record(ours, theirs)
+
+        return same
+
+    def _same_record(self, ours: int, theirs: int) -> bool:
+        """Return whether two addresses are those of equal lists of records of poisoned pages."""
+        loaded = self._pair.kernel_hvo.kernel_cpu.loaded
+        machine = self._pair.engine.machine
+        while ours and theirs:
+            frame = (ours - machine.virt(0)) >> machine.target.mode.page_shift
+            if frame - machine.memory.first_pfn != self._data or not loaded.holds(theirs, 2 * WORD_BYTES):
+                return False
+            (ours, our_page), (theirs, their_page) = (
+                [load(va), load(va + WORD_BYTES)] for load, va in ((self.engine.load, ours), (self.kernel.load, theirs))
+            )
+            if our_page != their_page:
+                return False
+        return ours == theirs
 
     def fail(self, policy: Callable[[], FailurePolicy]) -> None:
         """Make allocations fail from now on."""
@@ -356,4 +388,6 @@ class PoolComparer:
         """Apply rules to the state of the kernel's machine, and to the pools' counters and lists if both agree."""
         folios = {one.h.order: {*chain.from_iterable(one.free_folios()), *one.in_use} for one in pair.kernel_pools}
         pools = [one.pool for one in pair.engine_pools if isinstance(one.pool, Pool)] if agree else []
+        for pool in pools:
+            folios[pool.h.order] |= pool.leaked
         self.judge.at_rest(pair.machines[1].machine, folios, pools)

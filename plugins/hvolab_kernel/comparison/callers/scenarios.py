@@ -27,6 +27,8 @@ class PoolOperation(enum.Enum):
     UNRESERVE = "return_unused_surplus_pages"
     DEQUEUE_RESERVED = "alloc_hugetlb_folio_reserve"
     ALLOC_TEMPORARY = "alloc_hugetlb_folio_nodemask"
+    POISON = "memory_failure"
+    POISON_UNRECORDED = "memory_failure without memory for a record"
     SWITCH_OFF = "vm.hugetlb_optimize_vmemmap = 0"
 
 
@@ -35,7 +37,8 @@ class PoolStep:
     """One operation on a pool.
 
     number  RESIZE, DEMOTE, RESERVE, UNRESERVE: the number of huge pages; PUT: the position among the folios in use, the
-            oldest first; DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node
+            oldest first; DISSOLVE: the position on the free list of the first node with one; ALLOC_SURPLUS: the node;
+            POISON, POISON_UNRECORDED: the position of the folio among the free ones, node by node, then those in use
     """
 
     operation: PoolOperation
@@ -84,10 +87,15 @@ def _unreserve(count: int) -> PoolStep:
     return PoolStep(PoolOperation.UNRESERVE, count)
 
 
+def _poison(folio: int) -> PoolStep:
+    return PoolStep(PoolOperation.POISON, folio)
+
+
 _Templates = tuple[tuple[str, tuple[PoolStep, ...], tuple[PoolStep, ...]], ...]
 _DEQUEUE, _SURPLUS = PoolStep(PoolOperation.DEQUEUE), PoolStep(PoolOperation.ALLOC_SURPLUS)
 _PUT, _DISSOLVE = PoolStep(PoolOperation.PUT), PoolStep(PoolOperation.DISSOLVE)
 _RESERVED, _TEMPORARY = PoolStep(PoolOperation.DEQUEUE_RESERVED), PoolStep(PoolOperation.ALLOC_TEMPORARY)
+_UNRECORDED: Final = PoolStep(PoolOperation.POISON_UNRECORDED)
 _OFF: Final = PoolStep(PoolOperation.SWITCH_OFF)
 #: Title, prelude and steps of each scenario.
 _TEMPLATES: Final[_Templates] = (
@@ -117,6 +125,15 @@ _TEMPLATES: Final[_Templates] = (
     ("reserved, grow over surplus", (_resize(1), _reserve(2)), (_resize(3), _unreserve(2))),
     ("reserved, dissolve", (_resize(2), _reserve(2)), (_DISSOLVE,)),
     ("reserved, used and freed", (_resize(2), _reserve(2)), (_RESERVED, _PUT, _unreserve(1))),
+    ("poison", (_resize(2),), (_poison(0),)),
+    ("poison, not optimized", (_OFF, _resize(2)), (_poison(1),)),
+    ("poison, with surplus", (_resize(1), _SURPLUS, _PUT, _resize(2)), (_poison(0), _poison(0))),
+    ("poison, reserved", (_resize(1), _reserve(1)), (_poison(0), _poison(0), _unreserve(1), _resize(0))),
+    ("poison, unrecorded", (_resize(2),), (_UNRECORDED, _resize(0))),
+    ("poison in use, freed", (_resize(1), _DEQUEUE), (_poison(0), _PUT, _DEQUEUE, _resize(0))),
+    ("poison in use, dissolved", (_resize(1), _DEQUEUE, _poison(0), _PUT), (_DISSOLVE,)),
+    ("poison in use, grown", (_resize(1), _DEQUEUE, _poison(0), _PUT), (_resize(2), _DEQUEUE)),
+    ("poison in use, unrecorded", (_resize(1), _DEQUEUE, _UNRECORDED, _PUT), (_poison(0), _resize(0))),
     ("temporary", (), (_TEMPORARY, _PUT)),
     ("temporary, of the pool", (_resize(1),), (_TEMPORARY, _TEMPORARY, _PUT, _PUT)),
     ("temporary, shrunk to none", (_resize(2), _DEQUEUE, _TEMPORARY, _TEMPORARY), (_resize(0), _PUT, _PUT, _PUT)),

@@ -6,12 +6,19 @@ from __future__ import annotations
 import pytest
 
 from hvolab.hugetlb.folio import FolioPages
-from hvolab.release.faults import RESTORED_AS_HEADS, TEMPORARY_AS_SURPLUS
+from hvolab.release.faults import FREED_AS_BLOCK, RESTORED_AS_HEADS, TEMPORARY_AS_SURPLUS
 from hvolab_kernel.comparison import compare, target_of
 from hvolab_kernel.comparison.callers import PoolComparer, PoolOperation, PoolScenario, PoolStep, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import ComparisonCase
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, FETCHED, LATEST_6_12, X86
+from tests.plugins.hvolab_kernel.kernel_machines import (
+    DEBIANS,
+    FETCHED,
+    LATEST_6_12,
+    X86,
+    X86_MEMORY_FAILURE,
+    X86_OTHERS,
+)
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -108,3 +115,34 @@ def test_a_scenario_shows_what_its_steps_do(real_kernel: Kernel) -> None:
     result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: shrink")))
     lost = 3 if comparer.target.release.variant.copies_mapped else 0  # folios that the page allocator refuses
     assert (result.allocations, result.calls) == (3 * 7, 32 - lost)
+
+
+@pytest.mark.slow
+@X86_OTHERS
+def test_the_kernel_s_own_code_frees_a_poisoned_page_in_its_block(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: poison in use, freed")))
+    assert result.differences == ()
+    assert {found.fault for found in result.evidence.found} == {FREED_AS_BLOCK}
+
+
+@pytest.mark.slow
+@X86_MEMORY_FAILURE
+def test_a_poisoned_folio_is_dissolved_or_stays_in_the_pool_as_in_the_kernel(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    for title in ("poison", "poison, unrecorded", "poison in use, unrecorded"):
+        each = scenario(real_kernel, f"2M pool: {title}")
+        result = comparer.run(ComparisonCase(each))
+        assert result.calls, title
+        for failing in ((), *((number,) for number in range(1, result.allocations + 1))):
+            assert comparer.run(ComparisonCase(each, failing)).differences == (), (title, failing)
+
+
+@pytest.mark.slow
+@X86_OTHERS
+def test_a_temporary_folio_leaves_surplus_in_the_kernel_too(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: temporary, freed after all")))
+    assert result.differences == ()
+    faults = {found.fault for found in result.evidence.found if not found.declared}
+    assert faults == {TEMPORARY_AS_SURPLUS}
