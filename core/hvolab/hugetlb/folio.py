@@ -188,8 +188,8 @@ class FolioPages:
 
     def set_poisoned(self, page: int, *, value: bool) -> None:
         """Set or clear PG_hwpoison of a struct page. Kernel: folio_set_hwpoison(), SetPageHWPoison()."""
-        bit = 1 << self.layout.pg_hwpoison
-        self._or_flags(page, bit if value else 0, drop=0 if value else bit)
+        bits = {"set_bits" if value else "clear_bits": 1 << self.layout.pg_hwpoison}
+        change_bits(self.cpu, page + self.layout.flags, **bits)
 
     def is_hugetlb(self, folio: int) -> bool:
         """Return whether a folio has the mark of hugetlb. Kernel: folio_test_hugetlb()."""

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from functools import partial
 from typing import Final
-
-import numpy as np
 
 from hvolab.errors import MachineError, UsageError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.pool import Pool
 from hvolab.hugetlb.raw_hwp import RECORD_SIZE, set_hwpoison
 from hvolab.machine import Cpu, FrameAllocator, Machine
-from hvolab.machine.frames.source import Owner
 
 #: ``private`` of a struct page that was removed from the free lists: MAGIC_HWPOISON in mm/internal.h, v6.12.
 TAKEN_OFF: Final = 0x48575053
@@ -33,7 +31,7 @@ def memory_failure(pool: Pool, pfn: int, *, recorded: bool = True) -> int:
     pages than those of hugetlb.
     Kernel: try_memory_failure_hugetlb(), get_huge_page_for_hwpoison(), me_huge_page(), v6.12.
     """
-    machine, h, layout = pool.machine, pool.h, pool.machine.struct_pages.layout
+    machine, h = pool.machine, pool.h
     if not isinstance(machine.frames, FrameAllocator):
         raise MachineError("the frames of this machine cannot be poisoned")
     folio = machine.struct_pages.va(pfn & -(1 << h.order))
@@ -42,25 +40,43 @@ def memory_failure(pool: Pool, pfn: int, *, recorded: bool = True) -> int:
             f"PFN {pfn:#x} is in no folio of order {h.order}", hint="choose a frame of a folio in the pool"
         )
     machine.poisoned.add(pfn)
-    freed, migratable = (pool.folio.flag(folio, bit) for bit in (layout.hpg_freed, layout.hpg_migratable))
     allocate = partial(machine.kernel_data, RECORD_SIZE) if recorded else None
-    result = set_hwpoison(pool.folio, folio, machine.struct_pages.va(pfn), allocate)
-    if result:
-        return result
-    if not freed and not migratable:
-        return -errno.EBUSY
+    with pool.hugetlb_lock:
+        freed = get_huge_page_for_hwpoison(pool, folio, machine.struct_pages.va(pfn), allocate)
+    if freed < 0:
+        return freed
     if not freed:
         pool.put(folio)  # the last reference, after the folio was unmapped
-    return _take_off(pool, folio, pfn)
+    return page_handle_poison(pool, folio, pfn)
 
 
-def _take_off(pool: Pool, folio: int, pfn: int) -> int:
+def get_huge_page_for_hwpoison(
+    pool: Pool, folio: int, page: int, allocate: Callable[[], int] | None, *, retries: bool = False
+) -> int:
+    """Record a memory error in a folio; return 1 for a free folio, 0 for a mapped one, or -EHWPOISON or -EBUSY.
+
+    The caller holds hugetlb_lock. A folio that is neither free nor mapped is busy: its error is recorded unless the
+    caller retries.
+
+    allocate  return the VA of a new record; None: none can be allocated
+    retries   the caller tries again after -EBUSY
+    Left out: the reference to a mapped folio, and HPG_migratable, which is cleared.
+    Kernel: get_huge_page_for_hwpoison(), where ``retries`` is the absence of MF_NO_RETRY, v6.12.
+    """
+    layout = pool.machine.struct_pages.layout
+    freed, migratable = (pool.folio.flag(folio, bit) for bit in (layout.hpg_freed, layout.hpg_migratable))
+    busy = -errno.EBUSY if not freed and not migratable else 0
+    if busy and retries:
+        return busy
+    return set_hwpoison(pool.folio, folio, page, allocate) or busy or int(freed)
+
+
+def page_handle_poison(pool: Pool, folio: int, pfn: int) -> int:
     """Dissolve a folio, and remove a frame from the free lists; return 0 or -EBUSY.
 
     Left out: drain_all_pages(), as there are no lists of single CPUs. Kernel: __page_handle_poison(), v6.12.
     """
-    failed = pool.dissolve(folio) if folio in pool.live else 0
-    if failed or not take_page_off_buddy(pool.machine, pool.cpu, pfn):
+    if pool.dissolve(folio) or not take_page_off_buddy(pool.machine, pool.cpu, pfn):
         return -errno.EBUSY
     pool.folio.set_refcount(pool.machine.struct_pages.va(pfn), 1)
     return 0
@@ -71,11 +87,8 @@ def take_page_off_buddy(machine: Machine, cpu: Cpu, pfn: int) -> bool:
 
     Kernel: take_page_off_buddy() in mm/page_alloc.c, v6.12.
     """
-    frames, one = machine.frames, np.array([pfn], dtype=np.int64)
-    if not isinstance(frames, FrameAllocator) or frames.owner(one)[0] != Owner.FREE:
+    if not machine.take_free_frame(pfn):
         return False
-    frames.adopt(one)
-    machine.records.allocated(pfn, 1)
     page = machine.struct_pages.va(pfn)
     FolioPages(machine, cpu).set_refcount(page, 0)  # of a free page; the machine leaves the one that boot has set
     cpu.store_word(page + machine.struct_pages.layout.private, TAKEN_OFF)

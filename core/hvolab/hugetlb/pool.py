@@ -4,87 +4,75 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 
 from hvolab.errors import UsageError
-from hvolab.hugetlb.folio import FolioPages
-from hvolab.hugetlb.hstate import Hstate
+from hvolab.hugetlb.pool_lists import PoolLists
 from hvolab.hugetlb.raw_hwp import clear_hwpoison
-from hvolab.hvo import VmemmapOptimizer
-from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import GFP_HUGETLB, Gfp
 from hvolab.trace import FolioPrepared
 
 _THISNODE, _RETRY, _COMP = int(Gfp.THISNODE), int(Gfp.RETRY_MAYFAIL), int(Gfp.COMP)
-#: Folios of a list in any machine: one that repeats a trace has less memory than its folios.
-_FEW = 1 << 10
 
 
-class Pool:
-    """The folios of one hstate. A folio is the VA of its head struct page.
+class Pool(PoolLists):
+    """The folios of one hstate, as one CPU sees them. A folio is the VA of its head struct page.
 
-    machine, h, hvo  the machine, the hstate, and the HVO engine
-    variant          facts of hugetlb's code in the machine's release
-    live             folios of the pool, free or in use
-    temporaries      number of temporary folios that were freed
-    leaked           folios that left the pool and are never freed, because their poisoned pages are not known
-    work_lists       VA of the heads of two lists that single operations use
+    Locks are taken where v6.12 takes them: ``hugetlb_lock``, and the hstate's ``resize_lock``.
     """
-
-    def __init__(self, machine: Machine, h: Hstate, hvo: VmemmapOptimizer, cpu: Cpu | None = None) -> None:
-        self.machine = machine
-        self.h = h
-        self.hvo = hvo
-        self.variant = machine.target.release.hugetlb
-        self.cpu = machine.cpus[0] if cpu is None else cpu
-        self.folio = FolioPages(machine, self.cpu)
-        self.live: set[int] = set()
-        self.leaked: set[int] = set()
-        self.temporaries = 0
-        self._layout = machine.struct_pages.layout
-        self._lru = self._layout.lru_next
-        self.work_lists = [machine.kernel_data(lists.SIZE) for _ in range(2)]
-        #: Folios of a list at most: those that fit into the machine.
-        self._most = max(_FEW, machine.memory.size >> h.order + machine.target.mode.page_shift)
 
     def set_max_huge_pages(self, count: int, node: int | None = None) -> None:
         """Grow or shrink the pool, or its part on a node, to ``count`` persistent folios, as far as memory allows.
 
-        Left out: resize_lock, memory policies, and what is refused without runtime support of gigantic folios.
+        Left out: memory policies, and what is refused without runtime support of gigantic folios.
         Kernel: set_max_huge_pages(), v6.12.
         """
         if count < 0:
             raise UsageError(f"a pool of {count} huge pages", hint="request 0 or more")
+        if node is not None and not 0 <= node < self.machine.nodes:
+            raise UsageError(f"node {node} of {self.machine.nodes}", hint=f"choose 0 to {self.machine.nodes - 1}")
         h = self.h
-        if node is not None:
-            if not 0 <= node < self.machine.nodes:
-                raise UsageError(f"node {node} of {self.machine.nodes}", hint=f"choose 0 to {self.machine.nodes - 1}")
-            elsewhere = self.variant.persistent_elsewhere
-            count += h.persistent - h.persistent_on(node) if elsewhere else h.nr - h.nr_node[node]
-        while h.surplus and count > h.persistent and h.adjust_surplus(-1, node):
-            pass
-        if not self._grow(count - h.persistent, node):
-            h.max_huge_pages = h.persistent
-            return
-        least = max(count, h.resv + h.in_use(spares_surplus=self.variant.spares_surplus))
-        head = self.new_list(0)
-        while least < h.persistent and (folio := self.remove_pool_folio(node)) is not None:
-            lists.add(self.cpu, folio + self._lru, head)
-        self.update_and_free_bulk(head)
-        while count < h.persistent and h.adjust_surplus(1, node):
-            pass
-        h.max_huge_pages = h.persistent
+        with self.resize_lock:
+            with self.hugetlb_lock:
+                if node is not None:
+                    elsewhere = self.variant.persistent_elsewhere
+                    count += h.persistent - h.persistent_on(node) if elsewhere else h.nr - h.nr_node[node]
+                while h.surplus and count > h.persistent and h.adjust_surplus(-1, node):
+                    pass
+                missing = count - h.persistent
+            if self._grow(count, missing, node):
+                self._shrink(count, node)
+            else:
+                with self.hugetlb_lock:
+                    h.max_huge_pages = h.persistent
 
-    def _grow(self, missing: int, node: int | None) -> bool:
-        """Allocate folios, optimize and add them; return whether all were allocated."""
-        head, allocated = self.new_list(0), 0
+    def _shrink(self, count: int, node: int | None) -> None:
+        """Free folios, and let those in use be surplus, until ``count`` are persistent."""
+        h, head = self.h, self.new_list(0)
+        with self.hugetlb_lock:
+            least = max(count, h.resv + h.in_use(spares_surplus=self.variant.spares_surplus))
+            while least < h.persistent and (folio := self.remove_pool_folio(node)) is not None:
+                lists.add(self.cpu, folio + self._lru, head)
+        self.update_and_free_bulk(head)
+        with self.hugetlb_lock:
+            while count < h.persistent and h.adjust_surplus(1, node):
+                pass
+            h.max_huge_pages = h.persistent
+
+    def _grow(self, count: int, missing: int, node: int | None) -> bool:
+        """Allocate folios, optimize and add them; return whether all were allocated.
+
+        The number that is missing is read again after each allocation, as folios may be added or freed meanwhile.
+        """
+        head, allocated, wanted = self.new_list(0), 0, missing
         failed: set[int] = set()
         while allocated < missing and (folio := self._alloc_pool_folio(node, failed)) is not None:
             self.collect(folio, head)
             allocated += 1
-        if missing > 0:  # an empty list too, if the first allocation failed
+            with self.hugetlb_lock:
+                missing = count - self.h.persistent + (0 if self.variant.batches else allocated)
+        if wanted > 0:  # an empty list too, if the first allocation failed
             self.prep_and_add(head)
         return allocated >= missing
 
@@ -102,15 +90,19 @@ class Pool:
         """
         if self.variant.batches:
             self.hvo.optimize_folios(self.h, head)
+            with self.hugetlb_lock:
+                for folio in self.folios(head):
+                    self._account(folio, finish)
+            return
         for folio in self.folios(head):
-            if not self.variant.batches:
-                self.hvo.optimize_folio(self.h, folio)
-            if finish is not None:
-                finish(folio)
-            self._account(folio)
+            self.hvo.optimize_folio(self.h, folio)
+            with self.hugetlb_lock:
+                self._account(folio, finish)
 
-    def _account(self, folio: int) -> None:
+    def _account(self, folio: int, finish: Callable[[int], None] | None) -> None:
         """Count a new folio and put it on the free list."""
+        if finish is not None:
+            finish(folio)
         self._mark_late(folio)
         self.h.count(self.folio.node(folio), nr=1)
         self.enqueue(folio)
@@ -169,16 +161,23 @@ class Pool:
         Kernel: alloc_surplus_hugetlb_folio(), v6.12; its callers set the ``references``.
         """
         h = self.h
-        if (h.gigantic and not self.variant.overcommits_gigantic) or h.surplus >= h.nr_overcommit_huge_pages:
+        if h.gigantic and not self.variant.overcommits_gigantic:
             return None
+        with self.hugetlb_lock:
+            if h.surplus >= h.nr_overcommit_huge_pages:
+                return None
         folio = self.alloc_single(node, without=_THISNODE)
         if folio is None:
             return None
-        if h.surplus >= h.nr_overcommit_huge_pages:
-            self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
+        with self.hugetlb_lock:
+            exceeds = h.surplus >= h.nr_overcommit_huge_pages
+            if exceeds:
+                self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
+            else:
+                h.count(self.folio.node(folio), surplus=1)
+        if exceeds:
             self.free_huge(folio)
             return None
-        h.count(self.folio.node(folio), surplus=1)
         self.folio.set_refcount(folio, references)
         return folio
 
@@ -200,7 +199,8 @@ class Pool:
         if folio is not None:
             self.hvo.optimize_folio(self.h, folio)
             self._mark_late(folio)
-            self.h.count(self.folio.node(folio), nr=1)
+            with self.hugetlb_lock:
+                self.h.count(self.folio.node(folio), nr=1)
         return folio
 
     def dequeue(self, *, reserved: bool = False) -> int | None:
@@ -210,18 +210,23 @@ class Pool:
         Left out: reservations of VMAs, memory policies, folios that cannot be pinned for long, hugepage_activelist.
         Kernel: dequeue_hugetlb_folio_vma(), dequeue_hugetlb_folio_node_exact(), v6.12.
         """
-        if not (self.h.resv if reserved else self.h.available):
-            return None
-        folio = next((folio for folio in self.free_folios() if not self.folio.poisoned(folio)), None)
-        if folio is not None:
-            lists.delete(self.cpu, folio + self._lru)
-            self.folio.init_lru(folio)
-            self.folio.set_refcount(folio, 1)
-            self.folio.set_flag(folio, self._layout.hpg_freed, value=False)
-            self.h.count(self.folio.node(folio), free=-1)
-            self.h.resv -= reserved
-            self.folio.set_flag(folio, self._layout.hpg_restore_reserve, value=reserved)
+        with self.hugetlb_lock:
+            if not (self.h.resv if reserved else self.h.available):
+                return None
+            folio = next((folio for folio in self.free_folios() if not self.folio.poisoned(folio)), None)
+            if folio is not None:
+                self._take(folio, reserved=reserved)
         return folio
+
+    def _take(self, folio: int, *, reserved: bool) -> None:
+        """Take a free folio into use."""
+        lists.delete(self.cpu, folio + self._lru)
+        self.folio.init_lru(folio)
+        self.folio.set_refcount(folio, 1)
+        self.folio.set_flag(folio, self._layout.hpg_freed, value=False)
+        self.h.count(self.folio.node(folio), free=-1)
+        self.h.resv -= reserved
+        self.folio.set_flag(folio, self._layout.hpg_restore_reserve, value=reserved)
 
     def put(self, folio: int) -> None:
         """Drop the last reference of a folio that was in use. Kernel: folio_put(), v6.12."""
@@ -234,72 +239,20 @@ class Pool:
         Left out: subpools, cgroups, and the work queue that frees optimized folios of atomic contexts.
         Kernel: free_huge_folio(), v6.12.
         """
-        layout, private = self._layout, self.folio.private(folio)
-        self.h.resv += private >> layout.hpg_restore_reserve & 1
-        self.folio.set_private(folio, private & ~(1 << layout.hpg_restore_reserve | 1 << layout.hpg_migratable))
-        temporary = private >> layout.hpg_temporary & 1
-        self.temporaries += temporary
-        if temporary or self.h.surplus_node[self.folio.node(folio)]:
-            self.remove(folio, surplus=not temporary)
+        layout = self._layout
+        with self.hugetlb_lock:
+            private = self.folio.private(folio)
+            self.h.resv += private >> layout.hpg_restore_reserve & 1
+            self.folio.set_private(folio, private & ~(1 << layout.hpg_restore_reserve | 1 << layout.hpg_migratable))
+            temporary = private >> layout.hpg_temporary & 1
+            self.temporaries += temporary
+            freed = temporary or self.h.surplus_node[self.folio.node(folio)]
+            if freed:
+                self.remove(folio, surplus=not temporary)
+            else:
+                self.enqueue(folio)
+        if freed:
             self.update_and_free(folio)
-        else:
-            self.enqueue(folio)
-
-    def folios(self, head: int) -> Iterator[int]:
-        """Yield the folios of a list; each may be removed meanwhile."""
-        return (node - self._lru for node in lists.nodes(self.cpu, head, self._most))
-
-    def free_folios(self) -> Iterator[int]:
-        """Yield the folios on the free lists."""
-        return chain.from_iterable(map(self.folios, self.h.freelists))
-
-    def enqueue(self, folio: int) -> None:
-        """Put a folio on the free list of its node. Kernel: enqueue_hugetlb_folio()."""
-        node = self.folio.node(folio)
-        lists.move(self.cpu, folio + self._lru, self.h.freelists[node])
-        self.h.count(node, free=1)
-        self.folio.set_flag(folio, self._layout.hpg_freed, value=True)
-
-    def remove_pool_folio(self, node: int | None, *, surplus: bool = False) -> int | None:
-        """Remove the first free folio of the nodes in turn, or of one; a surplus one from nodes that have surplus.
-
-        Kernel: remove_pool_hugetlb_folio(), v6.12.
-        """
-        nodes = (one for one in self.h.nodes_to("free", node) if not surplus or self.h.surplus_node[one])
-        folio = next((folio for one in nodes for folio in self.folios(self.h.freelists[one])), None)
-        if folio is not None:
-            self.remove(folio, surplus=surplus)
-        return folio
-
-    def remove(self, folio: int, *, surplus: bool, demote: bool = False) -> None:
-        """Remove a folio from lists and counters. Kernel: remove_hugetlb_folio()."""
-        layout, node, frozen = self._layout, self.folio.node(folio), self.variant.stays_frozen
-        lists.delete(self.cpu, folio + self._lru)
-        if self.folio.flag(folio, layout.hpg_freed):
-            self.folio.set_flag(folio, layout.hpg_freed, value=not frozen)
-            self.h.count(node, free=-1)
-        if surplus:
-            self.h.count(node, surplus=-1)
-        if not frozen and not demote:
-            self.folio.set_refcount(folio, 1)
-        if not self.folio.flag(folio, layout.hpg_vmemmap_optimized):
-            # an optimized folio keeps its mark until its vmemmap is restored
-            self.clear_mark(folio)
-        self.h.count(node, nr=-1)
-
-    def add(self, folio: int, *, surplus: bool) -> None:
-        """Add a folio again whose vmemmap could not be restored. Kernel: add_hugetlb_folio()."""
-        self.folio.init_lru(folio)
-        self.h.count(self.folio.node(folio), nr=1, surplus=1 if surplus else 0)
-        self.folio.set_hugetlb(folio, hugetlb=True)
-        self.folio.set_private(folio, 1 << self._layout.hpg_vmemmap_optimized)
-        if not self.variant.stays_frozen:
-            self.folio.set_refcount(folio, 0)
-        self.enqueue(folio)
-
-    def clear_mark(self, folio: int) -> None:
-        """Clear the mark of hugetlb."""
-        self.folio.set_hugetlb(folio, hugetlb=False, gigantic=self.h.gigantic)
 
     def dissolve(self, folio: int) -> int:
         """Free a free folio to the allocator; return 0, -EBUSY or -ENOMEM.
@@ -311,17 +264,21 @@ class Pool:
         h = self.h
         if not self.folio.is_hugetlb(folio):
             return 0
-        if self.folio.refcount(folio) or not h.available or not self.folio.flag(folio, self._layout.hpg_freed):
-            return -errno.EBUSY
-        surplus = self.variant.dissolves_surplus and h.surplus_node[self.folio.node(folio)] > 0
-        persistent = 0 if surplus else 1
-        self.remove(folio, surplus=surplus)
-        h.max_huge_pages -= persistent
+        with self.hugetlb_lock:
+            if not self.folio.is_hugetlb(folio):
+                return 0
+            if self.folio.refcount(folio) or not h.available or not self.folio.flag(folio, self._layout.hpg_freed):
+                return -errno.EBUSY
+            surplus = self.variant.dissolves_surplus and h.surplus_node[self.folio.node(folio)] > 0
+            persistent = 0 if surplus else 1
+            self.remove(folio, surplus=surplus)
+            h.max_huge_pages -= persistent
         if self.folio.is_hugetlb(folio):
             result = self.hvo.restore_folio(h, folio)
             if result:
-                self.add(folio, surplus=surplus)
-                h.max_huge_pages += persistent
+                with self.hugetlb_lock:
+                    self.add(folio, surplus=surplus)
+                    h.max_huge_pages += persistent
                 return result
         self.update_and_free(folio)
         return 0
@@ -339,9 +296,12 @@ class Pool:
             return
         # a folio that is not optimized has lost its hugetlb type, and only hugetlb folios are restored
         if optimized and self.hvo.restore_folio(self.h, folio):
-            self.add(folio, surplus=True)
+            with self.hugetlb_lock:
+                self.add(folio, surplus=True)
             return
-        self.clear_mark(folio)
+        if self.folio.is_hugetlb(folio):
+            with self.hugetlb_lock:
+                self.clear_mark(folio)
         if self.folio.poisoned(folio):
             clear_hwpoison(self.folio, folio)
         self.folio.init_deferred_list(folio)
@@ -368,33 +328,30 @@ class Pool:
         non_hvo = self.new_list(1)
         while (restored := self.hvo.restore_folios(self.h, head, non_hvo)) < 0:
             self._bulk_restore_error(head, non_hvo)
-        for folio in self.folios(non_hvo) if restored else ():
-            self.clear_mark(folio)
+        if restored:
+            with self.hugetlb_lock:
+                for folio in self.folios(non_hvo):
+                    self.clear_mark(folio)
         for folio in self.folios(non_hvo):
             self.update_and_free(folio)
 
     def _bulk_restore_error(self, head: int, non_hvo: int) -> None:
         """Make progress after a restore has failed. Kernel: bulk_vmemmap_restore_error()."""
         if not lists.empty(self.cpu, non_hvo):
-            self._free_list(non_hvo)
+            for folio in self.folios(non_hvo):
+                self._free_restored(folio)
             return
         for folio in self.folios(head):
-            failed = self.hvo.restore_folio(self.h, folio)
-            lists.delete(self.cpu, folio + self._lru)
-            if failed:
-                self.add(folio, surplus=True)
-            else:
-                self.clear_mark(folio)
-                self.update_and_free(folio)
+            if not self.hvo.restore_folio(self.h, folio):
+                self._free_restored(folio)
                 break
-
-    def _free_list(self, head: int) -> None:
-        for folio in self.folios(head):
             lists.delete(self.cpu, folio + self._lru)
-            self.clear_mark(folio)
-            self.update_and_free(folio)
+            with self.hugetlb_lock:
+                self.add(folio, surplus=True)
 
-    def new_list(self, number: int) -> int:
-        """Return the VA of one of the pool's two working lists, emptied."""
-        lists.init(self.cpu, self.work_lists[number])
-        return self.work_lists[number]
+    def _free_restored(self, folio: int) -> None:
+        """Remove a folio from the list that it is on, and free it."""
+        lists.delete(self.cpu, folio + self._lru)
+        with self.hugetlb_lock:
+            self.clear_mark(folio)
+        self.update_and_free(folio)

@@ -26,10 +26,11 @@ def reserve(pool: Pool, count: int) -> int:
         return 0
     if not _gather_surplus(pool, count):
         return -errno.ENOMEM
-    if count > pool.h.free:
+    with pool.hugetlb_lock:
+        exceeds = count > pool.h.free
+    if exceeds:
         unreserve(pool, count)
-        return -errno.ENOMEM
-    return 0
+    return -errno.ENOMEM if exceeds else 0
 
 
 def fault(pool: Pool) -> int | None:
@@ -57,13 +58,14 @@ def unreserve(pool: Pool, count: int) -> None:
     h = pool.h
     if count > h.resv:
         raise UsageError(f"{count} reservations of {h.resv} are released", hint="release those that were made")
-    h.resv -= count
     head, lru = pool.new_list(0), pool.machine.struct_pages.layout.lru_next
-    for _ in range(min(count, h.surplus)):
-        folio = pool.remove_pool_folio(None, surplus=True)
-        if folio is None:
-            break
-        lists.add(pool.cpu, folio + lru, head)
+    with pool.hugetlb_lock:
+        h.resv -= count
+        for _ in range(min(count, h.surplus)):
+            folio = pool.remove_pool_folio(None, surplus=True)
+            if folio is None:
+                break
+            lists.add(pool.cpu, folio + lru, head)
     pool.update_and_free_bulk(head)
 
 
@@ -78,7 +80,7 @@ def _gather_surplus(pool: Pool, count: int) -> bool:
     allocated = 0
     complete = True
     preferred = range(pool.machine.nodes if pool.variant.gathers_by_node else 1)
-    while complete and (needed := h.resv + count - h.free - allocated) > 0:
+    while complete and (needed := _needed(pool, count, allocated)) > 0:
         for _ in range(needed):
             tries = (pool.alloc_surplus(node, references=0) for node in preferred)
             folio = next((one for one in tries if one is not None), None)
@@ -87,14 +89,21 @@ def _gather_surplus(pool: Pool, count: int) -> bool:
                 break
             lists.add(pool.cpu, folio + lru, head)
             allocated += 1
-    spare = h.free + allocated - h.resv - count
-    if spare >= 0:
-        h.resv += count
-        for folio in list(pool.folios(head))[: allocated - spare]:
-            pool.enqueue(folio)
+    with pool.hugetlb_lock:
+        spare = h.free + allocated - h.resv - count
+        if spare >= 0:
+            h.resv += count
+            for folio in list(pool.folios(head))[: allocated - spare]:
+                pool.enqueue(folio)
     for folio in pool.folios(head):
         pool.free_huge(folio)
     return spare >= 0
+
+
+def _needed(pool: Pool, count: int, allocated: int) -> int:
+    """Return the folios that are missing for ``count`` more reservations."""
+    with pool.hugetlb_lock:
+        return pool.h.resv + count - pool.h.free - allocated
 
 
 def _require_count(count: int) -> None:

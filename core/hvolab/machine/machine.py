@@ -13,8 +13,9 @@ from hvolab.arch import Target
 from hvolab.errors import MachineError, UsageError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
+from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.frames.failure import FailurePolicy, NeverFail
-from hvolab.machine.frames.source import FrameSource
+from hvolab.machine.frames.source import FrameSource, Owner
 from hvolab.machine.intervals import Pfns
 from hvolab.machine.locks import Locks
 from hvolab.machine.memory.freeze import Contents, freeze, thaw
@@ -196,6 +197,15 @@ class Machine:
         pfns = self._prepare_run(pfns)
         self.frames.free_run(pfns)
         self._freed_run(pfns, "free_pages")
+
+    def take_free_frame(self, pfn: int) -> bool:
+        """Allocate this frame; return False if it is not free, or the machine has no allocator."""
+        one, frames = np.array([pfn], dtype=np.int64), self.frames
+        if not isinstance(frames, FrameAllocator) or frames.owner(one)[0] != Owner.FREE:
+            return False
+        frames.adopt(one)
+        self.records.allocated(pfn, 1)
+        return True
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
         """Free boot frames, in this order. Kernel: free_bootmem_page(), v6.12.

@@ -109,3 +109,14 @@ def test_every_cpu_is_replaced_by_one_of_its_number() -> None:
     use_cpus(machine, make)
     assert [cpu.index for cpu in machine.cpus] == [0, 1]
     assert not set(map(id, before)) & set(map(id, machine.cpus))
+
+
+def test_a_frame_is_allocated_by_its_number_once() -> None:
+    machine = build_machine(x86_64(), MachineSpec(memory=64 << 20))
+    pfn = machine.alloc_pages(GFP_KERNEL, 0)
+    assert pfn is not None
+    assert not machine.take_free_frame(pfn)
+    machine.free_pages(pfn, 0)
+    assert machine.take_free_frame(pfn)
+    assert allocator(machine).owner(np.array([pfn]))[0] == Owner.ALLOCATED
+    assert not machine.take_free_frame(pfn)
