@@ -69,8 +69,9 @@ class Configuration:
     def spec(self) -> WorldSpec:
         """Return the description of the machine that the actors need."""
         places = [place for actor in self.actors for place in actor.places]
-        optimized = frozenset(
-            place.folio for actor in self.actors if actor.kind.starts_optimized for place in actor.places
+        optimized, fresh = (
+            frozenset(place.folio for actor in self.actors if getattr(actor.kind, state) for place in actor.places)
+            for state in ("starts_optimized", "starts_fresh")
         )
         in_use = tuple(
             (place.folio, place.page)
@@ -79,8 +80,10 @@ class Configuration:
             if actor.kind.starts_in_use and place.page
         )
         enabled = not any(actor.kind.starts_disabled for actor in self.actors)
+        pooled = any(actor.kind.uses_pool for actor in self.actors)
         folios = max((place.folio for place in places), default=0) + 1
-        return WorldSpec(folios, optimized, in_use, enabled, self.split, max(len(self.actors), 1), options=self.options)
+        cpus = max(len(self.actors), 1)
+        return WorldSpec(folios, optimized, in_use, enabled, fresh, pooled, self.split, cpus, options=self.options)
 
     def program(self, target: Target) -> WorldProgram:
         """Return the actors on a new machine."""
@@ -101,7 +104,7 @@ class Configuration:
         failures = "no allocation fails" if not options.failures else f"{options.failures} or fewer allocations fail"
         found = [
             "accesses are sequentially consistent",
-            "a copy of a page and the fill of a new table are one step each",
+            "a copy of a page, the fill of a new table and the free of a block are one step each",
         ]
         if all(actor.kind.name != "walk-ahead" for actor in self.actors):
             found.append("a TLB is filled by accesses alone (--tlb speculative lifts it)")
@@ -169,5 +172,10 @@ READY: tuple[Configuration, ...] = (
         "The same with a TLB that is also filled without any access.",
         split=True,
     ),
+    _ready("shrink-fail", "shrink A B", "A pool that shrinks, and one allocation fails.", split=True, failures=1),
+    _ready(
+        "add-hotplug", "add A B, cpu-hotplug", "Folios that are added to a pool while a CPU goes online.", split=True
+    ),
+    _ready("two-memory-failures", "memory-failure A.70, memory-failure A.71", "Two memory errors in one free folio."),
     _ready("sysctl", "optimize-list A B, sysctl-off", "The sysctl is written while a list is optimized.", split=True),
 )

@@ -54,8 +54,10 @@ class ActorKind:
     summary           what it does, in a sentence, with the kernel function
     make              makes its program
     starts_optimized  its folios are optimized at the start
+    starts_fresh      its folios are allocated at the start, but not in the pool yet
     starts_disabled   the sysctl vm.hugetlb_optimize_vmemmap is 0 at the start
     starts_in_use     its struct pages have one reference at the start
+    uses_pool         it is an operation of the pool, whose counters and lists are checked at the end
     reads             it reads struct pages without a reference or lock
     """
 
@@ -64,6 +66,23 @@ class ActorKind:
     summary: str
     make: Maker = field(repr=False)
     starts_optimized: bool = False
+    starts_fresh: bool = False
     starts_disabled: bool = False
     starts_in_use: bool = False
+    uses_pool: bool = False
     reads: bool = False
+
+
+def for_each_folio(operation: Callable[[World, int, int], object]) -> Maker:
+    """Return the maker of a program that does ``operation(world, cpu, folio)`` to one folio after the other."""
+
+    def make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+        folios = [place.va(world) for place in places]
+
+        def body() -> None:
+            for folio in folios:
+                operation(world, cpu, folio)
+
+        return body
+
+    return make

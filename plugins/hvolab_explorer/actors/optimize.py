@@ -7,20 +7,14 @@ Left out: nothing of that function. The folio is frozen (no references) and has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from hvolab_explorer.actors.kind import ActorKind, Place
+from hvolab_explorer.actors.kind import ActorKind, for_each_folio
 from hvolab_explorer.world.world import World
 
 
-def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
-    folios = [place.va(world) for place in places]
-
-    def body() -> None:
-        for folio in folios:
-            world.engines[cpu].optimize_folio(world.h, folio)
-
-    return body
+def _optimize(world: World, cpu: int, folio: int) -> None:
+    world.engines[cpu].optimize_folio(world.h, folio)
 
 
-OPTIMIZE = ActorKind("optimize", "FOLIO...", "hugetlb_vmemmap_optimize_folio() on one folio after the other", _make)
+OPTIMIZE = ActorKind(
+    "optimize", "FOLIO...", "hugetlb_vmemmap_optimize_folio() on one folio after the other", for_each_folio(_optimize)
+)

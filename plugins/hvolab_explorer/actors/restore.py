@@ -7,26 +7,18 @@ Left out: nothing of that function. An error, for lack of memory, is ignored: th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from hvolab_explorer.actors.kind import ActorKind, Place
+from hvolab_explorer.actors.kind import ActorKind, for_each_folio
 from hvolab_explorer.world.world import World
 
 
-def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
-    folios = [place.va(world) for place in places]
-
-    def body() -> None:
-        for folio in folios:
-            world.engines[cpu].restore_folio(world.h, folio)
-
-    return body
+def _restore(world: World, cpu: int, folio: int) -> None:
+    world.engines[cpu].restore_folio(world.h, folio)
 
 
 RESTORE = ActorKind(
     "restore",
     "FOLIO...",
     "hugetlb_vmemmap_restore_folio() on one optimized folio after the other",
-    _make,
+    for_each_folio(_restore),
     starts_optimized=True,
 )

@@ -7,7 +7,8 @@ A step is what an actor does from one stop to its next; the first stop is before
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,6 +126,7 @@ class Scheduler:
         self._sections: set[tuple[int, int]] = set()
         self._begun: dict[int, list[tuple[int, int]]] = {}
         self._number = 0
+        self._in_one_step = False
 
     # what actors do
 
@@ -140,10 +142,19 @@ class Scheduler:
         waits_for  its footprint where it may never be executed
         """
         actor = self.current
-        if actor is None or self._aborting or self._hub is None:
+        if actor is None or self._aborting or self._hub is None or self._in_one_step:
             return
         actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
         self._hub.switch()
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """Let everything within belong to the step under way; it must take no lock and wait for nothing."""
+        self._in_one_step = True
+        try:
+            yield
+        finally:
+            self._in_one_step = False
 
     def alternative(self, count: int, text: str) -> int:
         """Choose one of ``count`` alternatives that do not depend on order, as an allocation that may fail.

@@ -174,9 +174,10 @@ class ExploredMachine(Machine):
         return np.array(found, dtype=np.int64)
 
     def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
-        """Free in one step."""
+        """Free in one step, which clears flags in the struct pages too."""
         if self._announce_free(pfn, order):
-            super().free_pages(pfn, order, cpu)
+            with self.scheduler.one_step():
+                super().free_pages(pfn, order, cpu)
             self._return(pfn, order)
         else:
             super().free_pages(pfn, order, cpu)
@@ -203,9 +204,19 @@ class ExploredMachine(Machine):
         if not self.scheduler.active:
             return False
         self.scheduler.point(f"free PFN {pfn:#x}" + (f" of order {order}" if order else ""))
+        if order and self._is_hugetlb(pfn):
+            self.scheduler.report(f"PFN {pfn:#x} is freed with the hugetlb type")
         self._touch_frames(pfn, order)
         self._touch_allocator(order)
         return True
+
+    def _is_hugetlb(self, pfn: int) -> bool:
+        """Return whether a block has the mark of hugetlb. Kernel: folio_test_hugetlb()."""
+        pages, layout = self.struct_pages, self.struct_pages.layout
+        mark = layout.hugetlb_mark.place(layout.size, self.target.architecture.byte_order)
+        page, offset = divmod(mark.offset, layout.size)
+        word = int(pages.words(np.array([pfn + page], dtype=np.int64), offset)[0])
+        return mark.get(word) == layout.hugetlb_set
 
     def _return(self, pfn: int, order: int) -> None:
         """Return a freed frame to its CPU's list, and overwrite it if frames are poisoned."""
@@ -224,7 +235,23 @@ class ExploredMachine(Machine):
         self.scheduler.footprint.writes.add(("frame", pfn))
         super().split_page(pfn, order)
 
+    def take_free_frame(self, pfn: int) -> bool:
+        """Allocate a frame by its number in one step."""
+        self.scheduler.point(f"take PFN {pfn:#x} off the free lists")
+        self._touch_frames(pfn, 0)
+        self._touch_allocator(1)
+        taken = super().take_free_frame(pfn)
+        for frames in self._lists.values():
+            if taken and pfn in frames:
+                frames.remove(pfn)
+        return taken
+
     # the rest
+
+    def kernel_data(self, size: int) -> int:
+        """Return zeroed bytes within the step under way; their place does not matter."""
+        self._footprint("adds", "kernel_data")
+        return super().kernel_data(size)
 
     def change_key(self, delta: int) -> None:
         """Change the static key in one step; two changes commute."""

@@ -15,15 +15,19 @@ from typing import Any
 import pytest
 
 from hvolab.arch import EntryKind
+from hvolab.hugetlb import Pool
+from hvolab.hugetlb.memory_failure import page_handle_poison
+from hvolab.hugetlb.raw_hwp import clear_hwpoison
 from hvolab.hvo import Hvo
 from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import HasOrder
 from hvolab.hvo.walk import RemapWalk, VmemmapWalker
+from hvolab.machine.struct_pages import lists
 from hvolab_explorer.configuration import Configuration, parse_actors
 from hvolab_explorer.exploration import Result, explore
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.cpu import ExploredCpu
-from hvolab_explorer.world.machine import ExploredMachine, SharedTails
+from hvolab_explorer.world.machine import ExploredMachine, SharedTails, WorldOptions
 from hvolab_explorer.world.world import World, WorldProgram
 from tests.machines import x86_64
 
@@ -36,11 +40,13 @@ def explored(
     *,
     split: bool = False,
     release: str = "6.12",
+    failures: int = 0,
+    pool: type[Pool] = Pool,
     disturb: Callable[[World], None] | None = None,
 ) -> Result:
     """Explore actors on an engine up to the first finding."""
-    configuration = Configuration("", "", parse_actors(actors), split)
-    world = World(x86_64(release=release), replace(configuration.spec(), engine=engine))
+    configuration = Configuration("", "", parse_actors(actors), split, WorldOptions(failures=failures))
+    world = World(x86_64(release=release), replace(configuration.spec(), engine=engine, pool=pool))
     if disturb is not None:
         disturb(world)
     return explore(WorldProgram(world, [actor.body() for actor in configuration.actors]), Dpor())
@@ -115,6 +121,63 @@ class WithoutGracePeriod(Hvo):
         self._rcu = 0
 
 
+class ClearsMarkAtRemoval(Pool):
+    """Before 32c877191e02: a folio loses the hugetlb type when it is removed, before its vmemmap is restored."""
+
+    def remove(self, folio: int, *, surplus: bool, demote: bool = False) -> None:
+        super().remove(folio, surplus=surplus, demote=demote)
+        self.clear_mark(folio)
+
+
+class MarksLate(Pool):
+    """Before d8f5f7e445f0: a new folio gets the hugetlb type after it is optimized."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.variant = replace(self.variant, marked_first=False)
+
+
+class KeepsOnList(Pool):
+    """A draft of the batching series (v6.7): a folio that cannot be restored is added while it is on another list."""
+
+    def _bulk_restore_error(self, head: int, non_hvo: int) -> None:
+        if not lists.empty(self.cpu, non_hvo):
+            super()._bulk_restore_error(head, non_hvo)
+            return
+        for folio in self.folios(head):
+            if not self.hvo.restore_folio(self.h, folio):
+                self._free_restored(folio)
+                break
+            with self.hugetlb_lock:
+                self.add(folio, surplus=True)
+
+
+class ClearsMarkOfOptimized(Pool):
+    """Before 52ccdde16b65: the type is cleared if the folio was optimized when freeing began."""
+
+    def clear_mark(self, folio: int) -> None:
+        if self.begun is None or self.begun:
+            super().clear_mark(folio)
+
+    begun: bool | None = None
+
+    def update_and_free(self, folio: int) -> None:
+        self.begun = self.folio.flag(folio, self._layout.hpg_vmemmap_optimized)
+        try:
+            super().update_and_free(folio)
+        finally:
+            self.begun = None
+
+
+class MovesPoisonFirst(Pool):
+    """Before 5596d9e8b553: PG_hwpoison moves to the recorded pages before the folio loses the hugetlb type."""
+
+    def update_and_free(self, folio: int) -> None:
+        if self.folio.poisoned(folio):
+            clear_hwpoison(self.folio, folio)
+        super().update_and_free(folio)
+
+
 def no_flush_all(world: World) -> None:
     """Make flush_tlb_all() do nothing, as s390's was (f13b83fdd996, fixed by 64e2f60f355e)."""
     world.machine.flush_tlb_all = lambda: None  # type: ignore[method-assign]
@@ -130,9 +193,50 @@ def test_b06_the_frame_of_a_leaf_is_read_after_another_cpu_has_split_it() -> Non
     assert result.findings, result.verdict
 
 
+def test_b07_a_memory_error_is_marked_in_a_tail_of_a_folio_that_lost_its_type() -> None:
+    result = explored("dissolve A, memory-failure A.70", split=True, pool=ClearsMarkAtRemoval)
+    assert any("faults: permission" in text for text in result.findings), result.verdict
+
+
+def test_b08_a_memory_error_is_marked_in_a_tail_of_a_folio_that_has_no_type_yet() -> None:
+    result = explored("add A, memory-failure A.70", split=True, pool=MarksLate)
+    assert any("faults: permission" in text for text in result.findings), result.verdict
+
+
 def test_b14_the_flag_is_stored_through_a_stale_translation() -> None:
     result = explored("optimize-list A", LateFlag, split=True)
     assert result.findings, result.verdict
+
+
+@pytest.mark.slow
+def test_b16_a_folio_that_cannot_be_restored_is_on_two_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvolab_explorer.steps.scheduler.MOST_STEPS", 2000)
+    result = explored("shrink A B", split=True, failures=2, pool=KeepsOnList)
+    assert result.findings, result.verdict
+
+
+def test_b18_a_folio_is_freed_with_the_hugetlb_type() -> None:
+    result = explored("dissolve A", split=True, pool=ClearsMarkOfOptimized)
+    assert result.findings, result.verdict
+    assert explored("dissolve A", split=True).complete
+
+
+def test_b19_a_folio_is_dissolved_under_the_lock_of_lists_of_free_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = "memory-failure A.70, restore A, cpu-hotplug"
+
+    def under_lock(pool: Pool, folio: int, pfn: int) -> int:
+        with pool.machine.locks.named("pcp_batch_high_lock"):
+            return page_handle_poison(pool, folio, pfn)
+
+    monkeypatch.setattr("hvolab_explorer.actors.memory_failure.page_handle_poison", under_lock)
+    result = explored(actors, split=True)
+    assert any("circle" in text or "deadlock" in text for text in result.findings), result.verdict
+
+
+def test_b20_a_memory_error_is_recorded_after_the_records_were_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvolab.hugetlb.pool.clear_hwpoison", lambda *_: None)
+    result = explored("dissolve A, memory-failure A.70", split=True, pool=MovesPoisonFirst)
+    assert any("poison" in text for text in result.findings), result.verdict
 
 
 def test_b24_a_reference_is_taken_while_tails_are_remapped_without_a_grace_period() -> None:
@@ -151,6 +255,17 @@ def test_b29_the_test_for_a_fake_head_comes_before_the_load_of_the_count() -> No
     result = explored("allocate A, taker-6.11 A.64")
     assert any("faults: permission" in text for text in result.findings), result.verdict
     assert explored("allocate A, taker A.64").complete
+
+
+def test_b30_a_restored_page_has_struct_pages_of_the_first_ones() -> None:
+    def make(machine: ExploredMachine, cpu: ExploredCpu) -> Hvo:
+        hvo = Hvo(machine, cpu)
+        hvo.remap._restore._reset_size = machine.struct_pages.layout.size * 2
+        return hvo
+
+    result = explored("restore A", make, split=True)
+    assert result.findings, result.verdict
+    assert explored("restore A", split=True).complete
 
 
 def test_b37_two_cpus_allocate_the_page_that_tails_share_and_both_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,3 +287,13 @@ def test_s1_a_batch_whose_first_folio_is_not_optimized_waits_for_no_grace_period
     assert explored("recycle-list A B.64, taker B.64", split=True).complete
     result = explored("recycle-list A B.64, sysctl-on, taker B.64", split=True)
     assert any("faults: permission" in text for text in result.findings), result.verdict
+
+
+@pytest.mark.slow
+def test_s3_a_memory_error_is_lost_while_the_folio_is_optimized() -> None:
+    """The second try of get_huge_page_for_hwpoison() marks the head of a folio that is neither free nor in use.
+
+    Between the copy of the head's page and the change of its entry, the mark is lost.
+    """
+    result = explored("add A, memory-failure A.70", split=True)
+    assert any("has no PG_hwpoison" in text for text in result.findings), result.verdict
