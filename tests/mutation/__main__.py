@@ -21,7 +21,7 @@ SAMPLE = (
     "hvo/engine.py Hvo._remap: remove `self._set_optimized(folio, optimized=True)`",
     "hvo/remap.py VmemmapRemap.free: remove `self.cpu.copy_page(machine.page_to_virt(walk.reuse_pfn), reuse)`",
     "hvo/walk.py VmemmapWalker._populate: remove `self._cpu.barrier('smp_wmb')`",
-    "hugetlb/pool.py Pool.remove: remove `self.h.count(node, nr=-1)`",
+    "hugetlb/pool_lists.py PoolLists.remove: remove `self.h.count(node, nr=-1)`",
 )
 _SCENARIO = "x86_64 6.12 base"
 
