@@ -58,6 +58,11 @@ _DEFINE_KEY: Final = "DEFINE_STATIC_KEY_FALSE(hugetlb_optimize_vmemmap_key);"
 _WAIT: Final = "\t\tsynchronize_rcu();\n\t/*\n\t * Very"
 _SPLIT: Final = "\t\tint ret = hugetlb_vmemmap_split_folio(h, folio);\n"
 _RESERVED: Final = "if (!PageReserved(head))"
+_ALLOCATE_TABLE: Final = "pgtable = pte_alloc_one_kernel(&init_mm);\n"
+_LOCK: Final = "spin_lock(&init_mm.page_table_lock);\n"
+_UNLOCK_MM: Final = "mmap_read_unlock(&init_mm);\n"
+_IF_FAILED: Final = "\tif (ret)\n\t\treturn ret;\n"
+_MAP_TAIL: Final = "\tset_pte_at(&init_mm, addr, pte, mk_pte(dst, PAGE_KERNEL));\n"
 _RESTORE: Final = "2M boot: restore next to"
 _RESTORE_BATCH: Final = "2M boot: restore a batch below three PMDs"
 _BATCH: Final = "2M boot: batch below three PMDs"
@@ -185,6 +190,57 @@ SLIPS: Final = (
     Slip("the last entry of a new table is empty", {"i < PTRS_PER_PTE;": "i < PTRS_PER_PTE - 1;"}, "pte entry"),
     Slip("a restored list is not counted", {"\t\t\trestored++;\n": ""}, "result of restore_list", _RESTORE_BATCH),
     Slip("the new head page is not counted", {"\tmemmap_pages_add(1);\n": ""}, "nr_memmap_pages"),
+    Slip(
+        "a table is allocated with the lock held",
+        {f"\t{_ALLOCATE_TABLE}": f"\t{_LOCK}\t{_ALLOCATE_TABLE}\tspin_unlock(&init_mm.page_table_lock);\n"},
+        "may sleep, with",
+    ),
+    Slip(
+        "the lock of the address space is kept on a failure",
+        {f"\t{_UNLOCK_MM}{_IF_FAILED}": f"{_IF_FAILED}\t{_UNLOCK_MM}"},
+        "mmap_lock of init_mm",
+    ),
+    Slip("the new head page stays on the list", {"\t\tlist_del(&walk->vmemmap_head->lru);\n": ""}, "an entry maps it"),
+    Slip(
+        "the new head page is read-only",
+        {"mk_pte(walk->vmemmap_head, PAGE_KERNEL)": "mk_pte(walk->vmemmap_head, PAGE_KERNEL_RO)"},
+        "pte entry",
+        same_on="riscv",
+    ),
+    Slip(
+        "a page fewer is allocated",
+        {"for (i = 0; i < nr_pages; i++) {": "for (i = 1; i < nr_pages; i++) {"},
+        "did not return",
+        _RESTORE,
+    ),
+    Slip(
+        "a batch is freed before its flush",
+        {f"\tflush_tlb_all();\n{_FREE_LIST}": f"{_FREE_LIST[:-1]}\tflush_tlb_all();\n}}"},
+        "were freed before the VAs",
+        _BATCH,
+    ),
+    Slip(
+        "a page of a split is flushed",
+        {"flush_tlb_kernel_range(start, start + PMD_SIZE);": "flush_tlb_kernel_range(start, start + PAGE_SIZE);"},
+        "flush_tlb_kernel_range",
+    ),
+    Slip(
+        "the next folio is read from a head page that is not a copy",
+        {"copy_page(page_to_virt(vmemmap_head), folio);": ""},
+        "passed an address that cannot be read",
+        _BATCH,
+    ),
+    Slip(
+        "a grace period with the lock held",
+        {f"\t{_LOCK}\tif (likely": f"\t{_LOCK}\tsynchronize_rcu();\n\tif (likely"},
+        "may sleep, with",
+    ),
+    Slip(
+        "restored tails are mapped before they are copied",
+        {"\tcopy_page(page_to_virt(dst)": f"{_MAP_TAIL}\tcopy_page(page_to_virt(dst)"},
+        "",
+        needs="a second CPU",
+    ),
     Slip(
         "a table is lost if another CPU has split the PMD",
         {"\t\tpte_free_kernel(&init_mm, pgtable);\n": "\t\t;\n"},

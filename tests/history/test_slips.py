@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hvolab.errors import HvolabError
 from hvolab_kernel.commands.compare import Selection, Subject, run_comparison
 from hvolab_kernel.commands.options import Against
 from hvolab_kernel.comparison import scenarios_of
@@ -27,6 +27,10 @@ IMAGE = "x86_64-6.12"
 USUAL = ["2M boot: optimize", "2M boot: restore next to", "2M buddy: batch below three PMDs"]
 
 
+#: A function with its file and line.
+_PLACE = re.compile(r"\w+\+0x\w+ \(\w+/\w+\.[ch]:\d+\)")
+
+
 def compared(image: str, path: Path, selection: Selection, against: Against = Against.MODEL) -> KernelComparison[Any]:
     """Run an object over an image."""
     subject = Subject(images_directory() / f"{image}.image", path, against=against)
@@ -34,14 +38,8 @@ def compared(image: str, path: Path, selection: Selection, against: Against = Ag
 
 
 def reports(image: str, edits: Mapping[str, str], selection: Selection) -> list[str]:
-    """Return all that is reported of an edited file: differences, findings, or the error that ends the comparison."""
-    path = object_of(image, edits)
-    try:
-        result = compared(image, path, selection)
-    except HvolabError as error:
-        if not error.is_finding:
-            raise
-        return [str(error)]
+    """Return all that is reported of an edited file: differences, broken rules and findings."""
+    result = compared(image, object_of(image, edits), selection)
     differences = [one for case in result.disagreements.values() for one in case]
     broken = [str(one) for case in result.broken.values() for one in case if not one.known]
     return [*map(str, differences), *broken, *(str(one) for one in result.findings if not one.fault)]
@@ -53,6 +51,7 @@ def check(image: str, slip: Slip, selection: Selection) -> None:
         assert found == []
     else:
         assert any(slip.caught in one for one in found), found[:5]
+        assert any(map(_PLACE.search, found)), found[:5]
 
 
 def check_quiet(image: str, harmless: Harmless, selection: Selection) -> None:

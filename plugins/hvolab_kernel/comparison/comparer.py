@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from hvolab.arch import Target
+from hvolab.arch import PageFault, Target
+from hvolab.errors import AbsentMemoryError, KernelBug
 from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
@@ -28,6 +29,8 @@ from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_vmlinux.kernel import Kernel
 
+#: Errors of reading what code has left.
+UNREADABLE: Final = (PageFault, AbsentMemoryError, KernelBug)
 #: What no comparison covers.
 OMITTED: Final = "page->lru of vmemmap pages that were allocated, freed or remapped"
 #: Below this number of pairs of allocations, every pair fails in turn.
@@ -250,8 +253,12 @@ class Comparer:
             sum(len(results.kernel.calls) for results in steps),
         )
         if all(isinstance(results.kernel.value, int) for results in steps):  # each call has returned
-            self.judge.at_rest(pair.kernel.machine, {scenario.order: folios})
-            self.judge.free(pair.kernel.machine, folios, scenario.order)
+            try:
+                self.judge.at_rest(pair.kernel.machine, {scenario.order: folios})
+                self.judge.free(pair.kernel.machine, folios, scenario.order)
+            except UNREADABLE as error:
+                unreadable = StateDifference("struct pages at rest", f"cannot be read: {error}", "")
+                result = result._replace(differences=(*result.differences, unreadable))
         broken = self._rules.run(case).broken if self._rules is not None and result.differences else ()
         return result._replace(evidence=self.judge.take(), broken=broken)
 

@@ -36,15 +36,23 @@ class StateDifference:
 
 def differing_results(results: StepResults) -> Iterator[StateDifference]:
     """Yield the difference in the result of a step, the first outside call that differs, and the findings."""
-    step, engine, kernel, findings = results
+    step, engine, kernel, findings, place = results
     if engine.value != kernel.value:
         yield StateDifference(f"result of {step}", str(kernel.value), str(engine.value))
     for number, (theirs, ours) in enumerate(zip_longest(kernel.calls, engine.calls), start=1):
         if theirs != ours:
-            yield StateDifference(f"outside call {number} of {step}", describe_call(theirs), describe_call(ours))
+            yield StateDifference(
+                f"outside call {number} of {step}", _placed(describe_call(theirs), place), describe_call(ours)
+            )
             break
     for text in findings:
         yield StateDifference(f"finding in {step}", text, "")
+    for text in kernel.unbalanced:
+        yield StateDifference(f"lock or counter after {step}", text, "")
+
+
+def _placed(text: str, place: str) -> str:
+    return f"{text}; where: {place}" if place else text
 
 
 def differing_counters(pair: MachinePair) -> Iterator[StateDifference]:
@@ -113,7 +121,9 @@ class _Decoder:
         name, start = table
         va = start + (pa % mode.page_size) // WORD_BYTES * mode.level(name).size
         describe = machine.target.describe
-        return StateDifference(f"{name} entry of VA {va:#x}", describe(name, kernel), describe(name, engine))
+        what, code = f"{name} entry of VA {va:#x}", self._pair.kernel.code
+        place = "" if code is None else code.of_text(what)
+        return StateDifference(what, _placed(describe(name, kernel), place), describe(name, engine))
 
     def _place(self, pa: int) -> str:
         """Name a PA as the kernel's machine maps it: a field of a struct page, or an offset in a frame."""

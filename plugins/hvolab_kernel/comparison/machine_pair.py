@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import Target
+from hvolab.arch import PageFault, Target
 from hvolab.arrays import consecutive_runs
-from hvolab.errors import HvolabError, MachineError
+from hvolab.errors import AbsentMemoryError, HvolabError, MachineError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import HasOrder, Hvo, VmemmapOptimizer
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
@@ -21,6 +22,7 @@ from hvolab.machine.frames.source import Owner
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, PagesAllocated, PagesFreed
 from hvolab_kernel.comparison.calls import Call, as_inlined, calls_of
+from hvolab_kernel.comparison.code_watch import CodeWatch
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
@@ -31,19 +33,27 @@ Flags = npt.NDArray[np.bool_]
 
 
 class StepResult(NamedTuple):
-    """Result of a step on one machine: the returned value or the text of the error, and the outside calls."""
+    """Result of a step on one machine: the returned value or the text of the error, and the outside calls.
+
+    unbalanced  locks and counters that a kernel's code has not left as they were
+    """
 
     value: int | str
     calls: list[Call]
+    unbalanced: tuple[str, ...] = ()
 
 
 class StepResults(NamedTuple):
-    """Results of a step, named for readers, on both machines, and the findings of the kernel's code."""
+    """Results of a step, named for readers, on both machines, and the findings of the kernel's code.
+
+    place  the functions that made the first outside call that differs, or the last one; empty: not known
+    """
 
     step: str
     engine: StepResult
     kernel: StepResult
     findings: tuple[str, ...]
+    place: str = ""
 
 
 class MachineUnderTest:
@@ -55,9 +65,12 @@ class MachineUnderTest:
     used     a flag for each frame: in use at some time since building; not set for huge pages and emulated CPUs
     listed   a flag for each frame: a vmemmap page that the kernel may have linked by its struct page
     flip     the outside call at which the switch changes, 1 being the next; 0: none
+    code     watch of a kernel's own code; None: the engine runs
     """
 
-    def __init__(self, machine: Machine, hvo: VmemmapOptimizer, *others: Restorable) -> None:
+    def __init__(
+        self, machine: Machine, hvo: VmemmapOptimizer, *others: Restorable, code: CodeWatch | None = None
+    ) -> None:
         if not isinstance(machine.frames, FrameAllocator):
             raise MachineError("only a machine that allocates its own frames can be compared")
         self.machine = machine
@@ -71,6 +84,7 @@ class MachineUnderTest:
         self.used = self._initial_used = self._built_used
         self.listed: Flags = np.zeros(count, dtype=np.bool_)
         self.flip = 0
+        self.code = code
         self._others = others
         self._built = self._with_folios = self._initial = Checkpoint(machine, *others)
         self._folios: tuple[Sequence[int], int] = ([], 0)
@@ -80,6 +94,8 @@ class MachineUnderTest:
         self._initial.restore()
         self.used = self._initial_used.copy()
         self.flip = 0
+        if self.code is not None:
+            self.code.begin_case()
 
     def rebuild(self, pfns: Sequence[int], order: int) -> list[int]:
         """Restore the machine as it was built, with free hugetlb folios at these PFNs; return their VAs."""
@@ -122,18 +138,21 @@ class MachineUnderTest:
     def observe(self, action: Callable[[], int]) -> StepResult:
         """Call a function; return its result with the outside calls that it made."""
         events: list[Event] = []
-        with self.machine.trace.listen(self._flipping(events) if self.flip else events.append, single_steps=True):
+        if self.code is not None:
+            self.code.begin()
+        with self.machine.trace.listen(self._listener(events), single_steps=True):
             try:
                 value: int | str = action()
             except HvolabError as error:
-                if not error.is_finding:
+                if not error.is_finding and not isinstance(error, (PageFault, AbsentMemoryError)):
                     raise
                 value = str(error)
         allocated = [event for event in events if isinstance(event, PagesAllocated)]
         self._flag(self.used, allocated)
         passed = [event for event in events if isinstance(event, (PagesAllocated, PagesFreed))]
         self._flag(self.listed, [event for event in passed if not event.order])  # blocks are huge pages
-        return StepResult(value, calls_of(events))
+        unbalanced = self.code.unbalanced() if self.code is not None and isinstance(value, int) else ()
+        return StepResult(value, calls_of(events), unbalanced)
 
     def _carry_out(self, operation: Operation, h: HasOrder, folios: Sequence[int]) -> int:
         match operation:
@@ -159,12 +178,16 @@ class MachineUnderTest:
         for folio in folios:
             lists.add_tail(cpu, folio + lru, self.list)
 
-    def _flipping(self, events: list[Event]) -> Callable[[Event], None]:
-        """Return a listener that collects events and changes the switch at the outside call `flip`."""
+    def _listener(self, events: list[Event]) -> Callable[[Event], None]:
+        """Return a listener that collects events, checks them, and changes the switch at the outside call `flip`."""
+        code = self.code
 
         def on_event(event: Event) -> None:
             events.append(event)
-            if self.flip and calls_of([event]):
+            calls = len(calls_of([event])) if code is not None or self.flip else 0
+            if code is not None:
+                code(event, calls)
+            if self.flip and calls:
                 self.flip -= 1
                 if not self.flip:
                     self.machine.optimize_enabled = not self.machine.optimize_enabled
@@ -183,7 +206,8 @@ class MachineUnderTest:
         machine, page_size = self.machine, self.machine.target.mode.page_size
         pages = max(1, (machine.struct_pages.layout.size << order) // page_size)
         for folio in folios:
-            self.listed[machine.tables.frames(folio & -page_size, pages) - machine.memory.first_pfn] = True
+            positions = machine.tables.frames(folio & -page_size, pages) - machine.memory.first_pfn
+            self.listed[positions[(positions >= 0) & (positions < self.listed.size)]] = True  # entries may be wrong
 
 
 def place_folios(machine: Machine, scenario: Scenario) -> list[int]:
@@ -204,7 +228,7 @@ def kernel_machine(target: Target, kernel: Kernel, spec: MachineSpec) -> tuple[K
     """Build a machine on which a kernel's own HVO runs."""
     machine = build_machine(target, spec)
     hvo = KernelHvo(machine, kernel)
-    return hvo, MachineUnderTest(machine, hvo, hvo)
+    return hvo, MachineUnderTest(machine, hvo, hvo, code=CodeWatch(hvo))
 
 
 class MachinePair:
@@ -299,7 +323,16 @@ class MachinePair:
         if self._ceiling is not None:
             engine = engine._replace(calls=as_inlined(engine.calls, self._ceiling))
         last = self.kernel_hvo.last
-        return StepResults(step, engine, kernel, () if last is None else last.findings)
+        return StepResults(step, engine, kernel, () if last is None else last.findings, self._place(engine, kernel))
+
+    def _place(self, engine: StepResult, kernel: StepResult) -> str:
+        """Return the functions that made the first outside call that differs, the last one if it is missing."""
+        code = self.kernel.code
+        pairs = enumerate(zip_longest(kernel.calls, engine.calls), start=1)
+        number = next((number for number, (theirs, ours) in pairs if theirs != ours), 0)
+        if code is None or not number:
+            return ""
+        return code.of_call(number) or code.last()
 
     def differing_words(self) -> list[int]:
         """Return the indices of words that differ, in frames that were in use since the machines were built."""

@@ -25,9 +25,9 @@ from hvolab.machine import Machine, MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event
-from hvolab_kernel.comparison.balance import Balance
 from hvolab_kernel.comparison.broken_rules import BrokenRule
-from hvolab_kernel.comparison.comparer import CaseResult, ComparisonCase
+from hvolab_kernel.comparison.code_watch import CodeWatch
+from hvolab_kernel.comparison.comparer import UNREADABLE, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.machine_pair import StepResult, kernel_machine, place_folios
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
 from hvolab_kernel.identify.features import features_of
@@ -56,7 +56,7 @@ class RuledMachine:
         self._hvo, self._under = kernel_machine(target, kernel, spec)
         self.machine: Machine = self._under.machine
         self._pages = FolioPages(self.machine, self.machine.cpus[0])
-        self._balance = Balance(self._hvo.kernel_cpu.loaded)
+        self._code = CodeWatch(self._hvo) if self._under.code is None else self._under.code
         self._prepared: tuple[object, ...] | None = None
         self._folios: list[int] = []
         self._prelude: tuple[BrokenRule, ...] = ()
@@ -94,14 +94,15 @@ class RuledMachine:
         broken, calls = list(self._prelude), 0
         with machine.trace.listen(on_event, single_steps=True):
             for step in scenario.steps:
-                broken += self._step(step, scenario)
+                broken += self._readable(self._step(step, scenario), str(step))
                 calls += self._calls
         allocations = under.frames.failure.calls
         code += [""] * (len(monitor.findings) - len(code))
         broken += [_broken(one, place) for one, place in zip(monitor.findings, code, strict=True)]
         if not any(one.rule == "completion" for one in broken):
-            broken += self._at_rest(scenario)
-        return tuple({one.kind: one for one in reversed(broken)}.values())[::-1], allocations, calls
+            broken += self._readable(self._at_rest(scenario), "the case")
+        kinds = {one.kind: one for one in reversed(broken)}.values()
+        return tuple(map(self._with_code, kinds))[::-1], allocations, calls
 
     def _monitor(self, order: int) -> Monitor:
         """Return a monitor of all histories; of large folios, whose entries take long to watch, of contents only."""
@@ -112,13 +113,24 @@ class RuledMachine:
             return Monitor(machine, [])
         return Monitor(machine, INVARIANTS if cpu.watch_page_tables else [CONTENT])
 
+    def _with_code(self, one: BrokenRule) -> BrokenRule:
+        """Return a broken rule with the code that stored its entry, or that made the last call."""
+        return one if one.code else one._replace(code=self._code.of_text(one.where, one.rule) or self._code.last())
+
+    @staticmethod
+    def _readable(broken: Iterator[BrokenRule], after: str) -> Iterator[BrokenRule]:
+        """Yield broken rules, and in place of an error at what cannot be read a last one."""
+        try:
+            yield from broken
+        except UNREADABLE as error:
+            yield BrokenRule("completion", f"struct pages or lists cannot be read after {after}", str(error))
+
     # rules of a step
 
     def _step(self, step: ScenarioStep, scenario: Scenario) -> Iterator[BrokenRule]:
         """Run a step; yield the rules that its call breaks."""
         folios = [self._folios[position] for position in step.folios]
         before = [self._optimized(folio) for folio in folios]
-        balance = self._balance.read()
         self._hvo.last = None
         result = self._under.run(step, scenario, self._folios)
         self._calls = len(result.calls)
@@ -129,9 +141,11 @@ class RuledMachine:
             return
         findings: tuple[str, ...] = () if last is None else last.findings
         for text in findings:
-            yield BrokenRule("report", f"the kernel reports in {step}: {text.partition(';')[0]}", text)
-        for name, (old, new) in self._balance.changed(balance).items():
-            yield BrokenRule("balance", f"{name} is {new:#x} after {step}, and was {old:#x} before")
+            what, *places = text.partition(";")[0].split(" < ")
+            yield BrokenRule("report", f"the kernel reports in {step}: {what}", "", " < ".join(places) or text)
+        for text in result.unbalanced:
+            what, _, code = text.partition("; ")
+            yield BrokenRule("balance", f"after {step} {what}", "", code)
         yield from self._result(step, scenario, result, folios, before)
 
     def _result(

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from hvolab.arch import Access, Fault
+from hvolab.arch import Access, Fault, PageFault
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import HvolabError, KernelBug, MachineError, OwnershipError, UsageError
+from hvolab.errors import AbsentMemoryError, HvolabError, KernelBug, MachineError, OwnershipError, UsageError
 from hvolab.machine import Machine
 from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
@@ -23,6 +24,8 @@ from hvolab_unicorn.cpu.vcpu import VirtualCpu
 _WARNINGS, _WARNINGS_PER_PAGE = 64, 4
 #: Errors of handlers for arguments that no code may pass: a frame of another owner, an order that is too high.
 REFUSALS: Final = (OwnershipError, UsageError, MachineError)
+#: Errors of hvolab's own reads at an address that the code passes: nothing is mapped there, or no memory.
+UNREADABLE: Final = (PageFault, AbsentMemoryError)
 _ACCESSES: Final = (Access.READ, Access.WRITE, Access.EXECUTE)
 
 
@@ -35,7 +38,14 @@ class CallStatus(enum.Enum):
     STUCK = "did not end"
     STOPPED = "called a kernel function that has no stub"
     REFUSED = "called the page allocator against its record of frames"
+    UNREADABLE = "passed an address that cannot be read"
     EXCEPTION = "raised an exception"
+
+
+_STATUS_OF: Final[dict[type[HvolabError], CallStatus]] = {
+    **dict.fromkeys(REFUSALS, CallStatus.REFUSED),
+    **dict.fromkeys(UNREADABLE, CallStatus.UNREADABLE),
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,13 @@ class CallResult:
             return self
         code = f"; {'; '.join(self.disassembly)}" if self.disassembly else ""
         raise KernelBug(str(self), where=" < ".join(self.backtrace) + code)
+
+
+class CodeContext(NamedTuple):
+    """Position of running code: VA of an instruction, 0 for none, and the words of the stack, innermost first."""
+
+    va: int
+    stack: Sequence[int]
 
 
 class CallResultReader:
@@ -136,15 +153,19 @@ class CallResultReader:
         self._exceptions.clear()
         return va + len(code)
 
-    def under_way(self) -> tuple[str, ...]:
-        """Return the functions that run now, innermost first, with file and line where an object has them.
-
-        Empty where the call has returned.
-        """
+    def context(self) -> CodeContext:
+        """Return the position of the code now, which :meth:`places` reads when it is needed."""
         va: int = self._vcpu.uc.reg_read(self._counter)
-        if va == self._loaded.exit:
+        return CodeContext(0, ()) if va == self._loaded.exit else CodeContext(va, self._stacked(va))
+
+    def places(self, context: CodeContext) -> tuple[str, ...]:
+        """Return the functions that ran, innermost first, with file and line where an object has them.
+
+        Empty where the call had returned.
+        """
+        if not context.va:
             return ()
-        return (place_of(self._kernel, va), *self._backtrace(va))
+        return (place_of(self._kernel, context.va), *return_addresses(self._kernel, context.stack))
 
     def stopped(self, function: str, failure: str, problem: HvolabError | None, instructions: int) -> CallResult:
         """Return the result of a call that did not return.
@@ -162,8 +183,7 @@ class CallResultReader:
             self._machine.memory.offset(absent)  # raises AbsentMemoryError
         fault = None
         if problem is not None:
-            refused = isinstance(problem, REFUSALS)
-            status, what = CallStatus.REFUSED if refused else CallStatus.STOPPED, problem.what
+            status, what = _STATUS_OF.get(type(problem), CallStatus.STOPPED), problem.what
             what += f" ({problem.where})" if problem.where else ""
         elif number in self._family.page_faults:
             fault = self._fault(syndrome)
@@ -224,17 +244,24 @@ class CallResultReader:
 
     def _backtrace(self, va: int) -> tuple[str, ...]:
         """Return the callers of the function at `va`, where the CPU stopped."""
+        stack = self._vcpu.uc.reg_read(self._stack)
+        if not self._loaded.stack.va <= stack <= self._loaded.stack.end:
+            return ("the stack pointer is outside the stack",)
+        return return_addresses(self._kernel, self._stacked(va))
+
+    def _stacked(self, va: int) -> list[int]:
+        """Return the words of the stack, innermost first, after the return address of the function at `va`."""
         loaded, uc = self._loaded, self._vcpu.uc
         stack = uc.reg_read(self._stack)
         if not loaded.stack.va <= stack <= loaded.stack.end:
-            return ("the stack pointer is outside the stack",)
+            return []
         size = self._stack_top - stack
-        words = loaded.memory.word_view(loaded.pa(stack & -WORD_BYTES), max(0, size) // WORD_BYTES).tolist()
+        words: list[int] = loaded.memory.word_view(loaded.pa(stack & -WORD_BYTES), max(0, size) // WORD_BYTES).tolist()
         if self._link is not None:
             link = uc.reg_read(self._link)
             if self._function(link) != self._function(va):  # else it is left from a finished call of this function
                 words.insert(0, link)
-        return return_addresses(self._kernel, words)
+        return words
 
     def _function(self, va: int) -> str:
         return self._kernel.describe(va).partition("+")[0]

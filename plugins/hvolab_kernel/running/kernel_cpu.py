@@ -13,7 +13,14 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.machine import Machine
 from hvolab_kernel.code.stubs import StubAction, inline_of, stubs_of
 from hvolab_kernel.running.abi import convention_of
-from hvolab_kernel.running.call_result import REFUSALS, CallResult, CallResultReader, CallStatus
+from hvolab_kernel.running.call_result import (
+    REFUSALS,
+    UNREADABLE,
+    CallResult,
+    CallResultReader,
+    CallStatus,
+    CodeContext,
+)
 from hvolab_kernel.running.handlers import BoundHandler, Handlers, NoStubError
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.watchpoint import PageTableWatchpoint
@@ -90,6 +97,8 @@ class KernelCpu:
         self.inline = inline_of(kernel)
         self._install_handlers()
         self._watchpoint = PageTableWatchpoint(machine, uc)
+        #: Errors of handlers and listeners that are the result of a call; a core may lack memory that is there.
+        self._endings = (NoStubError, *REFUSALS, *(UNREADABLE if machine.memory.present is None else ()))
         self._clean = uc.context_save()
 
     def _set_up(self) -> None:
@@ -189,8 +198,8 @@ class KernelCpu:
     def call(self, function: str, *arguments: int) -> CallResult:
         """Call a function of the kernel with up to six arguments.
 
-        A double free, or a free of part of a block, ends the call. Raises SymbolError for a name that the kernel does
-        not have, and the machine's other errors from handlers.
+        A double free, a free of part of a block, or an address where nothing is mapped ends the call. Raises
+        SymbolError for a name that the kernel does not have, and the machine's other errors from handlers.
         """
         va = self._entries.get(function)
         if va is None:
@@ -198,7 +207,7 @@ class KernelCpu:
         self._prepare(arguments)
         failure = self._run(va)
         problem = self._state.problem
-        if problem is not None and not isinstance(problem, (NoStubError, *REFUSALS)):
+        if problem is not None and not isinstance(problem, self._endings):
             raise problem
         completed = problem is None and not failure and self._vcpu.exceptions.number is None
         if completed and self._uc.reg_read(self._counter) == self._exit:
@@ -212,9 +221,22 @@ class KernelCpu:
         """Let objects that are allocated without reclaim fail from now on, or not."""
         self._handlers.atomic_fails = fails
 
+    def report(self, text: str) -> None:
+        """Add a finding to those of the current call, once; for a handler or a listener of events."""
+        if text not in self._findings:
+            self._findings.append(text)
+
     def under_way(self) -> tuple[str, ...]:
         """Return the functions that run now, innermost first; for a handler or a listener of events."""
-        return self._results.under_way()
+        return self.places(self.context())
+
+    def context(self) -> CodeContext:
+        """Return where the code is now, for :meth:`places`: to take it costs microseconds."""
+        return self._results.context()
+
+    def places(self, context: CodeContext) -> tuple[str, ...]:
+        """Return the functions that ran, innermost first, with file and line where an object has them."""
+        return self._results.places(context)
 
     def run_queued(self) -> list[CallResult]:
         """Run the work items that calls have queued, oldest first, and those that they queue; return their results.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from hvolab.release import StructPageLayout
 from hvolab.trace import EntriesStored, FolioStep
 
 _Words = npt.NDArray[np.uint64]
+
+#: Vmemmap pages of folios that are checked at once: 16 MiB of struct pages.
+_PAGES: Final = 1 << 12
 
 
 class _Wrong(NamedTuple):
@@ -86,38 +89,47 @@ def _check_content(survey: Survey, report: Report) -> None:
         heads = pages.words(pfns, pages.layout.flags)
         for row in np.flatnonzero(heads & head_bit == 0)[:LISTED].tolist():
             report(f"the head of folio PFN {int(pfns[row]):#x} has no PG_head", _va(survey, pfns[row]))
-        _check_page(survey, folios, 0, report)
+        _check_pages(survey, folios, range(1), report)
         others = Folios(folios.order, pfns[~survey.optimized(pfns)])
-        for page in range(1, sizes.pages if others.pfns.size and not pages.layout.straddles else 0):
-            _check_page(survey, others, page, report)
+        count = sizes.pages if others.pfns.size and not pages.layout.straddles else 0
+        step = max(1, _PAGES // max(1, others.pfns.size))
+        for first in range(1, count, step):
+            _check_pages(survey, others, range(first, min(first + step, count)), report)
     _check_shared(survey, report)
 
 
-def _check_page(survey: Survey, folios: Folios, page: int, report: Report) -> None:
-    """Check the tails in one vmemmap page of each folio, all folios at once; all where struct pages straddle pages."""
+def _check_pages(survey: Survey, folios: Folios, pages: range, report: Report) -> None:
+    """Check the tails in these vmemmap pages of each folio at once; all where struct pages straddle pages.
+
+    pages  the first page, or others
+    """
     machine, layout, pfns = survey.machine, survey.machine.struct_pages.layout, folios.pfns
-    per_page, words = _tails_of_page(survey, folios, page)
+    per_page, words = _tails_of_pages(survey, folios, pages)
     links = [layout.tail_link(machine.struct_pages.va(int(pfn)), folios.order) for pfn in pfns]
     tails = _Tails(
-        np.array(links, dtype=np.uint64),
-        machine.struct_pages.words(pfns, layout.flags),
-        np.full(pfns.size, layout.tail_mapping, dtype=np.uint64),
+        np.tile(np.array(links, dtype=np.uint64), len(pages)),
+        np.tile(machine.struct_pages.words(pfns, layout.flags), len(pages)),
+        np.full(pfns.size * len(pages), layout.tail_mapping, dtype=np.uint64),
     )
     predicted, fault = restored_as_heads(machine)
-    first = {"predicted": predicted} if page else {"first": 1, "used": layout.used_subpages}
+    first = {"predicted": predicted} if pages.start else {"first": 1, "used": layout.used_subpages}
     if not layout.gigantic_tail_mapping and any(
         pool.h.gigantic and pool.h.order == folios.order for pool in survey.pools
     ):
         first["used"] = per_page
     for wrong in tails.wrong(words, layout, **first):
         for row, slot, word in wrong.places:
-            number = page * per_page + slot
-            what = f"tail {number} of folio PFN {int(pfns[row]):#x} {wrong.what}"
-            report(what, f"{_va(survey, pfns[row] + number)}, {wrong.field} {word:#x}", fault=fault * wrong.known)
+            page, folio = divmod(row, pfns.size)
+            number = pages[page] * per_page + slot
+            what = f"tail {number} of folio PFN {int(pfns[folio]):#x} {wrong.what}"
+            report(what, f"{_va(survey, pfns[folio] + number)}, {wrong.field} {word:#x}", fault=fault * wrong.known)
 
 
-def _tails_of_page(survey: Survey, folios: Folios, page: int) -> tuple[int, _Words]:
-    """Return how many struct pages of each folio a vmemmap page has, and their words, as :func:`_page_words`."""
+def _tails_of_pages(survey: Survey, folios: Folios, numbers: range) -> tuple[int, _Words]:
+    """Return how many struct pages of each folio a vmemmap page has, and their words, as :func:`_page_words`.
+
+    The first rows are those of the first page of each folio, by their number in the folio.
+    """
     machine, pfns, count = survey.machine, folios.pfns, 1 << folios.order
     pages = machine.struct_pages
     if pages.layout.straddles:
@@ -125,7 +137,7 @@ def _tails_of_page(survey: Survey, folios: Folios, page: int) -> tuple[int, _Wor
         words = np.stack([pages.words(each, number * WORD_BYTES) for number in range(pages.layout.words)], axis=-1)
         return count, words.reshape(pfns.size, count, -1)
     per_page = min(survey.sizes(folios).reserve_pages, count)
-    words = _page_words(machine, survey.frames[survey.positions(pfns) + page])
+    words = _page_words(machine, survey.frames[np.add.outer(np.array(numbers), survey.positions(pfns)).ravel()])
     if per_page < words.shape[1]:  # the vmemmap page is shared: take each folio's own part
         starts = (pfns - pages.first_pfn) % words.shape[1]
         words = words[np.arange(pfns.size)[:, None], starts[:, None] + np.arange(per_page)]

@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 
 from hvolab_kernel.running.loader import LoadedKernel
 
+#: The only one of these that a task may hold while it sleeps.
+MMAP_LOCK: Final = "mmap_lock of init_mm"
 #: Words that are the same after a call: name, symbol, struct, member and bytes. A kernel has some of them.
 #: Kernel: init_mm in mm/init-mm.c; pcpu_hot and __preempt_count of x86, else thread_info.preempt_count, v6.12, v7.2.
 _WORDS: Final = (
-    ("mmap_lock of init_mm", "init_mm", "mm_struct", "mmap_lock", 8),
+    (MMAP_LOCK, "init_mm", "mm_struct", "mmap_lock", 8),
     ("preempt_count", "pcpu_hot", "pcpu_hot", "preempt_count", 4),
     ("preempt_count", "__preempt_count", "", "", 4),
     ("preempt_count", "init_task", "task_struct", "thread_info.preempt_count", 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_kernel.comparison.balance import Balance
+from hvolab_kernel.running.balance import Balance
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, machine_for
