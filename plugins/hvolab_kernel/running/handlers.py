@@ -168,10 +168,10 @@ class Handlers:
         return va
 
     def _allocate_kept(self, size: int) -> int:
-        """Allocate zeroed memory that calls leave alone, until the region is full and begins again."""
-        if self.atomic_fails:
-            return 0
+        """Allocate zeroed memory that calls leave alone, until the region begins again; return its VA, or 0."""
         bytes_ = round_up(size, _ALIGNMENT)
+        if self.atomic_fails or bytes_ > _KEPT:
+            return 0
         start = self._kept_bytes if self._kept_bytes + bytes_ <= _KEPT else 0
         self._kept_bytes = start + bytes_
         va = self._loaded.data.end - _OBJECTS - _KEPT + start

@@ -8,6 +8,7 @@ import pytest
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.failure import FailFrom, NeverFail
+from hvolab.release.gfp import Gfp
 from hvolab.trace import AllFlushed, Event, KeyChanged, PagesAllocated, PagesFreed, RangeFlushed, Stored
 from hvolab_kernel.code.stubs import STUBS, Argument, Stub, StubAction
 from hvolab_kernel.running import KernelCpu
@@ -192,3 +193,21 @@ def test_a_plugin_performs_a_function_with_six_arguments(real_kernel: Kernel) ->
     stub = Stub("shrink_slab", StubAction.PLUGIN, arguments, handler)
     assert cpu._handlers.for_function(stub)() == 7
     assert seen == [machine, *range(6)]
+
+
+@X86
+def test_objects_without_reclaim_are_kept_after_the_call_or_fail(real_kernel: Kernel) -> None:
+    cpu = KernelCpu(machine_for(real_kernel), real_kernel)
+    cpu._registers.write(cpu._arguments[2], 16)
+    arguments = (Argument("cache"), Argument("gfp", 4), Argument("size"))
+    allocate = cpu._handlers.for_function(Stub("__kmalloc_cache_noprof", StubAction.ALLOCATE_OBJECT, arguments))
+    places = {allocate() for _ in range(64)}
+    assert len(places) == 64
+    assert allocate() in places  # the region begins again
+    cpu._prepare(())
+    cpu._registers.write(cpu._arguments[2], 16)
+    assert allocate() == sorted(filter(None, places))[1]
+    cpu.fail_atomic(fails=True)
+    assert allocate() == 0
+    cpu._registers.write(cpu._arguments[1], int(Gfp.DIRECT_RECLAIM))
+    assert allocate() not in {0, *places}
