@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -10,8 +11,9 @@ from pkgutil import iter_modules
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError, close_names
+from hvolab.plugin import registry
 from hvolab_explorer import actors
-from hvolab_explorer.actors.kind import ActorKind, Place
+from hvolab_explorer.actors.kind import ActorKind, Maker, Place
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import Body, World, WorldProgram, WorldSpec
 
@@ -25,8 +27,21 @@ def _kinds() -> dict[str, ActorKind]:
     return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
 
 
-#: Every kind of actor, by name.
+#: Every kind of actor of the explorer itself, by name.
 KINDS = _kinds()
+
+
+def all_kinds() -> dict[str, ActorKind]:
+    """Return every kind of actor by name, those of plugins after the explorer's own, whose names they cannot take."""
+    found = dict(KINDS)
+    for name, make in registry().actors().items():
+        found.setdefault(name, make if isinstance(make, ActorKind) else _kind_of(name, make))
+    return found
+
+
+def _kind_of(name: str, make: Maker) -> ActorKind:
+    """Return the kind of an actor that is a function, described by its docstring."""
+    return ActorKind(name, "PAGE...", (inspect.getdoc(make) or name).partition("\n")[0], make)
 
 
 @dataclass(frozen=True)
@@ -123,10 +138,11 @@ def parse_actors(text: str) -> tuple[ActorSpec, ...]:
 
 
 def _parse(words: list[str], part: str) -> ActorSpec:
-    kind = KINDS.get(words[0]) if words else None
+    kind = (KINDS.get(words[0]) or all_kinds().get(words[0])) if words else None
     if kind is None:
-        near = close_names(words[0], KINDS) if words else []
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(KINDS)}"
+        known = all_kinds()
+        near = close_names(words[0], known) if words else []
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
         raise UsageError(f"unknown actor {part!r}", hint=hint)
     places = [_PLACE.fullmatch(word) for word in words[1:]]
     wrong = [word for word, place in zip(words[1:], places, strict=True) if place is None]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     StubHandler = Callable[..., int | None]
     #: Reader of a format of memory dumps: takes the files, returns the dump, or None for a file of another format.
     DumpReader = Callable[[Any], Any]
+    #: Maker of an explorer's actor: `hvolab_explorer.actors.kind.ActorKind`, or a function that takes what it takes.
+    ActorMaker = Callable[..., Callable[[], object]]
 
 #: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
@@ -99,6 +101,17 @@ def hvolab_dump_formats() -> Mapping[str, DumpReader]:
     whose memory is a `hvolab.machine.FrameSource`; or None for a file of another format. It raises CoreFileError for a
     damaged file. Readers are tried in the order of loading; the first that returns a dump is used. Called once, when
     the plugin is loaded: import large libraries when a dump is read. Checked like `hvolab_stubs`.
+    """
+    return {}  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_actors() -> Mapping[str, ActorMaker]:
+    """Return the actors that the plugin adds to the explorer, by the names that they have in configurations.
+
+    A maker is a `hvolab_explorer.actors.kind.ActorKind`; or a function that takes the world, the number of the actor's
+    CPU and the struct pages that it is given, and returns the actor's program: a function without arguments. Called
+    once, when the plugin is loaded. The names of the explorer's own actors are taken. Checked like `hvolab_stubs`.
     """
     return {}  # never called: pluggy reads the signature
 

@@ -72,6 +72,10 @@ class ActorKind:
     uses_pool: bool = False
     reads: bool = False
 
+    def __call__(self, world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+        """Make its program."""
+        return self.make(world, cpu, places)
+
 
 def for_each_folio(operation: Callable[[World, int, int], object]) -> Maker:
     """Return the maker of a program that does ``operation(world, cpu, folio)`` to one folio after the other."""

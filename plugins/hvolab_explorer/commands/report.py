@@ -13,7 +13,7 @@ from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
 from hvolab_explorer.commands.run import Explored, Repeated
-from hvolab_explorer.configuration import KINDS, READY, Configuration
+from hvolab_explorer.configuration import READY, Configuration, all_kinds
 from hvolab_explorer.steps.scheduler import Step
 
 #: Steps of one actor in a row that are shown, the last ones; the first is shown too.
@@ -24,7 +24,7 @@ def show_vocabulary(*, json: bool) -> None:
     """Show the ready configurations and the actors."""
     if json:
         ready = [{"name": one.name, "actors": _actors(one), "sentence": one.sentence} for one in READY]
-        kinds = [{"name": one.name, "arguments": one.arguments, "summary": one.summary} for one in KINDS.values()]
+        kinds = [{"name": one.name, "arguments": one.arguments, "summary": one.summary} for one in all_kinds().values()]
         print_json({"configurations": ready, "actors": kinds})
         return
     made = table("configuration", "actors", "explores")
@@ -33,7 +33,7 @@ def show_vocabulary(*, json: bool) -> None:
     show_table(made)
     console().print()
     made = table("actor", "arguments", "does")
-    for kind in KINDS.values():
+    for kind in all_kinds().values():
         made.add_row(kind.name, kind.arguments, kind.summary)
     show_table(made)
 

@@ -95,8 +95,8 @@ def test_an_entry_point_that_is_no_reference_at_all(site: Site) -> None:
             "@hookimpl(specname='nothing_like_it')\ndef mine():\n    return ()",
             (
                 "'nothing_like_it' ({file}:4) is an unknown hook: "
-                "there are hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_dump_formats, hvolab_engines, "
-                "hvolab_stubs"
+                "there are hvolab_actors, hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_dump_formats, "
+                "hvolab_engines, hvolab_stubs"
             ),
         ),
         (
@@ -146,7 +146,7 @@ def test_a_hook_with_an_argument_that_it_is_not_given(site: Site) -> None:
 )
 def test_a_plugin_without_any_hook(site: Site, source: str, attribute: str, what: str) -> None:
     problem, _ = problem_of(site, source, attribute=attribute)
-    assert problem.reason.startswith(f"{what} implements no hook; hint: mark hvolab_architectures or ")
+    assert problem.reason.startswith(f"{what} implements no hook; hint: mark hvolab_actors or hvolab_architectures or ")
 
 
 def test_a_plugin_whose_attributes_cannot_be_read(site: Site) -> None:

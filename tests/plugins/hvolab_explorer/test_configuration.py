@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.plugin import registry
-from hvolab_explorer.configuration import KINDS, READY, Configuration, parse_actors
+from hvolab.plugin import PluginRegistry, hookimpl, registry
+from hvolab_explorer.actors.kind import Place
+from hvolab_explorer.configuration import KINDS, READY, Configuration, all_kinds, parse_actors
 from hvolab_explorer.exploration import explore
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.machine import WorldOptions
+from hvolab_explorer.world.world import World
 from tests.machines import x86_64
 
 
@@ -74,3 +78,28 @@ def test_assumptions_name_the_options_that_lift_them() -> None:
 
 def test_each_kind_of_actor_has_a_summary() -> None:
     assert all(kind.summary and kind.name == name for name, kind in KINDS.items())
+
+
+class _Readers:
+    """A plugin with two actors, one of whose names the explorer has already."""
+
+    @hookimpl
+    def hvolab_actors(self) -> dict[str, object]:
+        return {"reader": _reader, "optimize": _reader}
+
+
+def _reader(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+    """Loads of struct pages."""
+    return lambda: [world.cpus[cpu].load_word(place.va(world)) for place in places]
+
+
+def test_actors_of_plugins_are_known_and_take_no_name_of_the_explorers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins = PluginRegistry(strict=True)
+    plugins.register(_Readers(), "readers")
+    monkeypatch.setattr("hvolab_explorer.configuration.registry", lambda: plugins)
+    known = all_kinds()
+    assert (known["reader"].summary, known["optimize"]) == ("Loads of struct pages.", KINDS["optimize"])
+    result = explore(Configuration("", "", parse_actors("optimize A, reader A.64")).program(x86_64()), Dpor())
+    assert (result.complete, list(result.findings)) == (True, [])
+    with pytest.raises(UsageError, match="unknown actor"):
+        parse_actors("readers A")
