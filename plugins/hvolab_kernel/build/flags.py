@@ -92,7 +92,7 @@ def _accepted(tree: KernelTree, compiler: Compiler, arguments: Sequence[str]) ->
     raise BuildError(
         f"{compiler.path} refuses the arguments of kbuild:\n{probe.stderr.strip()}",
         where=str(tree.objects),
-        hint="name another compiler, of the version that the image was built with: --cc",
+        hint="name a compiler of the version that the image was built with, or a newer clang: --cc COMMAND",
     )
 
 

@@ -45,8 +45,8 @@ def watch(
 
     It is `hvolab build` and `hvolab kernel --object` in one. From the second run on, the report begins with the changes
     since the last one: cases that differ now or agree again, by kind, and rules that are broken or hold again. Without
-    --against the reference is the model. Headers next
-    to the file are watched, too. A file that cannot be compiled is an error until the next save. Ctrl-C ends it.
+    --against the reference is the model. Headers next to the file are watched, too. A file that cannot be compiled is
+    an error until the next save. Ctrl-C ends it.
 
     Exit code, with --once: 0: no difference, no finding; 1: differences or findings; 2: the file cannot be compiled.
     """
