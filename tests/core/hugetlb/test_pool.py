@@ -219,6 +219,7 @@ def _surplus(lab: Pools) -> None:
         lab.pools[0].put(folio)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
 @pytest.mark.parametrize("act", [_grow, _shrink, _dissolve, _surplus])
 @pytest.mark.parametrize("from_then_on", [False, True])

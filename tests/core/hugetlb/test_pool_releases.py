@@ -75,6 +75,7 @@ def _surplus(pool: Pool) -> None:
         pool.put(folio)
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("act", [_grow, _shrink, _dissolve, _surplus])
 @pytest.mark.parametrize(
@@ -171,6 +172,7 @@ def test_heads_are_in_the_state_in_which_the_release_calls_hvo(release: KernelRe
         ]
 
 
+@pytest.mark.slow
 @X86
 def test_demotion_restores_frozen_heads(release: KernelRelease) -> None:
     spy, (small, large) = spied(release, _GIGANTIC)
@@ -273,6 +275,7 @@ def test_demotion_takes_nodes_in_turn(release: KernelRelease) -> None:
     assert undeclared(*lab.findings()) == []
 
 
+@pytest.mark.slow
 @EACH
 def test_demotion_stops_at_the_first_folio_that_is_not_restored(release: KernelRelease) -> None:
     lab, large = lab_of(release, MachineSpec(memory=5 * GIB, deferred_struct_pages=True), GIB)
@@ -294,6 +297,7 @@ def test_demotion_stops_at_the_first_folio_that_is_not_restored(release: KernelR
 # struct pages of folios
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("fails", [False, True])
 def test_gigantic_boot_folios_are_whole_in_every_release(release: KernelRelease, fails: bool) -> None:  # noqa: FBT001

@@ -56,6 +56,7 @@ def test_there_is_no_sysctl() -> None:
         sysctl.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64", "riscv"])
 def test_nodes_and_demotion_work_on_every_architecture(architecture: str, backing: VmemmapBacking) -> None:

@@ -31,6 +31,7 @@ def target_of(name: str) -> Target:
     return registry().architecture(architecture).select(release=release or None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_some_runs_of_a_kernel(name: str) -> None:
     departures = departures_of(name, primitive_cpu, every=40)

@@ -46,6 +46,7 @@ def single_steps(target: Target, spec: MachineSpec) -> Pools:
     return lab
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", _TARGETS, ids=lambda target: target.architecture.name)
 @pytest.mark.parametrize("backing", list(VmemmapBacking))
 def test_a_run_leaves_what_folio_by_folio_leaves(
@@ -72,6 +73,7 @@ def test_a_run_leaves_what_folio_by_folio_leaves(
         assert taken["restore"] >= 2
 
 
+@pytest.mark.slow
 def test_with_a_failure_armed_it_goes_folio_by_folio() -> None:
     together, apart = pools(_SPEC), single_steps(x86_64(), _SPEC)
     check_side_by_side(together, apart, (FailCalls(frozenset({9})), FailCalls(frozenset({9}))))

@@ -27,6 +27,7 @@ def test_only_a_release_with_the_fault_predicts_wrong_tails(release: KernelRelea
     assert restored_as_heads(pools_of(release).machine) == predicted
 
 
+@pytest.mark.slow
 def test_parts_of_a_demoted_folio_that_pass_for_optimized_are_one_finding() -> None:
     lab = pools(MachineSpec(memory=3 * GIB, deferred_struct_pages=True), x86_64(release=V6_12_117))
     small, large = lab.pools
