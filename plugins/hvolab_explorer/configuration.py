@@ -121,6 +121,8 @@ class Configuration:
             "accesses are sequentially consistent",
             "a copy of a page, the fill of a new table and the free of a block are one step each",
         ]
+        if any(actor.kind.uses_pool for actor in self.actors):
+            found.append("counters of a pool are read and written within a step of their actor")
         if all(actor.kind.name != "walk-ahead" for actor in self.actors):
             found.append("a TLB is filled by accesses alone (--tlb speculative lifts it)")
         if not options.ordered:

@@ -114,6 +114,7 @@ class _Linker:
         self._entries: dict[int, int] = {}
 
     def link(self) -> LinkedObject:
+        """Place code, a page of traps and the rest, relocate each section, and return the result."""
         loaded = [
             one for one in self._object.sections if one.allocated and one.size and not one.name.startswith(_LEFT_OUT)
         ]

@@ -76,6 +76,12 @@ def test_assumptions_name_the_options_that_lift_them() -> None:
     assert str(lifted.actors[2]) == "walk-ahead A.64"
 
 
+@pytest.mark.parametrize(("actors", "assumed"), [("dissolve A", True), ("optimize A", False)])
+def test_counters_of_a_pool_are_assumed_where_one_acts(actors: str, assumed: bool) -> None:  # noqa: FBT001
+    assumptions = Configuration("", "", parse_actors(actors)).assumptions()
+    assert any("counters" in text for text in assumptions) is assumed
+
+
 def test_each_kind_of_actor_has_a_summary() -> None:
     assert all(kind.summary and kind.name == name for name, kind in KINDS.items())
 
