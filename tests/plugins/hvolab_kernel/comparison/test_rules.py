@@ -113,6 +113,6 @@ def test_the_kernels_own_assertions_run_with_the_static_key_enabled() -> None:
     head = "VM_WARN_ON_ONCE(!PageHead((const struct page *)addr));"
     wrong = Harmless("an assertion that fails", {**asserting.edits, head: head.replace("!", "")})
     result = checked(NAME, wrong, "2M boot: restore next to", against=Against.RULES)
-    warned = [one.where for one in counting(result) if one.rule == "report"]
+    warned = [one.what for one in counting(result) if one.rule == "report"]
     assert warned
     assert all(re.search(r"WARN.*hugetlb_vmemmap\.c:\d+", one) for one in warned), warned
