@@ -64,8 +64,10 @@ def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kern
     if faulty:
         assert found["nonzero mapcount"]["what"].startswith("nonzero mapcount: ")
         text = hvolab(*arguments).stdout
-        assert {finding["rule"] for finding in data["findings"]} == {"freeing", "content"}
-        assert "4 findings about the kernel. No disagreement in " in " ".join(text.split())
+        # arm64 does not allow a live entry to be replaced by a store, and declares it
+        rules = [finding["rule"] for finding in data["findings"] if not finding["declared"]]
+        assert (len(rules), set(rules)) == (4, {"freeing", "content"})
+        assert f"{len(data['findings'])} findings about the kernel. No disagreement in " in " ".join(text.split())
 
 
 @FOLIOS
