@@ -52,7 +52,7 @@ def test_folios_of_several_machines_are_freed_and_counted_together(release: obje
 @EACH
 def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kernel: Kernel) -> None:
     release = release_of(real_kernel)
-    arguments = ("kernel", image_of(real_kernel), "--scenario", "2M boot: restore")
+    arguments = ("kernel", image_of(real_kernel), "--scenario", "2M boot: restore next to")
     done = hvolab(*arguments, "--json")
     data = json.loads(done.stdout)
     assert data["disagreements"] == []

@@ -143,6 +143,7 @@ def test_a_kernel_of_no_known_release_runs_as_the_nearest_once_it_was_compared(
     assert compared.endswith("51 scenarios: no difference.")
 
 
+@pytest.mark.slow
 @X86
 def test_what_differs_from_the_nearest_is_shown_and_the_user_overrules(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch

@@ -112,6 +112,7 @@ def test_an_engine_of_another_release_differs_where_the_releases_do() -> None:
 MADE = sorted(folder.name for folder in MADE_CORES.iterdir() if folder.is_dir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), list(combinations(MADE_STATES, 2)))
 @pytest.mark.parametrize("kernel", MADE)
 def test_the_model_of_its_release_leaves_what_a_kernel_left(kernel: str, before: str, after: str) -> None:

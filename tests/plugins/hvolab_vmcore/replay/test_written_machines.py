@@ -98,6 +98,7 @@ def pool_of(target: Target) -> Pool:
     return Pool(machine, h, Hvo(machine))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "mode", "features"), TARGETS)
 def test_a_core_of_any_mode_is_inspected_and_replayed(
     tmp_path: Path, architecture: str, mode: str, features: tuple[str, ...]
