@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hvolab.arithmetic import div_round_up, round_up
 from hvolab.arrays import equal_runs
 from hvolab_vmcore.files.content import Content, Ints
 
@@ -33,9 +34,10 @@ class FrameBits:
         self.count = count
         counts, firsts = list[NDArray[np.int64]](), list[int]()
         self.first = self.end = 0
-        for start in range(0, (count + 7) // 8, _AT_ONCE):
-            octets = self._octets(start, min(_AT_ONCE, (count + 7) // 8 - start))
-            padded = np.zeros(-(-octets.size // _CHUNK) * _CHUNK, dtype=np.uint8)
+        self._size = div_round_up(count, 8)
+        for start in range(0, self._size, _AT_ONCE):
+            octets = self._octets(start, min(_AT_ONCE, self._size - start))
+            padded = np.zeros(round_up(octets.size, _CHUNK), dtype=np.uint8)
             padded[: octets.size] = np.bitwise_count(octets)
             counts.append(padded.reshape(-1, _CHUNK).sum(axis=1, dtype=np.int64))
             if (used := np.flatnonzero(octets)).size:
@@ -71,7 +73,7 @@ class FrameBits:
         for first, last_one in zip(*equal_runs(chunk[order]), strict=True):
             mine = order[first:last_one]
             start = int(chunk[mine[0]]) * _CHUNK
-            octets = self._octets(start, min(_CHUNK, (self.count + 7) // 8 - start))
+            octets = self._octets(start, min(_CHUNK, self._size - start))
             sums = np.concatenate(([0], np.cumsum(np.bitwise_count(octets), dtype=np.int64)))
             inside = pfns[mine] - 8 * start
             last = np.append(octets, 0)[inside >> 3] & ((1 << (inside & 7)) - 1).astype(np.uint8)

@@ -29,6 +29,12 @@ class DisagreementError(Exception):
     """Two extents have different bytes for one PA; the arguments are the two extents."""
 
 
+def within(extents: Sequence[Extent], size: int) -> list[Extent]:
+    """Return what a file of that size has of each extent, without empty ones."""
+    parts = (one._replace(end=min(one.end, one.start + max(0, size - one.offset))) for one in extents)
+    return [one for one in parts if one.end > one.start]
+
+
 def merged(extents: Sequence[Extent], content: Content) -> tuple[Extent, ...]:
     """Return the extents in order of PA, without what an earlier one has already.
 

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hvolab.arithmetic import div_round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.bits import FrameBits
@@ -110,7 +111,7 @@ def read_header(content: Content, path: Path) -> KdumpHeader:
         first, end, mapped = wide
     bitmaps, size = block * (1 + sub_blocks), bitmap_blocks * block // 2
     frames = min(mapped, 8 * size)
-    used = bitmaps + size + (frames + 7) // 8  # makedumpfile does not write bytes after the last frame
+    used = bitmaps + size + div_round_up(frames, 8)  # makedumpfile does not write bytes after the last frame
     if frames > _MOST_FRAMES or used > content.size:
         what = f"bitmaps of {size:#x} bytes each for {frames:#x} frames do not fit the file's {content.size:#x} bytes"
         raise _damaged(what, path, f"byte {bitmaps:#x}")

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.content import Content, Ints, Octets
 from hvolab_vmcore.files.dump import Dump, DumpInput
-from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged
+from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged, within
 from hvolab_vmcore.files.packed import unpack_snappy
 
 #: magic, version, first PA, last PA, reserved.
@@ -36,40 +36,29 @@ _CHUNK: Final = 1 << 16
 _KNOWN: Final = 16
 
 
-class Range(NamedTuple):
-    """Range of a file: PA of its first byte, one past the last, and place of the bytes in the file."""
-
-    start: int
-    end: int
-    place: int
-
-
 def read_lime(source: DumpInput) -> Dump | None:
     """Return the dump, None for a file of another format; raises CoreFileError for a damaged file."""
     content, path = source.content, source.path
     if content.read(0, 4) != LIME[0]:
         return None
-    ranges, warnings, position = list[Range](), list[str](), 0
+    ranges, warnings, position = list[Extent](), list[str](), 0
     while position < content.size:
         found = _range(content, position, path, LIME)
         if found is None:
             break
         ranges.append(found)
-        position = found.place + found.end - found.start
+        position = found.offset + found.end - found.start
     if position > content.size or (ranges and position < content.size):
         warnings.append(f"the file is cut short or damaged after {min(position, content.size):#x} bytes")
-    extents = [
-        Extent(one.start, min(one.end, one.start + max(0, content.size - one.place)), one.place) for one in ranges
-    ]
     try:
-        whole = merged([one for one in extents if one.end > one.start], content)
+        whole = merged(within(ranges, content.size), content)
     except DisagreementError as error:
         raise _damaged("two ranges overlap and disagree", path, f"byte {error.args[1].offset:#x}") from error
     described = tuple(sorted((one.start, one.end) for one in ranges))
     return _dump(path, "LiME", described, partial(ExtentFrames, content, whole, described), warnings)
 
 
-def _range(content: Content, position: int, path: Path, kind: tuple[bytes, int]) -> Range | None:
+def _range(content: Content, position: int, path: Path, kind: tuple[bytes, int]) -> Extent | None:
     """Return the range whose header is at a position, None where the file ends; raises CoreFileError."""
     header = content.read(position, _HEADER.size)
     if len(header) < _HEADER.size:
@@ -78,7 +67,7 @@ def _range(content: Content, position: int, path: Path, kind: tuple[bytes, int])
     if (magic, number) != kind or last < start:
         what = f"a header has magic {magic!r}, version {number}, PA {start:#x} to {last:#x}"
         raise _damaged(what, path, f"byte {position:#x}")
-    return Range(start, last + 1, position + _HEADER.size)
+    return Extent(start, last + 1, position + _HEADER.size)
 
 
 def _dump(
@@ -98,13 +87,13 @@ def read_avml(source: DumpInput) -> Dump | None:
     content, path = source.content, source.path
     if content.read(0, 4) != AVML[0]:
         return None
-    ranges, chunks, warnings, position = list[Range](), list[tuple[int, int, int, int, int]](), list[str](), 0
+    ranges, chunks, warnings, position = list[Extent](), list[tuple[int, int, int, int, int]](), list[str](), 0
     while position < content.size:
         found = _range(content, position, path, AVML)
         if found is None:
             break
         ranges.append(found)
-        position = found.place
+        position = found.offset
         for start, place, packed, size, kind in _chunks(content, found, path):
             chunks.append((start, start + size, place, packed, kind))
             position = place + packed
@@ -116,9 +105,9 @@ def read_avml(source: DumpInput) -> Dump | None:
     return _dump(path, "AVML", described, partial(PackedFrames, content, sorted(chunks), described, path), warnings)
 
 
-def _chunks(content: Content, found: Range, path: Path) -> Iterator[tuple[int, int, int, int, int]]:
+def _chunks(content: Content, found: Extent, path: Path) -> Iterator[tuple[int, int, int, int, int]]:
     """Yield PA, place and bytes of the packed data, unpacked bytes and type of each chunk of a range."""
-    start, position = found.start, found.place
+    start, position = found.start, found.offset
     while start < found.end:
         header = content.read(position, _CHUNK_HEADER + _CHECKSUM + 5)
         kind, size = (header[0], int.from_bytes(header[1:4], "little")) if len(header) >= _CHUNK_HEADER else (0, 0)

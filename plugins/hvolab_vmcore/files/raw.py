@@ -10,7 +10,7 @@ from typing import Final
 
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.dump import Dump, DumpInput
-from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged
+from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged, within
 from hvolab_vmlinux.containers.files import read_file
 
 #: First and last PA of a range, the offset of its bytes in the file, and its name, as in /proc/iomem.
@@ -27,12 +27,10 @@ def read_raw(source: DumpInput) -> Dump | None:
         return None
     ranges = read_map(source.memory_map)
     content, path = source.content, source.path
-    there = [
-        Extent(one.start, min(one.end, one.start + max(0, content.size - one.offset)), one.offset) for one in ranges
-    ]
-    missing = sum(one.end - each.end for one, each in zip(ranges, there, strict=True))
+    there = within(ranges, content.size)
+    missing = sum(one.end - one.start for one in ranges) - sum(one.end - one.start for one in there)
     try:
-        extents = merged([one for one in there if one.end > one.start], content)
+        extents = merged(there, content)
     except DisagreementError as error:
         raise _wrong("two ranges overlap and disagree", source.memory_map, f"PA {error.args[1].start:#x}") from error
     described = tuple(sorted((one.start, one.end) for one in ranges))

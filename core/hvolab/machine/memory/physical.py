@@ -137,11 +137,12 @@ class PhysicalMemory:
         held: npt.NDArray[np.bool_] = states >= FrameState.ZERO
         if self.present is None or self.source is None or not held.any():
             return held
-        index = np.unique(pfns[held] - self.first_pfn)
-        wanted = index[~self.present[index]]
+        index, places = np.unique(pfns[held] - self.first_pfn, return_index=True)
+        missing = ~self.present[index]
+        wanted, known = index[missing], states[held][places[missing]]
         for start in range(0, wanted.size, _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
-            saved = part[self.source.states(part + self.first_pfn) == FrameState.SAVED]
+            saved = part[known[start : start + _AT_ONCE] == FrameState.SAVED]
             self._rows()[saved] = self.source.read(saved + self.first_pfn, 1 << self.page_shift)
             self.present[part] = True
         return held
