@@ -179,8 +179,7 @@ class FolioPages:
 
     def set_flag(self, folio: int, bit: int, *, value: bool) -> None:
         """Set or clear an HPG_ flag."""
-        bits = {"set_bits" if value else "clear_bits": 1 << bit}
-        change_bits(self.cpu, folio + self.layout.private, **bits)
+        self._change_bit(folio + self.layout.private, bit, value=value)
 
     def poisoned(self, page: int) -> bool:
         """Return whether a struct page has PG_hwpoison. Kernel: folio_test_hwpoison(), PageHWPoison()."""
@@ -188,8 +187,7 @@ class FolioPages:
 
     def set_poisoned(self, page: int, *, value: bool) -> None:
         """Set or clear PG_hwpoison of a struct page. Kernel: folio_set_hwpoison(), SetPageHWPoison()."""
-        bits = {"set_bits" if value else "clear_bits": 1 << self.layout.pg_hwpoison}
-        change_bits(self.cpu, page + self.layout.flags, **bits)
+        self._change_bit(page + self.layout.flags, self.layout.pg_hwpoison, value=value)
 
     def is_hugetlb(self, folio: int) -> bool:
         """Return whether a folio has the mark of hugetlb. Kernel: folio_test_hugetlb()."""
@@ -221,6 +219,10 @@ class FolioPages:
     def node(self, folio: int) -> int:
         """Return the NUMA node. Kernel: folio_nid()."""
         return self.layout.node(self.cpu.load_word(folio + self.layout.flags))
+
+    def _change_bit(self, va: int, bit: int, *, value: bool) -> None:
+        """Set or clear a bit of a word in one access."""
+        change_bits(self.cpu, va, **{"set_bits" if value else "clear_bits": 1 << bit})
 
     def _or_flags(self, folio: int, bits: int, *, drop: int = 0) -> None:
         va = folio + self.layout.flags

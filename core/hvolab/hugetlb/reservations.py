@@ -30,7 +30,8 @@ def reserve(pool: Pool, count: int) -> int:
         exceeds = count > pool.h.free
     if exceeds:
         unreserve(pool, count)
-    return -errno.ENOMEM if exceeds else 0
+        return -errno.ENOMEM
+    return 0
 
 
 def fault(pool: Pool) -> int | None:
