@@ -12,7 +12,7 @@ from hvolab.machine.cpus.permissions import WalkPermission, WalkPermissions
 from hvolab.machine.frames.allocator import FrameAllocator
 from hvolab.machine.machine import CpuMaker, Machine, use_cpus
 from hvolab.machine.memory.physical import PhysicalMemory
-from hvolab.machine.memory.source import FrameSource, FrameState
+from hvolab.machine.memory.source import FrameState, MemorySource
 from hvolab.machine.memory.tables import PageTables
 from hvolab.machine.struct_pages.pages import StructPages
 
@@ -22,11 +22,11 @@ __all__ = [
     "Cpu",
     "CpuMaker",
     "FrameAllocator",
-    "FrameSource",
     "FrameState",
     "GuestArea",
     "Machine",
     "MachineSpec",
+    "MemorySource",
     "ModelCpu",
     "PageTables",
     "PhysicalMemory",

@@ -98,7 +98,7 @@ def hvolab_dump_formats() -> Mapping[str, DumpReader]:
     """Return the reader of each format of memory dumps that the plugin adds, by the format's name.
 
     A reader takes the files, a `hvolab_vmcore.files.dump.DumpInput`, and returns a `hvolab_vmcore.files.dump.Dump`,
-    whose memory is a `hvolab.machine.FrameSource`; or None for a file of another format. It raises CoreFileError for a
+    whose memory is a `hvolab.machine.MemorySource`; or None for a file of another format. It raises CoreFileError for a
     damaged file. Readers are tried in the order of loading; the first that returns a dump is used. Called once, when
     the plugin is loaded: import large libraries when a dump is read. Checked like `hvolab_stubs`.
     """

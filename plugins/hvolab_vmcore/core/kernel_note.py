@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab.machine import FrameSource, FrameState
+from hvolab.machine import FrameState, MemorySource
 from hvolab_vmcore.files.dump import Dump
 from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 from hvolab_vmlinux.containers.files import read_file
@@ -49,7 +49,7 @@ def with_found_text(dump: Dump) -> Dump:
     return dump
 
 
-def _texts(dump: Dump, frames: FrameSource, shift: int) -> Iterator[tuple[int, VmcoreInfo]]:
+def _texts(dump: Dump, frames: MemorySource, shift: int) -> Iterator[tuple[int, VmcoreInfo]]:
     """Yield the frames that have a text, with it."""
     left, start_of_text = _MOST_FRAMES, np.frombuffer(_START, np.uint8)
     for start, end in dump.ranges:

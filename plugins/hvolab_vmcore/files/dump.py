@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hvolab.errors import CoreFileError
-from hvolab.machine import FrameSource
+from hvolab.machine import MemorySource
 from hvolab_vmcore.files.content import Content
 from hvolab_vmcore.files.elf import ByteOrder, CoreNote
 from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
@@ -39,7 +39,7 @@ class Dump:
     machine: str | None
     byte_order: ByteOrder
     ranges: tuple[tuple[int, int], ...]
-    frames: Callable[[int], FrameSource] = field(repr=False)
+    frames: Callable[[int], MemorySource] = field(repr=False)
     notes: tuple[CoreNote, ...] = ()
     vmcoreinfo: VmcoreInfo | None = None
     warnings: tuple[str, ...] = ()

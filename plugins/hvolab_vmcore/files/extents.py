@@ -68,7 +68,7 @@ def _same(content: Content, first: int, second: int, size: int) -> bool:
 
 
 class ExtentFrames:
-    """Frames of extents; a FrameSource.
+    """Frames of extents; a MemorySource.
 
     content  the file
     extents  in order of PA, without overlaps

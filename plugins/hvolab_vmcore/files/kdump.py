@@ -194,7 +194,7 @@ class _Part:
 
 
 class KdumpFrames:
-    """Frames of one file, or of all that makedumpfile --split wrote; a FrameSource.
+    """Frames of one file, or of all that makedumpfile --split wrote; a MemorySource.
 
     parts  the files
     held   frames that exist

@@ -136,7 +136,7 @@ def _varint(data: bytes) -> int:
 
 
 class PackedFrames:
-    """Frames in packed chunks; a FrameSource.
+    """Frames in packed chunks; a MemorySource.
 
     content  the file
     chunks   PA of the first byte, one past the last, place, bytes and type of each, in order of PA

@@ -14,7 +14,7 @@ from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, div_round_up
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.memory.mapping import RestorableMapping
-from hvolab.machine.memory.source import FrameSource, FrameState, Octets, Pfns
+from hvolab.machine.memory.source import FrameState, MemorySource, Octets, Pfns
 
 #: Frames that are read from a source at once.
 _AT_ONCE = 1024
@@ -55,7 +55,7 @@ class PhysicalMemory:
     """
 
     def __init__(
-        self, base: int, size: int, *, page_shift: int, byte_order: str = "little", source: FrameSource | None = None
+        self, base: int, size: int, *, page_shift: int, byte_order: str = "little", source: MemorySource | None = None
     ) -> None:
         page = 1 << page_shift
         if size <= 0 or size % page or base % page:

@@ -22,7 +22,7 @@ class FrameState(enum.IntEnum):
     SAVED = 3  #: the source has the bytes
 
 
-class FrameSource(Protocol):
+class MemorySource(Protocol):
     """Physical memory whose frames are read when they are used."""
 
     def states(self, pfns: Pfns) -> Octets:
