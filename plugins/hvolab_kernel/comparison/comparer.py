@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from hvolab.arch import PageFault, Target
-from hvolab.errors import AbsentMemoryError, KernelBug
+from hvolab.arch import Target
+from hvolab.errors import KernelBug
 from hvolab.invariants import Finding
 from hvolab.machine import VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
@@ -27,10 +27,11 @@ from hvolab_kernel.comparison.judgment import CaseEvidence, KernelFindings, Kern
 from hvolab_kernel.comparison.machine_pair import MachinePair
 from hvolab_kernel.comparison.scenarios import Scenario
 from hvolab_kernel.identify.struct_pages import struct_page_layout
+from hvolab_kernel.running.call_result import UNREADABLE
 from hvolab_vmlinux.kernel import Kernel
 
 #: Errors of reading what code has left.
-UNREADABLE: Final = (PageFault, AbsentMemoryError, KernelBug)
+UNREADABLE_STATE: Final = (*UNREADABLE, KernelBug)
 #: What no comparison covers.
 OMITTED: Final = "page->lru of vmemmap pages that were allocated, freed or remapped"
 #: Below this number of pairs of allocations, every pair fails in turn.
@@ -256,7 +257,7 @@ class Comparer:
             try:
                 self.judge.at_rest(pair.kernel.machine, {scenario.order: folios})
                 self.judge.free(pair.kernel.machine, folios, scenario.order)
-            except UNREADABLE as error:
+            except UNREADABLE_STATE as error:
                 unreadable = StateDifference("struct pages at rest", f"cannot be read: {error}", "")
                 result = result._replace(differences=(*result.differences, unreadable))
         broken = self._rules.run(case).broken if self._rules is not None and result.differences else ()

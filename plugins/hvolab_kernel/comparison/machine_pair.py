@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arch import PageFault, Target
+from hvolab.arch import Target
 from hvolab.arrays import consecutive_runs
-from hvolab.errors import AbsentMemoryError, HvolabError, MachineError
+from hvolab.errors import HvolabError, MachineError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hvo import HasOrder, Hvo, VmemmapOptimizer
 from hvolab.machine import FrameAllocator, Machine, MachineSpec, VmemmapBacking, build_machine
@@ -26,6 +26,7 @@ from hvolab_kernel.comparison.code_watch import CodeWatch
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
+from hvolab_kernel.running.call_result import UNREADABLE
 from hvolab_vmlinux.kernel import Kernel
 
 #: One flag for each frame of a machine.
@@ -144,7 +145,7 @@ class MachineUnderTest:
             try:
                 value: int | str = action()
             except HvolabError as error:
-                if not error.is_finding and not isinstance(error, (PageFault, AbsentMemoryError)):
+                if not error.is_finding and not isinstance(error, UNREADABLE):
                     raise
                 value = str(error)
         allocated = [event for event in events if isinstance(event, PagesAllocated)]

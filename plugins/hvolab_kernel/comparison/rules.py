@@ -27,7 +27,7 @@ from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event
 from hvolab_kernel.comparison.broken_rules import BrokenRule
 from hvolab_kernel.comparison.code_watch import CodeWatch
-from hvolab_kernel.comparison.comparer import UNREADABLE, CaseResult, ComparisonCase
+from hvolab_kernel.comparison.comparer import UNREADABLE_STATE, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.machine_pair import StepResult, kernel_machine, place_folios
 from hvolab_kernel.comparison.scenarios import Operation, Scenario, ScenarioStep
 from hvolab_kernel.identify.features import features_of
@@ -122,7 +122,7 @@ class RuledMachine:
         """Yield broken rules, and in place of an error at what cannot be read a last one."""
         try:
             yield from broken
-        except UNREADABLE as error:
+        except UNREADABLE_STATE as error:
             yield BrokenRule("completion", f"struct pages or lists cannot be read after {after}", str(error))
 
     # rules of a step

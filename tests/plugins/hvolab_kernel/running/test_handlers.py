@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from hvolab.hugetlb.folio import FolioPages
@@ -115,12 +117,17 @@ def test_a_compound_page_is_allocated_with_a_reference_and_freed_whole(real_kern
         assert (freed.pfns.tolist(), freed.order) == ([machine.struct_pages.pfn(page)], 3)
 
 
+def allocator(cpu: KernelCpu, size: int) -> Callable[[], int | None]:
+    """The handler of an allocation of objects, with its register of that size."""
+    cpu._registers.write(cpu._arguments[2], size)
+    arguments = (Argument("cache"), Argument("gfp", 4), Argument("size"))
+    return cpu._handlers.for_function(Stub("__kmalloc_cache_noprof", StubAction.ALLOCATE_OBJECT, arguments))
+
+
 @X86
 def test_objects_have_places_of_their_own_until_the_region_is_full(real_kernel: Kernel) -> None:
     cpu = KernelCpu(machine_for(real_kernel), real_kernel)
-    cpu._registers.write(cpu._arguments[2], 100)
-    arguments = (Argument("cache"), Argument("gfp", 4), Argument("size"))
-    allocate = cpu._handlers.for_function(Stub("__kmalloc_cache_noprof", StubAction.ALLOCATE_OBJECT, arguments))
+    allocate = allocator(cpu, 100)
     first, second = allocate(), allocate()
     assert first is not None
     assert second == first + 128
@@ -198,9 +205,7 @@ def test_a_plugin_performs_a_function_with_six_arguments(real_kernel: Kernel) ->
 @X86
 def test_objects_without_reclaim_are_kept_after_the_call_or_fail(real_kernel: Kernel) -> None:
     cpu = KernelCpu(machine_for(real_kernel), real_kernel)
-    cpu._registers.write(cpu._arguments[2], 16)
-    arguments = (Argument("cache"), Argument("gfp", 4), Argument("size"))
-    allocate = cpu._handlers.for_function(Stub("__kmalloc_cache_noprof", StubAction.ALLOCATE_OBJECT, arguments))
+    allocate = allocator(cpu, 16)
     places = {allocate() for _ in range(64)}
     assert len(places) == 64
     assert allocate() in places  # the region begins again
