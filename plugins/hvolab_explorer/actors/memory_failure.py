@@ -36,12 +36,11 @@ class _MemoryFailure:
             if folio is None or freed >= 0:
                 break
         if folio is None:
-            self._mark(page)
+            self._pool.folio.set_poisoned(page, value=True)
             take_page_off_buddy(machine, self._pool.cpu, pfn)
-        elif freed > 0:
-            page_handle_poison(self._pool, folio, pfn)
-        elif not freed:
-            self._pool.put(folio)
+        elif freed >= 0:
+            if not freed:
+                self._pool.put(folio)
             page_handle_poison(self._pool, folio, pfn)
 
     def _get_huge_page(self, page: int, *, retries: bool) -> tuple[int | None, int]:
@@ -54,11 +53,6 @@ class _MemoryFailure:
 
     def _record(self) -> int:
         return self._world.machine.kernel_data(RECORD_SIZE)
-
-    def _mark(self, page: int) -> None:
-        """Set PG_hwpoison. Kernel: TestSetPageHWPoison()."""
-        layout = self._world.machine.struct_pages.layout
-        self._world.cpus[self._cpu].change_bits(page + layout.flags, set_bits=1 << layout.pg_hwpoison)
 
 
 def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
