@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from hvolab.arithmetic import div_round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState, MemorySource
 from hvolab_vmcore.files.dump import Dump
@@ -53,7 +54,7 @@ def _texts(dump: Dump, frames: MemorySource, shift: int) -> Iterator[tuple[int, 
     """Yield the frames that have a text, with it."""
     left, start_of_text = _MOST_FRAMES, np.frombuffer(_START, np.uint8)
     for start, end in dump.ranges:
-        first, last = start >> shift, min(-(-end >> shift), (start >> shift) + left)
+        first, last = start >> shift, min(div_round_up(end, 1 << shift), (start >> shift) + left)
         left -= last - first
         for low in range(first, last, _AT_ONCE):
             pfns = np.arange(low, min(low + _AT_ONCE, last), dtype=np.int64)

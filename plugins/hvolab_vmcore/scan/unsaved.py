@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hvolab.arithmetic import div_round_up
 from hvolab.machine import FrameState
 from hvolab_vmcore.core.memory import Ints
 from hvolab_vmcore.core.snapshot import CoreSnapshot
@@ -72,5 +73,5 @@ def _numbers_below(snapshot: CoreSnapshot, tables: tuple[AbsentTable, ...], page
         low, high = max(start, table.va), min(end, table.va + table.level.size)
         if high > low:
             unit = count << pages.shift
-            found.append(np.arange((low - pages.base) // unit, -(-(high - pages.base) // unit), dtype=np.int64))
+            found.append(np.arange((low - pages.base) // unit, div_round_up(high - pages.base, unit), dtype=np.int64))
     return np.unique(np.concatenate(found))

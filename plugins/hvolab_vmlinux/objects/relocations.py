@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hvolab.arithmetic import div_round_up
 from hvolab_vmlinux.errors import ObjectFileError
 from hvolab_vmlinux.objects.elf_object import ObjectRelocation
 
@@ -84,7 +85,7 @@ class RelocationType:
 
 
 def _whole(name: str, formula: Formula, bits: int, *, reach: int = 0, signed: bool = True) -> RelocationType:
-    return RelocationType(name, formula, -(-bits // 8), (Bits(0, bits, 0),), reach, signed)
+    return RelocationType(name, formula, div_round_up(bits, 8), (Bits(0, bits, 0),), reach, signed)
 
 
 def _code(name: str, formula: Formula, reach: int, *bits: Bits, size: int = 4) -> RelocationType:
