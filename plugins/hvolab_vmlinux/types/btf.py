@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -108,17 +106,16 @@ class Types:
         targets = (self._resolve(number) for number in numbers)
         return next((self._layout(target) for target in targets if self._kind(target) in _COMPOUND), None)
 
-    @functools.cached_property
-    def structs(self) -> Mapping[str, tuple[StructLayout, ...]]:
-        """All structs with a name, by name; several have one if files declare different ones."""
+    def structs(self, name: str) -> tuple[StructLayout, ...]:
+        """Return all structs of that name; there are several if files declare different ones."""
+        return tuple(self._layout(one) for one in self.index.numbers(name) if self._kind(one) is Kind.STRUCT)
+
+    @property
+    def struct_names(self) -> tuple[str, ...]:
+        """The names of all structs that have one, each once."""
         starts = self.index.starts[1:]
-        kinds = self.index.words[starts + 1] >> 24 & 0x7F
-        found: dict[str, tuple[StructLayout, ...]] = {}
-        for number in (np.flatnonzero(kinds == Kind.STRUCT) + 1).tolist():
-            name = self.index.string(self._word(number, 0))
-            if name:
-                found[name] = (*found.get(name, ()), self._layout(number))
-        return found
+        names = self.index.words[starts[self.index.words[starts + 1] >> 24 & 0x7F == Kind.STRUCT]]
+        return tuple(filter(None, dict.fromkeys(map(self.index.string, names.tolist()))))
 
     def size(self, name: str) -> int:
         """Return the size of a struct or union in bytes."""
@@ -227,6 +224,14 @@ class Types:
             raise broken(f"type {number} is cut short")
         return int(self.index.words[at])
 
+    def _words(self, number: int, count: int) -> list[int]:
+        """Return the words after the first three of a type."""
+        at = int(self.index.starts[number]) + 3
+        if at + count > len(self.index.words):
+            raise broken(f"type {number} is cut short")
+        words: list[int] = self.index.words[at : at + count].tolist()
+        return words
+
     def _kind(self, number: int) -> Kind:
         return Kind.VOID if number == 0 else kind_of(self._word(number, 1))
 
@@ -248,13 +253,14 @@ class Types:
     def _layout(self, number: int) -> StructLayout:
         if number not in self._layouts:
             bit_fields = self._flag(number)
-            members = []
-            for index in range(3, 3 + 3 * self._count(number), 3):
-                name, kind, place = (self._word(number, index + word) for word in range(3))
-                bits = place >> 24 if bit_fields else 0
-                members.append(Member(self.index.string(name), kind, place & 0xFFFFFF if bit_fields else place, bits))
+            place_bits = 0xFFFFFF if bit_fields else 0xFFFFFFFF
+            words = self._words(number, 3 * self._count(number))
+            members = tuple(
+                Member(self.index.string(name), kind, place & place_bits, place >> 24 if bit_fields else 0)
+                for name, kind, place in zip(words[::3], words[1::3], words[2::3], strict=True)
+            )
             own_name = self.index.string(self._word(number, 0))
-            self._layouts[number] = StructLayout(own_name, self._word(number, 2), tuple(members))
+            self._layouts[number] = StructLayout(own_name, self._word(number, 2), members)
         return self._layouts[number]
 
     def _search(self, layout: StructLayout, path: list[str], depth: int = 0) -> Member | None:

@@ -41,9 +41,9 @@ def differing_structs(kernel: Types, own: Types, ignored: Collection[str]) -> tu
     Structs that the kernel does not have are new ones of the object.
     """
     found = []
-    for name, layouts in own.structs.items():
-        theirs = () if name in ignored else kernel.structs.get(name, ())
-        if theirs and not any(_shape(mine) == _shape(its) for mine in layouts for its in theirs):
+    for name in own.struct_names:
+        layouts, theirs = own.structs(name), () if name in ignored else kernel.structs(name)
+        if theirs and {_shape(one) for one in layouts}.isdisjoint(map(_shape, theirs)):
             found.append(_difference(layouts[0], theirs[0]))
     return tuple(found)
 
