@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
@@ -30,14 +31,23 @@ _NEEDED = {
     "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
 #: Folders, and the fixtures, whose tests need an emulator or a disassembler, some of them or all.
-_EMULATED = (*_NEEDED, "core/conformance/")
+_EMULATED = ("plugins/hvolab_unicorn/", "plugins/hvolab_kernel/", "core/conformance/")
 _IMAGES = {"real_kernel", "given_kernel"}
+#: Allocations after which the garbage collector looks at young objects.
+_ALLOCATIONS = 50_000
 
 
 def pytest_configure() -> None:
     """Accept Ctrl-C where the shell has started a job of its background with SIGINT ignored, which children inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what lives as long as the run, and look less often: a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

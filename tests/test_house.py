@@ -15,6 +15,9 @@ import pytest
 
 from tests import plain_words, rooms
 
+#: What these read is the same with every interpreter.
+pytestmark = pytest.mark.slow
+
 CORE = Path(__file__).parents[1] / "core"
 # 0x86 is a number, also where a docstring shows it.
 ARCHITECTURE = re.compile(r"(?<![0-9a-z])x86|amd64|arm64|aarch64|riscv|loongarch|s390", re.IGNORECASE)

@@ -19,6 +19,7 @@ from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
 from tests.kernel_images import images_directory
 from tests.machines import x86_64
 from tests.plugins.hvolab_kernel.objects.developer_objects import object_of
+from tests.samples import one_in
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -66,9 +67,8 @@ def check_quiet(image: str, harmless: Harmless, selection: Selection) -> None:
 
 
 def sampled(edits: Sequence[Slip | Harmless]) -> list[Any]:
-    """Return all edits as parameters; of each five, four are `long`: each takes a second or two."""
-    marks = [[] if index % 5 == 0 else [pytest.mark.long] for index in range(len(edits))]
-    return [pytest.param(one, id=one.name, marks=each) for one, each in zip(edits, marks, strict=True)]
+    """Return edits as parameters: each takes a second or two."""
+    return one_in(5, edits, lambda edit: edit.name)
 
 
 @pytest.mark.slow

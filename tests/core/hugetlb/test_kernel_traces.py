@@ -17,7 +17,7 @@ import pytest
 from hvolab.hugetlb import Hstate, Pool
 from hvolab.hvo import HasOrder
 from hvolab.machine.struct_pages import lists
-from tests.core.hvo.test_kernel_traces import DEBIANS, MAX_ORDER, SAMPLE, TRACES, check, prepare, report, target_of
+from tests.core.hvo.test_kernel_traces import DEBIANS, MAX_ORDER, TRACES, check, prepare, report, target_of
 from tests.kernel_runs import Laboratory, load
 
 _FUNCTION = "hugetlb_vmemmap_"
@@ -217,15 +217,15 @@ def test_pools_do_some_of_what_kernels_did(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
-def test_pools_do_what_kernels_did(name: str) -> None:
-    departures = departures_of(name, every_gigantic=SAMPLE)
+def test_pools_do_more_of_what_kernels_did(name: str) -> None:
+    departures = departures_of(name, every=4, every_gigantic=3)
     assert not departures, report(departures)
 
 
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
-def test_pools_do_what_kernels_did_to_every_gigantic_folio(name: str) -> None:
+def test_pools_do_what_kernels_did(name: str) -> None:
     departures = departures_of(name)
     assert not departures, report(departures)
 

@@ -29,6 +29,7 @@ from hvolab.release.releases import MM_2026, V6_1, V6_12, V6_12_117, V7_2
 from hvolab.trace import PagesAllocated
 from tests.core.hugetlb.test_pool import optimized
 from tests.machines import GIB, MIB, Pools, pools
+from tests.samples import one_in
 
 _SMALL = MachineSpec(memory=256 * MIB)
 _TWO_NODES = MachineSpec(memory=256 * MIB, nodes=2)
@@ -75,26 +76,35 @@ def _surplus(pool: Pool) -> None:
         pool.put(folio)
 
 
+POLICIES: dict[str, tuple[MachineSpec, Callable[[int], FailFrom | FailCalls]]] = {
+    "from": (_SMALL, FailFrom),
+    "only": (_SMALL, lambda call: FailCalls(frozenset({call}))),
+    "2 nodes": (_TWO_NODES, FailFrom),
+}
+FAILURES = [
+    (release, act, policy)
+    for policy in POLICIES
+    for release in RELEASES
+    for act in (_grow, _shrink, _dissolve, _surplus)
+]
+
+
 @pytest.mark.slow
-@EACH
-@pytest.mark.parametrize("act", [_grow, _shrink, _dissolve, _surplus])
 @pytest.mark.parametrize(
-    ("spec", "policy"),
-    [(_SMALL, FailFrom), (_SMALL, lambda call: FailCalls(frozenset({call}))), (_TWO_NODES, FailFrom)],
-    ids=["from", "only", "2 nodes"],
+    ("release", "act", "policy"), one_in(3, FAILURES, lambda one: f"{one[0]}-{one[1].__name__}-{one[2]}")
 )
 def test_every_allocation_failed_in_turn_breaks_nothing_in_any_release(
     release: KernelRelease,
     act: Callable[[Pool], None],
-    spec: MachineSpec,
-    policy: Callable[[int], FailFrom | FailCalls],
+    policy: str,
 ) -> None:
+    spec, fail = POLICIES[policy]
     call, calls = 0, 1
     while call <= calls:  # the first run fails none, and counts the calls
         lab, pool = lab_of(release, spec)
         if act is not _grow:
             pool.set_max_huge_pages(2)
-        failure = policy(call) if call else FailCalls(frozenset())
+        failure = fail(call) if call else FailCalls(frozenset())
         lab.frames.failure = failure
         monitor = Monitor(lab.machine)
         with monitor.watch():

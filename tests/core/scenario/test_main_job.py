@@ -12,6 +12,7 @@ from hvolab.plugin import registry
 from hvolab.release import RELEASES
 from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
 from tests.machines import GIB, MIB
+from tests.samples import one_in
 
 #: x86_64, arm64 and riscv, in each release that they offer.
 TARGETS = [
@@ -20,7 +21,13 @@ TARGETS = [
     for release in RELEASES
     if release in registry().architecture(name).offered
 ]
-EACH = pytest.mark.parametrize("target", TARGETS, ids=lambda one: f"{one.architecture.name}-{one.release}")
+
+
+def _name(target: Target) -> str:
+    return f"{target.architecture.name}-{target.release}"
+
+
+EACH = pytest.mark.parametrize("target", TARGETS, ids=_name)
 _NEVER = 1 << 40
 
 
@@ -69,7 +76,7 @@ def test_the_main_job_optimizes_and_restores_everything(target: Target, nodes: i
 
 
 @pytest.mark.slow
-@EACH
+@pytest.mark.parametrize("target", one_in(3, TARGETS, _name))
 @pytest.mark.parametrize(("nodes", "pages"), [(1, 3), (2, 3)])
 def test_batches_on_one_or_two_nodes_under_each_failing_allocation(target: Target, nodes: int, pages: int) -> None:
     hugepages, memory = {2 * MIB: pages}, nodes * 128 * MIB

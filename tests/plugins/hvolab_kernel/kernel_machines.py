@@ -14,6 +14,7 @@ from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running import KernelHvo
 from hvolab_vmlinux.kernel import Kernel
 from tests.kernel_images import command_for
+from tests.samples import one_in
 
 #: Every image that CI fetches.
 _FETCHED = ["x86_64-6.1", "x86_64-6.12", "x86_64-7.x", "riscv64-6.12", "riscv64-7.x"]
@@ -27,6 +28,13 @@ def _kernels(*names: str) -> pytest.MarkDecorator:
 #: Command that fetches the latest 6.12 in the place of an older one.
 LATEST_6_12 = f"{command_for('x86_64-6.12')} --again"
 FETCHED = _kernels(*_FETCHED)
+#: The same; some are `long`.
+SOME_FETCHED = pytest.mark.parametrize("real_kernel", one_in(2, _FETCHED, str), indirect=True)
+#: The same with their numbers, for cases of which each kernel has its share.
+SHARING = pytest.mark.parametrize(
+    ("real_kernel", "part"), [(name, part) for part, name in enumerate(_FETCHED)], indirect=["real_kernel"]
+)
+PARTS = len(_FETCHED)
 EACH = _kernels(*_FETCHED, *_ARM64)
 #: Those whose HVO takes folios, and lists of them.
 FOLIOS = _kernels(*(name for name in _FETCHED if name != "x86_64-6.1"))

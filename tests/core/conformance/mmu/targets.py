@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hvolab.arch import Target
 from hvolab.plugin import registry
 
 DEFAULTS = ("x86_64", "arm64", "riscv")
 EMULATED = [
-    pytest.param(architecture.name, mode.name, id=f"{architecture.name}-{mode.name}")
+    (architecture.name, mode.name)
     for architecture in registry().architectures().values()
     if architecture.emulation is not None and architecture.name in DEFAULTS
     for mode in architecture.modes

@@ -10,7 +10,7 @@ from hvolab.conformance.mmu.lab import lay_out
 from tests.core.conformance.mmu.targets import DEFAULTS, EMULATED, target_of
 
 
-@pytest.mark.parametrize(("architecture", "mode"), EMULATED)
+@pytest.mark.parametrize(("architecture", "mode"), EMULATED, ids=map("-".join, EMULATED))
 def test_a_leaf_of_every_level_leads_to_the_same_word(architecture: str, mode: str) -> None:
     target = target_of(architecture, mode)
     lab = lay_out(target)

@@ -16,6 +16,7 @@ from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
 from tests.kernel_images import images_directory
 from tests.plugins.hvolab_kernel.objects.conftest import own_cache
 from tests.plugins.hvolab_kernel.objects.developer_objects import kernel_of, object_of
+from tests.samples import one_in
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[kernel]'")
@@ -54,7 +55,7 @@ def counting(result: KernelComparison[Any]) -> list[BrokenRule]:
     return [one for rules in result.broken.values() for one in rules if not one.known]
 
 
-@pytest.mark.parametrize("slip", [slip for slip in SLIPS if slip.name in RULES], ids=lambda slip: slip.name)
+@pytest.mark.parametrize("slip", one_in(2, [slip for slip in SLIPS if slip.name in RULES], lambda slip: slip.name))
 def test_a_slip_breaks_a_rule(slip: Slip) -> None:
     broken = counting(checked(NAME, slip, slip.scenario))
     assert RULES[slip.name] in {one.rule for one in broken}, broken
@@ -71,7 +72,7 @@ def test_a_finding_names_functions_with_file_and_line() -> None:
         assert any(place.search(one.code) for one in broken), broken
 
 
-@pytest.mark.parametrize("change", HARMLESS, ids=lambda change: change.name)
+@pytest.mark.parametrize("change", one_in(2, HARMLESS, lambda change: change.name))
 def test_a_harmless_change_breaks_no_rule(change: Harmless) -> None:
     result = checked(NAME, change, "2M boot: restore next to", "2M buddy: batch below three PMDs")
     assert counting(result) == []

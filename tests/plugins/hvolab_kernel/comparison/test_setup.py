@@ -25,7 +25,7 @@ from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.code.made_up_code import like_7_3
-from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, LATEST_6_12, X86
+from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, LATEST_6_12, SOME_FETCHED, X86
 from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -195,7 +195,7 @@ def test_an_image_of_no_known_release_says_so_in_every_command(
 
 
 @pytest.mark.slow
-@FETCHED
+@SOME_FETCHED
 def test_the_quick_comparison_finds_no_difference_and_the_known_faults_of_the_kernels_release(
     real_kernel: Kernel,
 ) -> None:

@@ -15,10 +15,13 @@ from tests.plugins.hvolab_kernel.kernel_machines import (
     DEBIANS,
     FETCHED,
     LATEST_6_12,
+    PARTS,
+    SHARING,
     X86,
     X86_MEMORY_FAILURE,
     X86_OTHERS,
 )
+from tests.samples import share
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -28,11 +31,12 @@ def scenario(kernel: Kernel, title: str) -> PoolScenario:
 
 
 @pytest.mark.slow
-@FETCHED
-def test_both_pools_agree_when_each_allocation_fails(real_kernel: Kernel) -> None:
+@SHARING
+def test_both_pools_agree_when_each_allocation_fails(real_kernel: Kernel, part: int) -> None:
     target = target_of(real_kernel)
     comparer = PoolComparer(target, real_kernel)
-    for each in (one for one in comparer.functions.runnable(pool_scenarios_of(target)) if one.nodes == 2):
+    chosen = share([one for one in pool_scenarios_of(target) if one.nodes == 2], part, PARTS)
+    for each in comparer.functions.runnable(chosen):
         result = comparer.run(ComparisonCase(each))
         assert result.differences == (), each.name
         for number in range(1, result.allocations + 1):
