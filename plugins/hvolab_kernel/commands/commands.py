@@ -123,7 +123,7 @@ def kernel(
     code; cases that differ are checked by rules, so that the report has whether it only behaves differently.
 
     With --against rules nothing is a reference: results, invariants, owners of frames, balance of locks and counters,
-    and stores outside HVO are checked. What the image's own code breaks in the same case is listed as known.
+    and stores outside HVO are checked. What the image's own code breaks in the same case under an object is known.
 
     The invariants are applied to the kernel's machine in each case, whether the engine agrees or not, and what is not
     optimized in the end is freed under the page allocator's checks.

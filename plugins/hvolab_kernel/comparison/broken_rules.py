@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+#: What comes before the sentence of a fault in a report.
+FAULT: Final = "known fault of the release: "
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -17,6 +19,7 @@ class BrokenRule(NamedTuple):
     where  folio, VA, entry, PFN
     code   functions that ran when it was seen, innermost first, with file and line; empty: it was seen at rest
     known  the reason for which it does not count; empty: it does
+    fault  the known fault of the release that it is; empty: none
     """
 
     rule: str
@@ -24,6 +27,7 @@ class BrokenRule(NamedTuple):
     where: str = ""
     code: str = ""
     known: str = ""
+    fault: str = ""
 
     @property
     def kind(self) -> tuple[str, str]:

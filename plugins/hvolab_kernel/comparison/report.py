@@ -79,10 +79,11 @@ def comparison_view(
         parts += [departures, Text()]
     if result.findings:
         parts += [_findings(result, target), Text()]
+    ruled = not comparer.against or kernel.linked is not None
     breaches = breaches_of(result)
     if breaches:
         parts += [breaches_view(breaches), Text()]
-    parts += [_scenarios(result), Text()]
+    parts += [_scenarios(result, compared=bool(comparer.against), ruled=ruled), Text()]
     most = _MAX_DISAGREEMENTS
     if kernel.linked is not None and result.disagreements:
         most = _MAX_OF_OBJECTS
@@ -109,15 +110,20 @@ def _findings(result: KernelComparison[_Compared], target: Target) -> Table:
     return rows
 
 
-def _scenarios(result: KernelComparison[_Compared]) -> Table:
-    rows = table("scenario", "cases", "disagree", "break a rule", right=("cases", "disagree", "break a rule"))
-    disagreements = Counter(case.scenario.name for case in result.disagreements)
-    broken = Counter(case.scenario.name for case in result.breaking)
-    for name, cases in result.per_scenario.items():
-        count = disagreements[name]
-        rows.add_row(
-            name, f"{cases}", *(Text(f"{each}", "bold red" if each else "green") for each in (count, broken[name]))
+def _scenarios(result: KernelComparison[_Compared], *, compared: bool, ruled: bool) -> Table:
+    """Return the number of cases of each scenario; `compared`: with a reference, `ruled`: checked by rules."""
+    columns = {
+        title: Counter(case.scenario.name for case in cases)
+        for title, cases, present in (
+            ("disagree", result.disagreements, compared),
+            ("break a rule", result.breaking, ruled),
         )
+        if present
+    }
+    rows = table("scenario", "cases", *columns, right=("cases", *columns))
+    for name, cases in result.per_scenario.items():
+        counts = (counter[name] for counter in columns.values())
+        rows.add_row(name, f"{cases}", *(Text(f"{each}", "bold red" if each else "green") for each in counts))
     return rows
 
 
@@ -143,11 +149,12 @@ def _summary(result: KernelComparison[_Compared], *, ruled: bool, judged: bool) 
     findings = (f"{count} finding{'s' * (count != 1)} about the kernel. " if count else "", "bold red")
     verdict = ("No rule is broken" if ruled else "No disagreement", "" if count else "bold green")
     if result.breaking:
-        verdict = (f"Rules are broken in {len(result.breaking)} cases", "bold red")
+        broken = len(result.breaking)
+        verdict = (f"Rules are broken in {broken} case{'s' * (broken != 1)}", "bold red")
     elif result.disagreements:
         ruling = "It behaves differently, breaks no rule: " if judged else ""
         verdict = (f"{ruling}{len(result.disagreements)} disagreements", "bold red")
-    return Text.assemble(findings, verdict, f" in {done}{rate}")
+    return Text.assemble(findings, verdict, "; " if result.breaking else " in ", f"{done}{rate}")
 
 
 def comparison_data(

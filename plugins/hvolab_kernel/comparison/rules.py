@@ -25,7 +25,7 @@ from hvolab.machine import Machine, MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailurePolicy
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event
-from hvolab_kernel.comparison.broken_rules import BrokenRule
+from hvolab_kernel.comparison.broken_rules import FAULT, BrokenRule
 from hvolab_kernel.comparison.code_watch import CodeWatch
 from hvolab_kernel.comparison.comparer import UNREADABLE_STATE, CaseResult, ComparisonCase
 from hvolab_kernel.comparison.machine_pair import StepResult, kernel_machine, place_folios
@@ -264,8 +264,7 @@ class RuledMachine:
 
 
 def _broken(one: Finding, code: str) -> BrokenRule:
-    fault = f"known fault of the release: {one.fault}" if one.fault else ""
-    return BrokenRule(one.rule, one.what, one.where, code, _DECLARED if one.declared else fault)
+    return BrokenRule(one.rule, one.what, one.where, code, _DECLARED if one.declared else "", one.fault or "")
 
 
 class RuleRunner:
@@ -275,7 +274,8 @@ class RuleRunner:
     kernel   the kernel
     omitted  what is not checked
 
-    What the image's own code breaks in the same case, under an object that was linked over it, is known.
+    What the image's own code breaks in the same case, under an object that was linked over it, is known. An image by
+    itself is excused from nothing: what is a known fault of its release counts, and has the fault.
     """
 
     omitted: tuple[str, ...] = ()
@@ -317,6 +317,8 @@ class RuleRunner:
         if any(one.kind not in kinds for one in broken):
             kinds = kinds | {one.kind for one in before.run(case).broken}
         return tuple(
-            one._replace(known=(one.known or _OF_IMAGE) if one.kind in kinds else one.known * (one.known == _DECLARED))
+            one._replace(known=one.known or (f"{FAULT}{one.fault}" if one.fault else _OF_IMAGE))
+            if one.kind in kinds
+            else one
             for one in broken
         )

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.cli.output import table
-from hvolab_kernel.comparison.broken_rules import BrokenRule
+from hvolab_kernel.comparison.broken_rules import FAULT, BrokenRule
 from hvolab_kernel.comparison.comparer import KernelComparison
 from hvolab_kernel.comparison.differences import StateDifference
 
@@ -53,6 +53,8 @@ def breaches_view(breaches: Iterable[Breach]) -> RenderableType:
         rows.add_row(Text("broken", "bold red"), Text.assemble((f"{one.rule}: ", "bold red"), one.what))
         for text in filter(None, (one.where, one.code and f"code: {one.code}")):
             rows.add_row("", Text(text))
+        if one.fault:
+            rows.add_row("", Text(f"{FAULT}{one.fault}", "yellow"))
         rows.add_row("", Text(f"in {cases} cases, the first: {case}", "dim"))
     return rows
 

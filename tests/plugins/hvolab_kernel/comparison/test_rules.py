@@ -14,6 +14,7 @@ from hvolab_kernel.comparison.broken_rules import BrokenRule
 from hvolab_kernel.comparison.comparer import KernelComparison
 from tests.history.slips import HARMLESS, SLIPS, Harmless, Slip
 from tests.kernel_images import images_directory
+from tests.plugins.hvolab_kernel.cli_runner import hvolab
 from tests.plugins.hvolab_kernel.objects.conftest import own_cache
 from tests.plugins.hvolab_kernel.objects.developer_objects import kernel_of, object_of
 from tests.samples import one_in
@@ -93,6 +94,17 @@ def test_the_unedited_file_breaks_only_what_its_release_breaks(name: str) -> Non
     known = {one.rule: one.known for rules in result.broken.values() for one in rules}
     assert set(known) == (set() if name.endswith("7.x") else {"content", "freeing", "grace_periods"})
     assert all(one.startswith("known fault of the release: ") for one in known.values())
+
+
+@pytest.mark.parametrize(("name", "faulty"), [("x86_64-6.12", True), ("x86_64-7.x", False)])
+def test_an_image_by_itself_is_excused_from_nothing(name: str, *, faulty: bool) -> None:
+    kernel_of(name)
+    image = images_directory() / f"{name}.image"
+    result = hvolab("kernel", image, "--against", "rules", "--scenario", "2M boot: restore next to", "--jobs", "1")
+    assert result.exit_code == faulty
+    assert ("Rules are broken in 1 case;" in result.stdout) is faulty
+    assert ("known fault of the release: The first struct pages" in " ".join(result.stdout.split())) is faulty
+    assert "disagree" not in result.stdout
 
 
 @pytest.mark.parametrize("name", ["x86_64-6.12", "riscv64-6.12"])
