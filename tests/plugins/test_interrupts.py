@@ -84,6 +84,7 @@ def check(name: str, rng: random.Random, times: int, latest: float) -> None:
         assert re.fullmatch(f"(interrupted: ({done}|{NOTHING})\n)?", errors)  # none while it is imported
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_interrupted_command_ends(name: str) -> None:
     check(name, random.Random(name), 1, 1.0)

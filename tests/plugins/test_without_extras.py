@@ -21,6 +21,7 @@ def hvolab(missing: tuple[str, ...], *arguments: str) -> subprocess.CompletedPro
     return subprocess.run(command, check=False, capture_output=True, text=True, encoding="utf-8", env=paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -35,6 +36,7 @@ def test_who_wants_an_emulated_cpu_is_told_what_to_install(arguments: tuple[str,
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_what_needs_no_extra_works_without_any() -> None:
     missing = ("unicorn", "capstone", "lz4", "lzallright")
     for arguments in (("arches", "riscv"), ("run", "--arch", "riscv", "--memory", "256M", "--hugepages", "2M=1")):
@@ -42,6 +44,7 @@ def test_what_needs_no_extra_works_without_any() -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_packed_kernel_image_is_not_read_without_its_extra(tmp_path: Path) -> None:
     packed = tmp_path / "Image.lz4"
     packed.write_bytes(LZ4_MAGIC + bytes(64))

@@ -42,6 +42,7 @@ def test_what_is_written_is_a_valid_description_and_says_that_it_is_made_up(desc
     assert all(stage in architecture.title for stage in ("1 geometry", "4 traits", "7 emulation"))
 
 
+@pytest.mark.slow
 def test_what_is_written_conforms(described: PluginRegistry) -> None:
     verdicts = [outcome.verdict for outcome in outcomes(described.architecture("Novel_64"))]
     assert set(verdicts) == {CheckStatus.PASSED, CheckStatus.SKIPPED}

@@ -67,6 +67,7 @@ def test_wrong_use_ends_with_2_and_no_traceback(invoke: Invoke, arguments: tuple
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_plugins_commands_are_there_and_end_as_hvolabs_own_do(site: Site, spawn: Spawn) -> None:
     site.install("greeter", COMMANDS)
     greeted = spawn("greet")
@@ -76,6 +77,7 @@ def test_a_plugins_commands_are_there_and_end_as_hvolabs_own_do(site: Site, spaw
     assert "Traceback" not in interrupted.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_is_a_warning_that_leaves_standard_output_to_json(site: Site, spawn: Spawn) -> None:
     site.install("crooked", "raise LookupError('a screw loose')\n")
     result = spawn("arches", "--json")

@@ -32,6 +32,7 @@ def test_a_tables_protection_makes_a_table(invoke_json: Callable[..., Any]) -> N
     assert (entry["entry"], entry["kind"]) == ("0x54e4067", "table")
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_leaf_read_and_written_again_by_its_names_is_the_same(data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(targets()))

@@ -94,6 +94,7 @@ def test_a_maker_without_a_setup_takes_the_machine_of_the_options(monkeypatch: p
     assert engine_setup("model", None, None) is None
 
 
+@pytest.mark.slow
 def test_the_shell_completes_names_of_architectures_cpus_and_engines(spawn: Spawn) -> None:
     for words, expected in (("run --arch x", "x86_64"), ("run --cpu m", "model"), ("run --engine m", "model")):
         found = spawn(_HVOLAB_COMPLETE="complete_bash", COMP_WORDS=f"hvolab {words}", COMP_CWORD="3")

@@ -33,6 +33,7 @@ def test_color_is_for_terminals_that_want_it(
     assert [line.rstrip() for line in uncolored.splitlines()] == plain.splitlines()
 
 
+@pytest.mark.slow
 def test_who_reads_the_output_may_go_away() -> None:
     reading, writing = os.pipe()
     os.close(reading)

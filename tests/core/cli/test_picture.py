@@ -19,6 +19,7 @@ def histories() -> dict[int, FolioHistory]:
     return {history.size: history for history in result.folios}
 
 
+@pytest.mark.slow
 def test_every_page_of_a_small_vmemmap_has_a_row_with_its_va_and_its_frames() -> None:
     history = histories()[2 * MIB]
     rows = [line for line in draw(history, 100).plain.splitlines() if "│ 0xffffea" in line]

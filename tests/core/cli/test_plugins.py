@@ -68,6 +68,7 @@ def test_a_plugins_command_prints_to_standard_output_and_no_other_code_of_it(sit
     assert (done.stdout, done.stderr) == ("hello\n", "loud as commands\nloud in hvolab_commands\n")
 
 
+@pytest.mark.slow
 def test_a_plugin_that_ends_the_process_is_named_by_the_next_start(site: Site, spawn: Spawn) -> None:
     site.install("crashes", "import os\nos._exit(9)")
     assert spawn("arches", "riscv", "--json").returncode == 9

@@ -34,6 +34,7 @@ def default_report() -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_the_report_reads_well(invoke: Invoke, snapshot: SnapshotAssertion) -> None:
     result = invoke("run", *X86)
     assert result.exit_code == 0
@@ -50,6 +51,7 @@ def test_the_report_fits_a_terminal_of_eighty_columns(
     assert result.stdout == snapshot
 
 
+@pytest.mark.slow
 def test_json_tells_what_was_saved_and_that_everything_holds(default_report: Any) -> None:
     report = default_report
     chosen = {key: report[key] for key in ("architecture", "mode", "profile", "release", "features")}
@@ -191,6 +193,7 @@ def test_the_hosts_architecture_is_the_default(
     assert invoke_json("run", *SMALL)["architecture"] == next(iter(registry().architectures()))
 
 
+@pytest.mark.slow
 def test_a_strangers_architecture_is_run_like_any_other(site: Site, spawn: Any) -> None:
     site.install("z80", COPY.format(name="z80", aliases=()))
     result = spawn("run", "--arch", "z80", *SMALL)

@@ -23,6 +23,7 @@ _SMALL = MachineSpec(memory=512 * MIB)
 _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
 
 
+@pytest.mark.slow
 def test_demoting_a_gigantic_folio_gives_optimized_small_ones() -> None:
     lab = pools(_GIGANTIC)
     small, large = lab.pools

@@ -143,6 +143,7 @@ def report(departures: list[str]) -> str:
     return "\n".join(line[:2000] for line in departures[:5]) + f"\n… {len(departures)} in all"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEBIANS)
 def test_the_engine_does_some_of_what_debians_kernels_did(name: str) -> None:
     departures = departures_of(name, every=40)

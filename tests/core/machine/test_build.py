@@ -157,6 +157,7 @@ def test_deferred_struct_pages_stay_untouched_until_their_frames_are_used() -> N
     assert set(refcounts(machine, backing_frames(machine))) == {2}
 
 
+@pytest.mark.slow
 def test_a_large_machine_is_built_whole() -> None:
     machine = build_machine(TARGET, MachineSpec(memory=1 << 38, deferred_struct_pages=True))
     assert machine.counters.total == 1 << 20

@@ -133,6 +133,7 @@ def test_the_smallest_pages_cannot_be_demoted() -> None:
         done("optimize, demote 2M")
 
 
+@pytest.mark.slow
 def test_pages_are_allocated_at_boot_as_far_as_memory_allows() -> None:
     result = done("boot 32M 99, shrink", SMALL_GIGANTIC)
     reserved, left = states(result, 32 * MIB)

@@ -22,6 +22,7 @@ def test_the_default_pools_fit_four_gigabytes_and_leave_some_room(target: Target
     assert chosen[target.mode.levels[-2].size] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "mode", "nodes", "pages"),
     [

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.dpor import Dpor
@@ -18,6 +20,7 @@ def test_a_search_that_ends_is_complete() -> None:
     assert result.verdict == f"explored {len(result.classes)} of {len(result.classes)} classes: complete"
 
 
+@pytest.mark.slow
 def test_no_search_that_was_stopped_says_that_it_is_complete() -> None:
     made = program(ACTORS)
     for search, limits in (

@@ -282,6 +282,7 @@ def test_b37_two_cpus_allocate_the_page_that_tails_share_and_both_keep_theirs(mo
     assert result.findings, result.verdict
 
 
+@pytest.mark.slow
 def test_s1_a_batch_whose_first_folio_is_not_optimized_waits_for_no_grace_period() -> None:
     """The flag for it is cleared after the first folio of the list, also if that was skipped."""
     assert explored("recycle-list A B.64, taker B.64", split=True).complete

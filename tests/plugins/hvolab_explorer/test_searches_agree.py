@@ -254,6 +254,7 @@ def test_a_deadlock_is_found_by_every_search() -> None:
     assert any(text.startswith("deadlock") for text in agree(crossing).findings)
 
 
+@pytest.mark.slow
 def test_a_writer_comes_before_or_after_a_reader_that_reads_twice() -> None:
     twice = ("read lock", 0, 0), ("read lock", 0, 0)
     assert len(agree((twice, (("lock", 0, 0),))).classes) == 2

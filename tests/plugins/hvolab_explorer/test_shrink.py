@@ -13,6 +13,7 @@ from hvolab_explorer.shrink import replay, shrink
 from tests.plugins.hvolab_explorer.worlds import program
 
 
+@pytest.mark.slow
 def test_a_schedule_shrinks_to_the_few_switches_that_the_finding_needs() -> None:
     made = program("allocate A, taker-6.11 A.64")
     result = explore(made, Bounded(3))

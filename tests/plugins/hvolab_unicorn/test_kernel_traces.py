@@ -13,6 +13,7 @@ from tests.core.hvo.test_kernel_traces import TRACES, departures_of, report
 _SAMPLE = 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACES)
 def test_some_runs_of_a_kernel(name: str) -> None:
     departures = departures_of(name, make_cpu, _SAMPLE)

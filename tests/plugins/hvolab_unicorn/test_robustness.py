@@ -90,6 +90,7 @@ def test_a_child_of_a_fork_goes_on_with_its_own_copy() -> None:
     assert cpu.load_word(page) == 1
 
 
+@pytest.mark.slow
 def test_a_machine_of_a_tebibyte_can_be_emulated() -> None:
     spec = MachineSpec(memory=1 << 40, deferred_struct_pages=True)
     machine = machine_of("x86_64", spec)

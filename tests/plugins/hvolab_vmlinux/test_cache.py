@@ -32,6 +32,7 @@ def test_another_version_of_the_reader_reads_again_and_clears_up(image: Path, mo
     assert not old.exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_thrown_away_and_made_again(image: Path) -> None:
     first = open_kernel(image)
     entry = cache.entry_path(first.image.digest)

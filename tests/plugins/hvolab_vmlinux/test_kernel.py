@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, addresses, elf_image
@@ -17,6 +19,7 @@ def test_a_va_of_the_image_has_symbol_and_offset() -> None:
     assert kernel.describe(va - (1 << 40)) == f"{va - (1 << 40):#x}"
 
 
+@pytest.mark.slow
 def test_a_result_is_computed_once_for_each_kernel_and_goes_with_it() -> None:
     seen: list[str] = []
 

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def free_frames(machine: Machine) -> tuple[int, int]:
     return pfn, machine.cpus[0].load_word(machine.page_to_virt(pfn))
 
 
+@pytest.mark.slow
 def test_a_machine_goes_to_another_process() -> None:
     machine = build_machine(x86_64(), MachineSpec(memory=32 << 20))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

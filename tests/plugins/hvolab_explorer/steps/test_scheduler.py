@@ -114,6 +114,7 @@ def test_an_actor_that_stops_with_an_error_leaves_its_locks_taken_and_nobody_els
     assert [step.text for step in scheduler.log] == ["begins", "lock hugetlb_lock", "begins"]
 
 
+@pytest.mark.slow
 def test_an_actor_without_end_is_cut() -> None:
     scheduler, _ = scheduled()
 

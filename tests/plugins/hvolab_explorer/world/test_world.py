@@ -26,6 +26,7 @@ def test_a_world_begins_as_it_is_described_and_every_invariant_holds() -> None:
     assert split.machine.tables.find(split.folios[0]).level.name == "pte"
 
 
+@pytest.mark.slow
 def test_a_world_returns_to_its_first_state() -> None:
     world = World(x86_64(), WorldSpec(folios=1, cpus=1))
     before = bytes(world.machine.memory.octets)

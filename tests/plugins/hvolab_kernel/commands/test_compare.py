@@ -29,6 +29,7 @@ def test_an_image_without_hugetlbs_functions_ends_with_a_hint_and_2(image: Path)
     assert "without --callers" in result.stderr
 
 
+@pytest.mark.slow
 @X86
 def test_the_report_names_what_is_omitted(real_kernel: Kernel) -> None:
     result = hvolab("kernel", image_of(real_kernel), "--callers", "--scenario", "2M pool: free in use")

@@ -77,6 +77,7 @@ def test_a_kernels_code_repeats_what_a_kernel_of_its_release_left(
     assert outcome.release is release_of(real_kernel)
 
 
+@pytest.mark.slow
 @X86
 def test_the_command_takes_an_image_and_names_its_release(real_kernel: Kernel) -> None:
     image = image_of(real_kernel)

@@ -192,6 +192,7 @@ def comparers() -> dict[str, Comparer]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real_kernel", ["x86_64-6.12", "riscv64-6.12", "arm64-6.12-hvo"], indirect=True)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(

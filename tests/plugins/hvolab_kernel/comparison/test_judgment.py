@@ -49,6 +49,7 @@ def test_folios_of_several_machines_are_freed_and_counted_together(release: obje
     assert all(" of 2 freed folios of 2 MiB; " in finding.what for finding in found)
 
 
+@pytest.mark.slow
 @EACH
 def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kernel: Kernel) -> None:
     release = release_of(real_kernel)

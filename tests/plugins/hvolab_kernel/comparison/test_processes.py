@@ -25,6 +25,7 @@ def test_there_is_a_process_for_each_cpu_unless_there_is_little_to_do(monkeypatc
         assert executor is None
 
 
+@pytest.mark.slow
 def test_processes_end_at_an_interrupt_and_do_not_see_it() -> None:
     with pytest.raises(KeyboardInterrupt), executor_of(1, 2, None) as executor:  # noqa: PT012 - the block ends by it
         assert executor is not None

@@ -18,6 +18,7 @@ from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS, X86, X86
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 
+@pytest.mark.slow
 @X86
 def test_the_command_prints_a_summary_and_json_with_stable_keys(real_kernel: Kernel) -> None:
     image = image_of(real_kernel)

@@ -95,6 +95,7 @@ def test_every_failing_allocation_has_the_same_effect(real_kernel: Kernel) -> No
     assert number > 12
 
 
+@pytest.mark.slow
 @FETCHED
 def test_the_command_builds_the_machine_of_the_image(real_kernel: Kernel) -> None:
     image, release = image_of(real_kernel), release_of(real_kernel)
@@ -175,6 +176,7 @@ def test_a_kernel_of_no_known_release_that_cannot_be_run_is_refused() -> None:
     assert why.value.hint == "name the release to model, without a comparison: --release"
 
 
+@pytest.mark.slow
 @X86_7
 def test_an_image_of_no_known_release_says_so_in_every_command(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[ker
 EACH = pytest.mark.parametrize("name", ["x86_64-6.12", "riscv64-6.12", "x86_64-7.x"])
 
 
+@pytest.mark.slow
 @EACH
 def test_the_unedited_file_replaces_hvo_and_adds_no_call(name: str) -> None:
     linked = linked_hvo(name)
@@ -35,6 +36,7 @@ def test_the_unedited_file_replaces_hvo_and_adds_no_call(name: str) -> None:
     assert features_of(linked.kernel).release is features_of(kernel_of(name)).release
 
 
+@pytest.mark.slow
 @EACH
 def test_the_unedited_file_behaves_as_the_model(name: str) -> None:
     kernel = linked_hvo(name).kernel

@@ -15,6 +15,7 @@ pytest.importorskip("capstone", reason="no disassembler: pip install 'hvolab[ker
 NAME = "x86_64-6.12"
 
 
+@pytest.mark.slow
 def test_an_object_that_fits_is_reported() -> None:
     image, path = image_of(kernel_of(NAME)), object_of(NAME)
     data = as_json("image", image, "--object", path)["object"]
@@ -41,6 +42,7 @@ def test_missing_symbols_and_missing_types_are_reported(tmp_path: Path) -> None:
     assert "not checked: the object has no types" in shown
 
 
+@pytest.mark.slow
 def test_an_object_of_another_release_ends_with_exit_code_2() -> None:
     done = hvolab("image", image_of(kernel_of(NAME)), "--object", object_of("x86_64-7.x"))
     assert done.exit_code == 2

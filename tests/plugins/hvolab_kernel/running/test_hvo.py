@@ -32,6 +32,7 @@ from tests.plugins.hvolab_kernel.kernel_machines import (
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
 
+@pytest.mark.slow
 @EACH
 def test_a_pool_grows_and_shrinks_on_the_kernels_code_as_on_the_engine(real_kernel: Kernel) -> None:
     states = []

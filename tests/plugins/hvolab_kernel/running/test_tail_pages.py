@@ -25,6 +25,7 @@ def machine_of(kernel: Kernel) -> Machine:
     return build_machine(target_of(kernel), replace(SPEC, layout=struct_page_layout(kernel)))
 
 
+@pytest.mark.slow
 @FETCHED
 def test_each_node_and_order_has_the_page_that_the_model_has(real_kernel: Kernel) -> None:
     machines = (machine_of(real_kernel), machine_of(real_kernel))

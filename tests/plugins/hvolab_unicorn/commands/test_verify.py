@@ -70,6 +70,7 @@ def test_what_there_is_not_is_told(words: tuple[str, ...], answer: str) -> None:
     assert answer in " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_an_interrupted_verification_shows_the_modes_that_it_has_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     verify, modes = verification.verify, ("--arch", "riscv", "--mode", "Sv39", "--mode", "Sv48")
     begun: list[str] = []

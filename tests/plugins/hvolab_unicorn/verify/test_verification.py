@@ -68,6 +68,7 @@ def test_strict_tails_of_riscv_fault() -> None:
     assert found.counts.faults == 2 * (2 * found.counts.tails + found.counts.huge_pages)
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_a_handler_in_the_guest_records_the_same() -> None:
     assert verify(few(), handler=True) == verify(few())

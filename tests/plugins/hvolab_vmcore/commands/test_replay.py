@@ -87,6 +87,7 @@ def test_the_model_of_a_named_release_is_used() -> None:
     assert "BUG_ON() in vmemmap_restore_pte()" in refusal.stderr
 
 
+@pytest.mark.slow
 def test_an_engine_of_another_release_is_named_with_what_differs() -> None:
     outcome = replay(OPTIMIZED_1G, RESTORED, engine=lambda machine: Hvo(machine, release=V6_12_117))
     sentences = list(other_release(outcome))

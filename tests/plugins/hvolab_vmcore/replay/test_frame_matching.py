@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def test_any_bijection_fits(frames: list[int], numbers: list[int]) -> None:
     assert not mismatched_frames(np.array(frames, dtype=np.int64), theirs).any()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(FRAMES, FRAMES), max_size=60))
 def test_pairs_without_the_mismatched_ones_are_one_to_one(pairs: list[tuple[int, int]]) -> None:
     ours = np.array([pair[0] for pair in pairs], dtype=np.int64)

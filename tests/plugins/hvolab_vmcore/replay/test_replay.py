@@ -136,6 +136,7 @@ def repeats(kernel: str, before: str, after: str, release: str) -> bool:
     return not outcome.differences_found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", MADE)
 def test_the_model_of_any_other_release_differs(kernel: str) -> None:
     steps = (("0-boot", "2-eight-2M"), ("3-one-1G", "4-restored"))
@@ -191,6 +192,7 @@ def test_the_folios_of_captured_and_made_cores_pass_in_between(kernel: str) -> N
     assert outcome.differences == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [folder.name for folder in FOLDERS])
 def test_booted_kernels_optimize_and_restore_in_between(folder: str) -> None:
     outcome = replay(CAPTURES / folder / "0-boot.core.xz", CAPTURES / folder / "3-restored.core.xz")

@@ -85,6 +85,7 @@ def test_a_changed_word_in_the_page_that_tails_share_is_a_difference_for_each_ta
         assert differences[0].va == va + 5 * 64 + byte
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_head_that_only_one_side_leaves_is_a_difference(tmp_path: Path) -> None:
     head = va_of(FIRST_FOLIO, 3)
     pa = pa_of(RESTORED, head)
@@ -97,6 +98,7 @@ def test_a_copy_of_a_head_that_only_one_side_leaves_is_a_difference(tmp_path: Pa
     ]
 
 
+@pytest.mark.slow
 def test_freeing_may_clear_flags_and_not_set_them(tmp_path: Path) -> None:
     before, after = made("x86_64-6.12.117", "3-one-1G"), made("x86_64-6.12.117", "4-restored")
     # the order, in the flags of a copied first tail

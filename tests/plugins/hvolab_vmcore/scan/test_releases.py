@@ -95,6 +95,7 @@ def test_a_core_without_optimized_pages_shows_none_of_them() -> None:
     assert list(memory_evidence(scanned(BOOT))) == []
 
 
+@pytest.mark.slow
 def test_heads_without_neighbors_show_nothing(tmp_path: Path) -> None:
     # all other entries of the only table are cleared
     optimized = range(va_of(FIRST_FOLIO), va_of(FIRST_FOLIO + 8 * 512), 4096)

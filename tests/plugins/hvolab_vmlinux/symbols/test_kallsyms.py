@@ -70,6 +70,7 @@ def test_where_there_are_no_symbols_none_are_found(content: bytes) -> None:
     assert find_kallsyms(content) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_tables_that_are_damaged_give_symbols_or_none_and_no_traceback(layout: str) -> None:
     table, _ = kallsyms(symbols(700), layout, BASE)
