@@ -242,21 +242,25 @@ class Machine:
         self._report_bad(pfn, order, bad, lost)
         return bad, lost
 
-    def _prepare_one(self, pfn: int) -> bool:
+    def _prepare_one(self, pfn: int, *, boot: bool = False) -> bool:
         """Check the struct page of a single frame; return False if it is lost."""
-        if self.memory.present is not None or self.free_checker.single_holds(pfn):
+        if self.memory.present is not None or self.free_checker.single_holds(pfn, boot=boot):
             return True
-        return self._prepare_run(np.array([pfn], dtype=np.int64)).size > 0
+        return self._report_singles(np.array([pfn], dtype=np.int64), boot=boot).size > 0
 
     def _prepare_run(self, pfns: Pfns, *, boot: bool = False) -> Pfns:
         """Check the struct pages of single frames; return those that are not lost.
 
         Memory of a core, of which parts are absent, is not checked.
         """
-        if self.memory.present is not None or (
-            pfns.size == 1 and self.free_checker.single_holds(int(pfns[0]), boot=boot)
-        ):
+        if self.memory.present is not None:
             return pfns
+        if pfns.size == 1:
+            return pfns[: self._prepare_one(int(pfns[0]), boot=boot)]
+        return self._report_singles(pfns, boot=boot)
+
+    def _report_singles(self, pfns: Pfns, *, boot: bool) -> Pfns:
+        """Report what is wrong in the struct pages of single frames; return those that are not lost."""
         for one in self.free_checker.find_single(pfns, boot=boot):
             lost = one.pfns.size * one.reported
             self._report_bad(int(one.pfns[0]), 0, [one], lost)
