@@ -114,9 +114,10 @@ class KernelPool:
         pfn = machine.struct_pages.pfn(folio) + POISONED
         machine.poisoned.add(pfn)
         self._cpu.fail_atomic(fails=not recorded)
-        result = _signed(self._call(self._functions[PoolOperation.POISON], pfn, 0), _INT_BITS)
-        self._cpu.fail_atomic(fails=False)
-        return result
+        try:
+            return _signed(self._call(self._functions[PoolOperation.POISON], pfn, 0), _INT_BITS)
+        finally:
+            self._cpu.fail_atomic(fails=False)
 
     def put(self, folio: int) -> None:
         """Free a folio that was in use. Kernel: free_huge_folio(), v6.12."""
