@@ -42,7 +42,7 @@ class FolioPages:
         self.layout = machine.struct_pages.layout
         byte_order = machine.target.architecture.byte_order
         self._place = partial(FolioField.place, size=self.layout.size, byte_order=byte_order)
-        self._mark, self._order = self._place(self.layout.hugetlb_mark), self._place(self.layout.folio_order)
+        self._mark = self._place(self.layout.hugetlb_mark)
         self._refcount = self._place(FolioField(0, self.layout.refcount, 4))
         zeroed = {self._place(field).offset for field in self.layout.hugetlb_zeroed}
         lists = (one.field for one in self.layout.compound_stores if one.value is FolioValue.EMPTY_LIST)
@@ -197,10 +197,6 @@ class FolioPages:
         """Set or clear the mark. Kernel: __folio_set_hugetlb(), v6.12; set_compound_page_dtor(), v6.1."""
         cleared = self.layout.gigantic_cleared if gigantic else self.layout.hugetlb_cleared
         self._set(folio, self._mark, self.layout.hugetlb_set if hugetlb else cleared)
-
-    def order(self, folio: int) -> int:
-        """Return the order of a compound page. Kernel: folio_order()."""
-        return self._get(folio, self._order)
 
     def refcount(self, folio: int) -> int:
         """Return the reference count. Kernel: folio_ref_count()."""

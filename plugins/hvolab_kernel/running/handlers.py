@@ -255,7 +255,8 @@ class Handlers:
 
     def free_folio(self, _: Stub, folio: int) -> None:
         """Free a compound page."""
-        self._machine.free_pages(self._pfn(folio), self._folio.order(folio))
+        pfn = self._pfn(folio)
+        self._machine.free_pages(pfn, self._machine.struct_pages.order(pfn))
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""

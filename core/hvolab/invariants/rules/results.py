@@ -25,11 +25,9 @@ def _optimized(machine: Machine, folio: int) -> bool:
 
 def _has_one_page(machine: Machine, folio: int) -> bool:
     """Return whether the vmemmap of a folio is one page, of which nothing can be freed."""
-    pages, layout, target = machine.struct_pages, machine.struct_pages.layout, machine.target
-    place = layout.folio_order.place(layout.size, target.architecture.byte_order)
-    page, offset = divmod(place.offset, layout.size)
-    order = place.get(pages.word(pages.pfn(folio) + page, offset))
-    return not VmemmapSizes(order, target.mode.page_size, layout.size).optimizable
+    pages = machine.struct_pages
+    order = pages.order(pages.pfn(folio))
+    return not VmemmapSizes(order, machine.target.mode.page_size, pages.layout.size).optimizable
 
 
 def _watch_results(machine: Machine, report: Report) -> Handlers:

@@ -40,6 +40,7 @@ class StructPages:
         self.layout = layout
         self.base = mode.vmemmap_base
         self.first_pfn = tables.memory.first_pfn if mode.origin is LinearOrigin.RAM else 0
+        self._order = layout.folio_order.place(layout.size, tables.target.architecture.byte_order)
         self._tables = tables
         self.memory = tables.memory
         self._size = layout.size
@@ -151,6 +152,11 @@ class StructPages:
     def word(self, pfn: int, offset: int) -> int:
         """Return the word at ``offset`` in one struct page."""
         return self.memory.scalar[self.locate_one(pfn, offset) // WORD_BYTES]
+
+    def order(self, pfn: int) -> int:
+        """Return the order of the compound page with this head. Kernel: folio_order()."""
+        page, offset = divmod(self._order.offset, self._size)
+        return self._order.get(self.word(pfn + page, offset))
 
     def optimized(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
         """Return for each folio whether its head struct page, as the tables map it, has HPG_vmemmap_optimized."""

@@ -108,13 +108,14 @@ def test_a_compound_page_is_allocated_with_a_reference_and_freed_whole(real_kern
             cpu._registers.write(register, value)
         page = cpu._handlers.for_function(stub)()
         assert page is not None
-        assert (pages.order(page), pages.refcount(page)) == (3, 1)
+        pfn = machine.struct_pages.pfn(page)
+        assert (machine.struct_pages.order(pfn), pages.refcount(page)) == (3, 1)
         cpu._registers.write(cpu._arguments[0], page)
         events: list[Event] = []
         with machine.trace.listen(events.append):
             cpu._handlers.for_function(Stub("__folio_put", StubAction.FREE_FOLIO, (Argument("folio"),)))()
         (freed,) = (one for one in events if isinstance(one, PagesFreed))
-        assert (freed.pfns.tolist(), freed.order) == ([machine.struct_pages.pfn(page)], 3)
+        assert (freed.pfns.tolist(), freed.order) == ([pfn], 3)
 
 
 def allocator(cpu: KernelCpu, size: int) -> Callable[[], int | None]:
