@@ -48,7 +48,7 @@ X86 = _kernels("x86_64-6.12")
 OTHER_VARIANTS = _kernels("x86_64-6.1", "x86_64-7.x", "riscv64-7.x")
 X86_6_1 = _kernels("x86_64-6.1")
 X86_OTHERS = _kernels("x86_64-6.1", "x86_64-7.x")
-#: Those whose hugepages_setup() parses at once, in text that the loader maps.
+#: Those whose hugepages_setup() is the function of the boot parameter, in text that the loader maps.
 X86_PARSERS = _kernels("x86_64-6.1", "x86_64-6.12")
 #: Those with MEMORY_FAILURE.
 X86_MEMORY_FAILURE = _kernels("x86_64-6.1", "x86_64-6.12", "x86_64-7.x")

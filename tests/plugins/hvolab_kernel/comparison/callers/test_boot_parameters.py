@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """hugepages= and the pages that it requests: a kernel's own functions of boot, and hvolab's.
 
-The code of boot runs where the loader maps it as text, on x86_64. In 7.2 hugepages_setup() only stores the text, and
-hugetlb_hstate_alloc_pages() of 6.12.117 stores to a page that is mapped as text: both are left out.
+The code of boot runs where the loader maps it as text, on x86_64. Two functions are left out: hugepages_setup() of 7.2,
+whose text hugepages_setupargs() stores for later, stores no number in the hstate when it is called as here, and
+hugetlb_hstate_alloc_pages() of 6.12.117 stores to a page that is mapped as text.
 """
 
 from __future__ import annotations
