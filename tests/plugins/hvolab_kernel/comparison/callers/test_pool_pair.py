@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.hugetlb.folio import FolioPages
-from hvolab.release.faults import FREED_AS_BLOCK, RESTORED_AS_HEADS, TEMPORARY_AS_SURPLUS
+from hvolab.release.faults import FORGOTTEN, FREED_AS_BLOCK, RESTORED_AS_HEADS, TEMPORARY_AS_SURPLUS
 from hvolab_kernel.comparison import compare, target_of
 from hvolab_kernel.comparison.callers import PoolComparer, PoolOperation, PoolScenario, PoolStep, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import ComparisonCase
@@ -15,6 +15,7 @@ from tests.plugins.hvolab_kernel.kernel_machines import (
     DEBIANS,
     FETCHED,
     LATEST_6_12,
+    OTHER_VARIANTS,
     PARTS,
     SHARING,
     X86,
@@ -131,6 +132,16 @@ def test_the_kernel_s_own_code_frees_a_poisoned_page_in_its_block(real_kernel: K
 
 
 @pytest.mark.slow
+@X86_OTHERS
+def test_the_kernel_s_own_code_forgets_a_poisoned_page_that_is_not_recorded(real_kernel: Kernel) -> None:
+    comparer = PoolComparer(target_of(real_kernel), real_kernel)
+    case = ComparisonCase(scenario(real_kernel, "2M pool: poison, unrecorded"), (1,))
+    result = comparer.run(case)
+    assert result.differences == ()
+    assert {found.fault for found in result.evidence.found} == {FORGOTTEN}
+
+
+@pytest.mark.slow
 @X86_MEMORY_FAILURE
 def test_a_poisoned_folio_is_dissolved_or_stays_in_the_pool_as_in_the_kernel(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
@@ -143,7 +154,7 @@ def test_a_poisoned_folio_is_dissolved_or_stays_in_the_pool_as_in_the_kernel(rea
 
 
 @pytest.mark.slow
-@X86_OTHERS
+@OTHER_VARIANTS
 def test_a_temporary_folio_leaves_surplus_in_the_kernel_too(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
     result = comparer.run(ComparisonCase(scenario(real_kernel, "2M pool: temporary, freed after all")))
