@@ -63,6 +63,7 @@ _LOCK: Final = "spin_lock(&init_mm.page_table_lock);\n"
 _UNLOCK_MM: Final = "mmap_read_unlock(&init_mm);\n"
 _IF_FAILED: Final = "\tif (ret)\n\t\treturn ret;\n"
 _MAP_TAIL: Final = "\tset_pte_at(&init_mm, addr, pte, mk_pte(dst, PAGE_KERNEL));\n"
+_FREE_EACH: Final = "list_for_each_entry_safe(page, next, list, lru)\n\t\t"
 _RESTORE: Final = "2M boot: restore next to"
 _RESTORE_BATCH: Final = "2M boot: restore a batch below three PMDs"
 _BATCH: Final = "2M boot: batch below three PMDs"
@@ -74,6 +75,23 @@ SLIPS: Final = (
         "no optimized flag when its head page is copied",
     ),
     Slip("a buddy block is not split", {_RESERVED: "if (0)"}, "against its owner", "2M buddy: optimize"),
+    Slip(
+        "a list is walked on from pages that were freed",
+        {f"{_FREE_EACH}free_vmemmap_page": "list_for_each_entry(page, list, lru)\n\t\tfree_vmemmap_page"},
+        "0xdead",
+    ),
+    Slip(
+        "what was allocated for a restore that fails is walked on from pages that were freed",
+        {f"{_FREE_EACH}__free_page": "list_for_each_entry(page, list, lru)\n\t\t__free_page"},
+        "0xdead",
+        _RESTORE,
+    ),
+    Slip(
+        "a size of which HVO frees nothing is optimized",
+        {"\tif (!hugetlb_vmemmap_optimizable(h))\n\t\treturn false;\n": ""},
+        "vmemmap is one page",
+        "256K boot: optimize",
+    ),
     Slip("a block of reserved pages is split", {_RESERVED: "if (1)"}, "against its owner"),
     Slip(
         "pages are counted before they are allocated",

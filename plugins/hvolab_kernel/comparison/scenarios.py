@@ -187,7 +187,7 @@ def scenarios_of(target: Target) -> tuple[Scenario, ...]:
         if size == _LARGEST:
             templates = (*_SINGLE, *_LISTS_OF_ONE)
         if not VmemmapSizes(order, mode.page_size, DEFAULT.struct_page.size).optimizable:
-            templates = _SINGLE[:1]
+            templates = (_SINGLE[0], _LISTS_OF_ONE[0])
         for backing in (VmemmapBacking.BOOT, VmemmapBacking.BUDDY, VmemmapBacking.SELF_HOSTED):
             hosted = backing is VmemmapBacking.SELF_HOSTED
             # if the vmemmap is mapped by pages, a machine's self-hosted pages are inside the folio

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from hvolab.arch import Architecture, PagingMode, Target
 from hvolab.cli.options import split_names
 from hvolab.errors import UsageError
-from hvolab.release import HvoVariant, KernelRelease
+from hvolab.release import DEFAULT, HvoVariant, KernelRelease
 from hvolab.units import format_short
 from hvolab_kernel.code.listing import architecture_of
 from hvolab_kernel.comparison.comparer import NamedScenario
@@ -70,15 +70,18 @@ def chosen_scenarios(scenarios: Sequence[_Named], texts: Sequence[str] | None) -
 
 
 def quick_scenarios(scenarios: Sequence[_Named], mode: PagingMode) -> tuple[_Named, ...]:
-    """Return the scenarios of huge pages of the leaf above the last level, and of optimizing those of 1 GiB.
+    """Return the scenarios of huge pages of the leaf above the last level, and two more kinds.
 
-    The latter has the errors of long ranges: one leaf after another is split, and rolled back.
+    Optimizing pages of 1 GiB has the errors of long ranges: one leaf after another is split, and rolled back. A huge
+    page whose struct pages are in one page is not to be optimized at all.
     """
     leaf, largest = format_short(mode.levels[-2].size), format_short(_LARGEST)
+    smallest = format_short(mode.page_size // DEFAULT.struct_page.size * mode.page_size)
     return tuple(
         one
         for one in scenarios
-        if one.name.startswith(f"{leaf} ") or (one.name.startswith(f"{largest} ") and one.name.endswith(": optimize"))
+        if one.name.startswith((f"{leaf} ", f"{smallest} "))
+        or (one.name.startswith(f"{largest} ") and one.name.endswith(": optimize"))
     )
 
 

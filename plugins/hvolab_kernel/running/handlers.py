@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -10,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from hvolab.arithmetic import WORD_BYTES, round_up
-from hvolab.errors import HvolabError
+from hvolab.errors import AbsentMemoryError, HvolabError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.memory_failure import take_page_off_buddy
 from hvolab.machine import Machine
+from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
@@ -76,7 +78,7 @@ class Handlers:
         self._flush = flush
         self._findings = findings
         pages = machine.struct_pages
-        self._page, self._pfn = pages.va, pages.pfn
+        self._pages, self._page = pages, pages.va
         self._linear = machine.virt(0)
         self._shift = machine.target.mode.page_shift
         kernel = loaded.kernel
@@ -112,6 +114,13 @@ class Handlers:
 
     def _values(self, registers: Sequence[int], arguments: Sequence[Argument]) -> Callable[[], tuple[int, ...]]:
         return self._reader(registers, "".join(argument.layout for argument in arguments[: len(registers)]))
+
+    def _pfn(self, page: int) -> int:
+        """Return the PFN of a struct page; raises AbsentMemoryError for an address outside of the vmemmap."""
+        pfn, memory = self._pages.pfn(page), self._machine.memory
+        if not 0 <= pfn - memory.first_pfn < memory.frames:
+            raise AbsentMemoryError(f"VA {page:#x} is that of no struct page", where=f"VA {page:#x}")
+        return pfn
 
     # allocation and freeing
 
@@ -235,28 +244,44 @@ class Handlers:
 
     def free(self, _: Stub, page: int, order: int) -> None:
         """Free a block."""
-        self._machine.free_pages(self._pfn(page), order)
+        self._free(self._pfn(page), order)
 
     def free_contiguous(self, _: Stub, pfn: int, count: int) -> None:
         """Drop the references of a range, and free it."""
-        self._machine.free_pages(pfn, count.bit_length() - 1)
+        self._free(pfn, count.bit_length() - 1)
 
     def free_address(self, _: Stub, va: int, order: int) -> None:
         """Free a block by its VA."""
-        self._machine.free_pages((va - self._linear) >> self._shift, order)
+        self._free((va - self._linear) >> self._shift, order)
 
     def free_table(self, _: Stub, page: int) -> None:
         """Free the frame of a page table."""
-        self._machine.free_pages(self._pfn(page), 0)
+        self._free(self._pfn(page), 0)
 
     def free_boot(self, _: Stub, page: int) -> None:
         """Free a frame that was reserved at boot."""
         self._machine.free_bootmem_run(np.array([self._pfn(page)], dtype=np.int64))
+        self._take(self._pfn(page))
 
     def free_folio(self, _: Stub, folio: int) -> None:
         """Free a compound page."""
         pfn = self._pfn(folio)
-        self._machine.free_pages(pfn, self._machine.struct_pages.order(pfn))
+        self._free(pfn, self._pages.order(pfn))
+
+    def _free(self, pfn: int, order: int) -> None:
+        self._machine.free_pages(pfn, order)
+        if not order:
+            self._take(pfn)
+
+    def _take(self, pfn: int) -> None:
+        """Overwrite page->lru of a free frame: the page allocator links it through these words, into lists of its own.
+
+        Code that goes on through a page that it has freed then faults.
+        """
+        pages = self._pages
+        with contextlib.suppress(AbsentMemoryError):
+            for offset, link in zip((pages.layout.lru_next, pages.layout.lru_prev), lists.POISON, strict=True):
+                self._machine.memory.scalar[pages.locate_one(pfn, offset) // WORD_BYTES] = link
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""

@@ -37,7 +37,7 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
     vmemmap, and, where the kernel can lose the replacement of an entry, a lost one. It fails whenever an allocation
     fails, except that of a new head page in releases that do without one, and whenever it gives up on an entry. After
     an optimization the folio has the flag unless the result is negative, after a restore it has the flag if and only
-    if the result is. A folio is not optimized while HVO is off.
+    if the result is. A folio is not optimized while HVO is off, or if nothing of its vmemmap can be freed.
     """
     can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
     variant = machine.target.release.variant
@@ -77,6 +77,8 @@ def _watch_results(machine: Machine, report: Report) -> Handlers:
         flag = _optimized(machine, event.folio)
         if flag is not ((event.result < 0) is (operation == "restore")):
             report(f"{ended}, and the folio has {'the' if flag else 'no'} optimized flag", where)
+        elif flag and operation == "optimize" and _has_one_page(machine, event.folio):
+            report("a folio is optimized whose vmemmap is one page, of which nothing can be freed", where)
 
     return {PagesAllocated: allocated, EntryLost: lost, FolioStep: step}
 
