@@ -21,8 +21,9 @@ _NEEDED = ("pytest", "hypothesis")
 _EVERYTHING = "all"
 #: Most processes over which the checks are spread.
 _PROCESSES = 8
-#: Exit codes of the kit's process: after SIGINT, or modules that pytest cannot collect; after its reader closes a pipe.
-_INTERRUPTED, _PIPE_CLOSED = 2, 141
+#: Exit codes of the kit's process: after SIGINT, or modules that pytest cannot collect; without any test; after its
+#: reader closes a pipe.
+_INTERRUPTED, _NONE, _PIPE_CLOSED = 2, 5, 141
 #: Program of the kit's process: finds modules where this process does, and not in the current folder.
 _START = f"""
 import json, os, sys
@@ -42,22 +43,41 @@ _OF_OTHER_RUNS = frozenset({"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WO
 
 def conformance(
     arch: Annotated[
-        list[str], typer.Argument(metavar="ARCH", help="Architectures, by name or alias; `all`: every one.")
-    ],
+        list[str] | None, typer.Argument(metavar="ARCH", help="Architectures, by name or alias; `all`: every one.")
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", "-m", metavar="NAME", help="This paging mode alone, and what is of the whole plugin."),
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option("--check", "-k", metavar="TEXT", help="The checks with this in their name alone.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the checks and exit.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Test the declarations of an architecture's plugin: geometry, entries, protections, HVO on it under every failure.
 
     A check that needs a capability that the plugin lacks is skipped, and its reason names the capability. Exit code 1
     means that a check failed. The current folder is neither read nor written.
+
+    hvolab conformance all --check page_kernel_ro
     """
     from hvolab.cli.output import print_json
 
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"the conformance kit needs {' and '.join(missing)}", hint="pip install 'hvolab[conformance]'")
-    names = (name if name == _EVERYTHING else registry().architecture(name).name for name in split_names(arch))
-    report, ended = _run(",".join(names), quiet=json)
+    if listed:
+        _show_checks(json=json)
+        return
+    chosen = split_names(arch or [])
+    if not chosen:
+        raise UsageError("no architecture is named", hint="hvolab conformance ARCH; `hvolab arches` lists them")
+    names = [name if name == _EVERYTHING else registry().architecture(name).name for name in chosen]
+    if mode is not None:
+        _require_mode(names, mode)
+    options = [*(("--hvolab-mode", mode) if mode else ()), *(("-k", check) if check else ())]
+    report, ended = _run(",".join(names), options, quiet=json)
     error = _error_of(report, ended)
     if json and report:
         print_json(report)
@@ -65,6 +85,29 @@ def conformance(
         raise error
     if any(architecture["failed"] for architecture in report["architectures"]):
         raise typer.Exit(ExitCode.FINDING)
+
+
+def _require_mode(names: list[str], mode: str) -> None:
+    """Raise UsageError if none of the architectures has the mode."""
+    described = registry().architectures()
+    candidates = [one for one in described.values() if _EVERYTHING in names or one.name in names]
+    if not any(mode == each.name for one in candidates for each in one.modes):
+        candidates[0].mode(mode)
+
+
+def _show_checks(*, json: bool) -> None:
+    """Print name and sentence of each check, in the order in which a porter needs them."""
+    from hvolab.cli.output import print_json, show, table
+    from hvolab.conformance.checks import CHECKS
+
+    if json:
+        print_json([{"name": check.name, "proves": check.proves, "since": check.since} for check in CHECKS])
+        return
+    rows = table("check", "proves")
+    rows.columns[0].no_wrap, rows.columns[1].no_wrap = True, False
+    for check in CHECKS:
+        rows.add_row(check.name, check.proves)
+    show(rows)
 
 
 def _error_of(report: dict[str, Any], ended: str) -> CheckError | None:
@@ -76,8 +119,11 @@ def _error_of(report: dict[str, Any], ended: str) -> CheckError | None:
     return None if report.get("complete") else CheckError("pytest ended before all checks were made", where=ended)
 
 
-def _command(names: str, report: Path) -> list[str]:
-    """Return the command that runs the kit: with the kit's own plugin and ini file, and without conftest.py."""
+def _command(names: str, report: Path, more: list[str]) -> list[str]:
+    """Return the command that runs the kit: with the kit's own plugin and ini file, and without conftest.py.
+
+    more  further options of pytest
+    """
     import json
 
     from hvolab import conformance as kit
@@ -87,7 +133,7 @@ def _command(names: str, report: Path) -> list[str]:
     if importlib.util.find_spec("xdist") is not None:
         options += ["-p", "xdist", "-n", "auto", "--maxprocesses", str(_PROCESSES)]
     options += ["-p", "hvolab.conformance.pytest_plugin", "--pyargs", "hvolab.conformance"]
-    options += ["--hvolab-arch", names, "--hvolab-report", str(report)]
+    options += ["--hvolab-arch", names, "--hvolab-report", str(report), *more]
     return [sys.executable, "-c", _START, json.dumps(sys.path), *options]
 
 
@@ -98,10 +144,11 @@ def _environment(folder: str) -> dict[str, str]:
     return {**kept, **own, "PYTHONSAFEPATH": "1"}  # processes of pytest-xdist do not search the current folder either
 
 
-def _run(names: str, *, quiet: bool) -> tuple[dict[str, Any], str]:
+def _run(names: str, options: list[str], *, quiet: bool) -> tuple[dict[str, Any], str]:
     """Run the kit in another process, on this terminal or quietly; return its report, and its end in words.
 
-    The report is empty if the process did not get so far. Raises KeyboardInterrupt if a signal stops pytest.
+    The report is empty if the process did not get so far. Raises KeyboardInterrupt if a signal stops pytest, and
+    UsageError if the options leave no check.
     """
     import json
     import tempfile
@@ -110,10 +157,12 @@ def _run(names: str, *, quiet: bool) -> tuple[dict[str, Any], str]:
 
     with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         path = Path(folder) / "report.json"
-        code, output = _run_group(_command(names, path), _environment(folder), quiet=quiet)
+        code, output = _run_group(_command(names, path, options), _environment(folder), quiet=quiet)
         report: dict[str, Any] = json.loads(path.read_text("ascii")) if path.exists() else {}
     if code == _PIPE_CLOSED:
         end_of_pipe()
+    if code == _NONE and not report.get("errors"):
+        raise UsageError("no check has that in its name", hint="list them: hvolab conformance --list")
     if code == _INTERRUPTED and not report.get("errors"):
         raise KeyboardInterrupt
     return report, "; ".join(filter(None, (f"exit code {code}", output.strip())))

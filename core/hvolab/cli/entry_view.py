@@ -113,7 +113,7 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
         elsewhere=elsewhere,
         nearest=() if pgprots or elsewhere else near_protections(target, form, raw),
         allows=target.allowed(raw, ()) if is_leaf else _passed(target, raw),
-        flags=_flags(target, raw) if is_leaf else (),
+        flags=_flags(target, raw, target.allowed(raw, ())) if is_leaf else (),
     )
 
 
@@ -142,14 +142,17 @@ _CLEAR = {
 }
 
 
-def _flags(target: Target, raw: int) -> tuple[tuple[str, bool, str], ...]:
+def _flags(target: Target, raw: int, allowed: int) -> tuple[tuple[str, bool, str], ...]:
+    """Return the accessed and dirty flags; `allowed`: the accesses that the entry allows, as bits of Access."""
     mmu = target.mmu
     flags = []
-    for name, match, rule, access in (
-        ("accessed", mmu.accessed, mmu.accessed_by, "access"),
-        ("dirty", mmu.dirty, mmu.dirty_by, "store"),
+    for name, match, rule, access, needed in (
+        ("accessed", mmu.accessed, mmu.accessed_by, "access", Access.READ | Access.WRITE | Access.EXECUTE),
+        ("dirty", mmu.dirty, mmu.dirty_by, "store", Access.WRITE),
     ):
         if match is not None:
             is_set = bool(match.accepts(raw))
-            flags.append((name, is_set, "" if is_set else _CLEAR[rule].format(access=access)))
+            denied = rule is UpdateRule.WALKER and not allowed & needed
+            effect = f"no {access} is allowed" if denied else _CLEAR[rule].format(access=access)
+            flags.append((name, is_set, "" if is_set else effect))
     return tuple(flags)

@@ -13,6 +13,8 @@ from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.errors import EncodingError, HvolabError, UsageError, close_names
 
 _NUMBER = re.compile("0x[0-9a-f]{1,32}|[0-9]{1,32}", re.ASCII | re.IGNORECASE)
+#: Protections that an architecture may declare, by the names that they have on every one.
+_EVERYWHERE = frozenset(role.value for role in PgprotRole)
 _Result = TypeVar("_Result")
 
 
@@ -34,8 +36,12 @@ def encode(target: Target, level: str, pfn: int, words: list[str]) -> int:
     roles: dict[str, PgprotRole] = {}
     for role, pgprot in target.pgprots:  # one name may serve several roles, with the same bits
         roles.setdefault(pgprot.name, role)
-    for role in PgprotRole:
+    for role, _ in target.pgprots:
         roles.setdefault(role.value, role)
+    for word in words:
+        if word not in roles and word in _EVERYWHERE:
+            known = ", ".join(dict.fromkeys(pgprot.name for _, pgprot in target.pgprots))
+            raise UsageError(f"{target.architecture.name} declares no {word}", hint=f"it declares {known}")
     kind = _kind(target, level, {roles[word] for word in words if word in roles})
     named = [word.partition("=") for word in words if word not in roles]
     form = target.mode.format.form(level, kind, (name for name, _, _ in named))

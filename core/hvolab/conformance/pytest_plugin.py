@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the tests of these architectures, and those of none: names or aliases, with commas or repeated; "
         "by default all",
     )
+    group.addoption(
+        "--hvolab-mode", metavar="NAME", help="make the kit's checks for this paging mode, and those of a whole plugin"
+    )
     group.addoption("--hvolab-report", metavar="FILE", help="write the summary of hvolab's conformance kit as JSON")
 
 

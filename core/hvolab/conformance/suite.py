@@ -42,12 +42,14 @@ class Conformance:
         if not metafunc.config.pluginmanager.has_plugin(pytest_plugin.__name__):
             metafunc.config.pluginmanager.register(pytest_plugin, pytest_plugin.__name__)  # the marker, and the summary
         check: Check = getattr(metafunc.function, _CHECK)
+        mode = metafunc.config.getoption("hvolab_mode", None)
         metafunc.parametrize(
             "subject",
             [
                 pytest.param(subject, id=str(subject), marks=pytest.mark.arch(architecture.name))
                 for architecture in self.architectures(metafunc.config)
                 for subject in subjects(architecture, check.scope)
+                if mode is None or subject.mode_name in {mode, ""}
             ],
         )
 

@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from hvolab.conformance.capabilities import KNOWN_ENTRIES, KNOWN_FIGURES
 from hvolab.conformance.check import CheckOutcome, CheckStatus
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
@@ -32,10 +33,13 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
         for architecture, found in _grouped(self.outcomes, attrgetter("architecture")):
-            score = _score(found)
+            score, unreferenced = _score(found), _unreferenced(found)
+            percent = "" if unreferenced else f" ({_percent(score):g} %)"
+            without = f"{len(unreferenced)} mode{'s' * (len(unreferenced) != 1)} without reference values, "
             yield (
-                f"{architecture}: {score['passed']} of {_made(score)} checks passed ({_percent(score):g} %), "
-                f"{score['failed']} failed, {score['advisory']} advisory, {score['skipped']} skipped "
+                f"{architecture}: {score['passed']} of {_made(score)} checks passed{percent}, "
+                f"{without * bool(unreferenced)}{score['failed']} failed, "
+                f"{score['advisory']} advisory, {score['skipped']} skipped "
                 f"(kit {KIT}, plugin for {found[0].written_for})"
             )
             yield from _table(found)
@@ -53,6 +57,7 @@ class Summary:
                     "written_for": found[0].written_for,
                     **_score(found),
                     "percent": _percent(_score(found)),
+                    "modes_without_reference_values": _unreferenced(found),
                     "modes": {mode: _score(of_mode) for mode, of_mode in _grouped(found, _mode_of)},
                     "capabilities_missing": {
                         capability: len(skipped)
@@ -84,6 +89,15 @@ def _made(score: dict[str, int]) -> int:
 def _percent(score: dict[str, int]) -> float:
     """Return the checks passed of those that were not skipped, in percent, rounded down: 100 means all."""
     return 1000 * score["passed"] // _made(score) / 10 if _made(score) else 0.0
+
+
+def _unreferenced(outcomes: _Outcomes) -> list[str]:
+    """Return the modes of which nothing is held against values that are known from elsewhere.
+
+    Such values alone show a wrong base, or two protections that are interchanged.
+    """
+    missing = {KNOWN_ENTRIES.name, KNOWN_FIGURES.name}
+    return list(dict.fromkeys(outcome.mode for outcome in outcomes if outcome.mode and outcome.capability in missing))
 
 
 def _mode_of(outcome: CheckOutcome) -> str:

@@ -11,11 +11,13 @@ import tomllib
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hvolab.cli import conformance
 from hvolab.cli.errors import ExitCode
+from hvolab.conformance.checks import CHECKS
 from hvolab.plugin import registry
 from tests.core.cli.conftest import Invoke, own_environment
 from tests.core.plugin.conftest import site
@@ -51,8 +53,10 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Narrow:
     command = conformance._command
 
     def limit(expression: str, processes: int) -> None:
-        options = ["-k", expression, "-n", str(processes)]
-        monkeypatch.setattr(conformance, "_command", lambda names, report: [*command(names, report), *options])
+        own = ["-k", expression, "-n", str(processes)]
+        monkeypatch.setattr(
+            conformance, "_command", lambda names, path, options: [*command(names, path, options), *own]
+        )
 
     return limit
 
@@ -67,6 +71,33 @@ def installed(site: Site) -> Iterator[Callable[..., None]]:
 
     yield install
     registry.cache_clear()
+
+
+def test_the_list_has_every_check(invoke: Invoke, invoke_json: Callable[..., Any]) -> None:
+    assert [one["name"] for one in invoke_json("conformance", "--list")] == [check.name for check in CHECKS]
+    shown = invoke("conformance", "--list").stdout
+    assert all(check.name in shown for check in CHECKS)
+
+
+@pytest.mark.slow
+def test_a_mode_and_a_part_of_a_name_select_checks(invoke_json: Callable[..., Any]) -> None:
+    report = invoke_json("conformance", "riscv", "--mode", "Sv39", "--check", "levels_tile")
+    [riscv] = report["architectures"]
+    assert [(one["check"], one["mode"]) for one in riscv["checks"]] == [("levels_tile_the_va", "Sv39")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ([], "no architecture is named"),
+        (["riscv", "--mode", "4-level"], "riscv has no paging mode '4-level'"),
+        pytest.param(["riscv", "-k", "nonsense"], "no check has that in its name", marks=pytest.mark.slow),
+    ],
+)
+def test_a_selection_of_nothing_is_refused(invoke: Invoke, arguments: list[str], what: str) -> None:
+    result = invoke("conformance", *arguments)
+    assert result.exit_code == ExitCode.USAGE
+    assert what in result.stderr
 
 
 def test_an_unknown_architecture_is_refused_before_the_kit_runs(invoke: Invoke) -> None:

@@ -31,6 +31,11 @@ def test_json_has_every_bit_once_and_what_follows(invoke_json: Callable[..., Any
     assert sorted(bits) == list(range(64))
 
 
+def test_a_dirty_flag_is_set_by_no_store_where_none_is_allowed(invoke: Invoke) -> None:
+    assert "clear: no store is allowed" in invoke("pte", "-a", "x86_64", "PAGE_KERNEL_RO").stdout
+    assert "clear: the walker sets it at the first store" in invoke("pte", "-a", "x86_64", "PAGE_KERNEL", "D=0").stdout
+
+
 def test_an_entry_that_is_not_valid_ends_a_walk(invoke_json: Callable[..., Any]) -> None:
     entry = invoke_json("pte", *X86, "0x54e4062")
     assert (entry["kind"], entry["pfn"], entry["fields"]) == ("none", None, [])

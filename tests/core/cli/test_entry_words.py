@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.arch import EntryKind
+from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.cli.entry_view import view_entry
 from hvolab.cli.entry_words import encode
-from hvolab.errors import EncodingError
+from hvolab.cli.protections import first_level
+from hvolab.errors import EncodingError, UsageError
 from tests.core.cli.conftest import Invoke, targets
 
 X86 = ("--arch", "x86_64")
@@ -25,6 +26,18 @@ def test_a_later_word_overrides(invoke_json: Callable[..., Any]) -> None:
 
 def test_features_change_the_bits_of_a_protection(invoke_json: Callable[..., Any]) -> None:
     assert invoke_json("pte", *X86, "PAGE_KERNEL", "--feature", "pti,sme")["entry"] == "0x8000800000000063"
+
+
+@pytest.mark.parametrize("target", targets(), ids=lambda target: f"{target.architecture.name}-{target.mode.name}")
+def test_each_role_is_encoded_or_said_not_to_be_declared(target: Target) -> None:
+    declared = {role for role, _ in target.pgprots}
+    for role in PgprotRole:
+        level = first_level(target, role)
+        if role in declared:
+            assert encode(target, level, 0, [role.value])
+        else:
+            with pytest.raises(UsageError, match=f"declares no {role.value}"):
+                encode(target, level, 0, [role.value])
 
 
 def test_a_tables_protection_makes_a_table(invoke_json: Callable[..., Any]) -> None:
