@@ -20,12 +20,27 @@ _Result = TypeVar("_Result")
 
 def entry_of(target: Target, level: str, words: list[str], pfn: str | None) -> int:
     """Return the entry of a single number, or the entry that names and a PFN encode."""
+    if not words:
+        raise UsageError("no entry is given", hint="hvolab pte ENTRY, or --bytes, or names to encode: PAGE_KERNEL")
     if not _NUMBER.fullmatch(words[0]):
         return encode(target, level, 0 if pfn is None else _number(pfn), words)
     if pfn is not None or len(words) > 1:
         what = f"{words[0]} is a number, and so an entry to decode, but it is not alone"
         raise UsageError(what, hint="decode one entry at a time, without --pfn; or encode from names alone")
     return _number(words[0])
+
+
+def entry_from_bytes(target: Target, text: str) -> int:
+    """Return the entry whose bytes in memory are given in hex, in the byte order of the architecture's entries."""
+    size, order = target.mode.format.entry_bits // 8, target.architecture.byte_order
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != size:
+        what = f"{text!r} is not the {size} bytes of an entry of {target.architecture.name}"
+        raise UsageError(what, hint="write each byte with two hex digits, the byte at the lowest address first")
+    return int.from_bytes(found, order)
 
 
 def encode(target: Target, level: str, pfn: int, words: list[str]) -> int:

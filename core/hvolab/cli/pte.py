@@ -13,13 +13,13 @@ from hvolab.cli.options import JsonOption
 
 def pte(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="ENTRY|NAME",
             help="An entry to decode, in hex with 0x or in decimal. Or names to encode: a protection (PAGE_KERNEL_RO) "
             "and fields (RW, NX, PKEY=3; RW=0 clears a field of the protection).",
         ),
-    ],
+    ] = None,
     arch: options.ArchOption = None,
     mode: options.ModeOption = None,
     level: Annotated[
@@ -27,6 +27,12 @@ def pte(
     ] = None,
     pfn: Annotated[
         str | None, typer.Option(metavar="PFN", help="Output PFN of an entry to encode; 0 by default.")
+    ] = None,
+    in_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--bytes", metavar="HEX", help="An entry to decode, as its bytes are in memory: two hex digits each."
+        ),
     ] = None,
     profile: options.ProfileOption = None,
     release: options.ReleaseOption = None,
@@ -38,15 +44,20 @@ def pte(
     hvolab pte 0x80000000054e4161
 
     hvolab pte --pfn 0x54e4 PAGE_KERNEL RW=0
+
+    hvolab pte --bytes "61 41 4e 05 00 00 00 80"
     """
     from hvolab.cli.entry_report import render
     from hvolab.cli.entry_view import view_entry
-    from hvolab.cli.entry_words import entry_of, with_feature_hint
+    from hvolab.cli.entry_words import entry_from_bytes, entry_of, with_feature_hint
     from hvolab.cli.output import print_json, show
 
     target = options.select_target(arch, mode, profile, release, feature)
     at = target.mode.last.name if level is None else target.mode.level(level).name
-    view = with_feature_hint(target, lambda target: view_entry(target, at, entry_of(target, at, words, pfn)))
+    given = words or []
+    if in_memory is not None:
+        given = [*given, f"{entry_from_bytes(target, in_memory):#x}"]
+    view = with_feature_hint(target, lambda target: view_entry(target, at, entry_of(target, at, given, pfn)))
     if json:
         print_json(view.as_dict())
     else:

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable
 
 from hvolab.arch import EntryUpdateRule, LiveEntryRule, PgprotRole, Target
-from hvolab.conformance.check import Capability
+from hvolab.conformance.check import KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, Capability
 from hvolab.conformance.queries import (
     examples_of,
     figures_of,
@@ -48,12 +48,12 @@ SOUND = _of_target("a sound description", "fix the errors from the_description_i
 # reference values
 
 KNOWN_ENTRIES = Capability(
-    "known entries",
+    KNOWN_ENTRIES_NAME,
     "declare Architecture.examples: entries of a running kernel or a manual, one at least for each form of page",
     lambda subject: "" if examples_of(subject) else "no example is of this mode or one with the same entries",
 )
 KNOWN_FIGURES = Capability(
-    "known figures",
+    KNOWN_FIGURES_NAME,
     "declare Architecture.figures: the figures of the mode in the kernel's documentation",
     lambda subject: "" if figures_of(subject) else "none is declared for this mode",
 )

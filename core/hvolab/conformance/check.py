@@ -16,6 +16,8 @@ from hvolab.errors import CheckError, HvolabError
 from hvolab.plugin.report import sentence
 
 Proof = Callable[[Subject], None]
+#: Names of the capabilities of descriptions with values that are known from elsewhere.
+KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME = "known entries", "known figures"
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a result of a check

@@ -10,8 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from hvolab.conformance.capabilities import KNOWN_ENTRIES, KNOWN_FIGURES
-from hvolab.conformance.check import CheckOutcome, CheckStatus
+from hvolab.conformance.check import KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, CheckOutcome, CheckStatus
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
 
@@ -96,7 +95,7 @@ def _unreferenced(outcomes: _Outcomes) -> list[str]:
 
     Such values alone show a wrong base, or two protections that are interchanged.
     """
-    missing = {KNOWN_ENTRIES.name, KNOWN_FIGURES.name}
+    missing = {KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME}
     return list(dict.fromkeys(outcome.mode for outcome in outcomes if outcome.mode and outcome.capability in missing))
 
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from hvolab.arch import EntryKind, PgprotRole, Target
 from hvolab.cli.entry_view import view_entry
-from hvolab.cli.entry_words import encode
+from hvolab.cli.entry_words import encode, entry_from_bytes
 from hvolab.cli.protections import first_level
 from hvolab.errors import EncodingError, UsageError
+from hvolab_x86_64.description import X86_64
 from tests.core.cli.conftest import Invoke, targets
 
 X86 = ("--arch", "x86_64")
@@ -22,6 +24,25 @@ X86 = ("--arch", "x86_64")
 
 def test_a_later_word_overrides(invoke_json: Callable[..., Any]) -> None:
     assert invoke_json("pte", *X86, "RW=0", "PAGE_KERNEL", "PKEY=0x3")["entry"] == "0x9800000000000163"
+
+
+def test_bytes_in_memory_are_an_entry_in_the_byte_order_of_the_architecture(
+    invoke: Invoke, invoke_json: Callable[..., Any]
+) -> None:
+    assert invoke_json("pte", *X86, "--bytes", "61 41 4e 05 00 00 00 80")["entry"] == "0x80000000054e4161"
+    for text in ("61 41", "61 41 4e 05 00 00 00 8", "zz"):
+        result = invoke("pte", *X86, "--bytes", text)
+        assert result.exit_code == 2
+        assert "is not the 8 bytes of an entry of x86_64" in result.stderr
+    assert "no entry is given" in invoke("pte", *X86).stderr
+    assert "but it is not alone" in invoke("pte", *X86, "0x61", "--bytes", "61 41 4e 05 00 00 00 80").stderr
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@given(raw=st.integers(0, (1 << 64) - 1))
+def test_bytes_read_in_each_byte_order_are_the_same_entry(order: Literal["little", "big"], raw: int) -> None:
+    target = replace(X86_64, byte_order=order).select()
+    assert entry_from_bytes(target, raw.to_bytes(8, order).hex(" ")) == raw
 
 
 def test_features_change_the_bits_of_a_protection(invoke_json: Callable[..., Any]) -> None:

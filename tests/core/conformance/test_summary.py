@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hvolab.arch import PgprotRole
-from hvolab.conformance.checks import algebra, protections
+from hvolab.conformance.checks import algebra, protections, reference_values
 from hvolab.conformance.summary import Summary
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
@@ -52,6 +53,14 @@ def test_json_counts_by_mode_and_by_missing_capability(tmp_path: Path) -> None:
     assert x86["percent"] == 100
     assert riscv["modes"]["Sv39"]["skipped"] == riscv["skipped"] == sum(riscv["capabilities_missing"].values())
     assert riscv["capabilities_missing"]["read-only tails"] > 0
+
+
+def test_modes_without_reference_values_are_counted_in_place_of_a_hundred_percent() -> None:
+    bare = replace(X86, examples=(), figures=())
+    found = Summary.of(as_data(list(outcomes(bare, reference_values.checks))))
+    head = next(iter(found.lines()))
+    assert "checks passed, 1 mode without reference values, 0 failed" in head
+    assert found.as_dict()["architectures"][0]["modes_without_reference_values"] == ["4-level"]
 
 
 def test_a_run_without_checks_has_nothing_to_say() -> None:
