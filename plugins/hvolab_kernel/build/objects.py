@@ -170,7 +170,7 @@ class ObjectBuilder:
         return BuiltObject(path, source, self.compiler.version, dropped, data["messages"], 0.0, cached)
 
     def _prune(self) -> None:
-        entries = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        entries = sorted(self._folder.iterdir(), key=_last_used, reverse=True)
         for path in entries[_MAX_ENTRIES:]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -185,6 +185,14 @@ def copy_object(built: BuiltObject, path: Path) -> BuiltObject:
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}", hint="name another file: --output") from error
     return replace(built, path=path)
+
+
+def _last_used(path: Path) -> float:
+    """Return the time of an entry's last use; 0 if another process has renamed or removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:

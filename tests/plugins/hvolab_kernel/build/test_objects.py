@@ -58,6 +58,16 @@ def test_objects_that_were_used_last_are_kept(tree: Path, monkeypatch: pytest.Mo
     assert [path.exists() for path in built] == [True, False, True, True]
 
 
+def test_an_entry_that_another_process_renames_meanwhile_does_not_end_a_build(tree: Path) -> None:
+    source = tree / "mm/hugetlb_vmemmap.c"
+    cache = builder(tree).build(source).path.parent.parent
+    (cache / "renamed").symlink_to(cache / "gone")  # listed, but not there
+    source.write_text(source.read_text() + "int g(void) { return 0; }\n")
+    built = builder(tree).build(source)
+    assert not built.cached
+    assert built.path.exists()
+
+
 def test_a_file_outside_of_the_tree_includes_its_own_headers_first(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     source = tmp_path / "mine/hugetlb_vmemmap.c"
