@@ -30,7 +30,7 @@ PATIENCE = 3.0
 #: Seconds that a mutant may take, on a machine that does much besides.
 _LIMIT = 600.0
 #: Bytes of address space of a mutant's process: one that allocates for ever ends.
-_SPACE = 6 << 30
+_SPACE = 8 << 30
 _FORK = multiprocessing.get_context("fork")
 #: Kernels' traces to which a mutant is held that nothing else detects, and one run in so many.
 _TRACES = {"x86_64-6.12": 29, "x86_64-7.2.13": 61, "x86_64-6.1": 19}

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,31 +18,24 @@ from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, Ne
 from hvolab.machine.frames.source import Owner
 from hvolab.plugin import registry
 from hvolab.release.faults import RESTORED_AS_HEADS
-from hvolab.release.releases import DEFAULT
 from hvolab.scenario import OPERATIONS, PoolSet, Request, parse_operations
 from hvolab.scenario.views import Observer
 from hvolab.trace import (
-    AllFlushed,
-    Barrier,
-    Batch,
+    EntriesStored,
     Event,
-    FolioStep,
-    GracePeriod,
     PagesAllocated,
     PagesFreed,
-    PageSplit,
-    RangeFlushed,
     Warned,
 )
 from hvolab.units import parse_hugepages
+from tests.mutation.engine_scenarios import ENGINE_SCENARIOS
+from tests.mutation.outcome import LOGGED, MIB, Outcome, state
 from tests.primitive_cpu import primitive_cpu
 
-MIB = 1 << 20
 #: Word in frames that are free.
 _PATTERN = 0xA5A5A5A5A5A5A5A5
 #: Pages of vmemmap of each folio that another CPU reads before an operation.
 _READ = 8
-_LOGGED = (AllFlushed, Barrier, Batch, FolioStep, GracePeriod, PagesFreed, PageSplit, RangeFlushed)
 
 
 @dataclass(frozen=True)
@@ -85,19 +77,6 @@ class Scenario:
     boots: str = ""
 
 
-@dataclass
-class Outcome:
-    """Result of a scenario: findings that nothing declares, and a digest of the machine."""
-
-    findings: list[str] = field(default_factory=list)
-    faults: set[str] = field(default_factory=set)
-    digest: int = 0
-
-    def add(self, *values: object) -> None:
-        """Add values to the digest."""
-        self.digest = zlib.crc32(repr(values).encode(), self.digest)
-
-
 def _policy(numbers: tuple[int, ...]) -> FailurePolicy:
     if numbers and numbers[0] < 0:
         return FailFrom(-numbers[0])
@@ -136,9 +115,11 @@ def play(scenario: Scenario) -> Outcome:
             outcome.add(event.gfp, event.order, event.node, event.pfns.tolist(), event.failed)
         elif isinstance(event, PagesFreed):
             outcome.add(event.pfns.tolist(), event.order, event.how)
+        elif isinstance(event, EntriesStored):
+            outcome.add(event.level, event.pa, event.va, event.before.tolist(), event.after.tolist(), event.live)
         elif isinstance(event, Warned):
             outcome.findings.append(f"warning: {event.text}")
-        elif isinstance(event, _LOGGED):
+        elif isinstance(event, LOGGED):
             outcome.add(event)
 
     backing = survey(machine).backing
@@ -160,7 +141,7 @@ def play(scenario: Scenario) -> Outcome:
             if waits and machine.grace_periods == before[0]:
                 outcome.findings.append("grace_periods: folios were changed, and no grace period has passed")
         findings += check(machine, pools)
-        outcome.add(_state(pools))
+        outcome.add(state(pools))
     for finding in [*monitor.findings, *findings]:
         if finding.fault:
             outcome.faults.add(finding.fault)
@@ -190,58 +171,6 @@ def _overwrite(machine: Machine, pfns: npt.NDArray[np.int64]) -> None:
     assert isinstance(machine.frames, FrameAllocator)
     free = pfns[machine.frames.owner(pfns) == Owner.FREE]
     machine.memory.pages[free - machine.memory.first_pfn] = _PATTERN
-
-
-def _state(pools: tuple[Pool, ...]) -> object:
-    """Return what a machine and its pools are, as values to compare."""
-    seen = survey(pools[0].machine, pools)
-    memory = seen.machine.memory
-    words = memory.pages[seen.backing - memory.first_pfn]
-    return (
-        zlib.crc32(words.tobytes()),
-        zlib.crc32(seen.frames.tobytes()),
-        zlib.crc32(seen.raws.tobytes()),
-        seen.machine.key,
-        seen.machine.counters,
-        seen.machine.grace_periods,
-        [(pool.h, list(pool.free_folios()), sorted(pool.live)) for pool in pools],
-    )
-
-
-def _direct() -> Outcome:
-    """Call the engine by itself, twice, with folios that it must leave alone or warn of."""
-    outcome = Outcome()
-    target = registry().architecture("x86_64").select()
-    machine = build_machine(target, MachineSpec(64 * MIB, optimize_enabled=False))
-    hvo = Hvo(machine)
-    pool = Pool(machine, hstates(machine)[0], hvo)
-    pool.set_max_huge_pages(2)
-    machine.optimize_enabled = True
-    monitor = Monitor(machine)
-    first, second = pool.free_folios()
-
-    def log(event: Event) -> None:
-        if isinstance(event, (*_LOGGED, Warned)):
-            outcome.add(str(event))
-
-    with monitor.watch(), machine.trace.listen(log):
-        outcome.add(hvo.restore_folio(pool.h, first), hvo.split_folio(pool.h, first), hvo.split_folio(pool.h, first))
-        machine.flush_tlb_all()  # the caller of a split flushes
-        for folio in (first, first, second):
-            hvo.optimize_folio(pool.h, folio)
-            outcome.add(hvo.folio_optimized(folio), hvo.split_folio(pool.h, folio))
-        outcome.findings += [f"{one.rule}: {one.what}" for one in check(machine, [pool])]
-        outcome.add(hvo.restore_folio(pool.h, first), hvo.restore_folio(pool.h, first))
-        outcome.findings += [f"{one.rule}: {one.what}" for one in [*monitor.findings, *check(machine, [pool])]]
-        outcome.add(_state((pool,)))
-        # a caller that does not know the contract: references, and no type of hugetlb
-        pool.folio.set_refcount(first, 1)
-        pool.folio.set_hugetlb(first, hugetlb=False)
-        hvo.optimize_folio(pool.h, first)
-    sizes = hvo.sizes(pool.h)
-    outcome.add(sizes, sizes.reserve, sizes.reserve_pages, sizes.size, sizes.optimizable_size, sizes.saved_pages)
-    outcome.add(hvo.release is DEFAULT, Hvo(machine, machine.cpus[0], DEFAULT).release is DEFAULT)
-    return outcome
 
 
 _ALL = (
@@ -276,7 +205,8 @@ PLAYED: tuple[Scenario, ...] = (
     Scenario("x86_64 6.12 off", enabled=False),
     Scenario("x86_64 6.12 switched off, no listener", enabled=False, listens=False),
     Scenario("x86_64 6.12 5-level", mode="5-level"),
-    Scenario("x86_64 6.12 5-level, no listener", mode="5-level", listens=False),
+    Scenario("x86_64 6.12 5-level, no listener", _GROWN, "2M=70", 256, mode="5-level", listens=False),
+    Scenario("x86_64 6.12 a second table fails, no listener", _GROWN, "2M=70", 256, fails=(72,), listens=False),
     Scenario("riscv 6.12 no listener, Sv39", mode="Sv39", cpus=1, listens=False),
     *(Scenario(f"x86_64 6.12 allocation {n} fails", _GROWN, fails=(n,)) for n in (2, 3, 4, 6, 9)),
     *(Scenario(f"x86_64 6.12 all from {n} on fail", _GROWN, fails=(-n,), heals=2) for n in (1, 4, 7, 14)),
@@ -345,6 +275,9 @@ PLAYED: tuple[Scenario, ...] = (
     *(Scenario(f"arm64 mm-2026 entries from {n} on are lost, no listener", _GROWN, features=("hafdbs",),
                entries=(-n,), heals=heals, listens=False) for n, heals in ((4, 1), (30, 2))),
     Scenario("arm64 mm-2026 tables are lost", _GROWN, features=("hafdbs",), tables=(1,)),
+    Scenario("arm64 mm-2026 all tables are lost", _GROWN, features=("hafdbs",), tables=(-1,), heals=1),
+    *(Scenario(f"arm64 mm-2026 single steps, entry {n} is lost", _GROWN, features=("hafdbs",), entries=(n,), bulk=False)
+      for n in (4, 30)),
     Scenario("riscv 6.12 base", cpus=1),
     Scenario("riscv 7.2 strict", profile="strict"),
     Scenario("riscv 6.12 napot", "optimize, demote 2M, shrink", "2M=2,64K=2", features=("svnapot",)),
@@ -354,7 +287,7 @@ PLAYED: tuple[Scenario, ...] = (
 #: Every scenario by name, in the order in which mutants run them.
 SCENARIOS: dict[str, Callable[[], Outcome]] = {
     **{scenario.name: (lambda scenario=scenario: play(scenario)) for scenario in PLAYED},  # type: ignore[misc]
-    "x86_64 6.12 engine by itself": _direct,
+    **ENGINE_SCENARIOS,
 }
 
 #: Scenarios in which pools do much around the engine: mutants of the engine run the others.

@@ -154,7 +154,8 @@ class FolioRuns:
         if folios.size < 2 or self._machine.trace.listeners or self._stepwise or not sizes.optimizable:
             return None
         layout, bulk = self._layout, self._bulk
-        nodes = bulk.load_words(folios + np.uint64(layout.flags)) >> np.uint64(layout.node_shift)
+        flags = bulk.load_words(folios + np.uint64(layout.flags))
+        nodes = flags >> np.uint64(layout.node_shift)
         private = bulk.load_words(folios + self._private)
         one_table = folios >> self._table_shift == folios + np.uint64(sizes.size - 1) >> self._table_shift
         alike = (nodes == nodes[0]) & ((private & self._optimized != 0) == optimized) & one_table
@@ -163,13 +164,7 @@ class FolioRuns:
         if slots.size < 2:
             return None
         raws = bulk.read_entry_rows(slots, sizes.pages)
-        form = self._target.page_form
-        if len(form.recognize) == 1:
-            valid = form.recognize[0]
-            if ((raws & np.uint64(valid.mask)) != np.uint64(valid.value)).any():
-                return None
-        node = int(nodes[0]) & ((1 << layout.node_bits) - 1)
-        frames = self._target.page_frames(raws)
+        node, frames = layout.node(int(flags[0])), self._target.page_frames(raws)
         return _Run(folios[: slots.size], private[: slots.size], node, slots, frames)
 
     def _slots(self, folios: Folios) -> npt.NDArray[np.uint64]:
