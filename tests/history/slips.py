@@ -92,6 +92,18 @@ SLIPS: Final = (
         "vmemmap is one page",
         "256K boot: optimize",
     ),
+    Slip(
+        "restored folios stay in the list that was given",
+        {"\t\tlist_move(&folio->lru, non_hvo_folios);\n": ""},
+        "not in the list of restored ones",
+        _RESTORE_BATCH,
+    ),
+    Slip(
+        "folios that were not optimized stay in the list that was given",
+        {"\t\tlist_move(&folio->lru": "\t\tif (restored)\n\t\t\tlist_move(&folio->lru"},
+        "still in its list",
+        "2M boot: restore a list, none optimized",
+    ),
     Slip("a block of reserved pages is split", {_RESERVED: "if (1)"}, "against its owner"),
     Slip(
         "pages are counted before they are allocated",

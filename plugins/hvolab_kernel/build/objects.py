@@ -142,7 +142,12 @@ class ObjectBuilder:
             data = {"messages": _about(source, done.stderr), "dropped": flags.dropped, "included": included}
             _write(partial / "build.json", data)
             shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
+            try:
+                partial.rename(folder)
+            except OSError:
+                if not (folder / "build.json").exists():
+                    raise
+                # another process has built the same meanwhile
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self._prune()

@@ -177,7 +177,8 @@ class RuledMachine:
         if operation in _OPTIMIZING and any(old and not new for old, new in zip(before, after, strict=True)):
             yield BrokenRule("result", f"{step} restored a folio")
         if operation in _LISTS:
-            yield from self._lists(step, folios, restoring=operation is Operation.RESTORE_LIST)
+            moved = [folio for folio, old, new in zip(folios, before, after, strict=True) if old and not new]
+            yield from self._lists(step, folios, moved if operation is Operation.RESTORE_LIST else None, value)
 
     def _must_optimize(self, scenario: Scenario) -> bool:
         """Return whether a folio is optimized if no allocation fails."""
@@ -187,8 +188,14 @@ class RuledMachine:
         hosted = scenario.backing is VmemmapBacking.SELF_HOSTED
         return machine.optimize_enabled and sizes.optimizable and not hosted and not scenario.flip
 
-    def _lists(self, step: ScenarioStep, folios: Sequence[int], *, restoring: bool) -> Iterator[BrokenRule]:
-        """Yield what is wrong with the lists: each folio is in one of them, in the second only if it is restored."""
+    def _lists(
+        self, step: ScenarioStep, folios: Sequence[int], restored: Sequence[int] | None, value: int
+    ) -> Iterator[BrokenRule]:
+        """Yield what is wrong with the lists: each folio is in one of them, a restored one in the second.
+
+        restored  those that a restore has restored, `value` its result; None: the folios were to be optimized
+        """
+        restoring = restored is not None
         cpu, lru, most = self.machine.cpus[0], self.machine.struct_pages.layout.lru_next, len(folios) + 1
         try:
             first, second = (
@@ -204,6 +211,10 @@ class RuledMachine:
             )
         elif restoring and any(map(self._optimized, second)):
             yield BrokenRule("result", f"a folio in the list of restored ones is optimized after {step}")
+        elif restored and not set(restored) <= set(second):
+            yield BrokenRule("result", f"a restored folio is not in the list of restored ones after {step}")
+        elif restoring and value >= 0 and first:
+            yield BrokenRule("result", f"{step} returned {value}, but {len(first)} folios are still in its list")
 
     def _optimized(self, folio: int) -> bool:
         return self._pages.flag(folio, self.machine.struct_pages.layout.hpg_vmemmap_optimized)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,20 @@ def test_an_entry_that_another_process_renames_meanwhile_does_not_end_a_build(tr
     built = builder(tree).build(source)
     assert not built.cached
     assert built.path.exists()
+
+
+def test_an_object_that_another_process_builds_meanwhile_is_taken(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = shutil.rmtree
+
+    def remove_and_build(folder: str | Path, **options: Any) -> None:
+        remove(folder, **options)
+        for partial in Path(folder).parent.glob(f"{Path(folder).name}.*"):
+            shutil.copytree(partial, folder)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_and_build)
+    built = builder(tree).build(tree / "mm/hugetlb_vmemmap.c")
+    assert built.path.exists()
+    assert not list(built.path.parent.parent.glob("*.[0-9]*"))
 
 
 def test_a_file_outside_of_the_tree_includes_its_own_headers_first(tree: Path, tmp_path: Path) -> None:
