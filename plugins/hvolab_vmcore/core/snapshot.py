@@ -201,7 +201,7 @@ def _memory_and_root(
             f"the root table, at PA {root:#x}, is not in the core",
             where=str(core.path),
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
-            hint="dump again without excluding kernel memory, or give --root PA",
+            hint=core.remedy or "dump again without excluding kernel memory, or give --root PA",
         )
     return memory, root
 

@@ -32,6 +32,7 @@ class Dump:
     vmcoreinfo  the parsed VMCOREINFO, or None without one
     warnings    what is missing in the file, or odd, in sentences
     parts       number of files that it is read from
+    remedy      option that adds memory which is missing in the file; empty: there is none
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Dump:
     vmcoreinfo: VmcoreInfo | None = None
     warnings: tuple[str, ...] = ()
     parts: int = 1
+    remedy: str = ""
 
 
 @dataclass(frozen=True, eq=False)

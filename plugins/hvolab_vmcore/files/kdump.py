@@ -257,6 +257,7 @@ def read_kdump(source: DumpInput) -> Dump | None:
         vmcoreinfo=info,
         warnings=(*_warnings(headers), *odd),
         parts=len(parts),
+        remedy="give the other parts of the split dump: --part FILE" if _missing(headers) else "",
     )
 
 
@@ -298,15 +299,20 @@ def _warnings(headers: list[KdumpHeader]) -> list[str]:
         found.append("makedumpfile could not write all pages: the dump is marked as incomplete")
     if any(header.status & _NO_VMEMMAP for header in headers):
         found.append("pages of the vmemmap were excluded: makedumpfile -e")
+    if missing := _missing(headers):
+        found.append(f"parts of the split dump are missing, with PFN {', '.join(missing)}: give them with --part")
+    return found
+
+
+def _missing(headers: list[KdumpHeader]) -> list[str]:
+    """Return the ranges of PFNs that are in no part of a split dump."""
     parts = sorted(header.part for header in headers if header.part)
     reached, missing = 0, list[str]()
     for first, end in (*parts, (headers[0].frames, 0)) if parts else ():
         if first > reached:
             missing.append(f"{reached:#x} to {first - 1:#x}")
         reached = max(reached, end)
-    if missing:
-        found.append(f"parts of the split dump are missing, with PFN {', '.join(missing)}: give them with --part")
-    return found
+    return missing
 
 
 def _damaged(what: str, path: Path, place: str) -> CoreFileError:

@@ -163,7 +163,7 @@ def _unmapped(snapshot: CoreSnapshot, walk: Walk) -> CoreFileError:
             f"the vmemmap cannot be walked: the table at PA {table.pa:#x} {missing}",
             where=f"VA {table.va:#x}, {snapshot.target.describe(table.level.name, table.raw)}",
             rule="an entry that is a table points to memory",
-            hint="dump again without excluding page tables",
+            hint=snapshot.core.remedy or "dump again without excluding page tables",
         )
     return CoreFileError(
         f"no vmemmap is mapped at VA {start:#x}",

@@ -22,6 +22,8 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 )
 from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
 
+MADE_DUMPS = Path(__file__).parents[1] / "made_dumps"
+
 
 def test_inspect_shows_huge_pages_and_the_memory_saved() -> None:
     result = hvolab("inspect", OPTIMIZED_1G)
@@ -55,6 +57,14 @@ def test_inspect_exits_with_3_where_what_decides_was_not_saved(tmp_path: Path) -
     assert "cannot tell whether the vmemmap is right" in result.stdout
     assert "2 MiB: 0 optimized, 0 not, cannot tell of up to 64" in result.stdout
     assert "no problems" not in result.stdout
+
+
+def test_a_part_of_a_split_dump_without_the_page_tables_asks_for_the_others() -> None:
+    parts = [MADE_DUMPS / f"split-{number}.kdump.xz" for number in (1, 2)]
+    result = hvolab("inspect", parts[1])
+    assert result.exit_code == 2
+    assert "hint: give the other parts of the split dump: --part FILE" in result.stderr
+    assert hvolab("inspect", parts[1], "--part", parts[0]).exit_code == 0
 
 
 def test_inspect_exits_with_1_for_an_undeclared_finding(tmp_path: Path) -> None:
