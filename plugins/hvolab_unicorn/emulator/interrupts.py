@@ -5,19 +5,27 @@ Python runs the handler of a signal at the next instruction of Python code. Duri
 first instruction of a callback. There ctypes prints and drops KeyboardInterrupt: the guest misses the effect of the
 callback, and continues. The handler here raises nothing below a run. It notes the signal and stops the emulator, and
 the caller of the run raises KeyboardInterrupt. The watchdog's thread stops a run without callbacks: the host wakes it.
-Finalizers of emulators drop exceptions too: during one, the thread repeats the signal until the finalizer has ended.
+It stops only the run during which the signal came: the handler reports each signal that it has handled, and a run that
+begins later is another one. Finalizers of emulators drop exceptions too: during one, the thread repeats the signal
+until the finalizer has ended.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from hvolab_unicorn.emulator.library import unicorn
+
+#: Byte that the handler writes after the numbers of signals that it has handled; no signal has this number.
+HANDLED: Final = 0xFF
 
 
 class Interrupts:
@@ -28,6 +36,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.noted = False
+        self._wakeup = -1
 
     def install(self, wakeup: int) -> None:
         """Handle SIGINT from now on; the host writes the numbers of signals to the descriptor `wakeup`.
@@ -38,6 +47,7 @@ class Interrupts:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self._handle)
             if self.installed:
+                self._wakeup = wakeup
                 signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     def remove(self) -> None:
@@ -53,14 +63,20 @@ class Interrupts:
 
     def _handle(self, _number: int, frame: FrameType | None) -> None:
         """Raise KeyboardInterrupt; below a run or a finalizer, note the signal, and stop the emulators that run."""
+        with contextlib.suppress(OSError):  # the pipe is full, and the thread reads it
+            os.write(self._wakeup, bytes([HANDLED]))
         self.noted = True
         if _stop(frame) is None and not _in_finalizer(frame):
             self.noted = False
             raise KeyboardInterrupt
 
+    def running(self) -> FrameType | None:
+        """Return the innermost run of an emulator in the main thread, from another one."""
+        return next(_runs(_main_frame()), None)
+
     def stop_runs(self) -> FrameType | None:
         """Stop the emulators that run in the main thread, from another one; return the innermost run."""
-        return _stop(sys._current_frames().get(_main_thread()))  # noqa: SLF001 - it is documented
+        return _stop(_main_frame())
 
     def repeat(self) -> None:
         """Send the noted signal again, for the place where the main thread is now."""
@@ -76,15 +92,25 @@ def _is_main_thread() -> bool:
     return threading.get_ident() == _main_thread()
 
 
-def _stop(frame: FrameType | None) -> FrameType | None:
-    """Stop the emulators whose runs `frame` is part of; return the frame of the innermost run, if there is one."""
-    code, innermost = unicorn().Uc.emu_start.__code__, None
+def _main_frame() -> FrameType | None:
+    return sys._current_frames().get(_main_thread())  # noqa: SLF001 - it is documented
+
+
+def _runs(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield the frames of the runs that `frame` is part of, the innermost first."""
+    code = unicorn().Uc.emu_start.__code__
     while frame is not None:
         if frame.f_code is code:
-            frame.f_locals["self"].emu_stop()
-            innermost = innermost or frame
+            yield frame
         frame = frame.f_back
-    return innermost
+
+
+def _stop(frame: FrameType | None) -> FrameType | None:
+    """Stop the emulators whose runs `frame` is part of; return the frame of the innermost run, if there is one."""
+    runs = list(_runs(frame))
+    for run in runs:
+        run.f_locals["self"].emu_stop()
+    return runs[0] if runs else None
 
 
 def _in_finalizer(frame: FrameType | None) -> bool:

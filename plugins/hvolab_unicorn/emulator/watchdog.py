@@ -16,12 +16,13 @@ import time
 import weakref
 from typing import Any
 
-from hvolab_unicorn.emulator.interrupts import INTERRUPTS, Interrupts
+from hvolab_unicorn.emulator.interrupts import HANDLED, INTERRUPTS, Interrupts
 
 #: Seconds between ticks, and ticks that a call may last. A call takes microseconds, a large copy some milliseconds.
 TICK_SECONDS, TICKS = 1.0, 20
 #: Seconds between attempts to stop an interrupted run: one comes too early if the run has not begun yet.
 _STOP_SECONDS = 0.005
+_SIGNAL = bytes([signal.SIGINT])
 #: Words that a slow and busy host processes in a tick.
 WORDS_PER_TICK = 1 << 18
 
@@ -94,8 +95,7 @@ class Watchdog:
             numbers = pipe.read(tick - time.monotonic())
             if self._thread is not threading.current_thread():
                 return
-            if signal.SIGINT in numbers:
-                self._interrupt()
+            self._interrupt(pipe, _of_interrupts(numbers))
             if time.monotonic() < tick:
                 continue
             tick = time.monotonic() + TICK_SECONDS
@@ -108,11 +108,17 @@ class Watchdog:
                 watch.tick()
             del watches, watch  # keep no watch alive during the wait
 
-    def _interrupt(self) -> None:
-        """Stop what the main thread runs, until it has raised KeyboardInterrupt for a signal."""
-        run = self._interrupts.stop_runs()
-        while run is not None and self._interrupts.stop_runs() is run:
-            time.sleep(_STOP_SECONDS)
+    def _interrupt(self, pipe: _Pipe, numbers: bytes) -> None:
+        """Stop what the main thread runs, until it has raised KeyboardInterrupt for a signal.
+
+        numbers  what the pipe had of such signals. One that has not been handled has come during the run that is under
+                 way now, or during none.
+        """
+        while numbers.endswith(_SIGNAL) and (run := self._interrupts.running()) is not None:
+            numbers = _of_interrupts(pipe.read(0.0))
+            while not numbers and self._interrupts.running() is run:
+                self._interrupts.stop_runs()
+                time.sleep(_STOP_SECONDS)
         while self._interrupts.noted:
             time.sleep(_STOP_SECONDS)
             if self._interrupts.stop_runs() is None:
@@ -159,6 +165,11 @@ class _Pipe:
     def wake(self) -> None:
         """Wake the thread."""
         os.write(self.write, bytes(1))
+
+
+def _of_interrupts(numbers: bytes) -> bytes:
+    """Return the bytes of SIGINT, and those that it was handled."""
+    return bytes(number for number in numbers if number in (signal.SIGINT, HANDLED))
 
 
 def _close(*descriptors: int) -> None:

@@ -39,10 +39,13 @@ def test_the_report_names_what_is_omitted(real_kernel: Kernel) -> None:
     assert "No disagreement in 1 cases" in shown
 
 
-def test_quick_scenarios_are_of_the_leaf_and_one_of_the_largest(image: Path) -> None:
+def test_quick_scenarios_are_of_the_leaf_one_of_the_largest_and_what_is_not_optimized(image: Path) -> None:
     names = [one["name"] for one in as_json("kernel", image, "--list", "--quick")]
     assert len(names) > 40
-    assert [name for name in names if not name.startswith("2M ")] == ["1G boot: optimize", "1G buddy: optimize"]
+    assert [name for name in names if not name.startswith("2M ")] == [
+        *(f"256K {backing}: {title}" for backing in ("boot", "buddy") for title in ("optimize", "batch of one")),
+        *("1G boot: optimize", "1G buddy: optimize"),
+    ]
     pools = [one["name"] for one in as_json("kernel", image, "--list", "--quick", "--callers")]
     assert {name.partition(" ")[0] for name in pools} == {"2M"}
     arguments = ("kernel", image, "--list", "--quick", "--scenario", "1M")

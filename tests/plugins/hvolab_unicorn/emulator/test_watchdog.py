@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -23,13 +24,16 @@ from hvolab_unicorn.cpu import vcpu
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.emulator import watchdog
 from hvolab_unicorn.emulator.errors import EmulatorError, GuestStuckError
-from hvolab_unicorn.emulator.interrupts import Interrupts
-from hvolab_unicorn.emulator.watchdog import WATCHDOG, Watchdog
+from hvolab_unicorn.emulator.interrupts import HANDLED, INTERRUPTS, Interrupts, start
+from hvolab_unicorn.emulator.library import unicorn
+from hvolab_unicorn.emulator.watchdog import WATCHDOG, Watchdog, _Pipe
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, MIB, lab, pages
 
 #: An instruction that jumps to itself, and one that does not exist.
 ENDLESS = {"x86_64": "ebfe", "arm64": "00000014", "riscv": "6f000000"}
 UNDEFINED = {"x86_64": "0f0b", "arm64": "00000000", "riscv": "00000000"}
+#: Turns of a loop that takes a moment.
+TURNS = 20_000_000
 EACH = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
 
@@ -199,3 +203,24 @@ def test_an_instruction_that_does_not_exist_is_an_error_of_the_emulation(archite
     with pytest.raises(EmulatorError, match="store"):
         cpu.store_word(cpu.vcpu.area.block, 1)
     assert works(cpu)
+
+
+@pytest.mark.parametrize(("handled", "stops"), [(b"", True), (bytes([HANDLED]), False)], ids=["pending", "handled"])
+def test_a_run_is_stopped_for_a_signal_only_if_it_has_come_during_the_run(handled: bytes, *, stops: bool) -> None:
+    library = unicorn()
+    emulator = library.Uc(library.UC_ARCH_X86, library.UC_MODE_64)
+    emulator.mem_map(0, 0x1000)
+    emulator.mem_write(0, b"\x48\xff\xc0\xeb\xfb")  # increment RAX, and again
+    pipe = _Pipe()
+    os.write(pipe.write, handled)
+
+    def interrupt() -> None:
+        while INTERRUPTS.running() is None:
+            time.sleep(0.001)
+        WATCHDOG._interrupt(pipe, bytes([signal.SIGINT]))
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    start(emulator, 0, 0x100, 2 * TURNS)
+    thread.join()
+    assert (emulator.reg_read(library.x86_const.UC_X86_REG_RAX) < TURNS) is stops
