@@ -44,7 +44,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look less often at what lives as long as the run: a tenth of the time.
+    """Let the garbage collector look less often at what lives as long as the run.
 
     It is not frozen: hypothesis 6.115 looks for the referrers of its random numbers, which gc.freeze() hides.
     """

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from hvolab.errors import KernelBug
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Monitor, check
-from hvolab.machine import FrameAllocator, MachineSpec, build_machine
+from hvolab.machine import FrameAllocator, Machine, MachineSpec, build_machine
 from hvolab.machine.frames.failure import FailCalls
 from hvolab.machine.struct_pages import lists
 from hvolab.plugin import registry
@@ -21,16 +22,29 @@ from hvolab.release.releases import DEFAULT
 from hvolab.trace import Event, PagesAllocated, PagesFreed, Warned
 from tests.mutation.outcome import LOGGED, MIB, Outcome, state
 
+_SMALL = MachineSpec(64 * MIB)
+
+
+def _unoptimized(
+    count: int, spec: MachineSpec = _SMALL, release: str | None = None, size: int = 0
+) -> tuple[Machine, Hvo, Pool]:
+    """Return a machine, its engine, and a pool with folios that were added while HVO was off; HVO is on.
+
+    size  position of the folios' size among the hstates
+    """
+    target = registry().architecture("x86_64").select(release=release)
+    machine = build_machine(target, replace(spec, optimize_enabled=False))
+    hvo = Hvo(machine)
+    pool = Pool(machine, hstates(machine)[size], hvo)
+    pool.set_max_huge_pages(count)
+    machine.optimize_enabled = True
+    return machine, hvo, pool
+
 
 def _direct() -> Outcome:
     """Call the engine by itself, twice, with folios that it must leave alone or warn of."""
     outcome = Outcome()
-    target = registry().architecture("x86_64").select()
-    machine = build_machine(target, MachineSpec(64 * MIB, optimize_enabled=False))
-    hvo = Hvo(machine)
-    pool = Pool(machine, hstates(machine)[0], hvo)
-    pool.set_max_huge_pages(2)
-    machine.optimize_enabled = True
+    machine, hvo, pool = _unoptimized(2)
     monitor = Monitor(machine)
     first, second = pool.free_folios()
 
@@ -69,13 +83,8 @@ def _direct() -> Outcome:
 def _lists() -> Outcome:
     """Optimize and restore lists without listeners, each with two folios in the middle that need nothing."""
     outcome = Outcome()
-    target = registry().architecture("x86_64").select()
-    machine = build_machine(target, MachineSpec(64 * MIB, optimize_enabled=False))
-    hvo = Hvo(machine)
-    pool = Pool(machine, hstates(machine)[0], hvo)
+    machine, hvo, pool = _unoptimized(7)
     free_list, restored = pool.h.freelists[0], pool.new_list(0)
-    pool.set_max_huge_pages(7)
-    machine.optimize_enabled = True
     middle = list(pool.free_folios())[3:5]
     for folio in middle:
         hvo.optimize_folio(pool.h, folio)
@@ -108,20 +117,14 @@ def _lists() -> Outcome:
 def _rolled_back(release: str) -> Outcome:
     """Optimize a folio of 1 GiB whose third page table cannot be allocated; then all of it, unless its head is lost."""
     outcome = Outcome()
-    target = registry().architecture("x86_64").select(release=release)
     gc.collect()  # the address space of a mutant's process is bounded
-    spec = MachineSpec(9 << 28, deferred_struct_pages=True, optimize_enabled=False)
-    machine = build_machine(target, spec)
-    hvo = Hvo(machine)
-    pool = Pool(machine, hstates(machine)[-1], hvo)
-    pool.set_max_huge_pages(1)
-    machine.optimize_enabled = True
+    machine, hvo, pool = _unoptimized(1, MachineSpec(9 << 28, deferred_struct_pages=True), release, size=-1)
     (folio,) = pool.free_folios()
     monitor = Monitor(machine)
-    third_table = 4 if target.release.variant.shares_tail_page else 3  # behind the shared page
+    third_table = 4 if machine.target.release.variant.shares_tail_page else 3  # behind the shared page
     assert isinstance(machine.frames, FrameAllocator)
     with monitor.watch():
-        for third in (third_table,) if LOST_HEADS in target.release.faults else (third_table, 99):
+        for third in (third_table,) if LOST_HEADS in machine.target.release.faults else (third_table, 99):
             machine.frames.failure = FailCalls(frozenset({third}))
             hvo.optimize_folio(pool.h, folio)
             outcome.add(hvo.folio_optimized(folio), state((pool,)))
@@ -136,16 +139,12 @@ def _rolled_back(release: str) -> Outcome:
 def _raced(release: str) -> Outcome:
     """Optimize a folio while another CPU does the same one step ahead: its shared page of tails, and its split."""
     outcome = Outcome()
-    target = registry().architecture("x86_64").select(release=release)
-    machine = build_machine(target, MachineSpec(64 * MIB, cpus=2, optimize_enabled=False))
-    hvo, other = Hvo(machine), Hvo(machine, machine.cpus[1])
-    pool = Pool(machine, hstates(machine)[0], hvo)
-    pool.set_max_huge_pages(1)
-    machine.optimize_enabled = True
+    machine, hvo, pool = _unoptimized(1, replace(_SMALL, cpus=2), release)
+    other = Hvo(machine, machine.cpus[1])
     (folio,) = pool.free_folios()
     ahead: dict[int, Callable[[], object]] = {
         GFP_VMEMMAP_TAIL: lambda: other.remap.tail_page(folio, pool.h.order),
-        target.release.variant.table_gfp: lambda: other.split_folio(pool.h, folio),
+        machine.target.release.variant.table_gfp: lambda: other.split_folio(pool.h, folio),
     }
 
     def race(event: Event) -> None:

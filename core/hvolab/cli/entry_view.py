@@ -103,6 +103,7 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
     if form is None:
         return EntryView(target, entry)
     is_leaf = form.kind is EntryKind.LEAF
+    allows = target.allowed(raw, ()) if is_leaf else _passed(target, raw)
     pgprots = exact_protections(target, form, raw)
     elsewhere = () if pgprots else protections_elsewhere(target, form, raw)
     return EntryView(
@@ -112,8 +113,8 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
         pgprots=pgprots,
         elsewhere=elsewhere,
         nearest=() if pgprots or elsewhere else near_protections(target, form, raw),
-        allows=target.allowed(raw, ()) if is_leaf else _passed(target, raw),
-        flags=_flags(target, raw, target.allowed(raw, ())) if is_leaf else (),
+        allows=allows,
+        flags=_flags(target, raw, allows) if is_leaf else (),
     )
 
 

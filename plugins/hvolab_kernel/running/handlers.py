@@ -260,8 +260,9 @@ class Handlers:
 
     def free_boot(self, _: Stub, page: int) -> None:
         """Free a frame that was reserved at boot."""
-        self._machine.free_bootmem_run(np.array([self._pfn(page)], dtype=np.int64))
-        self._take(self._pfn(page))
+        pfn = self._pfn(page)
+        self._machine.free_bootmem_run(np.array([pfn], dtype=np.int64))
+        self._take(pfn)
 
     def free_folio(self, _: Stub, folio: int) -> None:
         """Free a compound page."""

@@ -95,7 +95,7 @@ class Watchdog:
             numbers = pipe.read(tick - time.monotonic())
             if self._thread is not threading.current_thread():
                 return
-            self._interrupt(pipe, _of_interrupts(numbers))
+            self._interrupt(pipe, numbers)
             if time.monotonic() < tick:
                 continue
             tick = time.monotonic() + TICK_SECONDS
@@ -115,7 +115,7 @@ class Watchdog:
                  way now, or during none.
         """
         while numbers.endswith(_SIGNAL) and (run := self._interrupts.running()) is not None:
-            numbers = _of_interrupts(pipe.read(0.0))
+            numbers = pipe.read(0.0)
             while not numbers and self._interrupts.running() is run:
                 self._interrupts.stop_runs()
                 time.sleep(_STOP_SECONDS)
@@ -151,25 +151,21 @@ class Watchdog:
 
 
 class _Pipe:
-    """Bytes that wake the thread: numbers of signals, which the host writes, and zeros."""
+    """Bytes that wake the thread: numbers of signals, which the host writes, HANDLED, and zeros."""
 
     def __init__(self) -> None:
         self._read, self.write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         weakref.finalize(self, _close, self._read, self.write).atexit = False  # the thread waits until the end
 
     def read(self, seconds: float) -> bytes:
-        """Return what was written, after so many seconds at most."""
+        """Return what was written about SIGINT, its number and HANDLED, after so many seconds at most."""
         ready, _, _ = select.select([self._read], [], [], max(0.0, seconds))
-        return os.read(self._read, 64) if ready else b""
+        written = os.read(self._read, 64) if ready else b""
+        return bytes(number for number in written if number in (signal.SIGINT, HANDLED))
 
     def wake(self) -> None:
         """Wake the thread."""
         os.write(self.write, bytes(1))
-
-
-def _of_interrupts(numbers: bytes) -> bytes:
-    """Return the bytes of SIGINT, and those that it was handled."""
-    return bytes(number for number in numbers if number in (signal.SIGINT, HANDLED))
 
 
 def _close(*descriptors: int) -> None:
