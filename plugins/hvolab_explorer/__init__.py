@@ -2,7 +2,7 @@
 """Explorer: every interleaving of actors on a machine, every failing allocation, every stale TLB entry.
 
 `steps/` runs actors step by step and has the order of their steps, `search/` decides which schedules to run, `world/`
-is the machine, `actors/` the programs, and `commands/` is `hvolab explore`.
+is the machine, `actors/` the programs, `runs/` explores configurations of them, and `commands/` is `hvolab explore`.
 The package can be imported without greenlet; using it needs the extra `explore`.
 """
 

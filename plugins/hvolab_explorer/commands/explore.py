@@ -12,7 +12,7 @@ from hvolab.cli.options import ArchOption, FeatureOption, JsonOption, ModeOption
 from hvolab.errors import UsageError
 
 if TYPE_CHECKING:
-    from hvolab_explorer.configuration import Configuration
+    from hvolab_explorer.runs.configuration import Configuration
 
 
 _ActorsOption = Annotated[
@@ -80,7 +80,8 @@ def explore(
         raise UsageError("the explorer needs greenlet", hint="pip install 'hvolab[explore]'")
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.options import select_target  # noqa: PLC0415
-    from hvolab_explorer.commands import report, run  # noqa: PLC0415
+    from hvolab_explorer.commands import report  # noqa: PLC0415
+    from hvolab_explorer.runs import run  # noqa: PLC0415
 
     if list_:
         report.show_vocabulary(json=json)

@@ -12,8 +12,8 @@ from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
-from hvolab_explorer.commands.run import Explored, Repeated
-from hvolab_explorer.configuration import READY, Configuration, all_kinds
+from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
+from hvolab_explorer.runs.run import Explored, Repeated
 from hvolab_explorer.steps.scheduler import Step
 
 #: Steps of one actor in a row that are shown, the last ones; the first is shown too.

@@ -23,8 +23,8 @@ from hvolab.hvo.pages import VmemmapPageAllocator
 from hvolab.hvo.sizes import HasOrder
 from hvolab.hvo.walk import RemapWalk, VmemmapWalker
 from hvolab.machine.struct_pages import lists
-from hvolab_explorer.configuration import Configuration, parse_actors
 from hvolab_explorer.exploration import Result, explore
+from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.machine import ExploredMachine, SharedTails, WorldOptions

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from hvolab_explorer.configuration import Configuration, parse_actors
 from hvolab_explorer.exploration import Limits, Result, explore
+from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import World, WorldProgram

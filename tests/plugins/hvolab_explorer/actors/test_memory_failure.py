@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab_explorer.configuration import Configuration, parse_actors
+from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.schedule import Replay
 from tests.machines import x86_64
 from tests.plugins.hvolab_explorer.worlds import alone, optimized, program

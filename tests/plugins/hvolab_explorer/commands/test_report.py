@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from hvolab_explorer.configuration import KINDS, READY
+from hvolab_explorer.runs.configuration import KINDS, READY
 from tests.plugins.hvolab_explorer.commands.invoking import invoke
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from hvolab_explorer.commands.run import make_search, run, select, world_options
-from hvolab_explorer.configuration import READY
+from hvolab_explorer.runs.configuration import READY
+from hvolab_explorer.runs.run import make_search, run, select, world_options
 from hvolab_explorer.schedule import read_schedule
 from tests.machines import x86_64
 

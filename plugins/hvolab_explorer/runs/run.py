@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab_explorer.configuration import READY, Configuration, parse_actors
 from hvolab_explorer.exploration import Found, Limits, Result, explore
+from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
+from hvolab_explorer.runs.shrink import replay, shrink
 from hvolab_explorer.schedule import Replay, hash_of, read_schedule, write_schedule
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.search.random_walk import RandomWalk
-from hvolab_explorer.shrink import replay, shrink
 from hvolab_explorer.steps.scheduler import Step
 from hvolab_explorer.world.machine import WorldOptions
 

@@ -7,9 +7,9 @@ import pytest
 
 from hvolab.errors import HvolabError
 from hvolab_explorer.exploration import Found, explore
+from hvolab_explorer.runs.shrink import replay, shrink
 from hvolab_explorer.schedule import segments_of
 from hvolab_explorer.search.bounded import Bounded
-from hvolab_explorer.shrink import replay, shrink
 from tests.plugins.hvolab_explorer.worlds import program
 
 

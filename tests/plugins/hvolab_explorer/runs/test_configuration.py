@@ -10,8 +10,8 @@ import pytest
 from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, hookimpl, registry
 from hvolab_explorer.actors.kind import Place
-from hvolab_explorer.configuration import KINDS, READY, Configuration, all_kinds, parse_actors
 from hvolab_explorer.exploration import explore
+from hvolab_explorer.runs.configuration import KINDS, READY, Configuration, all_kinds, parse_actors
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import World
@@ -102,7 +102,7 @@ def _reader(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], obj
 def test_actors_of_plugins_are_known_and_take_no_name_of_the_explorers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     plugins = PluginRegistry(strict=True)
     plugins.register(_Readers(), "readers")
-    monkeypatch.setattr("hvolab_explorer.configuration.registry", lambda: plugins)
+    monkeypatch.setattr("hvolab_explorer.runs.configuration.registry", lambda: plugins)
     known = all_kinds()
     assert (known["reader"].summary, known["optimize"]) == ("Loads of struct pages.", KINDS["optimize"])
     result = explore(Configuration("", "", parse_actors("optimize A, reader A.64")).program(x86_64()), Dpor())
