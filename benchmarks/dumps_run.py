@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from hvolab_vmcore.commands.report import scan_data
+from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.scan.releases import open_scan
 
 

@@ -45,6 +45,11 @@ def _field(value: Any, *, hexadecimal: bool) -> Any:
     return f"{value:#x}" if hexadecimal and value is not None else as_data(value)
 
 
+def data_fields(kind: type) -> tuple[tuple[str, str], ...]:
+    """Return attribute and name in the data of each public field of a dataclass."""
+    return tuple((attribute, name) for attribute, name, _ in _plan(kind))
+
+
 @cache
 def _plan(kind: type) -> tuple[tuple[str, str, bool], ...]:
     """Return attribute, name in the data and whether it is hex, for each public field of a dataclass."""

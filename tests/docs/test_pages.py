@@ -21,6 +21,7 @@ from docs.hvolab_docs import (
     listings,
     markdown,
     releases,
+    schemas,
 )
 from hvolab.cli.errors import ExitCode
 from hvolab.conformance.checks import CHECKS
@@ -143,6 +144,11 @@ def test_every_check_is_listed_with_what_it_proves() -> None:
     text = conformance.checks()
     assert all(f"| `{check.name}` | {markdown.plain(check.proves)} |" in text for check in CHECKS)
     assert f"has {len(CHECKS)} checks" in conformance.kit()
+
+
+@pytest.mark.parametrize("command", schemas.RESULTS)
+def test_the_published_schemas_are_those_of_the_results(command: str) -> None:
+    assert schemas.path_of(command).read_text("utf-8") == schemas.text_of(command), "python -m docs.hvolab_docs.schemas"
 
 
 def test_every_command_and_exit_code_is_listed() -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, Final, Literal, NoReturn
 
 from rich import box
@@ -20,6 +23,8 @@ from rich.table import Table
 _PLAIN_WIDTH: Final = 100
 #: Exit code that a shell reports for a program that SIGPIPE ended.
 _PIPE_CLOSED: Final = 141
+#: Seconds before progress is shown.
+_PATIENCE: Final = 1.0
 
 
 class _Console(Console):
@@ -67,6 +72,28 @@ def show(renderable: RenderableType) -> None:
 def print_json(data: Any) -> None:
     """Print ``data`` as JSON, indented, in ASCII, uncolored."""
     console().print(json.dumps(data, indent=2), soft_wrap=True)
+
+
+@contextmanager
+def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show what is being done on standard error, where that is a terminal and the work takes more than a second.
+
+    Yields the function that replaces the text.
+    """
+    out = console(error=True)
+    if quiet or not out.is_terminal:
+        yield lambda _: None
+        return
+    status = out.status(text)
+    timer = threading.Timer(_PATIENCE, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield status.update
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()
 
 
 def labeled() -> Table:

@@ -36,15 +36,15 @@ def verify(
     """
     # the emulator is imported on first use
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab.cli.output import print_json  # noqa: PLC0415
-    from hvolab_unicorn.commands.verify_report import as_dict, progress, show_verifications  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress  # noqa: PLC0415
+    from hvolab_unicorn.commands.verify_report import as_dict, show_verifications  # noqa: PLC0415
     from hvolab_unicorn.verify import Verification, verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
     targets, refused = select(arch, mode, profile, feature, release=release)
     found: list[Verification] = []
     try:
-        with progress(quiet=json) as report:
+        with progress("verify", quiet=json) as report:
             for target in targets:
                 found.append(verification.verify(target, handler=handler, progress=report))  # noqa: PERF401 - in part
     except KeyboardInterrupt as interrupt:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from hvolab.arch import EmulationPart, InstructionSequence
 from hvolab.cli.options import target_as_dict, target_in_words
-from hvolab.cli.output import console, show, table
+from hvolab.cli.output import show, table
 from hvolab.serialize import as_data
 from hvolab_unicorn.cpu.reports import disassembled
 from hvolab_unicorn.verify import ProbeRecord, Verification
@@ -42,17 +41,6 @@ def as_dict(found: Sequence[Verification], refused: Refused) -> dict[str, Any]:
         "not_emulated": [{**target_as_dict(target), "reason": reason} for target, reason in refused],
         "mismatches": sum(len(one.mismatches) for one in found),
     }
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows the current size on standard error, where that is a terminal."""
-    out = console(error=True)
-    if quiet or not out.is_terminal:
-        yield lambda _: None
-        return
-    with out.status("verify") as status:
-        yield status.update
 
 
 def show_verifications(found: Sequence[Verification], refused: Refused) -> None:

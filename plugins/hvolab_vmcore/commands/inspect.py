@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import enum
 from typing import Annotated
 
 import typer
@@ -13,11 +13,25 @@ from hvolab.cli.options import JsonOption, ProfileOption, ReleaseOption, split_n
 from hvolab_vmcore.commands import options
 
 
+class Only(enum.StrEnum):
+    """Huge pages that are listed."""
+
+    PROBLEMS = "problems"  #: those with findings that the architecture does not declare
+
+
 def inspect(
-    core: Annotated[
-        Path, typer.Argument(metavar="CORE", help="Memory dump: ELF, kdump-compressed, LiME or AVML; may be packed.")
-    ],
+    dump: options.DumpArgument,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="List all huge pages.")] = False,
+    pfn: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="PFN",
+            parser=options.parse_address,
+            help="List the huge page that holds this PFN, in hex with 0x; repeatable.",
+        ),
+    ] = None,
+    only: Annotated[Only | None, typer.Option(help="List only huge pages with findings.")] = None,
     part: options.PartOption = None,
     arch: options.ArchOption = None,
     mode: options.ModeOption = None,
@@ -30,23 +44,32 @@ def inspect(
     release: ReleaseOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show which huge pages of a memory core are optimized, the memory saved, and broken invariants.
+    """Show which huge pages of a memory dump are optimized, the memory saved, and broken invariants.
+
+    A summary is always printed: kernel, pools by size and node, unknowns, findings. JSON has all huge pages,
+    or those that --pfn and --only select. `hvolab page` shows one struct page.
 
     Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the dump cannot be read; 3: no problems
     found, but parts that decide it were not saved.
     """
     # imported late: `hvolab --help` does not read cores
-    from hvolab.cli.output import print_json  # noqa: PLC0415
-    from hvolab_vmcore.commands.report import print_scan, scan_data  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress  # noqa: PLC0415
+    from hvolab_vmcore.commands.report import print_huge_pages, print_summary  # noqa: PLC0415
+    from hvolab_vmcore.commands.report_data import listed, scan_data, selection  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
     codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
-
-    chosen = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
-    result = open_scan(core, chosen, parts=part or ())
+    given = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
+    with progress("inspect", quiet=json) as on_step:
+        result = open_scan(dump, given, part or (), on_step)
+        on_step("checking entries")
+        verdict = result.verdict.value
+    chosen = selection(result, pfn or (), problems=only is not None) if pfn or only else None
     if json:
-        print_json(scan_data(result))
+        print_json(scan_data(result, chosen))
     else:
-        print_scan(result)
-    raise typer.Exit(codes.get(result.verdict.value, ExitCode.AS_DECLARED))
+        print_summary(result)
+        if everything or chosen is not None:
+            print_huge_pages(listed(result, chosen))
+    raise typer.Exit(codes.get(verdict, ExitCode.AS_DECLARED))

@@ -17,6 +17,9 @@ def parse_address(text: str) -> int:
     return value
 
 
+DumpArgument = Annotated[
+    Path, typer.Argument(metavar="DUMP", help="Memory dump: ELF, kdump-compressed, LiME or AVML; may be packed.")
+]
 ArchOption = Annotated[
     str | None,
     typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),

@@ -75,7 +75,7 @@ def _print(result: Replay) -> None:
     """Print the result as text."""
     from hvolab.cli.output import show  # noqa: PLC0415
     from hvolab.units import format_size  # noqa: PLC0415
-    from hvolab_vmcore.commands.report import headline  # noqa: PLC0415
+    from hvolab_vmcore.commands.notes import headline  # noqa: PLC0415
     from hvolab_vmcore.replay.plan import by_order  # noqa: PLC0415
 
     page_size = result.scan.snapshot.target.mode.page_size

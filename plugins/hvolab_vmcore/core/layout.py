@@ -86,6 +86,11 @@ def _hugetlb_mark(info: VmcoreInfo, size: int) -> dict[str, Any]:
     return {"hugetlb_set": page_type & 0xFFFFFFFF, **place}
 
 
+def has_nodes(info: VmcoreInfo | None) -> bool:
+    """Return whether VMCOREINFO shows where the node is in flags."""
+    return info is not None and bool(_zones_and_nodes(info))
+
+
 def _zones_and_nodes(info: VmcoreInfo) -> dict[str, int]:
     """Return shift and width of node and zone in flags, which are topmost; nothing where VMCOREINFO leaves them open.
 

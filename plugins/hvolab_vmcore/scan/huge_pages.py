@@ -131,8 +131,12 @@ class HugePages:
     @property
     def frames_saved(self) -> int:
         """Frames that HVO freed."""
-        shared_by_many = np.unique(self.shared[self.with_sharing(Sharing.TAIL)])
-        return int(self.optimized.sum()) * (self.pages - 1) - int(shared_by_many.size)
+        return self.frames_saved_by(np.ones(self.rows.size, dtype=np.bool_))
+
+    def frames_saved_by(self, some: Flags) -> int:
+        """Return the frames that HVO freed of some of them; a frame that their tails share with others counts whole."""
+        shared_by_many = np.unique(self.shared[some & self.with_sharing(Sharing.TAIL)])
+        return int((some & self.optimized).sum()) * (self.pages - 1) - int(shared_by_many.size)
 
 
 def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePages, ...]:

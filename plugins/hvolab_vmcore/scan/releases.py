@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,23 @@ _SAMPLE = 256
 _MOVED = 3
 
 
-def open_scan(path: str | os.PathLike[str], options: SnapshotOptions | None = None, parts: Sequence[Path] = ()) -> Scan:
+def open_scan(
+    path: str | os.PathLike[str],
+    options: SnapshotOptions | None = None,
+    parts: Sequence[Path] = (),
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Scan:
     """Open and scan the core at ``path``, as the release that its memory shows; raises as both functions do.
 
-    parts  the other files of a dump that was split
+    parts    the other files of a dump that was split
+    on_step  is called with each step before it is done, in a few words
     """
-    return with_choice(scan(open_snapshot(path, options, parts)))
+    on_step(f"reading {Path(path).name}")
+    snapshot = open_snapshot(path, options, parts)
+    on_step("walking the page tables of the vmemmap")
+    found = scan(snapshot)
+    on_step("checking huge pages")
+    return with_choice(found)
 
 
 def with_choice(found: Scan, *others: Scan) -> Scan:

@@ -95,6 +95,11 @@ class Scan:
         return tuple(self.inspector.findings())
 
     @cached_property
+    def broken(self) -> frozenset[int]:
+        """PFNs of the huge pages that have findings which the architecture does not declare."""
+        return frozenset(one.folio for one in self.findings if one.folio is not None and not one.declared)
+
+    @cached_property
     def savings(self) -> Savings:
         """Memory saved, and the cost of splits."""
         mode = self.snapshot.target.mode

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+from rich.console import Console
+from rich.status import Status
 
+from hvolab.cli import output
 from tests.core.cli.conftest import Invoke, own_environment
 
 X86 = ("--arch", "x86_64")
@@ -31,6 +36,33 @@ def test_color_is_for_terminals_that_want_it(
     monkeypatch.setenv("COLUMNS", "100")
     uncolored = invoke(*arguments).stdout
     assert [line.rstrip() for line in uncolored.splitlines()] == plain.splitlines()
+
+
+def test_progress_is_shown_on_a_terminal_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with output.progress("first") as report:
+        report("second")
+    assert capsys.readouterr() == ("", "")
+    shown = threading.Event()
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(output, "console", lambda **_: terminal)
+    monkeypatch.setattr(output, "_PATIENCE", 0.0)
+    start = Status.start
+
+    def start_and_tell(status: Status) -> None:
+        start(status)
+        shown.set()
+
+    monkeypatch.setattr(Status, "start", start_and_tell)
+    with output.progress("first") as report:
+        assert shown.wait(10)
+        report("second")
+    assert isinstance(terminal.file, io.StringIO)
+    assert "second" in terminal.file.getvalue()
+    with output.progress("quiet", quiet=True):
+        pass
+    assert "quiet" not in terminal.file.getvalue()
 
 
 @pytest.mark.slow

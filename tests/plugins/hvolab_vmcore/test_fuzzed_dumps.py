@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hvolab.errors import HvolabError
 from hvolab.machine import FrameState
-from hvolab_vmcore.commands.report import scan_data
+from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.scan.releases import open_scan
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, plain

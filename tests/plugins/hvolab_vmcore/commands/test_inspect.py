@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+from docs.hvolab_docs import schemas
 from tests.plugins.hvolab_vmcore.changed_cores import (
     FIRST_FOLIO,
     OPTIMIZED_1G,
@@ -18,34 +21,63 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     made,
     slot_of,
     va_of,
+    with_text,
     without,
 )
 from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
+from tests.schemas import faults
 
 MADE_DUMPS = Path(__file__).parents[1] / "made_dumps"
 
 
-def test_inspect_shows_huge_pages_and_the_memory_saved() -> None:
+def test_the_summary_has_pools_by_size_and_node_and_the_memory_saved() -> None:
     result = hvolab("inspect", OPTIMIZED_1G)
     assert result.exit_code == 0
     for text in (
         "x86_64, 4-level",
-        "0x5c00",
-        "4095 → 0x54e6",
+        "1 GiB     0          1    0           0            0  16380 KiB",
         "saved: 4151 frames, 16604 KiB",
         "no problems found in what was read",
     ):
         assert text in result.stdout
+    assert "0x5c00" not in result.stdout
+
+
+def test_huge_pages_are_listed_on_request(tmp_path: Path) -> None:
+    listing = hvolab("inspect", OPTIMIZED_1G, "--all").stdout
+    assert "4095 → 0x54e6" in listing
+    assert listing.count("7 → ") == 8
+    one = hvolab("inspect", OPTIMIZED_1G, "--pfn", hex(FIRST_FOLIO + 5), "--pfn", "0x41234")
+    assert re.findall(r"^(0x\w+) +[12] [MG]iB", one.stdout, re.MULTILINE) == ["0x40000", "0x5c00"]
+    assert "no huge page is selected" in hvolab("inspect", OPTIMIZED_1G, "--only", "problems").stdout
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
+    core = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
+    broken = as_json("inspect", core, "--only", "problems")["huge_pages"]
+    assert [(page["pfn"], page["state"]) for page in broken] == [(hex(FIRST_FOLIO), "broken")]
+
+
+def test_the_node_of_a_pool_is_unknown_where_vmcoreinfo_does_not_show_it(tmp_path: Path) -> None:
+    old, new = b"OFFSET(pglist_data.nr_zones)", b"OFFSET(pglist_data.xx_zones)"
+    core = with_text(OPTIMIZED_2M, old, new, tmp_path / "a.core")
+    assert "2 MiB  cannot tell          8" in hvolab("inspect", core).stdout
+    assert [pool["node"] for pool in as_json("inspect", core)["pools"]] == [None, None]
+
+
+@pytest.mark.parametrize("core", [OPTIMIZED_1G, RISCV_OPTIMIZED, WRONG_RESTORED], ids=lambda core: core.parent.name)
+def test_the_json_fits_the_published_schema(core: Path) -> None:
+    schema = json.loads(schemas.path_of("inspect").read_text("utf-8"))
+    assert faults(schema, as_json("inspect", core)) == []
 
 
 def test_inspect_prints_json_with_stable_keys() -> None:
     data = as_json("inspect", OPTIMIZED_2M)
     assert list(data) == [
         "core", "format", "kernel", "architecture", "mode", "profile", "release", "features", "release_choice", "root",
-        "vmemmap", "sizes", "huge_pages", "savings", "absent", "not_saved", "verdict", "findings", "assumptions",
+        "vmemmap", "sizes", "pools", "huge_pages", "savings", "absent", "not_saved", "verdict", "findings",
+        "assumptions",
     ]  # fmt: skip
     assert list(data["huge_pages"][0]) == [
-        "pfn", "order", "size", "state", "tails_share", "bit", "vmemmap_va", "vmemmap_pages", "head", "tails",
+        "pfn", "order", "size", "node", "state", "tails_share", "bit", "vmemmap_va", "vmemmap_pages", "head", "tails",
     ]  # fmt: skip
     assert list(data["savings"]) == ["frames", "bytes", "splits", "split_bytes", "net_bytes"]
 
@@ -55,7 +87,7 @@ def test_inspect_exits_with_3_where_what_decides_was_not_saved(tmp_path: Path) -
     result = hvolab("inspect", without(OPTIMIZED_2M, [table], tmp_path / "a.kdump"))
     assert result.exit_code == 3
     assert "cannot tell whether the vmemmap is right" in result.stdout
-    assert "2 MiB: 0 optimized, 0 not, cannot tell of up to 64" in result.stdout
+    assert "2 MiB     -          0    0           0     up to 64" in result.stdout
     assert "no problems" not in result.stdout
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import HvolabError
-from hvolab_vmcore.commands.report import scan_data
+from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan

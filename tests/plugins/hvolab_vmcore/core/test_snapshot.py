@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hvolab_vmcore.commands.report import scan_data
+from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO, GIGANTIC, OPTIMIZED_1G, VMEMMAP, changed, scanned

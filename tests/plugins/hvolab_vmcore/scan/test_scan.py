@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from hvolab_vmcore.commands.report import scan_data
+from hvolab_vmcore.commands.report_data import scan_data
 from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
     CAPTURES,

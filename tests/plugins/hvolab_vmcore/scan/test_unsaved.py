@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hvolab.machine import FrameState
-from hvolab_vmcore.commands.report import print_scan, scan_data
+from hvolab_vmcore.commands.report import print_summary
+from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.scan.scan import Scan, Verdict
 from tests.plugins.hvolab_vmcore.changed_cores import (
@@ -81,7 +82,7 @@ def test_an_optimized_page_whose_head_was_not_saved_is_optimized_and_its_flag_un
     assert [int(huge.optimized.sum()) for huge in found.huge_pages] == [0, 8]
     assert (found.unsaved.bits, found.unsaved.frames, found.kinds()) == (1, 1, {})
     assert found.verdict is Verdict.UNKNOWN
-    print_scan(found)
+    print_summary(found)
     output = capsys.readouterr().out
     assert "cannot tell HPG_vmemmap_optimized of optimized huge pages whose head was not saved: 1" in output
     assert "no problems" not in output
