@@ -22,7 +22,7 @@ EXAMPLES = (
     Example(_4K, "pmd", 0x00680000FF600701, _LEAF, 0xFF600, _LARGE, source=_SEEN),
     Example(_4K, "pgd", 0x10000000FF9DF003, _TABLE, 0xFF9DF, PgprotRole.TABLE, source=_SEEN),
     Example(_4K, "pmd", 0x1000000040C86003, _TABLE, 0x40C86, PgprotRole.TABLE, source=_SEEN),
-    Example(_4K, "pte", 0x00E8000040C65703, _LEAF, 0x40C65, _KERNEL, source=_SEEN),
+    Example(_4K, "pte", bytes.fromhex("03 57 c6 40 00 00 e8 00"), _LEAF, 0x40C65, _KERNEL, source=_SEEN),
     Example(_4K, "pte", 0x00E0000040C65783, _LEAF, 0x40C65, _RO, source=_SEEN),
     Example(_4K, "pte", 0x00E8000040C65F03, _LEAF, 0x40C65, _KERNEL, features=_KPTI, source=f"{_SEEN}, with KPTI"),
     Example(_4K, "pte", 0x00E0000040C65F83, _LEAF, 0x40C65, _RO, features=_KPTI, source=f"{_SEEN}, with KPTI"),

@@ -16,7 +16,7 @@ EXAMPLES = (
     Example(_57, "pmd", 0x000000004F3000E7, _LEAF, 0x13CC00, _LARGE, source=_SEEN),
     Example(_57, "pgd", 0x000000004F77B401, _TABLE, 0x13DDED, PgprotRole.TABLE, source=_SEEN),
     Example(_57, "pmd", 0x00000000402B4401, _TABLE, 0x100AD1, PgprotRole.TABLE, source=_SEEN),
-    Example(_57, "pte", 0x00000000402B0CE7, _LEAF, 0x100AC3, _KERNEL, source=_SEEN),
+    Example(_57, "pte", bytes.fromhex("e7 0c 2b 40 00 00 00 00"), _LEAF, 0x100AC3, _KERNEL, source=_SEEN),
     Example(_57, "pte", 0x00000000402B0CE7, _LEAF, 0x100AC3, _RO, profile="linux", source=f"{_SEEN}: a writable tail"),
     Example("Sv39", "pte", 0x00000000402B0CE7, _LEAF, 0x100AC3, _KERNEL, source=f"{_SEEN}, Sv39"),
     Example("Sv48", "pte", 0x00000000402B0CE7, _LEAF, 0x100AC3, _KERNEL, source=f"{_SEEN}, Sv48"),

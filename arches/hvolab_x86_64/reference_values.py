@@ -16,7 +16,7 @@ EXAMPLES = (
     Example(_4, "pmd", 0x80000000BCE001E3, _LEAF, 0xBCE00, _LARGE, source=_SEEN),
     Example(_4, "pgd", 0x00000000BFE56067, _TABLE, 0xBFE56, PgprotRole.TABLE, source=_SEEN),
     Example(_4, "pmd", 0x00000000054E5067, _TABLE, 0x54E5, PgprotRole.TABLE, source=_SEEN),
-    Example(_4, "pte", 0x80000000054E4163, _LEAF, 0x54E4, _KERNEL, source=_SEEN),
+    Example(_4, "pte", bytes.fromhex("63 41 4e 05 00 00 00 80"), _LEAF, 0x54E4, _KERNEL, source=_SEEN),
     Example(_4, "pte", 0x80000000054E4121, _LEAF, 0x54E4, _RO, source=_SEEN),
     Example("5-level", "pte", 0x80000000054E4121, _LEAF, 0x54E4, _RO, source=f"{_SEEN}, booted with LA57"),
     Example(_4, "pmd", 0x80000000BFC000E3, _LEAF, 0xBFC00, _LARGE, features=("pti",), source=f"{_SEEN}, with PTI"),

@@ -16,7 +16,7 @@ def disagreements(architecture: Architecture) -> Iterator[tuple[Example, str]]:
             example.mode, profile=example.profile, release=example.release, features=example.features
         )
         try:
-            entry = target.decode(example.level, example.raw)
+            entry = target.decode(example.level, example.entry(target.entry_byte_order))
             kind, pfn = entry.kind, entry.pfn
         except EncodingError:
             kind, pfn = EntryKind.ILLEGAL, None
@@ -24,7 +24,7 @@ def disagreements(architecture: Architecture) -> Iterator[tuple[Example, str]]:
             yield example, f"{kind.value} {pfn}"
         elif example.role is not None and kind is EntryKind.LEAF and pfn is not None:
             raw = target.leaf(example.level, pfn, example.role)
-            if raw != example.raw:
+            if raw != example.entry(target.entry_byte_order):
                 yield example, f"encoded as {raw:#x}"
 
 

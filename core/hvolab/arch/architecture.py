@@ -46,7 +46,9 @@ class Architecture:
     features     features that can be selected
     zone_limits  memory zones below the normal one, ascending
     ram_base     PA at which RAM starts on the machines that hvolab builds
-    byte_order   of entries in memory: ``little`` or ``big``
+    byte_order   of the kernel's data in memory: ``little`` or ``big``
+    entry_byte_order
+                 of page-table entries in memory, where the MMU has another one for them; ``None``: that of data
     elf_machine  name of the ELF machine in cores
     emulation    instruction sequences, if a CPU can be emulated
     run_fields   fields that make an entry one of a run that maps one huge page: contiguous hint, NAPOT
@@ -70,6 +72,7 @@ class Architecture:
     zone_limits: tuple[ZoneLimit, ...] = ()
     ram_base: int = 0
     byte_order: Literal["little", "big"] = "little"
+    entry_byte_order: Literal["little", "big"] | None = None
     elf_machine: str = ""
     emulation: EmulationPart | None = None
     run_fields: tuple[str, ...] = ()
@@ -181,8 +184,10 @@ class Architecture:
         """Raise DescriptionError if the description contradicts itself; features are selected by check_features()."""
         if not self.name or not self.modes:
             raise DescriptionError("an architecture needs a name and at least one paging mode", where=self.name)
-        if self.byte_order not in {"little", "big"}:
-            raise DescriptionError(f"byte order {self.byte_order!r} is neither little nor big", where=self.name)
+        orders = {"byte order": self.byte_order, "byte order of entries": self.entry_byte_order or self.byte_order}
+        for title, order in orders.items():
+            if order not in {"little", "big"}:
+                raise DescriptionError(f"{title} {order!r} is neither little nor big", where=self.name)
         parts: dict[str, tuple[PagingMode, ...] | tuple[Feature, ...]] = {"mode": self.modes, "feature": self.features}
         for title, members in parts.items():
             names = [member.name for member in members]
@@ -244,6 +249,11 @@ class Target(Selection):
     """A selection with its architecture: the input from which a machine is built; see :meth:`Architecture.select`."""
 
     architecture: Architecture = field(kw_only=True)
+
+    @property
+    def entry_byte_order(self) -> Literal["little", "big"]:
+        """Byte order of page-table entries in memory."""
+        return self.architecture.entry_byte_order or self.architecture.byte_order
 
     @cached_property
     def struct_page(self) -> StructPageLayout:

@@ -8,6 +8,7 @@ are written out in full, never computed from the description.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hvolab.arch.entry import EntryKind
 from hvolab.arch.pgprot import PgprotRole
@@ -19,7 +20,8 @@ class Example:
 
     mode    paging mode; the example counts for every mode whose pages have the same form
     level   name of its level
-    raw     the entry in memory
+    raw     the entry, or its bytes in memory, the one at the lowest address first: bytes prove the byte
+            order of entries, a number does not
     kind    its meaning to a walk
     pfn     output PFN in units of the base page; ``None`` if there is none
     role    its protection, if HVO uses exactly that one
@@ -29,7 +31,7 @@ class Example:
 
     mode: str
     level: str
-    raw: int
+    raw: int | bytes
     kind: EntryKind
     pfn: int | None = None
     role: PgprotRole | None = None
@@ -38,8 +40,13 @@ class Example:
     features: tuple[str, ...] = ()
     source: str = ""
 
+    def entry(self, byte_order: Literal["little", "big"]) -> int:
+        """Return the entry, of bytes that are in this byte order."""
+        return self.raw if isinstance(self.raw, int) else int.from_bytes(self.raw, byte_order)
+
     def __str__(self) -> str:
-        return f"{self.raw:#018x} at {self.level} of {self.mode}, from {self.source or 'an undeclared source'}"
+        shown = f"{self.raw:#018x}" if isinstance(self.raw, int) else f"bytes {self.raw.hex(' ')}"
+        return f"{shown} at {self.level} of {self.mode}, from {self.source or 'an undeclared source'}"
 
 
 @dataclass(frozen=True)

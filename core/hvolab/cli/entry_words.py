@@ -32,7 +32,7 @@ def entry_of(target: Target, level: str, words: list[str], pfn: str | None) -> i
 
 def entry_from_bytes(target: Target, text: str) -> int:
     """Return the entry whose bytes in memory are given in hex, in the byte order of the architecture's entries."""
-    size, order = target.mode.format.entry_bits // 8, target.architecture.byte_order
+    size, order = target.mode.format.entry_bits // 8, target.entry_byte_order
     try:
         found = bytes.fromhex(text)
     except ValueError:

@@ -7,8 +7,9 @@ import importlib.util
 from collections.abc import Callable
 
 from hvolab.arch import EntryUpdateRule, LiveEntryRule, PgprotRole, Target
-from hvolab.conformance.check import KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, Capability
+from hvolab.conformance.check import KNOWN_BYTES_NAME, KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, Capability
 from hvolab.conformance.queries import (
+    examples_in_bytes,
     examples_of,
     figures_of,
     large_leaf_levels,
@@ -51,6 +52,11 @@ KNOWN_ENTRIES = Capability(
     KNOWN_ENTRIES_NAME,
     "declare Architecture.examples: entries of a running kernel or a manual, one at least for each form of page",
     lambda subject: "" if examples_of(subject) else "no example is of this mode or one with the same entries",
+)
+KNOWN_BYTES = Capability(
+    KNOWN_BYTES_NAME,
+    "give Example.raw as the bytes in memory: a number is the same in either byte order",
+    lambda subject: "" if examples_in_bytes(subject.architecture) else "no example is given as bytes",
 )
 KNOWN_FIGURES = Capability(
     KNOWN_FIGURES_NAME,

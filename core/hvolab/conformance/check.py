@@ -17,7 +17,11 @@ from hvolab.plugin.report import sentence
 
 Proof = Callable[[Subject], None]
 #: Names of the capabilities of descriptions with values that are known from elsewhere.
-KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME = "known entries", "known figures"
+KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, KNOWN_BYTES_NAME = (
+    "known entries",
+    "known figures",
+    "entries as bytes in memory",
+)
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a result of a check

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import or_
 
-from hvolab.arch import EntryForm, EntryKind, Example, Match, ModeFigures, PagingMode, Pgprot, PgprotRole, Target
+from hvolab.arch import (
+    Architecture,
+    EntryForm,
+    EntryKind,
+    Example,
+    Match,
+    ModeFigures,
+    PagingMode,
+    Pgprot,
+    PgprotRole,
+    Target,
+)
 from hvolab.conformance.subject import Subject
 from hvolab.hvo import VmemmapSizes
 from hvolab.release import DEFAULT
@@ -80,6 +91,12 @@ def examples_of(subject: Subject) -> list[Example]:
     forms = {mode.name: mode.format.leaf_form(mode.last.name) for mode in subject.architecture.modes}
     own = subject.mode.format.leaf_form(subject.mode.last.name)
     return [known for known in subject.architecture.examples if known.mode in forms and forms[known.mode] == own]
+
+
+def examples_in_bytes(architecture: Architecture) -> list[tuple[Example, bytes]]:
+    """Return the examples that are given as bytes, with them, where they are others if they are read backwards."""
+    given = [(known, known.raw) for known in architecture.examples]
+    return [(known, raw) for known, raw in given if isinstance(raw, bytes) and raw != raw[::-1]]
 
 
 def figures_of(subject: Subject) -> list[ModeFigures]:

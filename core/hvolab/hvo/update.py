@@ -77,7 +77,7 @@ class ClearAccessedAndExchange:
         if not machine.admit_update(self._cpu, self._level.name, va):
             return False
         for _ in range(_TRIES):
-            old = self._cpu.load_word(machine.virt(slot))
+            old = self._cpu.read_entry(machine.virt(slot))
             if self._accessed.accepts(old):
                 cleared = old & ~self._accessed.mask
                 if not self._exchange(slot, va, old, cleared):

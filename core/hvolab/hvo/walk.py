@@ -175,7 +175,7 @@ class VmemmapWalker:
     def _populate(self, va: int, head: int, slot: int, table: int, walk: RemapWalk) -> int:
         """Store the table in the PMD at PA ``slot``, if that is still a leaf; free the table otherwise."""
         machine = self._machine
-        raw = self._cpu.load_word(machine.virt(slot))
+        raw = self._cpu.read_entry(machine.virt(slot))
         split_meanwhile = not self._is_leaf(raw)
         if split_meanwhile or (self._update.can_fail and not machine.admit_update(self._cpu, self._middle.name, va)):
             machine.free_pages(table, 0)

@@ -96,8 +96,13 @@ class _Builder:
                 where=self.mode.name,
                 hint="build a smaller machine",
             )
-        byte_order = target.architecture.byte_order
-        self.memory = PhysicalMemory(base, spec.memory, page_shift=self.shift, byte_order=byte_order)
+        self.memory = PhysicalMemory(
+            base,
+            spec.memory,
+            page_shift=self.shift,
+            byte_order=target.architecture.byte_order,
+            entry_byte_order=target.entry_byte_order,
+        )
         self.ranges = self._node_ranges()
         self.zones = [zone for node, extent in enumerate(self.ranges) for zone in self._zones(node, extent)]
         largest = max(_MAX_PAGE_ORDER, self.mode.levels[-2].shift - self.shift)
@@ -186,7 +191,7 @@ class _Builder:
         count = max(1, level.table_bytes >> self.shift)
         pa = self.frames.reserve_any(count, count, 0) << self.shift
         if empty := self.mode.format.empty(level.name):
-            self.memory.word_view(pa, level.entries)[:] = empty
+            self.memory.entry_view(pa, level.entries)[:] = empty
         return pa
 
     def _map_direct(self) -> None:

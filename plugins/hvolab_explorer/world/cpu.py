@@ -160,11 +160,16 @@ class ExploredCpu:
             nonlocal depth
             depth += 1
             if depth > self._upper_levels:
-                return self.load_word(self._virt(slot))
-            return self._inner.load_word(self._virt(slot))
+                return self.read_entry(self._virt(slot))
+            return self._inner.read_entry(self._virt(slot))
 
         steps = tables.walk(va, read)
         return len(steps) - 1, steps[-1].slot, steps[-1].raw
+
+    def read_entry(self, slot_va: int) -> int:
+        """Load an entry in one step."""
+        with self._step(f"load {self._name(slot_va)}"):
+            return self._inner.read_entry(slot_va)
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store an entry in one step."""

@@ -72,8 +72,13 @@ class LoadedKernel:
         per_cpu = 0 if template is None else round_up(template.memory_size, _ALIGNMENT)
         sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, NODE_SIZE * machine.nodes)
         base = round_up(machine.memory.base + machine.memory.size, _ALIGNMENT)
-        shift, byte_order = target.mode.page_shift, target.architecture.byte_order
-        self.memory = PhysicalMemory(base, sum(sizes) + _TABLES, page_shift=shift, byte_order=byte_order)
+        self.memory = PhysicalMemory(
+            base,
+            sum(sizes) + _TABLES,
+            page_shift=target.mode.page_shift,
+            byte_order=target.architecture.byte_order,
+            entry_byte_order=target.entry_byte_order,
+        )
         starts = [sum(sizes[:position]) for position in range(len(sizes))]
         self.image, self.per_cpu, self.stack, self.data, self.node = (
             Region(image.base + start, base + start, size) for start, size in zip(starts, sizes, strict=True)
@@ -156,19 +161,19 @@ class LoadedKernel:
         ours, table = self.root, machine.tables.root
         for depth, level in enumerate(mode.levels):
             index = level.index(va)
-            theirs = machine.memory.word_view(table, level.entries)
-            memory.word_view(ours, level.entries)[:] = theirs
+            theirs = machine.memory.entry_view(table, level.entries)
+            memory.entry_view(ours, level.entries)[:] = theirs
             slot = ours + index * level.entry_bytes
             prefix = va >> level.shift
             if not any(first >> level.shift <= prefix <= (end - 1) >> level.shift for first, end in ranges):
-                memory.write_word(slot, mode.format.empty(level.name))
+                memory.write_entry(slot, mode.format.empty(level.name))
                 return
             raw = int(theirs[index])
             if mode.format.classify(level.name, raw) is not EntryKind.TABLE:
                 return
             table = mode.format.form(level.name, EntryKind.TABLE).get_address(raw)
             ours = self._new_table(mode.levels[depth + 1])
-            memory.write_word(slot, self._target.table(level.name, ours >> mode.page_shift))
+            memory.write_entry(slot, self._target.table(level.name, ours >> mode.page_shift))
 
     def _text(self) -> list[tuple[int, int]]:
         """Return first VA and end of each range of text."""

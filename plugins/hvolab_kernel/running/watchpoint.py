@@ -121,7 +121,7 @@ class PageTableWatchpoint:
         va = first + slot * level.size
         if level is not self._mode.last:
             self._add_table(name, va, value)
-        before = np.array([self._machine.memory.read_word(pa)], dtype=np.uint64)
+        before = np.array([self._machine.memory.read_entry(pa)], dtype=np.uint64)
         after = np.array([value], dtype=np.uint64)
         self._machine.trace.emit(EntriesStored(0, name, pa, va, before, after, live=True))
 

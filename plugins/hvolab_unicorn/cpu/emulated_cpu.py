@@ -45,7 +45,9 @@ class EmulatedCpu:
         self.vcpu = VirtualCpu(machine, index, handler=handler)
         self._trace = machine.trace
         self._page_size = machine.target.mode.page_size
-        self._native = machine.memory.words.dtype
+        #: Type of an entry in memory, and whether its byte order is not that of the words that the guest loads.
+        self._entry = machine.memory.entries.dtype
+        self._swapped = self._entry != machine.memory.words.dtype
         self._ceiling = self.vcpu.part.ceiling(machine.target.mode)
         self._call = self.vcpu.call
         routines = self._routines = self.vcpu.routines
@@ -203,18 +205,30 @@ class EmulatedCpu:
         """Walk ``tables`` for ``va`` by loads of the guest; return depth, PA of the slot, and entry."""
         return find_entry(self, tables, va)
 
+    def read_entry(self, slot_va: int) -> int:
+        """Return one page-table entry."""
+        return self._as_entry(self.load_word(slot_va))
+
+    def _as_entry(self, word: int) -> int:
+        """Return the entry whose bytes are those of a word, and the word whose bytes are those of an entry.
+
+        Kernel: be64_to_cpu(), cpu_to_be64(), where entries and data differ in their byte order.
+        """
+        return int.from_bytes(word.to_bytes(WORD_BYTES, "little"), "big") if self._swapped else word
+
     def read_entries(self, slot_va: int, count: int) -> Words:
         """Return a copy of ``count`` entries of one table."""
-        return np.frombuffer(self.load(slot_va, count * WORD_BYTES), dtype=self._native).astype(np.uint64)
+        return np.frombuffer(self.load(slot_va, count * WORD_BYTES), dtype=self._entry).astype(np.uint64)
 
     def read_entry_rows(self, slot_vas: Words, count: int) -> Words:
         """Return ``count`` entries from each slot on."""
         vas: Words = slot_vas[:, None] + np.arange(count, dtype=np.uint64) * np.uint64(WORD_BYTES)
-        return self.load_words(vas.ravel()).reshape(vas.shape)
+        found = self.load_words(vas.ravel()).reshape(vas.shape)
+        return found.byteswap() if self._swapped else found
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry."""
-        self._call(self._write_entry, slot_va, raw)
+        self._call(self._write_entry, slot_va, self._as_entry(raw))
 
     def write_entries(self, slot_va: int, raws: Words) -> None:
         """Store entries side by side in one table."""
@@ -233,13 +247,14 @@ class EmulatedCpu:
             part = rows[first : first + step]
             count = part.shape[0]
             self._words[:count] = slot_vas[first : first + step]
-            self._words[count : count + part.size] = part.ravel()
+            self._words[count : count + part.size] = (part.byteswap() if self._swapped else part).ravel()
             entries = self._buffer + count * WORD_BYTES
             self._call(self._routines["write_entry_rows"], self._buffer, entries, count, columns, work=part.size)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; return the entry found."""
-        return self._call(self._routines["exchange_entry"], slot_va, old, new)
+        words = map(self._as_entry, (old, new))
+        return self._as_entry(self._call(self._routines["exchange_entry"], slot_va, *words))
 
     # flushes and barriers
 

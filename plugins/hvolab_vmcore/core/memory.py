@@ -22,8 +22,10 @@ _SPARE = 256 << 20
 _VMEMMAP_SHARE = 32
 
 
-def memory_of(dump: Dump, page_shift: int, byte_order: str) -> PhysicalMemory:
+def memory_of(dump: Dump, page_shift: int, entry_byte_order: str | None = None) -> PhysicalMemory:
     """Return memory from the lowest to the highest PA of the dump, with room for new frames above.
+
+    entry_byte_order  of page-table entries; None: that of the dump's data
 
     Frames are read from the file when they are first used. Frames of the room are absent until they are allocated.
     Raises CoreFileError where the PAs are too far apart to be mapped.
@@ -34,7 +36,14 @@ def memory_of(dump: Dump, page_shift: int, byte_order: str) -> PhysicalMemory:
     room = round_up((end - base) // _VMEMMAP_SHARE + _SPARE, alignment)
     source = dump.frames(page_shift)
     try:
-        return PhysicalMemory(base, end - base + room, page_shift=page_shift, byte_order=byte_order, source=source)
+        return PhysicalMemory(
+            base,
+            end - base + room,
+            page_shift=page_shift,
+            byte_order=dump.byte_order,
+            entry_byte_order=entry_byte_order,
+            source=source,
+        )
     except MemoryError as error:
         what = f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame"
         hint = "dump the memory again, or read the core on a larger computer"

@@ -195,7 +195,7 @@ def _memory_and_root(
     root = options.root if options.root is not None else _root(core, architecture, mode, used)
     if root is None or root % used.levels[0].table_bytes:
         raise _undetermined("the root page table", "SYMBOL(swapper_pg_dir)", "--root PA", core)
-    memory = memory_of(core, used.page_shift, core.byte_order)
+    memory = memory_of(core, used.page_shift, architecture.entry_byte_order)
     if not memory.holds(root):
         raise CoreFileError(
             f"the root table, at PA {root:#x}, is not in the core",
@@ -222,10 +222,15 @@ def _architecture(core: Dump, options: SnapshotOptions) -> Architecture:
                 what = f"the format {core.format} does not name the architecture, and there is no VMCOREINFO"
                 hint = f"give --arch NAME, --mode NAME, --root PA and --vmemmap VA; architectures: {offered}"
             raise UsageError(what, where=str(core.path), hint=hint)
-        found = matching[0]
+        found = next((one for one in matching if one.byte_order == core.byte_order), matching[0])
     if found.byte_order != core.byte_order:
-        what = f"the core is {core.byte_order}-endian, {found.name} is {found.byte_order}-endian"
-        raise UsageError(what, where=str(core.path), hint="name the right architecture with --arch")
+        same = [one.name for one in registry().architectures().values() if one.byte_order == core.byte_order]
+        raise UsageError(
+            f"the core's data are {core.byte_order}-endian, those of {found.name} are {found.byte_order}-endian",
+            where=str(core.path),
+            rule="Architecture.byte_order is that of the kernel's data; entries may have another, entry_byte_order",
+            hint=f"choose with --arch one of {', '.join(same) or 'none: no plugin describes such a kernel'}",
+        )
     return found
 
 

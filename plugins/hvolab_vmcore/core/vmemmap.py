@@ -51,7 +51,7 @@ def _declared(tables: PageTables) -> int | None:
     if mode.origin is LinearOrigin.RAM:
         return None
     top = mode.levels[0]
-    raw = tables.memory.read_word(tables.root + top.index(mode.vmemmap_base) * top.entry_bytes)
+    raw = tables.memory.read_entry(tables.root + top.index(mode.vmemmap_base) * top.entry_bytes)
     return mode.vmemmap_base if mode.format.classify(top.name, raw) is EntryKind.TABLE else None
 
 

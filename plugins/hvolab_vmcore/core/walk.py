@@ -142,11 +142,11 @@ def _tables(memory: PhysicalMemory, pas: Ints, level: Level) -> Words:
     """Return a copy of the entries of tables, shape (n, entries); one may be a part of a frame, or several frames."""
     page, words = 1 << memory.page_shift, level.table_bytes // WORD_BYTES
     if level.table_bytes < page:
-        frames = memory.peek_words(pas >> memory.page_shift, page // WORD_BYTES)
+        frames = memory.peek_entries(pas >> memory.page_shift, page // WORD_BYTES)
         found: Words = frames[np.arange(pas.size)[:, None], (pas % page // WORD_BYTES)[:, None] + np.arange(words)]
         return found
     steps = range(0, level.table_bytes, page)
-    return np.hstack([memory.peek_words(pas + step >> memory.page_shift, page // WORD_BYTES) for step in steps])
+    return np.hstack([memory.peek_entries(pas + step >> memory.page_shift, page // WORD_BYTES) for step in steps])
 
 
 def _read(

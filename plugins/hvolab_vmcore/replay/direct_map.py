@@ -62,7 +62,7 @@ def _free_window(snapshot: CoreSnapshot, size: int) -> int:
     while waiting:
         depth, table_va, pa = waiting.popleft()
         level = mode.levels[depth]
-        raws = memory.word_view(pa, level.entries)
+        raws = memory.entry_view(pa, level.entries)
         vas = [table_va + (slot << level.shift) for slot in range(level.entries)]
         reserved = np.array([not mode.canonical(va) or (va < end and va + level.size > start) for va in vas])
         is_table = np.array([form.classify(level.name, raw) is EntryKind.TABLE for raw in raws.tolist()])

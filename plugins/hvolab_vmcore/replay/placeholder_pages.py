@@ -74,7 +74,7 @@ class _Placeholders:
         """Remove all placeholders."""
         memory = self._machine.memory
         for slot, raw in reversed(self._slots):
-            memory.write_word(slot, raw)
+            memory.write_entry(slot, raw)
         memory.discard(np.array(self._added, dtype=np.int64))
 
     def provide(self, pfns: Ints) -> None:

@@ -127,6 +127,7 @@ _TWO_OF_A_STEP = replace(part(), sequences=part().sequences * 2)
         (replace(MADE_UP, name=""), "needs a name"),
         (replace(MADE_UP, modes=()), "at least one paging mode"),
         (replace(MADE_UP, byte_order="middle"), "byte order 'middle'"),  # type: ignore[arg-type]
+        (replace(MADE_UP, entry_byte_order="middle"), "byte order of entries 'middle'"),  # type: ignore[arg-type]
         (replace(MADE_UP, modes=(MODE, MODE)), "two modes of made-up have the same name"),
         (replace(MADE_UP, features=MADE_UP.features[:1] * 2), "two features of made-up have the same name"),
         (replace(MADE_UP, modes=(replace(MODE, va_bits=44),)), "the levels index"),

@@ -249,6 +249,12 @@ ENTRIES = (
         "known_entries_decode_correctly",
     ),
     Mutant(
+        "big-endian entries where they are little-endian",
+        replace(X86, entry_byte_order="big"),
+        "known_bytes_are_in_the_byte_order_of_entries",
+        also=("known_entries_decode_correctly", "known_entries_have_their_pgprot"),
+    ),
+    Mutant(
         "0b10 taken for valid",
         in_mode(ARM, format=replace(ARM.modes[0].format, valid=Match(0b10, 0b10))),
         "table_leaf_and_none_are_never_confused",

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -24,6 +27,7 @@ from tests.folios import (
     without_optimized_bit,
 )
 from tests.made_up import MADE_UP, PAGE_SHIFT
+from tests.primitive_cpu import primitive_cpu
 
 ORDER, LARGE_ORDER = 11, 13  # 32 MiB and 128 MiB: 8 and 32 pages of vmemmap
 EACH_BACKING = pytest.mark.parametrize("backing", [VmemmapBacking.BOOT, VmemmapBacking.BUDDY])
@@ -161,3 +165,26 @@ def test_every_frame_is_above_the_start_of_ram() -> None:
     assert machine.struct_pages.pfn(new_folio(machine, ORDER)) >= MADE_UP.ram_base >> PAGE_SHIFT
     assert machine.struct_pages.va(MADE_UP.ram_base >> PAGE_SHIFT) == machine.target.mode.vmemmap_base
     assert machine.virt(MADE_UP.ram_base) == machine.target.mode.direct_map_base
+
+
+@pytest.mark.parametrize("cpu", ["modeled", "without bulk operations"])
+@pytest.mark.parametrize(("data", "entries"), [("little", "big"), ("big", "little")])
+def test_entries_and_data_may_differ_in_their_byte_order(
+    data: Literal["little", "big"], entries: Literal["little", "big"], cpu: str
+) -> None:
+    """As on ppc64le: the MMU reads big-endian entries, and struct pages are little-endian."""
+    alike = replace(MADE_UP, byte_order=data)
+    both = (alike, replace(alike, entry_byte_order=entries))
+    machines = [build_machine(one.select(profile="strict"), MachineSpec(memory=1 << 30)) for one in both]
+    shared = []
+    for machine in machines:
+        if cpu != "modeled":
+            machine.cpus = [primitive_cpu(machine, 0)]
+        hvo, folio = Hvo(machine), new_folio(machine, ORDER)
+        hvo.optimize_folio(Hstate(ORDER), folio)
+        step = machine.tables.find(folio + machine.target.mode.page_size)
+        order = machine.target.entry_byte_order
+        assert machine.memory.view(step.slot, 8).tobytes() == step.raw.to_bytes(8, order)
+        shared.append((step, frames_of(machine, folio, ORDER).tolist(), vmemmap_pages(machine, folio, ORDER).tolist()))
+        assert hvo.restore_folio(Hstate(ORDER), folio) == 0
+    assert shared[0] == shared[1]

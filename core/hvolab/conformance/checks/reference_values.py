@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hvolab.arch import EntryKind, Example, Target, set_bits
-from hvolab.conformance.capabilities import KNOWN_ENTRIES, KNOWN_FIGURES, SOUND
+from hvolab.conformance.capabilities import KNOWN_BYTES, KNOWN_ENTRIES, KNOWN_FIGURES, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import examples_of, figures_of, vmemmap_sizes
+from hvolab.conformance.queries import examples_in_bytes, examples_of, figures_of, vmemmap_sizes
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 
@@ -14,9 +16,9 @@ checks = Checks()
 
 
 def _target(subject: Subject, known: Example) -> Target:
-    """Return the subject's mode, with the selection of the example."""
+    """Return the subject's mode, or that of the example, with the selection of the example."""
     return subject.architecture.select(
-        subject.mode_name, profile=known.profile, release=known.release, features=known.features
+        subject.mode_name or known.mode, profile=known.profile, release=known.release, features=known.features
     )
 
 
@@ -26,12 +28,43 @@ def _examples(subject: Subject) -> list[Example]:
     return [known for known in examples_of(subject) if subject.mode_name == known.mode or known.level == last]
 
 
+@checks.add(Scope.ARCHITECTURE, KNOWN_BYTES)
+def known_bytes_are_in_the_byte_order_of_entries(subject: Subject) -> None:
+    """Entries that are known as bytes in memory are the known entries in the byte order of entries, not in the other.
+
+    The kernel's data may have the other order: radix tables of ppc64le are big-endian.
+    """
+    for known, octets in examples_in_bytes(subject.architecture):
+        target = _target(subject, known)
+        declared = target.entry_byte_order
+        other: Literal["little", "big"] = "big" if declared == "little" else "little"
+        if _is_known(target, known, declared) or not _is_known(target, known, other):
+            continue  # what is wrong in both orders is reported by the checks below
+        read = target.describe(known.level, known.entry(declared))
+        require(
+            holds=False,
+            what=f"{octets.hex(' ')}, {declared}-endian, is {read}; {other}-endian it is the known {known.kind.value}",
+            where=known,
+            hint=f"declare Architecture.entry_byte_order={other!r}; byte_order is that of the kernel's data alone",
+        )
+
+
+def _is_known(target: Target, known: Example, byte_order: Literal["little", "big"]) -> bool:
+    """Return True if the bytes of an example, in this order, decode to its kind and PFN."""
+    try:
+        entry = target.decode(known.level, known.entry(byte_order))
+    except EncodingError:
+        return known.kind is EntryKind.ILLEGAL
+    return (entry.kind, entry.pfn) == (known.kind, known.pfn)
+
+
 @checks.add(Scope.MODE, SOUND, KNOWN_ENTRIES)
 def known_entries_decode_correctly(subject: Subject) -> None:
     """Entries of running kernels and manuals decode to their known kind and PFN."""
     for known in _examples(subject):
         try:
-            entry = _target(subject, known).decode(known.level, known.raw)
+            target = _target(subject, known)
+            entry = target.decode(known.level, known.entry(target.entry_byte_order))
         except EncodingError as error:
             require(known.kind is EntryKind.ILLEGAL, f"a {known.kind.value} is refused: {error.what}", where=known)
             continue
@@ -51,8 +84,9 @@ def known_entries_have_their_pgprot(subject: Subject) -> None:
             made = target.table(known.level, known.pfn)
         else:
             made = target.leaf(known.level, known.pfn, known.role)
-        bits = ", ".join(map(str, set_bits(made ^ known.raw)))
-        require(made == known.raw, f"{known.role.value} makes {made:#018x}: it differs in bits {bits}", where=known)
+        raw = known.entry(target.entry_byte_order)
+        bits = ", ".join(map(str, set_bits(made ^ raw)))
+        require(made == raw, f"{known.role.value} makes {made:#018x}: it differs in bits {bits}", where=known)
 
 
 @checks.add(Scope.MODE, KNOWN_FIGURES)

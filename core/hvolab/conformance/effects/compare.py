@@ -115,9 +115,9 @@ def stale_after(cpu: StepCpu, machine: Machine, sequence: InstructionSequence, p
     def map_to(page: int) -> None:
         pfn = (page - machine.virt(0)) >> mode.page_shift
         for slot in slots:
-            machine.memory.write_word(slot, machine.target.leaf(mode.last.name, pfn, PgprotRole.KERNEL))
+            machine.memory.write_entry(slot, machine.target.leaf(mode.last.name, pfn, PgprotRole.KERNEL))
 
-    entries = [machine.memory.read_word(slot) for slot in slots]
+    entries = [machine.memory.read_entry(slot) for slot in slots]
     map_to(pages.b)
     cpu.flush_all()
     for va in vas:
@@ -130,6 +130,6 @@ def stale_after(cpu: StepCpu, machine: Machine, sequence: InstructionSequence, p
     dropped = vas if None in state.flushed else [va for va in vas if va in state.flushed]
     stale = [va for va in dropped if cpu.load_word(va) != pages.word(pages.c)]
     for slot, raw in zip(slots, entries, strict=True):
-        machine.memory.write_word(slot, raw)
+        machine.memory.write_entry(slot, raw)
     cpu.flush_all()
     return ", ".join(f"VA {va:#x} still has its old translation" for va in stale)

@@ -90,16 +90,16 @@ class _LabCpu:
             Access.ATOMIC: lambda: cpu.compare_and_swap(lab.va, _BEFORE, _STORED),
         }
         memory = lab.machine.memory
-        self._scalar = memory.scalar
+        self._words, self._entries = memory.scalar, memory.entry_scalar
         self._indices = [memory.offset(slot, WORD_BYTES) // WORD_BYTES for slot in lab.slots]
         self._word = memory.offset(lab.pa, WORD_BYTES) // WORD_BYTES
 
     def outcome(self, entries: Sequence[int], access: Access) -> AccessOutcome:
         """Make the access through these entries."""
-        scalar, indices = self._scalar, self._indices
+        slots, indices = self._entries, self._indices
         for index, raw in zip(indices, entries, strict=True):
-            scalar[index] = raw
-        scalar[self._word] = _BEFORE
+            slots[index] = raw
+        self._words[self._word] = _BEFORE
         syndrome: FieldValues = ()
         loaded = None
         cached = True
@@ -114,7 +114,7 @@ class _LabCpu:
             syndrome = (("absent", 1),)
         if cached:
             self._flush()
-        return AccessOutcome(syndrome, loaded, scalar[self._word], tuple(scalar[index] for index in indices))
+        return AccessOutcome(syndrome, loaded, self._words[self._word], tuple(slots[index] for index in indices))
 
 
 def compare_walks(

@@ -43,7 +43,7 @@ def cases(lab: Lab, *, every_bit: bool = True) -> Iterator[AccessCase]:
     every_bit  True: try each bit that does not decide as well, set by itself
     """
     target = lab.target
-    present = [lab.machine.memory.read_word(slot) for slot in lab.slots]
+    present = [lab.machine.memory.read_entry(slot) for slot in lab.slots]
     tables = [
         target.table(level.name, lab.tables[depth + 1]) if depth >= lab.first else present[depth]
         for depth, level in enumerate(target.mode.levels[:-1])

@@ -81,7 +81,7 @@ def _free_entry(machine: Machine) -> tuple[int, int]:
         used: list[tuple[int, int]] = []
         for index in reversed(range(level.entries)):
             at = va + (index << level.shift)
-            raw = memory.read_word(table + index * level.entry_bytes)
+            raw = memory.read_entry(table + index * level.entry_bytes)
             if not mode.format.is_valid(level.name, raw) and mode.canonical(at):
                 return depth, at
             if mode.format.classify(level.name, raw) is EntryKind.TABLE:

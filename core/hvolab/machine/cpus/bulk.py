@@ -97,7 +97,7 @@ def change_bits(cpu: Cpu, va: int, *, set_bits: int = 0, clear_bits: int = 0) ->
 
 def find_entry(cpu: Cpu, tables: PageTables, va: int) -> tuple[int, int, int]:
     """Walk ``tables`` for ``va`` by loads of one word each; return as :meth:`Bulk.find_entry`."""
-    steps = tables.walk(va, lambda slot: cpu.load_word(tables.virt(slot)))
+    steps = tables.walk(va, lambda slot: cpu.read_entry(tables.virt(slot)))
     return len(steps) - 1, steps[-1].slot, steps[-1].raw
 
 
@@ -137,7 +137,7 @@ class _Stepwise:
         return find_entry(self._cpu, tables, va)
 
     def read_entries(self, slot_va: int, count: int) -> Entries:
-        return _words(self._cpu.load_word(slot_va + WORD_BYTES * position) for position in range(count))
+        return _words(self._cpu.read_entry(slot_va + WORD_BYTES * position) for position in range(count))
 
     def read_entry_rows(self, slot_vas: Vas, count: int) -> Entries:
         rows = [self.read_entries(slot_va, count) for slot_va in slot_vas.tolist()]

@@ -45,6 +45,9 @@ class Cpu(Protocol):
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy one page of memory, as the kernel's function of each architecture does."""
 
+    def read_entry(self, slot_va: int) -> int:
+        """Return one page-table entry. Kernel: ptep_get(), in the byte order that the MMU has for entries."""
+
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry. Kernel: set_pte()."""
 

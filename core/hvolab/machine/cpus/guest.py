@@ -50,7 +50,7 @@ def map_guest_text(tables: PageTables, scratch: tuple[int, int], text_va: int) -
         if free > stop:
             raise MachineError(f"{stop - first} frames are too few for guest text and its page tables")
         if empty := mode.format.empty(level.name):
-            tables.memory.word_view(pfn << mode.page_shift, level.entries)[:] = empty
+            tables.memory.entry_view(pfn << mode.page_shift, level.entries)[:] = empty
         return pfn << mode.page_shift
 
     tables.map_leaves(text_va, first, _TEXT_FRAMES, mode.last.name, PgprotRole.KERNEL_EXEC, new_table)

@@ -15,6 +15,7 @@ from hvolab.errors import AbsentMemoryError, KernelBug, UsageError
 from hvolab.machine.cpus.model_runs import ModelRuns, Offsets, Vas, Words, unaligned
 from hvolab.machine.cpus.permissions import WalkPermissions
 from hvolab.machine.memory.physical import PhysicalMemory
+from hvolab.machine.memory.physical import Words as MemoryWords
 from hvolab.machine.memory.tables import PageTables
 from hvolab.trace import Barrier, PageCopied, Stored, Trace
 
@@ -46,6 +47,7 @@ class ModelCpu:
         self._target = tables.target
         self._mmu = tables.target.mmu
         self._words = memory.scalar
+        self._entries = memory.entry_scalar
         self._base = memory.base
         self._size = memory.size
         mode = self._target.mode
@@ -111,16 +113,16 @@ class ModelCpu:
         for level, entry, step in zip(self._levels[:depth], tables, self._tables.walk(va), strict=False):
             if entry_format.broken_rules(level.name, entry):
                 return
-            self._memory.write_word(step.slot, entry & ~flag.mask | flag.value)
+            self._memory.write_entry(step.slot, entry & ~flag.mask | flag.value)
 
     def _update_flags(self, need: int, index: int, raw: int, allowed: int) -> tuple[int, int]:
         """Set the accessed and dirty flags that the walker sets; return the new entry and the accesses it allows."""
         mmu = self._mmu
         if mmu.accessed is not None and mmu.accessed_by is UpdateRule.WALKER and not mmu.accessed.accepts(raw):
-            raw = self._words[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
+            raw = self._entries[index] = raw & ~mmu.accessed.mask | mmu.accessed.value
         if mmu.dirty is not None and mmu.dirty_by is not UpdateRule.NOBODY and not mmu.dirty.accepts(raw):
             if need & _WRITE:
-                raw = self._words[index] = raw & ~mmu.dirty.mask | mmu.dirty.value
+                raw = self._entries[index] = raw & ~mmu.dirty.mask | mmu.dirty.value
             else:
                 allowed &= ~_WRITE  # a later store walks again, and sets the flag or faults
         return raw, allowed
@@ -220,22 +222,22 @@ class ModelCpu:
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Store ``new`` at ``va`` if the word there is ``old``; return the word found."""
-        found, index = self._exchange(va, old, new)
+        found, index = self._exchange(self._words, va, old, new)
         if index is not None and self._trace.listeners:
             self._trace.emit(Stored(self.index, va, self._base + (index << WORD_SHIFT), WORD_BYTES))
         return found
 
-    def _exchange(self, va: int, old: int, new: int) -> tuple[int, int | None]:
-        """Compare and swap; return the word found, and the index in memory of the word if it is stored."""
+    def _exchange(self, words: MemoryWords, va: int, old: int, new: int) -> tuple[int, int | None]:
+        """Compare and swap in ``words``; return the word found, and the index in memory of the word if it is stored."""
         need = _READ | _WRITE if self._target.traits.compare_and_swap_needs_write else _READ
         if va & _UNALIGNED and self._mmu.aligned_atomics:
             depth, _, raw = self._tables.descend(va)
             raise self._fault(FaultKind.ALIGNMENT, need, va, depth, raw)
-        found = self._words[self._word(va, need)]
+        found = words[self._word(va, need)]
         if found != old:
             return found, None
         index = self._word(va, _READ | _WRITE)
-        self._words[index] = new
+        words[index] = new
         return found, index
 
     def change_bits(self, va: int, *, set_bits: int = 0, clear_bits: int = 0) -> int:
@@ -288,10 +290,14 @@ class ModelCpu:
         depth, index, raw = tables.descend(va)
         return depth, self._base + (index << WORD_SHIFT), raw
 
+    def read_entry(self, slot_va: int) -> int:
+        """Return one page-table entry."""
+        return self._entries[self._word(slot_va, _READ)]
+
     def read_entries(self, slot_va: int, count: int) -> Words:
         """Return a copy of ``count`` entries of one table."""
         first = self._word(slot_va, _READ)
-        return self._memory.words[first : first + count].copy()
+        return self._memory.entries[first : first + count].astype(np.uint64)
 
     def read_entry_rows(self, slot_vas: Vas, count: int) -> Words:
         """Return ``count`` entries from each slot on."""
@@ -299,12 +305,12 @@ class ModelCpu:
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store one page-table entry."""
-        self._words[self._word(slot_va, _WRITE)] = raw
+        self._entries[self._word(slot_va, _WRITE)] = raw
 
     def write_entries(self, slot_va: int, raws: Words) -> None:
         """Store entries side by side in one table."""
         first = self._word(slot_va, _WRITE)
-        self._memory.words[first : first + raws.size] = raws
+        self._memory.entries[first : first + raws.size] = raws
 
     def write_entry_rows(self, slot_vas: Vas, rows: Words) -> None:
         """Store a row of entries from each slot on."""
@@ -312,7 +318,7 @@ class ModelCpu:
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Replace an entry by compare-and-swap; return the entry found."""
-        return self._exchange(slot_va, old, new)[0]
+        return self._exchange(self._entries, slot_va, old, new)[0]
 
     # flushes and barriers
 

@@ -122,7 +122,7 @@ class ModelRuns:
         walks   table entries on the way to each of the tables
         """
         places = ((vas >> np.uint64(self._last.shift)) & np.uint64(self._last.entries - 1)).view(np.int64)
-        raws = self._memory.words[places + tables]
+        raws = self._memory.entries[places + tables]
         deciding = raws & np.uint64(self._permissions.deciding[self._last_depth])
         alike = deciding[:1] if (deciding == deciding[0]).all() else deciding
         if not self._allowed(self._last_depth, set(alike.tolist()), walks, need):
@@ -168,32 +168,34 @@ class ModelRuns:
             words[(to >> WORD_SHIFT)[:, None] + inside] = words[(source >> WORD_SHIFT)[:, None] + inside]
 
     def read_rows(self, slots: Offsets, count: int) -> Words:
-        """Return ``count`` words from each offset on, shape (offsets, count)."""
-        rows: Words = self._memory.words[(slots >> WORD_SHIFT)[:, None] + np.arange(count)]
+        """Return ``count`` page-table entries from each offset on, shape (offsets, count)."""
+        rows: Words = self._memory.entries[(slots >> WORD_SHIFT)[:, None] + np.arange(count)]
         return rows
 
     def write_rows(self, slots: Offsets, rows: Words) -> None:
-        """Store one row of words at each offset."""
-        view = self._evenly_spaced(slots, rows.shape[1])
+        """Store one row of page-table entries at each offset."""
+        view = self._evenly_spaced(slots, rows.shape[1], self._memory.entries)
         if view is None:
-            self._memory.words[(slots >> WORD_SHIFT)[:, None] + np.arange(rows.shape[1])] = rows
+            self._memory.entries[(slots >> WORD_SHIFT)[:, None] + np.arange(rows.shape[1])] = rows
         else:
             view[:] = rows
 
     def _copy_evenly(self, to: Offsets, source: Offsets, count: int) -> bool:
         """Copy ``count`` words for each pair of offsets in one pass; False, with nothing done, for scattered ones."""
-        target, origin = self._evenly_spaced(to, count), self._evenly_spaced(source, count)
+        words = self._memory.words
+        target, origin = self._evenly_spaced(to, count, words), self._evenly_spaced(source, count, words)
         if target is None or origin is None:
             return False
         target[:] = origin
         return True
 
-    def _evenly_spaced(self, offsets: Offsets, count: int) -> Words | None:
+    @staticmethod
+    def _evenly_spaced(offsets: Offsets, count: int, words: Words) -> Words | None:
         """Return ``count`` words from each offset on, not copied, shape (offsets, count); None for scattered ones."""
         if offsets.size <= _FEW:
             return None
         step = int(offsets[1] - offsets[0])
         if (offsets[1:] - offsets[:-1] != step).any():
             return None
-        first = self._memory.words[int(offsets[0]) >> WORD_SHIFT :]
+        first = words[int(offsets[0]) >> WORD_SHIFT :]
         return as_strided(first, (offsets.size, count), (step, WORD_BYTES))

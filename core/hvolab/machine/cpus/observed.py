@@ -58,7 +58,7 @@ class ObservedCpu(ModelCpu):
             pa = self._fill(va, need)
             shift = self._cached(va, need)[1]
         finally:
-            changed = tuple(slot for slot, raw in steps if self._memory.read_word(slot) != raw)
+            changed = tuple(slot for slot, raw in steps if self._memory.read_entry(slot) != raw)
             walked = tuple(slot for slot, _ in steps)
             self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, walked, changed))
         return pa

@@ -73,11 +73,8 @@ class RestorableMapping:
         size, image = self.octets.size, self._image
         parts = _runs_of_bytes(_private_pages(self.octets), size)
         saved = [] if image is None else image.parts()
-        starts = [start for first, last in (*parts, *saved) for start in range(first, last, _PART)]
-        runs = (
-            (start, self.octets[start : start + _PART])
-            for start in dict.fromkeys(start - start % _PART for start in starts)
-        )
+        starts = [start for first, last in (*parts, *saved) for start in range(first - first % _PART, last, _PART)]
+        runs = ((start, self.octets[start : start + _PART]) for start in dict.fromkeys(starts))
         return [(start, run.tobytes()) for start, run in sorted(runs, key=lambda run: run[0]) if run.any()]
 
     def zero(self, start: int, size: int) -> None:

@@ -16,6 +16,8 @@ from hvolab.errors import AbsentMemoryError, MachineError
 from hvolab.machine.memory.mapping import RestorableMapping
 from hvolab.machine.memory.source import FrameState, MemorySource, Octets, Pfns
 
+#: numpy's prefix of a type for each byte order.
+_PREFIXES = {"little": "<", "big": ">"}
 #: Frames that are read from a source at once.
 _AT_ONCE = 1024
 
@@ -50,12 +52,21 @@ class PhysicalMemory:
     words       every word, uint64 likewise
     pages       the words by page, shape (frames, words of a page)
     scalar      the words as Python integers, for fast access to one
+    entries, entry_scalar
+                as ``words`` and ``scalar``, for page-table entries: in the byte order that entries have
     source      ``None``, or where the frames that are not present are read from when they are first used
     present     ``None``, or a flag for each frame: whether its bytes are in this memory (memory with a source)
     """
 
     def __init__(
-        self, base: int, size: int, *, page_shift: int, byte_order: str = "little", source: MemorySource | None = None
+        self,
+        base: int,
+        size: int,
+        *,
+        page_shift: int,
+        byte_order: str = "little",
+        entry_byte_order: str | None = None,
+        source: MemorySource | None = None,
     ) -> None:
         page = 1 << page_shift
         if size <= 0 or size % page or base % page:
@@ -74,15 +85,22 @@ class PhysicalMemory:
         self.page_shift = page_shift
         self.first_pfn = base >> page_shift
         self.frames = size >> page_shift
-        native = byte_order == "little" if np.little_endian else byte_order == "big"
-        prefix = "<" if byte_order == "little" else ">"
+        prefix = _PREFIXES[byte_order]
         self.octets = self._mapping.octets
         self.halves: npt.NDArray[np.uint32] = self.octets.view(f"{prefix}u4")
         self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
         self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // WORD_BYTES)
-        self.scalar: Words = memoryview(self._mapping.buffer).cast("Q") if native else _ForeignWords(self.words)
+        self.scalar: Words = self._scalar(self.words)
+        self.entries, self.entry_scalar = self.words, self.scalar
+        if entry_byte_order not in {None, byte_order}:
+            self.entries = self.octets.view(f"{_PREFIXES[entry_byte_order]}u8")
+            self.entry_scalar = self._scalar(self.entries)
         self.source = source
         self.present: npt.NDArray[np.bool_] | None = None if source is None else np.zeros(self.frames, dtype=np.bool_)
+
+    def _scalar(self, words: npt.NDArray[np.uint64]) -> Words:
+        """Return the words of a view of this memory as Python integers."""
+        return memoryview(self._mapping.buffer).cast("Q") if words.dtype.isnative else _ForeignWords(words)
 
     def offset(self, pa: int, size: int = 1) -> int:
         """Return the offset of ``[pa, pa + size)`` in the mapping; raises AbsentMemoryError for absent memory."""
@@ -164,6 +182,10 @@ class PhysicalMemory:
         """Return as :meth:`peek`, the first ``count`` words of each frame."""
         return self.peek(pfns, count * WORD_BYTES).view(self.words.dtype)
 
+    def peek_entries(self, pfns: Pfns, count: int) -> npt.NDArray[np.uint64]:
+        """Return as :meth:`peek_words`, page-table entries."""
+        return self.peek(pfns, count * WORD_BYTES).view(self.entries.dtype)
+
     def add(self, pfn: int, frames: int) -> None:
         """Make frames that the source does not have part of this memory; their bytes stay."""
         if self.present is not None:
@@ -184,6 +206,19 @@ class PhysicalMemory:
     def write_word(self, pa: int, value: int) -> None:
         """Store a word at ``pa``."""
         self.scalar[self.offset(pa, WORD_BYTES) >> WORD_SHIFT] = value
+
+    def read_entry(self, pa: int) -> int:
+        """Return the page-table entry at ``pa``."""
+        return self.entry_scalar[self.offset(pa, WORD_BYTES) >> WORD_SHIFT]
+
+    def write_entry(self, pa: int, raw: int) -> None:
+        """Store a page-table entry at ``pa``."""
+        self.entry_scalar[self.offset(pa, WORD_BYTES) >> WORD_SHIFT] = raw
+
+    def entry_view(self, pa: int, count: int) -> npt.NDArray[np.uint64]:
+        """Return ``count`` page-table entries from ``pa`` on, not copied."""
+        first = self.offset(pa, count * WORD_BYTES) >> WORD_SHIFT
+        return self.entries[first : first + count]
 
     def view(self, pa: int, size: int) -> npt.NDArray[np.uint8]:
         """Return the bytes ``[pa, pa + size)``, not copied."""

@@ -98,7 +98,7 @@ class PageTables:
         Raises AbsentMemoryError for a table in absent memory.
         """
         steps: list[WalkStep] = []
-        table, read = self.root, self.memory.read_word if read is None else read
+        table, read = self.root, self.memory.read_entry if read is None else read
         for level in self._levels:
             slot = table + level.index(va) * level.entry_bytes
             raw = read(slot)
@@ -120,7 +120,7 @@ class PageTables:
         Raises AbsentMemoryError for a table in absent memory.
         """
         memory = self.memory
-        words, base, size, present = memory.scalar, memory.base, memory.size, memory.present
+        words, base, size, present = memory.entry_scalar, memory.base, memory.size, memory.present
         pa = self.root
         depth = 0
         for shift, mask, table_mask, table_value, address_mask, low, physical, get_address in self._plan:
@@ -156,7 +156,7 @@ class PageTables:
             else:
                 kind = self._format.classify(level.name, raw)
             slot = self.memory.base + (index << WORD_SHIFT)
-            yield EntryRun(va, level, slot, self.memory.words[index : index + count], kind)
+            yield EntryRun(va, level, slot, self.memory.entries[index : index + count], kind)
             va = (va // level.size + count) * level.size
 
     def frames(self, start: int, pages: int) -> npt.NDArray[np.int64]:
@@ -202,7 +202,7 @@ class PageTables:
             here = min(count, level.entries - level.index(va))
             pfns = np.arange(pfn, pfn + here * frames, frames, dtype=np.int64)
             slot = self._slot(va, level_name, new_table)
-            self.memory.word_view(slot, here)[:] = self.target.leaves(level_name, pfns, role)
+            self.memory.entry_view(slot, here)[:] = self.target.leaves(level_name, pfns, role)
             va, pfn, count = va + here * level.size, pfn + here * frames, count - here
 
     def _slot(self, va: int, level_name: str, new_table: NewTable) -> int:
@@ -212,11 +212,11 @@ class PageTables:
             slot = table + level.index(va) * level.entry_bytes
             if level.name == level_name:
                 break
-            raw = self.memory.read_word(slot)
+            raw = self.memory.read_entry(slot)
             kind = self._format.classify(level.name, raw)
             if kind is EntryKind.NONE:
                 raw = self.target.table(level.name, new_table(self._levels[depth + 1]) >> self._page_shift)
-                self.memory.write_word(slot, raw)
+                self.memory.write_entry(slot, raw)
             elif kind is not EntryKind.TABLE:
                 raise MachineError(
                     f"VA {va:#x} is already mapped above level {level_name}",

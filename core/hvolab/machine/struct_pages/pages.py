@@ -69,7 +69,7 @@ class StructPages:
         page = (offset + self._skew) >> self._page_shift
         known = self._walks.get(page)
         if known is not None and memory.present is None:
-            words = memory.scalar
+            words = memory.entry_scalar
             for index, raw in known[0]:
                 if words[index] != raw:
                     break
@@ -123,7 +123,7 @@ class StructPages:
         if self._levels[depth] is not self._last:
             return offsets + (pa - self.memory.base - int(offsets[0]))
         pages = (offsets + self._skew) >> self._page_shift
-        raws = self.memory.words[index + pages - pages[0]]
+        raws = self.memory.entries[index + pages - pages[0]]
         valid = np.asarray(self._is_valid(self._last.name, raws))
         if not valid.all():
             raise _absent(self.pfn(self.base + int(offsets[~valid][0])), _NOT_MAPPED)

@@ -12,7 +12,7 @@ _PGTABLE = "arch/loongarch/include/asm/pgtable.h, v6.12"
 def _known(
     mode: str,
     level: str,
-    raw: int,
+    raw: int | bytes,
     kind: EntryKind,
     pfn: int | None,
     role: PgprotRole | None,
@@ -24,6 +24,15 @@ def _known(
 
 EXAMPLES = (
     _known("4K-4level", "pte", 0x54E41D3, EntryKind.LEAF, 0x54E4, PgprotRole.KERNEL, f"{_BITS}: PAGE_KERNEL"),
+    _known(
+        "4K-4level",
+        "pte",
+        bytes.fromhex("d3 41 4e 05 00 00 00 00"),
+        EntryKind.LEAF,
+        0x54E4,
+        PgprotRole.KERNEL,
+        "the same in memory",
+    ),
     _known("16K-3level", "pte", 0x153901D3, EntryKind.LEAF, 0x54E4, PgprotRole.KERNEL, f"{_BITS}: PAGE_KERNEL"),
     _known("64K-3level", "pte", 0x54E401D3, EntryKind.LEAF, 0x54E4, PgprotRole.KERNEL, f"{_BITS}: PAGE_KERNEL"),
     _known(

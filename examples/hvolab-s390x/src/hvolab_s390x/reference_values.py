@@ -10,12 +10,17 @@ _HEADER = "arch/s390/include/asm/pgtable.h, v6.12"
 _MANUAL = "z/Architecture Principles of Operation, chapter 3: translation-specification exception"
 
 
-def _known(level: str, raw: int, kind: EntryKind, pfn: int | None, role: PgprotRole | None, source: str) -> Example:
+def _known(
+    level: str, raw: int | bytes, kind: EntryKind, pfn: int | None, role: PgprotRole | None, source: str
+) -> Example:
     return Example(_MODE, level, raw, kind, pfn, role, source=source)
 
 
 EXAMPLES = (
     _known("pte", 0x210013D, EntryKind.LEAF, 0x2100, PgprotRole.KERNEL, f"{_HEADER}: PAGE_KERNEL"),
+    _known(
+        "pte", bytes.fromhex("0000 0000 0210 013d"), EntryKind.LEAF, 0x2100, PgprotRole.KERNEL, "the same in memory"
+    ),
     _known("pte", 0x2100315, EntryKind.LEAF, 0x2100, PgprotRole.KERNEL_RO, f"{_HEADER}: PAGE_KERNEL_RO"),
     _known("pmd", 0x2103503, EntryKind.LEAF, 0x2100, PgprotRole.KERNEL_LARGE, f"{_HEADER}: SEGMENT_KERNEL"),
     _known("pud", 0x80003507, EntryKind.LEAF, 0x80000, PgprotRole.KERNEL_LARGE, f"{_HEADER}: REGION3_KERNEL"),

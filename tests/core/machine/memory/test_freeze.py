@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hvolab.machine import Machine, MachineSpec, PhysicalMemory, build_machine
@@ -30,6 +30,9 @@ def again(state: Any) -> Any:
 
 
 @settings(max_examples=30)
+@example(
+    [([(31 * PAGE, 0), (32 * PAGE, 1)], False)]
+)  # a run of pages that begins and ends inside parts of the contents
 @given(steps=st.lists(st.tuples(STORES, st.booleans()), max_size=4))
 def test_memory_has_the_same_bytes_whatever_was_saved_and_stored(steps: list[tuple[Any, bool]]) -> None:
     mapping = RestorableMapping(SIZE)
@@ -58,6 +61,13 @@ def test_views_are_views_of_the_new_memory_and_arrays_beside_it_are_copied() -> 
     assert its_view[0] == 9
     assert its_apart.tolist() == [0, 1, 2]
     assert memory.scalar[3] == 0
+
+
+def test_entries_keep_their_byte_order() -> None:
+    memory = PhysicalMemory(0x1000, SIZE, page_shift=12, entry_byte_order="big")
+    memory.write_entry(0x1008, 1 << 56)
+    other = again(memory)
+    assert (other.read_entry(0x1008), other.entry_scalar[1], other.read_word(0x1008)) == (1 << 56, 1 << 56, 1)
 
 
 def test_sparse_memory_freezes_to_what_was_touched() -> None:

@@ -18,8 +18,8 @@ from hvolab.machine import PhysicalMemory
 BASE, SIZE, PAGE_SHIFT = 0x40000000, 1 << 20, 12
 
 
-def a_memory(byte_order: str = "little") -> PhysicalMemory:
-    return PhysicalMemory(BASE, SIZE, page_shift=PAGE_SHIFT, byte_order=byte_order)
+def a_memory(byte_order: str = "little", entry_byte_order: str | None = None) -> PhysicalMemory:
+    return PhysicalMemory(BASE, SIZE, page_shift=PAGE_SHIFT, byte_order=byte_order, entry_byte_order=entry_byte_order)
 
 
 def resident() -> int:
@@ -49,6 +49,18 @@ def test_every_view_shows_the_same_bytes(byte_order: str) -> None:
     assert int(memory.word_view(BASE + 0x1000, 2)[1]) == 0x0123456789ABCDEF
     assert int(memory.frame((BASE >> PAGE_SHIFT) + 1)[1]) == 0x0123456789ABCDEF
     assert sorted(memory.halves[0x1008 // 4 : 0x1010 // 4].tolist()) == [0x01234567, 0x89ABCDEF]
+
+
+@pytest.mark.parametrize("byte_order", ["little", "big"])
+@pytest.mark.parametrize("entry_byte_order", ["little", "big", None])
+def test_entries_have_a_byte_order_of_their_own(byte_order: str, entry_byte_order: str | None) -> None:
+    memory, pa, raw = a_memory(byte_order, entry_byte_order), BASE + 0x1008, 0x0123456789ABCDEF
+    memory.write_entry(pa, raw)
+    order = entry_byte_order or byte_order
+    assert memory.view(pa, 8).tobytes() == raw.to_bytes(8, "little" if order == "little" else "big")
+    assert memory.read_entry(pa) == memory.entry_scalar[0x1008 // 8] == int(memory.entry_view(pa, 1)[0]) == raw
+    assert int(memory.peek_entries(np.array([pa >> PAGE_SHIFT]), 2)[0, 1]) == raw
+    assert (memory.read_word(pa) == raw) is (order == byte_order)
 
 
 @given(st.integers(0, SIZE // 8 - 1), st.integers(0, (1 << 64) - 1), st.sampled_from(["little", "big"]))

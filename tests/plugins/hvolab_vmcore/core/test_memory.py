@@ -13,7 +13,7 @@ from tests.plugins.hvolab_vmcore.written_cores import Memory, opened, page, writ
 
 def test_bytes_are_at_their_pa_and_only_whole_frames_are_present(tmp_path: Path) -> None:
     core = opened(tmp_path, write_core([page(0x8001000, 0xAB), Memory(0x8003800, b"\xcd" * 4096, 4096)]))
-    memory = memory_of(core, 12, "little")
+    memory = memory_of(core, 12)
     assert memory.base == 0x8000000
     assert memory.view(0x8001000, 4096).tobytes() == b"\xab" * 4096
     assert memory.held(np.arange(0x8000, 0x8006)).tolist() == [False, True, False, False, False, False]
@@ -21,6 +21,6 @@ def test_bytes_are_at_their_pa_and_only_whole_frames_are_present(tmp_path: Path)
 
 def test_there_is_room_for_new_frames_above_the_core(tmp_path: Path) -> None:
     core = opened(tmp_path, write_core([page(0x8001000)]))
-    memory, first = memory_of(core, 12, "little"), first_new_pfn(core, 12)
+    memory, first = memory_of(core, 12), first_new_pfn(core, 12)
     assert first << 12 == 0x10000000
     assert memory.base + memory.size - (first << 12) >= 256 << 20

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hvolab.arch import Target
+from hvolab.arch import Architecture, Target
+from hvolab.errors import UsageError
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.plugin import registry
+from hvolab_riscv.description import RISCV
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.walk import walk_tables
 from hvolab_vmcore.files.elf import CoreNote
@@ -85,7 +88,7 @@ def dump(machine: Machine, to: Path) -> Path:
     ]
     architecture = machine.target.architecture
     notes = (CoreNote("VMCOREINFO", 0, vmcoreinfo(machine)),)
-    to.write_bytes(write_core(segments, notes, machine=ELF_NUMBERS[architecture.elf_machine]))
+    to.write_bytes(write_core(segments, notes, architecture.byte_order, machine=ELF_NUMBERS[architecture.elf_machine]))
     return to
 
 
@@ -121,3 +124,26 @@ def test_a_core_of_any_mode_is_inspected_and_replayed(
         assert (len(outcome.plan.restored), len(outcome.plan.optimized)) == folios
         assert outcome.differences == ()
         assert outcome.struct_pages_compared > 1 << pool.h.order
+
+
+def only_described(architecture: Architecture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let plugins describe this architecture alone."""
+    monkeypatch.setattr(type(registry()), "architectures", lambda _: {architecture.name: architecture})
+
+
+def test_entries_of_a_core_may_have_another_byte_order_than_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of ppc64le. A core is held against the order of data alone, and its tables are read in that of entries."""
+    architecture = replace(RISCV, entry_byte_order="big")
+    only_described(architecture, monkeypatch)
+    pool = pool_of(architecture.select("Sv39"))
+    pool.set_max_huge_pages(1)
+    path = dump(pool.machine, tmp_path / "optimized.core")
+    found = scan(open_snapshot(path))
+    assert [int(huge.optimized.sum()) for huge in found.huge_pages if huge.order == pool.h.order] == [1]
+    only_described(replace(RISCV, byte_order="big"), monkeypatch)
+    with pytest.raises(UsageError, match="the core's data are little-endian, those of riscv are big-endian") as caught:
+        open_snapshot(path)
+    assert "entry_byte_order" in caught.value.rule
+    assert "none: no plugin describes such a kernel" in caught.value.hint
