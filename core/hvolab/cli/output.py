@@ -64,9 +64,15 @@ def show(renderable: RenderableType) -> None:
     if out.is_terminal:
         out.print(renderable)
         return
+    out.print(as_text(renderable), soft_wrap=True)
+
+
+def as_text(renderable: RenderableType) -> str:
+    """Return output for people as a text, without the blanks that fill up its lines."""
+    out = console()
     with out.capture() as captured:
         out.print(renderable)
-    out.print("\n".join(line.rstrip() for line in captured.get().splitlines()), soft_wrap=True)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def print_json(data: Any) -> None:

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hvolab.cli.options import ArchOption, FeatureOption, JsonOption, ModeOption, ProfileOption, ReleaseOption
-from hvolab.errors import UsageError
-
-if TYPE_CHECKING:
-    from hvolab_explorer.runs.configuration import Configuration
-
+from hvolab_explorer.extra import require_greenlet
 
 _ActorsOption = Annotated[
     str | None,
@@ -26,11 +21,14 @@ _SearchOption = Annotated[
     str,
     typer.Option(
         metavar="KIND",
-        help="dpor: each class of schedules once. bounded: up to --bound preemptions. random: by --seed, endless.",
+        help="dpor: each class of schedules once. bounded: up to --bound preemptions. pct: random priorities, with "
+        "--bound changes. random: any. portfolio: these four in turn.",
     ),
 ]
-_BoundOption = Annotated[int, typer.Option(min=0, metavar="N", help="Preemptions of the bounded search, at most.")]
-_SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the random search.")]
+_BoundOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Most preemptions (bounded), changes of priority (pct).")
+]
+_SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of random schedules.")]
 _FailOption = Annotated[
     int | None, typer.Option(min=0, metavar="N", help="Let up to N allocations fail, each of them any.")
 ]
@@ -76,32 +74,26 @@ def explore(
     Without --actors it explores the ready configurations. Each result is complete, with what it takes for granted, or
     not complete, with the reason. A finding is repeated, shrunk, and printed as a schedule for --replay.
     """
-    if find_spec("greenlet") is None:
-        raise UsageError("the explorer needs greenlet", hint="pip install 'hvolab[explore]'")
+    require_greenlet()
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.options import select_target  # noqa: PLC0415
     from hvolab_explorer.commands import report  # noqa: PLC0415
     from hvolab_explorer.runs import run  # noqa: PLC0415
+    from hvolab_explorer.search.spec import SearchSpec  # noqa: PLC0415
 
     if list_:
         report.show_vocabulary(json=json)
         return
     options = run.world_options(fail, allocations, poison=poison)
-    chosen = [_changed(one, tlb) for one in run.select(actors, options, split=split)]
+    chosen = [one.with_tlb(tlb) for one in run.select(actors, options, split=split)]
     target = select_target(arch, mode, profile, release, feature)
     if replay is not None:
         found = run.repeat(chosen, target, replay)
         report.show_replay(found, target, json=json)
         raise typer.Exit(ExitCode.FINDING if found.texts else 0)
-    run.make_search(search, bound, seed)  # an error in the options before anything runs
-    explored = [run.run(one, target, run.make_search(search, bound, seed), seconds) for one in chosen]
+    spec = SearchSpec(search, bound, seed)
+    spec.make()  # an error in the options before anything runs
+    explored = [run.run(one, target, spec, seconds) for one in chosen]
     report.show(explored, target, json=json)
     if any(one.findings for one in explored):
         raise typer.Exit(ExitCode.FINDING)
-
-
-def _changed(configuration: Configuration, tlb: str) -> Configuration:
-    """Return the configuration with the kind of TLB that --tlb names."""
-    if tlb not in {"lazy", "speculative"}:
-        raise UsageError(f"unknown kind of TLB {tlb!r}", hint="choose lazy or speculative")
-    return configuration.speculative() if tlb == "speculative" else configuration

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-
-from rich.table import Table
+from collections.abc import Sequence
 
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict, target_in_words
@@ -14,10 +11,8 @@ from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
 from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
 from hvolab_explorer.runs.run import Explored, Repeated
+from hvolab_explorer.runs.story import story
 from hvolab_explorer.steps.scheduler import Step
-
-#: Steps of one actor in a row that are shown, the last ones; the first is shown too.
-_SHOWN = 4
 
 
 def show_vocabulary(*, json: bool) -> None:
@@ -53,7 +48,7 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
         for found, schedule in zip(one.findings, one.schedules, strict=True):
             out.print(f"\nfinding in schedule {found.schedule} of {_actors(one.configuration)}: {found.text}")
             out.print(f"schedule: {schedule}", soft_wrap=True)
-            show_table(_story(one.configuration, found.log))
+            show_table(story(one.configuration, found.log))
     whole = [one.configuration for one in explored if one.result.complete]
     assumptions = dict.fromkeys(text for configuration in whole for text in configuration.assumptions())
     if whole:
@@ -69,7 +64,7 @@ def show_replay(repeated: Repeated, target: Target, *, json: bool) -> None:
         print_json({"target": target_as_dict(target), **data})
         return
     out = console()
-    show_table(_story(repeated.configuration, repeated.log))
+    show_table(story(repeated.configuration, repeated.log))
     out.print(*(f"finding: {text}" for text in repeated.texts or ["none"]), sep="\n", soft_wrap=True)
 
 
@@ -98,21 +93,3 @@ def _as_dict(one: Explored) -> dict[str, object]:
 
 def _steps(log: Sequence[Step]) -> list[dict[str, object]]:
     return [{"actor": step.actor, "text": step.text, "choice": step.choice} for step in log]
-
-
-def _story(configuration: Configuration, log: Sequence[Step]) -> Table:
-    """Return the steps as a table with a column for each actor."""
-    made = table(*(f"CPU{number}: {actor}" for number, actor in enumerate(configuration.actors)))
-    for actor, text in _lines(log):
-        made.add_row(*(text if number == actor else "" for number in range(len(configuration.actors))))
-    return made
-
-
-def _lines(log: Sequence[Step]) -> Iterator[tuple[int, str]]:
-    """Yield the actor and text of each line; the middle of a long run of one actor's steps is one line."""
-    for actor, group in groupby(log, key=lambda step: step.actor):
-        texts = [step.text for step in group if step.choice != 0]
-        if len(texts) > _SHOWN + 2:
-            left_out = len(texts) - _SHOWN - 1
-            texts = [texts[0], f"... {left_out} more steps ...", *texts[-_SHOWN:]]
-        yield from ((actor, text) for text in texts)

@@ -11,11 +11,13 @@ from pkgutil import iter_modules
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError, close_names
+from hvolab.hugetlb import Pool
+from hvolab.hvo import Hvo
 from hvolab.plugin import registry
 from hvolab_explorer import actors
 from hvolab_explorer.actors.kind import ActorKind, Maker, Place
 from hvolab_explorer.world.machine import WorldOptions
-from hvolab_explorer.world.world import Body, World, WorldProgram, WorldSpec
+from hvolab_explorer.world.world import Body, EngineOfCpu, World, WorldProgram, WorldSpec
 
 _PLACE = re.compile(r"([A-Z])(?:\.(\d+))?")
 
@@ -68,6 +70,8 @@ class Configuration:
     actors    the actors, in order of their CPUs
     split     the leaves that map the vmemmap are split at the start
     options   choices about allocations
+    engine    makes the engine of a CPU
+    pool      class of the pool
     """
 
     name: str
@@ -75,11 +79,15 @@ class Configuration:
     actors: tuple[ActorSpec, ...]
     split: bool = False
     options: WorldOptions = field(default_factory=WorldOptions)
+    engine: EngineOfCpu = Hvo
+    pool: type[Pool] = Pool
 
     def text(self, target: Target) -> str:
         """Return everything that decides what a schedule does, on one line."""
         choice = f"{target.architecture.name} {target.mode.name} {target.profile} {target.release}"
-        return f"{', '.join(map(str, self.actors))}; split {self.split}; {self.options}; {choice}"
+        parts = [", ".join(map(str, self.actors)), f"split {self.split}", str(self.options), choice]
+        own = [str(getattr(made, "__qualname__", made)) for made in (self.engine, self.pool) if made not in {Hvo, Pool}]
+        return "; ".join(parts + own)
 
     def spec(self) -> WorldSpec:
         """Return the description of the machine that the actors need."""
@@ -98,14 +106,35 @@ class Configuration:
         pooled = any(actor.kind.uses_pool for actor in self.actors)
         folios = max((place.folio for place in places), default=0) + 1
         cpus = max(len(self.actors), 1)
-        return WorldSpec(folios, optimized, in_use, enabled, fresh, pooled, self.split, cpus, options=self.options)
+        return WorldSpec(
+            folios,
+            optimized,
+            in_use,
+            enabled,
+            fresh,
+            pooled,
+            self.split,
+            cpus,
+            options=self.options,
+            engine=self.engine,
+            pool=self.pool,
+        )
 
     def program(self, target: Target) -> WorldProgram:
         """Return the actors on a new machine."""
         return WorldProgram(World(target, self.spec()), [actor.body() for actor in self.actors])
 
-    def speculative(self) -> Configuration:
-        """Return the configuration with a CPU that walks ahead for each actor that reads without a lock."""
+    def with_tlb(self, kind: str) -> Configuration:
+        """Return the configuration with a kind of TLB.
+
+        lazy         accesses alone fill it: the configuration unchanged
+        speculative  for each actor that reads without a lock, its CPU walks ahead too
+        Raises UsageError for another kind.
+        """
+        if kind not in {"lazy", "speculative"}:
+            raise UsageError(f"unknown kind of TLB {kind!r}", hint="choose lazy or speculative")
+        if kind == "lazy":
+            return self
         found: list[ActorSpec] = []
         for actor in self.actors:
             found.append(actor)

@@ -11,10 +11,7 @@ from hvolab_explorer.exploration import Found, Limits, Result, explore
 from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
 from hvolab_explorer.runs.shrink import replay, shrink
 from hvolab_explorer.schedule import Replay, hash_of, read_schedule, write_schedule
-from hvolab_explorer.search.bounded import Bounded
-from hvolab_explorer.search.decisions import Search
-from hvolab_explorer.search.dpor import Dpor
-from hvolab_explorer.search.random_walk import RandomWalk
+from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.scheduler import Step
 from hvolab_explorer.world.machine import WorldOptions
 
@@ -57,19 +54,7 @@ def select(actors: str | None, options: WorldOptions | None, *, split: bool) -> 
     return [replace(one, split=one.split or split, options=options or one.options) for one in chosen]
 
 
-def make_search(kind: str, bound: int, seed: int) -> Search:
-    """Return a new search of that kind."""
-    match kind:
-        case "dpor":
-            return Dpor()
-        case "bounded":
-            return Bounded(bound)
-        case "random":
-            return RandomWalk(seed)
-    raise UsageError(f"unknown search {kind!r}", hint="choose dpor, bounded or random")
-
-
-def run(configuration: Configuration, target: Target, search: Search, seconds: float) -> Explored:
+def run(configuration: Configuration, target: Target, search: SearchSpec, seconds: float) -> Explored:
     """Explore a configuration up to its first finding, which is repeated and shrunk.
 
     A ready one that the target does not allow is not complete, for that reason; for the user's own, UsageError is
@@ -82,7 +67,7 @@ def run(configuration: Configuration, target: Target, search: Search, seconds: f
         if configuration.name:
             return Explored(configuration, Result(incomplete=error.what), [], [])
         raise
-    result = explore(program, search, Limits(seconds=seconds))
+    result = explore(program, search.make(), Limits(seconds=seconds))
     found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
     text = configuration.text(target)
     return Explored(configuration, result, found, [write_schedule(text, one.log) for one in found])

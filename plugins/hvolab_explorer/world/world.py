@@ -24,6 +24,8 @@ from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.hstate import ExploredHstate
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
 
+#: Makes the engine of one CPU.
+EngineOfCpu = Callable[[ExploredMachine, ExploredCpu], Hvo]
 #: Findings of one check that are reported.
 _REPORTED = 8
 
@@ -56,7 +58,7 @@ class WorldSpec:
     cpus: int = 3
     memory: int = 128 << 20
     options: WorldOptions = field(default_factory=WorldOptions)
-    engine: Callable[[ExploredMachine, ExploredCpu], Hvo] = Hvo
+    engine: EngineOfCpu = Hvo
     pool: type[Pool] = Pool
 
 

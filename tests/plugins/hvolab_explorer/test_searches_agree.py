@@ -20,6 +20,7 @@ from hvolab_explorer.exploration import Limits, Result, explore
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
+from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.scheduler import Actor, Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
@@ -34,6 +35,7 @@ Programs = tuple[tuple[Operation, ...], ...]
 #: Bit of the address of a leaf of 2 MiB.
 _OTHER_LEAF = 1 << 21
 _EVERYTHING = Limits(seconds=600, first_finding=False)
+_A_FEW_SCHEDULES = Limits(schedules=15, first_finding=False)
 
 
 @dataclass
@@ -197,6 +199,7 @@ def agree(programs: Programs, failures: int = 0, *, ordered: bool = False, naive
         "without sleep sets": Dpor(sleep=False),
         "unbounded, cached": Bounded(None),
         "bounded at its limit, cached": Bounded(64),
+        "portfolio": SearchSpec("portfolio", bound=64).make(),
     }
     if naive:
         others["every schedule"] = Bounded(None, cache=False)
@@ -205,6 +208,12 @@ def agree(programs: Programs, failures: int = 0, *, ordered: bool = False, naive
         result = searched(programs, search, failures, ordered=ordered)
         assert result.complete, name
         assert outcome(result) == outcome(default), name
+    for kind in ("pct", "random"):
+        result = explore(
+            RandomProgram(setting(failures, ordered=ordered), programs), SearchSpec(kind).make(), _A_FEW_SCHEDULES
+        )
+        assert result.classes <= default.classes, kind
+        assert set(result.findings) <= set(default.findings), kind
     return default
 
 
@@ -238,7 +247,7 @@ def test_all_searches_agree_on_three_random_programs(programs: Programs, failure
 def test_all_searches_agree_on_actors_of_the_engine(actors: str, failures: int) -> None:
     found = [
         explore(program(actors, failures=failures), search, _EVERYTHING)
-        for search in (Dpor(), Dpor(sleep=False), Bounded(None), Bounded(64))
+        for search in (Dpor(), Dpor(sleep=False), Bounded(None), Bounded(64), SearchSpec("portfolio", 64).make())
     ]
     assert all(result.complete for result in found)
     assert all(outcome(result) == outcome(found[0]) for result in found)

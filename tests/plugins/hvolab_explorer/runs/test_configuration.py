@@ -71,7 +71,7 @@ def test_other_architectures_are_explored_too(architecture: str, name: str) -> N
 def test_assumptions_name_the_options_that_lift_them() -> None:
     configuration = Configuration("", "", parse_actors("optimize A, scanner A.64"))
     assert any("--tlb" in text for text in configuration.assumptions())
-    lifted = configuration.speculative().with_options(WorldOptions(ordered=True))
+    lifted = configuration.with_tlb("speculative").with_options(WorldOptions(ordered=True))
     assert not any("--tlb" in text or "--allocations" in text for text in lifted.assumptions())
     assert str(lifted.actors[2]) == "walk-ahead A.64"
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from hvolab_explorer.runs.configuration import READY
-from hvolab_explorer.runs.run import make_search, run, select, world_options
+from hvolab_explorer.runs.run import run, select, world_options
 from hvolab_explorer.schedule import read_schedule
+from hvolab_explorer.search.spec import SearchSpec
 from tests.machines import x86_64
 
 
@@ -20,13 +21,13 @@ def test_options_change_every_configuration_and_none_leaves_each_its_own() -> No
 
 def test_a_ready_configuration_that_a_release_does_not_allow_is_not_called_complete() -> None:
     (configuration,) = (one for one in READY if one.name == "taker")
-    explored = run(configuration, x86_64(release="7.2"), make_search("dpor", 0, 0), 60)
+    explored = run(configuration, x86_64(release="7.2"), SearchSpec(), 60)
     assert explored.result.verdict == "not complete: release 7.2 has no fake heads, 0 classes explored"
 
 
 def test_a_finding_is_repeated_shrunk_and_written_as_a_schedule() -> None:
     (configuration,) = select("allocate A, taker-6.11 A.64", None, split=False)
-    explored = run(configuration, x86_64(), make_search("dpor", 0, 0), 60)
+    explored = run(configuration, x86_64(), SearchSpec(), 60)
     (schedule,) = explored.schedules
     assert len(read_schedule(schedule, configuration.text(x86_64()))) <= 5
     assert explored.findings[0].text in explored.result.findings
