@@ -10,7 +10,7 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.conformance import pytest_plugin
-from hvolab.conformance.check import Check, CheckStatus, make
+from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
 from hvolab.conformance.checks import CHECKS
 from hvolab.conformance.subject import Subject, subjects
 from hvolab.conformance.version import KIT, PROPERTY
@@ -68,14 +68,19 @@ def _test_of(check: Check) -> Callable[..., None]:
         del self
         outcome = make(check, subject)
         record_property(PROPERTY, as_data(outcome))
-        if outcome.verdict is CheckStatus.SKIPPED:
-            pytest.skip(outcome.reason)
-        if outcome.verdict is CheckStatus.ADVISORY:
-            pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")
-        if outcome.verdict is CheckStatus.FAILED:
-            pytest.fail(f"{outcome.proves}\n{outcome.reason}", pytrace=False)
+        end_test(outcome)
 
     test.__name__ = f"test_{check.name}"
     test.__doc__ = check.proves
     setattr(test, _CHECK, check)
     return test
+
+
+def end_test(outcome: CheckOutcome) -> None:
+    """Skip or fail the test that made a check, with the reason in its outcome."""
+    if outcome.verdict is CheckStatus.SKIPPED:
+        pytest.skip(outcome.reason)
+    if outcome.verdict is CheckStatus.ADVISORY:
+        pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")
+    if outcome.verdict is CheckStatus.FAILED:
+        pytest.fail(f"{outcome.proves}\n{outcome.reason}", pytrace=False)

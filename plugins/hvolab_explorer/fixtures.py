@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pytest fixture `explore`, for tests that explore actors on a plugin's architecture or engine.
+
+pytest loads it by `-p hvolab_explorer.fixtures` or by a conftest's `pytest_plugins`, with the fixtures of
+`hvolab.conformance.fixtures`: the architecture is that of the fixture `target`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hvolab.arch import Target
+from hvolab.cli.output import as_text
+from hvolab.hugetlb import Pool
+from hvolab.hvo import Hvo
+from hvolab_explorer.extra import require_greenlet
+from hvolab_explorer.runs.configuration import Configuration, parse_actors
+from hvolab_explorer.runs.run import Explored, Repeated, repeat, run, world_options
+from hvolab_explorer.runs.story import story
+from hvolab_explorer.search.spec import SearchSpec
+from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.world.machine import WorldOptions
+from hvolab_explorer.world.world import EngineOfCpu
+
+pytest_plugins = ("hvolab.conformance.fixtures",)
+
+
+@dataclass(frozen=True)
+class ExploreFixture:
+    """Explorer on the target of a test."""
+
+    target: Target
+
+    def __call__(
+        self,
+        actors: str,
+        *,
+        search: str | SearchSpec = "dpor",
+        seconds: float = 60,
+        complete: bool = True,
+        **state: Any,
+    ) -> Explored:
+        """Explore the actors, and fail the test at a finding, with its schedule and story.
+
+        actors           as `hvolab explore --actors` takes them
+        search, seconds  as the options of the command
+        complete         fail the test too if schedules are left out, because of the time or the kind of search
+        state            arguments of configuration()
+        """
+        spec = SearchSpec(search) if isinstance(search, str) else search
+        explored = run(configuration(actors, **state), self.target, spec, seconds)
+        for found, schedule in zip(explored.findings, explored.schedules, strict=True):
+            _fail(explored.configuration, self.target, [found.text], schedule, found.log)
+        if complete and not explored.result.complete:
+            pytest.fail(f"{actors} on {self.target}: {explored.result.verdict}", pytrace=False)
+        return explored
+
+    def replay(self, actors: str, schedule: str, **state: Any) -> Repeated:
+        """Run one schedule, as a finding prints it, and fail the test if it has a finding still."""
+        repeated = repeat([configuration(actors, **state)], self.target, schedule)
+        if repeated.texts:
+            _fail(repeated.configuration, self.target, repeated.texts, schedule, repeated.log)
+        return repeated
+
+
+def configuration(
+    actors: str,
+    *,
+    split: bool = False,
+    fail: int = 0,
+    allocations: str = "per-cpu",
+    poison: bool = False,
+    tlb: str = "lazy",
+    engine: EngineOfCpu = Hvo,
+    pool: type[Pool] = Pool,
+) -> Configuration:
+    """Return the configuration of these actors, with choices as the options of the command.
+
+    engine  makes the engine of a CPU
+    pool    class of the pool
+    """
+    options = world_options(fail, allocations, poison=poison) or WorldOptions()
+    made = Configuration("", "", parse_actors(actors), split, options, engine, pool)
+    return made.with_tlb(tlb)
+
+
+def _fail(made: Configuration, target: Target, texts: Sequence[str], schedule: str, log: Sequence[Step]) -> None:
+    """Fail the test with findings, their schedule and its story."""
+    lines = [f"{', '.join(map(str, made.actors))} on {target}", *(f"finding: {text}" for text in texts)]
+    pytest.fail("\n".join([*lines, f"schedule: {schedule}", "", as_text(story(made, log))]), pytrace=False)
+
+
+@pytest.fixture
+def explore(target: Target) -> ExploreFixture:
+    """Return the explorer: `explore("optimize A, optimize B")` fails at a finding, and unless it is complete."""
+    require_greenlet()
+    return ExploreFixture(target)
