@@ -71,15 +71,15 @@ class TailRestorer:
 
         Kernel: vmemmap_restore_pte(), Debian's 6.12.117.
         """
-        machine = self._machine
-        for position, frame in enumerate(run.frames.tolist()):
-            if walk.reuse_pfn is not None and frame != walk.reuse_pfn:
-                continue
-            pfn = walk.pages.pop()
-            self._cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(frame))
+        machine, reuse = self._machine, walk.reuse_pfn
+        restored = [i for i, frame in enumerate(run.frames.tolist()) if reuse is None or frame == reuse]
+        pfns = walk.pages.pop_run(len(restored))
+        entries = self._entries(pfns)
+        for done, (position, pfn) in enumerate(zip(restored, pfns.tolist(), strict=True)):
+            self._cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(int(run.frames[position])))
             self._cpu.barrier("smp_wmb")
-            if not self._replace(self._part(run, position, position + 1), self._entries([pfn])):
-                walk.pages.add(pfn)
+            if not self._replace(self._part(run, position, position + 1), entries[done : done + 1]):
+                walk.pages.add_run(pfns[done:][::-1])
                 return position
         return run.raws.size
 

@@ -281,8 +281,9 @@ class Handlers:
         """
         pages = self._pages
         with contextlib.suppress(AbsentMemoryError):
-            for offset, link in zip((pages.layout.lru_next, pages.layout.lru_prev), lists.POISON, strict=True):
-                self._machine.memory.scalar[pages.locate_one(pfn, offset) // WORD_BYTES] = link
+            places = pages.locate_fields(pfn, pages.layout.lru_next, pages.layout.lru_prev)
+            for place, link in zip(places, lists.POISON, strict=True):
+                self._machine.memory.scalar[place // WORD_BYTES] = link
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""

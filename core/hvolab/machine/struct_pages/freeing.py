@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hvolab.arithmetic import WORD_BYTES
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.struct_pages.edit import Words, edit_struct_pages
 from hvolab.machine.struct_pages.pages import StructPages
@@ -88,12 +88,13 @@ class FreeChecker:
     def single_holds(self, pfn: int, *, boot: bool = False) -> bool:
         """Return whether nothing is wrong in the struct page of a single frame, without arrays."""
         layout, pages = self._layout, self._pages
-        flags = pages.word(pfn, layout.flags) & ~((1 << layout.pg_reserved) * boot)
+        flags_at, type_at, mapping_at = pages.locate_fields(pfn, layout.flags, layout.page_type, layout.mapping)
+        words = pages.memory.scalar
+        flags = words[flags_at >> WORD_SHIFT] & ~((1 << layout.pg_reserved) * boot)
         if not flags:  # not initialized
             return True
-        page_type = pages.memory.halves[pages.locate_one(pfn, layout.page_type) >> 2]
-        mapping = pages.word(pfn, layout.mapping)
-        return not (flags & self._checks.flags or mapping or page_type != layout.page_type_none)
+        page_type = pages.memory.halves[type_at >> 2]
+        return not (flags & self._checks.flags or words[mapping_at >> WORD_SHIFT] or page_type != layout.page_type_none)
 
     def find_single(self, pfns: Pfns, *, boot: bool = False) -> list[BadStructPages]:
         """Return what is wrong in the struct pages of single frames that are being freed.

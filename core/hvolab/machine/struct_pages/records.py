@@ -85,9 +85,12 @@ class StructPageRecords:
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Return for each boot frame whether it is marked as a section's vmemmap."""
+        if pfns.size == 1:  # without arrays, as freed_one()
+            kind = self._pages.word(pfns.item(), self._layout.index) & self._layout.bootmem_mask
+            return np.array([kind in self._layout.bootmem_types])
         kinds = self._pages.words(pfns, self._layout.index) & np.uint64(self._layout.bootmem_mask)
         registered = np.zeros(pfns.shape, dtype=np.bool_)
-        for kind in self._layout.bootmem_types:  # not np.isin, which takes longer for one frame than freeing it
+        for kind in self._layout.bootmem_types:
             registered |= kinds == kind
         return registered
 
@@ -114,7 +117,6 @@ class StructPageRecords:
 
     def freed_one(self, pfn: int) -> None:
         """Clear PG_reserved and the references of one freed frame, without arrays: single steps free thousands."""
-        where = self._pages.locate_one(pfn)
-        self._scalar[(where + self._flags) >> 3] &= self._not_reserved
-        references = self._pages.locate_one(pfn, self._refcount) if self._straddles else where + self._refcount
+        flags, references = self._pages.locate_fields(pfn, self._flags, self._refcount)
+        self._scalar[flags >> 3] &= self._not_reserved
         self._halves[references >> 2] = 0
