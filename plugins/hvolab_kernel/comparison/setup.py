@@ -14,10 +14,15 @@ from hvolab.arch import Target
 from hvolab.errors import HvolabError, UsageError
 from hvolab.hvo import EngineSetup
 from hvolab.release import KernelFeature
-from hvolab.units import format_short
 from hvolab_kernel.comparison.comparer import Comparer, ComparisonCase, KernelComparison, compare
 from hvolab_kernel.comparison.scenarios import Scenario, scenarios_of
-from hvolab_kernel.comparison.selection import comparable, described_architecture, first_mode, target_of
+from hvolab_kernel.comparison.selection import (
+    comparable,
+    described_architecture,
+    first_mode,
+    quick_scenarios,
+    target_of,
+)
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.identify.release import identify, require_agreement
 from hvolab_kernel.identify.struct_pages import struct_page_layout
@@ -83,18 +88,11 @@ def compare_quickly(kernel: Kernel, target: Target) -> KernelComparison[Scenario
     """
     comparer = Comparer(target, kernel)
     batches = features_of(kernel).has(KernelFeature.BATCHES)
-    chosen = comparable(quick_scenarios(target), target.release.variant, batches=batches)
+    quick = quick_scenarios(scenarios_of(target), target.mode)
+    chosen = comparable(quick, target.release.variant, batches=batches)
     result = compare(comparer, [one for one in chosen if not one.gigantic])
     for scenario in chosen:
         if scenario.gigantic:
             case = ComparisonCase(scenario)
             result.add(case, comparer.run(case))
     return result
-
-
-def quick_scenarios(target: Target) -> tuple[Scenario, ...]:
-    """Return all scenarios of the folios that a leaf above the last level maps, and one of gigantic folios."""
-    scenarios = scenarios_of(target)
-    leaf = format_short(target.mode.levels[-2].size)
-    gigantic = next((one for one in scenarios if one.gigantic), None)
-    return (*(one for one in scenarios if one.name.startswith(f"{leaf} ")), *([gigantic] if gigantic else ()))
