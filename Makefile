@@ -1,6 +1,6 @@
 # Needs a Python >= 3.11 with venv, and make; everything else goes into .venv and .tox here.
 #   make demo    the main job: build a machine, fill a pool, optimize, check, restore, show
-#   make test    tests on every interpreter present, lint, types, docs
+#   make test    tests on every interpreter present, lint, types, docs; SLOW=1: those that take seconds each, too
 #   make bench   benchmarks
 #   make picture draw the README's picture again
 #   make clean   remove what the above installed and cached
@@ -21,7 +21,7 @@ demo: .venv/installed
 	$(BIN)/hvolab run
 
 test: .venv/tox-installed
-	$(BIN)/tox run-parallel --parallel auto
+	$(BIN)/tox run-parallel --parallel auto $(if $(SLOW),,-m quick)
 
 bench: .venv/tox-installed
 	$(BIN)/tox run -e bench
