@@ -8,10 +8,11 @@ from pathlib import Path
 
 from hvolab.schema import schema_of
 from hvolab_vmcore.commands.report_data import ScanData
+from hvolab_vmcore.page.view import PageView
 
 STATIC = Path(__file__).parents[1] / "static"
 #: The type of each command's result.
-RESULTS: dict[str, type] = {"inspect": ScanData}
+RESULTS: dict[str, type] = {"inspect": ScanData, "page": PageView}
 
 
 def path_of(command: str) -> Path:

@@ -5,8 +5,9 @@ Rooms, each importing only from those above it:
 files     formats of dumps: notes, VMCOREINFO, and frames of memory, read when they are used
 core      the kernel in a dump: its memory, release and layouts, and a walk of its page tables
 scan      huge pages, vmemmap pages, and findings
+page      one struct page: its place, its owner and its fields
 replay    the same operations by an engine, and the comparison with the kernel's result
-commands  `hvolab inspect` and `hvolab replay`
+commands  `hvolab inspect`, `hvolab page` and `hvolab replay`
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ def hvolab_dump_formats() -> DumpReaders:
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab inspect` and `hvolab replay`."""
+    """Add `hvolab inspect`, `hvolab page` and `hvolab replay`."""
     # only a command line needs typer
     from hvolab_vmcore.commands.inspect import inspect  # noqa: PLC0415
+    from hvolab_vmcore.commands.page import page  # noqa: PLC0415
     from hvolab_vmcore.commands.replay import replay  # noqa: PLC0415
 
     app.command("inspect")(inspect)
+    app.command("page")(page)
     app.command("replay")(replay)

@@ -170,6 +170,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "patch-test",
             "verify",
             "inspect",
+            "page",
             "replay",
             "new arch",
         )
