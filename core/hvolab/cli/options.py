@@ -92,6 +92,13 @@ EngineOption = Annotated[
     ),
 ]
 ImageOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Kernel image for --engine kernel.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes; by default one for each CPU, if that is faster."),
+]
+ExecutorOption = Annotated[
+    str | None, typer.Option(metavar="dask://HOST:PORT", help="Dask cluster whose workers share the work.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import FeatureOption, JsonOption, ModeOption, ReleaseOption
+from hvolab.cli.options import ExecutorOption, FeatureOption, JobsOption, JsonOption, ModeOption, ReleaseOption
 from hvolab_kernel.commands.options import (
     AgainstOption,
     CacheOption,
     CallersOption,
     EveryOption,
-    ExecutorOption,
     ImageArgument,
-    JobsOption,
     ObjectOption,
     QuickOption,
     ScenarioOption,

@@ -11,16 +11,16 @@ from typing import Any
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
+from hvolab.executors import executor_of
 from hvolab.release import KernelFeature
 from hvolab_kernel.commands.options import Against
 from hvolab_kernel.comparison import Comparer, compare, scenarios_of
 from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import CaseRunner, KernelComparison, NamedScenario
-from hvolab_kernel.comparison.processes import executor_of
 from hvolab_kernel.comparison.progress import show_progress
 from hvolab_kernel.comparison.rules import RuleRunner
 from hvolab_kernel.comparison.selection import chosen_scenarios, comparable, quick_scenarios, target_of
-from hvolab_kernel.comparison.sweep import sweep
+from hvolab_kernel.comparison.sweep import SCENARIOS_EACH, sweep
 from hvolab_kernel.identify.features import features_of
 from hvolab_kernel.objects.link import link_object
 from hvolab_vmlinux.kernel import Kernel
@@ -150,7 +150,7 @@ def run_comparison(
     jobs, executor  number of processes, or the cluster; see `executor_of`
     """
     prepared = prepare(subject, selection)
-    with executor_of(len(prepared.scenarios), jobs, executor) as pool:
+    with executor_of(len(prepared.scenarios), jobs, executor, SCENARIOS_EACH) as pool:
         return prepared.comparer, prepared.run(pool)
 
 

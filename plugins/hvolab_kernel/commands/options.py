@@ -32,13 +32,6 @@ ObjectOption = Annotated[
     typer.Option("--object", metavar="FILE.o", help="Link your mm/hugetlb_vmemmap.o over the image: hvolab build."),
 ]
 CacheOption = Annotated[bool, typer.Option(help="Cache what is read of the image.")]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes; by default one for each CPU, if that is faster."),
-]
-ExecutorOption = Annotated[
-    str | None, typer.Option(metavar="dask://HOST:PORT", help="Dask cluster whose workers run the cases.")
-]
 ScenarioOption = Annotated[
     list[str] | None,
     typer.Option(metavar="TEXT", help="Only scenarios whose name contains it; repeat it for several."),

@@ -8,14 +8,12 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import ExecutorOption, JobsOption, JsonOption
 from hvolab_kernel.commands.options import (
     Against,
     CompilerOption,
     EveryOption,
-    ExecutorOption,
     ImageArgument,
-    JobsOption,
     QuickOption,
     ScenarioOption,
     TreeOption,

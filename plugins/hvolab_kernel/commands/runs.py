@@ -18,13 +18,14 @@ from rich.text import Text
 from hvolab.cli.errors import show_error
 from hvolab.cli.output import console, show
 from hvolab.errors import HvolabError
+from hvolab.executors import executor_of
 from hvolab_kernel.build.objects import BuiltObject, ObjectBuilder
 from hvolab_kernel.build.watch import stamps, wait_for_change, watched
 from hvolab_kernel.commands.compare import PreparedComparison, Selection, Subject, prepare
 from hvolab_kernel.comparison.changes import ComparisonChanges, changes_between, changes_text
 from hvolab_kernel.comparison.comparer import KernelComparison
-from hvolab_kernel.comparison.processes import executor_of
 from hvolab_kernel.comparison.report import comparison_view
+from hvolab_kernel.comparison.sweep import SCENARIOS_EACH
 
 
 class RunHistory:
@@ -67,7 +68,7 @@ class RunHistory:
         """
         prepared = prepare(replace(self.subject, object=path, before=before), self.selection)
         if not self._executors:
-            made = executor_of(len(prepared.scenarios), self._jobs, self._address)
+            made = executor_of(len(prepared.scenarios), self._jobs, self._address, SCENARIOS_EACH)
             self._executors.append(self._stack.enter_context(made))
         result = prepared.run(self._executors[0])
         changes = changes_between(self.result, result)

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import FeatureOption, ModeOption, ReleaseOption
+from hvolab.cli.options import ExecutorOption, FeatureOption, JobsOption, ModeOption, ReleaseOption
 from hvolab.errors import UsageError
 from hvolab_kernel.commands.options import (
     Against,
     AgainstOption,
     CompilerOption,
     EveryOption,
-    ExecutorOption,
     ImageArgument,
-    JobsOption,
     QuickOption,
     ScenarioOption,
     SourceArgument,

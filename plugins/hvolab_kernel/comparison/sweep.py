@@ -28,6 +28,8 @@ from hvolab_kernel.comparison.comparer import (
     run_cases,
 )
 
+#: Scenarios for each process below which its start takes longer than it saves.
+SCENARIOS_EACH: Final = 16
 #: Seconds of a chunk: few enough that all processes end together, many enough that sending it is little.
 _SECONDS: Final = 1.0
 

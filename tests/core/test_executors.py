@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab_kernel.comparison.processes import cluster, executor_of, job_count, local_processes
+from hvolab.executors import cluster, executor_of, job_count, local_processes
 
 
 def test_there_is_a_process_for_each_cpu_unless_there_is_little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    assert [job_count(None, scenarios) for scenarios in (0, 15, 40, 120)] == [1, 1, 2, 4]
-    assert [job_count(7, scenarios) for scenarios in (0, 120)] == [7, 7]
-    with executor_of(3, None, None) as executor:
+    assert [job_count(None, units, 16) for units in (0, 15, 40, 120)] == [1, 1, 2, 4]
+    assert [job_count(7, units, 16) for units in (0, 120)] == [7, 7]
+    with executor_of(3, None, None, 16) as executor:
         assert executor is None
 
 
 @pytest.mark.slow
 def test_processes_end_at_an_interrupt_and_do_not_see_it() -> None:
-    with pytest.raises(KeyboardInterrupt), executor_of(1, 2, None) as executor:  # noqa: PT012 - the block ends by it
+    with pytest.raises(KeyboardInterrupt), executor_of(1, 2, None, 16) as executor:  # noqa: PT012 - the block ends by it
         assert executor is not None
         assert signal.SIGINT in executor.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
         executor.submit(time.sleep, 60)
@@ -39,7 +39,7 @@ def test_processes_end_at_an_interrupt_and_do_not_see_it() -> None:
 
 
 def test_a_process_that_is_killed_is_an_error_with_a_hint() -> None:
-    with pytest.raises(UsageError, match="a process of the comparison was killed"), local_processes(1) as executor:
+    with pytest.raises(UsageError, match="a process was killed"), local_processes(1) as executor:
         executor.submit(os._exit, 9).result()
 
 
@@ -64,7 +64,7 @@ def test_a_cluster_runs_functions_and_one_without_workers_is_refused(tmp_path: P
         n_workers=1, threads_per_worker=1, dashboard_address=None, local_directory=folder
     ) as local:
         address = local.scheduler_address.replace("tcp://", "dask://")
-        with executor_of(100, None, address) as executor:
+        with executor_of(100, None, address, 16) as executor:
             assert executor is not None
             assert executor.submit(os.getpid).result() != os.getpid()
         local.scale(0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Executors of a comparison: processes of this machine, and a Dask cluster."""
+"""Executors of many independent jobs: processes of this machine, and a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ from typing import Any, Final
 
 from hvolab.errors import UsageError
 
-#: Scenarios for each process below which its start takes longer than it saves.
-_SCENARIOS_EACH: Final = 16
 _DASK: Final = "dask://"
 #: Seconds for the answer of a scheduler.
 _PATIENCE: Final = 10
 
 
-def job_count(jobs: int | None, scenarios: int) -> int:
-    """Return the number of processes for so many scenarios; None: one for each CPU, fewer for few scenarios."""
+def job_count(jobs: int | None, units: int, each: int) -> int:
+    """Return the number of processes for so many units; None: one for each CPU that has ``each`` units at least."""
     if jobs is not None:
         return jobs
-    return max(1, min(len(os.sched_getaffinity(0)), scenarios // _SCENARIOS_EACH))
+    return max(1, min(len(os.sched_getaffinity(0)), units // each))
 
 
 @contextmanager
@@ -55,7 +53,7 @@ def local_processes(jobs: int) -> Iterator[Executor]:
         multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # noqa: SLF001 - it has only this name
         if isinstance(error, BrokenProcessPool):
             raise UsageError(
-                "a process of the comparison was killed",
+                "a process was killed",
                 rule="with huge pages of 1 GiB each process needs about 300 MiB",
                 hint="use fewer: --jobs 1",
             ) from error
@@ -113,12 +111,13 @@ def cluster(address: str) -> Iterator[Executor]:
 
 
 @contextmanager
-def executor_of(scenarios: int, jobs: int | None, address: str | None) -> Iterator[Executor | None]:
-    """Provide the executor for so many scenarios: of a cluster, or of `jobs` processes; None: this process.
+def executor_of(units: int, jobs: int | None, address: str | None, each: int) -> Iterator[Executor | None]:
+    """Provide the executor for so many units of work: of a cluster, or of `jobs` processes; None: this process.
 
-    jobs  None: one for each CPU, fewer for few scenarios
+    jobs  None: one for each CPU, fewer for few units
+    each  units for each process below which its start takes longer than it saves
     """
-    count = job_count(jobs, scenarios)
+    count = job_count(jobs, units, each)
     if address is not None:
         with cluster(address) as executor:
             yield executor
