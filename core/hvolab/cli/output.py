@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import IO, Any, Final, Literal, NoReturn
 
 from rich import box
@@ -64,12 +65,17 @@ def show(renderable: RenderableType) -> None:
     if out.is_terminal:
         out.print(renderable)
         return
-    out.print(as_text(renderable), soft_wrap=True)
+    out.print(as_text(renderable, out), soft_wrap=True)
 
 
-def as_text(renderable: RenderableType) -> str:
-    """Return output for people as a text, without the blanks that fill up its lines."""
-    out = console()
+def as_text(renderable: RenderableType, out: Console | None = None) -> str:
+    """Return output for people as plain text, without the blanks that fill up its lines.
+
+    out  the console whose width and characters it has; None: those of a file of UTF-8
+    """
+    out = out or Console(
+        file=StringIO(), width=_PLAIN_WIDTH, highlight=False, emoji=False, markup=False, color_system=None
+    )
     with out.capture() as captured:
         out.print(renderable)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -3,11 +3,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import ArchOption, FeatureOption, JsonOption, ModeOption, ProfileOption, ReleaseOption
+from hvolab.cli.options import (
+    ArchOption,
+    ExecutorOption,
+    FeatureOption,
+    JobsOption,
+    JsonOption,
+    ModeOption,
+    ProfileOption,
+    ReleaseOption,
+    select_target,
+)
 from hvolab_explorer.extra import require_greenlet
 
 _ActorsOption = Annotated[
@@ -45,6 +56,14 @@ _SecondsOption = Annotated[float, typer.Option(min=0, metavar="N", help="Time fo
 _ReplayOption = Annotated[
     str | None, typer.Option(metavar="SCHEDULE", help="Run one schedule, as a finding prints it, and show its steps.")
 ]
+_CampaignOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Explore on each architecture and release, unless --arch and --release name them, and keep results and "
+        "report in a folder. The same command continues an interrupted campaign.",
+    ),
+]
 _ListOption = Annotated[bool, typer.Option("--list", help="List ready configurations and actors.")]
 
 
@@ -66,6 +85,9 @@ def explore(
     poison: _PoisonOption = False,
     seconds: _SecondsOption = 60,
     replay: _ReplayOption = None,
+    jobs: JobsOption = None,
+    executor: ExecutorOption = None,
+    campaign: _CampaignOption = None,
     list_: _ListOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -76,8 +98,8 @@ def explore(
     """
     require_greenlet()
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab.cli.options import select_target  # noqa: PLC0415
     from hvolab_explorer.commands import report  # noqa: PLC0415
+    from hvolab_explorer.commands.spread import Spread, explore_everywhere, explore_here  # noqa: PLC0415
     from hvolab_explorer.runs import run  # noqa: PLC0415
     from hvolab_explorer.search.spec import SearchSpec  # noqa: PLC0415
 
@@ -86,14 +108,13 @@ def explore(
         return
     options = run.world_options(fail, allocations, poison=poison)
     chosen = [one.with_tlb(tlb) for one in run.select(actors, options, split=split)]
-    target = select_target(arch, mode, profile, release, feature)
-    if replay is not None:
-        found = run.repeat(chosen, target, replay)
-        report.show_replay(found, target, json=json)
-        raise typer.Exit(ExitCode.FINDING if found.texts else 0)
-    spec = SearchSpec(search, bound, seed)
-    spec.make()  # an error in the options before anything runs
-    explored = [run.run(one, target, spec, seconds) for one in chosen]
-    report.show(explored, target, json=json)
-    if any(one.findings for one in explored):
+    spread = Spread(SearchSpec(search, bound, seed), seconds, jobs, executor)
+    choice = arch, mode, profile, release, feature
+    if campaign is not None:
+        found = explore_everywhere(chosen, choice, spread, campaign, json=json)
+    elif replay is not None:
+        found = report.show_replay(run.repeat(chosen, select_target(*choice), replay), json=json)
+    else:
+        found = explore_here(chosen, select_target(*choice), spread, json=json)
+    if found:
         raise typer.Exit(ExitCode.FINDING)

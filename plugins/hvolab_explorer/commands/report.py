@@ -57,15 +57,16 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
         out.print(f"- {text}", soft_wrap=True)
 
 
-def show_replay(repeated: Repeated, target: Target, *, json: bool) -> None:
-    """Show a schedule that was repeated."""
+def show_replay(repeated: Repeated, *, json: bool) -> bool:
+    """Show a schedule that was repeated; return True if it has a finding."""
     if json:
         data = {"actors": _actors(repeated.configuration), "findings": repeated.texts, "steps": _steps(repeated.log)}
-        print_json({"target": target_as_dict(target), **data})
-        return
+        print_json({"target": target_as_dict(repeated.target), **data})
+        return bool(repeated.texts)
     out = console()
     show_table(story(repeated.configuration, repeated.log))
     out.print(*(f"finding: {text}" for text in repeated.texts or ["none"]), sep="\n", soft_wrap=True)
+    return bool(repeated.texts)
 
 
 def _actors(configuration: Configuration) -> str:

@@ -56,6 +56,10 @@ class ActorSpec:
     def __str__(self) -> str:
         return " ".join([self.kind.name, *map(str, self.places)])
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle it as its text: a kind may have been made by a function."""
+        return parse_actor, (str(self),)
+
     def body(self) -> tuple[str, Body]:
         """Return its name and the maker of its program."""
         return str(self), lambda world, cpu: self.kind.make(world, cpu, self.places)
@@ -84,7 +88,8 @@ class Configuration:
 
     def text(self, target: Target) -> str:
         """Return everything that decides what a schedule does, on one line."""
-        choice = f"{target.architecture.name} {target.mode.name} {target.profile} {target.release}"
+        names = target.architecture.name, target.mode.name, target.profile, str(target.release), *target.features
+        choice = " ".join(names)
         parts = [", ".join(map(str, self.actors)), f"split {self.split}", str(self.options), choice]
         own = [str(getattr(made, "__qualname__", made)) for made in (self.engine, self.pool) if made not in {Hvo, Pool}]
         return "; ".join(parts + own)
@@ -165,10 +170,12 @@ class Configuration:
 
 def parse_actors(text: str) -> tuple[ActorSpec, ...]:
     """Return the actors of a text such as ``optimize A, taker A.64``; raises UsageError for another form."""
-    return tuple(_parse(part.split(), part.strip()) for part in text.split(","))
+    return tuple(parse_actor(part.strip()) for part in text.split(","))
 
 
-def _parse(words: list[str], part: str) -> ActorSpec:
+def parse_actor(part: str) -> ActorSpec:
+    """Return the actor of a text such as ``taker A.64``; raises UsageError for another form."""
+    words = part.split()
     kind = (KINDS.get(words[0]) or all_kinds().get(words[0])) if words else None
     if kind is None:
         known = all_kinds()

@@ -18,13 +18,14 @@ from hvolab_explorer.world.machine import WorldOptions
 
 @dataclass(frozen=True)
 class Explored:
-    """One configuration, and what its exploration found.
+    """One configuration on one target, and what its exploration found.
 
     findings   the findings, shrunk
     schedules  their schedules as strings
     """
 
     configuration: Configuration
+    target: Target
     result: Result
     findings: list[Found]
     schedules: list[str]
@@ -32,9 +33,10 @@ class Explored:
 
 @dataclass(frozen=True)
 class Repeated:
-    """One schedule that was repeated: its configuration, its steps, and its findings."""
+    """One schedule that was repeated: its configuration and target, its steps, and its findings."""
 
     configuration: Configuration
+    target: Target
     log: tuple[Step, ...]
     texts: list[str]
 
@@ -60,17 +62,17 @@ def run(configuration: Configuration, target: Target, search: SearchSpec, second
     A ready one that the target does not allow is not complete, for that reason; for the user's own, UsageError is
     raised.
     """
-    program = configuration.program(target)
     try:
+        program = configuration.program(target)
         program.actors()
     except UsageError as error:
         if configuration.name:
-            return Explored(configuration, Result(incomplete=error.what), [], [])
+            return Explored(configuration, target, Result(incomplete=error.what), [], [])
         raise
     result = explore(program, search.make(), Limits(seconds=seconds))
     found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
     text = configuration.text(target)
-    return Explored(configuration, result, found, [write_schedule(text, one.log) for one in found])
+    return Explored(configuration, target, result, found, [write_schedule(text, one.log) for one in found])
 
 
 def repeat(configurations: list[Configuration], target: Target, schedule: str) -> Repeated:
@@ -83,4 +85,4 @@ def repeat(configurations: list[Configuration], target: Target, schedule: str) -
     result = explore(program, search, Limits(schedules=1, first_finding=False))
     if not search.exact:
         raise UsageError("the schedule does not fit: an actor cannot go on where it says so", hint="copy it whole")
-    return Repeated(configuration, tuple(program.scheduler.log), list(result.findings))
+    return Repeated(configuration, target, tuple(program.scheduler.log), list(result.findings))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configurations spread over processes: those of one target, and campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich import progress
+
+from hvolab.arch import Target
+from hvolab.cli.options import split_names
+from hvolab.cli.output import console
+from hvolab.executors import executor_of
+from hvolab_explorer.commands import campaign_report, report
+from hvolab_explorer.runs.campaign import Campaign, targets_of
+from hvolab_explorer.runs.configuration import Configuration
+from hvolab_explorer.runs.run import Explored
+from hvolab_explorer.runs.units import UNITS_EACH, OnExplored, Unit
+from hvolab_explorer.search.spec import SearchSpec
+
+#: Values of --arch, --mode, --profile, --release and --feature.
+TargetChoice = tuple[str | None, str | None, str | None, str | None, list[str] | None]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Choices about the search and the processes that share it.
+
+    search   the search
+    seconds  time for each configuration, at most
+    jobs     number of processes; None: one for each CPU, if that is faster
+    address  the cluster instead, `dask://HOST:PORT`
+    """
+
+    search: SearchSpec
+    seconds: float
+    jobs: int | None
+    address: str | None
+
+    def campaign(
+        self, configurations: Sequence[Configuration], targets: Sequence[Target], folder: Path | None = None
+    ) -> Campaign:
+        """Return every configuration on every target; raises UsageError for a search that does not exist."""
+        self.search.make()
+        return Campaign([Unit(one, to, self.search, self.seconds) for to in targets for one in configurations], folder)
+
+    def run(self, campaign: Campaign) -> str:
+        """Explore what the campaign does not have; return what was done if the user interrupts it, else nothing."""
+        left = len(campaign.units) - len(campaign.explored)
+        try:
+            with executor_of(left, self.jobs, self.address, UNITS_EACH) as executor, _progress(left) as on_explored:
+                campaign.run(executor, on_explored)
+        except KeyboardInterrupt:
+            explored = campaign.results()
+            findings = sum(len(one.findings) for one in explored)
+            return f"{len(explored)} of {len(campaign.units)} configurations explored, {findings} with a finding"
+        return ""
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[OnExplored]:
+    """Show a bar on a terminal; yields the function that takes each result."""
+    error = console(error=True)
+    columns = (
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("configurations"),
+        progress.TimeRemainingColumn(compact=True),
+        progress.TextColumn("left"),
+    )
+    with progress.Progress(*columns, console=error, transient=True, disable=not error.is_terminal) as bar:
+        task = bar.add_task("", total=count)
+
+        def on_explored(_: int, __: Explored) -> None:
+            bar.advance(task)
+
+        yield on_explored
+
+
+def explore_here(configurations: Sequence[Configuration], target: Target, spread: Spread, *, json: bool) -> bool:
+    """Explore on one target and show the results; return True if there is a finding.
+
+    Raises KeyboardInterrupt, with what was done, after that was shown.
+    """
+    campaign = spread.campaign(configurations, [target])
+    interrupted = spread.run(campaign)
+    explored = campaign.results()
+    if explored or not interrupted:
+        report.show(explored, target, json=json)
+    if interrupted:
+        raise KeyboardInterrupt(interrupted)
+    return any(one.findings for one in explored)
+
+
+def explore_everywhere(
+    configurations: Sequence[Configuration], choice: TargetChoice, spread: Spread, folder: Path, *, json: bool
+) -> bool:
+    """Explore on every target that the options allow, and leave a report; return True if there is a finding.
+
+    Raises KeyboardInterrupt, with what was done, after the report was written.
+    """
+    arch, mode, profile, release, features = choice
+    targets = targets_of(arch, mode, profile, release, split_names(features))
+    # what a target does not allow is a result of a configuration that has a name
+    named = [replace(one, name=one.name or ", ".join(map(str, one.actors))) for one in configurations]
+    campaign = spread.campaign(named, targets, folder)
+    interrupted = spread.run(campaign)
+    explored = campaign.results()
+    campaign_report.write(explored, len(campaign.units), folder)
+    if interrupted:
+        raise KeyboardInterrupt(f"{interrupted}; results and report are in {folder}, the same command continues")
+    campaign_report.show(explored, len(campaign.units), folder, json=json)
+    return any(one.findings for one in explored)

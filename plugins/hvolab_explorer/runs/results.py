@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Results of a campaign in a file: one line of JSON for each unit, written at the end of its exploration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hvolab.cli.options import target_as_dict
+from hvolab.errors import UsageError
+from hvolab_explorer.exploration import Found, Result
+from hvolab_explorer.runs.run import Explored
+from hvolab_explorer.runs.units import Unit
+from hvolab_explorer.steps.scheduler import Step
+
+_NUMBERS = ("schedules", "pruned", "steps", "seconds")
+
+
+class ResultsFile:
+    """File of results. A unit whose line is there is not explored again.
+
+    path  the file; it need not exist
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = {str(line["key"]): line for line in self._lines()}
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines; one that was cut when its writer was killed, at the end, is removed."""
+        try:
+            text = self.path.read_text("utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"results of a campaign cannot be read: {error}", where=str(self.path)) from error
+        whole, _, cut = text.rpartition("\n")
+        if cut:
+            self.path.write_text(whole + "\n" if whole else "", "utf-8")
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                found = json.loads(line)
+                yield {**found, "key": found["key"]}
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(
+                    f"{line[:40]!r} is not the result of a configuration",
+                    where=f"{self.path}:{number}",
+                    hint="name another folder, or remove the line: its configuration is explored again",
+                ) from error
+
+    def find(self, unit: Unit) -> Explored | None:
+        """Return the result of a unit; None: it is not in the file."""
+        line = self._known.get(unit.key)
+        return None if line is None else _from_data(unit, line)
+
+    def add(self, unit: Unit, explored: Explored) -> None:
+        """Add a result to the file."""
+        line = {"key": unit.key, **_as_data(explored)}
+        self._known[unit.key] = line
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _as_data(explored: Explored) -> dict[str, Any]:
+    """Return a result as data for JSON."""
+    result, configuration = explored.result, explored.configuration
+    findings = [
+        {
+            "text": found.text,
+            "in_schedule": found.schedule,
+            "schedule": schedule,
+            "steps": [[step.actor, step.text, step.choice] for step in found.log],
+        }
+        for found, schedule in zip(explored.findings, explored.schedules, strict=True)
+    ]
+    return {
+        "name": configuration.name,
+        "configuration": configuration.text(explored.target),
+        "target": target_as_dict(explored.target),
+        "incomplete": result.incomplete,
+        **{name: getattr(result, name) for name in _NUMBERS},
+        "classes": [f"{key:x}" for key in sorted(result.classes)],
+        "findings": findings,
+    }
+
+
+def _from_data(unit: Unit, data: dict[str, Any]) -> Explored:
+    """Return the result that `_as_data` made `data` of."""
+    findings = [
+        Found(each["text"], each["in_schedule"], tuple(Step(*step) for step in each["steps"]))
+        for each in data["findings"]
+    ]
+    result = Result(incomplete=data["incomplete"], **{name: data[name] for name in _NUMBERS})
+    result.classes = {int(key, 16) for key in data["classes"]}
+    result.findings = {found.text: found for found in findings}
+    schedules = [each["schedule"] for each in data["findings"]]
+    return Explored(unit.configuration, unit.target, result, findings, schedules)
