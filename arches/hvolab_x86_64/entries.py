@@ -7,11 +7,11 @@ section 5.4. The software bits are the kernel's, arch/x86/include/asm/pgtable_ty
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match
+from hvolab.arch import ADDRESS, AddressPart, EntryForm, EntryFormat, EntryKind, Field, Match, SoftwareEntry
 
 PAGE_SHIFT = 12
 PA_BITS = 52
-PRESENT, PAGE_SIZE_BIT = 1 << 0, 1 << 7
+PRESENT, PAGE_SIZE_BIT, _GLOBAL, _CACHE_DISABLE = 1 << 0, 1 << 7, 1 << 8, 1 << 4
 _SOURCE = "Intel SDM 3A, section 5.5"
 
 _COMMON = (
@@ -69,4 +69,55 @@ _LARGE = (
 )
 _PAGE = _leaf("pte", PAGE_SHIFT, Field("PAT", 7, 1, "page attribute table"), PRESENT)
 
-FORMAT = EntryFormat(Match(PRESENT, PRESENT), (_TABLE, _leaf("pud", 30, *_LARGE), _leaf("pmd", 21, *_LARGE), _PAGE))
+_LEAVES = (_leaf("pud", 30, *_LARGE), _leaf("pmd", 21, *_LARGE), _PAGE)
+_INVERSION = "arch/x86/include/asm/pgtable-invert.h, v6.12: against L1TF"
+
+
+def _not_present(leaf: EntryForm, pattern: Match) -> EntryForm:
+    """Return the form of a leaf of which P is clear."""
+    return EntryForm(EntryKind.NONE, leaf.levels, (pattern,), leaf.address, leaf.fields, source=_INVERSION)
+
+
+_NO_ACCESS = tuple(
+    SoftwareEntry(
+        "page without access",
+        _not_present(leaf, Match(PRESENT | _GLOBAL | size, _GLOBAL | size)),
+        "mapped, but every access faults: PROT_NONE or NUMA balancing; G is _PAGE_PROTNONE, the PFN inverted",
+        (ADDRESS,),
+    )
+    for leaf in _LEAVES
+    for size in (0 if leaf is _PAGE else PAGE_SIZE_BIT,)
+)
+_INVALIDATED = tuple(
+    SoftwareEntry(
+        "huge page that is invalidated",
+        _not_present(leaf, Match(PRESENT | _GLOBAL | PAGE_SIZE_BIT, PAGE_SIZE_BIT)),
+        "mapped for the kernel, while it is split or migrated: pmd_mkinvalid(); the PFN inverted",
+        (ADDRESS,),
+    )
+    for leaf in _LEAVES
+    if leaf is not _PAGE
+)
+_SWAP = SoftwareEntry(
+    "swap entry",
+    EntryForm(
+        EntryKind.NONE,
+        ("pmd", "pte"),
+        (Match(PRESENT | _CACHE_DISABLE | PAGE_SIZE_BIT | _GLOBAL, 0),),
+        (),
+        (
+            Field("P", 0, 1, "present"),
+            Field("SOFT_DIRTY", 1, 1, "soft dirty"),
+            Field("UFFD_WP", 2, 1, "write-protected by userfaultfd"),
+            Field("EXCLUSIVE", 3, 1, "the page belonged to one process: PG_anon_exclusive"),
+            Field("IGNORED_6_5", 5, 2, "ignored: an erratum may set A and D"),
+            Field("OFFSET", 9, 50, "slot of the swap file, or PFN; inverted in memory"),
+            Field("TYPE", 59, 5, "swap file; the highest: memory error, migration, device"),
+        ),
+        source="arch/x86/include/asm/pgtable_64.h, v6.12: __swp_type(), __swp_offset()",
+    ),
+    "in tables of processes: swapped out, migrated or lost; the kernel finds the page by type and offset",
+    ("OFFSET",),
+)
+
+FORMAT = EntryFormat(Match(PRESENT, PRESENT), (_TABLE, *_LEAVES), software=(*_NO_ACCESS, *_INVALIDATED, _SWAP))

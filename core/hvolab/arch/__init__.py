@@ -14,6 +14,7 @@ from hvolab.arch.emulation import (
     WalkLimit,
 )
 from hvolab.arch.entry import (
+    ADDRESS,
     AddressPart,
     Entry,
     EntryForm,
@@ -22,6 +23,7 @@ from hvolab.arch.entry import (
     Field,
     FieldValues,
     Match,
+    SoftwareEntry,
     set_bits,
     values,
 )
@@ -38,6 +40,7 @@ from hvolab.arch.traits import EntryUpdateRule, LiveEntryRule, MemoryOrder, Trai
 from hvolab.overrides import Overrides
 
 __all__ = [
+    "ADDRESS",
     "BARRIERS",
     "STEPS",
     "STEP_BY_NAME",
@@ -80,6 +83,7 @@ __all__ = [
     "RegisterSetup",
     "ReleaseChange",
     "Selection",
+    "SoftwareEntry",
     "StepContract",
     "Target",
     "Traits",

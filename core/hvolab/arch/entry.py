@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # to decode one entry takes no numpy, whose import takes long
 #: Values of fields by name, as pairs, so that descriptions stay frozen and hashable.
 FieldValues = tuple[tuple[str, int], ...]
 
+#: Name of the output PA among inverted fields.
+ADDRESS = "address"
+
 #: One raw entry or an array of them: every function here accepts both.
 Raw = TypeVar("Raw", int, "npt.NDArray[np.uint64]")
 
@@ -297,6 +300,42 @@ class EntryForm:
             address = tuple(rest for part in form.address for rest in part.without(added))
             form = replace(form, address=address, fields=(*form.fields, added))
         return form
+
+
+@dataclass(frozen=True)
+class SoftwareEntry:
+    """One kind of entry that is not valid.
+
+    name      what it is, in a few words
+    form      its levels, patterns, fields and address; a form of kind NONE
+    meaning   what the kernel does with it
+    inverted  names of fields that memory has inverted; ADDRESS: so is the output PA
+
+    An entry of zeros is never one.
+    """
+
+    name: str
+    form: EntryForm
+    meaning: str = ""
+    inverted: tuple[str, ...] = ()
+
+    def matches(self, level: str, raw: int) -> bool:
+        """Return whether ``raw`` at ``level`` is one."""
+        return bool(raw) and level in self.form.levels and self.form.matches(raw)
+
+    def plain(self, raw: int) -> int:
+        """Return the entry without inversion."""
+        names = (name for name in self.inverted if name != ADDRESS)
+        mask = union(self.form.by_name[name].mask for name in names)
+        return raw ^ (mask | (self.form.address_mask if ADDRESS in self.inverted else 0))
+
+    def pfn(self, raw: int, page_shift: int) -> int | None:
+        """Return the output PFN; None if it has none."""
+        return self.form.get_address(self.plain(raw)) >> page_shift if self.form.address else None
+
+    def extended(self, fields: tuple[Field, ...]) -> SoftwareEntry:
+        """Return this kind with fields that take their bits from the output PA; unchanged if it has none."""
+        return replace(self, form=self.form.extended(fields, ())) if self.form.address else self
 
 
 def union(masks: Iterable[int]) -> int:

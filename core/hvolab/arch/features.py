@@ -85,7 +85,11 @@ def with_features(mode: PagingMode, features: tuple[Feature, ...]) -> PagingMode
     for feature in features:  # after all forms: those of another feature get the fields too
         forms = [form.extended(feature.adds, feature.rules) if form.kind in feature.adds_to else form for form in forms]
     sizes = tuple(size for feature in features for size in feature.huge_page_levels)
-    entries = replace(mode.format, forms=tuple(forms))
+    software = mode.format.software
+    for feature in features:
+        if EntryKind.LEAF in feature.adds_to:
+            software = tuple(kind.extended(feature.adds) for kind in software)
+    entries = replace(mode.format, forms=tuple(forms), software=software)
     return replace(mode, format=entries, huge_page_levels=(*sizes, *mode.huge_page_levels))
 
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hvolab.arch.entry import Entry, EntryForm, EntryKind, FieldValues, Match, Raw, set_bits, union
+from hvolab.arch.entry import (
+    Entry,
+    EntryForm,
+    EntryKind,
+    FieldValues,
+    Match,
+    Raw,
+    SoftwareEntry,
+    set_bits,
+    union,
+)
 from hvolab.arithmetic import div_round_up
 from hvolab.errors import DescriptionError, EncodingError
 from hvolab.overrides import check_name, named
@@ -31,6 +41,8 @@ class EntryFormat:
     valid_at    (level, patterns) of the levels where validity has other patterns: an entry there is valid if any
                 of them matches
     empty_at    (level, entry) of the levels where an entry of a new table is not 0, because 0 would be valid
+    software    kinds of entries that are not valid and have a meaning to the kernel, in the order in which they are
+                recognized
     """
 
     valid: Match
@@ -38,6 +50,7 @@ class EntryFormat:
     entry_bits: int = 64
     valid_at: tuple[tuple[str, tuple[Match, ...]], ...] = ()
     empty_at: tuple[tuple[str, int], ...] = ()
+    software: tuple[SoftwareEntry, ...] = ()
 
     def valid_patterns(self, level: str) -> tuple[Match, ...]:
         """Return the patterns of a valid entry at ``level``; one of them must match."""
@@ -81,6 +94,12 @@ class EntryFormat:
             if level in form.levels and form.matches(raw):
                 return form
         return None
+
+    def software_entry(self, level: str, raw: int) -> SoftwareEntry | None:
+        """Return the kind of an entry that is not valid; ``None`` for a valid one, and one without a meaning."""
+        if self.is_valid(level, raw):
+            return None
+        return next((kind for kind in self.software if kind.matches(level, raw)), None)
 
     def classify(self, level: str, raw: int) -> EntryKind:
         """Return the meaning of ``raw`` to a walk at ``level``, reserved bits aside."""

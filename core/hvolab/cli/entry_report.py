@@ -35,9 +35,13 @@ def render(view: EntryView) -> Group:
 def _facts(view: EntryView) -> list[tuple[str, Text | str]]:
     entry, form = view.entry, view.entry.form
     if form is None:
-        return [("not valid", "a walk ends here with a translation fault; the other bits are free for software")]
+        facts: list[tuple[str, Text | str]] = [("not valid", "a walk ends here with a translation fault")]
+        if view.software is None:
+            return [("not valid", f"{facts[0][1]}; the other bits are free for software")]
+        pfn = "" if view.software_pfn is None else f"; PFN {view.software_pfn:#x}"
+        return [*facts, ("kernel", Text.assemble((view.software.name, "bold"), f": {view.software.meaning}{pfn}"))]
     output = f"PFN {entry.pfn:#x}, PA {view.pa:#x}"
-    facts: list[tuple[str, Text | str]] = [("table in", output)]
+    facts = [("table in", output)]
     if form.kind is EntryKind.LEAF:
         low = view.target.mode.level(entry.level).shift
         from_va = f"; PA bits {form.shift - 1}:{low} are those of the VA" if form.shift > low else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hvolab.arch import Access, Entry, EntryForm, EntryKind, Target, UpdateRule, set_bits
+from hvolab.arch import Access, Entry, EntryForm, EntryKind, SoftwareEntry, Target, UpdateRule, set_bits
 from hvolab.cli.options import target_as_dict
 from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
 from hvolab.serialize import Hex, as_data
@@ -37,7 +37,8 @@ class EntryView:
     """A decoded entry with its protections and permissions.
 
     target, entry  the target that it was decoded for, and the entry
-    bits           every bit, the lowest first; empty for an entry that is not valid
+    bits           every bit, the lowest first; empty for an entry that is not valid and has no meaning to the kernel
+    software       meaning to the kernel of an entry that is not valid
     pgprots        names of the protections that it has exactly
     elsewhere      if it has none: those that it has exactly under another profile or release, with which
     nearest        if it has none of those either: the nearest, if few fields differ
@@ -53,6 +54,12 @@ class EntryView:
     nearest: tuple[NearProtection, ...] = ()
     allows: int = 0
     flags: tuple[tuple[str, bool, str], ...] = ()
+    software: SoftwareEntry | None = None
+
+    @property
+    def software_pfn(self) -> int | None:
+        """The PFN that an entry has which is not valid; ``None`` if there is none."""
+        return None if self.software is None else self.software.pfn(self.entry.raw, self.target.mode.page_shift)
 
     @property
     def pa(self) -> int | None:
@@ -93,7 +100,14 @@ class EntryView:
             "allows": self.accesses,
             "flags": {flag: is_set for flag, is_set, _ in self.flags},
             "fields": as_data(self.bits),
+            "software": self._software_as_dict(),
         }
+
+    def _software_as_dict(self) -> dict[str, Any] | None:
+        if self.software is None:
+            return None
+        pfn = None if self.software_pfn is None else hex(self.software_pfn)
+        return {"name": self.software.name, "meaning": self.software.meaning, "pfn": pfn}
 
 
 def view_entry(target: Target, level: str, raw: int) -> EntryView:
@@ -101,7 +115,9 @@ def view_entry(target: Target, level: str, raw: int) -> EntryView:
     entry = target.decode(level, raw)
     form = entry.form
     if form is None:
-        return EntryView(target, entry)
+        kind = target.mode.format.software_entry(level, raw)
+        bits = () if kind is None else _bits(kind.form, kind.plain(raw), target.mode.format.entry_bits)
+        return EntryView(target, entry, bits, software=kind)
     is_leaf = form.kind is EntryKind.LEAF
     allows = target.allowed(raw, ()) if is_leaf else _passed(target, raw)
     pgprots = exact_protections(target, form, raw)

@@ -36,3 +36,23 @@ def test_bit_7_is_pat_in_a_page_and_the_large_pat_is_bit_12() -> None:
     large = FORMAT.form("pmd", EntryKind.LEAF)
     assert large.by_name["PAT_LARGE"].low == 12
     assert "PAT" not in large.by_name
+
+
+@pytest.mark.parametrize(
+    ("level", "raw", "name"),
+    [
+        ("pte", 0, None),
+        ("pte", 0x1, None),
+        ("pte", 0x100, "page without access"),
+        ("pmd", 0x180, "page without access"),
+        ("pmd", 0x80, "huge page that is invalidated"),
+        ("pud", 0x80, "huge page that is invalidated"),
+        ("pte", 0x80, None),
+        ("pte", 1 << 59, "swap entry"),
+        ("pmd", 24 << 59, "swap entry"),
+        ("pgd", 1 << 59, None),
+    ],
+)
+def test_entries_without_present_have_the_kernel_s_meaning(level: str, raw: int, name: str | None) -> None:
+    found = FORMAT.software_entry(level, raw)
+    assert (found and found.name) == name

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hvolab.arch import EntryForm, EntryKind, Field, FieldValues, Match, Target
+from hvolab.arch import (
+    ADDRESS,
+    AddressPart,
+    EntryForm,
+    EntryKind,
+    Field,
+    FieldValues,
+    Match,
+    SoftwareEntry,
+    Target,
+)
 from hvolab.errors import DescriptionError, EncodingError
 from hvolab_x86_64.description import X86_64
 from tests.made_up import FORMAT, MADE_UP, MANUAL, PAGE_SHIFT
@@ -247,3 +257,30 @@ def test_a_decoded_entry_tells_what_it_is() -> None:
 
 
 _RO = MADE_UP.pgprots[1].role
+
+
+SOFTWARE_FORM = EntryForm(
+    EntryKind.NONE, ("pte",), (Match(1, 0),), (AddressPart(12, 20, 12),), (Field("P", 0), Field("S", 1, 3))
+)
+SOFTWARE = SoftwareEntry("made up", SOFTWARE_FORM, inverted=(ADDRESS, "S"))
+
+
+def test_address_and_fields_may_be_inverted_in_memory() -> None:
+    raw = 0xABCDE000 ^ 0xFFFFF000 | 0b101 << 1
+    assert SOFTWARE.matches("pte", raw)
+    assert SOFTWARE.pfn(raw, 12) == 0xABCDE
+    assert SOFTWARE_FORM.by_name["S"].get(SOFTWARE.plain(raw)) == 0b010
+
+
+def test_an_entry_of_zeros_or_of_another_level_is_none() -> None:
+    assert not SOFTWARE.matches("pte", 0)
+    assert not SOFTWARE.matches("pmd", 2)
+    assert not SOFTWARE.matches("pte", 3)
+
+
+def test_a_bit_that_a_feature_takes_from_the_address_is_not_inverted() -> None:
+    encrypted = SOFTWARE.extended((Field("C", 20),))
+    assert encrypted.plain(0) == SOFTWARE.plain(0) & ~(1 << 20)
+    without_address = SoftwareEntry("other", EntryForm(EntryKind.NONE, ("pte",), (Match(1, 0),), (), ()))
+    assert without_address.extended((Field("C", 20),)) is without_address
+    assert without_address.pfn(2, 12) is None

@@ -36,8 +36,30 @@ def test_a_dirty_flag_is_set_by_no_store_where_none_is_allowed(invoke: Invoke) -
     assert "clear: the walker sets it at the first store" in invoke("pte", "-a", "x86_64", "PAGE_KERNEL", "D=0").stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name", "pfn"),
+    [
+        (("0x800ffffffab1b100",), "page without access", "0x54e4"),
+        (("0x800ffffffab1b100", "--feature", "sme"), "page without access", "0x54e4"),
+        (("0x800fffffdfe000a0", "--level", "pmd"), "huge page that is invalidated", "0x20000"),
+        (("0x0fffffffffdb9608",), "swap entry", None),
+    ],
+)
+def test_what_the_kernel_stores_without_present_is_decoded_as_what_it_is(
+    invoke_json: Callable[..., Any], arguments: tuple[str, ...], name: str, pfn: str | None
+) -> None:
+    entry = invoke_json("pte", *X86, *arguments)
+    assert (entry["kind"], entry["pfn"], entry["allows"]["load"]) == ("none", None, False)
+    assert (entry["software"]["name"], entry["software"]["pfn"]) == (name, pfn)
+    fields = {field["name"]: field["value"] for field in reversed(entry["fields"])}
+    if name == "swap entry":
+        assert (fields["TYPE"], fields["OFFSET"], fields["EXCLUSIVE"]) == ("0x1", "0x1234", "0x1")
+    else:
+        assert fields["address"] == f"{pfn}000"
+
+
 def test_an_entry_that_is_not_valid_ends_a_walk(invoke_json: Callable[..., Any]) -> None:
-    entry = invoke_json("pte", *X86, "0x54e4062")
+    entry = invoke_json("pte", "--arch", "riscv", "0x54e4062")
     assert (entry["kind"], entry["pfn"], entry["fields"]) == ("none", None, [])
     assert not any(entry["allows"].values())
 
