@@ -109,6 +109,7 @@ def test_a_file_is_searched_for_banned_words_and_openings() -> None:
     assert list(plain_words.findings_in(Path("x.md"), "`nobody` has\n")) == []
 
 
+@pytest.mark.slow
 def test_tests_are_not_searched_and_pages_are() -> None:
     files = {path.as_posix() for path in plain_words.files()}
     assert {"README.md", "core/hvolab/errors.py", "docs/index.md"} <= files

@@ -38,6 +38,7 @@ def test_processes_end_at_an_interrupt_and_do_not_see_it() -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_an_error_with_a_hint() -> None:
     with pytest.raises(UsageError, match="a process was killed"), local_processes(1) as executor:
         executor.submit(os._exit, 9).result()

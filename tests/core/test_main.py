@@ -15,6 +15,7 @@ from hvolab.__main__ import repeat_dropped
 from tests.core.cli.conftest import own_environment
 
 
+@pytest.mark.slow
 def test_the_module_runs_the_command_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hvolab", "--version"],

@@ -88,6 +88,7 @@ def test_a_broken_plugin_is_a_warning_that_leaves_standard_output_to_json(site: 
     assert "LookupError: a screw loose" in warning
 
 
+@pytest.mark.slow
 def test_in_strict_mode_a_broken_plugin_is_an_error_without_a_traceback(site: Site, spawn: Spawn) -> None:
     site.install("crooked", "raise LookupError('a screw loose')\n")
     result = spawn("arches", HVOLAB_STRICT="1")
@@ -98,6 +99,7 @@ def test_in_strict_mode_a_broken_plugin_is_an_error_without_a_traceback(site: Si
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_is_built_without_what_only_a_run_needs() -> None:
     heavy = ["hvolab.scenario", "hvolab.invariants", "hvolab.hugetlb"]
     code = "import sys, hvolab.cli.app as a; a.typer.main.get_command(a.build_app()); print(*sys.modules, sep='\\n')"
@@ -120,6 +122,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("--version",), ("--help",), ("pte", "0x402b0ce7", "-a", "riscv"), ("pte", "--help")], ids=" ".join
 )
@@ -130,6 +133,7 @@ def test_short_commands_import_no_large_package(arguments: tuple[str, ...]) -> N
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_the_guard_notices_a_large_package() -> None:
     code = "import numpy, sys; sys.argv[1:] = ['--version']\n" + _IMPORTED.format(large=LARGE)
     done = subprocess.run(

@@ -44,6 +44,7 @@ def hvolab_commands(app):
 """
 
 
+@pytest.mark.slow
 def test_plugins_that_harm_the_process_are_named_and_the_rest_works(site: Site, spawn: Spawn) -> None:
     for name, source in HARMFUL.items():
         site.install(name, source)
@@ -139,6 +140,7 @@ def test_a_status_has_one_state() -> None:
     assert [plugins.state_of(status) for status in states] == ["loaded", "left out", "disabled"]
 
 
+@pytest.mark.slow
 def test_plugins_are_loaded_where_all_standard_streams_are_closed(site: Site) -> None:
     site.install("greeter", COMMAND)
     command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "hvolab", "greet"]

@@ -68,6 +68,7 @@ def test_an_unknown_architecture_is_wrong_use(pytester: pytest.Pytester) -> None
     assert pytester.inline_run("-p", NAME, "--hvolab-arch", "vax").ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.slow
 def test_the_summary_closes_a_run_and_is_written_where_the_option_says(
     pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ _SMALL = MachineSpec(memory=512 * MIB)
 _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 def test_gigantic_boot_folios_initialize_their_tails_only_where_hvo_did_not_free_them(fails: bool) -> None:  # noqa: FBT001
     lab = pools(_GIGANTIC)
@@ -62,6 +63,7 @@ def test_pages_without_nodes_are_a_batch_of_the_nodes_in_turn() -> None:
     assert not lab.findings()
 
 
+@pytest.mark.slow
 def test_gigantic_pages_are_reserved_on_the_nodes_in_turn_or_where_they_fit() -> None:
     target = registry().architecture("arm64").select("4K-48bit")
     lab = pools(MachineSpec(memory=512 * MIB, nodes=2), target)

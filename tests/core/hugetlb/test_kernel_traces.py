@@ -209,6 +209,7 @@ def state_of(pool: Pool, hvo: TracedHvo, run: Run, *, tried_again: bool) -> list
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_pools_do_some_of_what_kernels_did(name: str) -> None:
     departures = departures_of(name, every=89)

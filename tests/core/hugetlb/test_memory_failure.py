@@ -144,6 +144,7 @@ def test_a_folio_whose_poisoned_pages_are_not_known_is_leaked(in_batch: bool) ->
     assert lab.findings() == []
 
 
+@pytest.mark.slow
 def test_gigantic_folios_lose_one_frame_each() -> None:
     lab = pools(MachineSpec(memory=3 * GIB, deferred_struct_pages=True))
     pool = lab.pools[1]

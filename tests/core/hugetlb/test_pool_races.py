@@ -66,6 +66,7 @@ def test_a_folio_that_is_being_removed_is_not_dissolved(release: KernelRelease, 
 
 
 # v6.1 leaves HPG_freed, and no reference, on a folio that is being demoted: there it can be dissolved
+@pytest.mark.slow
 @pytest.mark.parametrize("release", [V6_12, V6_12_117, V7_2], ids=str)
 def test_a_folio_that_is_being_demoted_is_not_dissolved(release: KernelRelease) -> None:
     lab, large = lab_of(release, MachineSpec(memory=3 * GIB, deferred_struct_pages=True), GIB)

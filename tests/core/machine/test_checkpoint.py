@@ -132,8 +132,8 @@ class Checkpoints(RuleBasedStateMachine):
         assert state_of(self.machine) == state
 
 
-TestCheckpoints = Checkpoints.TestCase
-TestCheckpoints.settings = settings(max_examples=8, stateful_step_count=25)
+Checkpoints.TestCase.settings = settings(max_examples=8, stateful_step_count=25)
+TestCheckpoints = pytest.mark.slow(Checkpoints.TestCase)
 
 
 def test_an_operation_that_ends_in_the_middle_leaves_nothing_behind() -> None:

@@ -66,6 +66,7 @@ def test_a_start_that_its_plugin_ends_is_reported_once(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_start_that_goes_on_is_reported_after_some_patience(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     with start("sys.stdin.readline()") as process:
         assert unfinished_loads() == []

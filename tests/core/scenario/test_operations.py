@@ -176,6 +176,7 @@ def test_surplus_pages_are_in_use_until_they_are_freed() -> None:
     assert outcomes(result)[-1] == "1 of 5"
 
 
+@pytest.mark.slow
 def test_pages_in_use_are_not_dissolved_and_become_surplus_when_the_pool_shrinks() -> None:
     result = done("optimize, use 2M 2, dissolve, shrink, use 2M")
     assert outcomes(result) == ["2 of 2", "2 of 2", "0 of 1", "2 of 2", "0 of 1, -ENOSPC"]

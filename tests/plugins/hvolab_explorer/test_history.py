@@ -193,6 +193,7 @@ def test_b06_the_frame_of_a_leaf_is_read_after_another_cpu_has_split_it() -> Non
     assert result.findings, result.verdict
 
 
+@pytest.mark.slow
 def test_b07_a_memory_error_is_marked_in_a_tail_of_a_folio_that_lost_its_type() -> None:
     result = explored("dissolve A, memory-failure A.70", split=True, pool=ClearsMarkAtRemoval)
     assert any("faults: permission" in text for text in result.findings), result.verdict

@@ -19,6 +19,7 @@ from tests.folios import Hstate, new_folio
 from tests.plugins.hvolab_unicorn.twins import ARCHITECTURES, lab, pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_hvo_on_an_emulated_cpu_leaves_the_same_bytes_after_each_restore(name: str) -> None:
     machine, _ = lab(name)

@@ -27,6 +27,7 @@ def machine_of(architecture: str, spec: MachineSpec = SPEC) -> Machine:
     return build_machine(target_of(MODES[architecture]), spec)
 
 
+@pytest.mark.slow
 def test_five_hundred_cpus_come_and_go_without_growth() -> None:
     machine = machine_of("riscv")
     emulate(machine)

@@ -52,6 +52,7 @@ def garbled(content: bytes, changes: list[tuple[int, int, int]], cut: float | No
     return bytes(copy if cut is None else copy[: int(cut * len(copy))])
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(SMALL)), CHANGES, st.none() | st.floats(0, 1))
 def test_garbled_files_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, name: str, changes: list[tuple[int, int, int]], cut: float | None

@@ -25,6 +25,7 @@ def info_of(core: Path) -> VmcoreInfo:
     return info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real_kernel", list(MADE), indirect=True)
 def test_the_stored_cores_are_those_that_the_image_makes(real_kernel: Kernel, request: pytest.FixtureRequest) -> None:
     pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'hvolab[emulation]'")

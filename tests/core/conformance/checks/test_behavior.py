@@ -18,6 +18,7 @@ HVO = [check for check in behavior.checks if check.name.startswith("hvo_")]
 OTHERS = [check for check in behavior.checks if check not in HVO]
 
 
+@pytest.mark.slow
 def test_right_descriptions_pass() -> None:
     assert_right(OTHERS)
 
@@ -33,6 +34,7 @@ def test_hvo_itself_fails_where_the_kernel_cannot_store(name: str) -> None:
     assert "permission fault" in failed_by_name(wrong, name)[0].reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hvo_holds_from_boot_to_restore", "hvo_holds_under_every_allocation_failure"])
 def test_hvo_holds_on_a_right_description(name: str) -> None:
     (check,) = (one for one in HVO if one.name == name)

@@ -16,6 +16,7 @@ FORMS = [check for check in entries.checks if check not in CODEC]
 BREAKING = [mutant for mutant in MUTANTS if NAMES & set(mutant.also)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checks", [FORMS, *([check] for check in CODEC)], ids=lambda checks: checks[0].name)
 def test_right_descriptions_pass(checks: list[Check]) -> None:
     assert_right(checks)
@@ -26,6 +27,7 @@ def test_a_slip_is_named_by_its_check(mutant: Mutant) -> None:
     assert_named(mutant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", BREAKING, ids=slip)
 def test_a_slip_that_breaks_encoding_is_noticed(mutant: Mutant) -> None:
     assert {outcome.check for outcome in failed(mutant.architecture, CODEC)} >= NAMES & set(mutant.also)

@@ -60,6 +60,7 @@ def test_without_checks_the_type_of_hugetlb_stays_in_free_memory() -> None:
     assert lab.machine.lost_frames == 0
 
 
+@pytest.mark.slow
 def test_folios_of_several_sizes_are_counted_together() -> None:
     lab = lab_of(V6_12_117, MachineSpec(memory=3 * GIB))
     monitor = Monitor(lab.machine)

@@ -62,6 +62,7 @@ def test_offsets_are_those_of_a_walk_for_each_va_in_any_order_and_across_tables(
     assert runs_of(box).offsets(pages[:0], READ).size == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_settled_where_one_access_would_fault_or_set_a_flag() -> None:
     box = machine()
     pages = map_pages(box, 9)

@@ -63,6 +63,7 @@ def test_entries_have_a_byte_order_of_their_own(byte_order: str, entry_byte_orde
     assert (memory.read_word(pa) == raw) is (order == byte_order)
 
 
+@pytest.mark.slow
 @given(st.integers(0, SIZE // 8 - 1), st.integers(0, (1 << 64) - 1), st.sampled_from(["little", "big"]))
 def test_a_word_stored_one_way_is_read_every_way(index: int, value: int, byte_order: str) -> None:
     memory = a_memory(byte_order)

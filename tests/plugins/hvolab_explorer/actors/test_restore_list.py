@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.plugins.hvolab_explorer.worlds import alone, optimized
 
 
+@pytest.mark.slow
 def test_it_restores_a_list() -> None:
     world = alone("restore-list A B")
     assert not optimized(world, 0)

@@ -56,6 +56,7 @@ def test_wrong_options_are_refused(words: tuple[str, ...], answer: str) -> None:
     assert answer in " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_a_search_that_is_stopped_is_not_called_complete() -> None:
     result = invoke("--actors", "optimize A, optimize B", "--search", "random", "--seconds", "0.1", "--json")
     (explored,) = json.loads(result.stdout)["configurations"]

@@ -43,6 +43,7 @@ def replayed(kernel: Kernel, before: Path, after: Path) -> Replay:
     return replay(before, after, engine=engine)
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
 def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_release(
@@ -63,6 +64,7 @@ def test_a_kernels_code_leaves_what_the_booted_kernel_left_but_for_its_release(
         assert {one.va % 4096 // 64 for one in outcome.differences} <= {0, 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("real_kernel", "made_kernel"), [(image, kernel) for image, kernel in MADE.items()], indirect=["real_kernel"]
 )

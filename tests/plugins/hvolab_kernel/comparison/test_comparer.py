@@ -166,6 +166,7 @@ def test_they_agree_on_a_folio_whose_vmemmap_is_eight_tables(real_kernel: Kernel
     assert {finding.fault for finding in result.findings} == faults.intersection(target.release.faults)
 
 
+@pytest.mark.slow
 @X86
 def test_an_engine_of_another_variant_disagrees_and_both_sides_are_decoded(real_kernel: Kernel) -> None:
     target = target_of(real_kernel, release=DEFAULT if release_of(real_kernel) is not DEFAULT else V6_12_117)

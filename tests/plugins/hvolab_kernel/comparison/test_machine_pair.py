@@ -30,6 +30,7 @@ def scenario(*steps: ScenarioStep, prelude: tuple[ScenarioStep, ...] = (), flip:
     return Scenario("test", 9, VmemmapBacking.BUDDY, (FolioPlacement(),), prelude, steps, flip)
 
 
+@pytest.mark.slow
 @FETCHED
 def test_every_case_begins_in_the_state_after_the_prelude(real_kernel: Kernel) -> None:
     pair = pair_of(real_kernel)

@@ -36,6 +36,7 @@ def test_the_command_prints_a_summary_and_json_with_stable_keys(real_kernel: Ker
     )
 
 
+@pytest.mark.slow
 @X86
 def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     other = DEFAULT if release_of(real_kernel) is not DEFAULT else V6_12_117
@@ -52,6 +53,7 @@ def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, mo
         assert text in done.stdout
 
 
+@pytest.mark.slow
 @OTHER_VARIANTS
 def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kernel: Kernel) -> None:
     data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
@@ -62,6 +64,7 @@ def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kerne
     assert data["departures"] == list(departures_of(release_of(real_kernel)))
 
 
+@pytest.mark.slow
 @X86_6_1
 def test_a_report_for_people_begins_with_the_differences_and_their_commits(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch

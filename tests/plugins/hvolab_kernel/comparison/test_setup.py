@@ -64,6 +64,7 @@ def mask(monkeypatch: pytest.MonkeyPatch, **present: bool) -> None:
     monkeypatch.setattr(features, "_answer", masked)
 
 
+@pytest.mark.slow
 @FETCHED
 def test_the_main_job_by_the_kernels_own_code_is_that_of_the_model_of_its_release(real_kernel: Kernel) -> None:
     check_same(*both(real_kernel, hugepages={2 * MIB: 5}))
@@ -122,11 +123,12 @@ def test_a_release_that_contradicts_the_image_ends_with_the_reason_and_2(real_ke
 
 
 @X86_7
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "present",
     [
         pytest.param({"WAITS_FOR_RCU": True}, id="one more"),
-        pytest.param({"COUNTERS": False}, id="one less", marks=pytest.mark.slow),
+        pytest.param({"COUNTERS": False}, id="one less"),
     ],
 )
 def test_a_kernel_of_no_known_release_runs_as_the_nearest_once_it_was_compared(

@@ -27,6 +27,7 @@ def test_an_object_that_fits_is_reported() -> None:
     assert "structs    those of the image" in lines
 
 
+@pytest.mark.slow
 def test_missing_symbols_and_missing_types_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "calls.o"
     text = MadeUpSection(".text", b"\xe8\0\0\0\0\xe8\0\0\0\0\xc3", relocations=[(1, 4, 2, -4), (6, 4, 3, -4)])

@@ -103,6 +103,7 @@ def test_freeing_repairs_the_tail_links_but_not_the_type_and_flags_of_hugetlb(re
     assert all(word >> layout.hpg_vmemmap_optimized & 1 for word in words(layout.private))
 
 
+@pytest.mark.slow
 @EACH
 def test_a_machine_of_several_nodes_has_the_node_bits_of_the_kernel(real_kernel: Kernel) -> None:
     spec = MachineSpec(memory=1 << 30, nodes=2)

@@ -27,6 +27,7 @@ def _wide_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_json_lists_each_mode_and_what_is_not_emulated() -> None:
     options = ["--arch", "arm64", "--mode", "64K-42bit", "--mode", "64K-52bit", "--json"]

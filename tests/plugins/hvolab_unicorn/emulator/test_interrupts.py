@@ -135,6 +135,7 @@ def test_interrupted_faults_are_not_mistaken_later(architecture: str, monkeypatc
             access(hole)
 
 
+@pytest.mark.slow
 @EACH
 def test_random_signals_during_faults_and_steps_all_arrive(architecture: str) -> None:
     cpu = lab(architecture).cpu

@@ -16,6 +16,7 @@ from tests.plugins.hvolab_unicorn.twins import lab
 from tests.plugins.hvolab_unicorn.verify.targets import few, mismatching
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_a_wrong_syndrome_is_a_mismatch_of_every_fault() -> None:
     lab("arm64")  # finds the fields of the emulator's state, for all CPUs of the process, by the right syndromes
@@ -31,6 +32,7 @@ def test_a_wrong_syndrome_is_a_mismatch_of_every_fault() -> None:
     assert not found.as_declared
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_restored_pages_that_share_a_frame_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     restore = Hvo.restore_folio

@@ -10,6 +10,7 @@ from hvolab_unicorn.verify import verify
 from tests.plugins.hvolab_unicorn.verify.targets import few, mismatching
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_a_cpu_that_does_not_flush_still_reaches_freed_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmulatedCpu, "flush_all", lambda _: None)
@@ -17,6 +18,7 @@ def test_a_cpu_that_does_not_flush_still_reaches_freed_frames(monkeypatch: pytes
     assert "a store after the flush" in mismatching(verify(few()))
 
 
+@pytest.mark.slow
 @pytest.mark.arch("arm64")
 def test_a_cpu_that_keeps_no_stale_translation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     store = EmulatedCpu.store_word

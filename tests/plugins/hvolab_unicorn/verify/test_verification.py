@@ -26,6 +26,7 @@ MODES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "mode"), MODES)
 def test_every_tail_is_what_the_description_says(architecture: str, mode: str) -> None:
     target = target_of(architecture, mode)

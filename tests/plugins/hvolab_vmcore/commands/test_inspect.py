@@ -142,6 +142,7 @@ def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | P
     assert_refused(sentence, "inspect", *arguments)
 
 
+@pytest.mark.slow
 def test_inspect_names_the_release_and_the_reasons() -> None:
     output = " ".join(hvolab("inspect", made("x86_64-7.2", "2-eight-2M")).stdout.split())
     assert "modeled as release 7.2: chosen by features of the core" in output

@@ -27,6 +27,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 from tests.plugins.hvolab_vmcore.command_line import assert_refused, hvolab
 
 
+@pytest.mark.slow
 def test_replay_prints_its_operations_and_that_nothing_differs() -> None:
     result = hvolab("replay", OPTIMIZED_1G, RESTORED)
     assert result.exit_code == 0
@@ -37,6 +38,7 @@ def test_replay_prints_its_operations_and_that_nothing_differs() -> None:
         assert text in result.stdout
 
 
+@pytest.mark.slow
 def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(tmp_path: Path) -> None:
     slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
     after = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
@@ -67,6 +69,7 @@ def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | P
     assert_refused(sentence, "replay", *arguments)
 
 
+@pytest.mark.slow
 def test_replay_names_the_release_and_what_passed_in_between() -> None:
     result = hvolab("replay", made("riscv64-7.2", "0-boot"), made("riscv64-7.2", "4-restored"))
     assert result.exit_code == 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from hvolab_vmcore.files.bits import FrameBits
 from hvolab_vmcore.files.content import MappedContent
 
 
+@pytest.mark.slow
 @given(st.sets(st.integers(0, 12000)), st.integers(1, 12001), st.lists(st.integers(-5, 13000), min_size=1))
 def test_tests_and_ranks_are_those_of_a_set(members: set[int], count: int, pfns: list[int]) -> None:
     octets = np.zeros(1501 + 7, dtype=np.uint8)

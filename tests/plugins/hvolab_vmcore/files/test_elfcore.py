@@ -86,6 +86,7 @@ NOTES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     memory=memories(),
     notes=st.lists(NOTES, max_size=4).map(tuple),

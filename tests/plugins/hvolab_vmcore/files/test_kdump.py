@@ -149,6 +149,7 @@ def test_a_page_that_claims_to_be_huge_takes_no_memory(tmp_path: Path) -> None:
         dump.frames(12).read(np.array([3]), BLOCK)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.integers(0, 9000), st.sampled_from([None, bytes(BLOCK), b"x" * BLOCK]), min_size=1, max_size=30),
     st.sampled_from([0, 1, 2, 4, 0x20]),

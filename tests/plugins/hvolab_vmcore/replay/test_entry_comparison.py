@@ -55,6 +55,7 @@ def test_a_changed_entry_is_a_difference_that_names_va_and_both_entries(
     assert entry.engine != entry.kernel
 
 
+@pytest.mark.slow
 def test_two_restored_tails_in_one_frame_are_a_difference(tmp_path: Path) -> None:
     raw = slot_of(RESTORED, va_of(FIRST_FOLIO, 1))[1]
     slot, _ = slot_of(RESTORED, va_of(FIRST_FOLIO, 2))
@@ -62,12 +63,14 @@ def test_two_restored_tails_in_one_frame_are_a_difference(tmp_path: Path) -> Non
     assert {one.kind for one in differences} == {"entry.frame"}
 
 
+@pytest.mark.slow
 def test_frames_may_have_other_numbers_if_the_entries_share_them_in_the_same_way(tmp_path: Path) -> None:
     slots = [slot_of(RESTORED, va_of(FIRST_FOLIO, page)) for page in (1, 2)]
     swapped = {slots[0][0]: slots[1][1], slots[1][0]: slots[0][1]}
     assert replay(OPTIMIZED_1G, changed(RESTORED, swapped, tmp_path / "changed.core")).differences == ()
 
 
+@pytest.mark.slow
 def test_a_pmd_leaf_in_place_of_a_table_is_a_difference(tmp_path: Path) -> None:
     leaf = slot_of(BOOT, va_of(GIGANTIC))[1]
     walk = {step.level.name: step for step in _walk(RESTORED, va_of(GIGANTIC))}

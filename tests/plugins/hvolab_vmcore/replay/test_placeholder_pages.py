@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hvolab.hvo import Hvo
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.replay.machine import build_core_machine
@@ -15,6 +17,7 @@ from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.changed_cores import BOOT, OPTIMIZED_1G, OPTIMIZED_2M, RESTORED, changed, scanned
 
 
+@pytest.mark.slow
 def test_a_head_page_that_the_core_before_does_not_hold_is_an_empty_placeholder(tmp_path: Path) -> None:
     content = changed(OPTIMIZED_1G, {}, tmp_path / "changed.core").read_bytes()
     head, elsewhere = ((frame * 4096).to_bytes(8, "little") for frame in (0x5461, 0x7000))

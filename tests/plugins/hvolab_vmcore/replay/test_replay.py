@@ -157,6 +157,7 @@ def test_a_wrong_restore_of_a_booted_kernel_is_repeated() -> None:
     assert named.differences_found > 56
 
 
+@pytest.mark.slow
 def test_a_restore_tells_releases_apart_that_features_do_not() -> None:
     outcome = replay(OPTIMIZED_1G, RESTORED)
     assert (outcome.release, outcome.choice.as_well) == (V6_12, ())
@@ -164,6 +165,7 @@ def test_a_restore_tells_releases_apart_that_features_do_not() -> None:
     assert [release.name for release in replay(BOOT, OPTIMIZED_2M).choice.as_well] == ["6.12.117"]
 
 
+@pytest.mark.slow
 def test_the_closest_model_counts_where_features_mislead(tmp_path: Path) -> None:
     # one struct page looks as a wrong restore leaves it
     pa = pa_of(RESTORED, va_of(FIRST_FOLIO, 3))

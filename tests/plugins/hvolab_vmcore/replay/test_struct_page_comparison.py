@@ -47,6 +47,7 @@ def test_the_flag_of_a_huge_page_outside_of_the_plan_is_compared(tmp_path: Path)
     assert [one.kind for one in differences] == ["struct-page.head"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slot", [0, 1, 2, 5])
 def test_a_changed_word_in_a_restored_tail_page_is_a_difference(tmp_path: Path, slot: int) -> None:
     va = va_of(FIRST_FOLIO, 1) + slot * 64 + 16

@@ -56,6 +56,7 @@ def test_a_stream_that_is_cut_short_is_refused(name: str) -> None:
         unpack(packed[: len(packed) // 2], known(name), "here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PACKERS)
 def test_nothing_is_unpacked_beyond_the_limit(name: str) -> None:
     packed = PACKERS[name](bytes(20 << 20))

@@ -88,6 +88,7 @@ def test_parts_of_a_demoted_folio_have_the_flags_of_their_first_struct_page_alik
     assert sum(pages.flag(folio, bit) for folios in pool.free_folios() for folio in folios) == 512
 
 
+@pytest.mark.slow
 @FETCHED
 def test_growing_and_shrinking_agree_and_only_known_faults_are_found(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
