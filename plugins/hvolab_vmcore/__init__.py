@@ -6,8 +6,9 @@ files     formats of dumps: notes, VMCOREINFO, and frames of memory, read when t
 core      the kernel in a dump: its memory, release and layouts, and a walk of its page tables
 scan      huge pages, vmemmap pages, and findings
 page      one struct page: its place, its owner and its fields
+savings   what HVO saves and would save: of dumps, and of a running machine
 replay    the same operations by an engine, and the comparison with the kernel's result
-commands  `hvolab inspect`, `hvolab page` and `hvolab replay`
+commands  `hvolab inspect`, `page`, `savings` and `replay`
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ def hvolab_dump_formats() -> DumpReaders:
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab inspect`, `hvolab page` and `hvolab replay`."""
+    """Add `hvolab inspect`, `page`, `savings` and `replay`."""
     # only a command line needs typer
     from hvolab_vmcore.commands.inspect import inspect  # noqa: PLC0415
     from hvolab_vmcore.commands.page import page  # noqa: PLC0415
     from hvolab_vmcore.commands.replay import replay  # noqa: PLC0415
+    from hvolab_vmcore.commands.savings import savings  # noqa: PLC0415
 
     app.command("inspect")(inspect)
     app.command("page")(page)
+    app.command("savings")(savings)
     app.command("replay")(replay)

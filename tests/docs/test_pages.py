@@ -171,6 +171,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "verify",
             "inspect",
             "page",
+            "savings",
             "replay",
             "new arch",
         )

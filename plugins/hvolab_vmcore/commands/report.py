@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from hvolab.cli.output import show, table
 from hvolab.units import format_size
 from hvolab_vmcore.commands.notes import assumptions, headline
-from hvolab_vmcore.commands.report_data import HugePageData, pools
+from hvolab_vmcore.commands.report_data import HugePageData
 from hvolab_vmcore.scan.finding import CoreFinding
+from hvolab_vmcore.scan.pools import pools
 from hvolab_vmcore.scan.scan import Scan
 
 #: Runs of tails of a huge page in the table; an optimized one has a single run.

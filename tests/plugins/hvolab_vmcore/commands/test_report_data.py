@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hvolab_vmcore.commands.report_data import pools, scan_data, selection
+from hvolab_vmcore.commands.report_data import scan_data, selection
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.changed_cores import (
@@ -14,7 +14,6 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     GIGANTIC,
     OPTIMIZED_1G,
     changed,
-    made,
     scanned,
     slot_of,
     va_of,
@@ -32,13 +31,6 @@ def test_a_table_that_the_core_does_not_hold_is_reported_and_the_rest_is_read(tm
     assert raw & 0x80
     (table,) = data["absent"]["tables"]
     assert table == {"va": hex(va_of(0x80000)), "level": "pmd", "entry": hex(absent), "pa": "0x12345000"}
-
-
-def test_pools_add_up_to_what_is_saved() -> None:
-    for core in (OPTIMIZED_1G, made("x86_64-7.2", "3-one-1G"), made("x86_64-6.1", "3-one-1G")):
-        found = scanned(core)
-        assert sum(pool.frames_saved for pool in pools(found)) == found.savings.frames > 0
-        assert [pool.node for pool in pools(found)] == [0, 0]
 
 
 def test_a_pfn_selects_the_huge_page_that_holds_it() -> None:
