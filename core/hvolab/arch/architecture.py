@@ -232,7 +232,7 @@ class Architecture:
         except EncodingError as error:
             choice = [f"profile {profile}"] * bool(profile) + [f"release {release}"] * bool(release) + [*features]
             where = ", ".join([f"{self.name} {mode.name}", *choice])
-            raise DescriptionError(f"a declared pgprot is not legal: {error.what}", where=where) from error
+            raise DescriptionError(error.what, where=where, rule=error.rule, hint=error.hint) from error
 
     def _resolve(
         self, role: PgprotRole, mode: str, profile: str, release: str, features: tuple[Feature, ...]

@@ -280,6 +280,16 @@ class EntryForm:
             hint="align the frame to the size that the level maps, and stay below the PA width",
         )
 
+    def name_bits(self, mask: int) -> str:
+        """Return the bits of ``mask`` with their numbers and meanings, as ``bit 7 (DIRTY), bits 8, 9 (address)``."""
+        named: dict[str, list[int]] = {}
+        for bit in set_bits(mask):
+            field = next((field.name for field in self.fields if field.mask >> bit & 1), "")
+            named.setdefault(field or ("address" if self.address_mask >> bit & 1 else "reserved"), []).append(bit)
+        return ", ".join(
+            f"bit{'s' * (len(bits) > 1)} {', '.join(map(str, bits))} ({name})" for name, bits in named.items()
+        )
+
     def ignoring(self, mask: int) -> EntryForm:
         """Return this form without its rules for the bits of ``mask`` alone; reserved ones are free for software."""
         freed = set_bits(mask & self.reserved_mask(mask.bit_length()))

@@ -101,6 +101,18 @@ class EntryFormat:
             return None
         return next((kind for kind in self.software if kind.matches(level, raw)), None)
 
+    def nearest(self, level: str, raw: int, kind: EntryKind | None = None) -> str:
+        """Return in words the form at ``level`` from whose pattern ``raw`` differs least, and the bits that differ.
+
+        kind  of the form; ``None``: any
+        """
+        forms = [form for form in self.forms if level in form.levels and kind in {None, form.kind}]
+        patterns = [(form, (raw ^ match.value) & match.mask) for form in forms for match in form.recognize]
+        if not patterns:
+            return f"{level} has no such form"
+        form, differing = min(patterns, key=lambda pattern: pattern[1].bit_count())
+        return f"the nearest form is a {form}, which differs in {form.name_bits(differing) or 'no bit'}"
+
     def classify(self, level: str, raw: int) -> EntryKind:
         """Return the meaning of ``raw`` to a walk at ``level``, reserved bits aside."""
         if not self.is_valid(level, raw):
@@ -113,7 +125,8 @@ class EntryFormat:
         form = self.recognize(level, raw)
         if form is None:
             sources = "; ".join(dict.fromkeys(form.source for form in self.forms if form.source))
-            return [(f"the type bits of a valid entry at {level} are those of no form defined there", sources)]
+            what = f"the type bits of a valid entry at {level} are those of no form defined there"
+            return [(f"{what}; {self.nearest(level, raw)}", sources)]
         rules = [rule for rule in form.rules if rule.broken_by.accepts(raw)]
         broken = [(rule.text, rule.source) for rule in rules]
         reserved = raw & form.reserved_mask(self.entry_bits) & ~union(rule.broken_by.mask for rule in rules)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+_PATTERNS = "correct the fields of the pgprot, EntryForm.recognize or EntryFormat.valid: they name the same bits"
+
+
 @dataclass(frozen=True)
 class Selection:
     """A paging mode as one kernel uses it on one machine.
@@ -94,10 +97,26 @@ class Selection:
     def _entry(self, kind: EntryKind, level: str, pfn: int, role: PgprotRole) -> int:
         form = self.mode.format.form(level, kind)
         raw = form.put_address(pfn << self.mode.page_shift) | self.bits(level, role)
-        decoded = self.decode(level, raw)
-        if decoded.pfn != pfn or decoded.kind is not kind:
+        try:
+            decoded = self.decode(level, raw)
+        except EncodingError as error:
+            what = f"{self._named(role)} makes an illegal {kind.value} at {level}: {error.what}"
+            raise EncodingError(what, where=error.where, rule=error.rule, hint=_PATTERNS) from error
+        if decoded.kind is not kind:
+            near = self.mode.format.nearest(level, raw, kind)
+            found = "an entry that is not valid" if decoded.kind is EntryKind.NONE else f"a {decoded.kind.value}"
+            what = f"{self._named(role)} makes {raw:#018x} at {level}, {found}, not a {kind.value}; {near}"
+            patterns = (f"entry & {one.mask:#x} == {one.value:#x}" for one in self.mode.format.valid_patterns(level))
+            where = f"valid at {level}: {' or '.join(patterns)}"
+            raise EncodingError(what, where=where, rule=form.source, hint=_PATTERNS)
+        if decoded.pfn != pfn:
             raise form.misfit(pfn, level)
         return raw
+
+    def _named(self, role: PgprotRole) -> str:
+        """Return the name of a protection, with its role if that has another one."""
+        name = dict(self.pgprots)[role].name
+        return name if name == role.value else f"{name} ({role.value})"
 
     @cached_property
     def _page_field(self) -> tuple[int, int] | None:

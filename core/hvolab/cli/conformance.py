@@ -129,7 +129,7 @@ def _command(names: str, report: Path, more: list[str]) -> list[str]:
     from hvolab import conformance as kit
 
     ini = Path(kit.__file__).with_name("pytest.ini")
-    options = ["-q", "-c", str(ini), "--noconftest", "-p", "no:cacheprovider"]
+    options = ["-q", "--tb=no", "-rN", "-c", str(ini), "--noconftest", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist") is not None:
         options += ["-p", "xdist", "-n", "auto", "--maxprocesses", str(_PROCESSES)]
     options += ["-p", "hvolab.conformance.pytest_plugin", "--pyargs", "hvolab.conformance"]

@@ -7,7 +7,12 @@ import importlib.util
 from collections.abc import Callable
 
 from hvolab.arch import EntryUpdateRule, LiveEntryRule, PgprotRole, Target
-from hvolab.conformance.check import KNOWN_BYTES_NAME, KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, Capability
+from hvolab.conformance.check import (
+    KNOWN_BYTES_NAME,
+    KNOWN_ENTRIES_NAME,
+    KNOWN_FIGURES_NAME,
+    Capability,
+)
 from hvolab.conformance.queries import (
     examples_in_bytes,
     examples_of,
@@ -25,7 +30,7 @@ from hvolab.plugin import registry
 EMULATED = "emulated"
 
 
-def _of_target(name: str, hint: str, missing: Callable[[Target], str]) -> Capability:
+def _of_target(name: str, hint: str, missing: Callable[[Target], str], *, blocks: bool = False) -> Capability:
     """Return a capability of the selected target; `missing` returns the reason why it lacks it."""
 
     def of_subject(subject: Subject) -> str:
@@ -35,7 +40,7 @@ def _of_target(name: str, hint: str, missing: Callable[[Target], str]) -> Capabi
             return f"the description contradicts itself: {error.what}"
         return missing(target)
 
-    return Capability(name, hint, of_subject)
+    return Capability(name, hint, of_subject, blocks)
 
 
 def _of_mmu(name: str, attribute: str) -> Capability:
@@ -44,7 +49,7 @@ def _of_mmu(name: str, attribute: str) -> Capability:
     return _of_target(name, hint, lambda target: "none is declared" if getattr(target.mmu, attribute) is None else "")
 
 
-SOUND = _of_target("a sound description", "fix the errors from the_description_is_sound", lambda _: "")
+SOUND = _of_target("a sound description", "fix the errors from the_description_is_sound", lambda _: "", blocks=True)
 
 # reference values
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 
 import enum
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from hvolab.arch import Architecture
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.version import is_advisory
 from hvolab.errors import CheckError, HvolabError
 from hvolab.plugin.report import sentence
 
-Proof = Callable[[Subject], None]
+#: Function that makes a check; it may return what it could not see, in words.
+Proof = Callable[[Subject], str | None]
 #: Names of the capabilities of descriptions with values that are known from elsewhere.
-KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, KNOWN_BYTES_NAME = (
-    "known entries",
-    "known figures",
-    "entries as bytes in memory",
-)
+KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME = "known entries", "known figures"
+KNOWN_BYTES_NAME = "known entries as bytes in memory"
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a result of a check
@@ -39,11 +38,13 @@ class Capability:
     name    its name in the reason of a skip
     hint    the action that gains it
     missing function that returns the reason why a subject lacks it; empty: it has it
+    blocks  whether another check fails where it is missing, so that a check without it is blocked
     """
 
     name: str
     hint: str
     missing: Callable[[Subject], str]
+    blocks: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Check:
     needs   capabilities without which it cannot be made
     proof   function that makes it; raises CheckFailed, or another error of hvolab, if it fails
     since   release of the kit that added it
+    apart   whether no check rests on it, and it rests on checks of geometry alone
     """
 
     name: str
@@ -64,6 +66,7 @@ class Check:
     needs: tuple[Capability, ...]
     proof: Proof
     since: str = "1.0"
+    apart: bool = False
 
 
 class CheckStatus(enum.Enum):
@@ -72,6 +75,7 @@ class CheckStatus(enum.Enum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"  #: a capability is missing
+    BLOCKED = "blocked"  #: failed, and so does a check that it rests on
     ADVISORY = "advisory"  #: failed, but newer than the kit that the plugin was written for
 
 
@@ -83,7 +87,9 @@ class CheckOutcome:
     written_for  release of the kit that the plugin was written for
     check, proves, needs  of the check
     capability   the missing one, for a skip
-    reason       reason of a failure or a skip, with a hint
+    position     place of the check in the kit
+    reason       reason of a failure or a skip, with a hint; the failing check, for a blocked one; what a check that
+                 passed could not see
     """
 
     architecture: str
@@ -96,6 +102,7 @@ class CheckOutcome:
     verdict: CheckStatus
     capability: str = ""
     reason: str = ""
+    position: int = 0
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> CheckOutcome:
@@ -111,28 +118,83 @@ class CheckOutcome:
 class Checks(list[Check]):
     """Checks of one module, in the order of their definitions."""
 
-    def add(self, scope: Scope, *needs: Capability, since: str = "1.0") -> Callable[[Proof], Proof]:
+    def add(
+        self, scope: Scope, *needs: Capability, since: str = "1.0", apart: bool = False
+    ) -> Callable[[Proof], Proof]:
         """Return a decorator that makes a check of a function: name and first line of the docstring are the check's."""
 
         def added(proof: Proof) -> Proof:
             proves = (proof.__doc__ or "").strip().partition("\n")[0]
-            self.append(Check(proof.__name__, proves, scope, needs, proof, since))
+            self.append(Check(proof.__name__, proves, scope, needs, proof, since, apart))
             return proof
 
         return added
 
 
-def make(check: Check, subject: Subject) -> CheckOutcome:
-    """Make `check` for `subject`."""
+def make(check: Check, subject: Subject, earlier: Sequence[Check] = ()) -> CheckOutcome:
+    """Make `check` for `subject`.
+
+    earlier  the checks before it in the kit: if it fails, and one of them fails for the same subject, it is blocked
+    """
+    outcome = _made(check, subject)
+    if outcome.verdict is not CheckStatus.FAILED:
+        return outcome
+    for root, of in _rests_on(check, subject, earlier):
+        if _FAILURES.fails(root, of):
+            where = f" for {of}" if str(of) != str(subject) else ""
+            reason = f"rests on {root.name}, which fails{where}; hint: fix that one, and run the kit again"
+            return replace(outcome, verdict=CheckStatus.BLOCKED, capability=root.name, reason=reason)
+    return outcome
+
+
+def _rests_on(check: Check, subject: Subject, earlier: Sequence[Check]) -> Iterator[tuple[Check, Subject]]:
+    """Yield the checks on which one rests, each with its subject: what fails there is the cause of a failure here.
+
+    They are the checks before it, and the same check for the mode without a choice of profile, release or features. A
+    check of a whole mode may make choices of its own, and rests on the checks of each.
+    """
+    if subject.choice and earlier:
+        yield check, subject.plain
+    if check.apart:  # on checks of the first room alone, geometry
+        earlier = [one for one in earlier if one.proof.__module__ == earlier[0].proof.__module__]
+    for one in earlier:
+        if not one.apart:
+            for of in one.scope.subjects_within(subject, check.scope):
+                yield one, of
+
+
+class _Failures:
+    """Failing checks of the architecture that was checked last."""
+
+    def __init__(self) -> None:
+        self._architecture: Architecture | None = None
+        self._fails: dict[tuple[str, str], bool] = {}
+
+    def fails(self, check: Check, subject: Subject) -> bool:
+        """Return whether the check fails for the subject."""
+        if subject.architecture is not self._architecture:
+            self._architecture = subject.architecture
+            self._fails.clear()
+        key = check.name, str(subject)
+        if key not in self._fails:
+            self._fails[key] = _made(check, subject).verdict is CheckStatus.FAILED
+        return self._fails[key]
+
+
+_FAILURES = _Failures()
+
+
+def _made(check: Check, subject: Subject) -> CheckOutcome:
+    """Make `check` for `subject`, whatever it rests on."""
     architecture, needs = subject.architecture, tuple(capability.name for capability in check.needs)
     of_subject = partial(CheckOutcome, architecture.name, architecture.kit, subject.mode_name, subject.choice)
     outcome = partial(of_subject, check.name, check.proves, needs)
     for capability in check.needs:
         if why := capability.missing(subject):
             reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
-            return outcome(CheckStatus.SKIPPED, capability.name, reason)
+            return outcome(CheckStatus.BLOCKED if capability.blocks else CheckStatus.SKIPPED, capability.name, reason)
     try:
-        check.proof(subject)
+        unseen = check.proof(subject)
     except (CheckFailed, HvolabError) as error:
         failure = CheckError(error.what, where=error.where or str(subject), rule=error.rule, hint=error.hint)
     except KeyboardInterrupt:
@@ -142,7 +204,7 @@ def make(check: Check, subject: Subject) -> CheckOutcome:
         where = "; ".join(filter(None, (str(subject), f"{frame.filename}:{frame.lineno}")))
         failure = CheckError(f"the check ends with {sentence(error)}", where=where)
     else:
-        return outcome(CheckStatus.PASSED)
+        return outcome(CheckStatus.PASSED, "", unseen or "")
     advisory = is_advisory(check.since, architecture.kit)
     return outcome(CheckStatus.ADVISORY if advisory else CheckStatus.FAILED, "", str(failure))
 

@@ -117,12 +117,26 @@ class Reporter:
             for line in self._summary.lines():
                 terminalreporter.write_line(line)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Write the summary to the file of `--hvolab-report`; of several processes the first alone does."""
+        """Sort pytest's reports of failures, and write the summary to the file of `--hvolab-report`.
+
+        Failures are in the order of the kit, in whatever order several processes end. The first of these alone writes.
+        """
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and self._outcomes:
+            order = {outcome.check: position for position, outcome in enumerate(self._summary.outcomes)}
+            terminal.stats.get("failed", []).sort(key=lambda report: order.get(_check_of(report), -1))
         path = self._config.getoption("hvolab_report", None)
         if path is not None and not hasattr(self._config, "workerinput"):
             complete = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
             self._summary.write(path, self._errors, complete=complete)
+
+
+def _check_of(report: pytest.TestReport) -> str:
+    """Return the name of the check whose outcome a report has; empty for a test of another kind."""
+    found = [value for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)]
+    return found[0]["check"] if found else ""
 
 
 def _last_line(text: str) -> str:

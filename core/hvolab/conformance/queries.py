@@ -93,6 +93,16 @@ def examples_of(subject: Subject) -> list[Example]:
     return [known for known in subject.architecture.examples if known.mode in forms and forms[known.mode] == own]
 
 
+#: Protections that HVO stores or replaces on every architecture.
+PGPROTS_OF_HVO = frozenset({PgprotRole.KERNEL, PgprotRole.KERNEL_RO, PgprotRole.KERNEL_LARGE, PgprotRole.TABLE})
+
+
+def unknown_pgprots(architecture: Architecture) -> list[str]:
+    """Return the kernel's names of the protections of HVO that no example of an entry has."""
+    unknown = PGPROTS_OF_HVO - {known.role for known in architecture.examples}
+    return list(dict.fromkeys(pgprot.name for pgprot in architecture.pgprots if pgprot.role in unknown))
+
+
 def examples_in_bytes(architecture: Architecture) -> list[tuple[Example, bytes]]:
     """Return the examples that are given as bytes, with them, where they are others if they are read backwards."""
     given = [(known, known.raw) for known in architecture.examples]

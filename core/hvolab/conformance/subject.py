@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -21,6 +21,18 @@ class Scope(enum.Enum):
     FORMAT = "for each paging mode, and with each feature singly"
     TARGET = "for each mode, profile and release, and with each feature singly"
     DISTINCT = "for each mode, and each choice of profile, release or feature that changes what entries allow or do"
+
+    def subjects_within(self, subject: Subject, scope: Scope) -> Iterator[Subject]:
+        """Yield the subjects of this scope that are parts of a subject of ``scope``, or of which that is a part."""
+        architecture, mode = subject.architecture, subject.mode_name
+        if scope in {Scope.ARCHITECTURE, Scope.MODE}:
+            yield from (one for one in subjects(architecture, self) if not mode or one.mode_name in {mode, ""})
+        elif self is Scope.ARCHITECTURE:
+            yield Subject(architecture)
+        elif self is Scope.MODE:
+            yield subject.plain
+        else:
+            yield replace(subject, profile=None, release=None) if self is Scope.FORMAT else subject
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,11 @@ class Subject:
         return self.architecture.select(
             self.mode_name, profile=self.profile, release=self.release, features=self.features
         )
+
+    @property
+    def plain(self) -> Subject:
+        """The mode, or the architecture, without a choice."""
+        return Subject(self.architecture, self.mode_name)
 
     @property
     def choice(self) -> str:

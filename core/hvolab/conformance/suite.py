@@ -10,8 +10,8 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.conformance import pytest_plugin
-from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
-from hvolab.conformance.checks import CHECKS
+from hvolab.conformance.check import Check, CheckOutcome, CheckStatus
+from hvolab.conformance.checks import CHECKS, made
 from hvolab.conformance.subject import Subject, subjects
 from hvolab.conformance.version import KIT, PROPERTY
 from hvolab.serialize import as_data
@@ -66,7 +66,7 @@ _CHECK = "hvolab_check"
 def _test_of(check: Check) -> Callable[..., None]:
     def test(self: Conformance, subject: Subject, record_property: Recorder) -> None:
         del self
-        outcome = make(check, subject)
+        outcome = made(check, subject)
         record_property(PROPERTY, as_data(outcome))
         end_test(outcome)
 
@@ -78,7 +78,7 @@ def _test_of(check: Check) -> Callable[..., None]:
 
 def end_test(outcome: CheckOutcome) -> None:
     """Skip or fail the test that made a check, with the reason in its outcome."""
-    if outcome.verdict is CheckStatus.SKIPPED:
+    if outcome.verdict in {CheckStatus.SKIPPED, CheckStatus.BLOCKED}:
         pytest.skip(outcome.reason)
     if outcome.verdict is CheckStatus.ADVISORY:
         pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scored summary at the end of a run of the kit: by architecture and mode, with the reasons of skips and failures."""
+"""Scored summary at the end of a run of the kit: by architecture and mode, with the reasons of skips and failures.
+
+Reports are in the order in which a porter meets their subjects, whatever the order in which checks were made.
+"""
 
 from __future__ import annotations
 
@@ -10,41 +13,47 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from hvolab.conformance.check import KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, CheckOutcome, CheckStatus
+from hvolab.conformance.check import KNOWN_BYTES_NAME, KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, CheckOutcome, CheckStatus
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
 
 _WHOLE = "(the whole)"
+#: Slips with which a description agrees with itself.
+_ONLY_KNOWN_VALUES_SHOW = (
+    "wrong bases, low bits of table entries, a dirty flag in PAGE_KERNEL_RO, read and write interchanged"
+)
 _Outcomes = list[CheckOutcome]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Outcomes of one run, in the order of the checks."""
+    """Outcomes of one run, in the order of the checks in the kit."""
 
     outcomes: tuple[CheckOutcome, ...]
 
     @classmethod
     def of(cls, data: Iterable[dict[str, Any]]) -> Summary:
         """Return the summary of the outcomes that the tests carry."""
-        return cls(tuple(map(CheckOutcome.from_data, data)))
+        return cls(tuple(sorted(map(CheckOutcome.from_data, data), key=attrgetter("position"))))
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
         for architecture, found in _grouped(self.outcomes, attrgetter("architecture")):
             score, unreferenced = _score(found), _unreferenced(found)
             percent = "" if unreferenced else f" ({_percent(score):g} %)"
+            blocked = f"{score['blocked']} blocked, " if score["blocked"] else ""
             without = f"{len(unreferenced)} mode{'s' * (len(unreferenced) != 1)} without reference values, "
             yield (
                 f"{architecture}: {score['passed']} of {_made(score)} checks passed{percent}, "
                 f"{without * bool(unreferenced)}{score['failed']} failed, "
-                f"{score['advisory']} advisory, {score['skipped']} skipped "
+                f"{blocked}{score['advisory']} advisory, {score['skipped']} skipped "
                 f"(kit {KIT}, plugin for {found[0].written_for})"
             )
-            yield from _table(found)
-            yield from _not_proved(found)
+            yield from _unseen(found, unreferenced)
             yield from _failures(found, CheckStatus.FAILED, "failed")
             yield from _failures(found, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
+            yield from _table(found)
+            yield from _not_proved(found)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary for JSON."""
@@ -91,12 +100,19 @@ def _percent(score: dict[str, int]) -> float:
 
 
 def _unreferenced(outcomes: _Outcomes) -> list[str]:
-    """Return the modes of which nothing is held against values that are known from elsewhere.
-
-    Such values alone show a wrong base, or two protections that are interchanged.
-    """
+    """Return the modes of which nothing is held against values that are known from elsewhere."""
     missing = {KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME}
     return list(dict.fromkeys(outcome.mode for outcome in outcomes if outcome.mode and outcome.capability in missing))
+
+
+def _unseen(outcomes: _Outcomes, unreferenced: Sequence[str]) -> Iterator[str]:
+    """Yield what no check of these could see: slips that only reference values show."""
+    if unreferenced:
+        yield f"  not seen in {', '.join(unreferenced)}, which have no reference values: {_ONLY_KNOWN_VALUES_SHOW}"
+    if any(outcome.capability == KNOWN_BYTES_NAME for outcome in outcomes):
+        yield "  not seen: a wrong byte order of entries, as no example is given as bytes"
+    noted = dict.fromkeys(outcome.reason for outcome in outcomes if outcome.verdict is CheckStatus.PASSED)
+    yield from (f"  not seen: a slip in one of them, as {reason}" for reason in noted if reason)
 
 
 def _mode_of(outcome: CheckOutcome) -> str:
@@ -135,7 +151,16 @@ def _not_proved(outcomes: _Outcomes) -> Iterator[str]:
 
 
 def _failures(outcomes: _Outcomes, verdict: CheckStatus, title: str) -> Iterator[str]:
-    """Yield the checks with that result, and their subjects."""
+    """Yield the checks with that result: subjects, sentence, first reason, and the checks that it blocks."""
     found = [outcome for outcome in outcomes if outcome.verdict is verdict]
     for check, same in _grouped(found, attrgetter("check")):
         yield f"  {title}: {check} ({', '.join(outcome.subject or _WHOLE for outcome in same)})"
+        yield f"      {same[0].proves}"
+        yield f"      {same[0].reason}"
+        blocked = dict.fromkeys(one.check for one in outcomes if _is_blocked_by(one, check) and one.check != check)
+        if blocked:
+            yield f"      {len(blocked)} other checks fail too, and are blocked by it: {', '.join(blocked)}"
+
+
+def _is_blocked_by(outcome: CheckOutcome, check: str) -> bool:
+    return outcome.verdict is CheckStatus.BLOCKED and outcome.capability == check

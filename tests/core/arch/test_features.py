@@ -114,6 +114,6 @@ def test_every_feature_is_selected_alone_and_in_pairs() -> None:
     with pytest.raises(DescriptionError, match="overlaps another field"):
         replace(MADE_UP, features=(one, two)).check_features()
     odd = Feature("odd", "for a test", clears=("R",))
-    with pytest.raises(DescriptionError, match="a declared pgprot is not legal") as caught:
+    with pytest.raises(DescriptionError, match="makes an illegal") as caught:
         replace(MADE_UP, features=(odd,)).check_features()
     assert caught.value.where == "made-up crooked, odd"

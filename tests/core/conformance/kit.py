@@ -10,7 +10,7 @@ import pytest
 from hvolab.arch import Architecture
 from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
 from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
-from hvolab.conformance.checks import CHECKS
+from hvolab.conformance.checks import CHECKS, made
 from hvolab.conformance.subject import subjects
 from tests.core.conformance.emulation_mutants import EMULATION
 from tests.core.conformance.mutants import ARM_16K, DESCRIPTIONS, SV39, X86, Mutant
@@ -21,10 +21,16 @@ MUTANTS = (*DESCRIPTIONS, *EMULATION)
 
 
 def outcomes(architecture: Architecture, checks: Iterable[Check] = CHECKS) -> Iterator[CheckOutcome]:
-    """Make each check for each of its subjects, and yield the outcomes."""
+    """Make each check for each of its subjects, whatever it rests on, and yield the outcomes."""
     for check in checks:
         for subject in subjects(architecture, check.scope):
             yield make(check, subject)
+
+
+def reported(architecture: Architecture, checks: Iterable[Check]) -> set[str]:
+    """The checks that the kit reports as failed: those that rest on another failing one are blocked."""
+    found = (made(check, subject) for check in checks for subject in subjects(architecture, check.scope))
+    return {outcome.check for outcome in found if outcome.verdict is CheckStatus.FAILED}
 
 
 def failed(architecture: Architecture, checks: Iterable[Check]) -> list[CheckOutcome]:
@@ -34,11 +40,11 @@ def failed(architecture: Architecture, checks: Iterable[Check]) -> list[CheckOut
 
 def failed_by_name(architecture: Architecture, *names: str) -> list[CheckOutcome]:
     """What fails of the checks of these names; skips where one cannot be made here."""
-    made = list(outcomes(architecture, [check for check in CHECKS if check.name in names]))
-    for outcome in made:
+    found = list(outcomes(architecture, [check for check in CHECKS if check.name in names]))
+    for outcome in found:
         if outcome.capability in _OF_THIS_PLACE:
             pytest.skip(outcome.reason)
-    return [outcome for outcome in made if outcome.verdict is CheckStatus.FAILED]
+    return [outcome for outcome in found if outcome.verdict is CheckStatus.FAILED]
 
 
 def mutants_of(checks: Iterable[Check]) -> list[Mutant]:
@@ -48,8 +54,8 @@ def mutants_of(checks: Iterable[Check]) -> list[Mutant]:
 
 
 def assert_named(mutant: Mutant) -> None:
-    """The check of a slip fails, with a reason, and so do the others that the slip breaks."""
-    named = (mutant.check, *mutant.also)
+    """The check of a slip fails, with a reason, and so do others that the slip breaks."""
+    named = (mutant.check, *mutant.also, *mutant.beside)
     found = failed_by_name(mutant.architecture, *named)
     assert {outcome.check for outcome in found} == set(named)
     assert all(outcome.reason for outcome in found)
@@ -59,9 +65,9 @@ def assert_right(checks: Iterable[Check]) -> None:
     """Right descriptions of three architectures pass, and at least one check is made for each."""
     checks = tuple(checks)
     for architecture in (X86, ARM_16K, SV39):
-        made = list(outcomes(architecture, checks))
-        assert [(one.check, one.reason) for one in made if one.verdict is CheckStatus.FAILED] == []
-        assert any(one.verdict is CheckStatus.PASSED for one in made)
+        found = list(outcomes(architecture, checks))
+        assert [(one.check, one.reason) for one in found if one.verdict is CheckStatus.FAILED] == []
+        assert any(one.verdict is CheckStatus.PASSED for one in found)
 
 
 def slip(mutant: Mutant) -> str:

@@ -142,3 +142,20 @@ def test_options_and_markers_of_a_stranger_do_not_collide_with_the_kits(pytester
     pytester.makepyfile(test_stranger=stranger, test_kit=KIT.replace("geometry.checks)", "geometry.checks)[:1]"))
     result = python(pytester, "-p", NAME, "--arch", "vax", **ALONE)
     assert result.ret == 0, result.outlines
+
+
+@pytest.mark.slow
+def test_several_processes_report_failures_in_the_order_of_the_kit(pytester: pytest.Pytester) -> None:
+    wrong = (
+        "from dataclasses import replace\n"
+        "EXAMPLE = replace(RISCV.examples[3], raw=0x402B0CC7)\n"
+        "RISCV = replace(RISCV, examples=(EXAMPLE,), figures=(replace(RISCV.figures[0], huge_pages=()),))"
+    )
+    kit = KIT.replace("    checks = tuple(geometry.checks)\n", "").replace("\nclass", f"{wrong}\n\nclass")
+    pytester.makepyfile(kit)
+    result = python(pytester, "-p", NAME, "-p", "xdist", "-n", "2", "-k", "known", **ALONE)
+    headings = [line.strip("_ ") for line in result.outlines if line.startswith("__")]
+    assert [line.partition("[")[0].partition(".")[2] for line in headings] == [
+        *["test_known_entries_have_their_pgprot"] * 3,
+        "test_known_figures_hold",
+    ]

@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from hvolab.arch import PgprotRole
-from hvolab.conformance.checks import algebra, protections, reference_values
+from hvolab.conformance.checks import CHECKS, algebra, made, protections, reference_values
+from hvolab.conformance.subject import subjects
 from hvolab.conformance.summary import Summary
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
 from tests.core.conformance.kit import outcomes
 from tests.core.conformance.mutants import SV39, X86
 from tests.core.conformance.slips import in_pgprots
+
+WRITING = ("page_kernel_can_be_read_and_written", "known_entries_have_their_pgprot")
 
 
 def summary(*, wrong: bool = False) -> Summary:
@@ -41,6 +44,32 @@ def test_a_failure_lowers_the_score_and_is_listed_with_its_subjects() -> None:
     assert "(100 %)" not in lines[0]
     (line,) = (line for line in lines if line.startswith("  failed: page_kernel_ro_is_read_only"))
     assert "(4-level" in line
+    reason = lines[lines.index(line) + 2]
+    assert "PAGE_KERNEL_RO can be written" in reason
+    assert "MmuRules.write looks at bit 1 (RW)" in reason
+
+
+def test_reports_are_in_the_order_of_the_kit_with_the_checks_that_they_block() -> None:
+    wrong = in_pgprots(replace(X86, kit="9.0"), PgprotRole.TABLE, drop=("RW",))
+    checks = [check for check in CHECKS if check.name in {"the_kit_release_exists", *WRITING}]
+    found = [made(check, subject) for check in reversed(checks) for subject in subjects(wrong, check.scope)]
+    lines = list(Summary.of(as_data(found)).lines())
+    reports = [line.split()[1] for line in lines if line.startswith("  failed: ")]
+    assert reports == ["the_kit_release_exists", "page_kernel_can_be_read_and_written"]
+    assert "2 failed, 6 blocked" in lines[0]
+    (reason,) = (line for line in lines if "cannot be written" in line)
+    assert "the table entry at pmd has bit 1 (RW) not set" in reason
+    assert "hint: correct the fields of _PAGE_TABLE, or MmuRules.write" in reason
+    assert "      1 other checks fail too, and are blocked by it: known_entries_have_their_pgprot" in lines
+
+
+def test_the_first_lines_have_what_no_check_could_see() -> None:
+    few = replace(X86, examples=(X86.examples[0],))
+    lines = list(Summary.of(as_data(list(outcomes(few, reference_values.checks)))).lines())
+    assert lines[1:3] == [
+        "  not seen: a wrong byte order of entries, as no example is given as bytes",
+        "  not seen: a slip in one of them, as no example is of PAGE_KERNEL, PAGE_KERNEL_RO, _PAGE_TABLE",
+    ]
 
 
 def test_json_counts_by_mode_and_by_missing_capability(tmp_path: Path) -> None:
@@ -60,6 +89,7 @@ def test_modes_without_reference_values_are_counted_in_place_of_a_hundred_percen
     found = Summary.of(as_data(list(outcomes(bare, reference_values.checks))))
     head = next(iter(found.lines()))
     assert "checks passed, 1 mode without reference values, 0 failed" in head
+    assert "wrong bases, low bits of table entries" in list(found.lines())[1]
     assert found.as_dict()["architectures"][0]["modes_without_reference_values"] == ["4-level"]
 
 

@@ -29,6 +29,26 @@ def hstates_are_the_huge_page_sizes(subject: Subject) -> None:
     require(found == expected, f"the hstates are {found}, the sizes and orders are {expected}")
 
 
+@checks.add(Scope.TARGET, SOUND, EFFECTIVE_FLUSH)
+def flush_tlb_all_forgets_everything(subject: Subject) -> None:
+    """After flush_tlb_all() no CPU has a translation that it had before: batches free frames right after it."""
+    machine = PooledMachine(subject.target, {}).machine
+    cpu, first_pfn = machine.cpus[0], machine.memory.first_pfn
+    first = machine.struct_pages.va(first_pfn)
+    for va in (first, first + machine.target.mode.page_size, machine.page_to_virt(first_pfn)):
+        cpu.load_word(va)
+    held = cpu.cached_translations()
+    require(held is None or held.size, "the CPU caches no translation at all")
+    machine.flush_tlb_all()
+    held = cpu.cached_translations()
+    stale = "" if held is None else ", ".join(f"VA {int(va):#x}" for va in held[:, 0])
+    require(
+        not stale,
+        f"flush_tlb_all() leaves {stale} in the TLB",
+        hint="flush ranges, or do without HVO: without an effective flush_tlb_all() no batch of HVO is safe",
+    )
+
+
 @checks.add(Scope.TARGET, SOUND, SAVINGS, READ_ONLY_TAILS, EFFECTIVE_FLUSH)
 def a_store_to_a_tail_faults(subject: Subject) -> None:
     """A store, and a compare-and-swap that succeeds, to a tail of an optimized folio fault with a permission fault."""
@@ -59,26 +79,6 @@ def _faults(what: str, store: Callable[[], object]) -> None:
         require(record.syndrome, f"{what} faults, and no register reports it", where="MmuRules.syndrome")
         return
     require(holds=False, what=f"{what} does not fault")
-
-
-@checks.add(Scope.TARGET, SOUND, EFFECTIVE_FLUSH)
-def flush_tlb_all_forgets_everything(subject: Subject) -> None:
-    """After flush_tlb_all() no CPU has a translation that it had before: batches free frames right after it."""
-    machine = PooledMachine(subject.target, {}).machine
-    cpu, first_pfn = machine.cpus[0], machine.memory.first_pfn
-    first = machine.struct_pages.va(first_pfn)
-    for va in (first, first + machine.target.mode.page_size, machine.page_to_virt(first_pfn)):
-        cpu.load_word(va)
-    held = cpu.cached_translations()
-    require(held is None or held.size, "the CPU caches no translation at all")
-    machine.flush_tlb_all()
-    held = cpu.cached_translations()
-    stale = "" if held is None else ", ".join(f"VA {int(va):#x}" for va in held[:, 0])
-    require(
-        not stale,
-        f"flush_tlb_all() leaves {stale} in the TLB",
-        hint="flush ranges, or do without HVO: without an effective flush_tlb_all() no batch of HVO is safe",
-    )
 
 
 @checks.add(Scope.TARGET, SOUND, SAVINGS, LIVE_REPLACEMENT)

@@ -19,7 +19,7 @@ def the_description_is_sound(subject: Subject) -> None:
     subject.architecture.check_features()
 
 
-@checks.add(Scope.ARCHITECTURE)
+@checks.add(Scope.ARCHITECTURE, apart=True)
 def reference_values_name_declared_items(subject: Subject) -> None:
     """Examples and figures are about declared modes, levels, profiles, releases and features."""
     architecture = subject.architecture
@@ -38,7 +38,7 @@ def reference_values_name_declared_items(subject: Subject) -> None:
             architecture.feature(name)
 
 
-@checks.add(Scope.ARCHITECTURE)
+@checks.add(Scope.ARCHITECTURE, apart=True)
 def the_kit_release_exists(subject: Subject) -> None:
     """The kit that the plugin was written for is not newer than this one."""
     written_for = subject.architecture.kit

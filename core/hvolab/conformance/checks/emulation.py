@@ -19,13 +19,6 @@ from hvolab.machine import build_machine
 checks = Checks()
 
 
-@checks.add(Scope.ARCHITECTURE, EMULATION)
-def every_step_has_a_sequence(subject: Subject) -> None:
-    """Each step of a CPU is declared, once, with the inputs, outputs and effect of its contract."""
-    assert subject.architecture.emulation is not None  # noqa: S101 - the check needs EMULATION
-    subject.architecture.emulation.check()
-
-
 @checks.add(Scope.ARCHITECTURE, EMULATION, DISASSEMBLER)
 def every_sequence_is_its_text(subject: Subject) -> None:
     """A disassembler prints the bytes of each sequence as the declared text."""

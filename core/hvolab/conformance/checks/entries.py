@@ -79,18 +79,6 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
         require(len(missing) <= taken, what)
 
 
-@checks.add(Scope.MODE)
-def every_level_has_its_forms(subject: Subject) -> None:
-    """The last level has leaves and no tables, every other level can point to tables, none has two tables."""
-    mode = subject.mode
-    for level in mode.levels:
-        kinds = [form.kind for form in forms_at(mode, level.name)]
-        last = level is mode.last
-        tables = kinds.count(EntryKind.TABLE)
-        require(tables == (0 if last else 1), f"an entry at {level.name} has {tables} forms of a table")
-        require(not last or EntryKind.LEAF in kinds, f"an entry at {level.name} cannot be a leaf")
-
-
 @checks.add(Scope.FORMAT, SOUND)
 def table_leaf_and_none_are_never_confused(subject: Subject) -> None:
     """Every combination of the bits that distinguish kinds is one of none, a table, a leaf, or illegal."""

@@ -67,12 +67,37 @@ def tables_fill_pages(subject: Subject) -> None:
 
 
 @checks.add(Scope.MODE)
+def every_level_has_its_forms(subject: Subject) -> None:
+    """The last level has leaves and no tables, every other level can point to tables, none has two tables."""
+    mode = subject.mode
+    for level in mode.levels:
+        kinds = [form.kind for form in forms_at(mode, level.name)]
+        last = level is mode.last
+        tables = kinds.count(EntryKind.TABLE)
+        require(tables == (0 if last else 1), f"an entry at {level.name} has {tables} forms of a table")
+        require(not last or EntryKind.LEAF in kinds, f"an entry at {level.name} cannot be a leaf")
+
+
+@checks.add(Scope.MODE)
 def bases_are_canonical(subject: Subject) -> None:
     """The direct map and the vmemmap begin at a page of the kernel's part of the VA space."""
     mode = subject.mode
     for title, base in (("direct map", mode.direct_map_base), ("vmemmap", mode.vmemmap_base)):
         require(mode.canonical(base), f"the {title} begins at {base:#x}, not a kernel VA")
         require(base % mode.page_size == 0, f"the {title} begins at {base:#x}, inside a page")
+
+
+@checks.add(Scope.MODE)
+def the_vmemmap_begins_with_a_leaf(subject: Subject) -> None:
+    """The vmemmap begins where one of the leaves begins that map it at boot."""
+    mode = subject.mode
+    size = mode.level(mode.vmemmap_level).size
+    require(
+        mode.vmemmap_base % size == 0,
+        f"the vmemmap begins at {mode.vmemmap_base:#x}, {mode.vmemmap_base % size:#x} bytes into a leaf of "
+        f"{mode.vmemmap_level}, which maps {size:#x} bytes",
+        hint="correct PagingMode.vmemmap_base, or the level with which the kernel maps it, vmemmap_level",
+    )
 
 
 @checks.add(Scope.MODE, DIRECT_MAP_SIZE)

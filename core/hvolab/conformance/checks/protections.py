@@ -6,8 +6,9 @@ from __future__ import annotations
 from hvolab.arch import Access, EntryKind, PgprotRole, Target
 from hvolab.conformance.capabilities import DIRTY_APART, LEAF_ABOVE_LAST, READ_ONLY_TAILS, SHADOW_STACK, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import broken, kernel_leaves, kernel_tables, mmu_patterns
+from hvolab.conformance.queries import broken, kernel_leaves, kernel_tables, mmu_patterns, pgprot_of
 from hvolab.conformance.subject import Scope, Subject
+from hvolab.conformance.wording import deciding, refusing
 
 checks = Checks()
 _READ, _WRITE = int(Access.READ), int(Access.WRITE)
@@ -30,51 +31,31 @@ def pgprots_stand_where_they_are_used(subject: Subject) -> None:
 
 
 @checks.add(Scope.TARGET, SOUND)
-def page_kernel_can_be_read_and_written(subject: Subject) -> None:
-    """Loads and stores through PAGE_KERNEL are allowed, in a page and in a leaf above the last level."""
+def permission_patterns_name_fields(subject: Subject) -> None:
+    """Every bit of permissions and flags is a named field, of the same name in every form that has it."""
     target = subject.target
-    depths = {level.name: depth for depth, level in enumerate(target.mode.levels)}
-    for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_LARGE):
-        granted = target.allowed(raw, tuple(kernel_tables(target).values())[: depths[name]])
-        for need, what in ((_READ, "read"), (_WRITE, "written")):
-            require(granted & need, f"{role.value} cannot be {what}: {target.describe(name, raw)}")
-
-
-@checks.add(Scope.TARGET, SOUND)
-def kernel_pages_need_no_flag_fault(subject: Subject) -> None:
-    """Every leaf of the kernel has its accessed flag set, and a writable one its dirty flag: it takes no fault."""
-    target = subject.target
-    mmu = target.mmu
-    for name, role, raw in kernel_leaves(target):
-        writable = target.allowed(raw, ()) & _WRITE
-        for title, flag in (("accessed", mmu.accessed), ("dirty", mmu.dirty if writable else None)):
-            what = f"the {title} flag is clear in {role.value}: {target.describe(name, raw)}"
-            require(flag is None or flag.accepts(raw), what, hint=f"set it in the pgprot, or correct MmuRules.{title}")
-
-
-@checks.add(Scope.TARGET, SOUND, READ_ONLY_TAILS)
-def page_kernel_ro_is_read_only(subject: Subject) -> None:
-    """A store through PAGE_KERNEL_RO is refused, a load is not."""
-    target = subject.target
-    for name, _, raw in _leaves(target, PgprotRole.KERNEL_RO):
-        granted = target.allowed(raw, tuple(kernel_tables(target).values()))
-        entry = target.describe(name, raw)
-        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}")
-        require(
-            not granted & _WRITE and target.tails_fault,
-            f"PAGE_KERNEL_RO can be written: {entry}",
-            hint="correct its fields; where the kernel defines none, declare PAGE_KERNEL itself for tails",
-        )
-
-
-@checks.add(Scope.TARGET, SOUND, SHADOW_STACK, DIRTY_APART)
-def read_only_pages_are_not_shadow_stacks(subject: Subject) -> None:
-    """No page of the kernel has the pattern of a shadow stack: read-only with Dirty set."""
-    target = subject.target
-    pattern = target.mmu.shadow_stack
-    for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
-        what = f"{role.value} has the pattern of a shadow stack: {target.describe(name, raw)}"
-        require(pattern is None or not pattern.accepts(raw), what, hint="clear the dirty flag of read-only pages")
+    kinds = (EntryKind.LEAF, EntryKind.TABLE)
+    patterns = [(title, kind, pattern) for kind in kinds for title, pattern in mmu_patterns(target, kind)]
+    patterns.append(("shadow stack", EntryKind.LEAF, target.mmu.shadow_stack))
+    levels = {level.name for level in target.mode.levels}
+    forms = [form for form in target.mode.format.forms if levels & set(form.levels)]
+    for title, kind, pattern in patterns:
+        if pattern is None:
+            continue
+        names = {}
+        for form in forms:
+            if form.kind is not kind:
+                continue
+            fields = [field for field in form.fields if field.mask & pattern.mask]
+            covered = sum(field.mask & pattern.mask for field in fields)
+            require(
+                covered == pattern.mask,
+                f"bits {pattern.mask & ~covered:#x} of the pattern of {title} are not fields of a {kind.value} "
+                f"at {'/'.join(form.levels)}",
+            )
+            names[tuple(sorted(field.name for field in fields))] = form
+        what = f"the pattern of {title} has several names: {' and '.join('/'.join(name) for name in names)}"
+        require(len(names) == 1, what)
 
 
 @checks.add(Scope.TARGET, SOUND)
@@ -106,31 +87,63 @@ def permissions_are_those_of_leaf_and_tables(subject: Subject) -> None:
 
 
 @checks.add(Scope.TARGET, SOUND)
-def permission_patterns_name_fields(subject: Subject) -> None:
-    """Every bit of permissions and flags is a named field, of the same name in every form that has it."""
+def page_kernel_can_be_read_and_written(subject: Subject) -> None:
+    """Loads and stores through PAGE_KERNEL are allowed, in a page and in a leaf above the last level."""
     target = subject.target
-    kinds = (EntryKind.LEAF, EntryKind.TABLE)
-    patterns = [(title, kind, pattern) for kind in kinds for title, pattern in mmu_patterns(target, kind)]
-    patterns.append(("shadow stack", EntryKind.LEAF, target.mmu.shadow_stack))
-    levels = {level.name for level in target.mode.levels}
-    forms = [form for form in target.mode.format.forms if levels & set(form.levels)]
-    for title, kind, pattern in patterns:
-        if pattern is None:
-            continue
-        names = {}
-        for form in forms:
-            if form.kind is not kind:
-                continue
-            fields = [field for field in form.fields if field.mask & pattern.mask]
-            covered = sum(field.mask & pattern.mask for field in fields)
+    depths = {level.name: depth for depth, level in enumerate(target.mode.levels)}
+    for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_LARGE):
+        tables = dict([*kernel_tables(target).items()][: depths[name]])
+        granted = target.allowed(raw, tuple(tables.values()))
+        for need, what, title, permission in (
+            (_READ, "read", "read", target.mmu.read),
+            (_WRITE, "written", "write", target.mmu.write),
+        ):
+            words, names = ("", "") if granted & need else refusing(target, permission, (name, role, raw), tables)
             require(
-                covered == pattern.mask,
-                f"bits {pattern.mask & ~covered:#x} of the pattern of {title} are not fields of a {kind.value} "
-                f"at {'/'.join(form.levels)}",
+                granted & need,
+                f"{role.value} cannot be {what}: {target.describe(name, raw)}; {words}",
+                hint=f"correct the fields of {names}, or MmuRules.{title}",
             )
-            names[tuple(sorted(field.name for field in fields))] = form
-        what = f"the pattern of {title} has several names: {' and '.join('/'.join(name) for name in names)}"
-        require(len(names) == 1, what)
+
+
+@checks.add(Scope.TARGET, SOUND, READ_ONLY_TAILS)
+def page_kernel_ro_is_read_only(subject: Subject) -> None:
+    """A store through PAGE_KERNEL_RO is refused, a load is not."""
+    target = subject.target
+    for name, _, raw in _leaves(target, PgprotRole.KERNEL_RO):
+        granted = target.allowed(raw, tuple(kernel_tables(target).values()))
+        entry = target.describe(name, raw)
+        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}")
+        require(
+            not granted & _WRITE and target.tails_fault,
+            f"PAGE_KERNEL_RO can be written: {entry}; MmuRules.write looks at {deciding(target, target.mmu.write)}",
+            hint="correct the fields of PAGE_KERNEL_RO, or MmuRules.write; where the kernel defines no PAGE_KERNEL_RO, "
+            "declare PAGE_KERNEL itself for tails",
+        )
+
+
+@checks.add(Scope.TARGET, SOUND)
+def kernel_pages_need_no_flag_fault(subject: Subject) -> None:
+    """Every leaf of the kernel has its accessed flag set, and a writable one its dirty flag: it takes no fault."""
+    target = subject.target
+    mmu = target.mmu
+    for name, role, raw in kernel_leaves(target):
+        writable = target.allowed(raw, ()) & _WRITE
+        for title, flag in (("accessed", mmu.accessed), ("dirty", mmu.dirty if writable else None)):
+            bits = "" if flag is None else target.mode.format.form(name, EntryKind.LEAF).name_bits(flag.mask)
+            what = f"the {title} flag, {bits}, is clear in {role.value}: {target.describe(name, raw)}"
+            hint = f"set it in {pgprot_of(target, role).name}, or correct MmuRules.{title}"
+            require(flag is None or flag.accepts(raw), what, hint=hint)
+
+
+@checks.add(Scope.TARGET, SOUND, SHADOW_STACK, DIRTY_APART)
+def read_only_pages_are_not_shadow_stacks(subject: Subject) -> None:
+    """No page of the kernel has the pattern of a shadow stack: read-only with Dirty set."""
+    target = subject.target
+    pattern = target.mmu.shadow_stack
+    for name, role, raw in _leaves(target, PgprotRole.KERNEL, PgprotRole.KERNEL_RO):
+        what = f"{role.value} has the pattern of a shadow stack: {target.describe(name, raw)}"
+        require(pattern is None or not pattern.accepts(raw), what, hint="clear the dirty flag of read-only pages")
 
 
 @checks.add(Scope.TARGET, SOUND, LEAF_ABOVE_LAST)

@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hvolab.arch import EntryKind, Example, Target, set_bits
+from hvolab.arch import EntryKind, Example, Target
 from hvolab.conformance.capabilities import KNOWN_BYTES, KNOWN_ENTRIES, KNOWN_FIGURES, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import examples_in_bytes, examples_of, figures_of, vmemmap_sizes
+from hvolab.conformance.queries import (
+    examples_in_bytes,
+    examples_of,
+    figures_of,
+    pgprot_of,
+    unknown_pgprots,
+    vmemmap_sizes,
+)
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.errors import EncodingError
 
@@ -74,7 +81,7 @@ def known_entries_decode_correctly(subject: Subject) -> None:
 
 
 @checks.add(Scope.MODE, SOUND, KNOWN_ENTRIES)
-def known_entries_have_their_pgprot(subject: Subject) -> None:
+def known_entries_have_their_pgprot(subject: Subject) -> str:
     """An entry that a kernel made with a protection is, bit by bit, the entry that the description makes with it."""
     for known in _examples(subject):
         if known.role is None or known.pfn is None:
@@ -85,11 +92,20 @@ def known_entries_have_their_pgprot(subject: Subject) -> None:
         else:
             made = target.leaf(known.level, known.pfn, known.role)
         raw = known.entry(target.entry_byte_order)
-        bits = ", ".join(map(str, set_bits(made ^ raw)))
-        require(made == raw, f"{known.role.value} makes {made:#018x}: it differs in bits {bits}", where=known)
+        form = target.mode.format.form(known.level, known.kind)
+        differing = ", ".join(
+            f"{bits} {state}"
+            for bits, state in ((form.name_bits(raw & ~made), "missing"), (form.name_bits(made & ~raw), "too much"))
+            if bits
+        )
+        name = pgprot_of(target, known.role).name
+        what = f"{known.role.value} makes {made:#018x}, known is {raw:#018x}: {differing}"
+        require(made == raw, what, where=known, hint=f"correct the fields of {name}, or the example")
+    unknown = unknown_pgprots(subject.architecture)
+    return f"no example is of {', '.join(unknown)}" if unknown else ""
 
 
-@checks.add(Scope.MODE, KNOWN_FIGURES)
+@checks.add(Scope.MODE, KNOWN_FIGURES, apart=True)
 def known_figures_hold(subject: Subject) -> None:
     """The bases, the huge page sizes and the savings of each size are those of the kernel's documentation."""
     for known in figures_of(subject):
