@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import (
     CpuOption,
     EngineOption,
@@ -47,7 +48,7 @@ def replay(
 
     Entries are compared modulo frame numbers. The engine is the model of the cores' kernel release, which is chosen
     by features of the cores. Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the two are not
-    of the same boot.
+    of the same boot; 3: no difference, but parts that decide it were not saved.
     """
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415
@@ -67,8 +68,8 @@ def replay(
         print_json(result.as_dict())
     else:
         _print(result)
-    if result.differences_found:
-        raise typer.Exit(1)
+    codes = {"differences": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
+    raise typer.Exit(codes.get(result.verdict, ExitCode.AS_DECLARED))
 
 
 def _print(result: Replay) -> None:
@@ -91,7 +92,10 @@ def _print(result: Replay) -> None:
     show(f"compared: {result.entries_compared} entries, {result.struct_pages_compared} struct pages")
     for one in result.left_out:
         show(f"left out: {f'{one.count} ' if one.count else ''}{one.what}: {one.why}")
-    show(f"differences: {result.differences_found or 'none'}")
+    for text in result.unsaved:
+        show(f"not saved: {text}")
+    found = result.differences_found or ("none in what was saved: cannot tell" if result.unsaved else "none")
+    show(f"differences: {found}")
     for sentence in other_release(result):
         show(sentence)
     for difference in result.differences:

@@ -78,11 +78,17 @@ def compare_entries(before: Scan, engine: Scan, kernel: Scan, passing: Sequence[
 
 
 def _match(depth: int, before: Scan, engine: Scan, kernel: Scan) -> _Matched:
-    """Pair the tables of one level by the VA that they map."""
+    """Pair the tables of one level by the VA that they map, without entries that lead to tables that were not saved.
+
+    What is below such an entry is unknown, so that it is not known either whether the entry should lead there.
+    """
     ours, theirs = engine.walk.levels[depth], kernel.walk.levels[depth]
     common, mine, other = np.intersect1d(ours.offsets, theirs.offsets, assume_unique=True, return_indices=True)
     rows, slots = np.nonzero(ours.inside[mine])
     target = engine.snapshot.target
+    unread = [one for scan in (engine, kernel) for one in scan.unsaved.tables if one.level.name == ours.level.name]
+    known = ~np.isin(common[rows] + (slots << ours.level.shift), [one.va - engine.walk.origin for one in unread])
+    rows, slots = rows[known], slots[known]
     offsets = common[rows] + (slots << ours.level.shift)
     return _Matched(
         target,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +40,7 @@ class Replay:
     """Result of a replay.
 
     scan                   the core before
+    unsaved                parts of the two cores that were not saved and that decide what is compared, in sentences
     plan                   the operations
     release                kernel release of the engine
     entries_compared       number of entries of all levels that either side uses
@@ -50,6 +51,7 @@ class Replay:
     """
 
     scan: Scan
+    unsaved: tuple[str, ...]
     plan: ReplayPlan
     release: KernelRelease
     entries_compared: int
@@ -57,6 +59,11 @@ class Replay:
     differences: tuple[ReplayDifference, ...]
     differences_found: int
     left_out: tuple[Omission, ...]
+
+    @property
+    def verdict(self) -> str:
+        """'differences', 'cannot tell' where there are none but parts that decide were not saved, 'no differences'."""
+        return "differences" if self.differences_found else "cannot tell" if self.unsaved else "no differences"
 
     @property
     def choice(self) -> ReleaseChoice:
@@ -84,6 +91,8 @@ class Replay:
             "differences": as_data(self.differences),
             "differences_found": self.differences_found,
             "left_out": as_data(self.left_out),
+            "verdict": self.verdict,
+            "not_saved": list(self.unsaved),
         }
 
 
@@ -192,6 +201,7 @@ def _compare(execution: _Execution, end: Scan) -> Replay:
     pages = compare_struct_pages(execution.end, end, execution.plan, execution.placeholder_heads)
     return Replay(
         scan=execution.start,
+        unsaved=tuple(_unsaved(execution.start, end)),
         plan=execution.plan,
         release=execution.release,
         entries_compared=entries.compared,
@@ -200,6 +210,17 @@ def _compare(execution: _Execution, end: Scan) -> Replay:
         differences_found=entries.found + pages.found,
         left_out=(*entries.left_out, *pages.left_out, *_omissions(execution)),
     )
+
+
+def _unsaved(*scans: Scan) -> Iterator[str]:
+    """Yield what was not saved of each core where it decides the state of a huge page."""
+    for one in scans:
+        if (unsaved := one.unsaved).decisive:
+            pages = sum(unsaved.blocks.values()) + unsaved.bits
+            yield (
+                f"{one.snapshot.core.path}: page tables of the vmemmap: {len(unsaved.tables)}, "
+                f"huge pages whose state depends on what was not saved: up to {pages}"
+            )
 
 
 def _check_same_boot(first: CoreSnapshot, last: CoreSnapshot) -> None:

@@ -23,6 +23,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     made,
     slot_of,
     va_of,
+    without,
 )
 from tests.plugins.hvolab_vmcore.command_line import assert_refused, hvolab
 
@@ -47,7 +48,8 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
     data = json.loads(result.stdout)
     assert list(data) == [
         "architecture", "mode", "features", "kernel", "release", "release_choice", "engine_release", "folios",
-        "entries_compared", "struct_pages_compared", "differences", "differences_found", "left_out",
+        "entries_compared", "struct_pages_compared", "differences", "differences_found", "left_out", "verdict",
+        "not_saved",
     ]  # fmt: skip
     (difference,) = data["differences"]
     assert list(difference) == ["kind", "text", "va", "engine", "kernel"]
@@ -67,6 +69,17 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
 )
 def test_wrong_use_ends_with_a_sentence_and_exit_code_2(arguments: tuple[str | Path, ...], sentence: str) -> None:
     assert_refused(sentence, "replay", *arguments)
+
+
+def test_what_was_not_saved_is_never_called_equal(tmp_path: Path) -> None:
+    table = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO))[0]
+    after = without(OPTIMIZED_2M, [table], tmp_path / "a.kdump")
+    result = hvolab("replay", BOOT, after)
+    assert result.exit_code == 3
+    assert "a.kdump: page tables of the vmemmap: 1, huge pages" in " ".join(result.stdout.split())
+    assert "differences: none in what was saved: cannot tell" in result.stdout
+    data = json.loads(hvolab("replay", BOOT, after, "--json").stdout)
+    assert (data["verdict"], len(data["not_saved"])) == ("cannot tell", 1)
 
 
 @pytest.mark.slow
