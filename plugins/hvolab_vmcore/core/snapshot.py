@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hvolab.errors import CoreFileError, UsageError
 from hvolab.machine import PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
 from hvolab.release import KernelRelease
+from hvolab_vmcore.core.cpu_state import cpu_state_of
 from hvolab_vmcore.core.features import detected_features, reported_features
 from hvolab_vmcore.core.kernel_note import with_found_text, with_text_of
 from hvolab_vmcore.core.kernels import keys_for, machine_of
@@ -125,6 +126,8 @@ def open_snapshot(
             mode.name, profile=options.profile, release=release, features=features, vmemmap_base=vmemmap_base
         )
 
+    if info is None and cpu_state_of(core, architecture.elf_machine) is not None:
+        core = replace(core, warnings=(*core.warnings, *_assumed(options)))
     choice = _choice(architecture, options, choose(targets_of(select), noted_evidence(info)))
     target = select(choice.release)
     layout = layout_of(info, target.struct_page, mode.page_size, where=f"{core.path}, note VMCOREINFO")
@@ -151,13 +154,30 @@ def _with_vmcoreinfo(core: Dump, options: SnapshotOptions) -> Dump:
     return core if given or core.vmcoreinfo is not None else with_found_text(core)
 
 
+def _assumed(options: SnapshotOptions) -> Iterator[str]:
+    """Yield what is assumed of a core without VMCOREINFO that has the registers of a CPU."""
+    if options.root is None:
+        yield "root table and paging mode are those of a CPU's registers"
+    if options.vmemmap is None:
+        yield "the vmemmap is assumed to be where it is without KASLR"
+
+
+def _translation(core: Dump, architecture: Architecture) -> tuple[int | None, int | None]:
+    """Return the bits of VA and the PA of the root table: of VMCOREINFO, else of a CPU's registers; None: unknown."""
+    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
+    state = cpu_state_of(core, architecture.elf_machine)
+    bits, root = (None, None) if state is None else (state.va_bits, state.root)
+    if info is None or keys is None:
+        return bits, root
+    noted, symbol = keys.va_bits(info), info.symbol("swapper_pg_dir")
+    noted_root = None if symbol is None else keys.root(info, symbol)
+    return bits if noted is None else noted, root if noted_root is None else noted_root
+
+
 def _check_known(core: Dump, architecture: Architecture, options: SnapshotOptions) -> None:
     """Raise UsageError that names every option that is needed."""
-    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
-    bits = root = None
-    if info is not None and keys is not None:
-        bits, symbol = keys.va_bits(info), info.symbol("swapper_pg_dir")
-        root = None if symbol is None else keys.root(info, symbol)
+    info, (bits, root) = core.vmcoreinfo, _translation(core, architecture)
+    state = cpu_state_of(core, architecture.elf_machine)
     modes = ", ".join(mode.name for mode in architecture.modes)
     needed = (
         ("the paging mode", f"--mode, one of {modes}", options.mode is None and bits is None),
@@ -165,7 +185,7 @@ def _check_known(core: Dump, architecture: Architecture, options: SnapshotOption
         (
             "the VA of the vmemmap",
             "--vmemmap VA, of the struct page of PFN 0",
-            options.vmemmap is None and info is None,
+            options.vmemmap is None and info is None and (state is None or options.root is not None),
         ),
     )
     missing = [(what, option) for what, option, absent in needed if absent]
@@ -238,10 +258,9 @@ def _mode(core: Dump, architecture: Architecture, options: SnapshotOptions) -> P
     """Return the mode that the options name, or the one with the page size and VA bits in VMCOREINFO."""
     if options.mode is not None:
         return architecture.mode(options.mode)
-    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
-    bits = keys.va_bits(info) if keys is not None and info is not None else None
+    info, (bits, _) = core.vmcoreinfo, _translation(core, architecture)
     names = ", ".join(mode.name for mode in architecture.modes)
-    page_size = 0 if info is None else info.page_size
+    page_size = architecture.modes[0].page_size if info is None else info.page_size
     for mode in architecture.modes:
         if mode.page_size == page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
             return mode
@@ -271,9 +290,7 @@ def _root(core: Dump, architecture: Architecture, laid_out: PagingMode, used: Pa
     swapper_pg_dir is laid out for one mode. A CPU that uses fewer of its entries uses the last ones.
     Kernel: offset_ttbr1 in arch/arm64/include/asm/assembler.h, v6.12.
     """
-    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
-    va = None if info is None else info.symbol("swapper_pg_dir")
-    root = None if info is None or keys is None or va is None else keys.root(info, va)
+    _, root = _translation(core, architecture)
     if root is None or laid_out.levels[0].shift != used.levels[0].shift:
         return root  # with fewer levels, the table is a whole one of the level below
     return root + laid_out.levels[0].table_bytes - used.levels[0].table_bytes

@@ -16,13 +16,13 @@ def vmemmap_of(core: Dump, tables: PageTables) -> int | None:
     """Return the VA of the struct page of PFN 0; None where the core does not show it.
 
     VMCOREINFO of v6.1 has no SYMBOL(vmemmap). Then the map of a section of memory has it, if the core holds one;
-    else it is where the paging mode declares it, if something is mapped there.
+    else, also without VMCOREINFO, it is where the paging mode declares it, if something is mapped there.
     Kernel: CONFIG_SPARSEMEM_EXTREME; sparse_encode_mem_map() in mm/sparse.c, v6.1, whose result is the struct page of
     PFN 0 where the vmemmap is virtually contiguous, with flags in its low bits.
     """
     info = core.vmcoreinfo
     if info is None:
-        return None
+        return _declared(tables)
     if (noted := info.symbol("vmemmap")) is not None:
         return noted
     return _from_sections(core, tables) or _declared(tables)

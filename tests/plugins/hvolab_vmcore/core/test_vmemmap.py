@@ -86,6 +86,7 @@ def test_a_mode_whose_vmemmap_depends_on_ram_needs_the_symbol(tmp_path: Path) ->
         open_snapshot(core)
 
 
-def test_without_vmcoreinfo_nothing_is_known() -> None:
+def test_without_vmcoreinfo_it_is_where_the_mode_declares_it() -> None:
     file = open_core(OLD)
-    assert vmemmap_of(replace(file, vmcoreinfo=None), open_snapshot(OLD).tables) is None
+    tables = open_snapshot(OLD).tables
+    assert vmemmap_of(replace(file, vmcoreinfo=None), tables) == tables.target.mode.vmemmap_base
