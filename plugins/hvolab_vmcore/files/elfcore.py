@@ -20,6 +20,7 @@ from hvolab_vmcore.files.content import Content, open_content
 from hvolab_vmcore.files.dump import Dump, DumpInput, vmcoreinfo_of
 from hvolab_vmcore.files.elf import ELF_MAGIC, ByteOrder, CoreNote, ProgramHeader, damaged, read_headers, read_notes
 from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged
+from hvolab_vmcore.files.live import changes
 
 _PHYSICAL_END = 1 << 64
 #: p_paddr of a segment without a PA: kernel memory that is not in the direct map, in /proc/kcore.
@@ -157,7 +158,7 @@ def _extents(segments: tuple[CoreSegment, ...], content: Content, path: Path) ->
     """
     saved = [Extent(one.physical, one.physical + one.file_size, one.offset) for one in segments if one.file_size]
     try:
-        return merged(saved, content)
+        return merged(saved, content, agree=changes(content))
     except DisagreementError as error:
         one, other = error.args
         ranges = " and ".join(f"{each.start:#x}-{each.end:#x}" for each in (one, other))

@@ -35,8 +35,10 @@ def within(extents: Sequence[Extent], size: int) -> list[Extent]:
     return [one for one in parts if one.end > one.start]
 
 
-def merged(extents: Sequence[Extent], content: Content) -> tuple[Extent, ...]:
+def merged(extents: Sequence[Extent], content: Content, *, agree: bool = False) -> tuple[Extent, ...]:
     """Return the extents in order of PA, without what an earlier one has already.
+
+    agree  overlapping extents are known to agree, and not compared
 
     Raises DisagreementError for two with different bytes for the same memory. The bytes compared are at most those of
     the file: more overlap than that is taken for a disagreement.
@@ -48,7 +50,7 @@ def merged(extents: Sequence[Extent], content: Content) -> tuple[Extent, ...]:
         while found and here.start < min(found[-1].end, here.end):
             other, end = found[-1], min(found[-1].end, here.end)
             mine, theirs = here.offset, other.offset + here.start - other.start
-            if mine != theirs:
+            if mine != theirs and not agree:
                 budget -= end - here.start
                 if budget < 0 or not _same(content, mine, theirs, end - here.start):
                     raise DisagreementError(other, extent)

@@ -13,18 +13,24 @@ from hvolab.plugin import registry
 from hvolab_vmcore.files.content import Content, open_content
 from hvolab_vmcore.files.dump import Dump, DumpInput, DumpReaders
 from hvolab_vmcore.files.flattened import MAGIC, FlattenedContent
+from hvolab_vmcore.files.live import LiveContent, is_live
 
-#: First bytes of other files that people take for memory dumps.
+_VMWARE: Final = "name the .vmem file of the snapshot instead, which is memory without a header, with --map FILE"
+#: First bytes of other files that people take for memory dumps: their start, what they are, and what to do.
 _OTHERS: Final = (
-    (b"DISKDUMP", "a dump of diskdump"),
-    (b"QEVM", "a saved state of QEMU's migration"),
-    (b"LibvirtQemudSave", "a saved domain of libvirt"),
-    (b"LibvirtQemudPart", "a saved domain of libvirt that is not complete"),
-    (b"\xd0\xbe\xd2\xbe", "a saved state of VMware"),
-    (b"\xd1\xba\xd1\xba", "a saved state of VMware"),
-    (b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
-    (b"PAGEDU64", "a dump of Windows"),
-    (b"MZ", "a kernel image or another program for EFI"),
+    (b"DISKDUMP", "a dump of diskdump", ""),
+    (
+        b"QEVM",
+        "a saved state of QEMU's migration",
+        "load it: the same QEMU command with -incoming 'exec:cat FILE'; then dump-guest-memory OUT in its monitor",
+    ),
+    (b"LibvirtQemudSave", "a saved domain of libvirt", "virsh(1): restore it, and then dump --memory-only DOMAIN OUT"),
+    (b"LibvirtQemudPart", "a saved domain of libvirt that is not complete", "save the domain again"),
+    (b"\xd0\xbe\xd2\xbe", "a saved state of VMware", _VMWARE),
+    (b"\xd1\xba\xd1\xba", "a saved state of VMware", _VMWARE),
+    (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", _VMWARE),
+    (b"PAGEDU64", "a dump of Windows", ""),
+    (b"MZ", "a kernel image or another program for EFI", "`hvolab image` reads kernel images; name a memory dump here"),
 )
 
 
@@ -44,19 +50,21 @@ def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memor
         if (found := read(source)) is not None:
             return _complete(found, source)
     start = source.content.read(0, 16)
-    known = next((text for magic, text in _OTHERS if start.startswith(magic)), None)
+    known, advice = next(((text, advice) for magic, text, advice in _OTHERS if start.startswith(magic)), (None, ""))
     raise CoreFileError(
         f"this is {known}, not a memory dump of a format that is read"
         if known
         else f"this is not a memory dump of a known format: it begins with {start[:8].hex(' ') or 'nothing'}",
         where=f"{paths[0]}, byte 0",
         rule=f"the formats that are read: {', '.join(readers) or 'none'}",
-        hint="name a memory dump as kdump, makedumpfile or QEMU's dump-guest-memory make it",
+        hint=advice or "name a memory dump as kdump, makedumpfile or QEMU's dump-guest-memory make it",
     )
 
 
 def _content(path: Path) -> Content:
     """Return the bytes of a file, without makedumpfile's flattened format."""
+    if is_live(path):
+        return LiveContent(path)
     content = open_content(path)
     return FlattenedContent(content, str(path)) if content.read(0, len(MAGIC)) == MAGIC else content
 

@@ -29,20 +29,21 @@ def test_a_file_of_no_known_format_is_refused_with_the_formats(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("start", "name"),
+    ("start", "name", "advice"),
     [
-        (b"DISKDUMP", "a dump of diskdump"),
-        (b"QEVM\0\0\0\3", "a saved state of QEMU's migration"),
-        (b"LibvirtQemudSave", "a saved domain of libvirt"),
-        (b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
-        (b"MZ\x90\0", "a kernel image"),
+        (b"DISKDUMP", "a dump of diskdump", "name a memory dump"),
+        (b"QEVM\0\0\0\3", "a saved state of QEMU's migration", "-incoming"),
+        (b"LibvirtQemudSave", "a saved domain of libvirt", "dump --memory-only"),
+        (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", ".vmem"),
+        (b"MZ\x90\0", "a kernel image", "hvolab image"),
     ],
 )
-def test_other_files_are_named(start: bytes, name: str, tmp_path: Path) -> None:
+def test_other_files_are_named_with_what_to_do(start: bytes, name: str, advice: str, tmp_path: Path) -> None:
     path = tmp_path / "a.core"
     path.write_bytes(start + bytes(1000))
-    with pytest.raises(CoreFileError, match=f"this is {name}"):
+    with pytest.raises(CoreFileError, match=f"this is {name}") as caught:
         open_dump(path)
+    assert advice in caught.value.hint
 
 
 def test_a_flattened_file_is_read_as_what_it_holds_and_its_warnings_are_kept(tmp_path: Path) -> None:
