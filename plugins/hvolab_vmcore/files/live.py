@@ -7,6 +7,7 @@ Kernel: fs/proc/kcore.c, v6.12.
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Final
 
@@ -32,10 +33,11 @@ class LiveContent:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = path.open("rb", buffering=0)
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise self._unreadable(error) from error
-        self.size = os.fstat(self._file.fileno()).st_size
+        weakref.finalize(self, os.close, self._descriptor)
+        self.size = os.fstat(self._descriptor).st_size
 
     def _unreadable(self, error: OSError) -> CoreFileError:
         return CoreFileError(
@@ -50,7 +52,7 @@ class LiveContent:
         parts, left = list[bytes](), min(size, max(0, self.size - offset))
         while left:
             try:
-                part = os.pread(self._file.fileno(), left, offset)
+                part = os.pread(self._descriptor, left, offset)
             except OSError as error:
                 raise self._unreadable(error) from error
             if not part:
