@@ -54,6 +54,7 @@ class Architecture:
     run_fields   fields that make an entry one of a run that maps one huge page: contiguous hint, NAPOT
     examples     entries that are known to be right, or known to be illegal
     figures      known figures of the modes
+    absent       (capability of the conformance kit, reason) of what the description lacks on purpose
     kit          release of the conformance kit that the description was written for
     source       manual or kernel files of the figures
     """
@@ -78,6 +79,7 @@ class Architecture:
     run_fields: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     figures: tuple[ModeFigures, ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
     kit: str = "1.0"
     source: str = ""
 

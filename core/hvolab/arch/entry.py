@@ -148,6 +148,7 @@ class Entry:
     kind   its meaning to a walk
     pfn    output PFN in units of the base page; ``None`` if there is none
     form   the form that it matches; ``None`` if it is not valid
+    offset offset in the page at which a table begins that is smaller than a page
     """
 
     level: str
@@ -155,6 +156,7 @@ class Entry:
     kind: EntryKind
     pfn: int | None = None
     form: EntryForm | None = field(default=None, repr=False)
+    offset: int = 0
 
     @property
     def fields(self) -> FieldValues:
@@ -165,6 +167,7 @@ class Entry:
     def __str__(self) -> str:
         named = [name if value == 1 else f"{name}={value:#x}" for name, value in self.fields if value]
         where = "" if self.pfn is None else f" pfn={self.pfn:#x}"
+        where += f"+{self.offset:#x}" if self.offset else ""
         return f"{self.level} {self.kind.value}{where} {'|'.join(named) or '-'}"
 
 
@@ -179,7 +182,8 @@ class EntryForm:
     fields     every other bit that has a meaning, or is ignored and free for software
     rules      rules that such an entry must keep
     source     manual section
-    constant   values that entries of this form have whatever their protection is: the type of a table, a leaf's size
+    constant   values that every entry of this form has, whatever its protection is: the type of a table, a leaf's size.
+               An entry with another value is refused
 
     Bits that are neither address nor field are reserved and must be zero.
     """

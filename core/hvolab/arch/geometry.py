@@ -129,6 +129,9 @@ class EntryFormat:
             return [(f"{what}; {self.nearest(level, raw)}", sources)]
         rules = [rule for rule in form.rules if rule.broken_by.accepts(raw)]
         broken = [(rule.text, rule.source) for rule in rules]
+        for name, value in form.constant:
+            if form.by_name[name].get(raw) != value:
+                broken.append((f"{form.by_name[name]} is {value} in every {form}", form.source))
         reserved = raw & form.reserved_mask(self.entry_bits) & ~union(rule.broken_by.mask for rule in rules)
         misaligned = reserved & self._leaf_address_mask if form.kind is EntryKind.LEAF else 0
         for mask, text in (
@@ -158,7 +161,8 @@ class EntryFormat:
                 where=f"level {level}",
                 rule="; ".join(dict.fromkeys(source for _, source in broken if source)),
             )
-        return Entry(level, raw, form.kind, form.get_address(raw) >> page_shift, form)
+        pa = form.get_address(raw)
+        return Entry(level, raw, form.kind, pa >> page_shift, form, pa & ((1 << page_shift) - 1))
 
     def encode(self, level: str, kind: EntryKind, pfn: int, chosen: FieldValues, page_shift: int) -> int:
         """Return the entry of ``kind`` at ``level`` with that output PFN and those fields.
@@ -184,7 +188,10 @@ class Level:
     shift        log2 of the bytes of VA that one entry covers
     bits         number of VA bits that index a table
     entry_bytes  size of an entry
-    fills_page   whether a table fills a page exactly; else a table is a fraction of a page or several pages
+    fills_page   whether a table fills a page exactly; else it is a fraction of a page, or several pages
+
+    hvolab allocates whole pages for every table. A kernel may have several tables in one page, as powerpc's fragments;
+    then the table entries above have address bits below the page.
     """
 
     name: str
@@ -299,11 +306,26 @@ class PagingMode:
         """The huge page sizes, ascending."""
         return tuple(HugePageSize(name, count, self.level(name).size * count) for name, count in self.huge_page_levels)
 
-    def canonical(self, va: int) -> bool:
-        """Return whether ``va`` is a kernel VA: without ``kernel_base``, all bits above its width are ones."""
+    @property
+    def kernel_vas(self) -> range:
+        """The kernel's VAs: without ``kernel_base``, all bits above the VA's width are ones."""
         size = 1 << (self.va_bits if self.split_roots else self.va_bits - 1)
         first = (1 << 64) - size if self.kernel_base is None else self.kernel_base
-        return first <= va < min(first + size, 1 << 64)
+        return range(first, min(first + size, 1 << 64))
+
+    def canonical(self, va: int) -> bool:
+        """Return whether ``va`` is a kernel VA."""
+        return va in self.kernel_vas
+
+    def misplaced(self, title: str, va: int) -> tuple[str, str, str]:
+        """Return fault, rule and hint for something called ``title`` that is not in the kernel's VAs."""
+        vas = f"[{self.kernel_vas.start:#x}, {self.kernel_vas.stop:#x})"
+        base = "not declared" if self.kernel_base is None else f"{self.kernel_base:#x}"
+        rule = (
+            f"the kernel's VAs are {vas}, by va_bits {self.va_bits}, split_roots {self.split_roots}, kernel_base {base}"
+        )
+        hint = "for VAs that are high but not sign-extended declare kernel_base, and split_roots for a whole VA width"
+        return f"the {title}, {va:#x}, is not a kernel VA", rule, hint
 
     def check(self) -> None:
         """Raise DescriptionError if the geometry contradicts itself."""
@@ -346,8 +368,10 @@ class PagingMode:
         """Return fault, rule and hint for a base that is not a kernel page, and for a valid empty entry."""
         bases = {"direct map": self.direct_map_base, "vmemmap": self.vmemmap_base, "kernel's image": self.text_base}
         for title, base in bases.items():
-            if base is not None and (not self.canonical(base) or base % self.page_size):
-                yield f"the base of the {title}, {base:#x}, is not a canonical page", "", ""
+            if base is not None and not self.canonical(base):
+                yield self.misplaced(f"base of the {title}", base)
+            if base is not None and base % self.page_size:
+                yield f"the base of the {title}, {base:#x}, is inside a page", "a base is the VA of a page", ""
         for level in self.levels:
             empty = self.format.empty(level.name)
             if self.format.is_valid(level.name, empty):

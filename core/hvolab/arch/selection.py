@@ -72,9 +72,12 @@ class Selection:
         A field that a feature sets and that the form does not have is left out. Raises EncodingError for others.
         """
         fields = dict(self.pgprots)[role].fields
-        return form.put_fields(
-            tuple(pair for pair in fields if pair[0] in form.by_name or pair[0] not in self.optional)
-        )
+        kept = tuple(pair for pair in fields if pair[0] in form.by_name or pair[0] not in self.optional)
+        try:
+            return form.put_fields(kept)
+        except EncodingError as error:
+            what = f"{self._named(role)}: {error.what}"
+            raise EncodingError(what, where=error.where, rule=error.rule, hint=error.hint) from error
 
     def leaf(self, level: str, pfn: int, role: PgprotRole) -> int:
         """Return a leaf at ``level`` that maps ``pfn`` with the protection of ``role``; raises EncodingError."""

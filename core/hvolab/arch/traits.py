@@ -12,6 +12,7 @@ class LiveEntryRule(enum.Enum):
 
     FREE = "a plain store may replace it; the old translation stays usable until it is flushed"
     BREAK_BEFORE_MAKE = "it must be made invalid and flushed first"
+    MARK_INVALID = "it must be marked invalid, by another bit than valid, and flushed first"
     FORBIDDEN = "only the architecture's own invalidating instructions may replace it"
 
 

@@ -30,7 +30,9 @@ from hvolab.plugin import registry
 EMULATED = "emulated"
 
 
-def _of_target(name: str, hint: str, missing: Callable[[Target], str], *, blocks: bool = False) -> Capability:
+def _of_target(
+    name: str, hint: str, missing: Callable[[Target], str], *, blocks: bool = False, unfit: bool = False
+) -> Capability:
     """Return a capability of the selected target; `missing` returns the reason why it lacks it."""
 
     def of_subject(subject: Subject) -> str:
@@ -40,7 +42,7 @@ def _of_target(name: str, hint: str, missing: Callable[[Target], str], *, blocks
             return f"the description contradicts itself: {error.what}"
         return missing(target)
 
-    return Capability(name, hint, of_subject, blocks)
+    return Capability(name, hint, of_subject, blocks, unfit)
 
 
 def _of_mmu(name: str, attribute: str) -> Capability:
@@ -138,13 +140,15 @@ DIRTY_APART = _of_target(
 )
 LIVE_REPLACEMENT = _of_target(
     "live entries may be replaced",
-    "declare a release or feature that replaces entries in another way; HVO cannot run on this kernel",
+    "declare a release or feature that replaces entries in another way",
     _replaced_by_stores,
+    unfit=True,
 )
 EFFECTIVE_FLUSH = _of_target(
     "an effective flush_tlb_all",
-    "none: HVO cannot run on this kernel, batches rely on flush_tlb_all() before they free frames",
+    "none: batches rely on flush_tlb_all() before they free frames",
     _idle_flush,
+    unfit=True,
 )
 SAVINGS = _of_target(
     "a huge page size that HVO can optimize",
@@ -184,3 +188,6 @@ EMULATED_CPU = Capability(
     "an emulated CPU", "pip install 'hvolab[emulation]', where the emulator supports the mode", _without_emulated_cpu
 )
 DISASSEMBLER = Capability("a disassembler", "pip install capstone", lambda _: _not_installed("capstone"))
+
+#: Names of all capabilities, as :attr:`hvolab.arch.Architecture.absent` has them.
+CAPABILITY_NAMES = tuple(value.name for value in tuple(globals().values()) if isinstance(value, Capability))

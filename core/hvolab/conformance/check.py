@@ -38,6 +38,7 @@ class Capability:
     name    its name in the reason of a skip
     hint    the action that gains it
     missing function that returns the reason why a subject lacks it; empty: it has it
+    unfit   whether HVO cannot run on a kernel without it
     blocks  whether another check fails where it is missing, so that a check without it is blocked
     """
 
@@ -45,6 +46,7 @@ class Capability:
     hint: str
     missing: Callable[[Subject], str]
     blocks: bool = False
+    unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class CheckStatus(enum.Enum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"  #: a capability is missing
+    ABSENT = "absent"  #: a capability is missing, on purpose: Architecture.absent
     BLOCKED = "blocked"  #: failed, and so does a check that it rests on
     ADVISORY = "advisory"  #: failed, but newer than the kit that the plugin was written for
 
@@ -87,6 +90,7 @@ class CheckOutcome:
     written_for  release of the kit that the plugin was written for
     check, proves, needs  of the check
     capability   the missing one, for a skip
+    unfit        whether HVO cannot run on this kernel, because it lacks that
     position     place of the check in the kit
     reason       reason of a failure or a skip, with a hint; the failing check, for a blocked one; what a check that
                  passed could not see
@@ -103,6 +107,7 @@ class CheckOutcome:
     capability: str = ""
     reason: str = ""
     position: int = 0
+    unfit: bool = False
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> CheckOutcome:
@@ -191,8 +196,11 @@ def _made(check: Check, subject: Subject) -> CheckOutcome:
     outcome = partial(of_subject, check.name, check.proves, needs)
     for capability in check.needs:
         if why := capability.missing(subject):
+            if absent := dict(architecture.absent).get(capability.name):
+                return outcome(CheckStatus.ABSENT, capability.name, f"absent on purpose: {absent}")
             reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
-            return outcome(CheckStatus.BLOCKED if capability.blocks else CheckStatus.SKIPPED, capability.name, reason)
+            verdict = CheckStatus.BLOCKED if capability.blocks else CheckStatus.SKIPPED
+            return outcome(verdict, capability.name, reason, unfit=capability.unfit)
     try:
         unseen = check.proof(subject)
     except (CheckFailed, HvolabError) as error:

@@ -26,10 +26,11 @@ def values_of(field: Field) -> list[int]:
 
 
 def legal_entries(entry_format: EntryFormat, level: str, form: EntryForm) -> list[int]:
-    """Return one legal entry for each pattern of `form` that has any: address 0, and few other bits set."""
+    """Return one legal entry for each pattern of `form` that has any: address 0, constant bits and few others set."""
     found: list[int] = []
     for match in form.recognize:
-        legal = (raw for raw in _candidates(form, match.value) if is_legal(entry_format, level, form, raw))
+        base = match.value | form.put_fields(())
+        legal = (raw for raw in _candidates(form, base) if is_legal(entry_format, level, form, raw))
         found += islice(legal, 1)
     return found
 

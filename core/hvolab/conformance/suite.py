@@ -78,7 +78,7 @@ def _test_of(check: Check) -> Callable[..., None]:
 
 def end_test(outcome: CheckOutcome) -> None:
     """Skip or fail the test that made a check, with the reason in its outcome."""
-    if outcome.verdict in {CheckStatus.SKIPPED, CheckStatus.BLOCKED}:
+    if outcome.verdict in {CheckStatus.SKIPPED, CheckStatus.BLOCKED, CheckStatus.ABSENT}:
         pytest.skip(outcome.reason)
     if outcome.verdict is CheckStatus.ADVISORY:
         pytest.xfail(f"advisory, new in kit {KIT}, the plugin is for {outcome.written_for}: {outcome.reason}")

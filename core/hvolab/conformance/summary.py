@@ -41,7 +41,7 @@ class Summary:
         for architecture, found in _grouped(self.outcomes, attrgetter("architecture")):
             score, unreferenced = _score(found), _unreferenced(found)
             percent = "" if unreferenced else f" ({_percent(score):g} %)"
-            blocked = f"{score['blocked']} blocked, " if score["blocked"] else ""
+            blocked = "".join(f"{score[name]} {name}, " for name in ("blocked", "absent") if score[name])
             without = f"{len(unreferenced)} mode{'s' * (len(unreferenced) != 1)} without reference values, "
             yield (
                 f"{architecture}: {score['passed']} of {_made(score)} checks passed{percent}, "
@@ -49,11 +49,13 @@ class Summary:
                 f"{blocked}{score['advisory']} advisory, {score['skipped']} skipped "
                 f"(kit {KIT}, plugin for {found[0].written_for})"
             )
+            yield from _unfit(found)
             yield from _unseen(found, unreferenced)
             yield from _failures(found, CheckStatus.FAILED, "failed")
             yield from _failures(found, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
             yield from _table(found)
             yield from _not_proved(found)
+            yield from _absent(found)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary for JSON."""
@@ -103,6 +105,20 @@ def _unreferenced(outcomes: _Outcomes) -> list[str]:
     """Return the modes of which nothing is held against values that are known from elsewhere."""
     missing = {KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME}
     return list(dict.fromkeys(outcome.mode for outcome in outcomes if outcome.mode and outcome.capability in missing))
+
+
+def _unfit(outcomes: _Outcomes) -> Iterator[str]:
+    """Yield why HVO is not for a kernel of this description, for each reason once."""
+    for why, same in _grouped((one for one in outcomes if one.unfit and not one.choice), attrgetter("reason")):
+        modes = ", ".join(dict.fromkeys(outcome.mode for outcome in same))
+        yield f"  HVO is not for this kernel, {modes}: {why.partition(': ')[2]}"
+
+
+def _absent(outcomes: _Outcomes) -> Iterator[str]:
+    """Yield what the description lacks on purpose."""
+    found = (outcome for outcome in outcomes if outcome.verdict is CheckStatus.ABSENT)
+    for capability, same in _grouped(found, attrgetter("capability")):
+        yield f"  {capability}: {same[0].reason}"
 
 
 def _unseen(outcomes: _Outcomes, unreferenced: Sequence[str]) -> Iterator[str]:

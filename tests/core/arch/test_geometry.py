@@ -117,14 +117,26 @@ def test_a_last_table_larger_than_a_page_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("base", "why"),
-    [(0x3F00000000, "not canonical"), (0xFFFFFFC000001000, "not on a page boundary"), (1 << 64, "no VA")],
+    [(0x3F00000000, "not a kernel VA"), (0xFFFFFFC000001000, "inside a page"), (1 << 64, "not a kernel VA")],
 )
-def test_a_base_that_is_no_canonical_page_is_refused(base: int, why: str) -> None:
-    with pytest.raises(DescriptionError, match="not a canonical page"):
+def test_a_base_that_is_not_a_page_of_the_kernel_is_refused(base: int, why: str) -> None:
+    with pytest.raises(DescriptionError, match=f"the base of the direct map, {base:#x}, is {why}"):
         replace(MODE, direct_map_base=base).check()
-    with pytest.raises(DescriptionError, match="the base of the vmemmap"):
+    with pytest.raises(DescriptionError, match=f"the base of the vmemmap, {base:#x}, is {why}"):
         replace(MODE, vmemmap_base=base).check()
-    assert why
+
+
+def test_a_va_that_is_high_but_not_sign_extended_is_explained_with_the_range_and_the_fields_that_move_it() -> None:
+    with pytest.raises(DescriptionError) as caught:
+        replace(MODE, vmemmap_base=0xC000000000000000).check()
+    assert "the kernel's VAs are [0xffffffc000000000, 0x10000000000000000)" in caught.value.rule
+    assert "split_roots False, kernel_base not declared" in caught.value.rule
+    assert "kernel_base" in caught.value.hint
+    assert "split_roots" in caught.value.hint
+    high = replace(MODE, kernel_base=0xC000000000000000, split_roots=True)
+    high = replace(high, direct_map_base=0xC000000000000000, vmemmap_base=0xC000007000000000)
+    high.check()
+    assert high.kernel_vas == range(0xC000000000000000, 0xC000008000000000)
 
 
 def test_a_vmemmap_level_without_leaves_is_refused() -> None:

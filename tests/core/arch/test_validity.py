@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hvolab.arch import EntryFormat, EntryKind, Match, PgprotRole, values
-from hvolab.errors import DescriptionError
+from hvolab.arch import AddressPart, EntryFormat, EntryKind, Match, PgprotRole, values
+from hvolab.errors import DescriptionError, EncodingError
 from hvolab.machine import MachineSpec, build_machine
-from tests.made_up import FORMAT, MADE_UP, MODE
+from tests.made_up import FORMAT, MADE_UP, MODE, UPPER_PART
 
 _INVALID, _VALID = 1 << 2, 1 << 63
 #: At the last level an entry is valid where one of two bits says so.
@@ -80,3 +80,31 @@ def test_constant_bits_are_there_whatever_the_protection_says_and_give_way_to_it
     typed = replace(table, constant=values(TYPE=1))
     assert typed.put_fields(values("VALID")) == table.put_fields(values("VALID", TYPE=1))
     assert typed.put_fields(values("VALID", TYPE=3)) == table.put_fields(values("VALID", TYPE=3))
+
+
+def test_an_entry_with_another_value_than_a_constant_one_is_refused() -> None:
+    table = replace(FORMAT.form("middle", EntryKind.TABLE), recognize=(Match(_VALID, _VALID),), constant=values(TYPE=1))
+    entries = replace(FORMAT, forms=(table,))
+    assert entries.decode("middle", _VALID | 1 << 61, 14).kind is EntryKind.TABLE
+    with pytest.raises(EncodingError, match=r"TYPE \(bits 62:61\) is 1 in every table entry at root/middle"):
+        entries.decode("middle", _VALID | 3 << 61, 14)
+
+
+def test_a_table_may_begin_inside_a_page_and_is_walked_there() -> None:
+    """As powerpc's fragments: the address of a table has bits below the page."""
+    low = AddressPart(low=24, width=24, physical=10)  # a table of the last level has 1 KiB
+    table = replace(FORMAT.form("middle", EntryKind.TABLE), levels=("middle",), address=(low, UPPER_PART))
+    above = replace(FORMAT.form("root", EntryKind.TABLE), levels=("root",))
+    leaves = tuple(form for form in FORMAT.forms if form.kind is EntryKind.LEAF)
+    mode = replace(MODE, format=replace(FORMAT, forms=(above, table, *leaves)))
+    architecture = replace(MADE_UP, modes=(mode,), features=())
+    architecture.check()
+    machine = build_machine(architecture.select(), MachineSpec(memory=64 << 20))
+    va = machine.struct_pages.va(machine.memory.first_pfn)
+    slot = machine.tables.walk(va)[1].slot
+    page = machine.memory.base
+    machine.memory.write_entry(slot, _VALID | 1 << 61 | table.put_address(page + 0x400))
+    entry = machine.target.decode("middle", machine.memory.read_entry(slot))
+    assert (entry.pfn, entry.offset) == (page >> 14, 0x400)
+    assert f"pfn={page >> 14:#x}+0x400" in str(entry)
+    assert machine.tables.find(va).slot == page + 0x400 + mode.last.index(va) * 8

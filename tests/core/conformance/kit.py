@@ -12,12 +12,13 @@ from hvolab.conformance.capabilities import DISASSEMBLER, EMULATED_CPU
 from hvolab.conformance.check import Check, CheckOutcome, CheckStatus, make
 from hvolab.conformance.checks import CHECKS, made
 from hvolab.conformance.subject import subjects
+from tests.core.conformance.author_mutants import AUTHORS
 from tests.core.conformance.emulation_mutants import EMULATION
 from tests.core.conformance.mutants import ARM_16K, DESCRIPTIONS, SV39, X86, Mutant
 
 #: Capabilities that are missing where something is not installed, whatever the description.
 _OF_THIS_PLACE = {DISASSEMBLER.name, EMULATED_CPU.name}
-MUTANTS = (*DESCRIPTIONS, *EMULATION)
+MUTANTS = (*DESCRIPTIONS, *AUTHORS, *EMULATION)
 
 
 def outcomes(architecture: Architecture, checks: Iterable[Check] = CHECKS) -> Iterator[CheckOutcome]:

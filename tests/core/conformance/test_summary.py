@@ -7,17 +7,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from hvolab.arch import PgprotRole
-from hvolab.conformance.checks import CHECKS, algebra, made, protections, reference_values
+from hvolab.arch import LiveEntryRule, PgprotRole
+from hvolab.conformance.checks import CHECKS, algebra, behavior, emulation, made, protections, reference_values
 from hvolab.conformance.subject import subjects
 from hvolab.conformance.summary import Summary
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
 from tests.core.conformance.kit import outcomes
 from tests.core.conformance.mutants import SV39, X86
-from tests.core.conformance.slips import in_pgprots
+from tests.core.conformance.slips import in_pgprots, in_traits
 
 WRITING = ("page_kernel_can_be_read_and_written", "known_entries_have_their_pgprot")
+
+#: x86-64 with powerpc's rule for live entries.
+STRICT_ORDER = in_traits(X86, live_entries=LiveEntryRule.MARK_INVALID)
 
 
 def summary(*, wrong: bool = False) -> Summary:
@@ -96,3 +99,14 @@ def test_modes_without_reference_values_are_counted_in_place_of_a_hundred_percen
 def test_a_run_without_checks_has_nothing_to_say() -> None:
     empty = Summary(())
     assert (list(empty.lines()), empty.as_dict()["architectures"]) == ([], [])
+
+
+def test_a_kernel_that_hvo_is_not_for_is_named_in_the_first_lines() -> None:
+    lines = list(Summary.of(as_data(list(outcomes(STRICT_ORDER, behavior.checks[:4])))).lines())
+    assert lines[1].startswith(
+        "  HVO is not for this kernel, 4-level: release 6.12 declares that it must be marked invalid"
+    )
+    absent = replace(X86, emulation=None, absent=(("emulation", "no emulator has it"),))
+    lines = list(Summary.of(as_data(list(outcomes(absent, emulation.checks)))).lines())
+    assert "absent" in lines[0]
+    assert lines[-1] == "  emulation: absent on purpose: no emulator has it"

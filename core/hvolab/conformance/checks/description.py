@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from hvolab.conformance.capabilities import CAPABILITY_NAMES
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.subject import Scope, Subject, subjects
 from hvolab.conformance.version import KIT, parse_release
+from hvolab.overrides import check_name
 
 checks = Checks()
 
@@ -60,3 +62,11 @@ def every_feature_changes_something(subject: Subject) -> None:
             f"feature {feature.name!r} changes nothing",
             hint="declare the fields that it adds, sets or clears, or leave it out",
         )
+
+
+@checks.add(Scope.ARCHITECTURE, apart=True)
+def what_is_absent_on_purpose_has_a_reason(subject: Subject) -> None:
+    """A capability that the description lacks on purpose is one of the kit's, and has a reason."""
+    for name, reason in subject.architecture.absent:
+        check_name("capability", name, CAPABILITY_NAMES, "Architecture.absent")
+        require(reason, f"no reason is given for which {name} is absent", where="Architecture.absent")

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.arch import EntryForm, EntryKind, Level, PagingMode, PgprotRole, Target, set_bits
+from hvolab.arch import Entry, EntryForm, EntryKind, Level, PagingMode, PgprotRole, Target, set_bits
 from hvolab.conformance.capabilities import SOUND
 from hvolab.conformance.check import Checks, require
 from hvolab.conformance.queries import bits_of, forms_at, kind_mask
@@ -64,19 +64,34 @@ def addresses_fill_the_pa_width(subject: Subject) -> None:
     for level, form in _forms(mode):
         physical = [bit for part in form.address for bit in set_bits(part.physical_mask)]
         require(len(set(physical)) == len(physical), f"{_name(form, level)} has a PA bit twice")
-        lowest = mode.page_shift if form.kind is EntryKind.TABLE else level.shift
-        runs = [count.bit_length() - 1 for name, count in mode.huge_page_levels if name == level.name]
-        allowed = {lowest, *(level.shift + run for run in runs if form.kind is EntryKind.LEAF)}
+        lowest, allowed, hint = _lowest_bits(mode, level, form)
         require(
             min(physical, default=-1) in allowed,
             f"the address of {_name(form, level)} begins with PA bit {min(physical, default=-1)}, not {lowest}",
-            hint="declare an address part with the PA bits from n on in an entry that maps 2 ** n bytes",
+            hint=hint,
         )
         beyond = sorted(bit for bit in physical if bit >= mode.pa_bits)
         require(not beyond, f"{_name(form, level)} holds PA bits {_listed(beyond)} of {mode.pa_bits}")
         missing = sorted(set(range(min(physical), mode.pa_bits)) - set(physical))
         what = f"{_name(form, level)} has no place for PA bits {_listed(missing)} of {mode.pa_bits}"
         require(len(missing) <= taken, what)
+
+
+def _lowest_bits(mode: PagingMode, level: Level, form: EntryForm) -> tuple[int, set[int], str]:
+    """Return the lowest PA bit that the address of a form should have, all that it may have, and a hint.
+
+    A leaf has those from the size on that it maps, or several entries that map one huge page. A table begins a page;
+    one that is smaller may begin inside a page, at a multiple of its size.
+    """
+    if form.kind is EntryKind.LEAF:
+        runs = [count.bit_length() - 1 for name, count in mode.huge_page_levels if name == level.name]
+        hint = "declare an address part with the PA bits from n on in an entry that maps 2 ** n bytes"
+        return level.shift, {level.shift, *(level.shift + run for run in runs)}, hint
+    below = mode.levels[mode.levels.index(level) + 1]
+    own = below.table_bytes.bit_length() - 1
+    sizes = f"a table of {below.name} has {below.table_bytes:#x} bytes, a page {mode.page_size:#x}"
+    hint = f"{sizes}: declare the PA bits from {mode.page_shift} on, or from {own} on if tables may begin inside a page"
+    return mode.page_shift, {*range(min(own, mode.page_shift), mode.page_shift + 1)}, hint
 
 
 @checks.add(Scope.FORMAT, SOUND)
@@ -123,7 +138,7 @@ def _one_kind(target: Target, level: Level, forms: list[EntryForm], raw: int) ->
 
 @checks.add(Scope.FORMAT, SOUND)
 def every_reserved_encoding_is_refused(subject: Subject) -> None:
-    """An entry that sets a reserved bit, or breaks a rule of its form, is refused."""
+    """An entry that sets a reserved bit, breaks a rule of its form or lacks a constant value of it is refused."""
     target = subject.target
     mode, bits = target.mode, target.mode.format.entry_bits
     for level, form in _forms(mode):
@@ -131,6 +146,10 @@ def every_reserved_encoding_is_refused(subject: Subject) -> None:
         require(legal, f"no entry has the form of {_name(form, level)} without breaking its rules")
         wrong = [(1 << bit, 1 << bit, f"bit {bit} is reserved") for bit in set_bits(form.reserved_mask(bits))]
         wrong += [(rule.broken_by.mask, rule.broken_by.value, rule.text) for rule in form.rules]
+        wrong += [
+            (form.by_name[name].mask, (value ^ 1) << form.by_name[name].low, f"{name} is {value} in every {form}")
+            for name, value in form.constant
+        ]
         for raw in legal:
             for mask, value, rule in wrong:
                 entry = raw & ~mask | value
@@ -170,23 +189,29 @@ def _each_field(target: Target, level: Level, form: EntryForm, base: int) -> Non
             require(read == value, f"{name} was set to {value:#x} and reads {read}")
             if field.mask & form.address_mask:
                 continue  # covered by every_bit_has_one_meaning
-            again = _encoded(target, level, form, decoded.pfn or 0, decoded.fields)
+            again = _encoded(target, level, form, _address(target, decoded), decoded.fields)
             require(again == raw, f"{name}: {raw:#x} decodes to values that encode as {again:#x}")
 
 
-def _encoded(target: Target, level: Level, form: EntryForm, pfn: int, fields: tuple[tuple[str, int], ...]) -> int:
-    """Return the entry of `form`: the format's own encode() takes the first form of the kind, which may be another."""
-    if target.mode.format.form(level.name, form.kind) is form:
+def _address(target: Target, entry: Entry) -> int:
+    """Return the output PA of a decoded entry."""
+    return ((entry.pfn or 0) << target.mode.page_shift) + entry.offset
+
+
+def _encoded(target: Target, level: Level, form: EntryForm, pa: int, fields: tuple[tuple[str, int], ...]) -> int:
+    """Return the entry of `form`: the format's own encode() takes the first form of the kind, and whole pages."""
+    pfn, offset = divmod(pa, target.mode.page_size)
+    if target.mode.format.form(level.name, form.kind) is form and not offset:
         return target.mode.format.encode(level.name, form.kind, pfn, fields, target.mode.page_shift)
-    return form.put_address(pfn << target.mode.page_shift) | form.put_fields(fields)
+    return form.put_address(pa) | form.put_fields(fields)
 
 
 def _each_address_bit(target: Target, level: Level, form: EntryForm, base: int) -> None:
-    shift = target.mode.page_shift
     for pa in (*(1 << bit for bit in set_bits(form.physical_mask)), form.physical_mask, 0):
-        decoded = target.mode.format.decode(level.name, form.put_address(pa) | base, shift)
+        decoded = target.mode.format.decode(level.name, form.put_address(pa) | base, target.mode.page_shift)
         name = f"PA {pa:#x} in a {form.kind.value} at {level.name}"
-        require(decoded.pfn == pa >> shift, f"{name} reads as PFN {decoded.pfn}")
+        read = _address(target, decoded)
+        require(read == pa, f"{name} reads as PA {read:#x}")
         require(decoded.kind is form.kind, f"{name} reads as a {decoded.kind.value}")
 
 
@@ -206,7 +231,9 @@ def encoding_undoes_decoding(subject: Subject) -> None:
         if thin:  # else hardly any bits are legal
             known = ~form.reserved_mask(entry_format.entry_bits)
             match = data.draw(st.sampled_from(form.recognize))
-            raw = noise & known & ~match.mask | match.value
+            constant = form.put_fields(())
+            decided = match.mask | sum(form.by_name[name].mask for name, _ in form.constant)
+            raw = noise & known & ~decided | match.value | constant
         try:
             entry = entry_format.decode(name, raw, shift)
         except EncodingError:
@@ -215,7 +242,7 @@ def encoding_undoes_decoding(subject: Subject) -> None:
             return
         found = entry_format.recognize(name, raw)
         assert found is not None  # noqa: S101 - it was decoded
-        again = _encoded(target, target.mode.level(name), found, entry.pfn or 0, entry.fields)
+        again = _encoded(target, target.mode.level(name), found, _address(target, entry), entry.fields)
         require(again == raw, f"{raw:#x} at {name} decodes to {entry}, which encodes as {again:#x}")
 
     any_bits()

@@ -62,7 +62,8 @@ def tables_fill_pages(subject: Subject) -> None:
             level.table_bytes == mode.page_size or small_root or not level.fills_page,
             f"a table of {level.name} has {level.entries} entries, {level.table_bytes:#x} bytes of a page "
             f"of {mode.page_size:#x}",
-            hint="correct Level.bits; where tables are a fraction of a page, or several, declare fills_page=False",
+            hint="correct Level.bits; for tables that are a fraction of a page, or several, declare fills_page=False, "
+            "and the low address bits of the table entries above if a table may begin inside a page",
         )
 
 
@@ -83,7 +84,8 @@ def bases_are_canonical(subject: Subject) -> None:
     """The direct map and the vmemmap begin at a page of the kernel's part of the VA space."""
     mode = subject.mode
     for title, base in (("direct map", mode.direct_map_base), ("vmemmap", mode.vmemmap_base)):
-        require(mode.canonical(base), f"the {title} begins at {base:#x}, not a kernel VA")
+        what, rule, hint = mode.misplaced(f"base of the {title}", base)
+        require(mode.canonical(base), f"{what}: {rule}", hint=hint)
         require(base % mode.page_size == 0, f"the {title} begins at {base:#x}, inside a page")
 
 
@@ -106,8 +108,8 @@ def direct_map_and_vmemmap_are_apart(subject: Subject) -> None:
     mode = subject.mode
     ranges = kernel_ranges(mode)
     for title, _, end in ranges:
-        what = f"the {title} of {mode.direct_map_size:#x} bytes of RAM ends at {end:#x}, outside the kernel's VA"
-        require(end <= 1 << 64 and mode.canonical(end - 1), what)
+        what, rule, hint = mode.misplaced(f"end of the {title} of {mode.direct_map_size:#x} bytes of RAM", end)
+        require(mode.canonical(end - 1), f"{what}: {rule}", hint=f"correct direct_map_size; {hint}")
     (_, low, low_end), (_, high, _) = sorted(ranges, key=lambda part: part[1])
     what = f"the direct map and the vmemmap overlap: one is [{low:#x}, {low_end:#x}), the other begins at {high:#x}"
     require(low_end <= high, what, hint="correct the bases, or direct_map_size")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvolab.arch import Access, EntryKind, PgprotRole, Target
 from hvolab.conformance.capabilities import DIRTY_APART, LEAF_ABOVE_LAST, READ_ONLY_TAILS, SHADOW_STACK, SOUND
 from hvolab.conformance.check import Checks, require
-from hvolab.conformance.queries import broken, kernel_leaves, kernel_tables, mmu_patterns, pgprot_of
+from hvolab.conformance.queries import bits_of, broken, kernel_leaves, kernel_tables, mmu_patterns, pgprot_of
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.wording import deciding, refusing
 
@@ -151,6 +151,8 @@ def large_leaves_are_as_permissive_as_pages(subject: Subject) -> None:
     """A leaf above the last level allows the same accesses as PAGE_KERNEL: a split changes no permission."""
     target = subject.target
     ((_, _, page),) = _leaves(target, PgprotRole.KERNEL)
-    for name, _, raw in _leaves(target, PgprotRole.KERNEL_LARGE):
-        what = f"{target.describe(name, raw)} allows other accesses than a page of PAGE_KERNEL"
+    looked_at = bits_of(pattern for _, pattern in mmu_patterns(target, EntryKind.LEAF))
+    for name, role, raw in _leaves(target, PgprotRole.KERNEL_LARGE):
+        bits = target.mode.format.form(name, EntryKind.LEAF).name_bits((raw ^ page) & looked_at)
+        what = f"{role.value} allows other accesses than PAGE_KERNEL: {target.describe(name, raw)} differs in {bits}"
         require(target.allowed(raw, ()) == target.allowed(page, ()), what)

@@ -12,6 +12,8 @@ from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, M
 
 PAGE_SHIFT, SEGMENT_SHIFT, REGION3_SHIFT = 12, 20, 31
 PA_BITS = 64
+#: log2 of the bytes of a page table.
+_PAGE_TABLE_SHIFT = 11
 
 PROTECT = 1 << 9
 NOEXEC = 1 << 8
@@ -80,9 +82,8 @@ _SEGMENT_TABLE = EntryForm(
     EntryKind.TABLE,
     ("pmd",),
     (Match(_INVALID | _TYPE | _LARGE, _SEGMENT),),
-    # a page table is half a frame, and its origin has one bit more than a PFN: hvolab allocates a frame for each table,
-    # like page_table_alloc(), and reserves bit 11 of the origin, the frame's second half
-    (AddressPart(PAGE_SHIFT, PA_BITS - PAGE_SHIFT, PAGE_SHIFT),),
+    # a page table is half a frame, and may begin in its middle; hvolab allocates a frame for each
+    (AddressPart(_PAGE_TABLE_SHIFT, PA_BITS - _PAGE_TABLE_SHIFT, _PAGE_TABLE_SHIFT),),
     (
         Field("SOFT_0", 0, 1, "software"),
         Field("SOFT_1", 1, 1, "software"),

@@ -25,6 +25,7 @@ EXAMPLES = (
     _known("pmd", 0x2103503, EntryKind.LEAF, 0x2100, PgprotRole.KERNEL_LARGE, f"{_HEADER}: SEGMENT_KERNEL"),
     _known("pud", 0x80003507, EntryKind.LEAF, 0x80000, PgprotRole.KERNEL_LARGE, f"{_HEADER}: REGION3_KERNEL"),
     _known("pmd", 0x42000, EntryKind.TABLE, 0x42, PgprotRole.TABLE, f"{_HEADER}: _SEGMENT_ENTRY"),
+    _known("pmd", 0x42800, EntryKind.TABLE, 0x42, None, f"{_HEADER}: a page table in the second half of a frame"),
     _known("pud", 0x44007, EntryKind.TABLE, 0x44, PgprotRole.TABLE, f"{_HEADER}: _REGION3_ENTRY"),
     _known("pte", 0x400, EntryKind.NONE, None, None, f"{_HEADER}: pte_none()"),
     _known("pmd", 0x20, EntryKind.NONE, None, None, f"{_HEADER}: _SEGMENT_ENTRY_EMPTY"),
