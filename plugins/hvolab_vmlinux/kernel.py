@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 class LinkedCode:
     """Code of an object that was linked over a kernel.
 
-    before     the kernel without it
+    before     the kernel without it; one without type information has the object's
     start, end  first VA of its text, and the end
     missing    functions that it refers to and that the kernel lacks; a trap is in the place of each
     source_of  returns `file:line` of the instruction at a VA; empty: unknown

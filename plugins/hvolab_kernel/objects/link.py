@@ -37,7 +37,7 @@ class LinkedHvo:
     overlay  what was linked
     calls    functions outside of HVO that the object calls and the image's HVO does not
     same     functions whose code is that of the image
-    drift    a sentence for each struct that differs from the image's; None: the object has no types
+    drift    a sentence for each struct that differs from the image's; None: object or image has no types
     """
 
     kernel: Kernel

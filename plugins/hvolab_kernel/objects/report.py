@@ -13,6 +13,7 @@ from hvolab_kernel.code.stubs import stub_names
 from hvolab_kernel.objects.link import LinkedHvo
 
 _NO_TYPES: Final = "not checked: the object has no types (compile it with -gbtf, or run pahole -J on it)"
+_NOT_THE_IMAGES: Final = "not checked: the image has no types, and those of the object are used for both"
 
 
 def link_data(linked: LinkedHvo) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def link_view(linked: LinkedHvo) -> RenderableType:
     rows.add_row("added", _names(made.added))
     rows.add_row("gone", _names(made.gone))
     rows.add_row("own data", _names(made.own))
-    rows.add_row("structs", _NO_TYPES if linked.drift is None else _drift(linked.drift))
+    rows.add_row("structs", _drift(linked))
     rows.add_row("linked at", f"{made.linked.base:#x}, {len(made.linked.content):#x} bytes")
     return rows
 
@@ -65,5 +66,7 @@ def _names(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _drift(drift: tuple[str, ...]) -> str | Text:
-    return Text("; ".join(drift), "bold red") if drift else "those of the image"
+def _drift(linked: LinkedHvo) -> str | Text:
+    if linked.drift is None:
+        return _NO_TYPES if linked.overlay.linked.object.section(".BTF") is None else _NOT_THE_IMAGES
+    return Text("; ".join(linked.drift), "bold red") if linked.drift else "those of the image"

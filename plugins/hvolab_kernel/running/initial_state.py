@@ -224,7 +224,16 @@ def initial_words(kernel: Kernel, placement: Placement) -> tuple[Word, ...]:
             )
         if va is None:
             continue
+        value = one.value(placement) % (1 << 8 * one.size)
         if one.member:
+            if kernel.types.find(one.struct) is None:  # an object has the types that its file uses
+                if not value:  # the image has zero there
+                    continue
+                raise KernelImageError(
+                    f"the type information has no struct {one.struct}, in which boot writes for {one.purpose}",
+                    where=kernel.image.release,
+                    hint="add type information to a vmlinux with DWARF: pahole -J vmlinux",
+                )
             va += kernel.types.offset(one.struct, one.member)
-        words.append(Word(va + one.offset, one.size, one.value(placement) % (1 << 8 * one.size)))
+        words.append(Word(va + one.offset, one.size, value))
     return tuple(words)

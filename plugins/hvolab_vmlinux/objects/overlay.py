@@ -86,7 +86,7 @@ def overlay(
     base = round_up(max(segment.end for segment in image.segments if not segment.per_cpu), _ALIGNMENT)
     linked = link(one, base, partial(resolve, symbols))
     types = types_of(one)
-    with_types = replace(kernel, btf=kernel.btf or types)
+    with_types = kernel if kernel.btf is not None else replace(kernel, btf=types)
     branches = set_branches(linked, _Keys(with_types, live_keys).enabled)
     bounds = append_bug_tables(with_types, linked)
     functions = [(va, symbol) for va, symbol in linked.defined if symbol.function and ".cold" not in symbol.name]
@@ -94,7 +94,7 @@ def overlay(
     segments = (*patched, Segment(base, read_only(bytes(linked.content)), round_up(len(linked.content), _ALIGNMENT)))
     digest = hashlib.sha256(image.digest.encode() + one.content).hexdigest()
     code = LinkedCode(
-        before=kernel,
+        before=with_types,
         start=linked.base,
         end=linked.text_end,
         missing=tuple(sorted(linked.missing)),
