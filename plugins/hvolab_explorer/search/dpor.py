@@ -94,7 +94,7 @@ class Dpor:
     def _reverse(self, race: Event, actor: int, clock: Clock, *, include_last: bool) -> None:
         """Let a step of ``actor`` with that clock come before ``race``: add an actor that can begin such a schedule."""
         node = self._nodes[race.decision]
-        rest = self._events[self._events.index(race) + 1 :]
+        rest = self._events[race.place + 1 :]
         later = [event for event in (rest[:-1] if include_last else rest) if not race.before(event.clock)]
         firsts: dict[int, Clock] = {}
         for event in later:

@@ -8,21 +8,27 @@ word of memory at that index, a tuple anything else (a TLB entry, a lock, a fram
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Token = Hashable
 
+#: Relations of two footprints, as bits: the order of the steps can matter, one releases what the other awaits.
+RACE, WAIT = 1, 2
+#: Relations and footprints that are remembered, at most.
+_REMEMBERED = 1 << 14
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Footprint:
-    """Tokens of one step.
+    """Tokens of one step; two of one builder are one object if their tokens are the same.
 
-    reads     read
-    writes    written
-    adds      changed by an operation that commutes with itself: a counter, a flush
-    releases  released, so that a step that awaits it may go on: ordered before that step, and never after it
-    awaits    awaited
-    whole     all of them
+    reads      read
+    writes     written
+    adds       changed by an operation that commutes with itself: a counter, a flush
+    releases   released, so that a step that awaits it may go on: ordered before that step, and never after it
+    awaits     awaited
+    whole      all of them
+    relations  known relations to other footprints
     """
 
     reads: frozenset[Token]
@@ -31,6 +37,7 @@ class Footprint:
     releases: frozenset[Token]
     awaits: frozenset[Token]
     whole: frozenset[Token]
+    relations: dict[Footprint, int] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(
@@ -46,15 +53,27 @@ class Footprint:
 
     def __or__(self, other: Footprint) -> Footprint:
         """Return the footprint of a step that is either of the two."""
+        if self is other:
+            return self
         names = ("reads", "writes", "adds", "releases", "awaits")
         return Footprint.of(*(getattr(self, name) | getattr(other, name) for name in names))
 
-    def races(self, other: Footprint) -> bool:
-        """Return whether the order of two steps, both of which may go first, can matter."""
+    def relation(self, other: Footprint) -> int:
+        """Return RACE, WAIT, both, or 0: the two steps commute."""
+        found = self.relations.get(other)
+        if found is None:
+            found = self._relation(other)
+            for one, another in (self, other), (other, self):
+                if len(one.relations) >= _REMEMBERED:
+                    one.relations.clear()
+                one.relations[another] = found
+        return found
+
+    def _relation(self, other: Footprint) -> int:
         if self.whole.isdisjoint(other.whole):
-            return False
+            return 0
         mine, yours = self, other
-        return not (
+        races = not (
             mine.writes.isdisjoint(yours.writes)
             and mine.writes.isdisjoint(yours.reads)
             and mine.writes.isdisjoint(yours.adds)
@@ -63,32 +82,66 @@ class Footprint:
             and mine.adds.isdisjoint(yours.writes)
             and mine.adds.isdisjoint(yours.reads)
         )
+        waits = not (mine.releases.isdisjoint(yours.awaits) and yours.releases.isdisjoint(mine.awaits))
+        return (RACE if races else 0) | (WAIT if waits else 0)
+
+    def races(self, other: Footprint) -> bool:
+        """Return whether the order of two steps, both of which may go first, can matter."""
+        return bool(self.relation(other) & RACE)
 
     def waits(self, other: Footprint) -> bool:
         """Return whether one of the two steps releases what the other awaits."""
-        if self.whole.isdisjoint(other.whole):
-            return False
-        return not (self.releases.isdisjoint(other.awaits) and other.releases.isdisjoint(self.awaits))
+        return bool(self.relation(other) & WAIT)
 
     def conflicts(self, other: Footprint) -> bool:
         """Return whether the two steps are ordered by what they do."""
-        return self.races(other) or self.waits(other)
+        return self.relation(other) != 0
+
+
+class TokenList(list[Token | frozenset[Token]]):
+    """Tokens, and sets of tokens, in the order in which they were added."""
+
+    def add(self, token: Token) -> None:
+        """Add a token."""
+        self.append(token)
+
+    def update(self, tokens: Iterable[Token]) -> None:
+        """Add a set of tokens; a frozenset is kept, not copied."""
+        self.append(frozenset(tokens))
+
+
+def _flat(parts: Iterable[Token | frozenset[Token]]) -> frozenset[Token]:
+    return frozenset().union(*(part if isinstance(part, frozenset) else (part,) for part in parts))
 
 
 class FootprintBuilder:
-    """Collector of the tokens of the step under way."""
+    """Collector of the tokens of the step under way.
+
+    Most steps of one schedule are in others too, so footprints are looked up by what was collected.
+    """
 
     def __init__(self) -> None:
-        self.clear()
+        self.reads, self.writes, self.adds = TokenList(), TokenList(), TokenList()
+        self.releases, self.awaits = TokenList(), TokenList()
+        self._lists = self.reads, self.writes, self.adds, self.releases, self.awaits
+        self._by_parts: dict[object, Footprint] = {}
+        self._by_tokens: dict[object, Footprint] = {}
 
     def clear(self) -> None:
         """Begin a step."""
-        self.reads: set[Token] = set()
-        self.writes: set[Token] = set()
-        self.adds: set[Token] = set()
-        self.releases: set[Token] = set()
-        self.awaits: set[Token] = set()
+        for tokens in self._lists:
+            if tokens:
+                tokens.clear()
 
     def build(self) -> Footprint:
         """Return what was collected."""
-        return Footprint.of(self.reads, self.writes, self.adds, self.releases, self.awaits)
+        parts = tuple(map(tuple, self._lists))
+        found = self._by_parts.get(parts)
+        if found is None:
+            tokens = tuple(map(_flat, parts))
+            found = self._by_tokens.get(tokens) or Footprint.of(*tokens)
+            for known, key in (self._by_parts, parts), (self._by_tokens, tokens):
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                known[key] = found
+        return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
-from hvolab_explorer.steps.footprint import Footprint
+from hvolab_explorer.steps.footprint import RACE, Footprint
 
 _DIGEST_BYTES = 16
 _MASK = (1 << 8 * _DIGEST_BYTES) - 1
@@ -14,12 +15,13 @@ _MASK = (1 << 8 * _DIGEST_BYTES) - 1
 Clock = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
     """One step that was executed.
 
     actor      number of its actor
     number     its number among the actor's steps, from 1 on
+    place      its number among the steps of the schedule, from 0 on
     decision   number of the decision by which it was chosen
     footprint  what it touched
     clock      steps that happen before it
@@ -27,6 +29,7 @@ class Event:
 
     actor: int
     number: int
+    place: int
     decision: int
     footprint: Footprint
     clock: Clock
@@ -36,6 +39,7 @@ class Event:
         return clock[self.actor] >= self.number
 
 
+@lru_cache(maxsize=1 << 16)
 def _digest(*values: object) -> int:
     """Return a number for a step; sums of such numbers differ, unlike many sums of Python's hashes of tuples."""
     digest = hashlib.blake2b(repr(values).encode(), digest_size=_DIGEST_BYTES)
@@ -64,7 +68,7 @@ class HappensBefore:
         own = self._by_actor[actor]
         number = len(own) + 1
         clock = (*clock[:actor], number, *clock[actor + 1 :])
-        event = Event(actor, number, decision, footprint, clock)
+        event = Event(actor, number, len(self.events), decision, footprint, clock)
         own.append(event)
         self.events.append(event)
         self._clocks[actor] = clock
@@ -83,7 +87,7 @@ class HappensBefore:
         A race is with a step that does not happen before the actor's last one. The step that releases what this one
         has waited for is ordered before it, without a race: the two have no other order.
         """
-        before, whole = self._clocks[actor], footprint.whole
+        before, relations = self._clocks[actor], footprint.relations
         clock = list(before)
         races: list[Event] = []
         for other, events in enumerate(self._by_actor):
@@ -91,10 +95,13 @@ class HappensBefore:
                 continue
             joined = False
             for event in reversed(events[before[other] :]):
-                if event.footprint.whole.isdisjoint(whole):
+                found = relations.get(event.footprint)
+                if found is None:
+                    found = footprint.relation(event.footprint)
+                if not found:
                     continue
-                race = event.footprint.races(footprint)
-                if (race or not joined) and (race or event.footprint.waits(footprint)):
+                race = found & RACE
+                if race or (found and not joined):
                     if not joined:
                         clock = [max(pair) for pair in zip(clock, event.clock, strict=True)]
                         joined = True

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import NamedTuple, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -59,8 +60,7 @@ class Actor:
         return self.enabled is None or self.enabled()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One entry of a schedule's log: a step, or a choice within the step before it.
 
     actor   number of the actor
@@ -95,6 +95,14 @@ class Decider(Protocol):
 def _unwinding() -> bool:
     """Return whether an error ends the actor: a CPU that oopses releases nothing."""
     return sys.exc_info()[0] is not None
+
+
+@cache
+def _acquisition(name: str, shared: bool, *, again: bool) -> Footprint:  # noqa: FBT001 - looked up for each lock
+    """Return the footprint of acquiring a lock; ``again``: by a reader that holds it."""
+    token = [] if again else [("lock", name)]
+    awaits = [("unlocked", name)] if shared else [("unlocked", name), ("read_unlocked", name)]
+    return Footprint.of(reads=token, awaits=awaits) if shared else Footprint.of(writes=token, awaits=awaits)
 
 
 class Scheduler:
@@ -184,9 +192,7 @@ class Scheduler:
             return
         held = self._held.setdefault(actor.index, [])
         # no writer can come between a reader's first acquisition and its others: only the first is ordered with writers
-        token = [] if shared and name in held else [("lock", name)]
-        awaits = [("unlocked", name)] if shared else [("unlocked", name), ("read_unlocked", name)]
-        footprint = Footprint.of(reads=token, awaits=awaits) if shared else Footprint.of(writes=token, awaits=awaits)
+        footprint = _acquisition(name, shared, again=shared and name in held)
         readers = self._readers
 
         def free() -> bool:
@@ -195,8 +201,9 @@ class Scheduler:
         self.point(f"{'read_' * shared}lock {name}", free, footprint)
         if self._aborting:
             return
-        (self.footprint.reads if shared else self.footprint.writes).update(token)
-        self.footprint.awaits.update(awaits)
+        self.footprint.reads.update(footprint.reads)
+        self.footprint.writes.update(footprint.writes)
+        self.footprint.awaits.update(footprint.awaits)
         if shared:
             readers[name] = readers.get(name, 0) + 1
         else:

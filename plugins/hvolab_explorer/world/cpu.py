@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +24,30 @@ Watch = Callable[[Translated], None]
 def words_of(pa: int, size: int) -> frozenset[int]:
     """Return the tokens of the words of ``[pa, pa + size)``."""
     return frozenset(range(pa >> WORD_SHIFT, (pa + size - 1 >> WORD_SHIFT) + 1))
+
+
+@lru_cache(maxsize=4096)
+def _tlb_entries(cpu: int, shifts: tuple[int, ...], start: int, end: int) -> frozenset[Token]:
+    """Return the tokens of all TLB entries that may map a part of ``[start, end)``."""
+    return frozenset(
+        ("tlb", cpu, shift, number) for shift in shifts for number in range(start >> shift, (end - 1 >> shift) + 1)
+    )
+
+
+class _Step:
+    """The accesses of one step of a CPU; those of one that faults are recorded too."""
+
+    __slots__ = ("_cpu", "_size", "_writes")
+
+    def __init__(self, cpu: ExploredCpu, size: int, writes: bool) -> None:  # noqa: FBT001 - once for each access
+        self._cpu, self._size, self._writes = cpu, size, writes
+
+    def __enter__(self) -> None:
+        """Begin the accesses."""
+
+    def __exit__(self, *_: object) -> None:
+        """Record them."""
+        self._cpu.record(self._size, writes=self._writes)
 
 
 class ExploredCpu:
@@ -57,16 +80,16 @@ class ExploredCpu:
         for watch in self.watches:
             watch(translated)
 
-    @contextmanager
-    def _step(self, text: str, size: int = WORD_BYTES, *, writes: bool = False) -> Iterator[None]:
+    def _step(self, text: str, size: int = WORD_BYTES, *, writes: bool = False) -> _Step:
         """Wait for the step, and record what it touches: ``size`` bytes, or those up to the end of each page."""
         self._scheduler.point(text)
         self._seen.clear()
-        try:
-            yield
-        finally:
-            for translated in self._seen:
-                self._record(translated, size, writes=writes or translated.stores)
+        return _Step(self, size, writes)
+
+    def record(self, size: int, *, writes: bool) -> None:
+        """Record what the accesses since the begin of the step touched."""
+        for translated in self._seen:
+            self._record(translated, size, writes=writes or translated.stores)
 
     def _record(self, translated: Translated, size: int, *, writes: bool) -> None:
         footprint, pa, va = self._scheduler.footprint, translated.pa, translated.va
@@ -97,16 +120,12 @@ class ExploredCpu:
             footprint.reads.update(slot >> WORD_SHIFT for slot in translated.walked)
             footprint.writes.update(slot >> WORD_SHIFT for slot in translated.changed)
 
-    def _flushed(self, start: int, end: int) -> set[Token]:
-        """Return the tokens of a flush of ``[start, end)``: all entries that may be there, and those that are."""
-        cpu = self.index
-        found: set[Token] = {
-            ("tlb", cpu, shift, number)
-            for shift in self._shifts
-            for number in range(start >> shift, (end - 1 >> shift) + 1)
-        }
-        found.update(("absent", cpu, shift, number) for shift, number in self._inner.cached_in(start, end))
-        return found
+    def _record_flush(self, start: int, end: int) -> None:
+        """Record a flush of ``[start, end)``: all entries that may be there, and those that are."""
+        cpu, adds = self.index, self._scheduler.footprint.adds
+        adds.update(_tlb_entries(cpu, tuple(self._shifts), start, end))
+        for shift, number in self._inner.cached_in(start, end):
+            adds.add(("absent", cpu, shift, number))
 
     # loads and stores
 
@@ -195,7 +214,7 @@ class ExploredCpu:
     def flush_range(self, start: int, end: int) -> None:
         """Flush a range of this CPU's TLB in one step; two flushes commute."""
         self._scheduler.point(f"flush {self._name(start)}.. on CPU{self.index}")
-        self._scheduler.footprint.adds.update(self._flushed(start, end))
+        self._record_flush(start, end)
         self._inner.flush_range(start, end)
 
     def flush_all(self) -> None:

@@ -129,7 +129,13 @@ class ExploredMachine(Machine):
         """Return the tokens of the table entries that map the struct pages of frames."""
         pages, page_size = self.struct_pages, self.target.mode.page_size
         vas = {pages.va(pfn) & -page_size for pfn in pfns}
-        return {step.slot >> WORD_SHIFT for va in vas for step in self.tables.walk(va)[-2:]}
+        first = self.memory.base >> WORD_SHIFT
+        found: set[Token] = set()
+        for va in vas:
+            read: list[tuple[int, int]] = []
+            self.tables.descend(va, read=read)
+            found.update(first + index for index, _ in read[-2:])
+        return found
 
     def _fails(self, what: str) -> bool:
         failed = self.scheduler.alternative(2 if self.failures_left else 1, f"{what} fails")

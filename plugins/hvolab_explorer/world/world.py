@@ -78,6 +78,7 @@ class World:
     def __init__(self, target: Target, spec: WorldSpec) -> None:
         self.spec = spec
         self.scheduler = Scheduler()
+        self._names: dict[int, str] = {}
         built = build_machine(target, MachineSpec(memory=_memory(target, spec), cpus=spec.cpus))
         self.machine = machine = ExploredMachine.of(built, self.scheduler, spec.options)
         self._pages = machine.struct_pages
@@ -126,6 +127,14 @@ class World:
 
     def name(self, va: int) -> str:
         """Return the name of a VA: struct page and offset of a folio, or the PA in the direct map."""
+        found = self._names.get(va)
+        if found is None:
+            found = self._name(va)
+            if self.folios:
+                self._names[va] = found
+        return found
+
+    def _name(self, va: int) -> str:
         size = self._pages.layout.size << self.h.order if self.folios else 0
         for letter, folio in zip(ascii_uppercase, self.folios, strict=False):
             if folio <= va < folio + size:

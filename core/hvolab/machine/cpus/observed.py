@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hvolab.arch import Access
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
@@ -15,8 +14,7 @@ from hvolab.machine.cpus.model_runs import unaligned
 _WRITE = int(Access.WRITE)
 
 
-@dataclass(frozen=True, slots=True)
-class Translated:
+class Translated(NamedTuple):
     """One translation.
 
     cpu      number of the CPU
@@ -45,6 +43,7 @@ class ObservedCpu(ModelCpu):
     def __init__(self, *arguments: Any, observer: Callable[[Translated], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._observer = observer
+        self._in_order = self._tlb[0], *reversed(self._tlb[1:])  # that of ModelCpu.translate()
 
     def translate(self, va: int, need: int) -> int:
         """Return the PA of ``va`` as :meth:`ModelCpu.translate`, and report it."""
@@ -52,20 +51,21 @@ class ObservedCpu(ModelCpu):
         if shift:
             self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, (), ()))
             return pa
-        steps: list[tuple[int, int]] = []
+        read: list[tuple[int, int]] = []
         try:
-            steps += [(step.slot, step.raw) for step in self._tables.walk(va)]
+            self._tables.descend(va, read=read)
             pa = self._fill(va, need)
             shift = self._cached(va, need)[1]
         finally:
-            changed = tuple(slot for slot, raw in steps if self._memory.read_entry(slot) != raw)
-            walked = tuple(slot for slot, _ in steps)
+            base, words = self._memory.base, self._memory.entry_scalar
+            changed = tuple(base + (index << WORD_SHIFT) for index, raw in read if words[index] != raw)
+            walked = tuple(base + (index << WORD_SHIFT) for index, _ in read)
             self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, walked, changed))
         return pa
 
     def _cached(self, va: int, need: int) -> tuple[int, int]:
         """Return PA and log2 of the size by the TLB alone; 0 and 0 if no translation there allows the access."""
-        for shift, cached in (self._tlb[0], *reversed(self._tlb[1:])):  # in the order of ModelCpu.translate()
+        for shift, cached in self._in_order:
             hit = cached.get(va >> shift)
             if hit is not None and hit[1] & need == need:
                 return hit[0] | va & (1 << shift) - 1, shift

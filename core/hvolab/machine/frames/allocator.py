@@ -205,6 +205,11 @@ class FrameAllocator:
         Raises OwnershipError for a frame that is not free.
         """
         heads = np.asarray(pfns, np.int64)
+        if heads.size == 1 and not order and self.is_free(pfn := heads.item()) and self._zone_map.contains(pfn):
+            self._free.remove(pfn, pfn + 1)  # single steps adopt thousands one by one
+            self._marks[pfn] = ALLOCATED
+            self._allocated += 1
+            return
         if (heads & ((1 << order) - 1)).any():
             raise UsageError(f"blocks of order {order} that are not aligned", hint="adopt blocks by the PFNs of heads")
         frames = (heads[:, np.newaxis] + np.arange(1 << order)).ravel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,7 @@ from hvolab.machine.memory.physical import PhysicalMemory
 NewTable = Callable[[Level], int]
 
 
-@dataclass(frozen=True, slots=True)
-class WalkStep:
+class WalkStep(NamedTuple):
     """One step of a walk: the level, the PA of the slot, the entry in it and its kind."""
 
     level: Level
@@ -113,10 +113,13 @@ class PageTables:
         """Return the last step of the walk for ``va``."""
         return self.walk(va)[-1]
 
-    def descend(self, va: int, seen: list[int] | None = None) -> tuple[int, int, int]:
+    def descend(
+        self, va: int, seen: list[int] | None = None, read: list[tuple[int, int]] | None = None
+    ) -> tuple[int, int, int]:
         """Walk for ``va``; return the depth of the last level reached, the index of the word there, and its entry.
 
-        Faster than :meth:`find`, as it does not classify the entry. Table entries on the way are appended to ``seen``.
+        Faster than :meth:`find`, as it does not classify the entry. Table entries on the way are appended to ``seen``,
+        index and value of each word that was read to ``read``.
         Raises AbsentMemoryError for a table in absent memory.
         """
         memory = self.memory
@@ -129,6 +132,8 @@ class PageTables:
                 memory.offset(pa)
             index = (offset >> WORD_SHIFT) + ((va >> shift) & mask)
             raw = words[index]
+            if read is not None:
+                read.append((index, raw))
             if raw & table_mask != table_value:
                 break
             pa = (raw & address_mask) >> low << physical if get_address is None else get_address(raw)

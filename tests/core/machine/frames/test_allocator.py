@@ -310,6 +310,19 @@ def test_released_boot_frames_can_be_handed_out_again() -> None:
     assert allocator.allocate_run(4, GFP_KERNEL, 0).tolist() == [3, 1]
 
 
+def test_a_single_frame_is_adopted_as_one_of_several_is() -> None:
+    one, several = one_zone(frames=64), one_zone(frames=64)
+    for pfn in (40, 17, 18):
+        one.adopt(pfns(pfn))
+    several.adopt(pfns(40, 17, 18))
+    assert counts(one) == counts(several)
+    assert one.allocate_run(20, GFP_KERNEL, 0).tolist() == several.allocate_run(20, GFP_KERNEL, 0).tolist()
+    one.free(17, 0)
+    one.adopt(pfns(17))
+    assert told(one, 17) == ["ALLOCATED"]
+    assert counts(one) == counts(several)
+
+
 def test_a_machine_made_from_a_core_adopts_what_was_in_use() -> None:
     allocator = machine_with_a_movable_only_node()
     allocator.free_run(allocator.allocate_run(5, GFP_KERNEL, 0))

@@ -150,6 +150,12 @@ def test_descending_notes_the_tables_on_the_way() -> None:
     seen: list[int] = []
     depth, index, raw = made.tables.descend(VA + BLOCK, seen)
     assert [step.raw for step in made.tables.walk(VA + BLOCK)] == [*seen, raw]
+    read: list[tuple[int, int]] = []
+    assert made.tables.descend(VA + BLOCK, read=read) == (depth, index, raw)
+    base = made.memory.base
+    assert [(step.slot, step.raw) for step in made.tables.walk(VA + BLOCK)] == [
+        (base + 8 * at, word) for at, word in read
+    ]
     assert (depth, made.memory.base + index * 8) == (3, made.tables.find(VA + BLOCK).slot)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hvolab_explorer.steps.footprint import Footprint, FootprintBuilder
+from hvolab_explorer.steps.footprint import RACE, Footprint, FootprintBuilder
 
 READ, WRITE, ADD = Footprint.of(reads=[1]), Footprint.of(writes=[1]), Footprint.of(adds=[1])
 RELEASE, AWAIT = Footprint.of(releases=[1]), Footprint.of(awaits=[1])
@@ -37,6 +37,21 @@ def test_other_tokens_commute_and_a_union_conflicts_as_either_does() -> None:
 def test_a_builder_begins_anew() -> None:
     builder = FootprintBuilder()
     builder.adds.add(1)
-    assert builder.build() == ADD
+    assert builder.build().adds == ADD.adds
+    assert builder.build() is builder.build()
     builder.clear()
-    assert builder.build() == Footprint.of()
+    assert builder.build().whole == frozenset()
+
+
+def test_steps_that_collected_the_same_tokens_in_another_way_have_one_footprint() -> None:
+    builder = FootprintBuilder()
+    builder.reads.update({1, 2})
+    builder.writes.add("x")
+    first = builder.build()
+    builder.clear()
+    builder.writes.update(["x"])
+    for token in (2, 1):
+        builder.reads.add(token)
+    assert builder.build() is first
+    assert first.relation(WRITE) == WRITE.relation(first) == RACE
+    assert first | first is first

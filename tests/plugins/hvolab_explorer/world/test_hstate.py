@@ -13,9 +13,9 @@ def test_reads_and_writes_of_counters_are_in_the_footprint_and_constants_are_not
     assert world.h.order == 9
     assert footprint.build().whole == frozenset()
     assert world.h.surplus == 0
-    assert footprint.reads == {("hstate", "surplus")}
+    assert footprint.build().reads == {("hstate", "surplus")}
     world.h.count(0, nr=1)
-    assert {("hstate", "nr"), ("hstate", "nr_node")} <= footprint.writes
+    assert {("hstate", "nr"), ("hstate", "nr_node")} <= footprint.build().writes
 
 
 def test_counters_return_to_their_first_values() -> None:
