@@ -28,6 +28,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "invariants": ("invariants", {}),
     "emulated": ("emulated", {}),
     "kernel-code": ("kernel_code", {}),
+    "explore": ("explore", {}),
 }
 
 
