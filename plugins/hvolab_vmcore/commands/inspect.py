@@ -39,6 +39,7 @@ def inspect(
     vmemmap: options.VmemmapOption = None,
     vmcoreinfo: options.VmcoreinfoOption = None,
     memory_map: options.MapOption = None,
+    image: options.ImageOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -60,7 +61,8 @@ def inspect(
     from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
     codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
-    given = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
+    names = split_names(feature)
+    given = SnapshotOptions(arch, mode, root, vmemmap, names, profile, release, vmcoreinfo, memory_map, image)
     with progress("inspect", quiet=json) as on_step:
         result = open_scan(dump, given, part or (), on_step)
         on_step("checking entries")

@@ -36,6 +36,12 @@ MapOption = Annotated[
         "--map", metavar="FILE", help="Map of raw memory: lines START-LAST[@OFFSET] in hex, or /proc/iomem's."
     ),
 ]
+ImageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--image", metavar="FILE", help="Image of the dump's kernel (vmlinuz, vmlinux), for what VMCOREINFO lacks."
+    ),
+]
 PartOption = Annotated[
     list[Path] | None,
     typer.Option("--part", metavar="FILE", help="Further file of a dump that makedumpfile --split wrote; repeatable."),

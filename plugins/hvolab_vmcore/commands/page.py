@@ -25,6 +25,7 @@ def page(
     vmemmap: options.VmemmapOption = None,
     vmcoreinfo: options.VmcoreinfoOption = None,
     memory_map: options.MapOption = None,
+    image: options.ImageOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -43,7 +44,8 @@ def page(
     from hvolab_vmcore.page.view import view_page  # noqa: PLC0415
     from hvolab_vmcore.scan.releases import open_scan  # noqa: PLC0415
 
-    given = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
+    names = split_names(feature)
+    given = SnapshotOptions(arch, mode, root, vmemmap, names, profile, release, vmcoreinfo, memory_map, image)
     with progress("page", quiet=json) as on_step:
         view = view_page(open_scan(dump, given, part or (), on_step), pfn)
     if json:

@@ -35,6 +35,7 @@ def savings(
     vmemmap: options.VmemmapOption = None,
     vmcoreinfo: options.VmcoreinfoOption = None,
     memory_map: options.MapOption = None,
+    image: options.ImageOption = None,
     feature: options.FeatureOption = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,
@@ -43,8 +44,6 @@ def savings(
     """Show what HVO saves, and would save, by size of huge page, size of base page, and memory.
 
     Of this machine it reads /proc and /sys, without root. Only a dump shows which huge pages are optimized.
-
-    hvolab savings --memory 1T
     """
     # imported late: `hvolab --help` does not read dumps
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
@@ -59,7 +58,8 @@ def savings(
 
     size = None if memory is None else parse_size(memory)
     known = registry().architectures().values()
-    given = SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map)
+    names = split_names(feature)
+    given = SnapshotOptions(arch, mode, root, vmemmap, names, profile, release, vmcoreinfo, memory_map, image)
     if dump is None:
         found = report_of_system(system, known, size)
     else:

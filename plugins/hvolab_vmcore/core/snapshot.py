@@ -15,6 +15,7 @@ from hvolab.plugin import registry
 from hvolab.release import KernelRelease
 from hvolab_vmcore.core.cpu_state import cpu_state_of
 from hvolab_vmcore.core.features import detected_features, reported_features
+from hvolab_vmcore.core.image_info import with_image
 from hvolab_vmcore.core.kernel_note import with_found_text, with_text_of
 from hvolab_vmcore.core.kernels import keys_for, machine_of
 from hvolab_vmcore.core.layout import layout_of
@@ -36,6 +37,7 @@ class SnapshotOptions:
     profile, release  names
     vmcoreinfo        file with the text of VMCOREINFO
     memory_map        file with a map of memory that has no header
+    image             image of the dump's kernel, for what VMCOREINFO lacks
     """
 
     arch: str | None = None
@@ -47,6 +49,7 @@ class SnapshotOptions:
     release: str | None = None
     vmcoreinfo: Path | None = None
     memory_map: Path | None = None
+    image: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,8 @@ def open_snapshot(
     options = SnapshotOptions() if options is None else options
     core = _with_vmcoreinfo(open_dump(path, *parts, memory_map=options.memory_map), options)
     architecture = _architecture(core, options)
+    if options.image is not None:
+        core = with_image(core, options.image, architecture, _only_page_size(architecture, options))
     _check_known(core, architecture, options)
     info = core.vmcoreinfo
     mode = _mode(core, architecture, options)
@@ -126,7 +131,7 @@ def open_snapshot(
             mode.name, profile=options.profile, release=release, features=features, vmemmap_base=vmemmap_base
         )
 
-    if info is None and cpu_state_of(core, architecture.elf_machine) is not None:
+    if _noted_root(core, architecture) is None and cpu_state_of(core, architecture.elf_machine) is not None:
         core = replace(core, warnings=(*core.warnings, *_assumed(options)))
     choice = _choice(architecture, options, choose(targets_of(select), noted_evidence(info)))
     target = select(choice.release)
@@ -167,11 +172,23 @@ def _translation(core: Dump, architecture: Architecture) -> tuple[int | None, in
     info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
     state = cpu_state_of(core, architecture.elf_machine)
     bits, root = (None, None) if state is None else (state.va_bits, state.root)
-    if info is None or keys is None:
-        return bits, root
-    noted, symbol = keys.va_bits(info), info.symbol("swapper_pg_dir")
-    noted_root = None if symbol is None else keys.root(info, symbol)
+    noted = None if info is None or keys is None else keys.va_bits(info)
+    noted_root = _noted_root(core, architecture)
     return bits if noted is None else noted, root if noted_root is None else noted_root
+
+
+def _noted_root(core: Dump, architecture: Architecture) -> int | None:
+    """Return the PA of the root table by VMCOREINFO; None: it does not have it."""
+    info, keys = core.vmcoreinfo, keys_for(architecture.elf_machine)
+    symbol = None if info is None else info.symbol("swapper_pg_dir")
+    return None if info is None or keys is None or symbol is None else keys.root(info, symbol)
+
+
+def _only_page_size(architecture: Architecture, options: SnapshotOptions) -> int | None:
+    """Return the size of a base page where mode or architecture leave one; None: they leave several."""
+    modes = architecture.modes if options.mode is None else (architecture.mode(options.mode),)
+    sizes = {mode.page_size for mode in modes}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _check_known(core: Dump, architecture: Architecture, options: SnapshotOptions) -> None:
@@ -185,7 +202,7 @@ def _check_known(core: Dump, architecture: Architecture, options: SnapshotOption
         (
             "the VA of the vmemmap",
             "--vmemmap VA, of the struct page of PFN 0",
-            options.vmemmap is None and info is None and (state is None or options.root is not None),
+            options.vmemmap is None and info is None and state is None,
         ),
     )
     missing = [(what, option) for what, option, absent in needed if absent]
