@@ -193,12 +193,18 @@ class Pool(PoolLists):
             self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)
         return folio
 
-    def alloc_single(self, node: int, without: int = 0) -> int | None:
-        """Allocate, optimize and count one folio with frozen references. Kernel: alloc_fresh_hugetlb_folio()."""
+    def alloc_uncounted(self, node: int, without: int = 0) -> int | None:
+        """Allocate and optimize one folio with frozen references. Kernel: __prep_new_hugetlb_folio()."""
         folio = self._alloc_fresh(node, without)
         if folio is not None:
             self.hvo.optimize_folio(self.h, folio)
             self._mark_late(folio)
+        return folio
+
+    def alloc_single(self, node: int, without: int = 0) -> int | None:
+        """Allocate, optimize and count one folio with frozen references. Kernel: alloc_fresh_hugetlb_folio()."""
+        folio = self.alloc_uncounted(node, without)
+        if folio is not None:
             with self.hugetlb_lock:
                 self.h.count(self.folio.node(folio), nr=1)
         return folio

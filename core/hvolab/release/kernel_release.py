@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from hvolab.release.features import KernelFeature
@@ -94,7 +95,7 @@ class KernelRelease:
         """The release and those that it is built on, the first release first."""
         return (*(self.before.line if self.before is not None else ()), self)
 
-    @property
+    @cached_property
     def faults(self) -> tuple[str, ...]:
         """The known faults of its code: those of its line that no later change mends."""
         found: dict[str, None] = {}

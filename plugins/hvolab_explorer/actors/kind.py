@@ -58,6 +58,8 @@ class ActorKind:
     starts_disabled   the sysctl vm.hugetlb_optimize_vmemmap is 0 at the start
     starts_in_use     its struct pages have one reference at the start
     uses_pool         it is an operation of the pool, whose counters and lists are checked at the end
+    demotes           its folios are of a size that is demoted
+    uses_kmemleak     kmemleak has registered the pages of boot
     reads             it reads struct pages without a reference or lock
     """
 
@@ -70,6 +72,8 @@ class ActorKind:
     starts_disabled: bool = False
     starts_in_use: bool = False
     uses_pool: bool = False
+    demotes: bool = False
+    uses_kmemleak: bool = False
     reads: bool = False
 
     def __call__(self, world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:

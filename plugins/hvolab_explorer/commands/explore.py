@@ -41,7 +41,8 @@ _BoundOption = Annotated[
 ]
 _SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of random schedules.")]
 _FailOption = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="Let up to N allocations fail, each of them any.")
+    int | None,
+    typer.Option(min=0, metavar="N", help="Let up to N allocations fail, or updates of entries that can be lost."),
 ]
 _TlbOption = Annotated[
     str,

@@ -110,6 +110,7 @@ class Scheduler:
 
     footprint   tokens of the step under way
     order       happens-before order of the schedule
+    actors      number of its actors
     log         its steps
     findings    what was found in it
     cut         whether it was ended for its number of steps
@@ -123,7 +124,7 @@ class Scheduler:
         self.log: list[Step] = []
         self.findings: list[str] = []
         self.order = HappensBefore(0)
-        self.steps = 0
+        self.steps = self.actors = 0
         self.cut = False
         self._aborting = False
         self._hub: greenlet | None = None
@@ -268,7 +269,7 @@ class Scheduler:
 
     def run(self, actors: list[Actor], decider: Decider) -> list[str]:
         """Run the actors as ``decider`` decides; return what was found. Raises Pruned as it does."""
-        self._decider = decider
+        self._decider, self.actors = decider, len(actors)
         self._hub = getcurrent()
         self._aborting = False
         self.order = HappensBefore(len(actors))

@@ -13,8 +13,11 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_SHIFT
 from hvolab.errors import MachineError
 from hvolab.machine import Cpu, FrameAllocator, Machine
+from hvolab.release.gfp import GFP_KERNEL, describe
+from hvolab.trace import EntryLost, KeyChanged
 from hvolab_explorer.steps.footprint import Token
 from hvolab_explorer.steps.scheduler import Exhausted, Scheduler
+from hvolab_explorer.world.kmemleak import Kmemleak
 
 Pfns = npt.NDArray[np.int64]
 #: Free frames of each CPU.
@@ -57,19 +60,20 @@ class ExploredMachine(Machine):
         self.scheduler = scheduler
         self.options = options
         self.failures_left = options.failures
+        self.kmemleak: Kmemleak | None = None
         self.trace.single_steps = True
         self.locks.attach(scheduler)
         self.vmemmap_tails = SharedTails(scheduler, self.vmemmap_tails)
         self._lists: dict[int, list[int]] = {}
         self._allocator = self.frames
 
-    def fill_lists(self) -> None:
-        """Fill the lists of free frames, once everything else is allocated."""
+    def fill_lists(self, frames: int = _FRAMES_OF_A_CPU) -> None:
+        """Fill each CPU's list of free frames, once everything else is allocated."""
         if self.options.ordered:
             return
         cpus = [cpu.index for cpu in self.cpus]
-        pfns = self._allocator.allocate_run(_FRAMES_OF_A_CPU * len(cpus), 0, 0)
-        if pfns.size < _FRAMES_OF_A_CPU * len(cpus):
+        pfns = self._allocator.allocate_run(frames * len(cpus), 0, 0)
+        if pfns.size < frames * len(cpus):
             raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
         self._allocator.free_run(pfns)
         self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
@@ -97,6 +101,10 @@ class ExploredMachine(Machine):
         vars(self)["optimize_enabled"] = enabled
 
     # footprints
+
+    def is_free(self, pfn: int) -> bool:
+        """Return whether a frame is free."""
+        return self._allocator.is_free(pfn)
 
     def _footprint(self, kind: str, name: str) -> None:
         scheduler: Scheduler | None = vars(self).get("scheduler")
@@ -142,6 +150,19 @@ class ExploredMachine(Machine):
         self.failures_left -= failed
         return bool(failed)
 
+    def admit_update(self, cpu: Cpu, level: str, va: int) -> bool:
+        """Return whether the update of an entry is not lost, which counts as a failure. Its step is the next load.
+
+        Kernel: the fault injection of the series of 2026 does the same.
+        """
+        if self.scheduler.active:
+            self.scheduler.point(f"update the entry of {va:#x}")
+            if self._fails("the update"):
+                if self.trace.listeners:
+                    self.trace.emit(EntryLost(cpu.index, level, va, given_up=True))
+                return False
+        return super().admit_update(cpu, level, va)
+
     # the page allocator
 
     def alloc_pages(self, gfp: int, order: int, node: int | None = None) -> int | None:
@@ -150,22 +171,31 @@ class ExploredMachine(Machine):
             return super().alloc_pages(gfp, order, node)
         self.scheduler.point(f"allocate order {order}")
         if self._fails(f"allocation of order {order}"):
-            return None
+            return self._allocated(gfp, order, node, None)
         self._touch_allocator(order)
         if order or self.options.ordered:
             pfn = super().alloc_pages(gfp, order, node)
+            if pfn is None and not order:
+                self._report_failure(gfp, node)
         else:
             pfn = self._allocated(gfp, order, node, self._take())
         if pfn is not None:
             self._touch_frames(pfn, order)
         return pfn
 
+    def _report_failure(self, gfp: int, node: int | None) -> None:
+        """Report that a single frame cannot be allocated while some are free that kernel memory may be in."""
+        others = (one for one in range(self.nodes) if one != node and self._allocator.certain(1, GFP_KERNEL, one))
+        if (other := next(others, None)) is not None:
+            what = f"an allocation with {describe(gfp)} on node {node} fails"
+            self.scheduler.report(f"{what}, and node {other} has free memory")
+
     def _take(self) -> int:
         """Take a frame from the list of the CPU under way."""
         actor = self.scheduler.current
         frames = [] if actor is None else self._lists[actor.cpu]
         if not frames:
-            raise Exhausted(f"a CPU has used up its {_FRAMES_OF_A_CPU} free frames (--allocations ordered has more)")
+            raise Exhausted("a CPU has used up its list of free frames (--allocations ordered has more)")
         pfn = frames.pop()
         self._allocator.adopt(np.array([pfn], dtype=np.int64))
         return pfn
@@ -193,8 +223,12 @@ class ExploredMachine(Machine):
         self._free_each(pfns, super().free_page_run)
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
-        """Free boot frames one by one."""
-        self._free_each(pfns, super().free_bootmem_run)
+        """Free boot frames one by one, each after kmemleak has forgotten it."""
+        free = super().free_bootmem_run
+        for pfn in pfns.tolist():
+            if self.kmemleak is not None and self.scheduler.active:
+                self.kmemleak.free_part(pfn)
+            self._free_each(np.array([pfn], dtype=np.int64), free)
 
     def _free_each(self, pfns: Pfns, free: Any) -> None:
         for pfn in pfns.tolist():
@@ -265,6 +299,8 @@ class ExploredMachine(Machine):
             self.scheduler.point(f"static key {delta:+d}")
             self.scheduler.footprint.adds.add(("key",))
             self.key += delta
+        if self.trace.listeners:
+            self.trace.emit(KeyChanged(delta))
 
     def key_enabled(self) -> bool:
         """Return in one step whether the static key is on. Kernel: static_branch_unlikely()."""

@@ -11,23 +11,30 @@ import numpy as np
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.hugetlb import Hstate, Pool, hstates
+from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.invariants import Folios, check
-from hvolab.machine import MachineSpec, build_machine
+from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint
-from hvolab.machine.cpus.observed import Translated
 from hvolab.machine.struct_pages import lists
-from hvolab.release.faults import FORGOTTEN
 from hvolab_explorer.steps.scheduler import Actor, Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
+from hvolab_explorer.world.histories import ExploredHvo, Histories, is_reported
 from hvolab_explorer.world.hstate import ExploredHstate
+from hvolab_explorer.world.kmemleak import Kmemleak
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
+from hvolab_explorer.world.oracles import FreeFrames, PageTableCheck
 
 #: Makes the engine of one CPU.
 EngineOfCpu = Callable[[ExploredMachine, ExploredCpu], Hvo]
 #: Findings of one check that are reported.
 _REPORTED = 8
+#: Folios whose memory stays free where the others take all.
+_SPARE_FOLIOS = 2
+#: Free frames of a CPU for the restored vmemmap of a folio that is demoted.
+_FRAMES_TO_DEMOTE = 256
+#: Folios into which one is demoted, at most: each takes some 50 steps.
+_MOST_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,17 @@ class WorldSpec:
     in_use     folio and number of struct pages with one reference at the start
     enabled    the sysctl vm.hugetlb_optimize_vmemmap at the start
     fresh      numbers of folios that are allocated, but not in the pool's lists and counters yet
+    surplus    numbers of folios that are surplus at the start
     pooled     the folios are in a pool whose counters and lists are checked
+    demotes    the folios are of a size that is demoted, to folios of another pool
+    kmemleak   kmemleak has registered the pages of boot that back the vmemmap
     split      the leaves that map their vmemmap are split at the start
     cpus       number of CPUs
-    memory     bytes of RAM
+    memory     bytes of RAM, at least
+    size       bytes of a folio; None: the smallest size that can be optimized
+    vmemmap    owner of the frames that back the vmemmap
+    nodes      NUMA nodes; the folios are on the last
+    movable    the last node has only ZONE_MOVABLE
     options    choices about allocations
     engine     makes the engine of a CPU
     pool       class of the pool
@@ -53,10 +67,17 @@ class WorldSpec:
     in_use: tuple[tuple[int, int], ...] = ()
     enabled: bool = True
     fresh: frozenset[int] = frozenset()
+    surplus: frozenset[int] = frozenset()
     pooled: bool = False
+    demotes: bool = False
+    kmemleak: bool = False
     split: bool = False
     cpus: int = 3
     memory: int = 128 << 20
+    size: int | None = None
+    vmemmap: VmemmapBacking = VmemmapBacking.BOOT
+    nodes: int = 1
+    movable: bool = False
     options: WorldOptions = field(default_factory=WorldOptions)
     engine: EngineOfCpu = Hvo
     pool: type[Pool] = Pool
@@ -71,7 +92,7 @@ class World:
     engines    the engine of each CPU
     h          the hstate of the folios
     folios     VAs of their head struct pages
-    pools      the pool of the folios as each CPU sees it
+    pools      the pool of the folios as each CPU sees it; ``smaller_pools``: that of the size to which they are demoted
     lists      VA of a list head for each CPU, empty; ``restored_lists`` likewise
     """
 
@@ -79,33 +100,49 @@ class World:
         self.spec = spec
         self.scheduler = Scheduler()
         self._names: dict[int, str] = {}
-        built = build_machine(target, MachineSpec(memory=_memory(target, spec), cpus=spec.cpus))
+        built = build_machine(target, _machine_spec(target, spec))
         self.machine = machine = ExploredMachine.of(built, self.scheduler, spec.options)
         self._pages = machine.struct_pages
         self.folios: list[int] = []
         self.cpus = [ExploredCpu(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
         machine.cpus[:] = self.cpus
         machine.records = ExploredRecords(machine, machine.records)
-        self.engines = [spec.engine(machine, cpu) for cpu in self.cpus]
-        self.h = ExploredHstate.of(_smallest(self.engines[0], hstates(machine)), self.scheduler)
+        make_engine = ExploredHvo if spec.engine is Hvo else spec.engine
+        self.engines = [make_engine(machine, cpu) for cpu in self.cpus]
+        sizes = {h.order: ExploredHstate.of(h, self.scheduler) for h in hstates(machine)}
+        self.h = _hstate(self.engines[0], sizes, spec)
         self._pool = spec.pool(machine, self.h, self.engines[0])
+        self._smaller = spec.pool(machine, sizes[self.h.demote_order], self.engines[0]) if spec.demotes else self._pool
         self._make_folios()
-        self.pools = [self._pool.on(cpu, engine) for cpu, engine in zip(self.cpus, self.engines, strict=True)]
+        self.pools, self.smaller_pools = (
+            [pool.on(cpu, engine) for cpu, engine in zip(self.cpus, self.engines, strict=True)]
+            for pool in (self._pool, self._smaller)
+        )
         self.lists, self.restored_lists = ([machine.kernel_data(lists.SIZE) for _ in self.cpus] for _ in range(2))
         for head in (*self.lists, *self.restored_lists):
             lists.init(self.cpus[0], head)
-        machine.fill_lists()
+        machine.fill_lists(*[_FRAMES_TO_DEMOTE] * spec.demotes)
+        if spec.kmemleak:
+            machine.kmemleak = Kmemleak(machine, self.scheduler)
         for cpu in self.cpus:
             cpu.flush_all()
-            cpu.watches.append(self._watch)
-        self.checkpoint = Checkpoint(machine, _Lists(machine), self._pool)
+            cpu.watches.append(FreeFrames(machine, self.scheduler, self.name))
+        self._histories = Histories(machine, self.scheduler), PageTableCheck(machine, self.scheduler, self.name)
+        machine.trace.listeners.extend(self._histories)
+        others = [part for part in (machine.kmemleak, self._smaller if spec.demotes else None) if part is not None]
+        self.checkpoint = Checkpoint(machine, _Lists(machine), self._pool, *others)
 
     def _make_folios(self) -> None:
         machine, hvo, pool = self.machine, self.engines[0], self._pool
         machine.optimize_enabled = False
-        pool.set_max_huge_pages(self.spec.folios)
+        if self.spec.vmemmap is VmemmapBacking.SELF_HOSTED:  # the first folios have other vmemmap
+            pool.set_max_huge_pages(machine.memory.frames >> self.h.order)
+            pool.set_max_huge_pages(self.h.nr - _SPARE_FOLIOS)
+        else:
+            pool.set_max_huge_pages(self.spec.folios, self.spec.nodes - 1)
         machine.optimize_enabled = True
-        self.folios = sorted(pool.live)
+        self._all_folios = sorted(pool.live)
+        self.folios = self._all_folios[-self.spec.folios :]
         if len(self.folios) < self.spec.folios:
             raise UsageError(f"no memory for {self.spec.folios} huge pages", hint="explore fewer folios")
         for folio in self.folios:
@@ -117,11 +154,19 @@ class World:
             pool.remove(self.folios[number], surplus=False)
             pool.folio.set_private(self.folios[number], 0)
             pool.adopt(self.folios[number])
+        for number in sorted(self.spec.surplus):
+            self.h.count(pool.folio.node(self.folios[number]), surplus=1)
         self.h.max_huge_pages = self.h.persistent
         for number, page in self.spec.in_use:
             pfn = self._pages.pfn(self.folios[number]) + page
             machine.records.allocated(pfn, 1)
         machine.optimize_enabled = self.spec.enabled
+
+    def restore(self) -> None:
+        """Return to the first state."""
+        self.checkpoint.restore()
+        for history in self._histories:
+            history.begin()
 
     # names
 
@@ -147,31 +192,14 @@ class World:
 
     # oracles
 
-    def _watch(self, translated: Translated) -> None:
-        """Report an access through the vmemmap to a frame that is free."""
-        if not self.scheduler.active or not translated.pa or not self._pages.base <= translated.va:
-            return
-        pfn = translated.pa >> self.machine.target.mode.page_shift
-        frames, tables = self.machine.frames, self.machine.tables
-        if not self._is_vmemmap(translated.va) or not frames.is_free(pfn):  # type: ignore[attr-defined]
-            return
-        what = "stores to" if translated.stores else "reads"
-        how = "its entry" if tables.frame_of(translated.va) == pfn else "a stale translation"
-        actor = self.scheduler.current
-        self.scheduler.report(f"{actor.name if actor else ''} {what} a free frame at {self.name(translated.va)}: {how}")
-
-    def _is_vmemmap(self, va: int) -> bool:
-        return any(self._pages.va(first) <= va < self._pages.va(stop) for first, stop in self.machine.vmemmap)
-
     def check(self) -> list[str]:
         """Return what breaks an invariant now, findings that the description or the release declares left out."""
         if self.spec.pooled:
-            found = check(self.machine, (self._pool,))
+            found = check(self.machine, (self._pool, self._smaller) if self.spec.demotes else (self._pool,))
         else:
-            pfns = np.array(sorted(map(self._pages.pfn, self.folios)), dtype=np.int64)
+            pfns = np.array(list(map(self._pages.pfn, self._all_folios)), dtype=np.int64)
             found = check(self.machine, (), (Folios(self.h.order, pfns),))
-        # every error is recorded with its page, so FORGOTTEN, a fault of the releases, does not explain a finding
-        return [str(one) for one in found if not one.declared and one.fault in {"", FORGOTTEN}][:_REPORTED]
+        return [str(one) for one in found if is_reported(one)][:_REPORTED]
 
 
 @dataclass
@@ -200,7 +228,7 @@ class WorldProgram:
 
     def restore(self) -> None:
         """Return the world to its first state."""
-        self.world.checkpoint.restore()
+        self.world.restore()
 
     def actors(self) -> list[Actor]:
         """Return the actors, each on the CPU of its number."""
@@ -212,15 +240,28 @@ class WorldProgram:
         return self.world.check()
 
 
-def _smallest(engine: Hvo, sizes: tuple[Hstate, ...]) -> Hstate:
-    """Return the smallest huge page size that the engine can optimize."""
-    for h in sizes:
-        if engine.sizes(h).optimizable:
+def _hstate(engine: Hvo, sizes: dict[int, ExploredHstate], spec: WorldSpec) -> ExploredHstate:
+    """Return the hstate of the size, or the smallest that can be optimized, and demoted into such if that is asked."""
+    for h in sizes.values():
+        if not engine.sizes(h).optimizable or spec.size not in {None, h.size}:
+            continue
+        if not spec.demotes:
             return h
-    raise UsageError("no huge page size of this target can be optimized", hint="choose another --arch or --mode")
+        if h.demote_order and engine.sizes(sizes[h.demote_order]).optimizable:
+            if h.order - h.demote_order > _MOST_PARTS.bit_length() - 1:
+                break
+            return h
+    what = "can be optimized" if not spec.demotes else f"can be demoted into at most {_MOST_PARTS} that are optimized"
+    size = "" if spec.size is None else f" ({spec.size:#x} bytes are requested)"
+    raise UsageError(f"no huge pages of this target {what}{size}", hint="choose another --arch or --mode")
 
 
-def _memory(target: Target, spec: WorldSpec) -> int:
-    """Return the bytes of RAM: enough for the folios, for one leaf of vmemmap and for the tables."""
-    smallest = min(huge.size for huge in target.mode.huge_pages)
-    return max(spec.memory, smallest * (2 * spec.folios + 4))
+def _machine_spec(target: Target, spec: WorldSpec) -> MachineSpec:
+    """Return the machine: its RAM is enough for the folios, for one leaf of vmemmap on each node and for the tables."""
+    sizes = [huge.size for huge in target.mode.huge_pages]
+    size = spec.size or (
+        next((one for one in sizes if one > target.mode.levels[-2].size), 0) if spec.demotes else min(sizes)
+    )
+    memory = max(spec.memory, size * (2 * spec.folios + 4)) * spec.nodes
+    movable = frozenset({spec.nodes - 1} if spec.movable else ())
+    return MachineSpec(memory, nodes=spec.nodes, movable_nodes=movable, cpus=spec.cpus, vmemmap=spec.vmemmap)

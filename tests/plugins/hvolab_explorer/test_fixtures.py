@@ -85,7 +85,7 @@ def test_a_finding_fails_with_its_schedule_and_story_and_the_schedule_repeats_it
 def test_an_engine_of_the_test_is_explored_and_an_incomplete_search_fails(pytester: pytest.Pytester) -> None:
     passed, (engine, bounded) = failures(pytester, ENGINE)
     assert passed == 0
-    assert "permission fault" in engine
+    assert "invariant 16 (grace_periods)" in engine
     assert "not complete: the bound on preemptions" in bounded
 
 

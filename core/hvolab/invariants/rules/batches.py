@@ -70,13 +70,13 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
     Optimizing a batch takes two full flushes, one after all splits and one after all remapping, and restoring one; each
     retry after `-ENOMEM` may take one more. All PMDs are split before the first folio is remapped, so that a batch
     flushes no range unless an allocation has failed, or HVO was off when it began. A folio outside of batches flushes
-    ranges. Where the release does not wait for grace periods, there is none. Where a lost entry is replaced again, each
-    attempt flushes its page.
+    ranges, each attempt to replace a lost entry its page. Where the release does not wait for grace periods, there is
+    none, and nowhere is there one unless a folio changes (c2a967f6ab0e, v6.11).
     """
     grace_periods = int(machine.target.release.variant.waits_for_rcu)
     can_lose = machine.target.traits.entry_update is not EntryUpdateRule.STORE
     counts: Counter[type[Event]] = Counter()  # flushes, grace periods, and folios that may be tried again
-    in_batch = failed = False
+    in_batch = in_folio = failed = False
     was_on = True  # when the batch began
 
     def check(operation: str, flushes: int) -> None:
@@ -98,8 +98,12 @@ def _watch_flushes(machine: Machine, report: Report) -> Handlers:
 
     def count(event: Event) -> None:
         counts[type(event)] += 1
+        if isinstance(event, GracePeriod) and not in_folio:
+            report("a grace period was waited for, and no folio is being optimized or restored")
 
     def folio(event: FolioStep) -> None:
+        nonlocal in_folio
+        in_folio = event.step.endswith("begin")
         if in_batch:
             if event.step == "optimize.end" and event.result:
                 count(event)

@@ -118,3 +118,11 @@ def test_pmds_that_are_split_one_by_one_break_rule_11(monkeypatch: pytest.Monkey
     assert [(finding.rule, finding.what) for finding in findings] == [
         ("flushes", "flushes of ranges in one batch: 1, although no allocation has failed in it")
     ]
+
+
+def test_a_grace_period_without_a_folio_that_changes_is_found() -> None:
+    lab = pools(SMALL)
+    with Monitor(lab.machine).watch() as monitor:
+        lab.machine.synchronize_rcu()
+    (finding,) = monitor.findings
+    assert (finding.rule, "no folio is being" in finding.what) == ("flushes", True)

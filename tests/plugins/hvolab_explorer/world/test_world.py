@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from hvolab.arch import EntryKind
@@ -35,23 +34,8 @@ def test_a_world_returns_to_its_first_state() -> None:
         assert world.scheduler.run([actor], Replay([])) == []
         assert optimized(world)
         assert world.check() == []
-        world.checkpoint.restore()
+        world.restore()
         assert bytes(world.machine.memory.octets) == before
-
-
-def test_an_access_to_a_free_frame_is_found() -> None:
-    world = World(x86_64(), WorldSpec(folios=1, cpus=1, split=True))
-    va = world.folios[0] + 64 * 70
-    pfn = world.machine.tables.frame_of(va)
-    assert pfn is not None
-
-    def body() -> None:
-        world.machine.frames.release_reserved(np.array([pfn]))
-        world.cpus[0].load_word(va)
-
-    assert world.scheduler.run([Actor(0, "reader", body, 0)], Replay([])) == [
-        "reader reads a free frame at A.70: its entry"
-    ]
 
 
 def test_names_are_those_of_struct_pages_and_of_physical_addresses() -> None:

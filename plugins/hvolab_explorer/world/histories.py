@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Invariants that are histories, held against each actor by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hvolab.hvo import Hvo
+from hvolab.invariants import INVARIANTS, Finding, Monitor
+from hvolab.machine import Machine
+from hvolab.release.faults import FORGOTTEN
+from hvolab.trace import Event, Warned
+from hvolab_explorer.steps.scheduler import Scheduler
+from hvolab_explorer.world.machine import ExploredMachine
+
+
+def is_reported(finding: Finding) -> bool:
+    """Return whether neither the description nor a known fault of the release explains a finding.
+
+    Every error is recorded with its page here, so that FORGOTTEN explains none.
+    """
+    return not finding.declared and finding.fault in {"", FORGOTTEN}
+
+
+#: Rules that stores of other CPUs to a folio under change would break; they hold where one actor runs alone.
+_ALONE = frozenset({"content"})
+_SHARED = tuple(one for one in INVARIANTS if one.name not in _ALONE)
+
+
+class ExploredHvo(Hvo):
+    """The engine, whose checks of CONFIG_DEBUG_VM are no steps of their own."""
+
+    machine: ExploredMachine
+
+    def _guard(self, folio: int) -> None:
+        with self.machine.scheduler.one_step():
+            super()._guard(folio)
+
+
+class Histories:
+    """Listener that gives the events of each actor to a monitor of its own, and reports what the monitors find.
+
+    A history follows the operations of one CPU: what another CPU does meanwhile is not in it.
+    """
+
+    def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
+        self._machine = machine
+        self._scheduler = scheduler
+        self._monitors: dict[int, Monitor] = {}
+
+    def begin(self) -> None:
+        """Begin a schedule."""
+        self._monitors.clear()
+
+    def __call__(self, event: Event) -> None:
+        """Handle one event of the actor under way."""
+        actor = self._scheduler.current
+        if actor is None or not self._scheduler.active:
+            return
+        monitor = self._monitors.get(actor.index)
+        if monitor is None:
+            monitor = self._monitors[actor.index] = self._monitor()
+        try:
+            monitor(event)
+        finally:
+            for finding in monitor.findings:
+                if is_reported(finding):
+                    self._scheduler.report(f"{actor.name}: {replace(finding, since=None)}")
+            monitor.findings.clear()
+        if isinstance(event, Warned):
+            self._scheduler.report(f"{actor.name} warns: {event.text}")
+
+    def _monitor(self) -> Monitor:
+        return Monitor(self._machine, INVARIANTS if self._scheduler.actors == 1 else _SHARED)

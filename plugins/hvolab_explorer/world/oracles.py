@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Oracles that look at single steps of a schedule: accesses to free frames, and entries that map page tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hvolab.arch import EntryKind
+from hvolab.invariants import survey
+from hvolab.machine import Machine
+from hvolab.machine.cpus.observed import Translated
+from hvolab.trace import EntriesStored, Event
+from hvolab_explorer.steps.scheduler import Scheduler
+from hvolab_explorer.world.machine import ExploredMachine
+
+#: Returns the name of a VA.
+Name = Callable[[int], str]
+
+
+class FreeFrames:
+    """Reports an access to a frame that is free, through the vmemmap or the direct map."""
+
+    def __init__(self, machine: ExploredMachine, scheduler: Scheduler, name: Name) -> None:
+        self._machine = machine
+        self._scheduler = scheduler
+        self._name = name
+        self._page_shift = machine.target.mode.page_shift
+
+    def __call__(self, translated: Translated) -> None:
+        """Check one translation of an access."""
+        pa, va, machine = translated.pa, translated.va, self._machine
+        if not self._scheduler.active or not pa or not machine.is_free(pa >> self._page_shift):
+            return
+        what = "stores to" if translated.stores else "reads"
+        if va == machine.virt(pa):
+            how = "the direct map"
+        elif machine.tables.frame_of(va) == pa >> self._page_shift:
+            how = "its entry"
+        else:
+            how = "a stale translation"
+        actor = self._scheduler.current
+        self._scheduler.report(f"{actor.name if actor else ''} {what} a free frame at {self._name(va)}: {how}")
+
+
+class PageTableCheck:
+    """Listener that reports an entry of the last level that maps a page table.
+
+    Kernel: __page_table_check_ptes_set() in mm/page_table_check.c, which crashes then.
+    """
+
+    def __init__(self, machine: Machine, scheduler: Scheduler, name: Name) -> None:
+        self._machine = machine
+        self._scheduler = scheduler
+        self._name = name
+        self._first = frozenset(survey(machine).tables.tolist())
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a schedule."""
+        self._tables = set(self._first)
+
+    def __call__(self, event: Event) -> None:
+        """Check one event."""
+        if not isinstance(event, EntriesStored) or not self._scheduler.active:
+            return
+        target = self._machine.target
+        if event.level == target.mode.last.name:
+            mapped = target.page_frames(event.after[target.mode.format.is_valid(event.level, event.after)])
+            if wrong := sorted(self._tables.intersection(np.unique(mapped).tolist())):
+                self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(event.va)}")
+        elif target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
+            table = target.table_frame(event.level, int(event.after[0]))
+            if table is not None:
+                self._tables.add(table)

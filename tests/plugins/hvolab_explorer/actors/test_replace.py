@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Free folios that are replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugins.hvolab_explorer.worlds import alone
+
+
+@pytest.mark.parametrize("actor", ["replace A", "compaction A.70"])
+def test_a_new_folio_takes_the_place_of_a_free_one(actor: str) -> None:
+    world = alone(actor)
+    (folio,) = world.pools[0].free_folios()
+    assert folio != world.folios[0]
+    assert world.engines[0].folio_optimized(folio)
+
+
+def test_a_folio_that_has_left_the_pool_is_not_replaced() -> None:
+    world = alone("dissolve A, replace A")
+    assert not world.pools[0].live

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Oracles of single steps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hvolab.arch import PgprotRole
+from hvolab.trace import EntriesStored
+from hvolab_explorer.schedule import Replay
+from hvolab_explorer.steps.scheduler import Actor
+from hvolab_explorer.world.world import World, WorldSpec
+from tests.machines import x86_64
+
+
+def test_an_access_to_a_free_frame_is_found_through_the_vmemmap_and_the_direct_map() -> None:
+    world = World(x86_64(), WorldSpec(folios=1, cpus=1, split=True))
+    va = world.folios[0] + 64 * 70
+    pfn = world.machine.tables.frame_of(va)
+    assert pfn is not None
+
+    def body() -> None:
+        world.machine.frames.release_reserved(np.array([pfn]))
+        world.cpus[0].load_word(va)
+        world.cpus[0].store_word(world.machine.page_to_virt(pfn), 0)
+
+    assert world.scheduler.run([Actor(0, "reader", body, 0)], Replay([])) == [
+        "reader reads a free frame at A.70: its entry",
+        f"reader stores to a free frame at PA {pfn << 12:#x}: the direct map",
+    ]
+
+
+def test_an_entry_that_maps_a_page_table_is_found() -> None:
+    world = World(x86_64(), WorldSpec(folios=1, cpus=1, split=True))
+    machine = world.machine
+    table = machine.tables.walk(world.folios[0])[-1].slot >> 12
+    before, after = machine.target.page_entries(np.array([0x1000, table]), PgprotRole.KERNEL).reshape(2, 1)
+
+    def body() -> None:
+        machine.trace.emit(EntriesStored(0, "pte", 0, world.folios[0], before, after, live=False))
+
+    (text,) = world.scheduler.run([Actor(0, "", body, 0)], Replay([]))
+    assert text == f"an entry maps PFN {table:#x}, a page table, at A"
