@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from hvolab.arch import EntryKind
 from hvolab.invariants import survey
 from hvolab.machine import Machine
@@ -67,8 +65,8 @@ class PageTableCheck:
             return
         target = self._machine.target
         if event.level == target.mode.last.name:
-            mapped = target.page_frames(event.after[target.mode.format.is_valid(event.level, event.after)])
-            if wrong := sorted(self._tables.intersection(np.unique(mapped).tolist())):
+            mapped = set(self._tables).intersection(target.page_frames(event.after).tolist())
+            if wrong := sorted(mapped):
                 self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(event.va)}")
         elif target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
             table = target.table_frame(event.level, int(event.after[0]))
