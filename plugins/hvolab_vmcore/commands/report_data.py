@@ -103,7 +103,7 @@ class HugePageData:
     size: int
     node: int | None
     state: Literal["optimized", "not optimized", "device dax", "cannot tell", "broken"]
-    tails_share: Literal["head", "tail", "device dax", "cannot tell"] | None
+    tails_share: Literal["head", "second page", "tail", "device dax", "cannot tell"] | None
     bit: bool | None
     vmemmap_va: Hex
     vmemmap_pages: int
@@ -250,7 +250,7 @@ def listed(scan: Scan, chosen: dict[int, Flags] | None = None) -> Iterator[HugeP
         indices = range(huge.rows.size) if chosen is None else np.flatnonzero(chosen[huge.order]).tolist()
         for index in indices:
             row, pfn, sharing = int(huge.rows[index]), int(huge.pfns[index]), Sharing(int(huge.sharing[index]))
-            state = "optimized" if sharing in {Sharing.HEAD, Sharing.TAIL} else sharing.label
+            state = "optimized" if huge.optimized[index] else sharing.label
             runs = () if sharing is Sharing.NONE else _runs(scan, row + 1, row + huge.pages)
             yield HugePageData(
                 pfn=pfn,

@@ -82,7 +82,8 @@ def _of_huge_page(scan: Scan, page: StructPage, huge: HugePages, index: int) -> 
     if number == 0:
         return Owner("huge page head", f"head of the {whole}", head, huge.order, 0)
     inside, vmemmap_page = number * size % mode.page_size // size, number * size // mode.page_size
-    if vmemmap_page == 0 or sharing is Sharing.NONE:
+    first = 2 if sharing is Sharing.SECOND else 1
+    if vmemmap_page < first or sharing is Sharing.NONE:
         return Owner("huge page tail", f"tail {number} of the {whole}", head, huge.order, number)
     frame = -1 if page.way.pa is None else page.way.pa >> mode.page_shift
     if frame != int(huge.shared[index]):
@@ -93,7 +94,8 @@ def _of_huge_page(scan: Scan, page: StructPage, huge: HugePages, index: int) -> 
         return Owner("fake head", text, head, huge.order, 0)
     where = f"struct page {inside} of the frame {frame:#x} that the tails share"
     text = f"shared tail of the {whole}: tail {number}; the bytes are those of {where}"
-    return Owner("shared tail", text, head, huge.order, inside if sharing is Sharing.HEAD else None)
+    second = inside + mode.page_size // size
+    return Owner("shared tail", text, head, huge.order, {Sharing.HEAD: inside, Sharing.SECOND: second}.get(sharing))
 
 
 def _of_vmemmap(scan: Scan, pfn: int) -> Owner | None:

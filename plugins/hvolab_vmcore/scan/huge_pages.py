@@ -28,11 +28,12 @@ class Sharing(enum.IntEnum):
     TAIL = 2  #: a frame of their own, where releases share tail pages
     DAX = 3  #: a frame of their own, in memory of a DAX device; not a hugetlb folio
     UNKNOWN = 4  #: a frame of their own; the head was not saved, so that it may be any of the two above
+    SECOND = 5  #: the frame of the second page, which they leave writable, as kernels before v5.18 do
 
     @property
     def label(self) -> str:
         """Stable name in output."""
-        return ("not optimized", "head", "tail", "device dax", "cannot tell")[self]
+        return ("not optimized", "head", "tail", "device dax", "cannot tell", "second page")[self]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ class HugePages:
     @property
     def optimized(self) -> Flags:
         """Flags of those that HVO has optimized."""
-        return self.with_sharing(Sharing.HEAD, Sharing.TAIL)
+        return self.with_sharing(Sharing.HEAD, Sharing.TAIL, Sharing.SECOND)
 
     @property
     def frames_saved(self) -> int:
@@ -135,7 +136,7 @@ class HugePages:
 
     def frames_saved_by(self, some: Flags) -> int:
         """Return the frames that HVO freed of some of them; a frame that their tails share with others counts whole."""
-        shared_by_many = np.unique(self.shared[some & self.with_sharing(Sharing.TAIL)])
+        shared_by_many = np.unique(self.shared[some & self.with_sharing(Sharing.TAIL, Sharing.SECOND)])
         return int((some & self.optimized).sum()) * (self.pages - 1) - int(shared_by_many.size)
 
 
@@ -158,6 +159,7 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
         frames = pages.frames[rows[:, None] + np.arange(size.pages)]
         heads = read_heads(snapshot, pages.frames[rows])
         shared, sharing = _shared(frames, smaller, heads)
+        sharing[(sharing == Sharing.TAIL) & _keeps_second(snapshot, pages, rows, frames)] = Sharing.SECOND
         keep = (sharing != Sharing.NONE) | (heads.hugetlb & (heads.orders == size.order))
         rows = rows[keep]
         free[(rows[:, None] + np.arange(size.pages)).ravel()] = False
@@ -174,6 +176,19 @@ def _blocks(pages: VmemmapPages, count: int, free: Flags) -> Ints:
     whole = pages.numbers[starts + count - 1] - pages.numbers[starts] == count - 1
     starts = starts[whole]
     return starts[free[starts]]  # the first page is enough: larger blocks are aligned to smaller ones
+
+
+def _keeps_second(snapshot: CoreSnapshot, pages: VmemmapPages, rows: Ints, frames: Ints) -> Flags:
+    """Return one flag for each block: the second page has the frame of the third, and another protection.
+
+    Kernel: RESERVE_VMEMMAP_NR in mm/hugetlb_vmemmap.c, v5.14, is 2; e7d324850bfc ("mm: hugetlb: free the 2nd vmemmap
+    page associated with each HugeTLB page", v5.18).
+    """
+    if not rows.size or frames.shape[1] <= _HEADS:
+        return np.zeros(rows.size, dtype=np.bool_)
+    protections = pages.raws[rows[:, None] + np.array([1, 2])] & ~np.uint64(snapshot.target.page_form.address_mask)
+    found: Flags = (frames[:, 1] == frames[:, 2]) & (protections[:, 0] != protections[:, 1])
+    return found
 
 
 def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:

@@ -117,9 +117,12 @@ class Inspector:
         """Check the tail pages of optimized huge pages."""
         optimized = np.flatnonzero(huge.optimized)
         rows = (huge.rows[optimized][:, None] + np.arange(1, huge.pages)).ravel()
-        folios = np.repeat(huge.pfns[optimized], huge.pages - 1)
+        folios, share = (np.repeat(each[optimized], huge.pages - 1) for each in (huge.pfns, self._to_share(huge)))
+        kept = np.repeat(huge.with_sharing(Sharing.SECOND)[optimized], huge.pages - 1)
+        checked = ~(kept & (np.arange(rows.size) % (huge.pages - 1) == 0))  # the second page is as the head's
+        rows, folios, share = rows[checked], folios[checked], share[checked]
         frames = self._pages.frames[rows]
-        foreign = frames != np.repeat(self._to_share(huge)[optimized], huge.pages - 1)
+        foreign = frames != share
         missing = frames < 0
         writable = self.writable[rows]
         ro = self._has(rows, PgprotRole.KERNEL_RO)
@@ -139,10 +142,11 @@ class Inspector:
     def _to_share(self, huge: HugePages) -> Ints:
         """Return the frame that the tails of each huge page have to map, -1 for those that are not optimized.
 
-        It is the head's, or the same for all huge pages of a zone, as the release has it.
+        It is the head's, or the same for all huge pages of a zone, as the release has it; or that of the second page.
         """
         if not self._variant.shares_tail_page:
-            return np.where(huge.optimized, self._pages.frames[huge.rows], -1)
+            second = np.where(huge.with_sharing(Sharing.SECOND), huge.shared, self._pages.frames[huge.rows])
+            return np.where(huge.optimized, second, -1)
         shared = np.where(huge.with_sharing(Sharing.TAIL), huge.shared, -1)
         layout = self._snapshot.struct_pages.layout
         zones = huge.heads.flags >> np.uint64(layout.zone_shift)

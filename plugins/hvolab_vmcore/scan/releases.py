@@ -104,6 +104,10 @@ def _sharing(found: Scan) -> Iterator[ReleaseEvidence]:
         yield ReleaseEvidence(
             "tails are mapped to the head's frame", lambda target: not target.release.variant.shares_tail_page
         )
+    elif any(huge.with_sharing(Sharing.SECOND).any() for huge in found.huge_pages):
+        yield ReleaseEvidence(
+            "two pages of vmemmap are kept of an optimized huge page, as kernels before v5.18 do", lambda _: False
+        )
     elif tails:
         yield ReleaseEvidence(
             "tails are mapped to a frame that is not the head's", lambda target: target.release.variant.shares_tail_page

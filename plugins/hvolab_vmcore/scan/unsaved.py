@@ -53,7 +53,7 @@ def find_unsaved(
     blocks = {}
     taken = np.zeros(pages.numbers.size, dtype=np.bool_)
     for huge in huge_pages:
-        known = huge.with_sharing(Sharing.HEAD, Sharing.TAIL, Sharing.DAX) | huge.heads.there
+        known = huge.with_sharing(Sharing.HEAD, Sharing.TAIL, Sharing.DAX, Sharing.SECOND) | huge.heads.there
         rows = huge.rows[known]
         taken[(rows[:, None] + np.arange(huge.pages)).ravel()] = True
     for huge in huge_pages:
