@@ -153,6 +153,7 @@ class World:
         for number in sorted(self.spec.fresh):
             pool.remove(self.folios[number], surplus=False)
             pool.folio.set_private(self.folios[number], 0)
+            pool.folio.set_refcount(self.folios[number], 0)
             pool.adopt(self.folios[number])
         for number in sorted(self.spec.surplus):
             self.h.count(pool.folio.node(self.folios[number]), surplus=1)
