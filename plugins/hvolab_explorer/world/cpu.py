@@ -71,6 +71,9 @@ class ExploredCpu:
         self._shifts = [level.shift for level in mode.levels if mode.format.leaf_form(level.name)]
         self._table_entries = mode.last.entries
         self._upper_levels = len(mode.levels) - 2
+        self._middle, self._last = mode.levels[-2:]
+        #: Slots of the last level but one, by the number of their entry from VA 0 on.
+        self._slots: dict[int, int] = {}
         self._seen: list[Translated] = []
 
     # footprints
@@ -173,17 +176,19 @@ class ExploredCpu:
 
     def find_entry(self, tables: PageTables, va: int) -> tuple[int, int, int]:
         """Walk by one step for each of the two last levels; those above never change."""
-        depth = 0
-
-        def read(slot: int) -> int:
-            nonlocal depth
-            depth += 1
-            if depth > self._upper_levels:
-                return self.read_entry(self._virt(slot))
-            return self._inner.read_entry(self._virt(slot))
-
-        steps = tables.walk(va, read)
-        return len(steps) - 1, steps[-1].slot, steps[-1].raw
+        first = va >> self._middle.shift
+        slot = self._slots.get(first)
+        if slot is None:
+            steps = tables.walk(va)
+            if len(steps) <= self._upper_levels:
+                return len(steps) - 1, steps[-1].slot, steps[-1].raw
+            slot = self._slots[first] = steps[self._upper_levels].slot
+        raw = self.read_entry(self._virt(slot))
+        table = tables.table_of(self._upper_levels, raw)
+        if table is None:
+            return self._upper_levels, slot, raw
+        slot = table + self._last.index(va) * WORD_BYTES
+        return self._upper_levels + 1, slot, self.read_entry(self._virt(slot))
 
     def read_entry(self, slot_va: int) -> int:
         """Load an entry in one step."""

@@ -142,6 +142,13 @@ class PageTables:
             depth += 1
         return depth, index, raw
 
+    def table_of(self, depth: int, raw: int) -> int | None:
+        """Return the PA of the table that an entry of the level at ``depth`` points to; None if it points to none."""
+        _, _, mask, value, address_mask, low, physical, get_address = self._plan[depth]
+        if raw & mask != value:
+            return None
+        return (raw & address_mask) >> low << physical if get_address is None else get_address(raw)
+
     def frame_of(self, va: int) -> int | None:
         """Return the PFN that ``va`` is mapped to, or ``None``."""
         (frame,) = self.frames(va, 1).tolist()

@@ -73,3 +73,11 @@ def test_a_saved_list_is_restored_any_number_of_times() -> None:
         assert free.take_block(2) == 32
         restore()
         assert free.take_run(10).tolist() == expected
+
+
+def test_a_loose_frame_is_removed_and_the_others_stay_in_their_order() -> None:
+    free = free_list((8, 12))
+    for pfn in (1, 5, 3):
+        free.add(pfn)
+    free.remove(5, 6)
+    assert (free.frames, free.take(), free.take(), free.take()) == (6, 3, 1, 8)
