@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = {"loongarch": ROOT / "examples" / "hvolab-loongarch", "s390x": ROOT / "examples" / "hvolab-s390x"}
+#: The architectures of each example, and its folder.
+EXAMPLES = {name: ROOT / "examples" / f"hvolab-{name}" for name in ("loongarch", "s390x", "ppc64")}
 #: Left of the environment: nothing that would let an interpreter find the checkout.
 _HIDDEN = ("PYTHONPATH", "PYTHONHOME", "HVOLAB_STRICT")
 
@@ -100,6 +101,10 @@ def use(desk: Desk) -> None:
     found = {finding["rule"]: finding["declared"] for finding in crashed["findings"]}
     require(found.get("ownership") is False and found.get("live_entries") is True, f"s390x: {found}")
     desk.run("hvolab", "run", "--arch", "s390x", "--feature", "flush")
+    for kernel in ("ppc64", "ppc64le"):  # entries are big-endian, whatever the data are
+        entry = desk.json("pte", "--arch", kernel, "--mode", "4K", "--bytes", "c0 00 00 00 05 4e 41 8e")
+        require(entry["pfn"] in {0x54E4, "0x54e4"}, f"{kernel}: {entry}")
+        desk.run("hvolab", "run", "--arch", kernel, "--mode", "4K")
 
 
 def prove(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from hvolab.arch.emulation import (
     EmulationPart,
     EmulatorLimit,
     InstructionSequence,
+    MmuMemory,
     RegisterSetup,
     WalkLimit,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "LiveEntryRule",
     "Match",
     "MemoryOrder",
+    "MmuMemory",
     "MmuRules",
     "ModeFigures",
     "Overrides",

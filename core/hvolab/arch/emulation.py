@@ -14,7 +14,7 @@ from hvolab.arch.geometry import PagingMode
 from hvolab.arch.mmu import MmuRules
 from hvolab.arch.selection import Selection
 from hvolab.arch.steps import ARGUMENTS, STEP_BY_NAME
-from hvolab.errors import DescriptionError
+from hvolab.errors import DescriptionError, UsageError
 from hvolab.overrides import Overrides, check_change, overridden
 
 _NAME = re.compile(r"[A-Za-z]\w*")
@@ -198,6 +198,42 @@ def _leaf(mode: PagingMode, name: str) -> EntryForm:
 RegisterSetup = Callable[[Selection, int], tuple[RegisterSetting, ...]]
 
 
+#: (selection, PA of the root table, PA of the memory) -> its bytes; those that are not given are zero.
+MmuContent = Callable[[Selection, int, int], bytes]
+
+
+@dataclass(frozen=True)
+class MmuMemory:
+    """Memory that an MMU reads besides page tables, such as a process table: the machine reserves it and fills it.
+
+    name       its name
+    size       bytes
+    content    function that returns its bytes
+    registers  function that returns the registers that lead to it, by its PA: they are set before the others
+    alignment  bytes, a power of two, at least a page; 0: a page
+    """
+
+    name: str
+    size: int
+    content: MmuContent = field(repr=False)
+    registers: Callable[[int], tuple[RegisterSetting, ...]] = field(repr=False)
+    alignment: int = 0
+
+    def filled(self, selection: Selection, root: int, pa: int) -> bytes:
+        """Return its bytes, ``size`` of them; raises DescriptionError for more."""
+        content = self.content(selection, root, pa)
+        if len(content) > self.size:
+            what = f"the content of the MMU's memory {self.name!r} has {len(content):#x} bytes, not {self.size:#x}"
+            raise DescriptionError(what, where=selection.mode.name, hint="correct MmuMemory.size")
+        return content.ljust(self.size, bytes(1))
+
+    def check(self) -> None:
+        """Raise DescriptionError for a size or an alignment that no memory has."""
+        if self.size <= 0 or self.alignment < 0 or self.alignment & (self.alignment - 1):
+            what = f"the MMU's memory {self.name!r} has {self.size:#x} bytes at a multiple of {self.alignment:#x}"
+            raise DescriptionError(what, rule="a size above 0, and an alignment that is a power of two")
+
+
 @dataclass(frozen=True)
 class EmulationPart:
     """The data that an emulator needs to carry out the steps on a guest CPU.
@@ -207,6 +243,7 @@ class EmulationPart:
     convention     registers of the sequences
     sequences      one for each step
     registers      registers that switch the MMU on
+    memory         memory that the MMU reads besides page tables
     model          name of unicorn's constant for the CPU model; empty: the default one
     flush_ceiling  most pages of a range that are flushed one by one, as by the kernel, instead of all translations;
                    0: the entries of a table of the last level
@@ -224,6 +261,7 @@ class EmulationPart:
     model: str = ""
     flush_ceiling: int = 1
     limits: tuple[EmulatorLimit, ...] = ()
+    memory: tuple[MmuMemory, ...] = ()
     walks: tuple[WalkLimit, ...] = ()
     cpu_modes: tuple[CpuMode, ...] = ()
     source: str = ""
@@ -236,10 +274,23 @@ class EmulationPart:
         """Return the most pages that are flushed one by one in a mode."""
         return self.flush_ceiling or mode.last.entries
 
-    def settings(self, selection: Selection, root: int) -> tuple[RegisterSetting, ...]:
-        """Return every register to set, in order: those that switch the MMU on, then those of the CPU mode."""
+    def settings(
+        self, selection: Selection, root: int, places: tuple[tuple[str, int], ...] = ()
+    ) -> tuple[RegisterSetting, ...]:
+        """Return every register to set, in order: of the MMU's memory, to switch the MMU on, of the CPU mode.
+
+        places  name and PA of the MMU's memory
+        Raises UsageError for memory without a place.
+        """
+        known = dict(places)
+        leading: list[RegisterSetting] = []
+        for memory in self.memory:
+            if memory.name not in known:
+                what = f"the MMU's memory {memory.name!r} is in no frame"
+                raise UsageError(what, where=str(selection.mode.name), hint="use the tables of a machine that has it")
+            leading += memory.registers(known[memory.name])
         cpu_mode = selection.cpu_mode
-        return (*self.registers(selection, root), *(() if cpu_mode is None else cpu_mode.settings))
+        return (*leading, *self.registers(selection, root), *(() if cpu_mode is None else cpu_mode.settings))
 
     def walk_limits(self, selection: Selection) -> tuple[WalkLimit, ...]:
         """Return the differences of the walks of a selection."""
@@ -267,6 +318,8 @@ class EmulationPart:
         if len(arguments) != ARGUMENTS or result in arguments:
             rule = f"{ARGUMENTS} registers for arguments, and another one for the result"
             raise DescriptionError(f"arguments in {', '.join(arguments)}, result in {result}", rule=rule)
+        for memory in self.memory:
+            memory.check()
         for limit in self.walks:
             check_change(limit, f"walk limit {limit.reason!r}", mmu=MmuRules)
         for mode in self.cpu_modes:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from hvolab.arch import Level, LinearOrigin, PgprotRole, Target
-from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, div_round_up
 from hvolab.errors import MachineError
 from hvolab.machine.cpus.guest import SCRATCH_FRAMES, map_guest_text
 from hvolab.machine.cpus.model_cpu import ModelCpu
@@ -117,13 +118,14 @@ class _Builder:
         data = self.frames.reserve_any(_DATA_FRAMES, 1, 0)
         tables = PageTables(self.memory, self.target, self._new_table(self.mode.levels[0]))
         self.tables = tables
+        mmu = tuple(self._mmu_memory())
         self._map_direct()
         pages = StructPages(tables, self.layout)
         backing = self._map_vmemmap(pages)
         self._initialize_struct_pages(pages, backing)
         guest = None
         if self.target.architecture.emulation is not None and self.mode.text_base is not None:
-            guest = map_guest_text(tables, scratch, self.mode.text_base)
+            guest = replace(map_guest_text(tables, scratch, self.mode.text_base), mmu=mmu)
         machine = Machine(
             target=self.target,
             memory=self.memory,
@@ -193,6 +195,16 @@ class _Builder:
         if empty := self.mode.format.empty(level.name):
             self.memory.entry_view(pa, level.entries)[:] = empty
         return pa
+
+    def _mmu_memory(self) -> Iterator[tuple[str, int]]:
+        """Reserve and fill the memory that an emulated CPU's MMU reads besides page tables; yield names and PAs."""
+        part = self.target.architecture.emulation
+        for memory in () if part is None else part.memory:
+            count = div_round_up(memory.size, self.mode.page_size)
+            pa = self.frames.reserve_any(count, max(1, memory.alignment >> self.shift), 0) << self.shift
+            content = memory.filled(self.target, self.tables.root, pa)
+            self.memory.view(pa, memory.size)[:] = np.frombuffer(content, np.uint8)
+            yield memory.name, pa
 
     def _map_direct(self) -> None:
         """Map all RAM, by the largest leaves that fit."""

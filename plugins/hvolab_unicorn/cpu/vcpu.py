@@ -81,7 +81,8 @@ class VirtualCpu:
         #: VA at which the emulator is to stop: it looks it up after each run, so it is in a page of text without code.
         self._never = self.area.text_va + self.area.text_bytes - self.target.mode.page_size
         self.area.put_word(self.area.block + RETURN, self.exit)
-        instance.apply(self.uc, part.settings(self.target, self.tables.root), self.family)
+        mmu = () if machine.guest is None else machine.guest.mmu
+        instance.apply(self.uc, part.settings(self.target, self.tables.root, mmu), self.family)
         self.uc.reg_write(self.register(part.convention.block), self.area.block)
         self.family.prepare(self.uc, self.area)
         self._clean = self.uc.context_save()

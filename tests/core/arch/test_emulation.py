@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hvolab.arch import STEP_BY_NAME, EmulationPart, EmulatorLimit, InstructionSequence
+from hvolab.arch import STEP_BY_NAME, EmulationPart, EmulatorLimit, InstructionSequence, MmuMemory
 from hvolab.errors import DescriptionError
 from tests.made_up import MADE_UP
 from tests.parts import CONVENTION, part, sequence
@@ -82,3 +82,17 @@ def test_limits_tell_what_is_refused_and_what_is_only_different() -> None:
     assert limited.refusal(target) == "no guards"
     assert limited.refusal(MADE_UP.select(release="6.1")) == "not without guards; no old kernels"
     assert limited.differences(target) == ("odd flushes",)
+
+
+@pytest.mark.parametrize(("size", "alignment"), [(0, 0), (8, 3), (8, -8)])
+def test_memory_of_the_mmu_has_a_size_and_a_power_of_two(size: int, alignment: int) -> None:
+    memory = MmuMemory("process table", size, lambda *_: b"", lambda _: (), alignment)
+    with pytest.raises(DescriptionError, match="the MMU's memory 'process table' has"):
+        replace(part(), memory=(memory,)).check()
+
+
+def test_memory_of_the_mmu_is_filled_up_with_zeros() -> None:
+    memory = MmuMemory("process table", 4, lambda _, root, pa: bytes((root, pa)), lambda _: ())
+    assert memory.filled(MADE_UP.select(), 1, 2) == bytes((1, 2, 0, 0))
+    with pytest.raises(DescriptionError, match="has 0x2 bytes, not 0x1"):
+        replace(memory, size=1).filled(MADE_UP.select(), 1, 2)

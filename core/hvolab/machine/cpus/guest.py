@@ -26,11 +26,13 @@ class GuestArea:
     text_va  VA of the text, read-only and executable
     text     PFNs of the text's frames: the first, and one past the last
     frames   PFNs of the frames for CPUs' data: argument blocks, buffers, stacks
+    mmu      name and PA of the memory that the MMU reads besides page tables
     """
 
     text_va: int
     text: tuple[int, int]
     frames: tuple[int, int]
+    mmu: tuple[tuple[str, int], ...] = ()
 
 
 def map_guest_text(tables: PageTables, scratch: tuple[int, int], text_va: int) -> GuestArea:
