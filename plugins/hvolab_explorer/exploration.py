@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hvolab.machine.locks import LockOrder
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.steps.scheduler import Actor, Exhausted, Pruned, Scheduler, Step
 
@@ -94,7 +93,7 @@ def explore(program: Program, search: Search, limits: Limits | None = None) -> R
     """Run schedules until ``search`` has none left or a limit is reached."""
     limits, result = limits or Limits(), Result()
     start = limits.clock()
-    program.scheduler.lock_order = LockOrder()
+    program.scheduler.begin()
     endless = 0
     while True:
         result.schedules += 1

@@ -18,7 +18,7 @@ from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.machine import Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release import DEFAULT, KernelRelease
-from hvolab.release.struct_page import FolioField
+from hvolab.release.struct_page import FolioField, WordPlace
 from hvolab.trace import Batch, Event, FolioStep, Warned
 
 
@@ -212,17 +212,22 @@ class Hvo:
     def _guard(self, folio: int) -> None:
         """Warn of a folio that has no mark of hugetlb or has references, where hugetlb sees to that.
 
-        Kernel: VM_WARN_ON_ONCE_FOLIO(), v6.12; v6.1 has neither.
+        The CPU loads nothing for it. Kernel: VM_WARN_ON_ONCE_FOLIO(), v6.12; v6.1 has neither.
         """
         if not self.machine.trace.listeners:
             return
-        hugetlb, word = self.release.hugetlb, self.cpu.load_word
-        mark = self._mark.get(word(folio + self._mark.offset))
-        if hugetlb.marked_first and mark != self._layout.hugetlb_set:
+        hugetlb = self.release.hugetlb
+        if hugetlb.marked_first and self._value(folio, self._mark) != self._layout.hugetlb_set:
             self._emit(Warned, "the folio has no hugetlb type", folio)
-        references = self._refcount.get(word(folio + self._refcount.offset))
+        references = self._value(folio, self._refcount)
         if hugetlb.stays_frozen and references:
             self._emit(Warned, f"the folio has {references} references", folio)
+
+    def _value(self, folio: int, place: WordPlace) -> int:
+        """Return the value of a field of a folio."""
+        pages = self.machine.struct_pages
+        page, offset = divmod(place.offset, self._layout.size)
+        return place.get(pages.word(pages.pfn(folio) + page, offset))
 
     def _emit(self, event: Callable[..., Event], *fields: object) -> None:
         if self.machine.trace.listeners:

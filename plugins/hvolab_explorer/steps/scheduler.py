@@ -110,7 +110,7 @@ class Scheduler:
 
     footprint   tokens of the step under way
     order       happens-before order of the schedule
-    actors      number of its actors
+    schedules   number of schedules of one exploration so far
     log         its steps
     findings    what was found in it
     cut         whether it was ended for its number of steps
@@ -124,7 +124,7 @@ class Scheduler:
         self.log: list[Step] = []
         self.findings: list[str] = []
         self.order = HappensBefore(0)
-        self.steps = self.actors = 0
+        self.steps = self.schedules = 0
         self.cut = False
         self._aborting = False
         self._hub: greenlet | None = None
@@ -267,11 +267,17 @@ class Scheduler:
 
     # schedules
 
+    def begin(self) -> None:
+        """Begin an exploration."""
+        self.lock_order = LockOrder()
+        self.schedules = 0
+
     def run(self, actors: list[Actor], decider: Decider) -> list[str]:
         """Run the actors as ``decider`` decides; return what was found. Raises Pruned as it does."""
-        self._decider, self.actors = decider, len(actors)
+        self._decider = decider
         self._hub = getcurrent()
         self._aborting = False
+        self.schedules += 1
         self.order = HappensBefore(len(actors))
         self.log, self.findings, self.steps, self.cut = [], [], 0, False
         self._owners, self._readers, self._held, self._begun = {}, {}, {}, {}

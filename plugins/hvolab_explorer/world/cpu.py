@@ -18,6 +18,8 @@ from hvolab_explorer.steps.scheduler import Scheduler
 
 #: Called with each translation of an access, in the step of the access.
 Watch = Callable[[Translated], None]
+#: Called with the VA of the first slot and the entries that are stored, in the step of the store.
+EntryWatch = Callable[[int, list[int]], None]
 
 
 @lru_cache(maxsize=4096)
@@ -61,6 +63,7 @@ class ExploredCpu:
     def __init__(self, machine: Machine, index: int, scheduler: Scheduler, name: Callable[[int], str]) -> None:
         self.index = index
         self.watches: list[Watch] = []
+        self.entry_watches: list[EntryWatch] = []
         self._inner = ObservedCpu(index, machine.memory, machine.tables, machine.trace, observer=self._observe)
         self._scheduler = scheduler
         self._name = name
@@ -198,6 +201,7 @@ class ExploredCpu:
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store an entry in one step."""
         with self._step(f"set entry {self._name(slot_va)}"):
+            self._watch_entries(slot_va, [raw])
             self._inner.write_entry(slot_va, raw)
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
@@ -207,12 +211,18 @@ class ExploredCpu:
                 self.write_entry(slot_va + position * WORD_BYTES, raw)
             return
         with self._step(f"fill table {self._name(slot_va)}", raws.size * WORD_BYTES, writes=True):
+            self._watch_entries(slot_va, raws.tolist())
             self._inner.write_entries(slot_va, raws)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Exchange an entry in one step."""
         with self._step(f"exchange entry {self._name(slot_va)}"):
+            self._watch_entries(slot_va, [new])
             return self._inner.exchange_entry(slot_va, old, new)
+
+    def _watch_entries(self, slot_va: int, raws: list[int]) -> None:
+        for watch in self.entry_watches:
+            watch(slot_va, raws)
 
     # flushes and barriers
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hvolab.hvo import Hvo
 from hvolab.invariants import INVARIANTS, Finding, Monitor
 from hvolab.machine import Machine
 from hvolab.release.faults import FORGOTTEN
 from hvolab.trace import Event, Warned
 from hvolab_explorer.steps.scheduler import Scheduler
-from hvolab_explorer.world.machine import ExploredMachine
 
 
 def is_reported(finding: Finding) -> bool:
@@ -27,30 +25,28 @@ _ALONE = frozenset({"content"})
 _SHARED = tuple(one for one in INVARIANTS if one.name not in _ALONE)
 
 
-class ExploredHvo(Hvo):
-    """The engine, whose checks of CONFIG_DEBUG_VM are no steps of their own."""
-
-    machine: ExploredMachine
-
-    def _guard(self, folio: int) -> None:
-        with self.machine.scheduler.one_step():
-            super()._guard(folio)
-
-
 class Histories:
     """Listener that gives the events of each actor to a monitor of its own, and reports what the monitors find.
 
-    A history follows the operations of one CPU: what another CPU does meanwhile is not in it.
+    A history follows the operations of one CPU: what another CPU does meanwhile is not in it. So it listens to all
+    schedules of a single actor, and to the first schedule of several, in which one runs after the other.
     """
 
     def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
         self._machine = machine
         self._scheduler = scheduler
         self._monitors: dict[int, Monitor] = {}
+        self._actors = 0
 
-    def begin(self) -> None:
-        """Begin a schedule."""
+    def begin(self, actors: int) -> None:
+        """Begin a schedule of so many actors."""
         self._monitors.clear()
+        self._actors = actors
+        listeners = self._machine.trace.listeners
+        if self in listeners:
+            listeners.remove(self)
+        if actors == 1 or not self._scheduler.schedules:
+            listeners.append(self)
 
     def __call__(self, event: Event) -> None:
         """Handle one event of the actor under way."""
@@ -71,4 +67,4 @@ class Histories:
             self._scheduler.report(f"{actor.name} warns: {event.text}")
 
     def _monitor(self) -> Monitor:
-        return Monitor(self._machine, INVARIANTS if self._scheduler.actors == 1 else _SHARED)
+        return Monitor(self._machine, INVARIANTS if self._actors == 1 else _SHARED)

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hvolab.arch import EntryKind
 from hvolab.invariants import survey
 from hvolab.machine import Machine
 from hvolab.machine.cpus.observed import Translated
-from hvolab.trace import EntriesStored, Event
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.machine import ExploredMachine
 
@@ -43,15 +41,17 @@ class FreeFrames:
 
 
 class PageTableCheck:
-    """Listener that reports an entry of the last level that maps a page table.
+    """Reports an entry of the last level that maps a page table.
 
     Kernel: __page_table_check_ptes_set() in mm/page_table_check.c, which crashes then.
     """
 
     def __init__(self, machine: Machine, scheduler: Scheduler, name: Name) -> None:
-        self._machine = machine
         self._scheduler = scheduler
         self._name = name
+        self._first_va, self._shift = machine.virt(0), machine.target.mode.page_shift
+        self._middle = machine.target.mode.levels[-2].name
+        self._target, self._get_address = machine.target, machine.target.page_form.get_address
         self._first = frozenset(survey(machine).tables.tolist())
         self.begin()
 
@@ -59,16 +59,12 @@ class PageTableCheck:
         """Begin a schedule."""
         self._tables = set(self._first)
 
-    def __call__(self, event: Event) -> None:
-        """Check one event."""
-        if not isinstance(event, EntriesStored) or not self._scheduler.active:
-            return
-        target = self._machine.target
-        if event.level == target.mode.last.name:
-            mapped = set(self._tables).intersection(target.page_frames(event.after).tolist())
-            if wrong := sorted(mapped):
-                self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(event.va)}")
-        elif target.mode.format.classify(event.level, int(event.after[0])) is EntryKind.TABLE:
-            table = target.table_frame(event.level, int(event.after[0]))
-            if table is not None:
+    def __call__(self, slot_va: int, raws: list[int]) -> None:
+        """Check entries that are stored to a page table from the slot at a VA on."""
+        if len(raws) == 1 and slot_va - self._first_va >> self._shift not in self._tables:
+            if (table := self._target.table_frame(self._middle, raws[0])) is not None:
                 self._tables.add(table)
+            return
+        frames = [self._get_address(raw) >> self._shift for raw in raws]
+        if wrong := sorted(self._tables.intersection(frames)):
+            self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(slot_va)}")

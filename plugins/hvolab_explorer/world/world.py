@@ -19,7 +19,7 @@ from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.struct_pages import lists
 from hvolab_explorer.steps.scheduler import Actor, Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
-from hvolab_explorer.world.histories import ExploredHvo, Histories, is_reported
+from hvolab_explorer.world.histories import Histories, is_reported
 from hvolab_explorer.world.hstate import ExploredHstate
 from hvolab_explorer.world.kmemleak import Kmemleak
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
@@ -107,8 +107,7 @@ class World:
         self.cpus = [ExploredCpu(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
         machine.cpus[:] = self.cpus
         machine.records = ExploredRecords(machine, machine.records)
-        make_engine = ExploredHvo if spec.engine is Hvo else spec.engine
-        self.engines = [make_engine(machine, cpu) for cpu in self.cpus]
+        self.engines = [spec.engine(machine, cpu) for cpu in self.cpus]
         sizes = {h.order: ExploredHstate.of(h, self.scheduler) for h in hstates(machine)}
         self.h = _hstate(self.engines[0], sizes, spec)
         self._pool = spec.pool(machine, self.h, self.engines[0])
@@ -127,8 +126,10 @@ class World:
         for cpu in self.cpus:
             cpu.flush_all()
             cpu.watches.append(FreeFrames(machine, self.scheduler, self.name))
-        self._histories = Histories(machine, self.scheduler), PageTableCheck(machine, self.scheduler, self.name)
-        machine.trace.listeners.extend(self._histories)
+        self._histories = Histories(machine, self.scheduler)
+        self._page_tables = PageTableCheck(machine, self.scheduler, self.name)
+        for cpu in self.cpus:
+            cpu.entry_watches.append(self._page_tables)
         others = [part for part in (machine.kmemleak, self._smaller if spec.demotes else None) if part is not None]
         self.checkpoint = Checkpoint(machine, _Lists(machine), self._pool, *others)
 
@@ -163,11 +164,11 @@ class World:
             machine.records.allocated(pfn, 1)
         machine.optimize_enabled = self.spec.enabled
 
-    def restore(self) -> None:
-        """Return to the first state."""
+    def restore(self, actors: int = 1) -> None:
+        """Return to the first state, for a schedule of so many actors."""
         self.checkpoint.restore()
-        for history in self._histories:
-            history.begin()
+        self._page_tables.begin()
+        self._histories.begin(actors)
 
     # names
 
@@ -229,7 +230,7 @@ class WorldProgram:
 
     def restore(self) -> None:
         """Return the world to its first state."""
-        self.world.restore()
+        self.world.restore(len(self._bodies))
 
     def actors(self) -> list[Actor]:
         """Return the actors, each on the CPU of its number."""

@@ -18,7 +18,6 @@ from hvolab.hvo.update import PlainStores
 from hvolab.hvo.walk import SYNCHRONIZE_RCU, RemapWalk, VmemmapWalker
 from hvolab.release.gfp import Gfp
 from hvolab_explorer.world.cpu import ExploredCpu
-from hvolab_explorer.world.histories import ExploredHvo
 from hvolab_explorer.world.machine import ExploredMachine
 from hvolab_explorer.world.world import EngineOfCpu
 
@@ -27,7 +26,7 @@ def changed(change: Callable[[Hvo], None]) -> EngineOfCpu:
     """An engine that ``change`` changes after it is made."""
 
     def make(machine: ExploredMachine, cpu: ExploredCpu) -> Hvo:
-        hvo = ExploredHvo(machine, cpu)
+        hvo = Hvo(machine, cpu)
         change(hvo)
         return hvo
 
@@ -89,7 +88,7 @@ class ReadTwice(VmemmapWalker):
         return slot, head + self._last.index(va), head
 
 
-class LateFlag(ExploredHvo):
+class LateFlag(Hvo):
     """B14: the flag is set after the remap, through a stale translation."""
 
     def _remap(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
@@ -99,7 +98,7 @@ class LateFlag(ExploredHvo):
         return result
 
 
-class WithoutGracePeriod(ExploredHvo):
+class WithoutGracePeriod(Hvo):
     """B24: entries change without a grace period."""
 
     def __init__(self, machine: ExploredMachine, cpu: ExploredCpu) -> None:
@@ -107,7 +106,7 @@ class WithoutGracePeriod(ExploredHvo):
         self._rcu = 0
 
 
-class WaitsFirst(ExploredHvo):
+class WaitsFirst(Hvo):
     """B25: a grace period passes before anything says that there is something to optimize."""
 
     def _optimize(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:
@@ -127,7 +126,7 @@ class CountsFirst(VmemmapRemap):
         return allocated
 
 
-class ClearsFlag(ExploredHvo):
+class ClearsFlag(Hvo):
     """B36: the flag is cleared although the rollback of an optimization has failed too."""
 
     def _remap(self, h: HasOrder, folio: int, pages: VmemmapPageAllocator, flags: int) -> int:

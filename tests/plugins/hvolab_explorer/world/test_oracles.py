@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab.arch import PgprotRole
-from hvolab.trace import EntriesStored
 from hvolab_explorer.schedule import Replay
 from hvolab_explorer.steps.scheduler import Actor
 from hvolab_explorer.world.world import World, WorldSpec
@@ -34,10 +33,7 @@ def test_an_entry_that_maps_a_page_table_is_found() -> None:
     world = World(x86_64(), WorldSpec(folios=1, cpus=1, split=True))
     machine = world.machine
     table = machine.tables.walk(world.folios[0])[-1].slot >> 12
-    before, after = machine.target.page_entries(np.array([0x1000, table]), PgprotRole.KERNEL).reshape(2, 1)
-
-    def body() -> None:
-        machine.trace.emit(EntriesStored(0, "pte", 0, world.folios[0], before, after, live=False))
-
-    (text,) = world.scheduler.run([Actor(0, "", body, 0)], Replay([]))
-    assert text == f"an entry maps PFN {table:#x}, a page table, at A"
+    slot = machine.virt(machine.tables.find(world.folios[0]).slot)
+    (raw,) = machine.target.page_entries(np.array([table]), PgprotRole.KERNEL).tolist()
+    (text,) = world.scheduler.run([Actor(0, "", lambda: world.cpus[0].write_entry(slot, raw), 0)], Replay([]))
+    assert text == f"an entry maps PFN {table:#x}, a page table, at PA {slot - machine.virt(0):#x}"
