@@ -22,10 +22,11 @@ MODULES = (
 
 
 def kinds() -> list[type[HvolabError]]:
-    """Return every kind of error, in the order in which they are defined."""
+    """Return every kind of error, those of core first, by module and in the order in which they are defined there."""
     for module in MODULES:
         importlib.import_module(module)
-    return [kind for kind in _below(HvolabError) if kind.__module__.partition("_")[0].partition(".")[0] == "hvolab"]
+    own = [kind for kind in _below(HvolabError) if kind.__module__.partition("_")[0].partition(".")[0] == "hvolab"]
+    return sorted(own, key=lambda kind: (kind.__module__.partition(".")[0] != "hvolab", kind.__module__))
 
 
 def _below(kind: type[HvolabError]) -> Iterator[type[HvolabError]]:

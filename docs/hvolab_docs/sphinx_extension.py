@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Sphinx extension: the directive that generates pages, docstring hooks, and references to public names."""
+"""The Sphinx extension: docstring hooks, and references to public names."""
 
 from __future__ import annotations
 
 import enum
 import importlib
 import re
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,28 +13,9 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.util.docutils import SphinxDirective
 
-from . import architectures, commands, conformance, errors, invariants, releases
 from .docstrings import as_rst
 from .listings import with_captions
-
-GENERATED: dict[str, Callable[[], str]] = {
-    "architectures": architectures.architectures,
-    "capabilities": conformance.capabilities,
-    "checks": conformance.checks,
-    "commands": commands.commands,
-    "errors": errors.errors,
-    "exit-codes": commands.exit_codes,
-    "facts": releases.facts,
-    "features": releases.features,
-    "invariants": invariants.sections,
-    "kit": conformance.kit,
-    "operations": commands.operations,
-    "releases": releases.releases,
-    "rules": invariants.rules,
-    "scopes": conformance.scopes,
-}
 
 #: How an array of any shape is written out; numpy's releases differ.
 _SHAPE = r"~?(?:tuple\[~?(?:typing\.)?Any, \.\.\.\]|[\w.]+)"
@@ -58,17 +38,6 @@ PUBLIC = (
     "scenario",
     "trace",
 )
-
-
-class Generated(SphinxDirective):
-    """Markdown that is generated from hvolab while the documentation is built."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Generate the text, and parse it as part of the page."""
-        text = GENERATED[self.arguments[0]]()
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
 @cache
@@ -140,7 +109,6 @@ def _source(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register everything."""
-    app.add_directive("generated", Generated)
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)

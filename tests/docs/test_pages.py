@@ -13,6 +13,7 @@ import pytest
 
 from docs.hvolab_docs import (
     architectures,
+    blocks,
     commands,
     conformance,
     docstrings,
@@ -32,6 +33,7 @@ from hvolab_vmcore.scan.finding import KINDS
 from tests.docs.desk import DOCS, pages
 
 API = sorted(page for page in pages() if page.parent.name == "api" and page.stem != "index")
+GENERATED = [page for page in pages() if blocks.blocks(page.read_text("utf-8"))]
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 CLASS = re.compile(r"^class (\w+)\((\w+)\):", re.MULTILINE)
@@ -51,6 +53,28 @@ def test_every_page_is_in_the_contents() -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_pages_lead_to_pages(page: Path) -> None:
     assert [link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if blocks.blocks(page.read_text("utf-8"))], ids=lambda page: page.stem
+)
+def test_generated_blocks_are_those_of_today(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert blocks.refreshed(text) == text, "write them anew: python -m docs.hvolab_docs"
+
+
+def test_each_generated_block_is_in_one_page() -> None:
+    found = [name for page in pages() for name in blocks.blocks(page.read_text("utf-8"))]
+    assert sorted(found) == sorted(blocks.GENERATED)
+
+
+def test_pages_with_old_blocks_are_written_anew(tmp_path: Path) -> None:
+    page, old = tmp_path / "page.md", "before\n<!-- generated: kit -->\n\nold\n\n<!-- end of kit -->\nafter\n"
+    page.write_text(old, encoding="utf-8")
+    (tmp_path / "other.md").write_text("nothing\n", encoding="utf-8")
+    assert blocks.refresh(tmp_path) == [page]
+    assert page.read_text("utf-8") == old.replace("old", conformance.kit())
+    assert blocks.refresh(tmp_path) == []
 
 
 @pytest.mark.parametrize("page", API, ids=lambda page: page.stem)

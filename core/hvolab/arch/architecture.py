@@ -47,8 +47,7 @@ class Architecture:
     zone_limits  memory zones below the normal one, ascending
     ram_base     PA at which RAM starts on the machines that hvolab builds
     byte_order   of the kernel's data in memory: ``little`` or ``big``
-    entry_byte_order
-                 of page-table entries in memory, where the MMU has another one for them; ``None``: that of data
+    entry_byte_order  of page-table entries in memory, where the MMU has another one for them; ``None``: that of data
     elf_machine  name of the ELF machine in cores
     emulation    instruction sequences, if a CPU can be emulated
     run_fields   fields that make an entry one of a run that maps one huge page: contiguous hint, NAPOT

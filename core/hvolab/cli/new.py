@@ -53,4 +53,5 @@ def arch(
     folder = next(path.parent for path in written if path.name == "pyproject.toml")
     for path in written:
         typer.echo(path)
-    typer.echo(f"\nThe architecture is invented. Next:\n  pip install --editable {folder}\n  pytest {folder}")
+    typer.echo("\nThe architecture is invented. Next, where hvolab and hvolab[conformance] are installed:")
+    typer.echo(f"  pip install --editable {folder}\n  pytest {folder}")

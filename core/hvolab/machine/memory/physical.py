@@ -52,8 +52,7 @@ class PhysicalMemory:
     words       every word, uint64 likewise
     pages       the words by page, shape (frames, words of a page)
     scalar      the words as Python integers, for fast access to one
-    entries, entry_scalar
-                as ``words`` and ``scalar``, for page-table entries: in the byte order that entries have
+    entries, entry_scalar  as ``words`` and ``scalar``, for page-table entries: in the byte order that entries have
     source      ``None``, or where the frames that are not present are read from when they are first used
     present     ``None``, or a flag for each frame: whether its bytes are in this memory (memory with a source)
     """
