@@ -10,10 +10,16 @@ from hvolab.schema import schema_of
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
 from hvolab_vmcore.savings.savings import SavingsReport
+from hvolab_vmcore.torture.answers import TortureAnswers
 
 STATIC = Path(__file__).parents[1] / "static"
 #: The type of each command's result.
-RESULTS: dict[str, type] = {"inspect": ScanData, "page": PageView, "savings": SavingsReport}
+RESULTS: dict[str, type] = {
+    "inspect": ScanData,
+    "page": PageView,
+    "savings": SavingsReport,
+    "torture": TortureAnswers,
+}
 
 
 def path_of(command: str) -> Path:

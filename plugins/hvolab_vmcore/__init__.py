@@ -7,8 +7,9 @@ core      the kernel in a dump: its memory, release and layouts, and a walk of i
 scan      huge pages, vmemmap pages, and findings
 page      one struct page: its place, its owner and its fields
 savings   what HVO saves and would save: of dumps, and of a running machine
+torture   small dumps in every format, with the right answers
 replay    the same operations by an engine, and the comparison with the kernel's result
-commands  `hvolab inspect`, `page`, `savings` and `replay`
+commands  `hvolab inspect`, `page`, `savings`, `replay` and `torture`
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ def hvolab_dump_formats() -> DumpReaders:
 
 @hookimpl
 def hvolab_commands(app: typer.Typer) -> None:
-    """Add `hvolab inspect`, `page`, `savings` and `replay`."""
+    """Add `hvolab inspect`, `page`, `savings`, `replay` and `torture`."""
     # only a command line needs typer
     from hvolab_vmcore.commands.inspect import inspect  # noqa: PLC0415
     from hvolab_vmcore.commands.page import page  # noqa: PLC0415
     from hvolab_vmcore.commands.replay import replay  # noqa: PLC0415
     from hvolab_vmcore.commands.savings import savings  # noqa: PLC0415
+    from hvolab_vmcore.commands.torture import torture  # noqa: PLC0415
 
     app.command("inspect")(inspect)
     app.command("page")(page)
     app.command("savings")(savings)
     app.command("replay")(replay)
+    app.command("torture")(torture)

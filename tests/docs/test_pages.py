@@ -197,6 +197,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "page",
             "savings",
             "replay",
+            "torture",
             "new arch",
         )
     ]

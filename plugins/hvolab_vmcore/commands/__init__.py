@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commands `hvolab inspect`, `page`, `savings` and `replay`."""
+"""Commands `hvolab inspect`, `page`, `savings`, `replay` and `torture`."""

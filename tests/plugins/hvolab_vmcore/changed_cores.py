@@ -19,7 +19,7 @@ from hvolab_vmcore.files.elfcore import CoreFile, open_core
 from hvolab_vmcore.replay.comparison import ReplayDifference
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import Scan, scan
-from tests.plugins.hvolab_vmcore.written_dumps import write_kdump
+from hvolab_vmcore.torture.dump_writers import write_kdump
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 #: One folder for each captured kernel.

@@ -28,11 +28,11 @@ from hvolab_kernel.running.abi import convention_of
 from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_vmcore.core.memory import Ints
 from hvolab_vmcore.files.elf import CoreNote
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 from tests.kernel_images import images_directory
 from tests.plugins.hvolab_vmcore.changed_cores import MADE_CORES
-from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
 
 #: Sizes of huge pages in bytes.
 SMALL, LARGE = 2 << 20, 1 << 30

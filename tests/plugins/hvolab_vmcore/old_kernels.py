@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hvolab_vmcore.files.elf import CoreNote
-from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 
 PAGE, STRUCT, VMEMMAP = 4096, 64, 0xFFFFEA0000000000
 BLOCKS, PER_BLOCK, ORDER = 64, 8, 9

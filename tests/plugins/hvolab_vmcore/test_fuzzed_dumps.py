@@ -21,9 +21,11 @@ from hvolab.machine import FrameState
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
+from hvolab_vmcore.torture.dump_writers import flatten, write_avml, write_kdump, write_lime
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, plain
-from tests.plugins.hvolab_vmcore.written_cores import Memory, page, write_core
-from tests.plugins.hvolab_vmcore.written_dumps import BLOCK, flatten, write_avml, write_kdump, write_lime
+from tests.plugins.hvolab_vmcore.written_cores import page
 
 PAGES = {3: b"ab" * 2048, 4: bytes(BLOCK), 9: random.Random(1).randbytes(64) * 64, 4000: b"c" * BLOCK}
 KDUMP = write_kdump({**PAGES, 5: None}, kinds=(0, 1, 2, 4, 0x20))

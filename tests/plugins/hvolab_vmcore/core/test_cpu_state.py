@@ -14,8 +14,8 @@ from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.files.elfcore import open_core
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.changed_cores import BOOT, OPTIMIZED_2M, VMEMMAP, scanned
-from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
 
 #: CR0, CR3, CR4 and CS of a guest that QEMU dumped, with PTI off.
 CR0, CR3, CR4, CS = 0x80050033, 0x2C22000, 0x6F0, 0x10

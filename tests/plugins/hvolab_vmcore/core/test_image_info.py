@@ -14,12 +14,12 @@ from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.files.elfcore import open_core
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from hvolab_vmlinux.kernel import Kernel
 from tests.kernel_images import images_directory
 from tests.plugins.hvolab_vmcore.changed_cores import made, with_text
 from tests.plugins.hvolab_vmcore.core.test_cpu_state import note
 from tests.plugins.hvolab_vmcore.kernel_cores import MADE
-from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
 
 IMAGES = ("x86_64-6.1", "x86_64-6.12", "x86_64-7.x")
 Stripped = Callable[[str, tuple[CoreNote, ...]], Path]

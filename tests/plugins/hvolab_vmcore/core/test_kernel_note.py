@@ -14,8 +14,9 @@ from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.files.elfcore import open_core
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
+from hvolab_vmcore.torture.dump_writers import Pages, write_avml, write_lime
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, VMEMMAP, pages_of
-from tests.plugins.hvolab_vmcore.written_dumps import BLOCK, Pages, write_avml, write_lime
 
 (NOTE,) = (one.data for one in open_core(OPTIMIZED_2M).notes if one.name == "VMCOREINFO")
 MODE, ROOT = "4-level", 0x2C22000

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hvolab_vmcore.core.memory import first_new_pfn, memory_of
-from tests.plugins.hvolab_vmcore.written_cores import Memory, opened, page, write_core
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
+from tests.plugins.hvolab_vmcore.written_cores import opened, page
 
 
 def test_bytes_are_at_their_pa_and_only_whole_frames_are_present(tmp_path: Path) -> None:

@@ -12,16 +12,8 @@ import pytest
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.content import MappedContent
 from hvolab_vmcore.files.elf import CoreNote, read_headers, read_notes
-from tests.plugins.hvolab_vmcore.written_cores import (
-    ET_EXEC,
-    GOOD,
-    opened,
-    page,
-    patched,
-    refusal,
-    write_core,
-    write_note,
-)
+from hvolab_vmcore.torture.elf_writer import write_core, write_note
+from tests.plugins.hvolab_vmcore.written_cores import ET_EXEC, GOOD, opened, page, patched, refusal
 
 
 def bytes_of(content: bytes) -> MappedContent:

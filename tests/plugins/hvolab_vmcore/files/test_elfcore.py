@@ -24,7 +24,8 @@ from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.elf import ByteOrder, CoreNote
 from hvolab_vmcore.files.elfcore import CoreFile, CoreSegment, open_core
-from tests.plugins.hvolab_vmcore.written_cores import GOOD, Memory, opened, page, patched, refusal, write_core
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
+from tests.plugins.hvolab_vmcore.written_cores import GOOD, opened, page, patched, refusal
 
 CAPTURES = Path(__file__).parents[3] / "captures"
 SMALLEST = CAPTURES / "x86_64-6.12-4level" / "2-optimised-1G.core.xz"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.content import MappedContent
 from hvolab_vmcore.files.flattened import FlattenedContent
+from hvolab_vmcore.torture.dump_writers import flatten
 from tests.plugins.hvolab_vmcore.written_cores import patched
-from tests.plugins.hvolab_vmcore.written_dumps import flatten
 
 WHOLE = random.Random(3).randbytes(500)
 

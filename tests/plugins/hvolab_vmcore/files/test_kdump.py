@@ -15,8 +15,9 @@ from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.dump import Dump
 from hvolab_vmcore.files.open import open_dump
+from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
+from hvolab_vmcore.torture.dump_writers import Pages, write_kdump
 from tests.plugins.hvolab_vmcore.written_cores import patched
-from tests.plugins.hvolab_vmcore.written_dumps import BLOCK, Pages, write_kdump
 
 REAL = Path(__file__).parents[1] / "made_dumps"
 CHANCE = random.Random(15)

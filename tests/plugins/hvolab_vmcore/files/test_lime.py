@@ -14,8 +14,9 @@ from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.dump import Dump
 from hvolab_vmcore.files.open import open_dump
+from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
+from hvolab_vmcore.torture.dump_writers import Pages, write_avml, write_lime
 from tests.plugins.hvolab_vmcore.written_cores import patched
-from tests.plugins.hvolab_vmcore.written_dumps import BLOCK, Pages, write_avml, write_lime
 
 CHANCE = random.Random(15)
 PAGES: Pages = {pfn: CHANCE.randbytes(64) * 64 for pfn in (1, 2, *range(100, 140), 70000)}

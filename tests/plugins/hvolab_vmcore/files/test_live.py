@@ -16,8 +16,9 @@ from hvolab_vmcore.files.content import open_content
 from hvolab_vmcore.files.live import LiveContent, changes, is_live
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M
-from tests.plugins.hvolab_vmcore.written_cores import Memory, page, write_core
+from tests.plugins.hvolab_vmcore.written_cores import page
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.open import open_dump
+from hvolab_vmcore.torture.dump_writers import flatten
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M
 from tests.plugins.hvolab_vmcore.written_cores import GOOD
-from tests.plugins.hvolab_vmcore.written_dumps import flatten
 
 
 def test_a_core_is_opened_by_its_reader() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab_vmcore.files.packed import Unpacker, unpack_lzo, unpack_snappy, unpack_zlib, unpack_zstd
-from tests.plugins.hvolab_vmcore.written_dumps import pack
+from hvolab_vmcore.torture.dump_writers import pack
 
 EACH = pytest.mark.parametrize(
     ("unpack", "kind"), [(unpack_zlib, 1), (unpack_lzo, 2), (unpack_snappy, 4), (unpack_zstd, 0x20)]

@@ -15,8 +15,8 @@ from hvolab_vmcore.files.extents import Extent
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.files.raw import read_map
 from hvolab_vmcore.scan.releases import open_scan
+from hvolab_vmcore.torture.dump_writers import ranges_of
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, VMEMMAP, pages_of
-from tests.plugins.hvolab_vmcore.written_dumps import ranges_of
 
 
 def written(directory: Path, text: str, content: bytes = b"") -> tuple[Path, Path]:
@@ -54,7 +54,7 @@ def test_frames_are_where_the_map_has_them_and_missing_ones_were_not_saved(tmp_p
 
 
 def test_raw_memory_is_inspected(tmp_path: Path) -> None:
-    ranges = ranges_of(pages_of(OPTIMIZED_2M))
+    ranges = list(ranges_of(pages_of(OPTIMIZED_2M)))
     lines = [f"{pfn << 12:x}-{(pfn << 12) + len(data) - 1:x}" for pfn, data in ranges]
     raw, path = written(tmp_path, "\n".join(lines), b"".join(data for _, data in ranges))
     options = SnapshotOptions("x86_64", "4-level", 0x2C22000, VMEMMAP, memory_map=path)

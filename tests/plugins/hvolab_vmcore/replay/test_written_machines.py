@@ -21,7 +21,7 @@ from hvolab_vmcore.core.walk import walk_tables
 from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan
-from tests.plugins.hvolab_vmcore.written_cores import Memory, write_core
+from hvolab_vmcore.torture.elf_writer import Memory, write_core
 
 ELF_NUMBERS = {"EM_X86_64": 62, "EM_AARCH64": 183, "EM_RISCV": 243}
 #: VA of the kernel's image; hvolab's machines have none, but it would be at the start of RAM.
