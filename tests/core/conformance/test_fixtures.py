@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab.conformance import fixtures
+from hvolab.plugin import registry
+
 pytest_plugins = ("pytester",)
-NAME = "hvolab.conformance.fixtures"
+NAME = fixtures.__name__
+registry()  # pytester forgets modules that its runs load: numpy and the plugins are loaded before
 
 POOL = """
 from hvolab.invariants import check
@@ -43,6 +47,7 @@ def set_pte(architecture: str = "arm64", step: str = "write_entry", text: str = 
     return SET_PTE.format(architecture=architecture, step=step, text=text, check=check)
 
 
+@pytest.mark.slow
 def test_a_test_runs_for_each_architecture_and_for_those_of_the_option(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(POOL)
     assert outcomes(pytester) == (3, 0, "")
@@ -56,6 +61,7 @@ def test_a_module_may_have_a_target_of_its_own(pytester: pytest.Pytester) -> Non
     assert outcomes(pytester) == (1, 0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.emulator
 def test_a_sequence_of_the_tests_own_is_executed_and_a_wrong_one_fails_with_the_reason(
     pytester: pytest.Pytester,

@@ -7,8 +7,12 @@ import sys
 
 import pytest
 
+from hvolab.plugin import registry
+from hvolab_explorer import fixtures
+
 pytest_plugins = ("pytester",)
-NAME = "hvolab_explorer.fixtures"
+NAME = fixtures.__name__
+registry()  # pytester forgets modules that its runs load: numpy and the plugins are loaded before
 
 TWO = """
 import pytest

@@ -18,6 +18,7 @@ from tests.plugins.hvolab_explorer.commands.invoking import invoke
 RACE = "allocate A, taker-6.11 A.64"
 
 
+@pytest.mark.slow
 def test_a_campaign_leaves_a_report_and_explores_nothing_twice(tmp_path: Path) -> None:
     words = "--campaign", str(tmp_path / "new" / "folder"), "--actors", RACE, "--release", "6.12", "--json"
     first = invoke(*words)

@@ -26,6 +26,7 @@ def test_targets_are_every_architecture_and_release_unless_they_are_named() -> N
         targets_of("vax", None, None, None)
 
 
+@pytest.mark.slow
 def test_an_interrupted_campaign_goes_on_where_it_was(tmp_path: Path) -> None:
     units = [unit(actors) for actors in ("optimize A", "restore A", RACE)]
 

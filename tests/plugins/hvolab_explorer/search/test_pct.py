@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.search.pct import Pct
 from tests.plugins.hvolab_explorer.worlds import explored, program
@@ -15,6 +17,7 @@ def test_without_changes_each_actor_runs_to_its_end() -> None:
     assert len(found.classes) == 2
 
 
+@pytest.mark.slow
 def test_changes_of_priority_find_a_race_by_a_seed_that_decides_everything() -> None:
     first, second = (explore(program(BROKEN, split=False), Pct(2, seed=1), Limits(schedules=400)) for _ in range(2))
     assert any("permission" in text for text in first.findings), first.verdict

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.dpor import Dpor
@@ -22,6 +24,7 @@ def test_it_is_complete_as_soon_as_one_of_its_searches_is() -> None:
     assert found.schedules == 2 * alone.schedules
 
 
+@pytest.mark.slow
 def test_a_search_that_leaves_schedules_out_makes_nothing_complete() -> None:
     found = explore(program(ACTORS), Portfolio([Bounded(0), Bounded(1)]), EVERYTHING)
     assert not found.complete
