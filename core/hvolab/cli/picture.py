@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Picture of Documentation/mm/vmemmap_dedup.rst for one folio: its struct pages, and the frames behind them.
 
-One row for each page of vmemmap; one column for each moment: after boot, optimized, restored.
+One row for each page of vmemmap; one column for each moment: before the batch that optimizes it, optimized, restored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _ARROW: Final = 10  # columns of " ── RW ──▶"
 _GAP: Final = "  "
 _ASCII: Final = str.maketrans("┌┐└┘│─┤▲▶⋮", "++++|-|^>:")
 _LINE: Final = "dim"
-_BOOT: Final = "after boot"
+#: Title of the first view: of a second pool, the machine is not as boot left it.
+_BEFORE: Final = "before"
 
 #: A line: pieces of text, each with its style.
 _Line = list[tuple[str, str]]
@@ -32,7 +33,7 @@ def draw(history: FolioHistory, width: int, at_end: str = "restored", *, ascii_o
     at_end  title of the last view
     """
     shown = shown_pages(history.before.pages)
-    views = {_BOOT: history.before, "optimized": history.after, at_end: history.restored}
+    views = {_BEFORE: history.before, "optimized": history.after, at_end: history.restored}
     pfn_width = max(len(f"{view.frame(page):#x}") for view in views.values() for page in shown if page is not None)
     blocks = [_struct_pages(history.before, shown)]
     freed = history.before.frames() - history.after.frames()
@@ -78,7 +79,8 @@ def _struct_pages(view: VmemmapView, shown: Sequence[int | None]) -> list[_Line]
         else:
             lines.append([(f"{page:>{digits}} ", _LINE), ("│", _LINE), (f" {vas[page]} ", ""), ("│", _LINE)])
     lines.append([(f"{margin}└{'─' * inner}┘", _LINE)])
-    lines.append([(f"{margin}{view.pages} page{'s' * (view.pages != 1)}", _LINE)])
+    part = "part of " * (view.va % view.page_size != 0)
+    lines.append([(f"{margin}{part}{view.pages} page{'s' * (view.pages != 1)}", _LINE)])
     return lines
 
 
@@ -100,7 +102,7 @@ def _frames(
         elif page is None:
             lines.append([(f"{'⋮':^{_ARROW}}│{'⋮':^{pfn_width + 2}}│", _LINE)])
         else:
-            style = "magenta" if title == _BOOT and frames[page] in freed else "cyan"
+            style = "magenta" if title == _BEFORE and frames[page] in freed else "cyan"
             frame = f" {frames[page]:#x}".ljust(pfn_width + 2)
             lines.append([*_mapping(view, page), ("▶", _LINE), ("│", _LINE), (frame, style), ("│", _LINE)])
     bus = f"{indent[:-1]}└{'─' * (pfn_width // 2 + 1)}┘"

@@ -9,6 +9,7 @@ import pytest
 
 from hvolab.cli.picture import draw, shown_pages
 from hvolab.scenario import FolioHistory, ScenarioSpec, run_scenario
+from hvolab_arm64.description import ARM64
 from tests.machines import GIB, MIB, x86_64
 
 
@@ -56,7 +57,7 @@ def test_tails_lead_to_the_heads_frame() -> None:
 def test_what_does_not_fit_is_left_out_and_nothing_is_cut(size: int, width: int, columns: int) -> None:
     lines = draw(histories()[size], width).plain.splitlines()
     assert max(map(len, lines)) <= width
-    titles = ("after boot", "optimized", "restored")
+    titles = ("before", "optimized", "restored")
     assert [title for title in titles if title in lines[0]] == list(titles[:columns])
 
 
@@ -66,3 +67,13 @@ def test_a_terminal_that_knows_only_ascii_gets_the_same_picture() -> None:
     assert [len(line) for line in plain.splitlines()] == [
         len(line) for line in draw(histories()[GIB], 100).plain.splitlines()
     ]
+
+
+def test_a_vmemmap_that_is_smaller_than_a_page_is_part_of_one() -> None:
+    target = ARM64.select("64K-42bit")
+    result = run_scenario(ScenarioSpec(target, hugepages={2 * MIB: 8}))
+    (history,) = result.folios
+    assert history.before.va % target.mode.page_size
+    (run,) = history.before.runs
+    assert (run.page, run.pages, run.entries, run.va) == (0, 1, 1, history.before.va)
+    assert "part of 1 page" in draw(history, 120).plain
