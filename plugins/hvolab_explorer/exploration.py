@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ class Program(Protocol):
     def check(self) -> list[str]:
         """Return what is wrong at the end of a schedule."""
 
+    def refine(self) -> bool:
+        """Divide the actors into smaller steps, if the schedules so far show that they must be; return whether so."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -48,11 +52,13 @@ class Limits:
     schedules       after so many
     seconds         after so long, measured by ``clock``
     first_finding   at the first schedule with a finding
+    refines         the search begins again when the steps become smaller; False: they do not become smaller
     """
 
     schedules: int = 1 << 40
     seconds: float = 60.0
     first_finding: bool = True
+    refines: bool = True
     clock: Callable[[], float] = field(default=time.monotonic, compare=False)
 
 
@@ -65,6 +71,7 @@ class Result:
     classes     keys of the classes of the schedules that ran to their end
     findings    by text, each with the first schedule that found it
     incomplete  why it is not complete; empty: every class was explored
+    refined     how often the search began again with smaller steps
     """
 
     schedules: int = 0
@@ -74,6 +81,7 @@ class Result:
     incomplete: str = ""
     steps: int = 0
     seconds: float = 0.0
+    refined: int = 0
 
     @property
     def complete(self) -> bool:
@@ -90,11 +98,14 @@ class Result:
 
 
 def explore(program: Program, search: Search, limits: Limits | None = None) -> Result:
-    """Run schedules until ``search`` has none left or a limit is reached."""
+    """Run schedules until ``search`` has none left or a limit is reached.
+
+    Where a schedule shows that the steps must be smaller, the search begins again; what it found before does not count.
+    """
     limits, result = limits or Limits(), Result()
     start = limits.clock()
     program.scheduler.begin()
-    endless = 0
+    endless, unused = 0, copy.deepcopy(search)
     while True:
         result.schedules += 1
         try:
@@ -102,16 +113,21 @@ def explore(program: Program, search: Search, limits: Limits | None = None) -> R
         except Exhausted as end:
             result.incomplete = str(end)
             break
-        endless += unended
+        refined = limits.refines and program.refine()
+        if refined:
+            search, endless, found = copy.deepcopy(unused), 0, []
+            _begin_again(program, result)
+        else:
+            endless += unended
+            result.pruned += not whole
         for text in found:
             if text not in result.findings:
                 result.findings[text] = Found(text, result.schedules, tuple(program.scheduler.log))
         result.seconds = limits.clock() - start
-        result.pruned += not whole
         if found and limits.first_finding:
             result.incomplete = "stopped at the first finding"
             break
-        if not search.advance():
+        if not refined and not search.advance():
             if endless:
                 result.incomplete = f"{endless} schedules were cut at their limit of steps"
             elif not search.exhaustive:
@@ -124,6 +140,14 @@ def explore(program: Program, search: Search, limits: Limits | None = None) -> R
             result.incomplete = f"stopped after {limits.seconds:g} s"
             break
     return result
+
+
+def _begin_again(program: Program, result: Result) -> None:
+    """Discard what was found with larger steps: their schedules are no schedules of the smaller ones."""
+    result.refined, result.pruned = result.refined + 1, 0
+    result.classes.clear()
+    result.findings.clear()
+    program.scheduler.begin()
 
 
 def _run(program: Program, search: Search, result: Result) -> tuple[list[str], bool, bool]:

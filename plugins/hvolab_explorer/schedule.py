@@ -2,14 +2,15 @@
 """Schedules as strings that can be mailed: ``hash: 0*14 1*7=1 0*26``.
 
 Each part is an actor and a number of its steps; ``=1`` is the alternative that was chosen in the last of these, as an
-allocation that fails. The hash is that of the configuration.
+allocation that fails. The hash is that of the configuration. Where code runs, the instructions before which it stops
+follow: ``hash: 0*14 1*7 at vmemmap_remap_pte+0x19``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hvolab.errors import UsageError
@@ -19,6 +20,7 @@ from hvolab_explorer.steps.scheduler import Actor, Scheduler, Step
 
 _PART = re.compile(r"(\d+)\*(\d+)(?:=(\d+))?")
 _HASH_DIGITS = 8
+_POINTS = " at "
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,15 @@ def hash_of(configuration: str) -> str:
     return hashlib.sha256(configuration.encode()).hexdigest()[:_HASH_DIGITS]
 
 
-def write_schedule(configuration: str, log: Iterable[Step]) -> str:
-    """Return the schedule of a log as a string."""
-    return f"{hash_of(configuration)}: {' '.join(map(str, segments_of(log)))}"
+def write_schedule(configuration: str, log: Iterable[Step], points: Sequence[str] = ()) -> str:
+    """Return the schedule of a log as a string, with the instructions before which code stops."""
+    stops = f"{_POINTS}{' '.join(points)}" if points else ""
+    return f"{hash_of(configuration)}: {' '.join(map(str, segments_of(log)))}{stops}"
+
+
+def points_of(schedule: str) -> list[str]:
+    """Return the instructions that a schedule string names."""
+    return schedule.partition(_POINTS)[2].split()
 
 
 def read_schedule(text: str, configuration: str) -> list[Segment]:
@@ -63,7 +71,7 @@ def read_schedule(text: str, configuration: str) -> list[Segment]:
 
     Raises UsageError for another form, and for the schedule of another configuration.
     """
-    digest, separator, rest = text.partition(":")
+    digest, separator, rest = text.partition(_POINTS)[0].partition(":")
     parts = [_PART.fullmatch(part) for part in rest.split()]
     if not separator or not parts or None in parts:
         raise UsageError(f"{text!r} is not a schedule", hint="copy it whole, as in 0123abcd: 0*14 1*7 0*26")

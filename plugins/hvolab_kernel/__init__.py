@@ -3,8 +3,9 @@
 
 `hvolab_vmlinux` opens an image. `identify` finds its HVO's features and release with the help of `code`, which
 disassembles functions and lists the calls out of HVO. `running` loads the kernel next to a machine and calls its
-functions there. `comparison` runs the same steps on the kernel and on the engine, of HVO and of its callers. `build`
-compiles a developer's file as the file of an image was. `commands` are the command line.
+functions there. `interleaving` lets the explorer run them on several CPUs. `comparison` runs the same steps on the
+kernel and on the engine, of HVO and of its callers. `build` compiles a developer's file as the file of an image was.
+`commands` are the command line.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from hvolab.hvo import EngineMaker, EngineSetup, HvoEngine
     from hvolab.machine import Machine
+    from hvolab_explorer.world.code import CodeEngine
     from hvolab_vmlinux.kernel import Kernel
 
 
@@ -46,6 +48,15 @@ class KernelEngineMaker:
         from hvolab_kernel.comparison.setup import setup_of  # noqa: PLC0415
 
         return setup_of(_opened(image), release)
+
+    def explored(self, image: Path | None, object_file: Path | None, release: str | None) -> CodeEngine:
+        """Return the engine of an image for the explorer, which interleaves its instructions.
+
+        Raises UsageError as `setup()` does, and for a machine whose kernels run on one CPU only.
+        """
+        from hvolab_kernel.interleaving.engine import engine_of_image  # noqa: PLC0415
+
+        return engine_of_image(image, object_file, release)
 
 
 def _opened(image: Path | None) -> Kernel:

@@ -10,8 +10,10 @@ import typer
 
 from hvolab.cli.options import (
     ArchOption,
+    EngineOption,
     ExecutorOption,
     FeatureOption,
+    ImageOption,
     JobsOption,
     JsonOption,
     ModeOption,
@@ -65,6 +67,9 @@ _CampaignOption = Annotated[
         "report in a folder. The same command continues an interrupted campaign.",
     ),
 ]
+_ObjectOption = Annotated[
+    Path | None, typer.Option("--object", metavar="FILE.o", help="Link this mm/hugetlb_vmemmap.o over the image.")
+]
 _ListOption = Annotated[bool, typer.Option("--list", help="List ready configurations and actors.")]
 
 
@@ -89,6 +94,9 @@ def explore(
     jobs: JobsOption = None,
     executor: ExecutorOption = None,
     campaign: _CampaignOption = None,
+    engine: EngineOption = "model",
+    image: ImageOption = None,
+    object_: _ObjectOption = None,
     list_: _ListOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -108,14 +116,18 @@ def explore(
         report.show_vocabulary(json=json)
         return
     options = run.world_options(fail, allocations, poison=poison)
-    chosen = [one.with_tlb(tlb) for one in run.select(actors, options, split=split)]
+    code = run.code_engine(engine, image, object_, release)
+    chosen = [one.with_tlb(tlb) for one in run.select(actors, options, split=split, code=code)]
     spread = Spread(SearchSpec(search, bound, seed), seconds, jobs, executor)
     choice = arch, mode, profile, release, feature
+    setup = None if code is None else code.setup
     if campaign is not None:
+        if setup is not None:  # the machine is that of the image
+            choice = setup.architecture, mode or setup.mode, profile, str(setup.release), feature
         found = explore_everywhere(chosen, choice, spread, campaign, json=json)
     elif replay is not None:
-        found = report.show_replay(run.repeat(chosen, select_target(*choice), replay), json=json)
+        found = report.show_replay(run.repeat(chosen, select_target(*choice, setup), replay), json=json)
     else:
-        found = explore_here(chosen, select_target(*choice), spread, json=json)
+        found = explore_here(chosen, select_target(*choice, setup), spread, json=json)
     if found:
         raise typer.Exit(ExitCode.FINDING)

@@ -16,6 +16,7 @@ from hvolab.hvo import Hvo
 from hvolab.plugin import registry
 from hvolab_explorer import actors
 from hvolab_explorer.actors.kind import ActorKind, Maker, Place
+from hvolab_explorer.world.code import CodeEngine
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import Body, EngineOfCpu, World, WorldProgram, WorldSpec
 
@@ -76,6 +77,7 @@ class Configuration:
     options   choices about allocations
     engine    makes the engine of a CPU
     pool      class of the pool
+    code      engine whose instructions are steps, in the place of ``engine``; None: there is none
     """
 
     name: str
@@ -85,6 +87,7 @@ class Configuration:
     options: WorldOptions = field(default_factory=WorldOptions)
     engine: EngineOfCpu = Hvo
     pool: type[Pool] = Pool
+    code: CodeEngine | None = None
 
     def text(self, target: Target) -> str:
         """Return everything that decides what a schedule does, on one line."""
@@ -92,7 +95,7 @@ class Configuration:
         choice = " ".join(names)
         parts = [", ".join(map(str, self.actors)), f"split {self.split}", str(self.options), choice]
         own = [str(getattr(made, "__qualname__", made)) for made in (self.engine, self.pool) if made not in {Hvo, Pool}]
-        return "; ".join(parts + own)
+        return "; ".join(parts + own + ([] if self.code is None else [self.code.identity]))
 
     def spec(self) -> WorldSpec:
         """Return the description of the machine that the actors need."""
@@ -125,6 +128,7 @@ class Configuration:
             options=self.options,
             engine=self.engine,
             pool=self.pool,
+            code=self.code,
         )
 
     def program(self, target: Target) -> WorldProgram:
@@ -163,6 +167,8 @@ class Configuration:
             found.append("a TLB is filled by accesses alone (--tlb speculative lifts it)")
         if not options.ordered:
             found.append("each CPU allocates from a list of its own (--allocations ordered lifts it)")
+        if self.code is not None:
+            found += self.code.assumptions
         return [*found, f"{failures} (--fail)"]
 
     def with_options(self, options: WorldOptions) -> Configuration:

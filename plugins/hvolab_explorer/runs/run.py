@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hvolab.arch import Target
+from hvolab.cli.options import engine_of
 from hvolab.errors import UsageError
 from hvolab_explorer.exploration import Found, Limits, Result, explore
 from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
 from hvolab_explorer.runs.shrink import replay, shrink
-from hvolab_explorer.schedule import Replay, hash_of, read_schedule, write_schedule
+from hvolab_explorer.schedule import Replay, hash_of, points_of, read_schedule, write_schedule
 from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.world.code import CodeEngine, CodeEngineMaker
 from hvolab_explorer.world.machine import WorldOptions
+from hvolab_explorer.world.world import WorldProgram
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,31 @@ def world_options(fail: int | None, allocations: str, *, poison: bool) -> WorldO
     return WorldOptions(fail or 0, ordered=allocations == "ordered", poisoned=poison)
 
 
-def select(actors: str | None, options: WorldOptions | None, *, split: bool) -> list[Configuration]:
-    """Return the configuration of --actors, or the ready ones."""
+def select(
+    actors: str | None, options: WorldOptions | None, *, split: bool, code: CodeEngine | None = None
+) -> list[Configuration]:
+    """Return the configuration of --actors, or the ready ones, for the model or for code."""
     chosen = READY if actors is None else (Configuration("", "", parse_actors(actors)),)
-    return [replace(one, split=one.split or split, options=options or one.options) for one in chosen]
+    return [replace(one, split=one.split or split, options=options or one.options, code=code) for one in chosen]
+
+
+def code_engine(name: str, image: Path | None, object_file: Path | None, release: str | None) -> CodeEngine | None:
+    """Return the engine that --engine, --image and --object name, None for the model.
+
+    Raises UsageError for an engine whose code cannot be explored, and as the engine's maker does.
+    """
+    maker = engine_of(name, image)
+    if maker is None:
+        if object_file is not None:
+            raise UsageError("--object requires --engine kernel", hint="add --engine kernel and --image")
+        return None
+    if not isinstance(maker, CodeEngineMaker):
+        raise UsageError(
+            f"the steps of the engine {name} are not known",
+            rule="hvolab interleaves its own engine and a kernel's code",
+            hint="choose --engine model or kernel; for an engine in Python use the pytest fixture explore",
+        )
+    return maker.explored(image, object_file, release)
 
 
 def run(configuration: Configuration, target: Target, search: SearchSpec, seconds: float) -> Explored:
@@ -71,8 +96,15 @@ def run(configuration: Configuration, target: Target, search: SearchSpec, second
         raise
     result = explore(program, search.make(), Limits(seconds=seconds))
     found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
-    text = configuration.text(target)
-    return Explored(configuration, target, result, found, [write_schedule(text, one.log) for one in found])
+    schedules = [_schedule(program, configuration.text(target), one) for one in found]
+    return Explored(configuration, target, result, found, schedules)
+
+
+def _schedule(program: WorldProgram, configuration: str, found: Found) -> str:
+    """Return the schedule of a finding as a string."""
+    if program.world.code is None:
+        return write_schedule(configuration, found.log)
+    return write_schedule(configuration, *program.world.code.portable(replay(program, found).log))
 
 
 def repeat(configurations: list[Configuration], target: Target, schedule: str) -> Repeated:
@@ -82,7 +114,9 @@ def repeat(configurations: list[Configuration], target: Target, schedule: str) -
     configuration = texts.get(wanted, configurations[0])
     segments = read_schedule(schedule, configuration.text(target))
     program, search = configuration.program(target), Replay(segments)
-    result = explore(program, search, Limits(schedules=1, first_finding=False))
+    if program.world.code is not None:
+        program.world.code.use_points(points_of(schedule))
+    result = explore(program, search, Limits(schedules=1, first_finding=False, refines=False))
     if not search.exact:
         raise UsageError("the schedule does not fit: an actor cannot go on where it says so", hint="copy it whole")
     return Repeated(configuration, target, tuple(program.scheduler.log), list(result.findings))

@@ -48,6 +48,6 @@ def shrink(program: Program, found: Found) -> Found:
 
 def _run(program: Program, segments: list[Segment], text: str) -> tuple[Step, ...] | None:
     """Run a schedule; return its log if it has the finding."""
-    result = explore(program, Replay(segments), Limits(schedules=1))
+    result = explore(program, Replay(segments), Limits(schedules=1, refines=False))
     found = result.findings.get(text)
     return None if found is None else found.log

@@ -115,12 +115,14 @@ class Scheduler:
     findings    what was found in it
     cut         whether it was ended for its number of steps
     lock_order  order of acquisitions over the schedules of one exploration
+    completing  called at the end of each step, while its footprint can still grow
     """
 
     def __init__(self) -> None:
         self.footprint = FootprintBuilder()
         self.current: Actor | None = None
         self.lock_order = LockOrder()
+        self.completing: list[Callable[[], None]] = []
         self.log: list[Step] = []
         self.findings: list[str] = []
         self.order = HappensBefore(0)
@@ -135,6 +137,7 @@ class Scheduler:
         self._sections: set[tuple[int, int]] = set()
         self._begun: dict[int, list[tuple[int, int]]] = {}
         self._number = 0
+        self._decision = 0
         self._in_one_step = False
 
     # what actors do
@@ -178,6 +181,10 @@ class Scheduler:
             self.log.append(Step(self.current.index, text, chosen))
         self._choices = (self._choices * _MULTIPLIER + chosen + 1) & _MASK
         return chosen
+
+    def describe(self, text: str) -> None:
+        """Describe the step that is about to end by more than was known before it."""
+        self.log[self._decision] = self.log[self._decision]._replace(text=text)
 
     def report(self, text: str) -> None:
         """Report a finding of the schedule under way."""
@@ -226,6 +233,18 @@ class Scheduler:
         else:
             del self._owners[name]
         self._held[actor.index].remove(name)
+
+    def hold(self, name: str) -> None:
+        """Record that the actor under way has acquired a lock that it waits for by itself."""
+        if self.current is not None and not self._aborting:
+            held = self._held.setdefault(self.current.index, [])
+            self.lock_order.acquired(name, held)
+            held.append(name)
+
+    def drop(self, name: str) -> None:
+        """Record that the actor under way has released such a lock."""
+        if self.current is not None and not self._aborting:
+            self._held[self.current.index].remove(name)
 
     def rcu_read_lock(self) -> None:
         """Begin a read-side critical section."""
@@ -306,12 +325,14 @@ class Scheduler:
                 self._end(live, blocked=not ready, died=any(actor.failed for actor in actors))
                 return
             actor = self._decider.choose(self, ready, last)
-            decision = len(self.log)
+            decision = self._decision = len(self.log)
             self.log.append(Step(actor.index, actor.text))
             self.current, last = actor, actor
             self.footprint.clear()
             self._choices = 0
             greenlets[actor.index].switch()
+            for complete in self.completing:
+                complete()
             self.steps += 1
             event, races = self.order.add(actor.index, decision, self.footprint.build(), self._choices)
             self._decider.stepped(event, races)

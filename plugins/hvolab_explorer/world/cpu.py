@@ -58,12 +58,16 @@ class ExploredCpu:
     Accesses of the direct map have no footprint of TLB entries: its tables never change. A whole new table is stored
     in one step, as no other CPU has its address yet. Barriers are no steps: accesses are sequentially consistent.
     It has no bulk operations but those that read and fill tables, so the engine works entry by entry.
+
+    watches   called with each translation
+    flushing  called within each step that flushes this CPU's TLB
     """
 
     def __init__(self, machine: Machine, index: int, scheduler: Scheduler, name: Callable[[int], str]) -> None:
         self.index = index
         self.watches: list[Watch] = []
         self.entry_watches: list[EntryWatch] = []
+        self.flushing: list[Callable[[], None]] = []
         self._inner = ObservedCpu(index, machine.memory, machine.tables, machine.trace, observer=self._observe)
         self._scheduler = scheduler
         self._name = name
@@ -231,12 +235,18 @@ class ExploredCpu:
         self._scheduler.point(f"flush {self._name(start)}.. on CPU{self.index}")
         self._record_flush(start, end)
         self._inner.flush_range(start, end)
+        self._flush_others()
 
     def flush_all(self) -> None:
         """Flush this CPU's TLB in one step."""
         self._scheduler.point(f"flush all on CPU{self.index}")
         self._scheduler.footprint.adds.add(("flushed", self.index))
         self._inner.flush_all()
+        self._flush_others()
+
+    def _flush_others(self) -> None:
+        for flush in self.flushing:
+            flush()
 
     def barrier(self, kind: str) -> None:
         """Pass it on: no step."""

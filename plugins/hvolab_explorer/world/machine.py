@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -45,6 +45,8 @@ class ExploredMachine(Machine):
 
     Unless ``ordered``, single frames come from a list of their CPU and return to it, as from the kernel's per-CPU lists
     (pcp): allocations of different CPUs commute, and a frame that one CPU frees is not used by another.
+
+    switching  called within each step that writes the sysctl vm.hugetlb_optimize_vmemmap
     """
 
     @classmethod
@@ -59,6 +61,7 @@ class ExploredMachine(Machine):
             raise MachineError("the frames of this machine cannot be explored", hint="use one of build_machine()")
         self.scheduler = scheduler
         self.options = options
+        self.switching: list[Callable[[], None]] = []
         self.failures_left = options.failures
         self.kmemleak: Kmemleak | None = None
         self.trace.single_steps = True
@@ -99,6 +102,8 @@ class ExploredMachine(Machine):
     def optimize_enabled(self, enabled: bool) -> None:
         self._footprint("writes", "sysctl")
         vars(self)["optimize_enabled"] = enabled
+        for changed in vars(self).get("switching", ()):
+            changed()
 
     # footprints
 

@@ -12,12 +12,13 @@ import numpy as np
 from hvolab.arch import Target
 from hvolab.errors import UsageError
 from hvolab.hugetlb import Pool, hstates
-from hvolab.hvo import Hvo
+from hvolab.hvo import Hvo, HvoEngine
 from hvolab.invariants import Folios, check
 from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.struct_pages import lists
 from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.world.code import CodeEngine
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.histories import Histories, is_reported
 from hvolab_explorer.world.hstate import ExploredHstate
@@ -60,6 +61,7 @@ class WorldSpec:
     options    choices about allocations
     engine     makes the engine of a CPU
     pool       class of the pool
+    code       engine whose instructions are steps, in the place of ``engine``; None: there is none
     """
 
     folios: int = 3
@@ -81,6 +83,7 @@ class WorldSpec:
     options: WorldOptions = field(default_factory=WorldOptions)
     engine: EngineOfCpu = Hvo
     pool: type[Pool] = Pool
+    code: CodeEngine | None = None
 
 
 class World:
@@ -94,6 +97,7 @@ class World:
     folios     VAs of their head struct pages
     pools      the pool of the folios as each CPU sees it; ``smaller_pools``: that of the size to which they are demoted
     lists      VA of a list head for each CPU, empty; ``restored_lists`` likewise
+    code       the code that the engines run, if its instructions are steps
     """
 
     def __init__(self, target: Target, spec: WorldSpec) -> None:
@@ -107,7 +111,10 @@ class World:
         self.cpus = [ExploredCpu(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
         machine.cpus[:] = self.cpus
         machine.records = ExploredRecords(machine, machine.records)
-        self.engines = [spec.engine(machine, cpu) for cpu in self.cpus]
+        self.code = None if spec.code is None else spec.code.load(self)
+        self.engines: list[HvoEngine] = [
+            spec.engine(machine, cpu) if self.code is None else self.code.engine(cpu) for cpu in self.cpus
+        ]
         sizes = {h.order: ExploredHstate.of(h, self.scheduler) for h in hstates(machine)}
         self.h = _hstate(self.engines[0], sizes, spec)
         self._pool = spec.pool(machine, self.h, self.engines[0])
@@ -130,11 +137,13 @@ class World:
         self._page_tables = PageTableCheck(machine, self.scheduler, self.name)
         for cpu in self.cpus:
             cpu.entry_watches.append(self._page_tables)
-        others = [part for part in (machine.kmemleak, self._smaller if spec.demotes else None) if part is not None]
+        parts = machine.kmemleak, self._smaller if spec.demotes else None, self.code
+        others = [part for part in parts if part is not None]
         self.checkpoint = Checkpoint(machine, _Lists(machine), self._pool, *others)
 
     def _make_folios(self) -> None:
         machine, hvo, pool = self.machine, self.engines[0], self._pool
+        model = Hvo(machine, self.cpus[0])
         machine.optimize_enabled = False
         if self.spec.vmemmap is VmemmapBacking.SELF_HOSTED:  # the first folios have other vmemmap
             pool.set_max_huge_pages(machine.memory.frames >> self.h.order)
@@ -148,7 +157,7 @@ class World:
             raise UsageError(f"no memory for {self.spec.folios} huge pages", hint="explore fewer folios")
         for folio in self.folios:
             if self.spec.split:
-                hvo.split_folio(self.h, folio)
+                model.split_folio(self.h, folio)
         for number in sorted(self.spec.optimized):
             hvo.optimize_folio(self.h, self.folios[number])
         for number in sorted(self.spec.fresh):
@@ -168,7 +177,10 @@ class World:
         """Return to the first state, for a schedule of so many actors."""
         self.checkpoint.restore()
         self._page_tables.begin()
-        self._histories.begin(actors)
+        if self.code is None:
+            self._histories.begin(actors)
+        else:  # the events of code are not known from which histories follow
+            self.code.begin()
 
     # names
 
@@ -232,6 +244,10 @@ class WorldProgram:
         """Return the world to its first state."""
         self.world.restore(len(self._bodies))
 
+    def refine(self) -> bool:
+        """Divide the code into smaller steps, if the schedules so far show that it must be."""
+        return self.world.code is not None and self.world.code.refine()
+
     def actors(self) -> list[Actor]:
         """Return the actors, each on the CPU of its number."""
         made = enumerate(self._bodies)
@@ -242,7 +258,7 @@ class WorldProgram:
         return self.world.check()
 
 
-def _hstate(engine: Hvo, sizes: dict[int, ExploredHstate], spec: WorldSpec) -> ExploredHstate:
+def _hstate(engine: HvoEngine, sizes: dict[int, ExploredHstate], spec: WorldSpec) -> ExploredHstate:
     """Return the hstate of the size, or the smallest that can be optimized, and demoted into such if that is asked."""
     for h in sizes.values():
         if not engine.sizes(h).optimizable or spec.size not in {None, h.size}:
@@ -266,4 +282,11 @@ def _machine_spec(target: Target, spec: WorldSpec) -> MachineSpec:
     )
     memory = max(spec.memory, size * (2 * spec.folios + 4)) * spec.nodes
     movable = frozenset({spec.nodes - 1} if spec.movable else ())
-    return MachineSpec(memory, nodes=spec.nodes, movable_nodes=movable, cpus=spec.cpus, vmemmap=spec.vmemmap)
+    return MachineSpec(
+        memory,
+        nodes=spec.nodes,
+        movable_nodes=movable,
+        cpus=spec.cpus,
+        vmemmap=spec.vmemmap,
+        layout=None if spec.code is None else spec.code.layout,
+    )

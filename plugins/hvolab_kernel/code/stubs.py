@@ -66,6 +66,7 @@ class StubAction(enum.Enum):
     PAGE_OF_FRAME = "returns the struct page of a frame"
     TAKE_OFF = "removes a frame from the free lists: whether it was free"
     HANDLED = "reports how a memory error was handled: 0 or -EBUSY"
+    TAKE_LOCK = "waits for a spin lock and takes it; stops the call if no other CPU runs"
     NOTHING = "does nothing"
     PLUGIN = "is performed by a plugin"
     REPORT = "is reported as a finding"
@@ -202,7 +203,8 @@ _TABLE: Final = (
     (StubAction.NOTHING, (Argument("pointer"),), "kmemleak_not_leak"),
     (StubAction.REPORT, (Argument("format"),), "_printk __warn_printk"),
     (StubAction.STOP, (), "__stack_chk_fail panic schedule"),
-    (StubAction.STOP, (), "rwsem_down_read_slowpath queued_spin_lock_slowpath native_queued_spin_lock_slowpath"),
+    (StubAction.STOP, (), "rwsem_down_read_slowpath"),
+    (StubAction.TAKE_LOCK, (Argument("lock"),), "queued_spin_lock_slowpath native_queued_spin_lock_slowpath"),
 )
 STUBS: Final = tuple(Stub(name, action, arguments) for action, arguments, names in _TABLE for name in names.split())
 

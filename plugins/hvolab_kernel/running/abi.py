@@ -19,7 +19,7 @@ class CallingConvention:
     stack      stack pointer
     returning  the instruction that returns, little-endian
     link       register of the return address; empty: it is on the stack
-    per_cpu    base register of per-CPU data; empty: none has to be set
+    per_cpu    register of the offset to per-CPU data; empty: the kernel finds it by the task's CPU
     current    register of the current task; empty: none
     bugs       the instructions of BUG() and WARN(), little-endian, each with its mnemonic
     """
@@ -41,7 +41,7 @@ _X86_BUGS: Final = ((b"\x0f\x0b", "ud2"), (b"\xcc", "int3"))
 _ARM64_BUGS: Final = ((b"\x00\x00\x21\xd4", "brk #0x800"),)
 _RISCV_BUGS: Final = ((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak"))
 #: System V ABI for x86-64, section 3.2; AAPCS64, section 6; RISC-V calling convention.
-#: Kernel: get_current() in arch/arm64/include/asm/current.h, v6.12.
+#: Kernel: get_current() in arch/arm64/include/asm/current.h, __my_cpu_offset in arch/arm64/include/asm/percpu.h, v6.12.
 CONVENTIONS: Final = {
     "EM_X86_64": CallingConvention(
         ("RDI", "RSI", "RDX", "RCX", "R8", "R9"), "RAX", "RIP", "RSP", b"\xc3", per_cpu="GS_BASE", bugs=_X86_BUGS
@@ -53,6 +53,7 @@ CONVENTIONS: Final = {
         "SP",
         b"\xc0\x03\x5f\xd6",
         "X30",
+        per_cpu="TPIDR_EL1",
         current="SP_EL0",
         bugs=_ARM64_BUGS,
     ),

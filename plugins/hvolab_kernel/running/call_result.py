@@ -17,6 +17,7 @@ from hvolab_kernel.code.bug_table import bug_table_of
 from hvolab_kernel.running.abi import CallingConvention
 from hvolab_kernel.running.backtrace import instructions_around, place_of, return_addresses
 from hvolab_kernel.running.loader import LoadedKernel
+from hvolab_kernel.running.processors import Region
 from hvolab_unicorn.cpu.faults import FaultRecords
 from hvolab_unicorn.cpu.vcpu import VirtualCpu
 
@@ -107,7 +108,13 @@ class CallResultReader:
     """
 
     def __init__(
-        self, machine: Machine, loaded: LoadedKernel, vcpu: VirtualCpu, convention: CallingConvention, stack_top: int
+        self,
+        machine: Machine,
+        loaded: LoadedKernel,
+        vcpu: VirtualCpu,
+        convention: CallingConvention,
+        stack: Region,
+        stack_top: int,
     ) -> None:
         self._machine = machine
         self._loaded = loaded
@@ -117,7 +124,7 @@ class CallResultReader:
         self._convention = convention
         self._counter, self._stack = map(vcpu.register, (convention.counter, convention.stack))
         self._link = vcpu.register(convention.link) if convention.link else None
-        self._stack_top = stack_top
+        self._stack_region, self._stack_top = stack, stack_top
         pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
         self._max_warnings = _WARNINGS + _WARNINGS_PER_PAGE * pages
         self._warned: Counter[str] = Counter()
@@ -245,7 +252,7 @@ class CallResultReader:
     def _backtrace(self, va: int) -> tuple[str, ...]:
         """Return the callers of the function at `va`, where the CPU stopped."""
         stack = self._vcpu.uc.reg_read(self._stack)
-        if not self._loaded.stack.va <= stack <= self._loaded.stack.end:
+        if not self._stack_region.va <= stack <= self._stack_region.end:
             return ("the stack pointer is outside the stack",)
         return return_addresses(self._kernel, self._stacked(va))
 
@@ -253,7 +260,7 @@ class CallResultReader:
         """Return the words of the stack, innermost first, after the return address of the function at `va`."""
         loaded, uc = self._loaded, self._vcpu.uc
         stack = uc.reg_read(self._stack)
-        if not loaded.stack.va <= stack <= loaded.stack.end:
+        if not self._stack_region.va <= stack <= self._stack_region.end:
             return []
         size = self._stack_top - stack
         words: list[int] = loaded.memory.word_view(loaded.pa(stack & -WORD_BYTES), max(0, size) // WORD_BYTES).tolist()

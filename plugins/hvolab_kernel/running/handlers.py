@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import AbsentMemoryError, HvolabError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.memory_failure import take_page_off_buddy
-from hvolab.machine import Machine
+from hvolab.machine import Cpu, Machine
 from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
@@ -51,6 +51,7 @@ BoundHandler = Callable[[], int | None]
 class Handlers:
     """Handlers of one CPU. They call the machine, which emits the same events as for the engine.
 
+    cpu        reads and writes struct pages
     arguments  registers of a function's first arguments
     flush      flushes the TLB of the CPU
     findings   receives messages of the kernel
@@ -60,11 +61,13 @@ class Handlers:
     queued     VAs of work items that the kernel has queued, oldest first
     object_bytes  bytes of objects that the current call has allocated
     atomic_fails  whether objects that are allocated without reclaim cannot be
+    wait_for_lock  waits for the spin lock at a VA, and takes it; None: no other CPU can release it
     """
 
     def __init__(
         self,
         machine: Machine,
+        cpu: Cpu,
         loaded: LoadedKernel,
         registers: Registers,
         arguments: Sequence[int],
@@ -86,11 +89,11 @@ class Handlers:
         self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
         self.pending: list[tuple[int, int] | None] = []
         self.queued: list[int] = []
-        self.object_bytes = 0
-        self.atomic_fails = False
+        self.object_bytes, self.atomic_fails = 0, False
+        self.wait_for_lock: Callable[[int], None] | None = None
         self._kept_bytes = 0
-        self._folio = FolioPages(machine, machine.cpus[0])
-        self._cpu, self._lru = machine.cpus[0], pages.layout.lru_next
+        self._folio = FolioPages(machine, cpu)
+        self._cpu, self._lru = cpu, pages.layout.lru_next
 
     def for_function(self, stub: Stub) -> BoundHandler:
         """Bind the handler of a function to the registers of its arguments."""
@@ -366,6 +369,12 @@ class Handlers:
         """Return 0 for an error that was handled, else -EBUSY. Left out: counters of poisoned pages, the message."""
         return 0 if result >= _DELAYED else -errno.EBUSY & _ALL_ONES
 
+    def take_lock(self, stub: Stub, lock: int) -> None:
+        """Wait for a spin lock and take it; raises NoStubError if no other CPU runs."""
+        if self.wait_for_lock is None:
+            self.stop(stub)
+        self.wait_for_lock(lock)
+
     def nothing(self, _: Stub, *_arguments: int) -> int:
         """Return 0."""
         return 0
@@ -380,7 +389,7 @@ class Handlers:
             self._findings.append(f"{stub.function}() was called" + (f": {text.strip()}" if text else ""))
         return 0
 
-    def stop(self, stub: Stub) -> int:
+    def stop(self, stub: Stub) -> NoReturn:
         """Raise NoStubError."""
         raise NoStubError(f"{stub.function}() was called")
 

@@ -45,7 +45,7 @@ class KernelHvo:
 
     machine     the machine
     cpu         the CPU that reads struct pages (default: the machine's first)
-    kernel_cpu  the CPU that runs the kernel's code
+    kernel_cpu  the CPU that runs the kernel's code (default: a new one, with the kernel loaded for it)
     release     the kernel release whose code it has; the machine's for a kernel with the features of no known release
     batches     True if the kernel has functions that take lists of folios
     last        result of the last call
@@ -55,7 +55,9 @@ class KernelHvo:
     Raises KernelImageError for a kernel without HVO, UsageError for a kernel that does not fit the machine.
     """
 
-    def __init__(self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None) -> None:
+    def __init__(
+        self, machine: Machine, kernel: Kernel, cpu: Cpu | None = None, kernel_cpu: KernelCpu | None = None
+    ) -> None:
         features = features_of(kernel)
         if not features.exists:
             raise KernelImageError(f"cannot run this kernel's HVO: {features.summary}", where=kernel.image.release)
@@ -70,7 +72,7 @@ class KernelHvo:
             for method, function in functions.items()
         }
         self.cpu = machine.cpus[0] if cpu is None else cpu
-        self.kernel_cpu = KernelCpu(machine, kernel)
+        self.kernel_cpu = KernelCpu(machine, kernel) if kernel_cpu is None else kernel_cpu
         machine.trace.absent.add(Barrier)
         self._layout = machine.struct_pages.layout
         self._sizes: dict[int, VmemmapSizes] = {}
@@ -197,6 +199,10 @@ class KernelHvo:
             self._hstates = hstates.copy()
 
         return restore
+
+    def prepare(self, h: HasOrder) -> None:
+        """Write the struct hstate of `h`, which the first call would write."""
+        self._hstate(h)
 
     # helpers
 

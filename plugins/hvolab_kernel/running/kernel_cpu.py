@@ -36,7 +36,7 @@ _INSTRUCTIONS, _PER_PAGE = 1 << 24, 1 << 14
 #: Kernel: static_key.enabled, an atomic_t, v6.12.
 _KEY_SIZE: Final = 4
 #: Kernel: the variable behind vm.hugetlb_optimize_vmemmap, v6.12.
-_SWITCH: Final = "vmemmap_optimize_enabled"
+SWITCH: Final = "vmemmap_optimize_enabled"
 #: Bytes between the top of the stack region and the first frame, which is aligned to 16 bytes.
 _HEADROOM: Final = 0x100
 
@@ -60,20 +60,32 @@ class KernelCpu:
     machine, as the table of stubs says.
 
     loaded        the kernel in its memory
+    processor     the CPU's own parts of it
     inline        the instructions of HVO's code that have a handler
+    index         number of the CPU
     instructions  limit after which a call is stopped (default: far above any call that ends)
     watch_page_tables  emit an event for each store to a page table; makes every store slow while there are listeners
     """
 
-    def __init__(self, machine: Machine, kernel: Kernel, *, instructions: int | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        kernel: Kernel,
+        *,
+        instructions: int | None = None,
+        index: int = 0,
+        loaded: LoadedKernel | None = None,
+    ) -> None:
+        """Load the kernel, or share one that is ``loaded`` with the machine's other CPUs."""
         self.machine = machine
         self.kernel = kernel
         pages = machine.memory.frames * machine.struct_pages.layout.size >> machine.target.mode.page_shift
         self.instructions = _INSTRUCTIONS + _PER_PAGE * pages if instructions is None else instructions
         self.watch_page_tables = True
         self._convention = convention_of(kernel.image.machine)
-        self.loaded = LoadedKernel(machine, kernel)
-        self._vcpu = VirtualCpu(machine, 0)
+        self.loaded = LoadedKernel(machine, kernel) if loaded is None else loaded
+        self.processor = self.loaded.processors[index]
+        self._vcpu = VirtualCpu(machine, index)
         uc = self._uc = self._vcpu.uc
         library = unicorn()
         self._failure = library.UcError
@@ -84,16 +96,20 @@ class KernelCpu:
         uc.mem_map_ptr(memory.base, memory.size, library.unicorn_const.UC_PROT_ALL, memory.octets.ctypes.data)
         self._set_up()
         self._registers = Registers(uc)
-        self._results = CallResultReader(machine, self.loaded, self._vcpu, self._convention, self._stack_top)
+        self._results = CallResultReader(
+            machine, self.loaded, self._vcpu, self._convention, self.processor.stack, self._stack_top
+        )
         self._findings = self._results.findings
-        self._handlers = Handlers(machine, self.loaded, self._registers, self._arguments, self._flush, self._findings)
+        self._handlers = Handlers(
+            machine, machine.cpus[index], self.loaded, self._registers, self._arguments, self._flush, self._findings
+        )
         self._state = _State()
         #: Callbacks, which the emulator does not keep alive.
         self._callbacks: list[object] = []
         #: VAs of functions that were called, by name: a search takes as long as a short call.
         self._entries: dict[str, int] = {}
         #: VA of HVO's switch, which may change during a call; None: the kernel has none.
-        self._switch = kernel.symbols.find(_SWITCH)
+        self._switch = kernel.symbols.find(SWITCH)
         self.inline = inline_of(kernel)
         self._install_handlers()
         self._watchpoint = PageTableWatchpoint(machine, uc)
@@ -111,11 +127,11 @@ class KernelCpu:
         )
         self._link = number(convention.link) if convention.link else None
         instance.apply(uc, vcpu.part.settings(vcpu.target, loaded.root), vcpu.family)
-        if convention.per_cpu and loaded.per_cpu.size:
-            uc.reg_write(number(convention.per_cpu), loaded.per_cpu.va)
+        if convention.per_cpu:
+            uc.reg_write(number(convention.per_cpu), self.processor.offset)
         if convention.current:
-            uc.reg_write(number(convention.current), self.kernel.symbols.address("init_task"))
-        self._stack_top = loaded.stack.end - _HEADROOM
+            uc.reg_write(number(convention.current), self.processor.task)
+        self._stack_top = self.processor.stack.end - _HEADROOM
         self._exit = loaded.exit
         self._flush()
 

@@ -9,7 +9,6 @@ the machine's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,11 +18,21 @@ from hvolab.arithmetic import WORD_BYTES, div_round_up, round_up
 from hvolab.errors import UsageError
 from hvolab.machine import Machine, PageTables, PhysicalMemory
 from hvolab_kernel.running.initial_state import Placement, initial_words, modes_of, node_words
+from hvolab_kernel.running.processors import (
+    STACK,
+    Processor,
+    Region,
+    bytes_of_others,
+    per_cpu_range,
+    processors_of,
+    task_of,
+    words_of,
+)
 from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 
-#: Bytes of the stack, of the kernel's structs that HVO is called with (hstates), and of page tables.
-_STACK, _DATA, _TABLES = 64 << 10, 256 << 10, 2 << 20
+#: Bytes of the kernel's structs that HVO is called with (hstates), and of page tables.
+_DATA, _TABLES = 256 << 10, 2 << 20
 #: Bytes of each node in the region of nodes.
 NODE_SIZE: Final = 256 << 10
 #: Alignment of the image, and of the regions whose size depends on it.
@@ -39,20 +48,6 @@ _TEXT: Final = {
 _EMULATORS: Final = {"EM_X86_64": "UC_ARCH_X86", "EM_AARCH64": "UC_ARCH_ARM64", "EM_RISCV": "UC_ARCH_RISCV"}
 
 
-@dataclass(frozen=True)
-class Region:
-    """A range of the kernel's memory: first VA and PA, and bytes."""
-
-    va: int
-    pa: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """First VA after it."""
-        return self.va + self.size
-
-
 class LoadedKernel:
     """A kernel image in memory next to a machine, ready to run.
 
@@ -61,16 +56,18 @@ class LoadedKernel:
     root    PA of the top table that its code runs with
     tables  the page tables below that
     image, per_cpu, stack, data, node  regions of the memory
+    processors  its CPUs
     exit    VA that calls return to; it holds no code, and the CPU stops before it fetches any
     """
 
-    def __init__(self, machine: Machine, kernel: Kernel) -> None:
+    def __init__(self, machine: Machine, kernel: Kernel, cpus: int = 1) -> None:
         self.kernel = kernel
         self._check(machine)
         target, image = machine.target, kernel.image
         template = next((segment for segment in image.segments if segment.per_cpu), None)
         per_cpu = 0 if template is None else round_up(template.memory_size, _ALIGNMENT)
-        sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, _STACK, _DATA, NODE_SIZE * machine.nodes)
+        others = bytes_of_others(kernel, cpus)
+        sizes = (round_up(image.memory_size, _ALIGNMENT), per_cpu, STACK, _DATA, others, NODE_SIZE * machine.nodes)
         base = round_up(machine.memory.base + machine.memory.size, _ALIGNMENT)
         self.memory = PhysicalMemory(
             base,
@@ -80,9 +77,11 @@ class LoadedKernel:
             entry_byte_order=target.entry_byte_order,
         )
         starts = [sum(sizes[:position]) for position in range(len(sizes))]
-        self.image, self.per_cpu, self.stack, self.data, self.node = (
+        self.image, self.per_cpu, self.stack, self.data, copies, self.node = (
             Region(image.base + start, base + start, size) for start, size in zip(starts, sizes, strict=True)
         )
+        first = Processor(0, self.stack, self.per_cpu, self.per_cpu.va if per_cpu else 0, task_of(kernel))
+        self.processors = processors_of(kernel, first, copies)
         self.exit = self.node.end - 2 * WORD_BYTES
         self._next_table = base + sum(sizes)
         self._target = target
@@ -205,6 +204,20 @@ class LoadedKernel:
         # the kernel's code walks and changes the machine's tables instead of those that boot would build in the image
         pgd = kernel.symbols.address("init_mm") + kernel.types.offset("mm_struct", "pgd")
         self.write(pgd, WORD_BYTES, machine.virt(machine.tables.root))
+        for processor in self.processors[1:]:
+            self._fill_processor(processor)
+
+    def _fill_processor(self, processor: Processor) -> None:
+        """Copy the first CPU's data and task for another one."""
+        memory, (start, size) = self.memory, per_cpu_range(self.kernel)
+        task_size = self.kernel.types.size("task_struct")
+        for to_va, from_va, count in (
+            (processor.data.va, start + self.processors[0].offset, size),
+            (processor.task, self.processors[0].task, task_size),
+        ):
+            memory.view(self.pa(to_va), count)[:] = memory.view(self.pa(from_va), count)
+        for word in words_of(self.kernel, processor):
+            self.write(*word)
 
     def replace(self, va: int, code: bytes) -> None:
         """Replace instructions at `va`."""

@@ -101,21 +101,45 @@ def call_at(uc: Any, va: int, callback: Callable[[], None], *, inside: bool = Fa
     Returns an object that the caller keeps as long as the emulator runs. A hook of the Python interface passes two
     more functions, which take as long as a short callback. Raises EmulatorError where the emulator refuses.
     """
-    library, kinds = _functions(), unicorn().unicorn_const
+    kinds = unicorn().unicorn_const
     called = _BLOCK_CALLBACK(callback)
-    hook = ctypes.c_size_t()
+    _add_hook(uc, kinds.UC_HOOK_CODE if inside else kinds.UC_HOOK_BLOCK, called, va, va)
+    return called
+
+
+#: uc_cb_hookmem_t up to the address and size: the value and user data follow.
+_ACCESS_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64, ctypes.c_int)
+#: Called with the emulator, the kind of access, its PA and its bytes.
+Accessed = Callable[[Any, int, int, int], None]
+
+
+def accesses_at(uc: Any, first: int, last: int, callback: Accessed, *, stores: bool) -> object:
+    """Call `callback`, which must not raise, at each load or each store at a PA from `first` to `last`.
+
+    It is called before a store takes effect. Accesses of the page-table walker are not reported, nor those that fault.
+    Returns an object that the caller keeps as long as the emulator runs. Must precede the translation of the code.
+    Raises EmulatorError where the emulator refuses.
+    """
+    kinds = unicorn().unicorn_const
+    called = _ACCESS_CALLBACK(callback)
+    _add_hook(uc, kinds.UC_HOOK_MEM_WRITE if stores else kinds.UC_HOOK_MEM_READ, called, first, last)
+    return called
+
+
+def _add_hook(uc: Any, kind: int, called: Any, first: int, last: int) -> None:
+    """Add a hook for a range of addresses; raises EmulatorError where the emulator refuses."""
+    library, hook = _functions(), ctypes.c_size_t()
     status = library.uc_hook_add(
         _handle(uc),
         ctypes.cast(ctypes.byref(hook), library.uc_hook_add.argtypes[1]),
-        kinds.UC_HOOK_CODE if inside else kinds.UC_HOOK_BLOCK,
+        kind,
         ctypes.cast(called, ctypes.c_void_p),
         None,
-        ctypes.c_uint64(va),
-        ctypes.c_uint64(va),
+        ctypes.c_uint64(first),
+        ctypes.c_uint64(last),
     )
     if status:
-        raise EmulatorError(f"the emulator refuses a hook at VA {va:#x}: error {status}")
-    return called
+        raise EmulatorError(f"the emulator refuses a hook at address {first:#x}: error {status}")
 
 
 class Registers:

@@ -173,6 +173,9 @@ class RandomProgram:
             for name, first, second in self.programs[index]:
                 OPERATIONS[name](run, first, second)
 
+    def refine(self) -> bool:
+        return False
+
     def check(self) -> list[str]:
         values = [self.here.machine.memory.read_word(word - self.here.machine.virt(0)) for word in self.here.words]
         tlbs = [sorted(map(tuple, cached(cpu, self.here.page))) for cpu in self.here.cpus]

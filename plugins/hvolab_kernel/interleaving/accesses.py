@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loads and stores of one CPU that runs a kernel's code: the footprint of its steps, and its walks of page tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab_explorer.steps.footprint import Token
+from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_kernel.interleaving.knowledge import Knowledge, Touched
+from hvolab_kernel.interleaving.points import Points
+from hvolab_kernel.interleaving.spin_locks import SpinLocks
+from hvolab_kernel.interleaving.translations import Translations
+from hvolab_kernel.running.processors import Processor
+
+#: Frames, and indices of words.
+Quiet = tuple[set[int], set[int]]
+#: Kind of access and VA of its instruction, for the story of a step.
+Shown = tuple[bool, int]
+
+
+class Accesses:
+    """Accesses of one CPU outside of its own stack.
+
+    Only tokens that are known to be shared are in the footprint of a step; all are in ``touched``. An access to a frame
+    or word that is not shared is looked at once, until a flush, a change of a translation or a free may make it matter.
+    The emulator's TLB is taken for one that keeps every translation until it is flushed, all at once.
+
+    touched  tokens of the schedule
+    quiet    frames, then words, that need not be looked at again, for loads and for stores
+    stores   VAs of the instructions that have stored to a page table in the step under way
+    shown    stores and loads of shared words in the step under way: whether it stores, and the PA
+    """
+
+    def __init__(
+        self,
+        machine: ExploredMachine,
+        processor: Processor,
+        others: Sequence[Processor],
+        knowledge: Knowledge,
+        translations: Translations,
+        locks: SpinLocks,
+        code: Points,
+        counter: Callable[[], int],
+    ) -> None:
+        self.index = processor.number
+        self._machine, self._scheduler = machine, machine.scheduler
+        self._knowledge, self._translations, self._locks = knowledge, translations, locks
+        self._code, self._counter = code, counter
+        self._shared = knowledge.shared[self.index, False], knowledge.shared[self.index, True]
+        self._shift = machine.target.mode.page_shift
+        self._ram = range(machine.memory.base, machine.memory.base + machine.memory.size)
+        self._stacks = [range(one.stack.pa, one.stack.pa + one.stack.size) for one in others]
+        self.touched = Touched()
+        self.quiet: tuple[Quiet, Quiet] = (set(), set()), (set(), set())
+        self.stores: set[int] = set()
+        self.shown: list[Shown] = []
+        self._cached: set[tuple[int, bool]] = set()
+        self._filled: set[int] = set()
+        self._stale: set[int] = set()
+
+    def is_private(self, pa: int) -> bool:
+        """Return whether no access to the word at a PA can touch what is shared."""
+        frame, words = pa >> self._shift, {pa >> WORD_SHIFT, pa + WORD_BYTES - 1 >> WORD_SHIFT}
+        return (
+            all(shared.isdisjoint(words) for shared in self._shared)
+            and ("frame", frame) not in self._shared[False]
+            and frame not in self._translations.tables
+        )
+
+    # a schedule
+
+    def begin(self) -> None:
+        """Begin a schedule with an empty TLB."""
+        self.touched.clear()
+        self._filled.clear()
+        self._stale.clear()
+        self.stores.clear()
+        self.emptied()
+        self.begin_step()
+
+    def begin_step(self) -> None:
+        """Begin a step."""
+        self.shown.clear()
+
+    def emptied(self) -> None:
+        """Follow a flush of this CPU's TLB."""
+        self._cached.clear()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look at every access again."""
+        for frames, words in self.quiet:
+            frames.clear()
+            words.clear()
+
+    def flushed(self) -> None:
+        """Follow a flush within the step of any CPU."""
+        tokens = [("emulated tlb", cpu, page) for cpu, page in self._knowledge.exposed if cpu == self.index]
+        self._scheduler.footprint.adds.update(tokens)
+        self.emptied()
+
+    def changed(self, page: int) -> None:
+        """Follow a change of the translation of a page."""
+        if page in self._filled:
+            self._stale.add(page)
+        self.look_again()
+
+    # accesses
+
+    def touch(self, pa: int, size: int, *, stores: bool) -> None:
+        """Record an access before it takes effect."""
+        if not self._scheduler.active:
+            return
+        if self._locks.holds(pa):
+            self._touch_lock(pa, stores=stores)
+            return
+        frame, visible = pa >> self._shift, False
+        (self.touched.written_frames if stores else self.touched.read_frames).add(frame)
+        contended = frame in self._knowledge.frames
+        words = range(pa >> WORD_SHIFT, (pa + size - 1 >> WORD_SHIFT) + 1) if contended else range(0)
+        if contended:
+            visible = self._touch_words(words, pa, stores=stores)
+        if pa in self._ram:
+            visible |= self._read(("frame", frame))
+            visible |= self._translate(frame, pa, stores=stores)
+        elif any(pa in stack for stack in self._stacks):
+            self._scheduler.report(f"CPU{self.index} uses the stack of another CPU, at PA {pa:#x}")
+        in_table = stores and frame in self._translations.tables
+        if visible or in_table:
+            va = self._code.stop_for(self._counter())
+            if in_table:
+                self.stores.add(va)
+            if visible and va not in self._knowledge.points:
+                self._knowledge.growing.points.add(va)
+        elif contended:
+            self.quiet[stores][1].update(words)
+        else:
+            self.quiet[stores][0].add(frame)
+
+    def _touch_lock(self, pa: int, *, stores: bool) -> None:
+        """Record an access to a spin lock; the step of a function that takes it has the lock in its footprint."""
+        va = self._counter()
+        if not self._code.takes_lock(va) and self._locks.touch(pa, self.index, stores=stores):
+            self._knowledge.growing.points.add(va)
+
+    def _touch_words(self, words: range, pa: int, *, stores: bool) -> bool:
+        """Record words of a contended frame; return whether one of them is shared."""
+        footprint = self._scheduler.footprint
+        mine, into = (self.touched.writes, footprint.writes) if stores else (self.touched.reads, footprint.reads)
+        mine.update(words)
+        seen = self._shared[stores].intersection(words)
+        if not seen:
+            return False
+        into.update(seen)
+        self.shown.append((stores, pa))
+        return True
+
+    def _read(self, token: Token) -> bool:
+        """Record a token that is read; return whether it is shared."""
+        self.touched.reads.add(token)
+        if token not in self._shared[False]:
+            return False
+        self._scheduler.footprint.reads.add(token)
+        return True
+
+    def _translate(self, frame: int, pa: int, *, stores: bool) -> bool:
+        """Record the walks that an access to a frame may need; return whether one of them reads what is shared."""
+        if self._machine.frames.is_free(frame):  # type: ignore[attr-defined]
+            what = "stores to" if stores else "reads"
+            self._scheduler.report(f"the kernel's code {what} a free frame, at PA {pa:#x} on CPU{self.index}")
+        pages = self._translations.pages.get(frame)
+        if not pages:
+            return False
+        visible, alone = False, len(pages) == 1
+        for page in pages:
+            if page in self._stale:
+                self._knowledge.growing.exposed.add((self.index, page))
+            if (self.index, page) in self._knowledge.exposed:
+                self._scheduler.footprint.reads.add(("emulated tlb", self.index, page))
+                visible = True
+            visible |= self._walk(page, stores=stores, alone=alone)
+        return visible
+
+    def _walk(self, page: int, *, stores: bool, alone: bool) -> bool:
+        """Record a walk, unless the TLB has the translation; frames of several pages do not show which one it is."""
+        self._filled.add(page)
+        if alone and ((page, stores) in self._cached or (page, True) in self._cached):
+            return False
+        if alone:
+            self._cached.add((page, stores))
+        return self._read(("translation", page))
+
+    def faulted(self, va: int, counter: int) -> None:
+        """Record the walk of an access that faults, which the emulator does not report."""
+        page = va >> self._shift
+        if self._scheduler.active and self._read(("translation", page)):
+            self._knowledge.growing.points.add(counter)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel's code in a world of the explorer: one loaded kernel, and a CPU and an engine of it for each of the world's.
+
+A step is what a CPU does from one stop to the next: it stops before each instruction that touches what CPUs share, and
+in each stub that the machine performs. The copy of a page is one step, and so is taking a spin lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab.machine import Machine, PhysicalMemory
+from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.world.code import CodeWorld
+from hvolab_explorer.world.cpu import ExploredCpu
+from hvolab_kernel.interleaving.accesses import Accesses
+from hvolab_kernel.interleaving.cpu import InterleavedCpu
+from hvolab_kernel.interleaving.knowledge import Knowledge
+from hvolab_kernel.interleaving.operands import operand_at
+from hvolab_kernel.interleaving.points import Points
+from hvolab_kernel.interleaving.spin_locks import SpinLocks
+from hvolab_kernel.interleaving.translations import Translations
+from hvolab_kernel.running import KernelHvo
+from hvolab_kernel.running.kernel_cpu import SWITCH
+from hvolab_kernel.running.loader import LoadedKernel
+from hvolab_vmlinux.kernel import Kernel
+
+#: Functions of rw semaphores that the machine performs: whether they acquire, and whether for reading.
+#: Kernel: kernel/locking/rwsem.c, v6.12.
+SEMAPHORES: Final = {
+    "down_read": (True, True),
+    "up_read": (False, True),
+    "down_write": (True, False),
+    "up_write": (False, False),
+}
+_ALLOCATOR = ("allocator",)
+
+
+class KernelCode:
+    """One kernel in one world.
+
+    loaded     the kernel in its memory
+    knowledge  what the schedules so far have shown
+    """
+
+    def __init__(self, world: CodeWorld, kernel: Kernel) -> None:
+        self._world, self._machine, self._scheduler = world, world.machine, world.scheduler
+        self._kernel = kernel
+        self.loaded = LoadedKernel(world.machine, kernel, len(world.machine.cpus))
+        self._points = Points(kernel)
+        self._locks = SpinLocks(self._scheduler, self._memory)
+        self.knowledge = Knowledge(points=set(self._points.locks))
+        self._cpus: list[InterleavedCpu] = []
+        self._accesses: list[Accesses] = []
+        self._engines: list[KernelHvo] = []
+        self._addresses: list[dict[int, Callable[[], int] | None]] = []
+        self._translations = Translations(world.machine, ())
+        self._exact = False
+        #: Stops that were left out: length of the log, actor and instruction.
+        self._passed: list[tuple[int, int, str]] = []
+        self._words_per_frame = world.machine.target.mode.page_size // WORD_BYTES
+        self._switch = kernel.symbols.find(SWITCH)
+        self._lock_names = _names_of_locks(world.machine, kernel)
+        self._scheduler.completing.append(self._complete)
+        self._machine.switching.append(self._write_switch)
+
+    def engine(self, cpu: ExploredCpu) -> KernelHvo:
+        """Return the engine of a CPU."""
+        made = InterleavedCpu(self._machine, self._kernel, cpu.index, self.loaded)
+        made.on_lock(self._slow_path)
+        for function, (acquires, shared) in SEMAPHORES.items():
+            made.perform(function, partial(self._semaphore, acquires=acquires, shared=shared))
+        engine = KernelHvo(self._machine, self._kernel, cpu, made)
+        self._cpus.append(made)
+        self._engines.append(engine)
+        self._addresses.append({})
+        return engine
+
+    def save(self) -> Callable[[], None]:
+        """Save the kernel's memory; return the function that restores it. From now on accesses are recorded."""
+        for engine in self._engines:
+            engine.prepare(self._world.h)
+        self._record()
+        return self.loaded.memory.save()
+
+    def _record(self) -> None:
+        machine, layout = self._machine, self._machine.struct_pages.layout
+        shift, size = machine.target.mode.page_shift, layout.size << self._world.h.order
+        self._translations = Translations(machine, self._world.folios)
+        for folio in self._world.folios:
+            self.knowledge.pages.update(range(folio >> shift, folio + size >> shift))
+        processors = self.loaded.processors
+        for cpu, explored in zip(self._cpus, self._world.cpus, strict=True):
+            others = [one for one in processors if one is not cpu.processor]
+            known = self.knowledge, self._translations, self._locks, self._points
+            made = Accesses(machine, cpu.processor, others, *known, cpu.counter())
+            cpu.on_access(made.touch, made.quiet)
+            cpu.emptied, cpu.faulted = made.emptied, made.faulted
+            explored.flushing.extend((cpu.flush, made.flushed))
+            self._accesses.append(made)
+        self._stop()
+
+    # schedules
+
+    def begin(self) -> None:
+        """Begin a schedule."""
+        self.knowledge.forget()
+        self._passed.clear()
+        self._locks.begin()
+        self._write_switch()
+        self._translations.begin(self.knowledge.pages)
+        for accesses in self._accesses:
+            accesses.begin()
+
+    def refine(self) -> bool:
+        """Stop before more instructions from now on, if the schedule shows that."""
+        touched = [accesses.touched for accesses in self._accesses]
+        for event in self._scheduler.order.events:
+            footprint = event.footprint
+            touched[event.actor].add(footprint.reads, footprint.writes | footprint.adds, self._words_per_frame)
+        self.knowledge.compare(touched)
+        if not self.knowledge.adopt():
+            return False
+        self._stop()
+        return True
+
+    def _stop(self) -> None:
+        for cpu, addresses in zip(self._cpus, self._addresses, strict=True):
+            for va in self.knowledge.points - addresses.keys():
+                operand = operand_at(self._kernel, va)
+                addresses[va] = None if operand is None else cpu.address_of(operand)
+            cpu.stop_before(self.knowledge.points, self._reached)
+
+    # schedules that can be mailed
+
+    def portable(self, log: Sequence[Step]) -> tuple[list[Step], tuple[str, ...]]:
+        """Return the log of the schedule just run with those stops alone at which another CPU went on, and their names.
+
+        Stops before accesses that are not shared are not in the log; which these are is not known in another world.
+        """
+        names = {self._points.name(va) for va in self.knowledge.points - self._points.locks}
+        steps: list[Step] = []
+        for position, step in enumerate(log):
+            steps.append(step)
+            steps += [Step(actor, name) for after, actor, name in self._passed if after == position + 1]
+        needed: set[str] = set()
+        begun: set[int] = set()
+        last: int | None = None
+        for step in steps:
+            if step.choice is None:
+                if step.actor != last and step.actor in begun and step.text in names:
+                    needed.add(step.text)
+                begun.add(step.actor)
+                last = step.actor
+        left = [step for step in steps if step.choice is not None or step.text not in names or step.text in needed]
+        return left, tuple(sorted(needed))
+
+    def use_points(self, points: Sequence[str]) -> None:
+        """Stop before these instructions, each time; raises UsageError for a name that the kernel does not have."""
+        self.knowledge.points = {self._points.va(name) for name in points} | self._points.locks
+        self._exact = True
+        self._stop()
+
+    # steps
+
+    def _reached(self, va: int) -> None:
+        """Stop before an instruction."""
+        actor = self._scheduler.current
+        if actor is None or not self._scheduler.active or va not in self.knowledge.points:
+            return
+        address = self._addresses[actor.cpu].get(va)
+        if va in self._points.locks:
+            self._wait_for(self._cpus[actor.cpu].first_argument(), actor.cpu)
+        elif not self._exact and address is not None and self._is_private(address(), self._accesses[actor.cpu]):
+            self._passed.append((len(self._scheduler.log), actor.index, self._points.name(va)))
+            return
+        else:
+            self._scheduler.point(self._points.name(va))
+        self._accesses[actor.cpu].begin_step()
+
+    def _is_private(self, va: int, accesses: Accesses) -> bool:
+        """Return whether an access at a VA touches nothing that is shared, as far as the VA shows that."""
+        machine = self._machine
+        if self.loaded.holds(va, WORD_BYTES):
+            pa = self.loaded.pa(va)
+        elif machine.virt(machine.memory.base) <= va < machine.virt(machine.memory.base + machine.memory.size):
+            pa = va - machine.virt(0)
+        else:
+            return False
+        return accesses.is_private(pa)
+
+    def _wait_for(self, lock: int, cpu: int) -> int:
+        """Stop until a spin lock is free; return its PA."""
+        pa = self._pa(lock)
+        self._locks.wait(pa, self._lock_name(lock), cpu)
+        return pa
+
+    def _lock_name(self, va: int) -> str:
+        own = self._lock_names.get(va)
+        return own or (self._kernel.describe(va) if self.loaded.holds(va) else self._world.name(va))
+
+    def _slow_path(self, lock: int) -> None:
+        """Take a spin lock in the place of its slow path."""
+        actor = self._scheduler.current
+        if actor is not None:
+            self._locks.take(self._wait_for(lock, actor.cpu))
+
+    def _semaphore(self, va: int, *, acquires: bool, shared: bool) -> None:
+        """Acquire or release a rw semaphore, which is a lock of the machine."""
+        lock = self._machine.locks.named(self._lock_name(va))
+        side = lock.shared if shared else lock
+        if acquires:
+            side.__enter__()
+        else:
+            side.__exit__()
+
+    def _complete(self) -> None:
+        """Complete the footprint of a step."""
+        actor, footprint = self._scheduler.current, self._scheduler.footprint
+        if actor is None:
+            return
+        own = self._accesses[actor.cpu]
+        if own.stores:
+            for page in self._translations.update():
+                self._changed(page, own)
+            own.stores.clear()
+        if _ALLOCATOR in footprint.adds or _ALLOCATOR in footprint.writes:
+            for accesses in self._accesses:
+                accesses.look_again()
+
+    def _changed(self, page: int, own: Accesses) -> None:
+        token, knowledge = ("translation", page), self.knowledge
+        self._scheduler.footprint.writes.add(token)
+        own.touched.writes.add(token)
+        if page not in knowledge.pages:
+            knowledge.growing.pages.add(page)
+        if token in knowledge.shared[own.index, True]:
+            knowledge.growing.points.update(own.stores)
+        for accesses in self._accesses:
+            accesses.changed(page)
+
+    # memory
+
+    def _pa(self, va: int) -> int:
+        """Return the PA of a VA of the kernel's memory, or of the machine's."""
+        if self.loaded.holds(va):
+            return self.loaded.pa(va)
+        machine, shift = self._machine, self._machine.target.mode.page_shift
+        return (int(machine.tables.frames(va, 1)[0]) << shift) + va % (1 << shift)
+
+    def _memory(self, pa: int) -> PhysicalMemory:
+        own = self.loaded.memory
+        return own if pa >= own.base else self._machine.memory
+
+    def _write_switch(self) -> None:
+        """Copy the sysctl to the kernel's variable, within the step that writes it."""
+        if self._switch is None:
+            return
+        self.loaded.write(self._switch, 1, int(vars(self._machine)["optimize_enabled"]))
+        if self._scheduler.active:
+            self._scheduler.footprint.writes.add(self.loaded.pa(self._switch) >> WORD_SHIFT)
+
+
+def _names_of_locks(machine: Machine, kernel: Kernel) -> dict[int, str]:
+    """Return the names of the locks of init_mm, as the machine has them, by VA."""
+    locks, types, mm = machine.locks, kernel.types, kernel.symbols.address("init_mm")
+    members = {"mmap_lock": locks.mmap_lock, "page_table_lock": locks.page_table_lock}
+    return {mm + types.offset("mm_struct", member): lock.name for member, lock in members.items()}

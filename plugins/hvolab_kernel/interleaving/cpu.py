@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CPU that runs a kernel's code under the explorer: it stops before chosen instructions, and reports its accesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
+from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_kernel.code.instructions import Operand
+from hvolab_kernel.interleaving.accesses import Quiet
+from hvolab_kernel.running.call_result import CallResult
+from hvolab_kernel.running.handlers import BoundHandler
+from hvolab_kernel.running.kernel_cpu import KernelCpu
+from hvolab_kernel.running.loader import LoadedKernel
+from hvolab_unicorn.emulator.library import Accessed, accesses_at
+from hvolab_vmlinux.kernel import Kernel
+
+#: Called with PA and bytes of an access, and whether it stores.
+Touch = Callable[..., None]
+#: The last PA that a hook can have.
+_LAST_PA = (1 << 63) - 1
+_ADDRESSES = 1 << 64
+
+
+class InterleavedCpu(KernelCpu):
+    """One of several CPUs of a loaded kernel.
+
+    emptied  called when a call has emptied its TLB
+    faulted  called with the VA of a fault, and the VA of its instruction
+    """
+
+    def __init__(self, machine: ExploredMachine, kernel: Kernel, index: int, loaded: LoadedKernel) -> None:
+        # without a limit of instructions, which would count each of them
+        super().__init__(machine, kernel, instructions=0, index=index, loaded=loaded)
+        self._scheduler = machine.scheduler
+        self.watch_page_tables = False
+        self.emptied: Callable[[], None] | None = None
+        self.faulted: Callable[[int, int], None] | None = None
+        self._stops: set[int] = set()
+
+    def _copy_switch(self) -> None:
+        """Copy the machine's switch before a schedule; within one its writer does."""
+        if not self._scheduler.active:
+            super()._copy_switch()
+
+    def _handle_at(self, va: int, handler: BoundHandler, *, inside: bool = False) -> None:
+        """Call a handler before the instruction at `va` executes."""
+        write, register = self._registers.write, self._result
+
+        def handle() -> None:
+            result = handler()
+            if result is not None:
+                write(register, result)
+
+        self._call_at(va, handle, inside=inside)
+
+    def _prepare(self, arguments: tuple[int, ...]) -> None:
+        super()._prepare(arguments)
+        if self.emptied is not None:
+            self.emptied()
+
+    def call(self, function: str, *arguments: int) -> CallResult:
+        """Call a function of the kernel, as :meth:`KernelCpu.call`, and pass on the VA of a fault."""
+        result = super().call(function, *arguments)
+        if result.fault is not None and self.faulted is not None:
+            self.faulted(result.fault.va, self._results.context().va)
+        return result
+
+    def flush(self) -> None:
+        """Empty the emulator's TLB."""
+        self._flush()
+
+    def counter(self) -> Callable[[], int]:
+        """Return a function that reads the program counter."""
+        read = self._registers.reader((self._counter,))
+        return lambda: read()[0]
+
+    def on_access(self, touch: Touch, quiet: tuple[Quiet, Quiet]) -> None:
+        """Call `touch` at each load and store outside of the CPU's own stack. Must precede the first call.
+
+        quiet  frames and words whose loads, and those whose stores, are not reported
+        """
+        stack = self.processor.stack
+        for first, last in ((0, stack.pa - 1), (stack.pa + stack.size, _LAST_PA)):
+            for stores in (False, True):
+                callback = self._guarded(touch, quiet[stores], stores=stores)
+                self._callbacks.append(accesses_at(self._uc, first, last, callback, stores=stores))
+
+    def _guarded(self, touch: Touch, quiet: Quiet, *, stores: bool) -> Accessed:
+        state, stop, shift = self._state, self._uc.emu_stop, self.machine.target.mode.page_shift
+        frames, words = quiet
+
+        def accessed(_uc: object, _kind: int, pa: int, size: int) -> None:
+            if (frame := pa >> shift) in frames and pa + size - 1 >> shift == frame:
+                return
+            if pa >> WORD_SHIFT in words and pa % WORD_BYTES + size <= WORD_BYTES:
+                return
+            try:
+                touch(pa, size, stores=stores)
+            except BaseException as problem:  # noqa: BLE001 - call() raises it again
+                state.problem = problem
+                stop()
+
+        return accessed
+
+    def address_of(self, operand: Operand) -> Callable[[], int]:
+        """Return a function that computes the address of an operand in memory."""
+        displacement = operand.number
+        if not operand.register:
+            return lambda: displacement % _ADDRESSES
+        read = self._registers.reader((self._vcpu.register(operand.register.upper()),))
+        return lambda: (read()[0] + displacement) % _ADDRESSES
+
+    def stop_before(self, vas: Iterable[int], callback: Callable[[int], None]) -> None:
+        """Call `callback` with each of these VAs before the instruction there executes, from the next call on."""
+        new = sorted(set(vas) - self._stops)
+        for va in new:
+            self._call_at(va, partial(callback, va), inside=True)
+        self._stops.update(new)
+        if new:
+            self._uc.ctl_flush_tb()
+
+    def first_argument(self) -> int:
+        """Return the first argument of the function that is about to begin."""
+        return int(self._uc.reg_read(self._arguments[0]))
+
+    def perform(self, function: str, handler: Callable[[int], int | None]) -> None:
+        """Let a handler perform a function of one argument, if the kernel has it; must precede the first call."""
+        va = self.kernel.symbols.find(function)
+        if va is not None:
+            self.loaded.replace(va, self._convention.returning)
+            self._handle_at(va, lambda: handler(self.first_argument()))
+
+    def on_lock(self, wait: Callable[[int], None]) -> None:
+        """Call `wait` with the VA of a spin lock that another CPU holds."""
+        self._handlers.wait_for_lock = wait

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Exploration of kernels' own compiled code on several CPUs."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab_explorer.exploration import Limits, explore
+from hvolab_explorer.runs.shrink import replay, shrink
+from hvolab_explorer.schedule import Replay, segments_of
+from hvolab_explorer.search.bounded import Bounded
+from hvolab_explorer.search.decisions import Search
+from hvolab_explorer.search.dpor import Dpor
+from hvolab_kernel.identify.release import release_of
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
+from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
+
+LOCKS = ("_raw_spin_lock", "_raw_spin_unlock")
+
+
+@FOLIOS
+def test_two_optimizers_below_one_table_are_explored_to_the_end(real_kernel: Kernel) -> None:
+    made = program(EngineOf(real_kernel), "optimize A, optimize B")
+    result = explored(made)
+    assert result.complete
+    assert not result.findings
+    assert len(result.classes) >= 4  # orders of two grace periods and of two critical sections, or more
+    assert result.refined
+    world = made.world
+    assert all(world.engines[0].folio_optimized(folio) for folio in world.folios)
+
+
+@X86
+def test_mixed_actors_of_code_and_model_are_explored_to_the_end(real_kernel: Kernel) -> None:
+    if not release_of(real_kernel).variant.counts_folios:
+        pytest.skip("this release has no fake heads: choose an image of 6.12")
+    result = explored(program(EngineOf(real_kernel), "optimize A, scanner A.64 A.70"))
+    assert result.complete
+    assert not result.findings
+    assert len(result.classes) > 1
+
+
+@X86
+@pytest.mark.slow
+@pytest.mark.parametrize("search", [Dpor(sleep=False), Bounded(None)], ids=["without-sleep-sets", "every-order"])
+def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Search) -> None:
+    made = program(EngineOf(real_kernel), "optimize A, walk-ahead A.64", split=True)
+    wanted = explored(made)
+    other = explore(made, search, Limits(first_finding=False))
+    assert other.complete
+    assert other.classes == wanted.classes
+
+
+@X86
+@pytest.mark.slow
+def test_two_cpus_split_one_leaf(real_kernel: Kernel) -> None:
+    result = explored(program(EngineOf(real_kernel), "optimize A, optimize B", split=False))
+    assert result.complete
+    assert not result.findings
+    assert len(result.classes) > 10
+
+
+@X86
+def test_a_kernel_whose_spin_locks_return_at_once_is_caught(real_kernel: Kernel) -> None:
+    made = program(EngineOf(real_kernel, LOCKS), "optimize A, optimize B", split=False)
+    result = explore(made, Dpor(), Limits(seconds=60))
+    assert result.findings
+    found = shrink(made, replay(made, next(iter(result.findings.values()))))
+    assert len(segments_of(found.log)) <= 6
+    # the schedule needs no knowledge of a search: it has the same finding in another world
+    steps, points = code_of(made).portable(replay(made, found).log)
+    assert points
+    again = program(EngineOf(real_kernel, LOCKS), "optimize A, optimize B", split=False)
+    code_of(again).use_points(points)
+    repeat = Replay(segments_of(steps))
+    assert found.text in explore(again, repeat, Limits(schedules=1, first_finding=False, refines=False)).findings
+    assert repeat.exact
+
+
+@X86
+def test_a_batch_may_wait_for_no_grace_period(real_kernel: Kernel) -> None:
+    made = program(EngineOf(real_kernel), "recycle-list A B.64, sysctl-on, taker B.64")
+    result = explore(made, Dpor(), Limits(seconds=60))
+    assert any(text.startswith("taker B.64 faults: permission fault") for text in result.findings)
+
+
+@X86
+def test_the_same_schedule_leaves_the_same_bytes(real_kernel: Kernel) -> None:
+    made = program(EngineOf(real_kernel), "optimize A, restore B")
+    contents = []
+    for _ in range(2):
+        explore(made, Replay([]), Limits(schedules=1, refines=False))
+        code = code_of(made)
+        contents.append((made.world.machine.memory.octets.tobytes(), code.loaded.memory.octets.tobytes()))
+    assert contents[0] == contents[1]
+
+
+@X86
+def test_points_of_another_kernel_are_refused(real_kernel: Kernel) -> None:
+    code = code_of(program(EngineOf(real_kernel), "optimize A"))
+    with pytest.raises(UsageError, match=r"no instruction no_such_function\+0x4"):
+        code.use_points(["no_such_function+0x4"])

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`hvolab explore --engine kernel`."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab_vmlinux.kernel import Kernel
+from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
+from tests.plugins.hvolab_kernel.kernel_machines import ARM64, X86
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
+
+from hvolab_kernel.interleaving.engine import engine_of_image
+
+RACE = ("--split", "--actors", "recycle-list A B.64, sysctl-on, taker B.64")
+
+
+@X86
+def test_a_finding_is_printed_as_a_schedule_that_another_process_repeats(real_kernel: Kernel) -> None:
+    options = ("explore", "--engine", "kernel", "--image", image_of(real_kernel))
+    found = hvolab(*options, *RACE)
+    assert found.exit_code == 1
+    (schedule,) = re.findall(r"^schedule: (.*)$", found.stdout, re.MULTILINE)
+    assert " at vmemmap_should_optimize_folio+0x" in schedule
+    again = hvolab(*options, *RACE, "--replay", schedule)
+    assert again.exit_code == 1
+    assert "finding: taker B.64 faults" in again.stdout
+    other = hvolab("explore", "--arch", "x86_64", *RACE, "--replay", schedule)
+    assert other.exit_code == 2
+    assert "the schedule is of another configuration" in other.stderr
+
+
+@X86
+def test_a_complete_search_says_what_it_takes_for_granted(real_kernel: Kernel) -> None:
+    actors = ("--split", "--actors", "optimize A, optimize B")
+    (one,) = as_json("explore", "--engine", "kernel", "--image", image_of(real_kernel), *actors)["configurations"]
+    assert one["complete"]
+    assert any("preempted before instructions" in text for text in one["assumptions"])
+
+
+@X86
+def test_an_engine_can_be_sent_to_another_process(real_kernel: Kernel) -> None:
+    engine = engine_of_image(Path(image_of(real_kernel)), None, None)
+    assert pickle.loads(pickle.dumps(engine)) == engine
+    assert real_kernel.image.digest in engine.identity
+
+
+@ARM64
+def test_kernels_of_arm64_are_refused(real_kernel: Kernel) -> None:
+    with pytest.raises(UsageError, match="EM_AARCH64 kernels cannot be explored yet"):
+        engine_of_image(Path(image_of(real_kernel)), None, None)
+
+
+def test_an_image_is_required() -> None:
+    result = hvolab("explore", "--engine", "kernel", "--actors", "optimize A")
+    assert result.exit_code == 2
+    assert "--engine kernel requires an image" in result.stderr
+
+
+def test_an_object_requires_a_kernel() -> None:
+    result = hvolab("explore", "--object", "hugetlb_vmemmap.o", "--actors", "optimize A")
+    assert result.exit_code == 2
+    assert "--object requires --engine kernel" in result.stderr
