@@ -66,6 +66,7 @@ def write_kdump(
     info: bytes = _TEXT,
     status: int = 0,
     page_size: int = PAGE,
+    notes: bytes = b"",
 ) -> bytes:
     """Return a kdump-compressed file.
 
@@ -75,6 +76,7 @@ def write_kdump(
     part     first PFN and one past the last of a part of a split dump; all pages are in the bitmaps
     info     VMCOREINFO
     status   of the header: what makedumpfile marks as incomplete
+    notes    those of the ELF core, which makedumpfile copies
     """
     frames = max(pages) + 1
     blocks = 2 * div_round_up(frames, 8 * page_size)
@@ -93,9 +95,10 @@ def write_kdump(
     start = page_size * (1 + sub_blocks + blocks) + struct.calcsize(order + _DESCRIPTOR) * len(mine)
     wide = (first, end, frames) if version >= 6 else (0, 0, 0)
     split = (part is not None, first, end)
-    notes = (start, len(info), 0, 0, 0, 0)
-    sub = struct.pack(order + "Qii2Q4Q2Q3Q", 0, _EXCLUDED_LEVEL, *split, *notes, *wide)
-    descriptors, data, at = b"", info, start + len(info)
+    texts = (start, len(info), start + len(info) if notes else 0, len(notes), 0, 0)
+    sub = struct.pack(order + "Qii2Q4Q2Q3Q", 0, _EXCLUDED_LEVEL, *split, *texts, *wide)
+    descriptors, data = b"", info + notes
+    at = start + len(data)
     for index, pfn in enumerate(mine):
         kind = kinds[index % len(kinds)]
         packed = pack(pages[pfn] or b"", kind)

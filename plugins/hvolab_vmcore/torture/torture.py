@@ -20,7 +20,7 @@ from hvolab.serialize import as_data
 from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.torture import dump_writers
 from hvolab_vmcore.torture.answers import DumpAnswers, TortureAnswers
-from hvolab_vmcore.torture.elf_writer import Memory, write_core
+from hvolab_vmcore.torture.elf_writer import Memory, write_core, write_note
 from hvolab_vmcore.torture.machine import TortureMachine
 
 #: Name of the file with the right answers.
@@ -51,9 +51,10 @@ def _elf(machine: TortureMachine) -> bytes:
 def _kdump(machine: TortureMachine, *kinds: int, part: tuple[int, int] | None = None) -> bytes:
     name = machine.target.architecture.name.encode()
     page = machine.target.mode.page_size
+    notes = write_note(CoreNote("VMCOREINFO", 0, machine.note), "<")
     uts = {b"arm64": b"aarch64", b"riscv": b"riscv64"}.get(name, name)
     return dump_writers.write_kdump(
-        machine.pages(), kinds=kinds, info=machine.note, machine=uts, part=part, page_size=page
+        machine.pages(), kinds=kinds, info=machine.note, machine=uts, part=part, page_size=page, notes=notes
     )
 
 
