@@ -100,18 +100,21 @@ class Selection:
     def _entry(self, kind: EntryKind, level: str, pfn: int, role: PgprotRole) -> int:
         form = self.mode.format.form(level, kind)
         raw = form.put_address(pfn << self.mode.page_shift) | self.bits(level, role)
+        found = self.mode.format.classify(level, raw)
+        if found is not kind:
+            near = self.mode.format.nearest(level, raw, kind)
+            words = {EntryKind.NONE: "an entry that is not valid", EntryKind.ILLEGAL: "of no form"}.get(
+                found, f"a {found.value}"
+            )
+            what = f"{self._named(role)} makes {raw:#018x} at {level}, {words}, not a {kind.value}; {near}"
+            patterns = (f"entry & {one.mask:#x} == {one.value:#x}" for one in self.mode.format.valid_patterns(level))
+            where = f"valid at {level}: {' or '.join(patterns)}"
+            raise EncodingError(what, where=where, rule=form.source, hint=_PATTERNS)
         try:
             decoded = self.decode(level, raw)
         except EncodingError as error:
             what = f"{self._named(role)} makes an illegal {kind.value} at {level}: {error.what}"
             raise EncodingError(what, where=error.where, rule=error.rule, hint=_PATTERNS) from error
-        if decoded.kind is not kind:
-            near = self.mode.format.nearest(level, raw, kind)
-            found = "an entry that is not valid" if decoded.kind is EntryKind.NONE else f"a {decoded.kind.value}"
-            what = f"{self._named(role)} makes {raw:#018x} at {level}, {found}, not a {kind.value}; {near}"
-            patterns = (f"entry & {one.mask:#x} == {one.value:#x}" for one in self.mode.format.valid_patterns(level))
-            where = f"valid at {level}: {' or '.join(patterns)}"
-            raise EncodingError(what, where=where, rule=form.source, hint=_PATTERNS)
         if decoded.pfn != pfn:
             raise form.misfit(pfn, level)
         return raw

@@ -84,6 +84,7 @@ def as_dict(architecture: Architecture) -> dict[str, Any]:
             architecture.traits,
             *("live_entries", "memory_order", "flush_all_effective", "compare_and_swap_needs_write", "bootmem_info"),
         ),
+        "byte_order": {"data": architecture.byte_order, "entries": architecture.select().entry_byte_order},
         "page_flags": as_data(architecture.page_flags),
         "tails_fault": _tails_fault(architecture),
         "emulated": architecture.emulation is not None,
@@ -157,6 +158,12 @@ def _page_flags(architecture: Architecture) -> dict[str, str]:
     }
 
 
+def _byte_order(architecture: Architecture) -> str:
+    """Return the byte order of data, and that of entries where it is another one."""
+    data, entries = architecture.byte_order, architecture.select().entry_byte_order
+    return f"{data}-endian" if data == entries else f"data {data}-endian, entries {entries}-endian"
+
+
 def _choices(architecture: Architecture) -> Table:
     traits, features = architecture.traits, architecture.features
     grid = labeled()
@@ -176,6 +183,7 @@ def _choices(architecture: Architecture) -> Table:
     grid.add_row("live entries", traits.live_entries.value)
     flush = "" if traits.flush_all_effective else "; flush_tlb_all() flushes nothing"
     grid.add_row("memory", f"{traits.memory_order.value}{flush}")
+    grid.add_row("byte order", _byte_order(architecture))
     add("page flags", _page_flags(architecture))
     grid.add_row("source", Text(architecture.source, "dim"))
     return grid

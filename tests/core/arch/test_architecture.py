@@ -147,7 +147,7 @@ def test_a_description_that_contradicts_itself_is_refused(broken: Architecture, 
     [
         (values("VALID", TYPE=2), "what is writable must be readable"),
         (values("VALID", "R", "NX", TYPE=2), "no field 'NX'"),
-        (values("VALID", "R", TYPE=1), "type bits"),
+        (values("VALID", "R", TYPE=1), "of no form, not a leaf; the nearest form is a leaf"),
     ],
 )
 def test_a_protection_that_no_entry_may_have_is_a_wrong_description(

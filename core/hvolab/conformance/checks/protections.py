@@ -111,9 +111,12 @@ def page_kernel_ro_is_read_only(subject: Subject) -> None:
     """A store through PAGE_KERNEL_RO is refused, a load is not."""
     target = subject.target
     for name, _, raw in _leaves(target, PgprotRole.KERNEL_RO):
-        granted = target.allowed(raw, tuple(kernel_tables(target).values()))
+        tables = kernel_tables(target)
+        granted = target.allowed(raw, tuple(tables.values()))
         entry = target.describe(name, raw)
-        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}")
+        words, names = refusing(target, target.mmu.read, (name, PgprotRole.KERNEL_RO, raw), tables)
+        hint = f"correct the fields of {names}, or MmuRules.read"
+        require(granted & _READ, f"PAGE_KERNEL_RO cannot be read: {entry}; {words}", hint=hint)
         require(
             not granted & _WRITE and target.tails_fault,
             f"PAGE_KERNEL_RO can be written: {entry}; MmuRules.write looks at {deciding(target, target.mmu.write)}",
