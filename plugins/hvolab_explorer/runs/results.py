@@ -19,7 +19,7 @@ _NUMBERS = ("schedules", "pruned", "steps", "seconds")
 
 
 class ResultsFile:
-    """File of results. A unit whose line is there is not explored again.
+    """File of results. A unit whose line is there is not explored again, unless it was stopped and has more time now.
 
     path  the file; it need not exist
     """
@@ -42,7 +42,7 @@ class ResultsFile:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 found = json.loads(line)
-                yield {**found, "key": found["key"]}
+                yield {**found, "key": found["key"], "limit": found["limit"]}
             except (ValueError, KeyError, TypeError) as error:
                 raise UsageError(
                     f"{line[:40]!r} is not the result of a configuration",
@@ -53,11 +53,13 @@ class ResultsFile:
     def find(self, unit: Unit) -> Explored | None:
         """Return the result of a unit; None: it is not in the file."""
         line = self._known.get(unit.key)
-        return None if line is None else _from_data(unit, line)
+        if line is None or (line["incomplete"] and not line["findings"] and line["limit"] < unit.seconds):
+            return None
+        return _from_data(unit, line)
 
     def add(self, unit: Unit, explored: Explored) -> None:
         """Add a result to the file."""
-        line = {"key": unit.key, **_as_data(explored)}
+        line = {"key": unit.key, "limit": unit.seconds, **_as_data(explored)}
         self._known[unit.key] = line
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

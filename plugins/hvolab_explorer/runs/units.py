@@ -30,8 +30,8 @@ class Unit:
 
     @property
     def key(self) -> str:
-        """Hash of everything that decides its result, the version of hvolab included."""
-        text = f"{__version__}; {self.configuration.text(self.target)}; {self.search}; {self.seconds}"
+        """Hash of everything that decides its result but the time, the version of hvolab included."""
+        text = f"{__version__}; {self.configuration.text(self.target)}; {self.search}"
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
     def explore(self) -> Explored:

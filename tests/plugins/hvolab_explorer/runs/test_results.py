@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read is not None
     assert facts(read) == facts(explored)
     assert ResultsFile(path).find(unit("optimize A")) is None
+
+
+def test_a_unit_that_was_stopped_is_explored_again_if_it_has_more_time(tmp_path: Path) -> None:
+    path, short = tmp_path / "results", replace(unit("optimize A, optimize B"), seconds=0)
+    stopped = short.explore()
+    assert "stopped after 0 s" in stopped.result.incomplete
+    ResultsFile(path).add(short, stopped)
+    assert ResultsFile(path).find(short) is not None
+    longer = replace(short, seconds=60)
+    assert ResultsFile(path).find(longer) is None
+    ResultsFile(path).add(longer, longer.explore())
+    known = ResultsFile(path).find(replace(short, seconds=90))
+    assert known is not None
+    assert known.result.complete
 
 
 def test_a_line_that_was_cut_is_removed_and_its_unit_is_not_known(tmp_path: Path) -> None:

@@ -59,7 +59,6 @@ def test_the_key_of_a_unit_depends_on_all_that_decides_its_result() -> None:
         unit("optimize A", release="6.1"),
         unit("optimize A", profile="strict"),
         replace(one, search=SearchSpec("bounded")),
-        replace(one, seconds=1),
     ]
     assert len({one.key, *(other.key for other in others)}) == 1 + len(others)
     assert unit("optimize A").key == one.key
