@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab_explorer.steps.footprint import Token
@@ -18,6 +19,18 @@ from hvolab_kernel.running.processors import Processor
 Quiet = tuple[set[int], set[int]]
 #: Kind of access and VA of its instruction, for the story of a step.
 Shown = tuple[bool, int]
+
+
+class CpuUnderWay(Protocol):
+    """The CPU that makes the accesses: see `hvolab_kernel.interleaving.cpu.InterleavedCpu`."""
+
+    processor: Processor
+
+    def counter(self) -> Callable[[], int]:
+        """Return a function that reads the program counter."""
+
+    def addresses(self, va: int) -> tuple[Callable[[], int], ...]:
+        """Return a function for each memory operand of an instruction, which computes its address now."""
 
 
 class Accesses:
@@ -36,18 +49,17 @@ class Accesses:
     def __init__(
         self,
         machine: ExploredMachine,
-        processor: Processor,
+        cpu: CpuUnderWay,
         others: Sequence[Processor],
         knowledge: Knowledge,
         translations: Translations,
         locks: SpinLocks,
         code: Points,
-        counter: Callable[[], int],
     ) -> None:
-        self.index = processor.number
+        self.index = cpu.processor.number
         self._machine, self._scheduler = machine, machine.scheduler
         self._knowledge, self._translations, self._locks = knowledge, translations, locks
-        self._code, self._counter = code, counter
+        self._code, self._counter, self._addresses = code, cpu.counter(), cpu.addresses
         self._shared = knowledge.shared[self.index, False], knowledge.shared[self.index, True]
         self._shift = machine.target.mode.page_shift
         self._ram = range(machine.memory.base, machine.memory.base + machine.memory.size)
@@ -116,15 +128,16 @@ class Accesses:
         if self._locks.holds(pa):
             self._touch_lock(pa, stores=stores)
             return
-        frame, visible = pa >> self._shift, False
+        frame, ram = pa >> self._shift, pa in self._ram
         (self.touched.written_frames if stores else self.touched.read_frames).add(frame)
         contended = frame in self._knowledge.frames
         words = range(pa >> WORD_SHIFT, (pa + size - 1 >> WORD_SHIFT) + 1) if contended else range(0)
-        if contended:
-            visible = self._touch_words(words, pa, stores=stores)
-        if pa in self._ram:
+        visible = contended and self._touch_words(words, pa, stores=stores)
+        mapped = self._translations.pages.get(frame, ()) if ram else ()
+        if ram:
             visible |= self._read(("frame", frame))
-            visible |= self._translate(frame, pa, stores=stores)
+            visible |= self._translate(mapped, stores=stores)
+            self._check(frame, pa, stores=stores)
         elif any(pa in stack for stack in self._stacks):
             self._scheduler.report(f"CPU{self.index} uses the stack of another CPU, at PA {pa:#x}")
         in_table = stores and frame in self._translations.tables
@@ -132,12 +145,18 @@ class Accesses:
             va = self._code.stop_for(self._counter())
             if in_table:
                 self.stores.add(va)
-            if visible and va not in self._knowledge.points:
+            if visible:
                 self._knowledge.growing.points.add(va)
         elif contended:
-            self.quiet[stores][1].update(words)
-        else:
+            self.quiet[stores][1].update(words if len(mapped) <= 1 else ())
+        elif all((page, stores) in self._cached for page in mapped):
             self.quiet[stores][0].add(frame)
+
+    def _check(self, frame: int, pa: int, *, stores: bool) -> None:
+        """Report an access to a frame that is free."""
+        if self._machine.is_free(frame):
+            what = "stores to" if stores else "reads"
+            self._scheduler.report(f"the kernel's code {what} a free frame, at PA {pa:#x} on CPU{self.index}")
 
     def _touch_lock(self, pa: int, *, stores: bool) -> None:
         """Record an access to a spin lock; the step of a function that takes it has the lock in its footprint."""
@@ -165,32 +184,37 @@ class Accesses:
         self._scheduler.footprint.reads.add(token)
         return True
 
-    def _translate(self, frame: int, pa: int, *, stores: bool) -> bool:
-        """Record the walks that an access to a frame may need; return whether one of them reads what is shared."""
-        if self._machine.frames.is_free(frame):  # type: ignore[attr-defined]
-            what = "stores to" if stores else "reads"
-            self._scheduler.report(f"the kernel's code {what} a free frame, at PA {pa:#x} on CPU{self.index}")
-        pages = self._translations.pages.get(frame)
-        if not pages:
+    def _translate(self, mapped: Collection[int], *, stores: bool) -> bool:
+        """Record the walk of an access to one of the pages that its frame backs; return whether it must be a step.
+
+        Without a known address it may be any of them, or none: then all are walked, and not taken for cached.
+        """
+        if not mapped:
             return False
-        visible, alone = False, len(pages) == 1
-        for page in pages:
-            if page in self._stale:
-                self._knowledge.growing.exposed.add((self.index, page))
-            if (self.index, page) in self._knowledge.exposed:
-                self._scheduler.footprint.reads.add(("emulated tlb", self.index, page))
-                visible = True
-            visible |= self._walk(page, stores=stores, alone=alone)
+        addresses = self._addresses(self._counter())
+        if addresses:
+            page = addresses[0 if stores else -1]() >> self._shift
+            return page in mapped and self._walk(page, stores=stores, known=True)
+        visible = False
+        for page in mapped:
+            visible |= self._walk(page, stores=stores, known=False)
         return visible
 
-    def _walk(self, page: int, *, stores: bool, alone: bool) -> bool:
-        """Record a walk, unless the TLB has the translation; frames of several pages do not show which one it is."""
+    def _walk(self, page: int, *, stores: bool, known: bool) -> bool:
+        """Record a walk, unless the TLB has the translation; return whether others change what it reads."""
+        visible = False
+        if page in self._stale:
+            self._knowledge.growing.exposed.add((self.index, page))
+        if (self.index, page) in self._knowledge.exposed:
+            self._scheduler.footprint.reads.add(("emulated tlb", self.index, page))
+            visible = True
         self._filled.add(page)
-        if alone and ((page, stores) in self._cached or (page, True) in self._cached):
-            return False
-        if alone:
-            self._cached.add((page, stores))
-        return self._read(("translation", page))
+        if not known:
+            return self._read(("translation", page)) or visible
+        if (page, stores) not in self._cached and (page, True) not in self._cached:
+            visible |= self._read(("translation", page))
+        self._cached.add((page, stores))
+        return visible
 
     def faulted(self, va: int, counter: int) -> None:
         """Record the walk of an access that faults, which the emulator does not report."""

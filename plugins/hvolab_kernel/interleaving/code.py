@@ -19,7 +19,6 @@ from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_kernel.interleaving.accesses import Accesses
 from hvolab_kernel.interleaving.cpu import InterleavedCpu
 from hvolab_kernel.interleaving.knowledge import Knowledge
-from hvolab_kernel.interleaving.operands import operand_at
 from hvolab_kernel.interleaving.points import Points
 from hvolab_kernel.interleaving.spin_locks import SpinLocks
 from hvolab_kernel.interleaving.translations import Translations
@@ -56,7 +55,6 @@ class KernelCode:
         self._cpus: list[InterleavedCpu] = []
         self._accesses: list[Accesses] = []
         self._engines: list[KernelHvo] = []
-        self._addresses: list[dict[int, Callable[[], int] | None]] = []
         self._translations = Translations(world.machine, ())
         self._exact = False
         #: Stops that were left out: length of the log, actor and instruction.
@@ -76,7 +74,6 @@ class KernelCode:
         engine = KernelHvo(self._machine, self._kernel, cpu, made)
         self._cpus.append(made)
         self._engines.append(engine)
-        self._addresses.append({})
         return engine
 
     def save(self) -> Callable[[], None]:
@@ -96,7 +93,7 @@ class KernelCode:
         for cpu, explored in zip(self._cpus, self._world.cpus, strict=True):
             others = [one for one in processors if one is not cpu.processor]
             known = self.knowledge, self._translations, self._locks, self._points
-            made = Accesses(machine, cpu.processor, others, *known, cpu.counter())
+            made = Accesses(machine, cpu, others, *known)
             cpu.on_access(made.touch, made.quiet)
             cpu.emptied, cpu.faulted = made.emptied, made.faulted
             explored.flushing.extend((cpu.flush, made.flushed))
@@ -128,10 +125,7 @@ class KernelCode:
         return True
 
     def _stop(self) -> None:
-        for cpu, addresses in zip(self._cpus, self._addresses, strict=True):
-            for va in self.knowledge.points - addresses.keys():
-                operand = operand_at(self._kernel, va)
-                addresses[va] = None if operand is None else cpu.address_of(operand)
+        for cpu in self._cpus:
             cpu.stop_before(self.knowledge.points, self._reached)
 
     # schedules that can be mailed
@@ -171,26 +165,28 @@ class KernelCode:
         actor = self._scheduler.current
         if actor is None or not self._scheduler.active or va not in self.knowledge.points:
             return
-        address = self._addresses[actor.cpu].get(va)
         if va in self._points.locks:
             self._wait_for(self._cpus[actor.cpu].first_argument(), actor.cpu)
-        elif not self._exact and address is not None and self._is_private(address(), self._accesses[actor.cpu]):
+        elif not self._exact and self._is_private(va, actor.cpu):
             self._passed.append((len(self._scheduler.log), actor.index, self._points.name(va)))
             return
         else:
             self._scheduler.point(self._points.name(va))
         self._accesses[actor.cpu].begin_step()
 
-    def _is_private(self, va: int, accesses: Accesses) -> bool:
-        """Return whether an access at a VA touches nothing that is shared, as far as the VA shows that."""
-        machine = self._machine
+    def _is_private(self, counter: int, cpu: int) -> bool:
+        """Return whether an instruction is about to touch nothing that is shared, as far as its operand shows that."""
+        machine, addresses = self._machine, self._cpus[cpu].addresses(counter)
+        if len(addresses) != 1:
+            return False
+        va = addresses[0]()
         if self.loaded.holds(va, WORD_BYTES):
             pa = self.loaded.pa(va)
         elif machine.virt(machine.memory.base) <= va < machine.virt(machine.memory.base + machine.memory.size):
             pa = va - machine.virt(0)
         else:
             return False
-        return accesses.is_private(pa)
+        return self._accesses[cpu].is_private(pa)
 
     def _wait_for(self, lock: int, cpu: int) -> int:
         """Stop until a spin lock is free; return its PA."""

@@ -10,6 +10,7 @@ from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab_explorer.world.machine import ExploredMachine
 from hvolab_kernel.code.instructions import Operand
 from hvolab_kernel.interleaving.accesses import Quiet
+from hvolab_kernel.interleaving.operands import operands_at
 from hvolab_kernel.running.call_result import CallResult
 from hvolab_kernel.running.handlers import BoundHandler
 from hvolab_kernel.running.kernel_cpu import KernelCpu
@@ -39,6 +40,7 @@ class InterleavedCpu(KernelCpu):
         self.emptied: Callable[[], None] | None = None
         self.faulted: Callable[[int, int], None] | None = None
         self._stops: set[int] = set()
+        self._operands: dict[int, tuple[Callable[[], int], ...]] = {}
 
     def _copy_switch(self) -> None:
         """Copy the machine's switch before a schedule; within one its writer does."""
@@ -105,8 +107,14 @@ class InterleavedCpu(KernelCpu):
 
         return accessed
 
-    def address_of(self, operand: Operand) -> Callable[[], int]:
-        """Return a function that computes the address of an operand in memory."""
+    def addresses(self, va: int) -> tuple[Callable[[], int], ...]:
+        """Return a function for each memory operand of an instruction, which computes its address now."""
+        found = self._operands.get(va)
+        if found is None:
+            found = self._operands[va] = tuple(map(self._address_of, operands_at(self.kernel, va)))
+        return found
+
+    def _address_of(self, operand: Operand) -> Callable[[], int]:
         displacement = operand.number
         if not operand.register:
             return lambda: displacement % _ADDRESSES

@@ -83,13 +83,6 @@ def test_a_kernel_whose_spin_locks_return_at_once_is_caught(real_kernel: Kernel)
 
 
 @X86
-def test_a_batch_may_wait_for_no_grace_period(real_kernel: Kernel) -> None:
-    made = program(EngineOf(real_kernel), "recycle-list A B.64, sysctl-on, taker B.64")
-    result = explore(made, Dpor(), Limits(seconds=60))
-    assert any(text.startswith("taker B.64 faults: permission fault") for text in result.findings)
-
-
-@X86
 def test_the_same_schedule_leaves_the_same_bytes(real_kernel: Kernel) -> None:
     made = program(EngineOf(real_kernel), "optimize A, restore B")
     contents = []

@@ -23,6 +23,7 @@ RACE = ("--split", "--actors", "recycle-list A B.64, sysctl-on, taker B.64")
 
 
 @X86
+@pytest.mark.slow
 def test_a_finding_is_printed_as_a_schedule_that_another_process_repeats(real_kernel: Kernel) -> None:
     options = ("explore", "--engine", "kernel", "--image", image_of(real_kernel))
     found = hvolab(*options, *RACE)
