@@ -11,6 +11,8 @@ from hvolab.machine.cpus.observed import Translated
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.machine import ExploredMachine
 
+#: Runs of entries whose frames are remembered.
+_REMEMBERED = 256
 #: Returns the name of a VA.
 Name = Callable[[int], str]
 
@@ -53,6 +55,7 @@ class PageTableCheck:
         self._middle = machine.target.mode.levels[-2].name
         self._target, self._get_address = machine.target, machine.target.page_form.get_address
         self._first = frozenset(survey(machine).tables.tolist())
+        self._mapped: dict[tuple[int, ...], frozenset[int]] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -65,6 +68,15 @@ class PageTableCheck:
             if (table := self._target.table_frame(self._middle, raws[0])) is not None:
                 self._tables.add(table)
             return
-        frames = [self._get_address(raw) >> self._shift for raw in raws]
+        frames = self._frames_of(tuple(raws))
         if wrong := sorted(self._tables.intersection(frames)):
             self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(slot_va)}")
+
+    def _frames_of(self, raws: tuple[int, ...]) -> frozenset[int]:
+        """Return the PFNs that entries map; those of a new table are the same in most schedules."""
+        found = self._mapped.get(raws)
+        if found is None:
+            if len(self._mapped) >= _REMEMBERED:
+                self._mapped.clear()
+            found = self._mapped[raws] = frozenset(self._get_address(raw) >> self._shift for raw in raws)
+        return found
