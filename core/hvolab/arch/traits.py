@@ -54,3 +54,9 @@ class Traits:
     entry_update: EntryUpdateRule = EntryUpdateRule.STORE
     bootmem_info: bool = False
     source: str = ""
+
+    @property
+    def forbids(self) -> str:
+        """Rule for live entries that the kernel's own way of replacing them breaks, in words; empty if it keeps it."""
+        plain = self.entry_update is EntryUpdateRule.STORE
+        return "" if self.live_entries is LiveEntryRule.FREE or not plain else self.live_entries.value

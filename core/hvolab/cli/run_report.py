@@ -220,7 +220,10 @@ def _verdict(result: ScenarioResult) -> Text:
     tables, declared = _counted(result.page_tables_allocated, "page table"), _counted(len(result.findings), "finding")
     allocated = f"; {tables} allocated" if tables else ""
     verdict = ", ".join(["All as declared", *([declared] if declared else [])])
-    return Text.assemble((f"{verdict}.", "bold green"), f" {result.frames_saved} frames ({size}) saved{allocated}.")
+    rule = result.spec.target.traits.forbids
+    unfit = f" HVO is not for this kernel; rule for a live entry: {rule}." if rule else ""
+    saved = f" {result.frames_saved} frames ({size}) saved{allocated}."
+    return Text.assemble((f"{verdict}.", "bold green"), saved, (unfit, "yellow"))
 
 
 def _counted(count: int, noun: str) -> str:

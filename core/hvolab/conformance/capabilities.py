@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 
-from hvolab.arch import EntryUpdateRule, LiveEntryRule, PgprotRole, Target
+from hvolab.arch import LiveEntryRule, PgprotRole, Target
 from hvolab.conformance.check import (
     KNOWN_BYTES_NAME,
     KNOWN_ENTRIES_NAME,
@@ -117,10 +117,8 @@ def _older_read_only(target: Target) -> str:
 
 
 def _replaced_by_stores(target: Target) -> str:
-    traits = target.traits
-    if traits.live_entries is LiveEntryRule.FREE or traits.entry_update is not EntryUpdateRule.STORE:
-        return ""
-    return f"release {target.release} declares that {traits.live_entries.value}, and HVO uses plain stores"
+    rule = target.traits.forbids
+    return f"release {target.release} declares that {rule}, and HVO uses plain stores" if rule else ""
 
 
 def _idle_flush(target: Target) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from hvolab.arch import LiveEntryRule
 from hvolab.cli.run_report import render
 from hvolab.hvo import EngineSetup, Hvo
 from hvolab.invariants import Finding
@@ -71,3 +72,12 @@ def test_many_operations_fit(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert not any("…" in line for line in lines)
     assert any(line.startswith("10  shrink") for line in lines)
+
+
+def test_a_kernel_that_hvo_is_not_for_is_named_in_the_last_line(result: ScenarioResult) -> None:
+    traits = replace(SPEC.target.traits, live_entries=LiveEntryRule.MARK_INVALID)
+    strict = replace(result, spec=replace(SPEC, target=replace(SPEC.target, traits=traits)))
+    assert "HVO is not for this kernel; rule for a live entry: it must be marked invalid" in " ".join(
+        shown(strict).split()
+    )
+    assert "not for this kernel" not in shown(result)
