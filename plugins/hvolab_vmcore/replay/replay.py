@@ -23,6 +23,7 @@ from hvolab_vmcore.replay.machine import CoreMachine, build_core_machine
 from hvolab_vmcore.replay.placeholder_pages import add_placeholder_heads, placeholder_struct_pages
 from hvolab_vmcore.replay.plan import Folio, ReplayPlan, execute, plan_of
 from hvolab_vmcore.replay.struct_page_comparison import compare_struct_pages
+from hvolab_vmcore.scan.huge_pages import Sharing
 from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.releases import as_release, with_choice
 from hvolab_vmcore.scan.scan import Scan, scan
@@ -116,6 +117,7 @@ def replay(
     first, last = open_snapshot(before, options), open_snapshot(after, options)
     _check_same_boot(first, last)
     start, end = scan(first), scan(last)
+    _check_modeled(start, end)
     start, end = with_choice(start, end), with_choice(end, start)
 
     def run(choice: ReleaseChoice) -> Replay:
@@ -243,6 +245,18 @@ def _check_same_boot(first: CoreSnapshot, last: CoreSnapshot) -> None:
                 where=f"{first.core.path} and {last.core.path}",
                 rule="a replay needs two cores of the same boot",
                 hint="give two cores of the same boot, the earlier one first",
+            )
+
+
+def _check_modeled(*scans: Scan) -> None:
+    """Raise UsageError for a kernel whose optimized huge pages no modeled release makes."""
+    for one in scans:
+        if any(huge.with_sharing(Sharing.SECOND).any() for huge in one.huge_pages):
+            raise UsageError(
+                "the kernel keeps two pages of vmemmap of an optimized huge page, and no modeled release does",
+                where=str(one.snapshot.core.path),
+                rule="RESERVE_VMEMMAP_NR in mm/hugetlb_vmemmap.c was 2 before v5.18",
+                hint="`hvolab inspect` counts and checks them; `hvolab releases` lists the releases",
             )
 
 

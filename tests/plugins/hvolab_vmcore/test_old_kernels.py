@@ -11,6 +11,7 @@ from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.page.view import view_page
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.scan.scan import Scan
+from tests.plugins.hvolab_vmcore.command_line import assert_refused
 from tests.plugins.hvolab_vmcore.old_kernels import DAX, KERNELS, NOT_OPTIMIZED, OPTIMIZED, THP, VMEMMAP, core_of
 
 
@@ -49,6 +50,11 @@ def test_a_page_of_each_kind_is_what_it_is(name: str, tmp_path: Path) -> None:
     assert shared.number == 64 * (kept - 1) + 1
     assert thp.folio == THP << 9
     assert view_page(found, 64 * kept).owner.role == ("fake head" if kept == 1 else "shared tail")
+
+
+def test_a_kernel_that_no_release_models_is_not_replayed(tmp_path: Path) -> None:
+    scanned("5.14", tmp_path)
+    assert_refused("no modeled release does", "replay", tmp_path / "5.14.core", tmp_path / "5.14.core")
 
 
 def test_two_kept_pages_are_named_as_of_older_kernels(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from hvolab.errors import HvolabError
+from hvolab.serialize import as_data
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.page.view import view_page
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan
 from tests.plugins.hvolab_vmcore.changed_cores import (
+    FIRST_FOLIO,
+    GIGANTIC,
     OPTIMIZED_1G,
     OPTIMIZED_2M,
     RESTORED,
@@ -30,6 +34,8 @@ def test_damaged_cores_are_inspected_or_refused(core: Path, tmp_path: Path) -> N
         try:
             found = scan(open_snapshot(path))
             scan_data(found)
+            for pfn in (FIRST_FOLIO, FIRST_FOLIO + 1, FIRST_FOLIO + 64, FIRST_FOLIO + 511, GIGANTIC + 64):
+                as_data(view_page(found, pfn))
         except HvolabError as error:
             assert error.what  # noqa: PT017 - some copies can still be read
             outcomes["refused"] += 1
