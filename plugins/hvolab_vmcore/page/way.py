@@ -59,7 +59,7 @@ def way_to(snapshot: CoreSnapshot, va: int) -> Way:
         if state < FrameState.ZERO:
             steps.append(WayStep(level.name, slot, STATES[state], None))
             return Way(tuple(steps))
-        raw = memory.read_word(slot)
+        raw = memory.read_entry(slot)
         steps.append(WayStep(level.name, slot, STATES[state], target.describe(level.name, raw)))
         kind = form_of.classify(level.name, raw)
         if kind is EntryKind.LEAF:

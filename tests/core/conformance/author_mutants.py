@@ -210,6 +210,12 @@ NAMES = (
         _example(X86, 3, raw=bytes.fromhex("80000000054e4163")),
         "known_bytes_are_in_the_byte_order_of_entries",
     ),
+    Mutant(
+        "an example of half an entry",
+        _example(X86, 3, raw=bytes.fromhex("63 41 4e 05")),
+        "reference_values_name_declared_items",
+        beside=(_PGPROT,),
+    ),
     Mutant("savings of all pages but two", _figures(huge_pages=((0x200000, 6), (0x40000000, 4094))), _FIGURES),
     Mutant("figures of a mode that is not there", _figures(mode="3-level"), "reference_values_name_declared_items"),
     Mutant(

@@ -26,7 +26,11 @@ def reference_values_name_declared_items(subject: Subject) -> None:
     """Examples and figures are about declared modes, levels, profiles, releases and features."""
     architecture = subject.architecture
     for known in architecture.examples:
-        architecture.mode(known.mode).level(known.level)
+        mode = architecture.mode(known.mode)
+        mode.level(known.level)
+        size = mode.format.entry_bits // 8
+        whole = isinstance(known.raw, int) or len(known.raw) == size
+        require(whole, f"an entry has {size} bytes, and the example another number", where=known)
         for title, selected, offered in (
             ("profile", known.profile, architecture.profiles),
             ("release", known.release, architecture.releases),

@@ -19,6 +19,7 @@ from hvolab_riscv.description import RISCV
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.walk import walk_tables
 from hvolab_vmcore.files.elf import CoreNote
+from hvolab_vmcore.page.way import way_to
 from hvolab_vmcore.replay.replay import replay
 from hvolab_vmcore.scan.scan import scan
 from hvolab_vmcore.torture.elf_writer import Memory, write_core
@@ -142,6 +143,7 @@ def test_entries_of_a_core_may_have_another_byte_order_than_its_data(
     path = dump(pool.machine, tmp_path / "optimized.core")
     found = scan(open_snapshot(path))
     assert [int(huge.optimized.sum()) for huge in found.huge_pages if huge.order == pool.h.order] == [1]
+    assert way_to(found.snapshot, next(iter(pool.live))).mapped
     only_described(replace(RISCV, byte_order="big"), monkeypatch)
     with pytest.raises(UsageError, match="the core's data are little-endian, those of riscv are big-endian") as caught:
         open_snapshot(path)
