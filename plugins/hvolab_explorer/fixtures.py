@@ -75,6 +75,7 @@ def configuration(
     allocations: str = "per-cpu",
     poison: bool = False,
     tlb: str = "lazy",
+    memory: str = "strong",
     engine: EngineOfCpu = Hvo,
     pool: type[Pool] = Pool,
 ) -> Configuration:
@@ -85,7 +86,7 @@ def configuration(
     """
     options = world_options(fail, allocations, poison=poison) or WorldOptions()
     made = Configuration("", "", parse_actors(actors), split, options, engine, pool)
-    return made.with_tlb(tlb)
+    return made.with_tlb(tlb).with_memory(memory)
 
 
 def _fail(made: Configuration, target: Target, texts: Sequence[str], schedule: str, log: Sequence[Step]) -> None:

@@ -61,6 +61,7 @@ class ActorKind:
     demotes           its folios are of a size that is demoted
     uses_kmemleak     kmemleak has registered the pages of boot
     reads             it reads struct pages without a reference or lock
+    helps             it is what the CPU of the actor before it does besides
     """
 
     name: str
@@ -75,6 +76,7 @@ class ActorKind:
     demotes: bool = False
     uses_kmemleak: bool = False
     reads: bool = False
+    helps: bool = False
 
     def __call__(self, world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
         """Make its program."""

@@ -36,8 +36,11 @@ def _make(world: World, cpu: int, places: Sequence[Place], *, count_first: bool)
             seen = found
 
     def writable(page: int) -> bool:
-        if count_first and not count.get(world.cpus[cpu].load_word(page + count.offset)):
-            return False
+        if count_first:
+            seen = world.cpus[cpu].load_word(page + count.offset)
+            world.cpus[cpu].acquire()  # atomic_read_acquire()
+            if not count.get(seen):
+                return False
         if fixed_fake_head(world, cpu, page) != page:
             return False
         return count_first or bool(count.get(world.cpus[cpu].load_word(page + count.offset)))

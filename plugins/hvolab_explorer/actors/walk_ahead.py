@@ -16,7 +16,7 @@ from hvolab_explorer.world.world import World
 
 def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
     pages = [place.va(world) for place in places]
-    walker = world.cpus[max(0, cpu - 1)]
+    walker = world.cpus[cpu]
 
     def body() -> None:
         for page in pages:
@@ -25,4 +25,6 @@ def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], objec
     return body
 
 
-WALK_AHEAD = ActorKind("walk-ahead", "PAGE...", "a speculative page walk on the CPU of the actor before it", _make)
+WALK_AHEAD = ActorKind(
+    "walk-ahead", "PAGE...", "a speculative page walk on the CPU of the actor before it", _make, helps=True
+)

@@ -50,6 +50,12 @@ _TlbOption = Annotated[
     str,
     typer.Option(metavar="KIND", help="lazy: accesses alone fill a TLB. speculative: a CPU may walk ahead of them."),
 ]
+_MemoryOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND", help="strong: sequentially consistent. weak: stores wait in buffers, loads may be early."
+    ),
+]
 _AllocationsOption = Annotated[
     str,
     typer.Option(metavar="KIND", help="per-cpu: from a list of the CPU's own. ordered: from one list, in any order."),
@@ -87,6 +93,7 @@ def explore(
     seed: _SeedOption = 0,
     fail: _FailOption = None,
     tlb: _TlbOption = "lazy",
+    memory: _MemoryOption = "strong",
     allocations: _AllocationsOption = "per-cpu",
     poison: _PoisonOption = False,
     seconds: _SecondsOption = 60,
@@ -117,7 +124,7 @@ def explore(
         return
     options = run.world_options(fail, allocations, poison=poison)
     code = run.code_engine(engine, image, object_, release)
-    chosen = [one.with_tlb(tlb) for one in run.select(actors, options, split=split, code=code)]
+    chosen = [one.with_tlb(tlb).with_memory(memory) for one in run.select(actors, options, split=split, code=code)]
     spread = Spread(SearchSpec(search, bound, seed), seconds, jobs, executor)
     choice = arch, mode, profile, release, feature
     setup = None if code is None else code.setup

@@ -61,9 +61,9 @@ class ActorSpec:
         """Pickle it as its text: a kind may have been made by a function."""
         return parse_actor, (str(self),)
 
-    def body(self) -> tuple[str, Body]:
-        """Return its name and the maker of its program."""
-        return str(self), lambda world, cpu: self.kind.make(world, cpu, self.places)
+    def body(self, cpu: int) -> tuple[str, Body]:
+        """Return its name and the maker of its program on a CPU."""
+        return str(self), lambda world, _: self.kind.make(world, cpu, self.places)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,16 @@ class Configuration:
 
     def program(self, target: Target) -> WorldProgram:
         """Return the actors on a new machine."""
-        return WorldProgram(World(target, self.spec()), [actor.body() for actor in self.actors])
+        return WorldProgram(World(target, self.spec()), self.bodies())
+
+    def bodies(self) -> list[tuple[str, Body]]:
+        """Return names and makers of the actors' programs: each on its CPU, or on that of the one that it helps."""
+        found: list[tuple[str, Body]] = []
+        cpu = 0
+        for number, actor in enumerate(self.actors):
+            cpu = cpu if actor.kind.helps else number
+            found.append(actor.body(cpu))
+        return found
 
     def with_tlb(self, kind: str) -> Configuration:
         """Return the configuration with a kind of TLB.
@@ -144,21 +153,41 @@ class Configuration:
         """
         if kind not in {"lazy", "speculative"}:
             raise UsageError(f"unknown kind of TLB {kind!r}", hint="choose lazy or speculative")
-        if kind == "lazy":
+        return self if kind == "lazy" else self._helped("walk-ahead")
+
+    def with_memory(self, kind: str) -> Configuration:
+        """Return the configuration with a kind of memory.
+
+        strong  accesses are sequentially consistent: the configuration unchanged
+        weak    stores wait in buffers, and the CPU of each actor that reads without a lock may load early
+        Raises UsageError for another kind, and for weak memory with an engine whose instructions are steps.
+        """
+        if kind not in {"strong", "weak"}:
+            raise UsageError(f"unknown kind of memory {kind!r}", hint="choose strong or weak")
+        if kind == "strong":
             return self
+        if self.code is not None:
+            raise UsageError("--memory weak with a kernel's own code", hint="leave one of --memory and --engine out")
+        return self._helped("load-early").with_options(replace(self.options, weak=True))
+
+    def _helped(self, name: str) -> Configuration:
+        """Return the configuration with a helper of each actor that reads without a lock."""
         found: list[ActorSpec] = []
         for actor in self.actors:
             found.append(actor)
             if actor.kind.reads:
-                found.append(ActorSpec(KINDS["walk-ahead"], actor.places))
+                found.append(ActorSpec(KINDS[name], actor.places))
         return replace(self, actors=tuple(found))
 
     def assumptions(self) -> list[str]:
         """Return what a complete search of it takes for granted."""
         options = self.options
         failures = "no allocation fails" if not options.failures else f"{options.failures} or fewer allocations fail"
+        memory = "accesses are sequentially consistent (--memory weak lifts it)"
+        if options.weak:
+            memory = "atomic operations, locks, flushes and allocations wait for the stores before them"
         found = [
-            "accesses are sequentially consistent",
+            memory,
             "a copy of a page, the fill of a new table and the free of a block are one step each",
         ]
         if any(actor.kind.uses_pool for actor in self.actors):

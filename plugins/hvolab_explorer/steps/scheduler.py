@@ -43,6 +43,7 @@ class Actor:
     body   the program
     cpu    number of its CPU
     text   the step before which it stands
+    endless  it serves the others: a schedule ends when they have ended, and it has nothing to do
     """
 
     index: int
@@ -52,6 +53,7 @@ class Actor:
     text: str = "start"
     done: bool = False
     failed: bool = False
+    endless: bool = False
     enabled: Callable[[], bool] | None = None
     waits_for: Footprint | None = None
 
@@ -321,6 +323,8 @@ class Scheduler:
         while live := [actor for actor in actors if not actor.done]:
             self.current = None
             ready = [actor for actor in live if actor.ready()]
+            if not ready and all(actor.endless for actor in live):
+                break
             if not ready or self.steps >= MOST_STEPS:
                 self._end(live, blocked=not ready, died=any(actor.failed for actor in actors))
                 return
@@ -354,7 +358,8 @@ class Scheduler:
 
     def _body(self, actor: Actor) -> None:
         try:
-            self.point("begins")  # nothing is done outside of a step
+            if not actor.endless:
+                self.point("begins")  # nothing is done outside of a step
             actor.body()
         except (GreenletExit, Exhausted) as end:
             if isinstance(end, Exhausted):

@@ -252,6 +252,9 @@ class ExploredCpu:
         """Pass it on: no step."""
         self._inner.barrier(kind)
 
+    def acquire(self) -> None:
+        """Let no load come before the last one: nothing to do, as all are in order."""
+
     def walk_ahead(self, va: int) -> None:
         """Fill the TLB for a load at ``va`` without loading, as hardware may at any time."""
         self._scheduler.point(f"CPU{self.index} walks {self._name(va)} ahead")

@@ -23,7 +23,7 @@ Pfns = npt.NDArray[np.int64]
 #: Free frames of each CPU.
 _FRAMES_OF_A_CPU = 64
 #: Contents of a freed frame where frames are poisoned: no valid entry, flag word or link.
-_POISON = 0xAA
+POISON = 0xAA
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class WorldOptions:
     failures  allocations that may fail, at most, each of them any
     ordered   CPUs allocate from one list, so that the order of their allocations matters
     poisoned  freed frames are overwritten
+    weak      stores wait in buffers, and loads may be early; freed frames are overwritten, and free ones at the start
     """
 
     failures: int = 0
     ordered: bool = False
     poisoned: bool = False
+    weak: bool = False
 
 
 class ExploredMachine(Machine):
@@ -64,6 +66,8 @@ class ExploredMachine(Machine):
         self.switching: list[Callable[[], None]] = []
         self.failures_left = options.failures
         self.kmemleak: Kmemleak | None = None
+        #: Waits until the stores of the CPU under way are in memory.
+        self.wait_for_stores: Callable[[], None] = lambda: None
         self.trace.single_steps = True
         self.locks.attach(scheduler)
         self.vmemmap_tails = SharedTails(scheduler, self.vmemmap_tails)
@@ -79,6 +83,8 @@ class ExploredMachine(Machine):
         if pfns.size < frames * len(cpus):
             raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
         self._allocator.free_run(pfns)
+        if self.options.weak:
+            self.memory.octets.reshape(self.memory.frames, -1)[pfns - self.memory.first_pfn] = POISON
         self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
 
     def save_lists(self) -> Any:
@@ -174,6 +180,7 @@ class ExploredMachine(Machine):
         """Allocate in one step, which may fail."""
         if not self.scheduler.active:
             return super().alloc_pages(gfp, order, node)
+        self.wait_for_stores()
         self.scheduler.point(f"allocate order {order}")
         if self._fails(f"allocation of order {order}"):
             return self._allocated(gfp, order, node, None)
@@ -248,6 +255,7 @@ class ExploredMachine(Machine):
         """Wait for the step of a free; return False outside of a schedule."""
         if not self.scheduler.active:
             return False
+        self.wait_for_stores()
         self.scheduler.point(f"free PFN {pfn:#x}" + (f" of order {order}" if order else ""))
         if order and self._is_hugetlb(pfn):
             self.scheduler.report(f"PFN {pfn:#x} is freed with the hugetlb type")
@@ -268,9 +276,9 @@ class ExploredMachine(Machine):
         actor = self.scheduler.current
         if not self._allocator.is_free(pfn):
             return
-        if self.options.poisoned:
+        if self.options.poisoned or self.options.weak:
             first = pfn - self.memory.first_pfn
-            self.memory.octets.reshape(self.memory.frames, -1)[first : first + (1 << order)] = _POISON
+            self.memory.octets.reshape(self.memory.frames, -1)[first : first + (1 << order)] = POISON
         if actor is not None and not order and not self.options.ordered:
             self._lists[actor.cpu].append(pfn)
 
@@ -293,6 +301,16 @@ class ExploredMachine(Machine):
 
     # the rest
 
+    def flush_tlb_kernel_range(self, start: int, end: int) -> None:
+        """Flush ``[start, end)`` on every CPU, after the stores of this one."""
+        self.wait_for_stores()
+        super().flush_tlb_kernel_range(start, end)
+
+    def flush_tlb_all(self) -> None:
+        """Flush everything on every CPU, after the stores of this one."""
+        self.wait_for_stores()
+        super().flush_tlb_all()
+
     def kernel_data(self, size: int) -> int:
         """Return zeroed bytes within the step under way; their place does not matter."""
         self._footprint("adds", "kernel_data")
@@ -300,6 +318,7 @@ class ExploredMachine(Machine):
 
     def change_key(self, delta: int) -> None:
         """Change the static key in one step; two changes commute."""
+        self.wait_for_stores()
         with self.locks.cpu_hotplug_lock.shared:
             self.scheduler.point(f"static key {delta:+d}")
             self.scheduler.footprint.adds.add(("key",))

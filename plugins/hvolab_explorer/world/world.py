@@ -25,6 +25,7 @@ from hvolab_explorer.world.hstate import ExploredHstate
 from hvolab_explorer.world.kmemleak import Kmemleak
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
 from hvolab_explorer.world.oracles import FreeFrames, PageTableCheck
+from hvolab_explorer.world.weak import WeakCpu, WeakLocks
 
 #: Makes the engine of one CPU.
 EngineOfCpu = Callable[[ExploredMachine, ExploredCpu], Hvo]
@@ -108,7 +109,8 @@ class World:
         self.machine = machine = ExploredMachine.of(built, self.scheduler, spec.options)
         self._pages = machine.struct_pages
         self.folios: list[int] = []
-        self.cpus = [ExploredCpu(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
+        kind = WeakCpu if spec.options.weak else ExploredCpu
+        self.cpus = [kind(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
         machine.cpus[:] = self.cpus
         machine.records = ExploredRecords(machine, machine.records)
         self.code = None if spec.code is None else spec.code.load(self)
@@ -133,6 +135,10 @@ class World:
         for cpu in self.cpus:
             cpu.flush_all()
             cpu.watches.append(FreeFrames(machine, self.scheduler, self.name))
+        if buffers := self.buffers():
+            ordered = WeakLocks(self.scheduler, buffers)
+            machine.locks.attach(ordered)
+            machine.wait_for_stores = ordered.wait
         self._histories = Histories(machine, self.scheduler)
         self._page_tables = PageTableCheck(machine, self.scheduler, self.name)
         for cpu in self.cpus:
@@ -173,8 +179,14 @@ class World:
             machine.records.allocated(pfn, 1)
         machine.optimize_enabled = self.spec.enabled
 
+    def buffers(self) -> list[WeakCpu]:
+        """Return the CPUs with store buffers."""
+        return [cpu for cpu in self.cpus if isinstance(cpu, WeakCpu)]
+
     def restore(self, actors: int = 1) -> None:
         """Return to the first state, for a schedule of so many actors."""
+        for cpu in self.buffers():
+            cpu.begin()
         self.checkpoint.restore()
         self._page_tables.begin()
         if self.code is None:
@@ -250,8 +262,11 @@ class WorldProgram:
 
     def actors(self) -> list[Actor]:
         """Return the actors, each on the CPU of its number."""
-        made = enumerate(self._bodies)
-        return [Actor(number, name, body(self.world, number), number) for number, (name, body) in made]
+        bodies = enumerate(self._bodies)
+        made = [Actor(number, name, body(self.world, number), number) for number, (name, body) in bodies]
+        for cpu in self.world.buffers():
+            made += cpu.drains(len(made))
+        return made
 
     def check(self) -> list[str]:
         """Return what is wrong at the end."""

@@ -51,7 +51,7 @@ def _explored(bug: HistoricBug, code: Without, limits: Limits) -> Result:
     world = World(target, replace(made.spec(), engine=code.engine, pool=code.pool, **bug.state))
     if code.world is not None:
         code.world(world)
-    program = _CheckedProgram(world, [actor.body() for actor in made.actors])
+    program = _CheckedProgram(world, made.bodies())
     program.bug = bug
     with ExitStack() as stack:
         for name, function in code.patches:
