@@ -83,7 +83,7 @@ def conformance(
         print_json(report)
     if error is not None:
         raise error
-    if any(architecture["failed"] for architecture in report["architectures"]):
+    if any(architecture["failed"] or architecture["blocked"] for architecture in report["architectures"]):
         raise typer.Exit(ExitCode.FINDING)
 
 

@@ -31,7 +31,7 @@ EMULATED = "emulated"
 
 
 def _of_target(
-    name: str, hint: str, missing: Callable[[Target], str], *, blocks: bool = False, unfit: bool = False
+    name: str, hint: str, missing: Callable[[Target], str], *, blocked_by: str = "", unfit: bool = False
 ) -> Capability:
     """Return a capability of the selected target; `missing` returns the reason why it lacks it."""
 
@@ -42,7 +42,7 @@ def _of_target(
             return f"the description contradicts itself: {error.what}"
         return missing(target)
 
-    return Capability(name, hint, of_subject, blocks, unfit)
+    return Capability(name, hint, of_subject, blocked_by, unfit)
 
 
 def _of_mmu(name: str, attribute: str) -> Capability:
@@ -51,7 +51,12 @@ def _of_mmu(name: str, attribute: str) -> Capability:
     return _of_target(name, hint, lambda target: "none is declared" if getattr(target.mmu, attribute) is None else "")
 
 
-SOUND = _of_target("a sound description", "fix the errors from the_description_is_sound", lambda _: "", blocks=True)
+SOUND = _of_target(
+    "a sound description",
+    "fix the errors from the_description_is_sound",
+    lambda _: "",
+    blocked_by="the_description_is_sound",
+)
 
 # reference values
 

@@ -39,13 +39,13 @@ class Capability:
     hint    the action that gains it
     missing function that returns the reason why a subject lacks it; empty: it has it
     unfit   whether HVO cannot run on a kernel without it
-    blocks  whether another check fails where it is missing, so that a check without it is blocked
+    blocked_by  name of the check that fails where it is missing: a check without it is blocked
     """
 
     name: str
     hint: str
     missing: Callable[[Subject], str]
-    blocks: bool = False
+    blocked_by: str = ""
     unfit: bool = False
 
 
@@ -89,7 +89,7 @@ class CheckOutcome:
     architecture, mode, choice  of the subject
     written_for  release of the kit that the plugin was written for
     check, proves, needs  of the check
-    capability   the missing one, for a skip
+    capability   the missing one, for a skip; the failing check, for a blocked one
     unfit        whether HVO cannot run on this kernel, because it lacks that
     position     place of the check in the kit
     reason       reason of a failure or a skip, with a hint; the failing check, for a blocked one; what a check that
@@ -199,8 +199,9 @@ def _made(check: Check, subject: Subject) -> CheckOutcome:
             if absent := dict(architecture.absent).get(capability.name):
                 return outcome(CheckStatus.ABSENT, capability.name, f"absent on purpose: {absent}")
             reason = f"needs {capability.name}: {why}; hint: {capability.hint}"
-            verdict = CheckStatus.BLOCKED if capability.blocks else CheckStatus.SKIPPED
-            return outcome(verdict, capability.name, reason, unfit=capability.unfit)
+            if capability.blocked_by:
+                return outcome(CheckStatus.BLOCKED, capability.blocked_by, reason)
+            return outcome(CheckStatus.SKIPPED, capability.name, reason, unfit=capability.unfit)
     try:
         unseen = check.proof(subject)
     except (CheckFailed, HvolabError) as error:

@@ -118,11 +118,14 @@ class Reporter:
                 terminalreporter.write_line(line)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Sort pytest's reports of failures, and write the summary to the file of `--hvolab-report`.
 
         Failures are in the order of the kit, in whatever order several processes end. The first of these alone writes.
+        A run in which a check is blocked by one that was not selected has failed.
         """
+        if exitstatus == pytest.ExitCode.OK and any(outcome["verdict"] == "blocked" for outcome in self._outcomes):
+            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None and self._outcomes:
             order = {outcome.check: position for position, outcome in enumerate(self._summary.outcomes)}

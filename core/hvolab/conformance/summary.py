@@ -52,6 +52,7 @@ class Summary:
             yield from _unfit(found)
             yield from _unseen(found, unreferenced)
             yield from _failures(found, CheckStatus.FAILED, "failed")
+            yield from _blocked_by_others(found)
             yield from _failures(found, CheckStatus.ADVISORY, f"advisory, new in kit {KIT}")
             yield from _table(found)
             yield from _not_proved(found)
@@ -176,6 +177,15 @@ def _failures(outcomes: _Outcomes, verdict: CheckStatus, title: str) -> Iterator
         blocked = dict.fromkeys(one.check for one in outcomes if _is_blocked_by(one, check) and one.check != check)
         if blocked:
             yield f"      {len(blocked)} other checks fail too, and are blocked by it: {', '.join(blocked)}"
+
+
+def _blocked_by_others(outcomes: _Outcomes) -> Iterator[str]:
+    """Yield the checks that rest on one that was not made in this run."""
+    made = {outcome.check for outcome in outcomes}
+    found = [one for one in outcomes if one.verdict is CheckStatus.BLOCKED and one.capability not in made]
+    for check, same in _grouped(found, attrgetter("check")):
+        yield f"  blocked: {check} ({', '.join(outcome.subject or _WHOLE for outcome in same)})"
+        yield f"      {same[0].reason}"
 
 
 def _is_blocked_by(outcome: CheckOutcome, check: str) -> bool:

@@ -159,3 +159,19 @@ def test_several_processes_report_failures_in_the_order_of_the_kit(pytester: pyt
         *["test_known_entries_have_their_pgprot"] * 3,
         "test_known_figures_hold",
     ]
+
+
+@pytest.mark.slow
+def test_a_run_in_which_a_check_is_blocked_by_one_that_is_not_selected_has_failed(pytester: pytest.Pytester) -> None:
+    wrong = (
+        "from hvolab.arch import PgprotRole\n"
+        "from tests.core.conformance.slips import in_pgprots\n"
+        "RISCV = in_pgprots(RISCV, PgprotRole.KERNEL, drop=('G',))"
+    )
+    kit = KIT.replace("    checks = tuple(geometry.checks)\n", "").replace("\nclass", f"{wrong}\n\nclass")
+    pytester.makepyfile(kit)
+    result = python(pytester, "-p", NAME, "-k", "have_their_pgprot", **ALONE)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*blocked: known_entries_have_their_pgprot*", "*rests on page_kernel_ro_is_read_only*"]
+    )

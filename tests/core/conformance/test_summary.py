@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hvolab.arch import LiveEntryRule, PgprotRole
 from hvolab.conformance.checks import CHECKS, algebra, behavior, emulation, made, protections, reference_values
-from hvolab.conformance.subject import subjects
+from hvolab.conformance.subject import Subject, subjects
 from hvolab.conformance.summary import Summary
 from hvolab.conformance.version import KIT
 from hvolab.serialize import as_data
@@ -110,3 +110,11 @@ def test_a_kernel_that_hvo_is_not_for_is_named_in_the_first_lines() -> None:
     lines = list(Summary.of(as_data(list(outcomes(absent, emulation.checks)))).lines())
     assert "absent" in lines[0]
     assert lines[-1] == "  emulation: absent on purpose: no emulator has it"
+
+
+def test_a_check_that_rests_on_one_that_was_not_selected_is_reported_too() -> None:
+    wrong = in_pgprots(X86, PgprotRole.TABLE, drop=("RW",))
+    (check,) = (check for check in CHECKS if check.name == "known_entries_have_their_pgprot")
+    lines = list(Summary.of(as_data([made(check, Subject(wrong, "4-level"))])).lines())
+    assert lines[1] == "  blocked: known_entries_have_their_pgprot (4-level)"
+    assert "rests on page_kernel_can_be_read_and_written, which fails" in lines[2]
