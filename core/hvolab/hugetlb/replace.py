@@ -35,10 +35,14 @@ def folio_hstate(pool: Pool, folio: int) -> Hstate:
     return pool.h
 
 
-def alloc_and_dissolve(pool: Pool, old: int) -> int:
+def alloc_and_dissolve(pool: Pool, old: int, *, isolated: bool = False) -> int:
     """Put a new folio into the pool for a free one, and free that; return 0, -ENOMEM or -EBUSY.
 
-    Where the old folio has left the pool meanwhile, the new one is freed.
+    Where the old folio has left the pool meanwhile, the new one is freed. It may be in the place of the old one then,
+    unless that is isolated: the kernel takes it for the old one, which is not on its free list yet, and tries again
+    without end. Raises KernelBug there.
+
+    isolated  no memory of the old folio can be allocated, as in alloc_contig_range()
     Left out: folios in use, which are isolated and migrated, and the retry for one without references that is not on
     its free list yet: -EBUSY for both.
     Kernel: alloc_and_dissolve_hugetlb_folio(), v6.12.
@@ -46,6 +50,15 @@ def alloc_and_dissolve(pool: Pool, old: int) -> int:
     new = pool.alloc_uncounted(pool.folio.node(old))
     if new is None:
         return -errno.ENOMEM
+    if new == old and not isolated:
+        raise KernelBug(
+            f"the new folio is in the place of the old one at VA {old:#x}, and is waited for without end",
+            rule="goto retry in alloc_and_dissolve_hugetlb_folio(), mm/hugetlb.c",
+            va=old,
+        )
+    if new == old:  # no memory is isolated here: the folio has gone, and the new one is not needed
+        pool.update_and_free(new)
+        return 0
     with pool.hugetlb_lock:
         result = 0
         replaced = pool.folio.is_hugetlb(old)

@@ -18,11 +18,11 @@ from hvolab_explorer.actors.kind import ActorKind, Place, for_each_folio
 from hvolab_explorer.world.world import World
 
 
-def _replace(world: World, cpu: int, folio: int) -> None:
+def _replace(world: World, cpu: int, folio: int, *, isolated: bool = True) -> None:
     pool = world.pools[cpu]
     if replace.find_hstate(pool, folio) is None or pool.folio.refcount(folio):
         return
-    replace.alloc_and_dissolve(pool, folio)
+    replace.alloc_and_dissolve(pool, folio, isolated=isolated)
 
 
 def _make_compaction(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
@@ -33,7 +33,7 @@ def _make_compaction(world: World, cpu: int, places: Sequence[Place]) -> Callabl
         for page in pages:
             folio = find_head(world, cpu, page)
             if pool.folio.is_hugetlb(folio):
-                _replace(world, cpu, folio)
+                _replace(world, cpu, folio, isolated=False)
 
     return body
 

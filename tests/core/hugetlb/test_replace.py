@@ -44,6 +44,16 @@ def test_a_folio_in_use_is_busy_and_one_that_has_left_is_no_error() -> None:
     assert check(pool.machine, [pool], other_frames=1 << pool.h.order) == []
 
 
+def test_a_new_folio_in_the_place_of_the_old_one_is_waited_for_without_end_unless_that_is_isolated() -> None:
+    pool = grown_pool(1)
+    (gone,) = pool.live
+    assert pool.dissolve(gone) == 0
+    assert alloc_and_dissolve(pool, gone, isolated=True) == 0
+    assert check(pool.machine, [pool]) == []
+    with pytest.raises(KernelBug, match="without end"):
+        alloc_and_dissolve(pool, gone)
+
+
 def test_only_a_folio_of_hugetlb_has_an_hstate() -> None:
     pool = grown_pool(1)
     (folio,) = pool.live
