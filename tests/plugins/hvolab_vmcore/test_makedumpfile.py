@@ -53,6 +53,7 @@ def test_a_compressed_dump_shows_what_its_elf_core_shows(
     assert result_of(tmp_path / "a.kdump") == result_of(source)
 
 
+@pytest.mark.slow
 def test_flattened_and_split_dumps_show_the_same(source: Path, tmp_path: Path) -> None:
     (tmp_path / "a.flat").write_bytes(run("-c", "-d", "0", "-F", source))
     assert result_of(tmp_path / "a.flat") == result_of(source)

@@ -43,6 +43,7 @@ def test_the_summary_has_pools_by_size_and_node_and_the_memory_saved() -> None:
     assert "0x5c00" not in result.stdout
 
 
+@pytest.mark.slow
 def test_huge_pages_are_listed_on_request(tmp_path: Path) -> None:
     listing = hvolab("inspect", OPTIMIZED_1G, "--all").stdout
     assert "4095 → 0x54e6" in listing

@@ -42,6 +42,7 @@ def test_the_json_fits_the_published_schema(pfn: str) -> None:
     assert faults(schema, as_json("page", OPTIMIZED_2M, pfn)) == []
 
 
+@pytest.mark.slow
 def test_exit_codes_name_findings_and_what_is_unknown(tmp_path: Path) -> None:
     slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
     core = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from docs.hvolab_docs import schemas
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_1G
 from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
@@ -32,6 +34,7 @@ def test_a_machine_is_read_from_a_copy_of_its_files(tmp_path: Path) -> None:
     assert "no huge pages" in hvolab("savings", "--system", write_machine(tmp_path / "other", {})).stdout
 
 
+@pytest.mark.slow
 def test_the_json_fits_the_published_schema(tmp_path: Path) -> None:
     schema = json.loads(schemas.path_of("savings").read_text("utf-8"))
     root = write_machine(tmp_path, {"0/2048": 512})

@@ -6,9 +6,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.plugins.hvolab_vmcore.command_line import assert_refused, hvolab
 
 
+@pytest.mark.slow
 def test_dumps_are_listed_and_the_answers_are_in_the_folder(tmp_path: Path) -> None:
     result = hvolab("torture", tmp_path / "dumps", "--arch", "riscv")
     assert result.exit_code == 0

@@ -21,6 +21,7 @@ def report(tmp_path: Path) -> SavingsReport:
     return report_of_system(write_machine(tmp_path, {"0/2048": 4}), registry().architectures().values(), None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")])
 def test_a_plot_is_written_by_the_name_of_the_file(
     tmp_path: Path, report: SavingsReport, name: str, start: bytes

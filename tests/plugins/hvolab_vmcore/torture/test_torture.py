@@ -43,6 +43,7 @@ def check_dump(answers: DumpAnswers, found: Scan) -> None:
         assert set(found.inspector.writable[rows].tolist()) == {part.writable}, answers.file
 
 
+@pytest.mark.slow
 def test_every_format_of_an_architecture_has_its_answers(tmp_path: Path) -> None:
     answers = write_torture(tmp_path / "dumps", {"x86_64": registry().architecture("x86_64")})
     assert {one.format for one in answers.dumps} == set(FORMATS)
