@@ -179,13 +179,20 @@ def table(dumps: tuple[DumpAnswers, ...], readers: list[Reader], date: str) -> s
         "|---" * (len(readers) + 2) + "|",
     ]
     for kind, members in sorted(groups.items(), key=lambda one: ("ELF" not in one[0], one[0])):
-        cells = (str(sum(reader.results[index] is True for index in members)) for reader in readers)
+        cells = (_cell([reader.results[index] for index in members]) for reader in readers)
         lines.append(f"| {kind} | {len(members)} | " + " | ".join(cells) + " |")
     lines.append("")
     for reader in readers:
         reasons = Counter(_short(one) for one in reader.results if one is not True)
         lines += [f"- {reader.name}: {count} of {reason}" for reason, count in reasons.most_common(6)]
     return "\n".join(lines)
+
+
+def _cell(results: list[bool | str]) -> str:
+    """Return the number of dumps with all answers right, and of those with some."""
+    some = sum(isinstance(one, str) and re.fullmatch(r"[1-9]\d* of \d+ pages", one) is not None for one in results)
+    right = sum(one is True for one in results)
+    return f"{right}, {some} in part" if some else str(right)
 
 
 def _short(reason: object) -> str:

@@ -41,7 +41,7 @@ Writer = Callable[[TortureMachine], Written]
 
 def _elf(machine: TortureMachine) -> bytes:
     shift = machine.target.mode.page_shift
-    ranges = dump_writers.ranges_of(machine.pages(), 1 << shift)
+    ranges = dump_writers.ranges_of(machine.pages, 1 << shift)
     memory = [Memory(pfn << shift, data, len(data)) for pfn, data in ranges]
     number = ENUM_E_MACHINE[machine.target.architecture.elf_machine]
     order = machine.target.architecture.byte_order
@@ -54,12 +54,12 @@ def _kdump(machine: TortureMachine, *kinds: int, part: tuple[int, int] | None = 
     notes = write_note(CoreNote("VMCOREINFO", 0, machine.note), "<")
     uts = {b"arm64": b"aarch64", b"riscv": b"riscv64"}.get(name, name)
     return dump_writers.write_kdump(
-        machine.pages(), kinds=kinds, info=machine.note, machine=uts, part=part, page_size=page, notes=notes
+        machine.pages, kinds=kinds, info=machine.note, machine=uts, part=part, page_size=page, notes=notes
     )
 
 
 def _split(machine: TortureMachine) -> Written:
-    pfns = list(machine.pages())
+    pfns = list(machine.pages)
     middle, end = pfns[len(pfns) // 2], pfns[-1] + 1
     parts = ((0, middle), (middle, end))
     return Written({f".{number}": _kdump(machine, dump_writers.ZLIB, part=part) for number, part in enumerate(parts)})
@@ -67,14 +67,14 @@ def _split(machine: TortureMachine) -> Written:
 
 def _raw(machine: TortureMachine) -> Written:
     page = machine.target.mode.page_size
-    ranges = list(dump_writers.ranges_of(machine.pages(), page))
+    ranges = list(dump_writers.ranges_of(machine.pages, page))
     lines = (f"{pfn * page:x}-{pfn * page + len(data) - 1:x} : System RAM\n" for pfn, data in ranges)
     files = {".raw": b"".join(data for _, data in ranges), f".{_MAP}": "".join(lines).encode()}
     return Written(files, ("--map", f".{_MAP}"))
 
 
 def _pages(machine: TortureMachine) -> tuple[dict[int, bytes], int]:
-    return machine.pages(), machine.target.mode.page_size
+    return machine.pages, machine.target.mode.page_size
 
 
 #: Formats by name.
@@ -124,13 +124,19 @@ def write_torture(
             key = f"{target.architecture.name}-{target.mode.name}-{target.release}"
             on_step(f"{key}-{name}")
             if key not in machines:
-                machines = {key: TortureMachine(target)}
+                machines = {key: TortureMachine(target, gigantic=_is_default(target))}
             answers.append(_write(folder, f"{key}-{name}", name, machines[key]))
         found = TortureAnswers(__version__, tuple(answers))
         (folder / ANSWERS).write_text(json.dumps(as_data(found), indent=1) + "\n", "utf-8")
     except OSError as error:
         raise UsageError(f"the dumps cannot be written: {error.strerror}", where=str(folder)) from error
     return found
+
+
+def _is_default(target: Target) -> bool:
+    """Return whether a target is what its architecture selects without options."""
+    default = target.architecture.select()
+    return (target.mode.name, target.release.name) == (default.mode.name, default.release.name)
 
 
 def _write(folder: Path, stem: str, form: str, machine: TortureMachine) -> DumpAnswers:
@@ -155,5 +161,5 @@ def _write(folder: Path, stem: str, form: str, machine: TortureMachine) -> DumpA
         root=machine.machine.tables.root,
         vmemmap=struct_pages.va(0),
         frames_saved=machine.frames_saved,
-        huge_pages=machine.huge_pages(),
+        huge_pages=machine.huge_pages,
     )
