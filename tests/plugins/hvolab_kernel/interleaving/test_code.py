@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
 from hvolab.errors import UsageError
@@ -12,6 +14,9 @@ from hvolab_explorer.schedule import Replay, segments_of
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
+from hvolab_explorer.search.random_walk import RandomWalk
+from hvolab_explorer.world.world import WorldProgram
+from hvolab_kernel.code.instructions import function_named
 from hvolab_kernel.identify.release import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
@@ -80,6 +85,34 @@ def test_a_kernel_whose_spin_locks_return_at_once_is_caught(real_kernel: Kernel)
     repeat = Replay(segments_of(steps))
     assert found.text in explore(again, repeat, Limits(schedules=1, first_finding=False, refines=False)).findings
     assert repeat.exact
+
+
+@X86
+@pytest.mark.slow
+def test_no_schedule_of_smaller_steps_reaches_another_state(real_kernel: Kernel) -> None:
+    wanted = states(program(EngineOf(real_kernel), "optimize A, optimize B", split=False), Dpor(), 1000)
+    made = program(EngineOf(real_kernel), "optimize A, optimize B", split=False)
+    functions = [
+        function_named(real_kernel, name) for name in ("walk_pgd_range", "vmemmap_remap_pte", "native_set_pmd")
+    ]
+    code_of(made).use_points([real_kernel.describe(one.va) for function in functions for one in function.instructions])
+    assert states(made, RandomWalk(), 6) <= wanted
+
+
+def states(made: WorldProgram, search: Search, schedules: int) -> set[int]:
+    """Checksums of the machine's memory at the ends of schedules, without what emulators have there."""
+    machine, found = made.world.machine, set()
+    first = (machine.scratch_pfns[1] - machine.memory.first_pfn) * machine.target.mode.page_size
+
+    class Recorded(WorldProgram):
+        def check(self) -> list[str]:
+            found.add(crc32(machine.memory.octets[first:].data))
+            return super().check()
+
+    made.__class__ = Recorded
+    result = explore(made, search, Limits(schedules, first_finding=False, refines=search.exhaustive))
+    assert not result.findings
+    return found
 
 
 @X86

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Races of edits of mm/hugetlb_vmemmap.c, which one CPU alone does not show."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugins.hvolab_kernel.objects.developer_objects import linked_hvo
+
+pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
+pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
+
+from hvolab_explorer.exploration import explore
+from hvolab_explorer.search.dpor import Dpor
+from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, explored, program
+
+pytestmark = pytest.mark.slow
+IMAGE = "x86_64-6.12"
+#: vmemmap_split_pmd() no longer looks at the PMD again once it has the lock.
+WITHOUT_RECHECK = {"if (likely(pmd_leaf(*pmd))) {": "if (1) {"}
+#: vmemmap_remap_range() no longer flushes; its caller frees the pages.
+WITHOUT_FLUSH = {"\t\tflush_tlb_kernel_range(start, end);\n": "\t\t;\n"}
+READERS = "optimize A, scanner A.200, walk-ahead A.200"
+
+
+def test_a_leaf_that_two_cpus_split_is_caught_without_the_second_look_at_it() -> None:
+    made = program(EngineOf(linked_hvo(IMAGE, WITHOUT_RECHECK).kernel), "optimize A, optimize B", split=False)
+    assert any(text.startswith("invariant 1 (remapped)") for text in explore(made, Dpor()).findings)
+
+
+def test_a_read_through_a_stale_translation_is_caught_without_the_flush() -> None:
+    made = program(EngineOf(linked_hvo(IMAGE, WITHOUT_FLUSH).kernel), READERS)
+    assert any("free frame" in text for text in explore(made, Dpor()).findings)
+
+
+def test_the_unedited_file_is_quiet() -> None:
+    result = explored(program(EngineOf(linked_hvo(IMAGE).kernel), READERS))
+    assert result.complete
+    assert not result.findings
