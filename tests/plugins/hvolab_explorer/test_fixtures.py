@@ -21,6 +21,12 @@ import pytest
 def test_two_optimizers(explore):
     explored = explore("optimize A, optimize B", split=True)
     assert explored.result.complete
+
+@pytest.mark.arch("x86_64")
+def test_state(explore):
+    explored = explore("optimize A", split=True, fail=1, allocations="ordered", tlb="speculative", memory="weak")
+    options = explored.configuration.options
+    assert (options.failures, options.ordered, options.weak) == (1, True, True)
 """
 
 RACE = """
@@ -68,7 +74,7 @@ def failures(pytester: pytest.Pytester, source: str) -> tuple[int, list[str]]:
 
 
 def test_a_complete_exploration_without_a_finding_passes(pytester: pytest.Pytester) -> None:
-    assert failures(pytester, TWO) == (1, [])
+    assert failures(pytester, TWO) == (2, [])
 
 
 @pytest.mark.slow
@@ -100,5 +106,5 @@ def test_it_works_in_several_processes(pytester: pytest.Pytester, monkeypatch: p
     pytester.makepyfile(test_two=TWO, test_race=RACE.format(schedule="01234567: 0*1"))
     options = ("-n", "2", "--strict-markers", "-W", "error")
     result = pytester.run(sys.executable, "-m", "pytest", *options)
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=3, failed=2)
     result.stdout.fnmatch_lines(["finding: taker-6.11 A.64 faults*", "schedule: *: 0*"])
