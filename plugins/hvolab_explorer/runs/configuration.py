@@ -183,7 +183,7 @@ class Configuration:
         """Return what a complete search of it takes for granted."""
         options = self.options
         failures = "no allocation fails" if not options.failures else f"{options.failures} or fewer allocations fail"
-        memory = "accesses are sequentially consistent (--memory weak lifts it)"
+        memory = "accesses are sequentially consistent" + " (--memory weak lifts it)" * (self.code is None)
         if options.weak:
             memory = "atomic operations, locks, flushes and allocations wait for the stores before them"
         found = [
@@ -268,5 +268,6 @@ READY: tuple[Configuration, ...] = (
         "add-hotplug", "add A B, cpu-hotplug", "Folios that are added to a pool while a CPU goes online.", split=True
     ),
     _ready("two-memory-failures", "memory-failure A.70, memory-failure A.71", "Two memory errors in one free folio."),
+    _ready("kmemleak", "optimize A, kmemleak A.64", "A scan of boot memory that is being freed.", split=True),
     _ready("sysctl", "optimize-list A B, sysctl-off", "The sysctl is written while a list is optimized.", split=True),
 )

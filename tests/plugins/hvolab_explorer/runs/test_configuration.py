@@ -109,3 +109,14 @@ def test_actors_of_plugins_are_known_and_take_no_name_of_the_explorers_own(monke
     assert (result.complete, list(result.findings)) == (True, [])
     with pytest.raises(UsageError, match="unknown actor"):
         parse_actors("readers A")
+
+
+def test_weak_memory_changes_what_is_assumed_and_another_kind_is_refused() -> None:
+    strong = Configuration("", "", parse_actors("allocate A, taker A.64"))
+    assert strong.with_memory("strong") is strong
+    assert any("--memory weak" in text for text in strong.assumptions())
+    weak = strong.with_memory("weak")
+    assert weak.options.weak
+    assert not any("sequentially" in text for text in weak.assumptions())
+    with pytest.raises(UsageError, match="unknown kind of memory"):
+        strong.with_memory("relaxed")
