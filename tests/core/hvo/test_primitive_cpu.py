@@ -97,8 +97,7 @@ class Gate:
         self.open = 0
         self.operations: list[str] = []
         memory = machine.memory
-        memory.scalar = GuardedWords(memory.scalar, self)
-        for name in ("words", "halves", "octets", "pages"):
+        for name in ("words", "halves", "octets", "pages", "entries", "scalar", "entry_scalar"):
             setattr(memory, name, GuardedWords(getattr(memory, name), self))
         machine.records = GatedRecords(machine.records, self)
         vars(machine)["free_checker"] = GatedRecords(machine.free_checker, self)
@@ -163,7 +162,7 @@ def test_no_memory_is_read_past_the_cpu(name: str, release: KernelRelease) -> No
     assert hvo.restore_folio(h, folios[0]) == 0
     hvo.optimize_folios(h, lists[0])
     assert hvo.restore_folios(h, *lists) == 3
-    table = {"load_word", "write_entry", "flush_range", "copy_page", "barrier"}
+    table = {"load_word", "read_entry", "write_entry", "flush_range", "copy_page", "barrier"}
     assert table <= set(gate.operations)
     with pytest.raises(AssertionError, match="past the CPU"):
         machine.tables.find(folios[0])

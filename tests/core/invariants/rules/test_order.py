@@ -54,7 +54,8 @@ class WaitsFirst(Hvo):
 def test_a_grace_period_before_the_batch_is_late_enough() -> None:
     lab = pools(SMALL)
     lab.pools[0].hvo = WaitsFirst(lab.machine)
-    assert watched(lab, lambda: grown(lab)) == []
+    # it is not needed there, which is a finding of another rule
+    assert {one.rule for one in watched(lab, lambda: grown(lab))} <= {"flushes"}
 
 
 @pytest.mark.parametrize("release", [V6_12, V6_12_117, V7_2], ids=str)
