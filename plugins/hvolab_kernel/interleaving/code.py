@@ -35,6 +35,9 @@ SEMAPHORES: Final = {
     "down_write": (True, False),
     "up_write": (False, False),
 }
+#: Kernel: RWSEM_READER_BIAS and RWSEM_WRITER_LOCKED in kernel/locking/rwsem.c, v6.12.
+_READER: Final = 1 << 8
+_WRITER: Final = 1
 _ALLOCATOR = ("allocator",)
 
 
@@ -61,6 +64,7 @@ class KernelCode:
         self._passed: list[tuple[int, int, str]] = []
         self._words_per_frame = world.machine.target.mode.page_size // WORD_BYTES
         self._switch = kernel.symbols.find(SWITCH)
+        self._count = kernel.types.offset("rw_semaphore", "count")
         self._lock_names = _names_of_locks(world.machine, kernel)
         self._scheduler.completing.append(self._complete)
         self._machine.switching.append(self._write_switch)
@@ -205,13 +209,16 @@ class KernelCode:
             self._locks.take(self._wait_for(lock, actor.cpu))
 
     def _semaphore(self, va: int, *, acquires: bool, shared: bool) -> None:
-        """Acquire or release a rw semaphore, which is a lock of the machine."""
+        """Acquire or release a rw semaphore, which is a lock of the machine; its count is kept for assertions."""
         lock = self._machine.locks.named(self._lock_name(va))
-        side = lock.shared if shared else lock
+        side, change = (lock.shared, _READER) if shared else (lock, _WRITER)
         if acquires:
             side.__enter__()
         else:
             side.__exit__()
+        count = self._pa(va + self._count)
+        memory = self._memory(count)
+        memory.write_word(count, memory.read_word(count) + (change if acquires else -change))
 
     def _complete(self) -> None:
         """Complete the footprint of a step."""

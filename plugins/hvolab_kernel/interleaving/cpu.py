@@ -23,6 +23,8 @@ Touch = Callable[..., None]
 #: The last PA that a hook can have.
 _LAST_PA = (1 << 63) - 1
 _ADDRESSES = 1 << 64
+#: A call of a schedule takes some milliseconds, however many CPUs there are.
+_TICKS = 60
 
 
 class InterleavedCpu(KernelCpu):
@@ -30,6 +32,7 @@ class InterleavedCpu(KernelCpu):
 
     emptied  called when a call has emptied its TLB
     faulted  called with the VA of a fault, and the VA of its instruction
+    ticks    ticks of the watchdog after which a call is stopped, the time of other CPUs included
     """
 
     def __init__(self, machine: ExploredMachine, kernel: Kernel, index: int, loaded: LoadedKernel) -> None:
@@ -37,6 +40,7 @@ class InterleavedCpu(KernelCpu):
         super().__init__(machine, kernel, instructions=0, index=index, loaded=loaded)
         self._scheduler = machine.scheduler
         self.watch_page_tables = False
+        self.ticks = _TICKS
         self.emptied: Callable[[], None] | None = None
         self.faulted: Callable[[int, int], None] | None = None
         self._stops: set[int] = set()
@@ -64,11 +68,17 @@ class InterleavedCpu(KernelCpu):
             self.emptied()
 
     def call(self, function: str, *arguments: int) -> CallResult:
-        """Call a function of the kernel, as :meth:`KernelCpu.call`, and pass on the VA of a fault."""
+        """Call a function of the kernel, as :meth:`KernelCpu.call`; report warnings, and pass on the VA of a fault."""
         result = super().call(function, *arguments)
+        for text in result.findings:
+            self._scheduler.report(f"CPU{self.processor.number}: {text}")
         if result.fault is not None and self.faulted is not None:
             self.faulted(result.fault.va, self._results.context().va)
         return result
+
+    def _run(self, va: int) -> str:
+        with self._vcpu.watched(self.ticks):
+            return super()._run(va)
 
     def flush(self) -> None:
         """Empty the emulator's TLB."""

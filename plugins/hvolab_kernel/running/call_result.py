@@ -179,7 +179,7 @@ class CallResultReader:
 
         failure       the emulator's error text; empty if it reported none
         problem       error of a handler of a function that it called; None: there is none
-        instructions  limit at which the call was stopped, if nothing else ended it
+        instructions  limit at which the call was stopped, if nothing else ended it; 0: there is none
         """
         exceptions = self._exceptions
         va = self._stopped_at()
@@ -199,7 +199,8 @@ class CallResultReader:
         elif number is not None or failure:
             status, what = self._trap(va, failure or f"exception {number}")
         else:
-            status, what = CallStatus.STUCK, f"stopped after {instructions:,} instructions"
+            limit = f"after {instructions:,} instructions" if instructions else "by the watchdog"
+            status, what = CallStatus.STUCK, f"stopped {limit}"
         place = place_of(self._kernel, va)
         return CallResult(
             function,

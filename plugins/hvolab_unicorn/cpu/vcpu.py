@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import struct
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from hvolab.arch import FieldValues, PageFault
@@ -105,6 +106,16 @@ class VirtualCpu:
     def provide_as_needed(self) -> None:
         """Map memory of a core at its first access, also for code other than steps. It makes every access slow."""
         self._hook(self._library.UC_HOOK_MEM_UNMAPPED, self.exceptions.missing)
+
+    @contextmanager
+    def watched(self, ticks: int) -> Iterator[None]:
+        """Let the watchdog stop the emulator after so many ticks, for code other than steps."""
+        self._watch.ticks = ticks
+        self._watch.number += 1
+        try:
+            yield
+        finally:
+            self._watch.number += 1
 
     # steps
 

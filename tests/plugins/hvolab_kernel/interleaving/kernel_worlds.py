@@ -22,10 +22,11 @@ from hvolab_vmlinux.kernel import Kernel
 
 @dataclass(frozen=True, eq=False)
 class EngineOf:
-    """The HVO of an open kernel; ``without``: functions that return at once."""
+    """The HVO of an open kernel; functions ``without`` code have ``code`` instead, by default x86's return."""
 
     kernel: Kernel
     without: tuple[str, ...] = ()
+    code: bytes = b"\xc3"
     identity: str = "kernel"
     assumptions: tuple[str, ...] = ()
 
@@ -40,7 +41,7 @@ class EngineOf:
     def load(self, world: CodeWorld) -> KernelCode:
         code = KernelCode(world, self.kernel)
         for function in self.without:
-            code.loaded.replace(self.kernel.symbols.address(function), b"\xc3")  # ret of x86
+            code.loaded.replace(self.kernel.symbols.address(function), self.code)
         return code
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, program
-from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS
+from tests.plugins.hvolab_kernel.kernel_machines import DEBIANS, X86
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
 
+from hvolab_explorer.exploration import Limits, explore
+from hvolab_explorer.search.dpor import Dpor
 from hvolab_kernel.interleaving.cpu import InterleavedCpu
 from hvolab_kernel.running import KernelHvo
 
@@ -44,3 +46,15 @@ def test_it_stops_before_an_instruction_once_for_each_execution(real_kernel: Ker
     cpu.stop_before([va], stops.append)  # it is hooked already
     engine.restore_folio(world.h, world.folios[0])
     assert stops == [va]
+
+
+@X86
+@pytest.mark.slow
+def test_an_endless_loop_is_a_finding(real_kernel: Kernel) -> None:
+    made = program(EngineOf(real_kernel, ("native_set_pte",), b"\xeb\xfe"), "optimize A")  # a jump to itself
+    engine = made.world.engines[0]
+    assert isinstance(engine, KernelHvo)
+    assert isinstance(engine.kernel_cpu, InterleavedCpu)
+    engine.kernel_cpu.ticks = 1
+    result = explore(made, Dpor(), Limits(schedules=1))
+    assert any("did not end at native_set_pte" in text and "by the watchdog" in text for text in result.findings)
