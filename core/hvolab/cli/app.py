@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -15,12 +14,10 @@ from hvolab.cli import arches, conformance, new, plugins, pte, releases, run
 from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_warning
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
+from hvolab.plugin.commands import leave_only
 from hvolab.plugin.load_marker import unfinished_loads
 
 _NAME = "hvolab"
-#: Objects after which the collector looks for cycles. A command allocates the default of 700 hundreds of times, and
-#: leaves no cycle.
-_YOUNG = 50_000
 _COMPLETION_VARIABLE = "_HVOLAB_COMPLETE"
 _HELP = """A workbench for HVO, the Linux kernel's HugeTLB Vmemmap Optimization.
 
@@ -70,7 +67,6 @@ def build_app() -> typer.Typer:
 
 def main() -> NoReturn:
     """Run the command line on the program's arguments, and end the program. The console script `hvolab`."""
-    gc.set_threshold(_YOUNG)
     completes = _COMPLETION_VARIABLE in os.environ
     try:
         if not completes:
@@ -78,6 +74,7 @@ def main() -> NoReturn:
         app = build_app()
         if not completes:
             plugins.show_problems(registry(), listed=sys.argv[1:2] == ["plugins"])
+            leave_only(app, "".join(sys.argv[1:2]))
     except HvolabError as error:
         show_error(error)
         sys.exit(exit_code(error))

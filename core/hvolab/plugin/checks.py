@@ -147,6 +147,7 @@ def _members(origin: PluginOrigin, result: object) -> Iterator[Architecture]:
         name, aliases = member.name, member.aliases
         if not isinstance(aliases, tuple) or not all(isinstance(text, str) and text for text in (name, *aliases)):
             raise PluginError(f"architecture {name!r} with aliases {aliases!r} is not named by strings")
-        with blaming(origin, f"architecture {name!r} does not pass its own check"):
-            member.check()
+        if not origin.is_own:  # tests and the kit check hvolab's own: it takes a tenth of what a short command takes
+            with blaming(origin, f"architecture {name!r} does not pass its own check"):
+                member.check()
         yield member

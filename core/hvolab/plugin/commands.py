@@ -42,10 +42,15 @@ class _Contents:
         commands, groups = self.commands[: len(before.commands)], self.groups[: len(before.groups)]
         return _Contents(commands, groups, self.callback) == before
 
-    def names_since(self, before: _Contents) -> list[str]:
-        """Return the names of the additions since `before`; builds each, as running it would."""
-        commands, groups = self.commands[len(before.commands) :], self.groups[len(before.groups) :]
-        return _built("registered_commands", commands) + _built("registered_groups", groups)
+    def since(self, before: _Contents) -> _Contents:
+        """Return the additions since `before`."""
+        return _Contents(self.commands[len(before.commands) :], self.groups[len(before.groups) :], None)
+
+    def names(self, *, built: bool) -> list[str]:
+        """Return the names of all; builds each, as running it would, or only those whose name that takes."""
+        named = [] if built else [command.name for command in self.commands if command.name]
+        others = [command for command in self.commands if built or not command.name]
+        return [*named, *_built("registered_commands", others), *_built("registered_groups", self.groups)]
 
 
 def _built(kind: str, members: Sequence[CommandInfo] | Sequence[TyperInfo]) -> list[str]:
@@ -63,10 +68,13 @@ def _built(kind: str, members: Sequence[CommandInfo] | Sequence[TyperInfo]) -> l
 
 def names_in_use(app: typer.Typer) -> dict[str, str]:
     """Return the command names of a command line before any plugin adds to it, each with its owner."""
-    named = [command.name for command in app.registered_commands if command.name]  # building these would take long
-    unnamed = [command for command in app.registered_commands if not command.name]
-    names = [*named, *_built("registered_commands", unnamed), *_built("registered_groups", app.registered_groups)]
-    return dict.fromkeys(names, "hvolab's own command line")
+    return dict.fromkeys(_Contents.of(app).names(built=False), "hvolab's own command line")
+
+
+def leave_only(app: typer.Typer, name: str) -> None:
+    """Take every command but the one of this name out of `app`, if it has such a one: typer builds all that it has."""
+    if wanted := [command for command in app.registered_commands if command.name == name]:
+        app.registered_commands, app.registered_groups = wanted, []
 
 
 def add_commands_of(
@@ -101,7 +109,7 @@ def _names_added(
     if not contents.extends(before):
         raise PluginError("hvolab_commands() changes commands or a callback that are not its own")
     with blaming(origin, "hvolab_commands() adds a command that cannot be built"):
-        names = contents.names_since(before)
+        names = contents.since(before).names(built=not origin.is_own)  # building takes long; tests run hvolab's own
     if clashes := [f"{name!r}, which is in use by {used[name]}" for name in names if name in used]:
         raise PluginError("hvolab_commands() adds the command " + ", and ".join(clashes))
     if twice := repeated(names):

@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from hvolab.errors import PluginError
+from hvolab.plugin.commands import leave_only
 from tests.core.plugin.site import Site, copy_named
 
 HEAD = """\
@@ -173,3 +174,10 @@ def test_in_strict_mode_a_failing_command_hook_is_an_error(site: Site, app: type
     loaded = site.load(strict=True)
     with pytest.raises(PluginError, match="half way"):
         loaded.add_commands(app)
+
+
+@pytest.mark.parametrize("name", ["run", "rnu", "arches"])
+def test_only_the_command_that_runs_is_built(app: typer.Typer, name: str) -> None:
+    leave_only(app, name)
+    names = {*(each.name for each in app.registered_commands), *(each.name for each in app.registered_groups)}
+    assert names == ({"run"} if name == "run" else {"run", "arches"})
