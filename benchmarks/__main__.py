@@ -25,6 +25,7 @@ _BENCHMARKS: dict[str, tuple[str, dict[str, str]]] = {
     "listening": ("listening", {}),
     "core-walk": ("core_walk", {}),
     "dumps": ("dumps", {}),
+    "inspection": ("inspection", {}),
     "invariants": ("invariants", {}),
     "emulated": ("emulated", {}),
     "kernel-code": ("kernel_code", {}),

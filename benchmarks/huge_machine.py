@@ -92,5 +92,7 @@ def _fill_first_pages(target: Target, machine: Machine, heads: npt.NDArray[np.in
     # page_type is the low half of its word and refcount, which is 0 for all of them, the high one
     fields[:, 1:, layout.page_type // 8] = layout.page_type_none
     fields[:, 0, layout.page_type // 8] = layout.hugetlb_set
+    order = layout.folio_order.place(layout.size, target.architecture.byte_order)
+    fields.reshape(heads.size, -1)[:, order.offset // 8] |= np.uint64(ORDER << order.shift)
     rows = machine.struct_pages.locate(heads) >> mode.page_shift
     machine.memory.pages[rows] = fields.reshape(heads.size, -1)

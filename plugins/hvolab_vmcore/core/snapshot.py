@@ -15,7 +15,6 @@ from hvolab.plugin import registry
 from hvolab.release import KernelRelease
 from hvolab_vmcore.core.cpu_state import cpu_state_of
 from hvolab_vmcore.core.features import detected_features, reported_features
-from hvolab_vmcore.core.image_info import with_image
 from hvolab_vmcore.core.kernel_note import with_found_text, with_text_of
 from hvolab_vmcore.core.kernels import keys_for, machine_of
 from hvolab_vmcore.core.layout import layout_of
@@ -117,6 +116,8 @@ def open_snapshot(
     core = _with_vmcoreinfo(open_dump(path, *parts, memory_map=options.memory_map), options)
     architecture = _architecture(core, options)
     if options.image is not None:
+        from hvolab_vmcore.core.image_info import with_image  # noqa: PLC0415 - few dumps need it
+
         core = with_image(core, options.image, architecture, _only_page_size(architecture, options))
     _check_known(core, architecture, options)
     info = core.vmcoreinfo

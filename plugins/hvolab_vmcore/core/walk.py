@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,18 @@ class Walk:
             raws.append(int(self.levels[depth].raws[parent, slot]))
         return tuple(reversed(raws))
 
+    def path_kinds(self, depth: int) -> Ints:
+        """Return a number for each table at that depth: tables of one number have paths that differ in addresses only.
+
+        The paths are the entries that :meth:`path` returns.
+        """
+        kinds = np.zeros(self.levels[0].pas.size, dtype=np.int64)
+        for above, tables in pairwise(self.levels[: depth + 1]):
+            mask = self.target.mode.format.form(above.level.name, EntryKind.TABLE).address_mask
+            _, bits = np.unique(above.raws[tables.parents, tables.slots] & ~np.uint64(mask), return_inverse=True)
+            _, kinds = np.unique(kinds[tables.parents] * tables.pas.size + bits, return_inverse=True)
+        return kinds
+
 
 def walk_tables(tables: PageTables, start: int, end: int, *, physical_bits: int | None = None) -> Walk:
     """Walk all tables below ``tables.root`` that map VAs of ``[start, end)`` and that the memory holds.
@@ -145,6 +158,8 @@ def _tables(memory: PhysicalMemory, pas: Ints, level: Level) -> Words:
         frames = memory.peek_entries(pas >> memory.page_shift, page // WORD_BYTES)
         found: Words = frames[np.arange(pas.size)[:, None], (pas % page // WORD_BYTES)[:, None] + np.arange(words)]
         return found
+    if level.table_bytes == page:
+        return memory.peek_entries(pas >> memory.page_shift, words)
     steps = range(0, level.table_bytes, page)
     return np.hstack([memory.peek_entries(pas + step >> memory.page_shift, page // WORD_BYTES) for step in steps])
 
@@ -154,10 +169,11 @@ def _read(
 ) -> LevelTables:
     """Read the tables of one level, and classify their entries."""
     offsets, pas, parents, slots = where
-    entries = np.arange(level.entries, dtype=np.int64)
-    raws = _tables(memory, pas, level).astype(np.uint64)
-    vas = offsets[:, None] + (entries << level.shift)
-    inside = (vas < span[1]) & (vas + level.size > span[0])
+    raws = _tables(memory, pas, level).astype(np.uint64, copy=False)
+    inside = np.ones(raws.shape, dtype=np.bool_)
+    partly = np.flatnonzero((offsets < span[0]) | (offsets + (level.entries << level.shift) > span[1]))
+    vas = offsets[partly, None] + (np.arange(level.entries, dtype=np.int64) << level.shift)
+    inside[partly] = (vas < span[1]) & (vas + level.size > span[0])
     valid = np.asarray(target.mode.format.is_valid(level.name, raws)) & inside
     kinds = {EntryKind.TABLE: np.zeros_like(valid), EntryKind.LEAF: np.zeros_like(valid)}
     broken = np.zeros_like(valid)

@@ -132,26 +132,31 @@ class ExtentFrames:
     def states(self, pfns: Ints) -> Octets:
         """Return the FrameState of each frame."""
         states = np.zeros(pfns.size, dtype=np.uint8)
-        if self._described_first.size:
-            place = np.searchsorted(self._described_first, pfns, side="right") - 1
-            states[(place >= 0) & (pfns < self._described_end[place])] = FrameState.NOT_SAVED
+        unknown = np.ones(pfns.size, dtype=np.bool_)
         if self._first.size:
             place = np.searchsorted(self._first, pfns, side="right") - 1
             known = (place >= 0) & (pfns < self._end[place])
             states[known] = self._state[place[known]]
+            unknown = ~known
+        if self._described_first.size and unknown.any():
+            rest = pfns[unknown]
+            place = np.searchsorted(self._described_first, rest, side="right") - 1
+            described = (place >= 0) & (rest < self._described_end[place])
+            states[unknown] = np.where(described, FrameState.NOT_SAVED, FrameState.ABSENT)
         return states
 
     def read(self, pfns: Ints, size: int) -> Octets:
         """Return a copy of the first ``size`` bytes of each frame, shape (n, size)."""
-        found = np.zeros((pfns.size, size), dtype=np.uint8)
         if not pfns.size:
-            return found
+            return np.zeros((0, size), dtype=np.uint8)
         place = np.searchsorted(self._first, pfns, side="right") - 1
         offsets = self._offset[place]
         saved = np.flatnonzero((self._state[place] == FrameState.SAVED) & (offsets >= 0))
-        found[saved] = self._content.rows(
-            offsets[saved] + (pfns[saved] - self._first[place[saved]] << self._shift), size
-        )
+        rows = self._content.rows(offsets[saved] + (pfns[saved] - self._first[place[saved]] << self._shift), size)
+        if saved.size == pfns.size:
+            return rows
+        found = np.zeros((pfns.size, size), dtype=np.uint8)
+        found[saved] = rows
         for row in np.flatnonzero(offsets < 0).tolist():
             found[row] = self._assembled(int(pfns[row]), -1 - int(offsets[row]))[:size]
         return found

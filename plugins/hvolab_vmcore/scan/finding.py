@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hvolab.invariants import INVARIANTS
 from hvolab.release import HvoVariant
 from hvolab.serialize import Hex
 
@@ -27,13 +26,14 @@ KINDS: Final = {
     "two-owners": "ownership",
     "stale-head": "content",
 }
-_INVARIANTS: Final = {invariant.name: invariant for invariant in INVARIANTS}
 
 
 def broken_invariant(kind: str, variant: HvoVariant) -> tuple[str | None, int | None]:
     """Return name and number of the invariant that a finding breaks, if one that applies to the HVO variant."""
-    invariant = _INVARIANTS.get(KINDS[kind] or "")
-    return (invariant.name, invariant.number) if invariant and invariant.applies_to(variant) else (None, None)
+    from hvolab.invariants import INVARIANTS  # noqa: PLC0415 - takes longer than to find nothing
+
+    found = (one for one in INVARIANTS if one.name == KINDS[kind] and one.applies_to(variant))
+    return next(((one.name, one.number) for one in found), (None, None))
 
 
 @dataclass(frozen=True)

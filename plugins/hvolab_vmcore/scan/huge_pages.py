@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.hvo import VmemmapSizes
@@ -61,13 +62,17 @@ class HeadPages:
     private: Words
     orders: Ints
 
+    def of(self, some: Flags) -> HeadPages:
+        """Return the rows of some of the folios."""
+        return HeadPages(*(getattr(self, each.name)[some] for each in fields(self)))
+
 
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
     memory, layout, byte_order = snapshot.memory, snapshot.struct_pages.layout, snapshot.core.byte_order
     states = memory.states(frames)
     there = states >= FrameState.ZERO
-    rows = memory.peek(frames, _HEADS * layout.size)
+    rows = memory.peek(frames, _HEADS * layout.size, states)
     words = rows.view(memory.words.dtype)
 
     def word(offset: int) -> Words:
@@ -151,31 +156,41 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
     orders = sorted(page.size.bit_length() - 1 - mode.page_shift for page in mode.huge_pages)
     all_sizes = (VmemmapSizes(order, mode.page_size, layout.size) for order in orders)
     sizes = [size for size in all_sizes if size.optimizable]
-    free = np.ones(pages.numbers.size, dtype=np.bool_)
+    least = sizes[0].pages if sizes else 1
+    # first rows of blocks of the smallest size that are not in a larger huge page; all blocks start at one of them
+    free: Ints = np.flatnonzero(pages.numbers & least - 1 == 0)  # HVO needs struct pages of a power of two
     found = []
     for index in reversed(range(len(sizes))):
         size, smaller = sizes[index], sizes[index - 1].pages if index else 1
         rows = _blocks(pages, size.pages, free)
-        frames = pages.frames[rows[:, None] + np.arange(size.pages)]
+        frames = _frames(pages, rows, size.pages)
         heads = read_heads(snapshot, pages.frames[rows])
         shared, sharing = _shared(frames, smaller, heads)
-        sharing[(sharing == Sharing.TAIL) & _keeps_second(snapshot, pages, rows, frames)] = Sharing.SECOND
+        tails = np.flatnonzero(sharing == Sharing.TAIL)
+        sharing[tails[_keeps_second(snapshot, pages, rows[tails], frames[tails])]] = Sharing.SECOND
         keep = (sharing != Sharing.NONE) | (heads.hugetlb & (heads.orders == size.order))
         rows = rows[keep]
-        free[(rows[:, None] + np.arange(size.pages)).ravel()] = False
+        if rows.size and index:
+            free = np.setdiff1d(free, rows[:, None] + np.arange(0, size.pages, least), assume_unique=True)
         pfns = (pages.numbers[rows] << mode.page_shift) // layout.size
-        heads = read_heads(snapshot, pages.frames[rows])
-        found.append(HugePages(size.order, size.pages, rows, pfns, shared[keep], sharing[keep], heads))
+        found.append(HugePages(size.order, size.pages, rows, pfns, shared[keep], sharing[keep], heads.of(keep)))
     return tuple(found)
 
 
-def _blocks(pages: VmemmapPages, count: int, free: Flags) -> Ints:
-    """Return the rows at which ``count`` aligned consecutive pages start that are free."""
-    starts: Ints = np.flatnonzero(pages.numbers % count == 0)
-    starts = starts[starts + count <= pages.numbers.size]
+def _blocks(pages: VmemmapPages, count: int, free: Ints) -> Ints:
+    """Return the rows at which ``count`` aligned consecutive pages start; they are among the ``free`` ones."""
+    starts = free[(pages.numbers[free] & count - 1 == 0) & (free + count <= pages.numbers.size)]
     whole = pages.numbers[starts + count - 1] - pages.numbers[starts] == count - 1
-    starts = starts[whole]
-    return starts[free[starts]]  # the first page is enough: larger blocks are aligned to smaller ones
+    found: Ints = starts[whole]
+    return found
+
+
+def _frames(pages: VmemmapPages, rows: Ints, count: int) -> Ints:
+    """Return the frames that ``count`` pages from each row on map, shape (n, count)."""
+    if not rows.size:
+        return np.empty((0, count), dtype=np.int64)  # there may be fewer pages than that
+    found: Ints = sliding_window_view(pages.frames, count)[rows]
+    return found
 
 
 def _keeps_second(snapshot: CoreSnapshot, pages: VmemmapPages, rows: Ints, frames: Ints) -> Flags:
@@ -193,14 +208,14 @@ def _keeps_second(snapshot: CoreSnapshot, pages: VmemmapPages, rows: Ints, frame
 
 def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:
     """Return the frame that most tails of each block map, or -1, and the sharing."""
-    count = frames.shape[1]
-    tails = frames[:, 1:]
-    # a value of more than half of a row is in the middle of the sorted row
-    middle = (count - 1) // 2
-    common = np.partition(tails, middle, axis=1)[:, middle]
     between = frames[:, smaller::smaller]
-    most = (tails == common[:, None]).sum(axis=1) * 2 > count - 1
-    most &= (between == common[:, None]).sum(axis=1) * 2 > between.shape[1]
+    # a value of more than half of a row is in the middle of the sorted row
+    middle = between.shape[1] // 2
+    common = np.partition(between, middle, axis=1)[:, middle]
+    most = np.count_nonzero(between == common[:, None], axis=1) * 2 > between.shape[1]
+    if smaller > 1:
+        tails = frames[:, 1:]
+        most &= np.count_nonzero(tails == common[:, None], axis=1) * 2 > tails.shape[1]
     most &= common >= 0
     sharing = np.where(most, Sharing.TAIL, Sharing.NONE)
     sharing[most & heads.there & ~heads.hugetlb] = Sharing.DAX

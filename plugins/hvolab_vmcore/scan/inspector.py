@@ -62,21 +62,23 @@ class Inspector:
         yield from self._stale_findings()
 
     def _writable(self) -> Flags:
-        """Compute the permission once for each protection and table: pages of one table have the same path."""
-        pages, target = self._pages, self._target
-        result = np.zeros(pages.numbers.size, dtype=np.bool_)
-        mapped = np.flatnonzero(pages.frames >= 0)
-        if not mapped.size:
-            return result
-        _, kinds = np.unique(self._protections[mapped], return_inverse=True)
-        tables = pages.tables[mapped] * len(self._walk.levels) + pages.depths[mapped]
-        keys = kinds.astype(np.int64) * (int(tables.max()) + 1) + tables
-        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        rows = mapped[first].tolist()
-        paths = (self._walk.path(int(pages.depths[row]), int(pages.tables[row])) for row in rows)
+        """Compute the permission once for each protection and each kind of path to a table."""
+        pages, walk, target = self._pages, self._walk, self._target
+        if not pages.numbers.size:
+            return np.zeros(0, dtype=np.bool_)
+        splits = (np.diff(pages.tables) != 0) | (np.diff(pages.depths) != 0)
+        starts, stops = runs(splits | (self._protections[1:] != self._protections[:-1]), pages.numbers.size)
+        paths = np.empty(starts.size, dtype=np.int64)
+        for depth in np.unique(pages.depths[starts]).tolist():
+            mine = pages.depths[starts] == depth
+            paths[mine] = walk.path_kinds(depth)[pages.tables[starts[mine]]] * len(walk.levels) + depth
+        _, kinds = np.unique(self._protections[starts], return_inverse=True)
+        _, first, inverse = np.unique(kinds * (int(paths.max()) + 1) + paths, return_index=True, return_inverse=True)
+        rows = starts[first].tolist()
+        above = (walk.path(int(pages.depths[row]), int(pages.tables[row])) for row in rows)
         raws = (int(pages.raws[row]) for row in rows)
-        allowed = np.array([bool(target.allowed(raw, path) & _WRITE) for raw, path in zip(raws, paths, strict=True)])
-        result[mapped] = allowed[inverse]
+        allowed = np.array([bool(target.allowed(raw, path) & _WRITE) for raw, path in zip(raws, above, strict=True)])
+        result: Flags = np.repeat(allowed[inverse], stops - starts) & (pages.frames >= 0)
         return result
 
     def _table_findings(self) -> Iterator[CoreFinding]:

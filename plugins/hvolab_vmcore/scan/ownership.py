@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hvolab.arrays import runs
 from hvolab_vmcore.core.walk import Walk
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
@@ -25,18 +26,28 @@ def shared_frames(walk: Walk, pages: VmemmapPages, huge_pages: tuple[HugePages, 
         one = np.where(tail, -1 - huge.order, huge.rows[sharing])  # negative: all of the order together
         share = pages.frames[rows] == huge.shared[sharing][:, None]
         owners[rows[share]] = np.broadcast_to(one[:, None], rows.shape)[share]
-    mapped = np.flatnonzero(pages.frames >= 0)
     shift = walk.target.mode.page_shift
     tables = np.concatenate([np.unique(level.pas >> shift) for level in walk.levels])
-    rows = np.concatenate((np.full(tables.size, -1, dtype=np.int64), mapped))
-    frames = np.concatenate((tables, pages.frames[mapped]))
-    owner = np.concatenate((np.full(tables.size, np.iinfo(np.int64).min), owners[mapped]))
+    starts, stops = runs((pages.frames[1:] != pages.frames[:-1]) | (owners[1:] != owners[:-1]), owners.size)
+    mapped = pages.frames[starts] >= 0
+    starts, stops = starts[mapped], stops[mapped]
+    frames = np.concatenate((tables, pages.frames[starts]))
+    ordered = np.sort(frames)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return []
+    rows = np.concatenate((np.full(tables.size, -1, dtype=np.int64), starts))
+    ends = np.concatenate((np.zeros(tables.size, dtype=np.int64), stops))
+    owner = np.concatenate((np.full(tables.size, np.iinfo(np.int64).min), owners[starts]))
     order = np.lexsort((rows, frames))
-    rows, frames, owner = rows[order], frames[order], owner[order]
-    starts = np.concatenate(([True], frames[1:] != frames[:-1]))
-    first = np.maximum.accumulate(np.where(starts, np.arange(frames.size), 0))
+    rows, ends, frames, owner = rows[order], ends[order], frames[order], owner[order]
+    begins = np.concatenate(([True], frames[1:] != frames[:-1]))
+    first = np.maximum.accumulate(np.where(begins, np.arange(frames.size), 0))
     wrong = np.flatnonzero((owner != owner[first]) & (rows >= 0))
-    return [(int(rows[index]), _owner(pages, int(rows[first[index]]))) for index in wrong.tolist()]
+    return [
+        (row, _owner(pages, int(rows[first[index]])))
+        for index in wrong.tolist()
+        for row in range(int(rows[index]), int(ends[index]))
+    ]
 
 
 def _owner(pages: VmemmapPages, row: int) -> str:

@@ -116,9 +116,12 @@ class Scan:
     @cached_property
     def backing_states(self) -> npt.NDArray[np.uint8]:
         """FrameState of each frame that the vmemmap maps, each frame once."""
-        frames = np.sort(self.pages.frames[self.pages.frames >= 0])
+        frames = self.pages.frames
+        starts, _ = equal_runs(frames)  # first, since tails that share a frame are neighbors
+        frames = np.sort(frames[starts])
         starts, _ = equal_runs(frames)
-        return self.snapshot.memory.states(frames[starts])
+        frames = frames[starts]
+        return self.snapshot.memory.states(frames[frames >= 0])
 
     def chosen(self, choice: ReleaseChoice) -> Scan:
         """Return the same scan with another reason for its release; what was computed is kept."""

@@ -49,7 +49,6 @@ def find_unsaved(
     saved.
     """
     tables = tuple(one for one in walk.absent if one.state is FrameState.NOT_SAVED)
-    missing = snapshot.memory.states(pages.frames) == FrameState.NOT_SAVED
     blocks = {}
     taken = np.zeros(pages.numbers.size, dtype=np.bool_)
     for huge in huge_pages:
@@ -57,10 +56,11 @@ def find_unsaved(
         rows = huge.rows[known]
         taken[(rows[:, None] + np.arange(huge.pages)).ravel()] = True
     for huge in huge_pages:
-        heads = np.flatnonzero((pages.numbers % huge.pages == 0) & missing & ~taken)
+        heads = np.flatnonzero((pages.numbers & huge.pages - 1 == 0) & ~taken)
+        heads = heads[snapshot.memory.states(pages.frames[heads]) == FrameState.NOT_SAVED]
         below = _numbers_below(snapshot, tables, pages, huge.pages)
         blocks[huge.order] = int(np.union1d(pages.numbers[heads] // huge.pages, below).size)
-    bits = sum(int((huge.optimized & ~huge.heads.there & missing[huge.rows]).sum()) for huge in huge_pages)
+    bits = sum(int((huge.optimized & huge.heads.not_saved).sum()) for huge in huge_pages)
     return Unsaved(tables, frames, blocks, bits)
 
 

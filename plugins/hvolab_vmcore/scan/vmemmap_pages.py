@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,29 +67,47 @@ def pages_of(snapshot: CoreSnapshot, walk: Walk) -> VmemmapPages:
             rule="hvolab reads the vmemmap of up to 8 TiB of memory",
             hint=DAMAGED,
         )
-    depths = [depth for depth in (last - 1, last) if depth == last or pages]
-    parts = [_columns(walk, depth, walk.origin - snapshot.vmemmap) for depth in depths]
-    numbers, frames, raws, levels, tables = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(numbers, kind="stable")
-    columns = numbers[order], frames[order], raws[order], levels[order].astype(np.int8), tables[order]
-    return VmemmapPages(snapshot.vmemmap, walk.target.mode.page_shift, *columns)
+    return _joined(snapshot.vmemmap, walk)
 
 
-def _columns(walk: Walk, depth: int, distance: int) -> tuple[Ints, Ints, Words, Ints, Ints]:
-    """Return the columns for one level: the pages that its leaves map, and at the last level those not mapped, too.
+def _joined(vmemmap: int, walk: Walk) -> VmemmapPages:
+    """Return the pages, from blocks of as many as one entry above the last level maps: its leaves, and last tables.
 
-    distance  from the struct page of PFN 0 to the walk's origin, in bytes
+    Pages of a table that an entry does not map have their row as well.
     """
-    mode, tables = walk.target.mode, walk.levels[depth]
-    rows, slots = np.nonzero(tables.inside if tables.level is mode.last else tables.leaf)
-    raws, mapped = tables.raws[rows, slots], tables.leaf[rows, slots]
-    count = 1 << (tables.level.shift - mode.page_shift)
-    within = np.arange(count, dtype=np.int64)
-    form = mode.format.form(tables.level.name, EntryKind.LEAF)
-    pfns = (form.get_address(raws) >> np.uint64(mode.page_shift)).astype(np.int64)
-    frames = np.where(mapped[:, None], pfns[:, None] + within, -1).ravel()
-    first = (tables.offsets[rows] + (slots << tables.level.shift) + distance) >> mode.page_shift
-    numbers = (first[:, None] + within).ravel()
+    mode, last = walk.target.mode, len(walk.levels) - 1
+    above, tables = walk.levels[last - 1], walk.levels[last]
+    parents, slots = np.nonzero(above.leaf)
+    distance = walk.origin - vmemmap  # from the struct page of PFN 0
+    starts = np.concatenate((above.offsets[parents] + (slots << above.level.shift), tables.offsets))
+    first = starts + distance >> mode.page_shift
+    order = np.argsort(first, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    leaves, small = place[: parents.size], place[parents.size :]
+    within = np.arange(tables.level.entries, dtype=np.int64)
+    numbers = first[order][:, None] + within
+    raws = np.empty(numbers.shape, dtype=np.uint64)
+    raws[leaves], raws[small] = above.raws[parents, slots][:, None], tables.raws
+    frames = np.empty_like(numbers)
+    frames[leaves] = _pfns(walk, last - 1, above.raws[parents, slots])[:, None] + within
+    mapped = _pfns(walk, last, tables.raws)
+    mapped[~tables.leaf] = -1
+    frames[small] = mapped
+    depths = np.full(numbers.shape, last, dtype=np.int8)
+    depths[leaves] = last - 1
+    index = np.empty_like(numbers)
+    index[leaves], index[small] = parents[:, None], np.arange(tables.pas.size)[:, None]
     kept = numbers >= 0  # a leaf may start below the struct page of PFN 0
-    depths = np.full(numbers.size, depth, dtype=np.int64)
-    return numbers[kept], frames[kept], np.repeat(raws, count)[kept], depths[kept], np.repeat(rows, count)[kept]
+    kept[small] &= tables.inside
+    some = ... if kept.all() else kept
+    columns: Iterator[Any] = (column[some].ravel() for column in (numbers, frames, raws, depths, index))
+    return VmemmapPages(vmemmap, mode.page_shift, *columns)
+
+
+def _pfns(walk: Walk, depth: int, raws: Words) -> Ints:
+    """Return the PFNs in leaves at that depth."""
+    form = walk.target.mode.format.form(walk.levels[depth].level.name, EntryKind.LEAF)
+    pfns: Words = form.get_address(raws)
+    pfns >>= np.uint64(walk.target.mode.page_shift)
+    return pfns.view(np.int64)

@@ -164,17 +164,23 @@ class PhysicalMemory:
             self.present[part] = True
         return held
 
-    def peek(self, pfns: Pfns, size: int) -> Octets:
+    def peek(self, pfns: Pfns, size: int, states: Octets | None = None) -> Octets:
         """Return a copy of the first ``size`` bytes of each frame, shape (n, size), which this memory does not keep.
+
+        states  what :meth:`states` returns for these frames; None: it is called
 
         Zeros for frames that are not held.
         """
+        held = (self.states(pfns) if states is None else states) >= FrameState.ZERO
+        wanted = np.flatnonzero(held)
+        index = pfns[wanted] - self.first_pfn
+        here = np.ones(wanted.size, dtype=np.bool_) if self.present is None else self.present[index]
+        if self.source is not None and wanted.size == pfns.size and not here.any():
+            return self.source.read(pfns, size)
         rows = np.zeros((pfns.size, size), dtype=np.uint8)
-        held = np.flatnonzero(self.held(pfns))
-        here = np.ones(held.size, dtype=np.bool_) if self.present is None else self.present[pfns[held] - self.first_pfn]
-        rows[held[here]] = self._rows()[pfns[held[here]] - self.first_pfn, :size]
+        rows[wanted[here]] = self._rows()[index[here], :size]
         if self.source is not None:
-            rows[held[~here]] = self.source.read(pfns[held[~here]], size)
+            rows[wanted[~here]] = self.source.read(pfns[wanted[~here]], size)
         return rows
 
     def peek_words(self, pfns: Pfns, count: int) -> npt.NDArray[np.uint64]:

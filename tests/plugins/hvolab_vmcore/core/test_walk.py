@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hvolab.arch import EntryKind
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.core.walk import walk_tables
@@ -71,3 +72,15 @@ def test_a_table_above_the_last_pa_is_refused_with_its_entry(tmp_path: Path) -> 
     with pytest.raises(CoreFileError, match="a page table points outside") as caught:
         scan(open_snapshot(core))
     assert f"{outside:#018x}" in caught.value.where
+
+
+@pytest.mark.parametrize("core", [BOOT, OPTIMIZED_1G])
+def test_tables_of_one_kind_have_paths_that_differ_in_addresses_only(core: Path) -> None:
+    walk = scanned(core).walk
+    form = walk.target.mode.format.form
+    for depth, tables in enumerate(walk.levels):
+        masks = [form(each.level.name, EntryKind.TABLE).address_mask for each in walk.levels[:depth]]
+        paths = (walk.path(depth, index) for index in range(tables.pas.size))
+        bits = [tuple(raw & ~mask for raw, mask in zip(path, masks, strict=True)) for path in paths]
+        kinds = walk.path_kinds(depth).tolist()
+        assert len(set(zip(bits, kinds, strict=True))) == len(set(bits)) == len(set(kinds))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hvolab.arch import Access
 from hvolab.serialize import as_data
 from hvolab_vmcore.scan.finding import KINDS
 from hvolab_vmcore.scan.releases import open_scan
@@ -30,6 +31,20 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 
 RW, DIRTY = 1 << 1, 1 << 6
 PRIVATE = 40
+
+
+def test_a_page_is_writable_where_its_walk_allows_stores(tmp_path: Path) -> None:
+    slots = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3)), slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 5))
+    found = open_scan(changed(OPTIMIZED_2M, {slots[0][0]: slots[0][1] | RW, slots[1][0]: 0}, tmp_path / "core"))
+    pages, target, tables = found.pages, found.snapshot.target, found.snapshot.tables
+    number = (va_of(FIRST_FOLIO) - pages.base) >> pages.shift
+    rows = np.flatnonzero((pages.numbers >= number - 16) & (pages.numbers < number + 32)).tolist()
+    walks = ([step.raw for step in tables.walk(pages.va(row))] for row in rows)
+    allowed = [bool(target.allowed(raw, tuple(above)) & Access.WRITE) for *above, raw in walks]
+    writable = found.inspector.writable[rows].tolist()
+    assert writable == [each and pages.frames[row] >= 0 for row, each in zip(rows, allowed, strict=True)]
+    assert len(rows) == 48
+    assert 0 < sum(writable) < 48
 
 
 @pytest.mark.parametrize(

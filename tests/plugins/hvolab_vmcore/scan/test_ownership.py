@@ -21,7 +21,17 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 def test_pages_of_an_optimized_folio_are_one_owner() -> None:
     found = scanned(OPTIMIZED_1G)
     assert shared_frames(found.walk, found.pages, found.huge_pages) == []
-    assert shared_frames(found.walk, found.pages, ()) != []
+
+
+def test_without_huge_pages_every_page_after_the_first_one_of_a_frame_is_found() -> None:
+    found = scanned(OPTIMIZED_1G)
+    frames, pages = found.pages.frames, found.pages
+    firsts = dict(zip(reversed(frames.tolist()), reversed(range(frames.size)), strict=True))
+    after = [row for row, frame in enumerate(frames.tolist()) if frame >= 0 and firsts[frame] != row]
+    assert sorted(shared_frames(found.walk, pages, ())) == [
+        (row, f"mapped at VA {pages.va(firsts[int(frames[row])]):#x}") for row in after
+    ]
+    assert len(after) == 4095 + 8 * 7
 
 
 def test_a_frame_that_two_huge_pages_share_has_two_owners(tmp_path: Path) -> None:
