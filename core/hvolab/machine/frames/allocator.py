@@ -61,6 +61,13 @@ class FrameAllocator:
 
         return restore
 
+    def owners(self) -> tuple[npt.NDArray[np.uint8], tuple[tuple[int, int], ...], int, int]:
+        """Return what is known of the owners of all frames, to compare it: marks, orders of blocks, and two counts.
+
+        The order in which free frames are allocated is not in it. The marks are a view, and change with the frames.
+        """
+        return self._marks, tuple(self._states.orders.items()), self._allocated, self._reserved
+
     def allocate(self, order: int, gfp: int, node: int) -> int | None:
         """Allocate a naturally aligned block of 2 ** order frames; return its head PFN, or None if the call fails.
 

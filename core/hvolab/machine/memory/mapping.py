@@ -14,6 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from fcntl import ioctl
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +33,10 @@ _PAGEMAP = Path("/proc/self/pagemap")
 #: Kernel: Documentation/admin-guide/mm/pagemap.rst.
 _PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1 << bit) for bit in (63, 62, 61))
 _PAGES_AT_ONCE = 1 << 20
+#: ioctl of a pagemap, and its categories. Kernel: PAGEMAP_SCAN in include/uapi/linux/fs.h, since v6.7.
+_PAGEMAP_SCAN = 0xC0606610
+_IS_FILE, _IS_PRESENT, _IS_SWAPPED = (1 << bit for bit in (2, 3, 4))
+_RUNS_AT_ONCE = 1 << 10
 #: Runs of pages in one saved state at most: the host limits a process's mappings (vm.max_map_count).
 _MOST_RUNS = 1024
 #: Bytes of a part of the contents: more than a page, fewer than a superpage.
@@ -167,21 +172,73 @@ def _libc() -> Any:
     return libc
 
 
+class _ScanArgument(ctypes.Structure):
+    """Argument of the ioctl. Kernel: struct pm_scan_arg in include/uapi/linux/fs.h, v6.7."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("size", "flags", "start", "end", "walk_end", "vec", "vec_len", "max_pages"),
+            *("category_inverted", "category_mask", "category_anyof_mask", "return_mask"),
+        )
+    )
+
+
 def _private_pages(octets: npt.NDArray[np.uint8]) -> Positions:
     """Return the host pages of a mapping that are private copies; all of them where the host does not report it."""
     pages, first = div_round_up(octets.size, mmap.PAGESIZE), octets.ctypes.data // mmap.PAGESIZE
-    found = []
     try:
-        with _PAGEMAP.open("rb", buffering=0) as file:
-            for done in range(0, pages, _PAGES_AT_ONCE):
-                count = min(pages - done, _PAGES_AT_ONCE)
-                entries = np.frombuffer(os.pread(file.fileno(), count * WORD_BYTES, (first + done) * WORD_BYTES), "=u8")
-                if entries.size < count:
-                    return np.arange(pages)
-                private = (entries & (_PRESENT | _SWAPPED) != 0) & (entries & _OF_FILE == 0)
-                found.append(np.flatnonzero(private) + done)
+        file = os.open(_PAGEMAP, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return np.arange(pages)
+    try:
+        found = _scanned(file, first, pages)
+        return _read_one_by_one(file, first, pages) if found is None else found
+    except OSError:
+        return np.arange(pages)
+    finally:
+        os.close(file)
+
+
+def _scanned(file: int, first: int, pages: int) -> Positions | None:
+    """Return the private pages among ``pages`` host pages from number ``first`` on; None: the host has no such scan.
+
+    It takes a tenth of the time of reading an entry for each page.
+    """
+    found: list[Positions] = []
+    regions = np.zeros((_RUNS_AT_ONCE, 3), dtype=np.uint64)
+    start, end = first * mmap.PAGESIZE, (first + pages) * mmap.PAGESIZE
+    while start < end:
+        argument = _ScanArgument(
+            size=ctypes.sizeof(_ScanArgument),
+            start=start,
+            end=end,
+            vec=regions.ctypes.data,
+            vec_len=_RUNS_AT_ONCE,
+            category_inverted=_IS_FILE,
+            category_mask=_IS_FILE,
+            category_anyof_mask=_IS_PRESENT | _IS_SWAPPED,
+        )
+        try:
+            count = ioctl(file, _PAGEMAP_SCAN, argument, True)
+        except OSError:
+            return None
+        parts = (regions[:count, :2] // mmap.PAGESIZE).astype(np.int64) - first
+        found += [np.arange(begin, stop) for begin, stop in parts.tolist()]
+        start = end if count < _RUNS_AT_ONCE else int(regions[-1, 1])
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def _read_one_by_one(file: int, first: int, pages: int) -> Positions:
+    """Return the same from the entries of all pages; all of them where the host does not report it."""
+    found = []
+    for done in range(0, pages, _PAGES_AT_ONCE):
+        count = min(pages - done, _PAGES_AT_ONCE)
+        entries = np.frombuffer(os.pread(file, count * WORD_BYTES, (first + done) * WORD_BYTES), "=u8")
+        if entries.size < count:
+            return np.arange(pages)
+        private = (entries & (_PRESENT | _SWAPPED) != 0) & (entries & _OF_FILE == 0)
+        found.append(np.flatnonzero(private) + done)
     return np.concatenate(found)
 
 

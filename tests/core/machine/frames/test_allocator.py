@@ -50,6 +50,22 @@ def test_one_frame_is_free_until_it_is_allocated_and_absent_memory_never_is() ->
     assert [allocator.is_free(pfn) for pfn in (0, 1, 8, -1)] == [False, True, False, False]
 
 
+def test_what_is_known_of_owners_is_equal_if_and_only_if_every_frame_has_the_same() -> None:
+    allocator, other = one_zone(), one_zone()
+
+    def alike() -> bool:
+        (marks, *rest), (others, *more) = allocator.owners(), other.owners()
+        return rest == more and bool((marks == others).all())
+
+    assert alike()
+    allocator.allocate(2, GFP_KERNEL, 0)
+    assert not alike()
+    assert other.allocate_run(4, GFP_KERNEL, 0).tolist() == [0, 1, 2, 3]
+    assert not alike()  # a block has the same frames
+    allocator.split(0, 2)
+    assert alike()
+
+
 # What is handed out.
 
 

@@ -52,6 +52,18 @@ def test_states_are_restored_as_copies_would_be(pagemap: Path | None, most_runs:
         assert memory.octets.ctypes.data == address
 
 
+def test_private_pages_are_those_that_were_stored_to_since_the_state_was_saved() -> None:
+    memory = RestorableMapping(16 << 20)
+    memory.octets[0] = 1
+    memory.save()
+    stored = [number for number in range(memory.octets.size // mmap.PAGESIZE) if number % 5 in {0, 2, 3}]
+    memory.octets[np.array(stored) * mmap.PAGESIZE] = 2
+    assert mapping._private_pages(memory.octets).tolist() == stored
+    with pytest.MonkeyPatch.context() as patch:  # as on a host whose pagemap has no scan
+        patch.setattr(mapping, "_PAGEMAP_SCAN", 0)
+        assert mapping._private_pages(memory.octets).tolist() == stored
+
+
 def test_zeroed_pages_of_a_saved_state_stay_zero_until_it_is_restored() -> None:
     memory = RestorableMapping(SIZE)
     memory.octets[:] = 7
