@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hvolab_explorer.search.decisions import Search
-from hvolab_explorer.steps.scheduler import Actor, Exhausted, Pruned, Scheduler, Step
+from hvolab_explorer.steps.actor import Actor, Exhausted, Pruned, Step
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
 class Program(Protocol):

@@ -22,7 +22,7 @@ from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.runs.run import Explored, Repeated, repeat, run, world_options
 from hvolab_explorer.runs.story import story
 from hvolab_explorer.search.spec import SearchSpec
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import EngineOfCpu
 

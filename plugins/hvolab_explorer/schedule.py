@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from hvolab.errors import UsageError
 from hvolab_explorer.search.decisions import keep_on
+from hvolab_explorer.steps.actor import Actor, Step
 from hvolab_explorer.steps.happens_before import Clock, Event
-from hvolab_explorer.steps.scheduler import Actor, Scheduler, Step
+from hvolab_explorer.steps.scheduler import Scheduler
 
 _PART = re.compile(r"(\d+)\*(\d+)(?:=(\d+))?")
 _HASH_DIGITS = 8

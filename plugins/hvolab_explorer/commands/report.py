@@ -12,7 +12,7 @@ from hvolab.cli.output import show as show_table
 from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
 from hvolab_explorer.runs.run import Explored, Repeated
 from hvolab_explorer.runs.story import story
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 
 
 def show_vocabulary(*, json: bool) -> None:

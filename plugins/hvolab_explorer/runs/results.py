@@ -13,7 +13,7 @@ from hvolab.errors import UsageError
 from hvolab_explorer.exploration import Found, Result
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.units import Unit
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 
 _NUMBERS = ("schedules", "pruned", "steps", "seconds")
 

@@ -14,7 +14,7 @@ from hvolab_explorer.runs.configuration import READY, Configuration, parse_actor
 from hvolab_explorer.runs.shrink import replay, shrink
 from hvolab_explorer.schedule import Replay, hash_of, points_of, read_schedule, write_schedule
 from hvolab_explorer.search.spec import SearchSpec
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.world.code import CodeEngine, CodeEngineMaker
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import WorldProgram

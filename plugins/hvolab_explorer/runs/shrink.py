@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvolab.errors import HvolabError
 from hvolab_explorer.exploration import Found, Limits, Program, explore
 from hvolab_explorer.schedule import Replay, Segment, segments_of
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 
 #: Steps that are more than any actor has.
 _TO_THE_END = 1 << 20

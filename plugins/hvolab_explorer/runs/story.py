@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hvolab.cli.output import table
 from hvolab_explorer.runs.configuration import Configuration
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 
 #: Steps of one actor in a row that are shown, the last ones; the first is shown too.
 _SHOWN = 4

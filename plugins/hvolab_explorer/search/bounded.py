@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hvolab_explorer.search.decisions import keep_on
+from hvolab_explorer.steps.actor import Actor, Pruned
 from hvolab_explorer.steps.happens_before import Clock, Event
-from hvolab_explorer.steps.scheduler import Actor, Pruned, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
 @dataclass

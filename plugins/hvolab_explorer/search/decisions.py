@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from hvolab_explorer.steps.scheduler import Actor, Decider
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import Decider
 
 
 class Search(Decider, Protocol):

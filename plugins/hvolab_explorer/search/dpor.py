@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hvolab_explorer.search.decisions import keep_on
+from hvolab_explorer.steps.actor import Actor, Pruned
 from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import Clock, Event
-from hvolab_explorer.steps.scheduler import Actor, Pruned, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     """One decision: among actors, or among the alternatives within the step before it.
 
@@ -45,24 +46,36 @@ class Dpor:
         self._nodes: list[_Node] = []
         self.begin()
 
+    @property
+    def same(self) -> int:
+        """Decisions of the next schedule that are those of the one before: all but the last."""
+        return max(len(self._nodes) - 1, 0)
+
     def begin(self) -> None:
         """Begin a schedule."""
         self._depth = 0
         self._sleeping: dict[int, Footprint] = {}
         self._events: list[Event] = []
 
+    def resume(self, events: list[Event], decision: int) -> None:
+        """Go on after steps that were repeated."""
+        self._events, self._depth = events, decision
+
     def choose(self, _: Scheduler, ready: list[Actor], last: Actor | None) -> Actor:
         """Return the actor of the schedule under way, or begin a new part with one that does not sleep."""
-        if self._depth == len(self._nodes):
-            awake = [actor for actor in ready if actor.index not in self._sleeping]
-            if not awake:
-                raise Pruned
-            first = keep_on(awake, last).index
-            indices = tuple(actor.index for actor in ready)
-            self._nodes.append(_Node(indices, first, {first}, dict(self._sleeping)))
-        self._node = self._nodes[self._depth]
-        self._depth += 1
-        return next(actor for actor in ready if actor.index == self._node.choice)
+        depth, self._depth = self._depth, self._depth + 1
+        if depth < len(self._nodes):
+            node = self._node = self._nodes[depth]
+            return next(actor for actor in ready if actor.index == node.choice)
+        sleeping = self._sleeping
+        awake = [actor for actor in ready if actor.index not in sleeping] if sleeping else ready
+        if not awake:
+            self._depth = depth
+            raise Pruned
+        first = keep_on(awake, last)
+        self._node = _Node(tuple([actor.index for actor in ready]), first.index, {first.index}, sleeping.copy())
+        self._nodes.append(self._node)
+        return first
 
     def alternative(self, count: int) -> int:
         """Return the alternative of the schedule under way, at first 0."""
@@ -80,11 +93,13 @@ class Dpor:
         # an actor's step with other alternatives may touch more
         known = node.tried.get(event.actor)
         node.tried[event.actor] = footprint if known is None else known | footprint
-        if self._sleep:
+        if self._sleep and (node.sleeping or len(node.tried) > 1):
             asleep = node.sleeping | {actor: tried for actor, tried in node.tried.items() if actor != node.choice}
             self._sleeping = {
                 actor: each for actor, each in asleep.items() if actor != event.actor and not each.conflicts(footprint)
             }
+        else:
+            self._sleeping = {}
 
     def blocked(self, actor: int, clock: Clock, races: list[Event]) -> None:
         """Reverse the races of a step that was never executed."""
@@ -124,7 +139,7 @@ class Dpor:
                     node.choice = node.alternatives.pop(0)
                     return True
             else:
-                left = node.wanted - node.tried.keys() - node.sleeping.keys()
+                left = [actor for actor in node.wanted if actor not in node.tried and actor not in node.sleeping]
                 if left:
                     node.choice = min(left)
                     return True

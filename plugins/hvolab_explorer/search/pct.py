@@ -9,7 +9,8 @@ probability of at least 1 / (n * k ** c), with c changes of priority.
 from __future__ import annotations
 
 from hvolab_explorer.search.random_walk import RandomWalk
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
 class Pct(RandomWalk):

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hvolab_explorer.search.decisions import Search
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.happens_before import Clock, Event
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
 class Portfolio:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import random
 
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.happens_before import Clock, Event
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 
 
 class RandomWalk:

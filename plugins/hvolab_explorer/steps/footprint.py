@@ -107,7 +107,7 @@ class TokenList(list[Token | frozenset[Token]]):
 
     def update(self, tokens: Iterable[Token]) -> None:
         """Add a set of tokens; a frozenset is kept, not copied."""
-        self.append(frozenset(tokens))
+        self.append(tokens if isinstance(tokens, frozenset) else frozenset(tokens))
 
 
 def _flat(parts: Iterable[Token | frozenset[Token]]) -> frozenset[Token]:
@@ -135,7 +135,8 @@ class FootprintBuilder:
 
     def build(self) -> Footprint:
         """Return what was collected."""
-        parts = tuple(map(tuple, self._lists))
+        reads, writes, adds, releases, awaits = self._lists
+        parts = tuple(reads), tuple(writes), tuple(adds), tuple(releases), tuple(awaits)
         found = self._by_parts.get(parts)
         if found is None:
             tokens = tuple(map(_flat, parts))

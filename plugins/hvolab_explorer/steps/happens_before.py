@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,6 +47,11 @@ def _digest(*values: object) -> int:
     return int.from_bytes(digest.digest())
 
 
+def _with(clock: Clock, actor: int, number: int) -> Clock:
+    """Return a clock with another number for one actor."""
+    return (*clock[:actor], number, *clock[actor + 1 :])
+
+
 class HappensBefore:
     """The order of the steps so far.
 
@@ -58,6 +64,24 @@ class HappensBefore:
         self.key = 0
         self._by_actor: list[list[Event]] = [[] for _ in range(actors)]
         self._clocks: list[Clock] = [(0,) * actors for _ in range(actors)]
+        self._keys: list[int] = []
+
+    def keep(self, decisions: int) -> tuple[list[Event], int]:
+        """Remove the steps with a decision of their own, or within them, beyond the first ``decisions``.
+
+        Returns the steps that are left, and the number of the decision after them.
+        """
+        after = bisect_right(self.events, decisions, key=lambda event: event.decision)
+        kept = max(after - 1, 0)
+        decision = self.events[kept].decision if self.events else 0
+        for event in reversed(self.events[kept:]):
+            own = self._by_actor[event.actor]
+            own.pop()
+            self._clocks[event.actor] = own[-1].clock if own else (0,) * len(self._clocks)
+        if kept < len(self.events):
+            self.key = self._keys[kept]
+        del self.events[kept:], self._keys[kept:]
+        return self.events.copy(), decision
 
     def add(self, actor: int, decision: int, footprint: Footprint, choices: int) -> tuple[Event, list[Event]]:
         """Add a step; return it and the steps with which it races.
@@ -67,11 +91,12 @@ class HappensBefore:
         clock, races = self._order(actor, footprint)
         own = self._by_actor[actor]
         number = len(own) + 1
-        clock = (*clock[:actor], number, *clock[actor + 1 :])
+        clock = _with(clock, actor, number)
         event = Event(actor, number, len(self.events), decision, footprint, clock)
         own.append(event)
         self.events.append(event)
         self._clocks[actor] = clock
+        self._keys.append(self.key)
         self.key = (self.key + _digest(actor, number, choices, clock)) & _MASK
         return event, races
 
@@ -79,7 +104,7 @@ class HappensBefore:
         """Return the clock and the races of a step that an actor cannot execute."""
         clock, races = self._order(actor, footprint)
         number = len(self._by_actor[actor]) + 1
-        return (*clock[:actor], number, *clock[actor + 1 :]), races
+        return _with(clock, actor, number), races
 
     def _order(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
         """Return the clock before a step, and the steps that it races with, no other race between them.
@@ -88,27 +113,29 @@ class HappensBefore:
         has waited for is ordered before it, without a race: the two have no other order.
         """
         before, relations = self._clocks[actor], footprint.relations
-        clock = list(before)
+        clock = before
         races: list[Event] = []
         for other, events in enumerate(self._by_actor):
-            if other == actor:
+            done = before[other]
+            if other == actor or done == len(events):
                 continue
             joined = False
-            for event in reversed(events[before[other] :]):
+            for event in reversed(events[done:] if done else events):
                 found = relations.get(event.footprint)
                 if found is None:
                     found = footprint.relation(event.footprint)
                 if not found:
                     continue
                 race = found & RACE
-                if race or (found and not joined):
+                if race or not joined:
                     if not joined:
-                        clock = [max(pair) for pair in zip(clock, event.clock, strict=True)]
+                        clock = tuple(map(max, clock, event.clock))
                         joined = True
                     if race:
                         races.append(event)
                         break
-        immediate = [
-            event for event in races if not any(event is not other and event.before(other.clock) for other in races)
-        ]
-        return tuple(clock), immediate
+        if len(races) > 1:
+            races = [
+                event for event in races if not any(event is not other and event.before(other.clock) for other in races)
+            ]
+        return clock, races

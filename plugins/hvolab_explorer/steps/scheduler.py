@@ -9,70 +9,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Protocol, runtime_checkable
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from hvolab.arch import PageFault
 from hvolab.errors import HvolabError
 from hvolab.machine.locks import Lock, LockOrder
+from hvolab_explorer.steps.actor import Actor, Exhausted, Step
 from hvolab_explorer.steps.footprint import Footprint, FootprintBuilder
 from hvolab_explorer.steps.happens_before import Event, HappensBefore
 
 #: Steps of one schedule at most.
 MOST_STEPS = 20_000
 _MULTIPLIER, _MASK = 31, (1 << 64) - 1
-
-
-class Exhausted(Exception):  # noqa: N818 - no fault of an actor
-    """A limit of the explorer ends the exploration; the message has the reason."""
-
-
-class Pruned(Exception):  # noqa: N818 - no error: the rest of a schedule is known
-    """A search ends a schedule whose rest it has explored."""
-
-
-@dataclass(eq=False)
-class Actor:
-    """A program on one CPU.
-
-    index  its number
-    name   its name in stories
-    body   the program
-    cpu    number of its CPU
-    text   the step before which it stands
-    endless  it serves the others: a schedule ends when they have ended, and it has nothing to do
-    """
-
-    index: int
-    name: str
-    body: Callable[[], object]
-    cpu: int
-    text: str = "start"
-    done: bool = False
-    failed: bool = False
-    endless: bool = False
-    enabled: Callable[[], bool] | None = None
-    waits_for: Footprint | None = None
-
-    def ready(self) -> bool:
-        """Return whether its next step can be executed now."""
-        return self.enabled is None or self.enabled()
-
-
-class Step(NamedTuple):
-    """One entry of a schedule's log: a step, or a choice within the step before it.
-
-    actor   number of the actor
-    text    description
-    choice  alternative that was chosen within the step; None: this is a step
-    """
-
-    actor: int
-    text: str
-    choice: int | None = None
 
 
 class Decider(Protocol):
@@ -92,6 +43,19 @@ class Decider(Protocol):
 
     def blocked(self, actor: int, clock: tuple[int, ...], races: list[Event]) -> None:
         """Record the races of a step that its actor waits for when the schedule ends."""
+
+
+@runtime_checkable
+class Repeating(Decider, Protocol):
+    """A decider that decides a part of a schedule as in the one before, so that its steps need not be recorded again.
+
+    same  number of decisions that are the same, from the first on
+    """
+
+    same: int
+
+    def resume(self, events: list[Event], decision: int) -> None:
+        """Go on with decision number ``decision``, after steps that were repeated."""
 
 
 def _unwinding() -> bool:
@@ -118,6 +82,7 @@ class Scheduler:
     cut         whether it was ended for its number of steps
     lock_order  order of acquisitions over the schedules of one exploration
     completing  called at the end of each step, while its footprint can still grow
+    repeating   the step under way is one of the schedule before, so that its footprint is known
     """
 
     def __init__(self) -> None:
@@ -129,7 +94,11 @@ class Scheduler:
         self.findings: list[str] = []
         self.order = HappensBefore(0)
         self.steps = self.schedules = 0
-        self.cut = False
+        self.cut = self.repeating = False
+        self._decider: Decider | None = None
+        self._script: list[Event] = []
+        self._repeated: list[Step] = []
+        self._found_at: list[int] = []
         self._aborting = False
         self._hub: greenlet | None = None
         self._choices = 0
@@ -159,7 +128,8 @@ class Scheduler:
         if actor is None or self._aborting or self._hub is None or self._in_one_step:
             return
         actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
-        self._hub.switch()
+        if not (self._script and self._goes_on(actor)):
+            self._hub.switch()
 
     @contextmanager
     def one_step(self) -> Iterator[None]:
@@ -178,7 +148,10 @@ class Scheduler:
         if not self.active or self.current is None:
             return 0
         chosen = 0
-        if count > 1:
+        if count > 1 and self.repeating:
+            chosen = self._repeated[len(self.log)].choice or 0
+            self.log.append(self._repeated[len(self.log)])
+        elif count > 1 and self._decider is not None:
             chosen = self._decider.alternative(count)
             self.log.append(Step(self.current.index, text, chosen))
         self._choices = (self._choices * _MULTIPLIER + chosen + 1) & _MASK
@@ -186,12 +159,14 @@ class Scheduler:
 
     def describe(self, text: str) -> None:
         """Describe the step that is about to end by more than was known before it."""
-        self.log[self._decision] = self.log[self._decision]._replace(text=text)
+        if not self.repeating:
+            self.log[self._decision] = self.log[self._decision]._replace(text=text)
 
     def report(self, text: str) -> None:
         """Report a finding of the schedule under way."""
         if text not in self.findings:
             self.findings.append(text)
+            self._found_at.append(self.steps)
 
     # locks
 
@@ -295,12 +270,7 @@ class Scheduler:
 
     def run(self, actors: list[Actor], decider: Decider) -> list[str]:
         """Run the actors as ``decider`` decides; return what was found. Raises Pruned as it does."""
-        self._decider = decider
-        self._hub = getcurrent()
-        self._aborting = False
-        self.schedules += 1
-        self.order = HappensBefore(len(actors))
-        self.log, self.findings, self.steps, self.cut = [], [], 0, False
+        events = self._begin(len(actors), decider)
         self._owners, self._readers, self._held, self._begun = {}, {}, {}, {}
         self._sections, self._number = set(), 0
         greenlets = [greenlet(self._body) for _ in actors]
@@ -308,7 +278,8 @@ class Scheduler:
             for actor, each in zip(actors, greenlets, strict=True):
                 self.current = actor
                 each.switch(actor)  # up to its first stop
-            self._loop(actors, greenlets)
+            last = self._repeat(events, actors, greenlets)
+            self._loop(actors, greenlets, last, decider)
         finally:
             self._aborting = True
             for actor, each in zip(actors, greenlets, strict=True):
@@ -318,17 +289,64 @@ class Scheduler:
             self.current = None
         return self.findings
 
-    def _loop(self, actors: list[Actor], greenlets: list[greenlet]) -> None:
-        last: Actor | None = None
+    def _begin(self, actors: int, decider: Decider) -> list[Event]:
+        """Begin a schedule; return the steps of the one before that it repeats."""
+        repeats = isinstance(decider, Repeating) and decider is self._decider
+        same = decider.same if repeats and isinstance(decider, Repeating) else 0
+        self._decider, self._hub = decider, getcurrent()
+        self._aborting = self.cut = False
+        self.schedules += 1
+        if not same:
+            self.order = HappensBefore(actors)
+        events, decision = self.order.keep(same)
+        if events and isinstance(decider, Repeating):
+            decider.resume(events, decision)
+        kept = [found for found in zip(self.findings, self._found_at, strict=True) if found[1] < len(events)]
+        self.findings, self._found_at = [text for text, _ in kept], [step for _, step in kept]
+        self.log, self._repeated = [], self.log[:decision]
+        self.steps = 0
+        return events
+
+    def _repeat(self, events: list[Event], actors: list[Actor], greenlets: list[greenlet]) -> Actor | None:
+        """Run steps of the schedule before once more, without recording them; return the last actor."""
+        self._script, self.repeating = events[::-1], bool(events)
+        while self._script:
+            self.current = actors[self._script[-1].actor]
+            self._begin_again()
+            greenlets[self.current.index].switch()
+            self._end_again()
+        self.repeating = False
+        return actors[events[-1].actor] if events else None
+
+    def _begin_again(self) -> None:
+        event = self._script.pop()
+        self._decision = event.decision
+        self.log.append(self._repeated[event.decision])
+        self.footprint.clear()
+
+    def _end_again(self) -> None:
+        for complete in self.completing:
+            complete()
+        self.steps += 1
+
+    def _goes_on(self, actor: Actor) -> bool:
+        """Begin the next step that is repeated, if it is of the same actor."""
+        if self._script[-1].actor != actor.index:
+            return False
+        self._end_again()
+        self._begin_again()
+        return True
+
+    def _loop(self, actors: list[Actor], greenlets: list[greenlet], last: Actor | None, decider: Decider) -> None:
         while live := [actor for actor in actors if not actor.done]:
             self.current = None
-            ready = [actor for actor in live if actor.ready()]
+            ready = [actor for actor in live if actor.enabled is None or actor.enabled()]
             if not ready and all(actor.endless for actor in live):
                 break
             if not ready or self.steps >= MOST_STEPS:
-                self._end(live, blocked=not ready, died=any(actor.failed for actor in actors))
+                self._end(live, decider, blocked=not ready, died=any(actor.failed for actor in actors))
                 return
-            actor = self._decider.choose(self, ready, last)
+            actor = decider.choose(self, ready, last)
             decision = self._decision = len(self.log)
             self.log.append(Step(actor.index, actor.text))
             self.current, last = actor, actor
@@ -339,10 +357,10 @@ class Scheduler:
                 complete()
             self.steps += 1
             event, races = self.order.add(actor.index, decision, self.footprint.build(), self._choices)
-            self._decider.stepped(event, races)
+            decider.stepped(event, races)
         self.current = None
 
-    def _end(self, live: list[Actor], *, blocked: bool, died: bool) -> None:
+    def _end(self, live: list[Actor], decider: Decider, *, blocked: bool, died: bool) -> None:
         """Report why a schedule ends with actors that have not ended."""
         waiting = "; ".join(f"{actor.name} waits in {actor.text}" for actor in live)
         if not blocked:
@@ -354,7 +372,7 @@ class Scheduler:
         for actor in live:
             if actor.waits_for is not None:
                 clock, races = self.order.pending(actor.index, actor.waits_for)
-                self._decider.blocked(actor.index, clock, races)
+                decider.blocked(actor.index, clock, races)
 
     def _body(self, actor: Actor) -> None:
         try:

@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 
 from hvolab.hvo import EngineSetup, HasOrder, HvoEngine
 from hvolab.release import StructPageLayout
-from hvolab_explorer.steps.scheduler import Scheduler, Step
+from hvolab_explorer.steps.actor import Step
+from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.machine import ExploredMachine
 

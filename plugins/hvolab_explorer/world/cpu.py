@@ -37,19 +37,24 @@ def _tlb_entries(cpu: int, shifts: tuple[int, ...], start: int, end: int) -> fro
 
 
 class _Step:
-    """The accesses of one step of a CPU; those of one that faults are recorded too."""
+    """The accesses of the step under way of a CPU; those of one that faults are recorded too.
 
-    __slots__ = ("_cpu", "_size", "_writes")
+    size    bytes of each access
+    writes  they store
+    """
 
-    def __init__(self, cpu: ExploredCpu, size: int, writes: bool) -> None:  # noqa: FBT001 - once for each access
-        self._cpu, self._size, self._writes = cpu, size, writes
+    __slots__ = ("_cpu", "size", "writes")
+
+    def __init__(self, cpu: ExploredCpu) -> None:
+        self._cpu = cpu
+        self.size, self.writes = 0, False
 
     def __enter__(self) -> None:
         """Begin the accesses."""
 
     def __exit__(self, *_: object) -> None:
         """Record them."""
-        self._cpu.record(self._size, writes=self._writes)
+        self._cpu.record(self.size, writes=self.writes)
 
 
 class ExploredCpu:
@@ -59,7 +64,7 @@ class ExploredCpu:
     in one step, as no other CPU has its address yet. Barriers are no steps: accesses are sequentially consistent.
     It has no bulk operations but those that read and fill tables, so the engine works entry by entry.
 
-    watches   called with each translation
+    watches   called with each translation, but for those of steps that are repeated
     flushing  called within each step that flushes this CPU's TLB
     """
 
@@ -82,22 +87,28 @@ class ExploredCpu:
         #: Slots of the last level but one, by the number of their entry from VA 0 on.
         self._slots: dict[int, int] = {}
         self._seen: list[Translated] = []
+        self._accesses = _Step(self)
 
     # footprints
 
     def _observe(self, translated: Translated) -> None:
         self._seen.append(translated)
-        for watch in self.watches:
-            watch(translated)
+        if not self._scheduler.repeating:
+            for watch in self.watches:
+                watch(translated)
 
     def _step(self, text: str, size: int = WORD_BYTES, *, writes: bool = False) -> _Step:
         """Wait for the step, and record what it touches: ``size`` bytes, or those up to the end of each page."""
         self._scheduler.point(text)
         self._seen.clear()
-        return _Step(self, size, writes)
+        step = self._accesses
+        step.size, step.writes = size, writes
+        return step
 
     def record(self, size: int, *, writes: bool) -> None:
         """Record what the accesses since the begin of the step touched."""
+        if self._scheduler.repeating:
+            return
         for translated in self._seen:
             self._record(translated, size, writes=writes or translated.stores)
 
@@ -132,6 +143,8 @@ class ExploredCpu:
 
     def _record_flush(self, start: int, end: int) -> None:
         """Record a flush of ``[start, end)``: all entries that may be there, and those that are."""
+        if self._scheduler.repeating:
+            return
         cpu, adds = self.index, self._scheduler.footprint.adds
         adds.update(_tlb_entries(cpu, tuple(self._shifts), start, end))
         for shift, number in self._inner.cached_in(start, end):
@@ -215,7 +228,8 @@ class ExploredCpu:
                 self.write_entry(slot_va + position * WORD_BYTES, raw)
             return
         with self._step(f"fill table {self._name(slot_va)}", raws.size * WORD_BYTES, writes=True):
-            self._watch_entries(slot_va, raws.tolist())
+            if not self._scheduler.repeating:  # a table's own entries add no table
+                self._watch_entries(slot_va, raws.tolist())
             self._inner.write_entries(slot_va, raws)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
@@ -262,8 +276,7 @@ class ExploredCpu:
         try:
             self._inner.translate(va, 1)
         finally:
-            for translated in self._seen:
-                self._record(translated, 0, writes=False)
+            self.record(0, writes=False)
 
     def save(self) -> Callable[[], None]:
         """Save the TLB; return the function that restores it."""

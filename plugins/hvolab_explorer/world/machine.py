@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from hvolab.errors import MachineError
 from hvolab.machine import Cpu, FrameAllocator, Machine
 from hvolab.release.gfp import GFP_KERNEL, describe
 from hvolab.trace import EntryLost, KeyChanged
+from hvolab_explorer.steps.actor import Exhausted
 from hvolab_explorer.steps.footprint import Token
-from hvolab_explorer.steps.scheduler import Exhausted, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.kmemleak import Kmemleak
 
 Pfns = npt.NDArray[np.int64]
@@ -40,6 +42,12 @@ class WorldOptions:
     ordered: bool = False
     poisoned: bool = False
     weak: bool = False
+
+
+@lru_cache(maxsize=4096)
+def _tokens(first: int, count: int, *entries: int) -> tuple[frozenset[Token], frozenset[Token]]:
+    """Return the tokens of so many words, and of entries."""
+    return frozenset(range(first, first + count)), frozenset(entries)
 
 
 class ExploredMachine(Machine):
@@ -124,37 +132,27 @@ class ExploredMachine(Machine):
 
     def _touch_frames(self, first: int, order: int) -> None:
         """Record that frames change their owner, and that their struct pages change."""
+        if self.scheduler.repeating:
+            return
         footprint = self.scheduler.footprint
-        pfns = range(first, first + (1 << order))
-        footprint.writes.update(("frame", pfn) for pfn in pfns)
-        footprint.writes.update(self._struct_page_words(pfns))
-        footprint.reads.update(self._entries_of(pfns))
+        for pfn in range(first, first + (1 << order)):
+            words, entries = self.struct_page_tokens(pfn)
+            footprint.writes.add(("frame", pfn))
+            footprint.writes.update(words)
+            footprint.reads.update(entries)
 
     def _touch_allocator(self, order: int) -> None:
         """Record that the free memory changes; single frames of lists are added and removed in any order."""
         footprint = self.scheduler.footprint
         (footprint.writes if order or self.options.ordered else footprint.adds).add(("allocator",))
 
-    def _struct_page_words(self, pfns: Iterable[int]) -> set[Token]:
-        """Return the tokens of the struct pages of frames, where the tables map them now."""
-        words, base = self.struct_pages.layout.words, self.memory.base
-        found: set[Token] = set()
-        for pfn in pfns:
-            first = (self.struct_pages.locate_one(pfn) + base) >> WORD_SHIFT
-            found.update(range(first, first + words))
-        return found
-
-    def _entries_of(self, pfns: Iterable[int]) -> set[Token]:
-        """Return the tokens of the table entries that map the struct pages of frames."""
-        pages, page_size = self.struct_pages, self.target.mode.page_size
-        vas = {pages.va(pfn) & -page_size for pfn in pfns}
-        first = self.memory.base >> WORD_SHIFT
-        found: set[Token] = set()
-        for va in vas:
-            read: list[tuple[int, int]] = []
-            self.tables.descend(va, read=read)
-            found.update(first + index for index, _ in read[-2:])
-        return found
+    def struct_page_tokens(self, pfn: int) -> tuple[frozenset[Token], frozenset[Token]]:
+        """Return the tokens of a frame's struct page, where the tables map it now, and of the entries that map it."""
+        pages, first = self.struct_pages, self.memory.base >> WORD_SHIFT
+        read: list[tuple[int, int]] = []
+        self.tables.descend(pages.va(pfn) & -self.target.mode.page_size, read=read)
+        where = pages.locate_one(pfn) + self.memory.base >> WORD_SHIFT
+        return _tokens(where, pages.layout.words, *(first + index for index, _ in read[-2:]))
 
     def _fails(self, what: str) -> bool:
         failed = self.scheduler.alternative(2 if self.failures_left else 1, f"{what} fails")
@@ -236,15 +234,13 @@ class ExploredMachine(Machine):
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
         """Free boot frames one by one, each after kmemleak has forgotten it."""
-        free = super().free_bootmem_run
-        for pfn in pfns.tolist():
-            if self.kmemleak is not None and self.scheduler.active:
-                self.kmemleak.free_part(pfn)
-            self._free_each(np.array([pfn], dtype=np.int64), free)
+        self._free_each(pfns, super().free_bootmem_run, boot=True)
 
-    def _free_each(self, pfns: Pfns, free: Any) -> None:
+    def _free_each(self, pfns: Pfns, free: Callable[[Pfns], None], *, boot: bool = False) -> None:
         for pfn in pfns.tolist():
-            one = np.array([pfn], dtype=np.int64)
+            one = pfns if pfns.size == 1 else np.array([pfn], dtype=np.int64)
+            if boot and self.kmemleak is not None and self.scheduler.active:
+                self.kmemleak.free_part(pfn)
             if self._announce_free(pfn, 0):
                 free(one)
                 self._return(pfn, 0)
@@ -379,8 +375,9 @@ class ExploredRecords:
 
     def reserved(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
         """Return whether frames are reserved."""
-        footprint = self._machine.scheduler.footprint
-        footprint.reads.update(self._machine._struct_page_words(pfns.tolist()))  # noqa: SLF001 - of one room
-        footprint.reads.update(self._machine._entries_of(pfns.tolist()))  # noqa: SLF001
+        scheduler = self._machine.scheduler
+        for pfn in () if scheduler.repeating else pfns.tolist():
+            for tokens in self._machine.struct_page_tokens(pfn):
+                scheduler.footprint.reads.update(tokens)
         reserved: npt.NDArray[np.bool_] = self._inner.reserved(pfns)
         return reserved

@@ -22,8 +22,9 @@ from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import MachineError
 from hvolab.machine import Machine
 from hvolab.machine.locks import Lock
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.footprint import Token
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu, words_of
 from hvolab_explorer.world.machine import POISON
 

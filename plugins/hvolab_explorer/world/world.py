@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
@@ -17,7 +17,9 @@ from hvolab.invariants import Folios, check
 from hvolab.machine import MachineSpec, VmemmapBacking, build_machine
 from hvolab.machine.checkpoint import Checkpoint
 from hvolab.machine.struct_pages import lists
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import Scheduler
+from hvolab_explorer.world.at_rest import AtRest
 from hvolab_explorer.world.code import CodeEngine
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.histories import Histories, is_reported
@@ -146,6 +148,8 @@ class World:
         parts = machine.kmemleak, self._smaller if spec.demotes else None, self.code
         others = [part for part in parts if part is not None]
         self.checkpoint = Checkpoint(machine, _Lists(machine), self._pool, *others)
+        pools = (self._pool, self._smaller)[: 1 + spec.demotes] if spec.pooled else ()
+        self._at_rest = AtRest(machine, pools, lambda: self._findings(pools))
 
     def _make_folios(self) -> None:
         machine, hvo, pool = self.machine, self.engines[0], self._pool
@@ -220,8 +224,11 @@ class World:
 
     def check(self) -> list[str]:
         """Return what breaks an invariant now, findings that the description or the release declares left out."""
-        if self.spec.pooled:
-            found = check(self.machine, (self._pool, self._smaller) if self.spec.demotes else (self._pool,))
+        return self._at_rest.findings()
+
+    def _findings(self, pools: Sequence[Pool]) -> list[str]:
+        if pools:
+            found = check(self.machine, pools)
         else:
             pfns = np.array(list(map(self._pages.pfn, self._all_folios)), dtype=np.int64)
             found = check(self.machine, (), (Folios(self.h.order, pfns),))

@@ -13,7 +13,7 @@ from typing import Final
 
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.machine import Machine, PhysicalMemory
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.world.code import CodeWorld
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_kernel.interleaving.accesses import Accesses

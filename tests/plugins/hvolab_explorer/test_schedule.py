@@ -8,7 +8,7 @@ import pytest
 from hvolab.errors import UsageError
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.schedule import Replay, Segment, read_schedule, segments_of, write_schedule
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 from tests.plugins.hvolab_explorer.worlds import program
 
 LOG = (Step(0, "a"), Step(0, "b"), Step(0, "fails", 1), Step(0, "c"), Step(1, "d"), Step(1, "fails", 0), Step(0, "e"))

@@ -21,10 +21,12 @@ from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.search.spec import SearchSpec
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
 from tests.machines import MIB, x86_64
+from tests.plugins.hvolab_explorer.search.test_dpor import Recording
 from tests.plugins.hvolab_explorer.worlds import program
 
 #: One operation of a random program: its name, and up to two small numbers.
@@ -200,6 +202,7 @@ def agree(programs: Programs, failures: int = 0, *, ordered: bool = False, naive
     default = searched(programs, Dpor(), failures, ordered=ordered)
     others: dict[str, Search] = {
         "without sleep sets": Dpor(sleep=False),
+        "recording every step": Recording(),
         "unbounded, cached": Bounded(None),
         "bounded at its limit, cached": Bounded(64),
         "portfolio": SearchSpec("portfolio", bound=64).make(),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvolab.cli.output import as_text
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.runs.story import story
-from hvolab_explorer.steps.scheduler import Step
+from hvolab_explorer.steps.actor import Step
 
 
 def test_each_actor_has_a_lane_and_the_middle_of_a_long_run_is_one_line() -> None:

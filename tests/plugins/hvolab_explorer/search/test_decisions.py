@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hvolab_explorer.search.decisions import keep_on
-from hvolab_explorer.steps.scheduler import Actor
+from hvolab_explorer.steps.actor import Actor
 
 
 def test_the_last_actor_goes_on_while_it_can() -> None:

@@ -3,12 +3,40 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import pytest
 
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.dpor import Dpor
 from tests.plugins.hvolab_explorer.worlds import program
+
+
+class Recording(Dpor):
+    """The default search, which records every step of every schedule."""
+
+    @property
+    def same(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("actors", "failures"),
+    [
+        pytest.param("optimize A, optimize B", 0, marks=pytest.mark.slow),
+        ("optimize A, scanner A.64", 0),
+        ("allocate A, taker-6.11 A.64", 0),
+        pytest.param("shrink A B", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_steps_that_are_repeated_without_being_recorded_change_nothing(actors: str, failures: int) -> None:
+    limits = Limits(first_finding=False)
+    made = program(actors, split=False, failures=failures)
+    found, expected = (explore(made, search, limits) for search in (Dpor(), Recording()))
+    assert found.complete
+    assert (found.schedules, found.classes, found.pruned) == (expected.schedules, expected.classes, expected.pruned)
+    assert list(map(astuple, found.findings.values())) == list(map(astuple, expected.findings.values()))
 
 
 @pytest.mark.slow

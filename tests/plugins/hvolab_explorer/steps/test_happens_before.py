@@ -56,3 +56,26 @@ def test_a_choice_in_one_step_is_never_the_class_of_that_choice_in_another() -> 
             order.add(0, number, OTHER, 1 + (number == chosen))
         keys.add(order.key)
     assert len(keys) == 40
+
+
+def test_an_order_that_is_kept_up_to_a_decision_is_as_before_the_steps_beyond_it() -> None:
+    order, again = HappensBefore(2), HappensBefore(2)
+    steps = [(0, 0, WRITE), (1, 1, OTHER), (1, 3, WRITE), (0, 4, WRITE)]  # decision 2 was within the second step
+    for actor, decision, footprint in steps:
+        order.add(actor, decision, footprint, decision)
+    events, decision = order.keep(2)
+    assert ([event.decision for event in events], decision) == ([0], 1)
+    for actor, number, footprint in steps[1:]:
+        order.add(actor, number, footprint, number)
+    for actor, number, footprint in steps:
+        again.add(actor, number, footprint, number)
+    assert order.key == again.key
+    assert [event.clock for event in order.events] == [event.clock for event in again.events]
+
+
+def test_an_order_of_which_nothing_is_kept_is_empty() -> None:
+    order = HappensBefore(1)
+    assert order.keep(0) == ([], 0)
+    order.add(0, 0, WRITE, 0)
+    assert order.keep(0) == ([], 0)
+    assert order.key == 0

@@ -10,7 +10,8 @@ import pytest
 from hvolab.errors import KernelBug
 from hvolab.machine.locks import Locks
 from hvolab_explorer.schedule import Replay, Segment
-from hvolab_explorer.steps.scheduler import MOST_STEPS, Actor, Scheduler
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import MOST_STEPS, Scheduler
 
 Body = Callable[[], object]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from hvolab_explorer.schedule import Replay
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.footprint import Footprint
-from hvolab_explorer.steps.scheduler import Actor
 from hvolab_explorer.world.world import World
 from tests.plugins.hvolab_explorer.worlds import program
 

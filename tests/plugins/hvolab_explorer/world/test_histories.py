@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hvolab_explorer.schedule import Replay, Segment
-from hvolab_explorer.steps.scheduler import Actor
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.world.world import World, WorldSpec
 from tests.machines import x86_64
 

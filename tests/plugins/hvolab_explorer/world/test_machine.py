@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hvolab_explorer.schedule import Replay, Segment
-from hvolab_explorer.steps.scheduler import Actor, Exhausted
+from hvolab_explorer.steps.actor import Actor, Exhausted
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import World, WorldSpec
 from tests.machines import x86_64

@@ -7,7 +7,7 @@ import numpy as np
 
 from hvolab.arch import PgprotRole
 from hvolab_explorer.schedule import Replay
-from hvolab_explorer.steps.scheduler import Actor
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.world.world import World, WorldSpec
 from tests.machines import x86_64
 

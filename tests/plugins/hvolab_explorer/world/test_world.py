@@ -8,7 +8,7 @@ import pytest
 from hvolab.arch import EntryKind
 from hvolab.errors import MachineError, UsageError
 from hvolab_explorer.schedule import Replay
-from hvolab_explorer.steps.scheduler import Actor
+from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.world.world import World, WorldSpec
 from tests.machines import x86_64
 from tests.plugins.hvolab_explorer.worlds import optimized

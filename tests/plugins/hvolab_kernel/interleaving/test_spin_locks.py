@@ -11,7 +11,8 @@ from hvolab.machine import PhysicalMemory
 from hvolab.machine.locks import LockOrder
 from hvolab_explorer.exploration import Limits, explore
 from hvolab_explorer.search.dpor import Dpor
-from hvolab_explorer.steps.scheduler import Actor, Scheduler
+from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_kernel.interleaving.spin_locks import SpinLocks
 
 PA = 0x104
