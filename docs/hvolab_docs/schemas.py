@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from hvolab.schema import schema_of
+from hvolab_report.timeline.data import TimelineData
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
 from hvolab_vmcore.savings.savings import SavingsReport
@@ -18,6 +19,7 @@ RESULTS: dict[str, type] = {
     "inspect": ScanData,
     "page": PageView,
     "savings": SavingsReport,
+    "timeline": TimelineData,
     "torture": TortureAnswers,
 }
 

@@ -192,6 +192,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "build",
             "watch",
             "patch-test",
+            "report",
             "verify",
             "inspect",
             "page",

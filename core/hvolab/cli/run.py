@@ -23,6 +23,7 @@ from hvolab.cli.options import (
     engine_setup,
     select_target,
 )
+from hvolab.cli.reports import HtmlOption, Reports, TraceOption
 from hvolab.units import parse_hugepages, parse_size
 
 CpusOption = Annotated[
@@ -86,6 +87,8 @@ def run(
             help="Operations on the pools, as 'optimize, demote 1G, dissolve, shrink'; by default optimize, shrink.",
         ),
     ] = None,
+    html: HtmlOption = None,
+    trace: TraceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show the result."""
@@ -112,7 +115,8 @@ def run(
         operations=() if do is None else parse_operations(do, target),
         check_pages=check_pages == "on",
     )
-    result = run_scenario(spec)
+    with Reports(html=html, trace=trace) as recorder:
+        result = run_scenario(spec, recorder)
     if json:
         print_json(result.as_dict())
     else:

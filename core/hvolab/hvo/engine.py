@@ -200,12 +200,18 @@ class Hvo:
         return lists.walk(self.cpu, folio_list) - np.uint64(self._layout.lru_next)
 
     def _count_folio(self, delta: int) -> None:
-        """Count a folio in the static key, if the variant has one. Kernel: static_branch_inc(), static_branch_dec()."""
+        """Count a folio in the static key, if the variant has one.
+
+        Kernel: static_branch_inc() in include/linux/jump_label.h, static_branch_dec().
+        """
         if self.variant.counts_folios:
             self.machine.change_key(delta)
 
     def _set_optimized(self, folio: int, *, optimized: bool) -> None:
-        """Set or clear a folio's flag. Kernel: folio_{set,clear}_hugetlb_vmemmap_optimized()."""
+        """Set or clear a folio's flag.
+
+        Kernel: folio_set_hugetlb_vmemmap_optimized(), folio_clear_hugetlb_vmemmap_optimized().
+        """
         bits = {"set_bits" if optimized else "clear_bits": self._optimized}
         change_bits(self.cpu, folio + self._private, **bits)
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ranges of vmemmap: split, remapped to the head's page, restored; and the lists of pages for that."""
+"""Ranges of vmemmap: split, remapped to the head's page, restored; and the lists of pages for that.
+
+Kernel: mm/hugetlb_vmemmap.c, v6.12.
+"""
 
 from __future__ import annotations
 
@@ -172,6 +175,9 @@ class VmemmapRemap:
                     machine.free_page_run(pfns[start:stop])
 
     def _count(self, pages: int, *, boot: bool = False) -> None:
-        """Count pages of vmemmap, if the variant does. Kernel: memmap_pages_add(), memmap_boot_pages_add()."""
+        """Count pages of vmemmap, if the variant does.
+
+        Kernel: memmap_pages_add() in mm/vmstat.c, memmap_boot_pages_add().
+        """
         if self.variant.counts_memmap:
             (self.machine.memmap_boot_pages_add if boot else self.machine.memmap_pages_add)(pages)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Restoring of tails: each is mapped to a page of its own again. Kernel: vmemmap_restore_pte()."""
+"""Restoring of tails: each is mapped to a page of its own again. Kernel: mm/hugetlb_vmemmap.c, v6.12."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Walk of a range of vmemmap: splits its PMDs, and hands its PTEs to a callback, table by table."""
+"""Walk of a range of vmemmap: splits its PMDs, and hands its PTEs to a callback, table by table.
+
+Kernel: mm/hugetlb_vmemmap.c, v6.12.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,7 @@ class VmemmapWalker:
         return 0
 
     def _walk_range(self, start: int, end: int, walk: RemapWalk) -> int:
-        """Walk PMD by PMD. Kernel: walk_page_range_novma()."""
+        """Walk PMD by PMD. Kernel: walk_page_range_novma() in mm/pagewalk.c."""
         size = self._middle.size
         va = start
         while va < end:
@@ -190,7 +193,7 @@ class VmemmapWalker:
         return 0
 
     def _mark_table(self, pfn: int) -> None:
-        """Mark a frame as a page table of the kernel's own. Kernel: pte_alloc_one_kernel(), pagetable_ctor(), v7.2."""
+        """Mark a frame as a page table of the kernel's own. Kernel: pte_alloc_one_kernel(), v7.2."""
         machine, cpu, page = self._machine, self._cpu, self._machine.struct_pages.va(pfn)
         layout = machine.struct_pages.layout
         cpu.store_word(page + layout.flags, cpu.load_word(page + layout.flags) | 1 << layout.pt_kernel)

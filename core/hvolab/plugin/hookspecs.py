@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     DumpReader = Callable[[Any], Any]
     #: Maker of an explorer's actor: `hvolab_explorer.actors.kind.ActorKind`, or a function that takes what it takes.
     ActorMaker = Callable[..., Callable[[], object]]
+    #: Maker of a `hvolab.scenario.Recorder`, which writes one kind of report.
+    ReportMaker = Callable[[], Any]
 
 #: The project name of markers, hooks and managers in pluggy.
 PROJECT: Final = "hvolab"
@@ -112,6 +114,17 @@ def hvolab_actors() -> Mapping[str, ActorMaker]:
     A maker is a `hvolab_explorer.actors.kind.ActorKind`; or a function that takes the world, the number of the actor's
     CPU and the struct pages that it is given, and returns the actor's program: a function without arguments. Called
     once, when the plugin is loaded. The names of the explorer's own actors are taken. Checked like `hvolab_stubs`.
+    """
+    return {}  # never called: pluggy reads the signature
+
+
+@hookspec
+def hvolab_reports() -> Mapping[str, ReportMaker]:
+    """Return the kinds of reports that the plugin writes of what happens on machines, by the names of their options.
+
+    A maker takes nothing and returns a `hvolab.scenario.Recorder`; it raises UsageError with a hint if a library is
+    missing. `html` is written by --html of several commands. Called once, when the plugin is loaded: import large
+    libraries when a recorder is made. Checked like `hvolab_stubs`.
     """
     return {}  # never called: pluggy reads the signature
 

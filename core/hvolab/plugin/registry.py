@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from hvolab.arch import Architecture
-    from hvolab.plugin.hookspecs import ActorMaker, CpuMaker, DumpReader, EngineMaker, StubHandler
+    from hvolab.plugin.hookspecs import ActorMaker, CpuMaker, DumpReader, EngineMaker, ReportMaker, StubHandler
 
 #: The environment variable that turns a plugin that would be left out into an error, and the values that do so.
 STRICT_VARIABLE: Final = "HVOLAB_STRICT"
@@ -51,6 +51,7 @@ class _Plugin:
     stubs: Mapping[str, StubHandler]
     dump_formats: Mapping[str, DumpReader]
     actors: Mapping[str, ActorMaker]
+    reports: Mapping[str, ReportMaker]
 
 
 class PluginRegistry:
@@ -158,6 +159,10 @@ class PluginRegistry:
         """Return the maker of every actor that plugins add to the explorer, by its name."""
         return MappingProxyType({name: make for plugin in self._plugins for name, make in plugin.actors.items()})
 
+    def reports(self) -> Mapping[str, ReportMaker]:
+        """Return the maker of the recorder of every kind of report, by its name."""
+        return MappingProxyType({name: make for plugin in self._plugins for name, make in plugin.reports.items()})
+
     def add_commands(self, app: typer.Typer) -> None:
         """Add the commands of every plugin to `app`; call it once for a command line, after its own are in place.
 
@@ -215,17 +220,19 @@ class PluginRegistry:
         stubs = makers_of(origin, manager.hook.hvolab_stubs, "hvolab_stubs()")
         formats = makers_of(origin, manager.hook.hvolab_dump_formats, "hvolab_dump_formats()")
         actors = makers_of(origin, manager.hook.hvolab_actors, "hvolab_actors()")
+        reports = makers_of(origin, manager.hook.hvolab_reports, "hvolab_reports()")
         declared = (
             ("CPU", cpus, self.cpus()),
             ("engine", engines, self.engines()),
             ("stub", stubs, self.stubs()),
             ("dump", formats, self.dump_formats()),
             ("actor", actors, self.actors()),
+            ("report", reports, self.reports()),
         )
         for title, new, known in declared:
             if taken := [name for name in new if name in known]:
                 raise PluginError(f"it declares kinds of {title} that exist already: {', '.join(map(repr, taken))}")
-        return _Plugin(origin, module, manager, architectures, cpus, engines, stubs, formats, actors)
+        return _Plugin(origin, module, manager, architectures, cpus, engines, stubs, formats, actors, reports)
 
     def _check_unclaimed(self, architectures: Iterable[Architecture]) -> None:
         owners = {name: plugin.origin for plugin in self._plugins for name in names_of(*plugin.architectures)}

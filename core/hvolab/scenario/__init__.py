@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hvolab.scenario.boot import BootSettings, parse_boot
 from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
+from hvolab.scenario.recorder import Recorder
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
 from hvolab.scenario.scenario import run_scenario
 from hvolab.scenario.spec import DEFAULT_MEMORY, ScenarioSpec, default_hugepages, memory_needed
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "PoolReport",
     "PoolSet",
+    "Recorder",
     "Request",
     "ScenarioResult",
     "ScenarioSpec",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -17,12 +18,13 @@ from hvolab.invariants.rules.pool import POOL
 from hvolab.machine import FrameAllocator, MachineSpec, build_machine, use_cpus
 from hvolab.scenario.deadline import deadline
 from hvolab.scenario.operations import DEFAULT, Outcome, PoolSet, Request
+from hvolab.scenario.recorder import Recorder
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage, counted
 from hvolab.scenario.spec import ScenarioSpec, memory_needed
 from hvolab.scenario.stops import is_finding, stopped
 from hvolab.scenario.stores import TailStores, store_to_tails
 from hvolab.scenario.views import FolioHistory, Observer, view_vmemmap
-from hvolab.scenario.work import Recorder
+from hvolab.scenario.work import WorkCounter
 
 #: Above this much memory, struct pages of free memory stay uninitialized, as on kernels that defer that.
 _DEFER_ABOVE = 16 << 30
@@ -30,20 +32,23 @@ _DEFER_ABOVE = 16 << 30
 _PHASES = (("fill", "optimized"), ("drain", "restored"))
 
 
-def run_scenario(spec: ScenarioSpec) -> ScenarioResult:
+def run_scenario(spec: ScenarioSpec, recorder: Recorder | None = None) -> ScenarioResult:
     """Run a scenario.
+
+    recorder  listens to its machine, and is given its stages
 
     Raises UsageError for huge pages that the mode does not have or that do not fit, and for operations that a pool
     does not have; MachineError for a machine that cannot be built; and the errors of the maker of its CPUs.
     """
-    return _Scenario(spec).run()
+    return _Scenario(spec, recorder).run()
 
 
 class _Scenario:
     """One machine with its pools, and the listeners."""
 
-    def __init__(self, spec: ScenarioSpec) -> None:
+    def __init__(self, spec: ScenarioSpec, recorder: Recorder | None = None) -> None:
         self.spec = spec
+        self.recorder = recorder
         self.requested = spec.resolved()
         deferred = spec.memory > _DEFER_ABOVE and spec.nodes == 1  # struct pages have the node of a folio
         layout = None if spec.engine is None else spec.engine.layout
@@ -72,7 +77,9 @@ class _Scenario:
         self.monitor = Monitor(machine)
         self.findings: list[Finding] = []
         self._heard: list[Finding] = []  # those of the monitor that are among them
-        self.recorder = Recorder(machine, spec.fail_allocation)
+        self.work = WorkCounter(machine, spec.fail_allocation)
+        if recorder is not None:
+            recorder.watch(machine, self.monitor)
 
     def _make_engine(self) -> HvoEngine:
         """Make the engine; one that raises an exception is replaced by the model, which then does nothing."""
@@ -89,12 +96,13 @@ class _Scenario:
     def run(self) -> ScenarioResult:
         """Do every operation, and check the machine at rest after each; a finding that stops one ends the run."""
         stages = [self._stage("boot")]
-        self.frames.failure = self.recorder.policy
+        self.frames.failure = self.work.policy
         names = [f"{number} {request}" for number, request in enumerate(self.spec.requests, start=1)]
         phases = zip(names, names, strict=True) if names else _PHASES
         for request, (phase, name) in zip(self.spec.requests or DEFAULT, phases, strict=True):
-            self.recorder.phase = phase
-            with self.monitor.watch(), self.machine.trace.listen(self.recorder):
+            self.work.phase = phase
+            self._mark(str(request))
+            with self.monitor.watch(), self.machine.trace.listen(self.work):
                 outcome = self._do(request)
             stages.append(self._stage(name, request, outcome))
             if outcome is None:
@@ -110,7 +118,7 @@ class _Scenario:
         try:
             self._require_engine()
             patience = 0.0 if self.spec.engine is None else self.spec.engine.patience
-            with deadline(patience, lambda: self.recorder.changes):
+            with deadline(patience, lambda: self.work.changes):
                 outcome = request.run(PoolSet(self.pools, self.requested))
             if request is DEFAULT[0]:
                 self._require_all()
@@ -135,10 +143,10 @@ class _Scenario:
             stages=tuple(stages),
             folios=tuple(self._at_end(history) for _, history in sorted(self.observer.histories.items())),
             stores=tuple(self.stores.values()),
-            failed=self.recorder.failed(),
+            failed=self.work.failed(),
             findings=counted(self.findings),
             warnings=tuple(
-                f"{text} ({count} times)" if count > 1 else text for text, count in self.recorder.warnings.items()
+                f"{text} ({count} times)" if count > 1 else text for text, count in self.work.warnings.items()
             ),
         )
 
@@ -175,6 +183,7 @@ class _Scenario:
             findings = [finding for finding in findings if finding.invariant is not POOL]
         heard = self._found()
         self.findings += findings
+        self._mark(f"at rest: {name}", findings)
         variant = self.machine.target.release.variant
         return Stage(
             name,
@@ -183,10 +192,14 @@ class _Scenario:
             self.frames.free_frames,
             pools=tuple(map(self._report, self.pools)),
             findings=(*heard, *findings),
-            work=self.recorder.take(),
+            work=self.work.take(),
             operation=request,
             outcome=outcome,
         )
+
+    def _mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+        if self.recorder is not None:
+            self.recorder.mark(text, findings)
 
     def _found(self) -> list[Finding]:
         """Return what the monitor has found since the last call, and add it; what counts on replaces the former."""

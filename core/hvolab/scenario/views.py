@@ -17,7 +17,6 @@ from hvolab.arch import Access
 from hvolab.arrays import consecutive_runs
 from hvolab.hvo import HasOrder, HvoEngine
 from hvolab.machine import Machine
-from hvolab.machine.cpus.bulk import bulk_of
 from hvolab.machine.struct_pages import lists
 from hvolab.serialize import Hex, as_data
 
@@ -175,7 +174,8 @@ class Observer:
         machine, page_size = self._hvo.machine, self._hvo.machine.target.mode.page_size
         for cpu in machine.cpus[1:] if folios else ():
             pages = np.arange(0, machine.struct_pages.layout.size << h.order, page_size, dtype=np.uint64)
-            bulk_of(cpu).load_words((np.array(folios, dtype=np.uint64)[:, None] + pages).ravel())
+            for va in (np.array(folios, dtype=np.uint64)[:, None] + pages).ravel().tolist():
+                cpu.load_word(va)  # one by one: bulk loads need not fill the TLB
 
     def _observe(self, h: HasOrder, folios: list[int], optimize: Callable[[], None]) -> None:
         """View a folio before and after it is optimized, if it is the first of its order."""

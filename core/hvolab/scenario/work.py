@@ -73,7 +73,7 @@ class FailedCall:
     phase: str = ""
 
 
-class Recorder:
+class WorkCounter:
     """Listener that counts operations and warnings, and records the allocation call that was made to fail.
 
     policy    makes the call fail

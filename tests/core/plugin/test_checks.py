@@ -96,7 +96,7 @@ def test_an_entry_point_that_is_no_reference_at_all(site: Site) -> None:
             (
                 "'nothing_like_it' ({file}:4) is an unknown hook: "
                 "there are hvolab_actors, hvolab_architectures, hvolab_commands, hvolab_cpus, hvolab_dump_formats, "
-                "hvolab_engines, hvolab_stubs"
+                "hvolab_engines, hvolab_reports, hvolab_stubs"
             ),
         ),
         (

@@ -13,7 +13,8 @@ def test_every_hook_has_the_prefix_and_a_description() -> None:
     manager.add_hookspecs(hookspecs)
     names = [name for name in vars(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None]
     assert sorted(names) == [
-        f"hvolab_{name}" for name in ("actors", "architectures", "commands", "cpus", "dump_formats", "engines", "stubs")
+        f"hvolab_{name}"
+        for name in ("actors", "architectures", "commands", "cpus", "dump_formats", "engines", "reports", "stubs")
     ]
     for name in names:
         assert name.startswith(hookspecs.HOOK_PREFIX)

@@ -41,6 +41,8 @@ class ModelCpu:
     ) -> None:
         self.index = index
         self.tlb_capacity = tlb_capacity
+        #: Called with first VA, first PFN and number of pages of each translation that the TLB takes up.
+        self.on_fill: Callable[[int, int, int], None] | None = None
         self._memory = memory
         self._tables = tables
         self._trace = trace
@@ -102,6 +104,8 @@ class ModelCpu:
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
+        if self.on_fill is not None:
+            self.on_fill(va >> shift << shift, start >> self._page_shift, 1 << shift - self._page_shift)
         return start | va & (1 << shift) - 1
 
     def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page of a timeline, made from the package's templates: one file, with its styles, scripts and data in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+#: Scripts of the page, in order: each may use those before it.
+SCRIPTS = ("data.js",)
+
+
+def page_of(data: Any) -> str:
+    """Return the page of a timeline's data."""
+    environment = Environment(
+        loader=PackageLoader("hvolab_report", "timeline/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # within a script element, "<" could end it
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return environment.get_template("timeline.html").render(data=text, title=data["title"], scripts=SCRIPTS)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recorders that write files: the steps as JSON, and the timeline as a page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hvolab import __version__
+from hvolab.errors import UsageError
+from hvolab.invariants import Finding, Monitor
+from hvolab.machine import Machine
+from hvolab.serialize import as_data
+from hvolab_report.extra import require
+from hvolab_report.recording.recording import Recording
+from hvolab_report.timeline.data import SCHEMA, VERSION, TimelineData
+from hvolab_report.timeline.encode import VoiceEncoder
+from hvolab_report.timeline.row_kinds import ROW_KINDS
+
+
+class Recorder:
+    """Records machines, a voice each; :class:`hvolab.scenario.Recorder` without the file."""
+
+    def __init__(self) -> None:
+        self.recordings: list[Recording] = []
+
+    def watch(self, machine: Machine, monitor: Monitor | None = None, name: str = "") -> None:
+        """Listen to a machine."""
+        self.recordings.append(Recording(machine, monitor, name))
+
+    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+        """Add a stage to the last voice."""
+        self.recordings[-1].mark(text, findings)
+
+    def data(self) -> TimelineData:
+        """Stop listening, and return what was recorded."""
+        for recording in self.recordings:
+            recording.close()
+        voices = tuple(VoiceEncoder(recording).encode() for recording in self.recordings)
+        title = " ".join(["hvolab", *sys.argv[1:]])
+        return TimelineData(SCHEMA, VERSION, __version__, title, ROW_KINDS, voices, (), ())
+
+
+class StepsWriter(Recorder):
+    """Writes the recorded steps as JSON."""
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        write_text(path, compact(as_data(self.data())) + "\n")
+
+
+class TimelineWriter(Recorder):
+    """Writes the timeline as one HTML file; raises UsageError if jinja2 is not installed."""
+
+    def __init__(self) -> None:
+        require("jinja2", "the timeline")
+        super().__init__()
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        from hvolab_report.timeline.page import page_of  # noqa: PLC0415 - imports jinja2
+
+        write_text(path, page_of(as_data(self.data())))
+
+
+def compact(data: Any) -> str:
+    """Return data as JSON without blanks."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file; raises UsageError if that fails."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another file") from error

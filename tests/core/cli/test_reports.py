@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reports that options name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hvolab.cli.reports import Reports
+from hvolab.errors import UsageError
+from tests.core.cli.conftest import Invoke
+
+SMALL = ("run", "--arch", "x86_64", "--memory", "256M", "--hugepages", "2M=1")
+
+
+def test_without_an_option_nothing_listens() -> None:
+    with Reports(html=None) as recorder:
+        assert recorder is None
+
+
+def test_a_kind_that_no_plugin_writes_and_a_missing_folder_are_named_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no plugin writes reports of the kind 'film'"):
+        Reports(film=tmp_path / "film")
+    with pytest.raises(UsageError, match="the folder does not exist"):
+        Reports(trace=tmp_path / "none" / "steps.json")
+
+
+def test_a_run_writes_its_reports(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke(*SMALL, "--trace", str(tmp_path / "steps.json"), "--html", str(tmp_path / "page.html"))
+    assert result.exit_code == 0, result.output
+    (voice,) = json.loads((tmp_path / "steps.json").read_text("utf-8"))["voices"]
+    assert voice["steps"] > 50
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
