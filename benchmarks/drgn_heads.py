@@ -41,6 +41,7 @@ def by_entries(program: Any, job: Job) -> list[int]:
     """Return the huge pages whose pages of vmemmap map one frame; the first two decide for most that are not."""
     # what the public helper follow_phys() calls, which needs debugging symbols
     follow = importlib.import_module("_drgn")._linux_helper_follow_phys  # noqa: SLF001
+    fault = importlib.import_module("drgn").FaultError
     found = []
     for pfn in range(0, job.memory // _PAGE, _FOLIO):
         va = job.vmemmap + pfn * _STRUCT_PAGE
@@ -50,7 +51,7 @@ def by_entries(program: Any, job: Job) -> list[int]:
                 continue
             if all(follow(program, job.swapper, va + page * _PAGE) == head for page in range(2, _PAGES)):
                 found.append(pfn)
-        except LookupError:
+        except fault:
             continue
     return found
 

@@ -76,7 +76,7 @@ def sources() -> tuple[bytes, ...]:
     """Return real dumps of every format, uncompressed, and a compressed one."""
     real = [
         lzma.decompress((REAL / f"{name}.xz").read_bytes())
-        for name in ("zlib-31.kdump", "lzo-31.kdump", "flattened-0.kdump", "source.core")
+        for name in ("zlib-31.kdump", "lzo-31.kdump", "zstd-31.kdump", "flattened-0.kdump", "source.core")
     ]
     elf = open_dump(OPTIMIZED_2M)
     frames = elf.frames(12)

@@ -161,7 +161,9 @@ def test_any_frames_are_found(
     check(opened(tmp_path_factory.getbasetemp(), write_kdump(pages, kinds=(kind,))), pages)
 
 
-@pytest.mark.parametrize("name", ["zlib-0", "zlib-31", "lzo-31", "plain-31", "flattened-0"])
+@pytest.mark.parametrize(
+    "name", ["zlib-0", "zlib-31", "lzo-31", "plain-31", "flattened-0", "zstd-0", "zstd-31", "zstd-flattened-31"]
+)
 def test_real_dumps_of_makedumpfile_have_the_memory_of_their_elf_core(name: str) -> None:
     compare_with_elf(open_dump(REAL / f"{name}.kdump.xz"))
 
