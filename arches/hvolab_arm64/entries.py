@@ -7,11 +7,13 @@ the kernel's, arch/arm64/include/asm/pgtable-prot.h and pgtable-hwdef.h, v6.12.
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Level, Match
+from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, Field, Level, Match, SoftwareEntry
 
 VALID, TYPE = 1 << 0, 0b11
 BLOCK, TABLE, PAGE = 0b01, 0b11, 0b11
 _SOURCE = "Arm ARM DDI 0487, D8.3"
+#: Of an entry without VALID: PTE_PRESENT_INVALID, which is the bit of NG; then USER and UXN.
+_PRESENT_INVALID, _USER, _UXN = 1 << 11, 1 << 6, 1 << 54
 
 _TYPE = Field("TYPE", 0, 2, "1: block, 3: table or page")
 _SH = Field("SH", 8, 2, "shareability: 3 inner")
@@ -56,6 +58,49 @@ def _address(shift: int, *, pa_bits: int, lpa2: bool) -> tuple[AddressPart, ...]
     return (AddressPart(shift, 48 - shift, shift), AddressPart(12, 4, 48))
 
 
+def _software(leaves: list[EntryForm], levels: tuple[Level, ...]) -> tuple[SoftwareEntry, ...]:
+    """Return what the kernel stores in entries that are not valid; ``leaves`` are the forms of valid ones."""
+    source = "arch/arm64/include/asm/pgtable.h, v6.12: pte_protnone(), pte_mkinvalid()"
+
+    def kept(leaf: EntryForm) -> EntryForm:
+        pattern = Match(VALID | _PRESENT_INVALID, _PRESENT_INVALID)
+        return EntryForm(EntryKind.NONE, leaf.levels, (pattern,), leaf.address, leaf.fields, source=source)
+
+    def without_access(leaf: EntryForm) -> EntryForm:
+        pattern = Match(VALID | _PRESENT_INVALID | _USER | _UXN, _PRESENT_INVALID | _UXN)
+        return EntryForm(EntryKind.NONE, leaf.levels, (pattern,), leaf.address, leaf.fields, source=source)
+
+    no_access = "mapped, but every access faults: PROT_NONE or NUMA balancing; NG is PTE_PRESENT_INVALID"
+    invalid = (
+        "mapped for the kernel, while it is changed, split or migrated: pte_mkinvalid(); NG is PTE_PRESENT_INVALID"
+    )
+    return (
+        *(SoftwareEntry("page without access", without_access(leaf), no_access) for leaf in leaves),
+        *(SoftwareEntry("page that is invalidated", kept(leaf), invalid) for leaf in leaves),
+        SoftwareEntry(
+            "swap entry",
+            EntryForm(
+                EntryKind.NONE,
+                tuple(level.name for level in levels[-2:]),
+                (Match(TYPE | _PRESENT_INVALID, 0),),
+                (),
+                (
+                    Field("VALID", 0, 2, "valid, and type: 0"),
+                    Field("EXCLUSIVE", 2, 1, "the page belonged to one process: PG_anon_exclusive"),
+                    Field("UFFD_WP", 3, 1, "write-protected by userfaultfd"),
+                    Field("UNUSED_5_4", 4, 2, "unused"),
+                    Field("TYPE", 6, 5, "swap file; the highest: memory error, migration, device"),
+                    Field("PRESENT_INVALID", 11, 1, "0: not mapped for the kernel either"),
+                    Field("OFFSET", 12, 50, "slot of the swap file, or PFN"),
+                    Field("UNUSED_63_62", 62, 2, "unused"),
+                ),
+                source="arch/arm64/include/asm/pgtable.h, v6.12: __swp_type(), __swp_offset()",
+            ),
+            "in tables of processes: swapped out, migrated or lost; the kernel finds the page by type and offset",
+        ),
+    )
+
+
 def entry_format(levels: tuple[Level, ...], blocks: list[Level], *, pa_bits: int, lpa2: bool) -> EntryFormat:
     """Return the format of one granule and PA width.
 
@@ -87,5 +132,5 @@ def entry_format(levels: tuple[Level, ...], blocks: list[Level], *, pa_bits: int
         return EntryForm(EntryKind.LEAF, (level.name,), (Match(TYPE, kind),), address, fields, source=_SOURCE)
 
     not_translated = Field("NT", 16, 1, "block translation entry, with FEAT_BBM")
-    leaves = [leaf(level, BLOCK, not_translated) for level in blocks]
-    return EntryFormat(valid=Match(VALID, VALID), forms=(table, *leaves, leaf(levels[-1], PAGE)))
+    leaves = [*(leaf(level, BLOCK, not_translated) for level in blocks), leaf(levels[-1], PAGE)]
+    return EntryFormat(valid=Match(VALID, VALID), forms=(table, *leaves), software=_software(leaves, levels))

@@ -7,12 +7,24 @@ Svpbmt. The software bit is the kernel's, arch/riscv/include/asm/pgtable-bits.h,
 
 from __future__ import annotations
 
-from hvolab.arch import AddressPart, EntryForm, EntryFormat, EntryKind, EntryRule, Field, Level, Match, values
+from hvolab.arch import (
+    AddressPart,
+    EntryForm,
+    EntryFormat,
+    EntryKind,
+    EntryRule,
+    Field,
+    Level,
+    Match,
+    SoftwareEntry,
+    values,
+)
 
 PAGE_SHIFT = 12
 PFN_LOW, PFN_BITS = 10, 44
 PA_BITS = PAGE_SHIFT + PFN_BITS
 V, R, W, X, U = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
+G = 1 << 5  #: of an entry without V: _PAGE_PROT_NONE
 NAPOT = 1 << 63
 _SOURCE = "RISC-V privileged specification, Sv39/Sv48/Sv57"
 
@@ -89,6 +101,63 @@ NAPOT_LEAF = EntryForm(
 )
 
 
+#: Levels at which processes have pages.
+_MAPPED = ("pud", "pmd", "pte")
+_SWAP_FORM = EntryForm(
+    EntryKind.NONE,
+    ("pmd", "pte"),
+    (Match(V | R | W | G, 0),),
+    (),
+    (
+        Field("V", 0, 1, "valid"),
+        Field("LEAF", 1, 2, "R and W: 0, not mapped for the kernel either"),
+        Field("SOFT_DIRTY", 3, 1, "soft dirty, in v7.2 with Svrsw60t59b"),
+        Field("UFFD_WP", 4, 1, "write-protected by userfaultfd, likewise"),
+        Field("G", 5, 1, "0: not without access"),
+        Field("EXCLUSIVE", 6, 1, "the page belonged to one process: PG_anon_exclusive"),
+        Field("TYPE", 7, 5, "swap file; the highest: memory error, migration, device"),
+        Field("OFFSET", 12, 52, "slot of the swap file, or PFN"),
+    ),
+    source="arch/riscv/include/asm/pgtable.h, v6.12: __swp_type(), __swp_offset()",
+)
+
+
+def _software(leaves: list[EntryForm]) -> tuple[SoftwareEntry, ...]:
+    """Return what the kernel stores in entries that are not valid; ``leaves`` are the forms of valid ones."""
+    source = "arch/riscv/include/asm/pgtable.h, v6.12: pte_protnone(), pmd_present()"
+
+    def form(leaf: EntryForm, *patterns: Match) -> EntryForm:
+        return EntryForm(EntryKind.NONE, leaf.levels, patterns, leaf.address, leaf.fields, source=source)
+
+    types = tuple(Match(V | G | bit, bit) for bit in (R, W, X))
+    leaves = [leaf for leaf in leaves if leaf.levels[0] in _MAPPED]
+    return (
+        *(
+            SoftwareEntry(
+                "page without access",
+                form(leaf, Match(V | G, G)),
+                "mapped, but every access faults: PROT_NONE or NUMA balancing; G is _PAGE_PROT_NONE",
+            )
+            for leaf in leaves
+        ),
+        *(
+            SoftwareEntry(
+                "huge page that is invalidated",
+                form(leaf, *types),
+                "mapped for the kernel, while it is split or migrated: pmd_mkinvalid()",
+            )
+            for leaf in leaves
+            if "pte" not in leaf.levels
+        ),
+        SoftwareEntry(
+            "swap entry",
+            _SWAP_FORM,
+            "in tables of processes: swapped out, migrated or lost; the kernel finds the page by type and offset",
+        ),
+    )
+
+
 def entry_format(levels: tuple[Level, ...]) -> EntryFormat:
     """Return the format of a mode: every level may hold leaves."""
-    return EntryFormat(valid=Match(V, V), forms=(_TABLE, *(_leaf((level.name,), level.shift) for level in levels)))
+    leaves = [_leaf((level.name,), level.shift) for level in levels]
+    return EntryFormat(valid=Match(V, V), forms=(_TABLE, *leaves), software=_software(leaves))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.arch import EntryKind, Level
-from hvolab_riscv.entries import NAPOT_LEAF, R, V, W, X, entry_format
+from hvolab_riscv.entries import NAPOT_LEAF, G, R, V, W, X, entry_format
 
 FORMAT = entry_format((Level("pmd", 21, 9), Level("pte", 12, 9)))
 
@@ -38,3 +38,22 @@ def test_a_napot_leaf_maps_64_kib_whatever_its_protection_is() -> None:
     assert NAPOT_LEAF.shift == 16
     assert NAPOT_LEAF.put_fields((("V", 1), ("R", 1))) == 1 << 63 | 8 << 10 | V | R
     assert len(NAPOT_LEAF.rules) == 15
+
+
+@pytest.mark.parametrize(
+    ("level", "raw", "name"),
+    [
+        ("pte", 0, None),
+        ("pte", V | G, None),
+        ("pte", G | R, "page without access"),
+        ("pmd", G | R | W, "page without access"),
+        ("pmd", R, "huge page that is invalidated"),
+        ("pmd", X, "huge page that is invalidated"),
+        ("pte", R, None),
+        ("pte", X | 1 << 12, "swap entry"),
+        ("pmd", 1 << 6, "swap entry"),
+    ],
+)
+def test_entries_without_v_have_the_kernel_s_meaning(level: str, raw: int, name: str | None) -> None:
+    found = FORMAT.software_entry(level, raw)
+    assert (found and found.name) == name

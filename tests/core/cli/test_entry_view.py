@@ -39,16 +39,22 @@ def test_a_dirty_flag_is_set_by_no_store_where_none_is_allowed(invoke: Invoke) -
 @pytest.mark.parametrize(
     ("arguments", "name", "pfn"),
     [
-        (("0x800ffffffab1b100",), "page without access", "0x54e4"),
-        (("0x800ffffffab1b100", "--feature", "sme"), "page without access", "0x54e4"),
-        (("0x800fffffdfe000a0", "--level", "pmd"), "huge page that is invalidated", "0x20000"),
-        (("0x0fffffffffdb9608",), "swap entry", None),
+        ((*X86, "0x800ffffffab1b100"), "page without access", "0x54e4"),
+        ((*X86, "0x800ffffffab1b100", "--feature", "sme"), "page without access", "0x54e4"),
+        ((*X86, "0x800fffffdfe000a0", "--level", "pmd"), "huge page that is invalidated", "0x20000"),
+        ((*X86, "0x0fffffffffdb9608"), "swap entry", None),
+        (("-a", "arm64", "0x00600000054e4f82"), "page without access", "0x54e4"),
+        (("-a", "arm64", "0x0000000040000f40", "--level", "pmd"), "page that is invalidated", "0x40000"),
+        (("-a", "arm64", "0x0000000001234044"), "swap entry", None),
+        (("-a", "riscv", "0x0000000001539022"), "page without access", "0x54e4"),
+        (("-a", "riscv", "0x00000000080000c6", "--level", "pmd"), "huge page that is invalidated", "0x20000"),
+        (("-a", "riscv", "0x00000000012340c0"), "swap entry", None),
     ],
 )
 def test_what_the_kernel_stores_without_present_is_decoded_as_what_it_is(
     invoke_json: Callable[..., Any], arguments: tuple[str, ...], name: str, pfn: str | None
 ) -> None:
-    entry = invoke_json("pte", *X86, *arguments)
+    entry = invoke_json("pte", *arguments)
     assert (entry["kind"], entry["pfn"], entry["allows"]["load"]) == ("none", None, False)
     assert (entry["software"]["name"], entry["software"]["pfn"]) == (name, pfn)
     fields = {field["name"]: field["value"] for field in reversed(entry["fields"])}
@@ -59,7 +65,7 @@ def test_what_the_kernel_stores_without_present_is_decoded_as_what_it_is(
 
 
 def test_an_entry_that_is_not_valid_ends_a_walk(invoke_json: Callable[..., Any]) -> None:
-    entry = invoke_json("pte", "--arch", "riscv", "0x54e4062")
+    entry = invoke_json("pte", "--arch", "riscv", "0x54e4002")
     assert (entry["kind"], entry["pfn"], entry["fields"]) == ("none", None, [])
     assert not any(entry["allows"].values())
 
