@@ -74,12 +74,11 @@ class Accesses:
 
     def is_private(self, pa: int) -> bool:
         """Return whether no access to the word at a PA can touch what is shared."""
-        frame, words = pa >> self._shift, {pa >> WORD_SHIFT, pa + WORD_BYTES - 1 >> WORD_SHIFT}
-        return (
-            all(shared.isdisjoint(words) for shared in self._shared)
-            and ("frame", frame) not in self._shared[False]
-            and frame not in self._translations.tables
-        )
+        frame, first, last = pa >> self._shift, pa >> WORD_SHIFT, pa + WORD_BYTES - 1 >> WORD_SHIFT
+        loads, stores = self._shared
+        if first in loads or first in stores or (last != first and (last in loads or last in stores)):
+            return False
+        return frame not in self._translations.tables and ("frame", frame) not in loads
 
     # a schedule
 

@@ -60,9 +60,11 @@ class KernelCode:
         self._engines: list[KernelHvo] = []
         self._translations = Translations(world.machine, ())
         self._exact = False
-        #: Stops that were left out: length of the log, actor and instruction.
-        self._passed: list[tuple[int, int, str]] = []
+        #: Stops that were left out: length of the log, actor and VA of the instruction.
+        self._passed: list[tuple[int, int, int]] = []
         self._words_per_frame = world.machine.target.mode.page_size // WORD_BYTES
+        memory = world.machine.memory
+        self._first_va, self._stop_va = (world.machine.virt(pa) for pa in (memory.base, memory.base + memory.size))
         self._switch = kernel.symbols.find(SWITCH)
         self._count = kernel.types.offset("rw_semaphore", "count")
         self._lock_names = _names_of_locks(world.machine, kernel)
@@ -94,6 +96,8 @@ class KernelCode:
         for folio in self._world.folios:
             self.knowledge.pages.update(range(folio >> shift, folio + size >> shift))
         processors = self.loaded.processors
+        for one in processors:
+            self.knowledge.stored.update(range(one.stack.pa >> shift, one.stack.pa + one.stack.size >> shift))
         for cpu, explored in zip(self._cpus, self._world.cpus, strict=True):
             others = [one for one in processors if one is not cpu.processor]
             known = self.knowledge, self._translations, self._locks, self._points
@@ -123,14 +127,23 @@ class KernelCode:
             footprint = event.footprint
             touched[event.actor].add(footprint.reads, footprint.writes | footprint.adds, self._words_per_frame)
         self.knowledge.compare(touched)
+        if len(self._cpus) > 1:
+            self.knowledge.growing.stored.update(self._stored())
         if not self.knowledge.adopt():
             return False
         self._stop()
         return True
 
+    def _stored(self) -> set[int]:
+        """Return the frames of the kernel's memory to which anything was stored in the schedule."""
+        memory, words = self.loaded.memory, self._words_per_frame
+        parts = memory.changed(memory.first_pfn, memory.frames)
+        return {memory.first_pfn + word // words for first, stop in parts for word in range(first, stop, words)}
+
     def _stop(self) -> None:
         for cpu in self._cpus:
             cpu.stop_before(self.knowledge.points, self._reached)
+            cpu.on_loads(self.knowledge.stored)
 
     # schedules that can be mailed
 
@@ -141,9 +154,11 @@ class KernelCode:
         """
         names = {self._points.name(va) for va in self.knowledge.points - self._points.locks}
         steps: list[Step] = []
-        for position, step in enumerate(log):
-            steps.append(step)
-            steps += [Step(actor, name) for after, actor, name in self._passed if after == position + 1]
+        passed: dict[int, list[Step]] = {}
+        for after, actor, va in self._passed:
+            passed.setdefault(after, []).append(Step(actor, self._points.name(va)))
+        for position, step in enumerate(log, 1):
+            steps += [step, *passed.get(position, ())]
         needed: set[str] = set()
         begun: set[int] = set()
         last: int | None = None
@@ -172,7 +187,7 @@ class KernelCode:
         if va in self._points.locks:
             self._wait_for(self._cpus[actor.cpu].first_argument(), actor.cpu)
         elif not self._exact and self._is_private(va, actor.cpu):
-            self._passed.append((len(self._scheduler.log), actor.index, self._points.name(va)))
+            self._passed.append((len(self._scheduler.log), actor.index, va))
             return
         else:
             self._scheduler.point(self._points.name(va))
@@ -180,14 +195,14 @@ class KernelCode:
 
     def _is_private(self, counter: int, cpu: int) -> bool:
         """Return whether an instruction is about to touch nothing that is shared, as far as its operand shows that."""
-        machine, addresses = self._machine, self._cpus[cpu].addresses(counter)
+        addresses = self._cpus[cpu].addresses(counter)
         if len(addresses) != 1:
             return False
         va = addresses[0]()
-        if self.loaded.holds(va, WORD_BYTES):
+        if self._first_va <= va < self._stop_va:
+            pa = va - self._machine.virt(0)
+        elif self.loaded.holds(va, WORD_BYTES):
             pa = self.loaded.pa(va)
-        elif machine.virt(machine.memory.base) <= va < machine.virt(machine.memory.base + machine.memory.size):
-            pa = va - machine.virt(0)
         else:
             return False
         return self._accesses[cpu].is_private(pa)

@@ -44,6 +44,8 @@ class InterleavedCpu(KernelCpu):
         self.emptied: Callable[[], None] | None = None
         self.faulted: Callable[[int, int], None] | None = None
         self._stops: set[int] = set()
+        stack, shift = self.processor.stack, machine.target.mode.page_shift
+        self._looked_at = set(range(stack.pa >> shift, stack.pa + stack.size >> shift))  # its own stack never is
         self._operands: dict[int, tuple[Callable[[], int], ...]] = {}
 
     def _copy_switch(self) -> None:
@@ -90,15 +92,26 @@ class InterleavedCpu(KernelCpu):
         return lambda: read()[0]
 
     def on_access(self, touch: Touch, quiet: tuple[Quiet, Quiet]) -> None:
-        """Call `touch` at each load and store outside of the CPU's own stack. Must precede the first call.
+        """Call `touch` at each load from the machine's RAM and each store outside of the CPU's own stack.
 
+        Must precede the first call.
         quiet  frames and words whose loads, and those whose stores, are not reported
         """
         stack = self.processor.stack
+        self._on_load = self._guarded(touch, quiet[False], stores=False)
+        stored = self._guarded(touch, quiet[True], stores=True)
+        self._callbacks.append(accesses_at(self._uc, 0, self.loaded.memory.base - 1, self._on_load, stores=False))
         for first, last in ((0, stack.pa - 1), (stack.pa + stack.size, _LAST_PA)):
-            for stores in (False, True):
-                callback = self._guarded(touch, quiet[stores], stores=stores)
-                self._callbacks.append(accesses_at(self._uc, first, last, callback, stores=stores))
+            self._callbacks.append(accesses_at(self._uc, first, last, stored, stores=True))
+
+    def on_loads(self, frames: Iterable[int]) -> None:
+        """Report loads from these frames of the kernel's memory too, from the next call on."""
+        shift = self.machine.target.mode.page_shift
+        new = sorted(set(frames) - self._looked_at)
+        for frame in new:
+            last = (frame + 1 << shift) - 1
+            self._callbacks.append(accesses_at(self._uc, frame << shift, last, self._on_load, stores=False))
+        self._looked_at.update(new)
 
     def _guarded(self, touch: Touch, quiet: Quiet, *, stores: bool) -> Accessed:
         state, stop, shift = self._state, self._uc.emu_stop, self.machine.target.mode.page_shift

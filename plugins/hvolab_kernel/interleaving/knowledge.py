@@ -42,6 +42,7 @@ class Knowledge:
     points    VAs of instructions that touch a shared token: a CPU stops before each
     pages     pages of the vmemmap whose translation changes, by number
     exposed   CPU and page: it reads the page before and after the translation changes, so that a flush matters
+    stored    frames of the kernel's own memory to which anything stores; loads from others are not looked at
     """
 
     shared: defaultdict[tuple[int, bool], set[Token]] = field(default_factory=lambda: defaultdict(set))
@@ -49,6 +50,7 @@ class Knowledge:
     points: set[int] = field(default_factory=set)
     pages: set[int] = field(default_factory=set)
     exposed: set[tuple[int, int]] = field(default_factory=set)
+    stored: set[int] = field(default_factory=set)
     _growing: Knowledge | None = None
 
     @property
@@ -77,7 +79,7 @@ class Knowledge:
         new = self.growing
         pairs: list[tuple[set[Any], set[Any]]] = [(self.shared[key], tokens) for key, tokens in new.shared.items()]
         pairs += [(self.frames, new.frames), (self.points, new.points), (self.pages, new.pages)]
-        pairs.append((self.exposed, new.exposed))
+        pairs += [(self.exposed, new.exposed), (self.stored, new.stored)]
         grown = any(not added <= known for known, added in pairs)
         for known, added in pairs:
             known.update(added)

@@ -31,6 +31,7 @@ class Points:
         self._whole = (*copies, *locks)
         self._locks = locks
         self.locks = frozenset(one.start for one in locks)
+        self._names: dict[int, str] = {}
 
     def _ranges(self, names: tuple[str, ...]) -> list[range]:
         found = (va for name in names for va in self._kernel.symbols.all(name))
@@ -46,7 +47,10 @@ class Points:
 
     def name(self, va: int) -> str:
         """Return symbol and offset of an instruction."""
-        return self._kernel.describe(va)
+        found = self._names.get(va)
+        if found is None:
+            found = self._names[va] = self._kernel.describe(va)
+        return found
 
     def va(self, name: str) -> int:
         """Return the VA of an instruction; raises UsageError for a name that the kernel does not have."""

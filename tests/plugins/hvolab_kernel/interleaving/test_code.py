@@ -63,6 +63,19 @@ def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Searc
 
 @X86
 @pytest.mark.slow
+def test_loads_that_are_not_looked_at_are_of_frames_to_which_nothing_stores(real_kernel: Kernel) -> None:
+    made, whole = (program(EngineOf(real_kernel), "optimize A, sysctl-off, restore B") for _ in range(2))
+    memory = code_of(whole).loaded.memory
+    code_of(whole).knowledge.stored.update(range(memory.first_pfn, memory.first_pfn + memory.frames))
+    found, expected = explored(made), explored(whole)
+    assert found.complete
+    assert found.classes == expected.classes
+    assert len(found.classes) > 1  # the sysctl is a word of the kernel's memory
+    assert 0 < len(code_of(made).knowledge.stored) < memory.frames // 10
+
+
+@X86
+@pytest.mark.slow
 def test_two_cpus_split_one_leaf(real_kernel: Kernel) -> None:
     result = explored(program(EngineOf(real_kernel), "optimize A, optimize B", split=False))
     assert result.complete

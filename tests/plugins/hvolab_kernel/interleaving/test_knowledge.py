@@ -31,8 +31,10 @@ def test_it_grows_once_and_discards_what_was_not_adopted() -> None:
     assert not known.adopt()
     known.growing.points.update({4, 8})
     known.growing.exposed.add((0, 1))
+    known.growing.stored.add(7)
     assert known.adopt()
     assert known.points == {4, 8}
+    assert known.stored == {7}
     known.growing.points.add(8)
     assert not known.adopt()
 
