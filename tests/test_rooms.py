@@ -95,6 +95,7 @@ def test_the_length_of_a_function_does_not_count_its_decorators() -> None:
     assert list(Module("any", Path("any.py"), source, frozenset()).functions()) == [("first", 3, 2), ("second", 7, 1)]
 
 
+@pytest.mark.slow
 def test_the_product_is_read() -> None:
     names = {module.name: module for module in rooms.modules()}
     assert {"hvolab", "hvolab.errors", "hvolab_unicorn"} <= set(names)

@@ -32,6 +32,7 @@ def test_every_page_of_a_small_vmemmap_has_a_row_with_its_va_and_its_frames() ->
         assert row.count("── RO ──") == (page > 0)
 
 
+@pytest.mark.slow
 def test_of_a_large_vmemmap_the_first_and_the_last_pages_are_drawn() -> None:
     assert shown_pages(4096) == [0, 1, 2, None, 4095]
     drawn = draw(histories()[GIB], 100).plain

@@ -63,6 +63,7 @@ def test_plugins_that_harm_the_process_are_named_and_the_rest_works(site: Site, 
     assert done.stderr.splitlines() == ["closing", "loud as commands", "loud in hvolab_commands"]
 
 
+@pytest.mark.slow
 def test_a_plugins_command_prints_to_standard_output_and_no_other_code_of_it(site: Site, spawn: Spawn) -> None:
     site.install("greeter", COMMAND)
     done = spawn("greet")

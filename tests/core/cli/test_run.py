@@ -74,6 +74,7 @@ def test_json_tells_what_was_saved_and_that_everything_holds(default_report: Any
     assert report["failed_allocation"] is None
 
 
+@pytest.mark.slow
 def test_json_counts_as_the_kernel_does(default_report: Any) -> None:
     counters = default_report["counters"]
     totals = {stage: counts["nr_memmap_pages"] + counts["nr_memmap_boot_pages"] for stage, counts in counters.items()}

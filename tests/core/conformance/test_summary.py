@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from hvolab.arch import LiveEntryRule, PgprotRole
 from hvolab.conformance.checks import CHECKS, algebra, behavior, emulation, made, protections, reference_values
 from hvolab.conformance.subject import Subject, subjects
@@ -52,6 +54,7 @@ def test_a_failure_lowers_the_score_and_is_listed_with_its_subjects() -> None:
     assert "MmuRules.write looks at bit 1 (RW)" in reason
 
 
+@pytest.mark.slow
 def test_reports_are_in_the_order_of_the_kit_with_the_checks_that_they_block() -> None:
     wrong = in_pgprots(replace(X86, kit="9.0"), PgprotRole.TABLE, drop=("RW",))
     checks = [check for check in CHECKS if check.name in {"the_kit_release_exists", *WRITING}]
@@ -112,6 +115,7 @@ def test_a_kernel_that_hvo_is_not_for_is_named_in_the_first_lines() -> None:
     assert lines[-1] == "  emulation: absent on purpose: no emulator has it"
 
 
+@pytest.mark.slow
 def test_a_check_that_rests_on_one_that_was_not_selected_is_reported_too() -> None:
     wrong = in_pgprots(X86, PgprotRole.TABLE, drop=("RW",))
     (check,) = (check for check in CHECKS if check.name == "known_entries_have_their_pgprot")

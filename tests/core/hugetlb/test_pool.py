@@ -92,6 +92,7 @@ def test_a_movable_only_node_still_optimizes_and_restores() -> None:
     assert not lab.findings()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backing", list(VmemmapBacking))
 def test_every_backing_of_the_vmemmap_survives_a_cycle(backing: VmemmapBacking) -> None:
     lab = pools(MachineSpec(memory=GIB, vmemmap=backing))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ _steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_steps)
 def test_it_is_a_stack_however_its_pages_lie(steps: list[tuple[str, object]]) -> None:
     pages, stack = VmemmapPageAllocator(), list[int]()

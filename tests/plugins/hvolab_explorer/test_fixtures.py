@@ -73,6 +73,7 @@ def failures(pytester: pytest.Pytester, source: str) -> tuple[int, list[str]]:
     return len(passed), [each.longreprtext for each in failed]
 
 
+@pytest.mark.slow
 def test_a_complete_exploration_without_a_finding_passes(pytester: pytest.Pytester) -> None:
     assert failures(pytester, TWO) == (2, [])
 

@@ -40,6 +40,7 @@ def test_a_bug_is_found_without_its_fix(bug: HistoricBug) -> None:
     assert row(bug, found, _ROWS[bug.number][-1]) == _ROWS[bug.number]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", _bugs(quiet=True))
 def test_every_class_is_quiet_with_the_fix(bug: HistoricBug) -> None:
     assert classes(with_fix(bug)) == _ROWS[bug.number][-1]

@@ -28,6 +28,7 @@ def test_every_run_of_a_kernel(name: str) -> None:
     assert not departures, report(departures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACES)
 def test_every_write_of_a_kernel_in_its_place(name: str) -> None:
     departures = writes.departures_of(name, make_cpu)

@@ -14,6 +14,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import CAPTURES, FOLDERS
 STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [folder.name for folder in FOLDERS])
 @pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
 def test_an_emulated_cpu_leaves_what_the_kernel_left(folder: str, before: str, after: str) -> None:

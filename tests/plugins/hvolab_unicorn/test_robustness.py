@@ -124,6 +124,7 @@ except UsageError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_unicorn_the_plugin_is_there_and_says_what_to_install() -> None:
     import hvolab  # noqa: PLC0415
     import hvolab_unicorn  # noqa: PLC0415

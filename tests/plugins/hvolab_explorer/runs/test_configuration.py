@@ -45,6 +45,7 @@ def test_a_place_that_the_world_does_not_have_is_refused() -> None:
         made.actors()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("configuration", READY, ids=lambda one: one.name)
 def test_each_ready_configuration_is_complete_and_has_no_finding(configuration: Configuration) -> None:
     result = explore(configuration.program(x86_64()), Dpor())

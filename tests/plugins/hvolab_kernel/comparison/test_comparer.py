@@ -232,6 +232,7 @@ def patch_free(kernel: Kernel, code: bytes, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(LoadedKernel, "_fill", fill_and_patch)
 
 
+@pytest.mark.slow
 @X86
 @pytest.mark.parametrize(
     ("code", "text"),

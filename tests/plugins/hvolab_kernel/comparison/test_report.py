@@ -79,6 +79,7 @@ def test_a_report_for_people_begins_with_the_differences_and_their_commits(
     assert "No disagreement in 3 cases of 2 scenarios" in done.stdout
 
 
+@pytest.mark.slow
 @X86_6_1
 def test_a_comparison_without_cases_is_no_agreement(real_kernel: Kernel) -> None:
     done = hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize twice")

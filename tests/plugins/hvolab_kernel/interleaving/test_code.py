@@ -28,6 +28,7 @@ pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore
 LOCKS = ("_raw_spin_lock", "_raw_spin_unlock")
 
 
+@pytest.mark.slow
 @FOLIOS
 def test_two_optimizers_below_one_table_are_explored_to_the_end(real_kernel: Kernel) -> None:
     made = program(EngineOf(real_kernel), "optimize A, optimize B")
@@ -40,6 +41,7 @@ def test_two_optimizers_below_one_table_are_explored_to_the_end(real_kernel: Ker
     assert all(world.engines[0].folio_optimized(folio) for folio in world.folios)
 
 
+@pytest.mark.slow
 @X86
 def test_mixed_actors_of_code_and_model_are_explored_to_the_end(real_kernel: Kernel) -> None:
     if not release_of(real_kernel).variant.counts_folios:
@@ -83,6 +85,7 @@ def test_two_cpus_split_one_leaf(real_kernel: Kernel) -> None:
     assert len(result.classes) > 10
 
 
+@pytest.mark.slow
 @X86
 def test_a_kernel_whose_spin_locks_return_at_once_is_caught(real_kernel: Kernel) -> None:
     made = program(EngineOf(real_kernel, LOCKS), "optimize A, optimize B", split=False)
@@ -128,6 +131,7 @@ def states(made: WorldProgram, search: Search, schedules: int) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 @X86
 def test_the_same_schedule_leaves_the_same_bytes(real_kernel: Kernel) -> None:
     made = program(EngineOf(real_kernel), "optimize A, restore B")

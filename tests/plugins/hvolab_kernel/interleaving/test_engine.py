@@ -38,6 +38,7 @@ def test_a_finding_is_printed_as_a_schedule_that_another_process_repeats(real_ke
     assert "the schedule is of another configuration" in other.stderr
 
 
+@pytest.mark.slow
 @X86
 def test_a_complete_search_says_what_it_takes_for_granted(real_kernel: Kernel) -> None:
     actors = ("--split", "--actors", "optimize A, optimize B")

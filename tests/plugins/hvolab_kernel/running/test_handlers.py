@@ -94,6 +94,7 @@ def test_a_store_changes_the_static_key_only_at_its_address(real_kernel: Kernel)
     assert machine.key == 0
 
 
+@pytest.mark.slow
 @X86
 def test_a_compound_page_is_allocated_with_a_reference_and_freed_whole(real_kernel: Kernel) -> None:
     machine = machine_for(real_kernel)

@@ -42,6 +42,7 @@ def test_the_json_fits_the_published_schema(tmp_path: Path) -> None:
         assert faults(schema, as_json("savings", *arguments)) == []
 
 
+@pytest.mark.slow
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     assert_refused("'lots' is not a size", "savings", "--memory", "lots")
     assert_refused("has no MemTotal", "savings", "--system", tmp_path)

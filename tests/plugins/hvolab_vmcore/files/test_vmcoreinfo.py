@@ -150,6 +150,7 @@ def test_a_page_size_that_is_not_a_power_of_two_is_refused(size: bytes) -> None:
         parse_vmcoreinfo(b"OSRELEASE=6.12.0\nPAGESIZE=" + size + b"\n")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.integers(-(2**63), 2**64 - 1)))
 def test_written_numbers_are_read_back(numbers: dict[str, int]) -> None:
     lines = [f"NUMBER({name})={value if value < 2**32 else hex(value)}\n" for name, value in numbers.items()]

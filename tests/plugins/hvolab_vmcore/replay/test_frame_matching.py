@@ -13,6 +13,7 @@ from hvolab_vmcore.replay.entry_comparison import mismatched_frames
 FRAMES = st.integers(0, 40)
 
 
+@pytest.mark.slow
 @given(st.lists(FRAMES, max_size=60), st.permutations(range(41)))
 def test_any_bijection_fits(frames: list[int], numbers: list[int]) -> None:
     theirs = np.array([numbers[frame] for frame in frames], dtype=np.int64)

@@ -36,6 +36,7 @@ def test_a_plot_is_written_by_the_name_of_the_file(
         assert (tmp_path / "again.svg").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_other_names_and_folders_are_refused(tmp_path: Path, report: SavingsReport) -> None:
     with pytest.raises(UsageError, match=r"cannot be written as 'a.pdf'"):
         write_plot(report, tmp_path / "a.pdf")

@@ -99,6 +99,7 @@ def test_growing_and_shrinking_agree_and_only_known_faults_are_found(real_kernel
     assert bool(result.evidence.bad) is bool(found)
 
 
+@pytest.mark.slow
 @X86
 def test_a_changed_counter_list_or_step_is_a_difference(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
@@ -115,6 +116,7 @@ def test_a_changed_counter_list_or_step_is_a_difference(real_kernel: Kernel) -> 
     assert comparer.run(ComparisonCase(grow)).differences == ()
 
 
+@pytest.mark.slow
 @X86
 def test_a_scenario_shows_what_its_steps_do(real_kernel: Kernel) -> None:
     comparer = PoolComparer(target_of(real_kernel), real_kernel)
