@@ -21,8 +21,6 @@ from hvolab_vmlinux.errors import KernelImageError
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 
-#: Machines whose code is known to run on several CPUs.
-_MACHINES: Final = ("EM_X86_64", "EM_RISCV")
 _ASSUMPTIONS: Final = (
     "the kernel's code is preempted before instructions that touch what its CPUs share, and nowhere else",
     "a call that takes a spin lock is one step, and rw semaphores are the machine's",
@@ -73,13 +71,6 @@ def engine_of_image(image: Path | None, object_file: Path | None, release: str |
     if image is None:
         raise UsageError("--engine kernel requires an image", hint="name a kernel image: --image FILE")
     kernel = open_kernel(image)
-    if kernel.image.machine not in _MACHINES:
-        raise UsageError(
-            f"the code of {kernel.image.machine} kernels cannot be explored yet",
-            where=kernel.image.release,
-            rule=f"hvolab interleaves the code of {' and '.join(_MACHINES)} kernels",
-            hint="explore the model of its release instead: leave out --engine",
-        )
     _opened(image, object_file)  # an error in the object before anything runs
     identity = f"kernel {kernel.image.release} {kernel.image.digest}"
     if object_file is not None:

@@ -46,6 +46,7 @@ DEBIANS = _kernels("x86_64-6.12", "riscv64-6.12")
 X86 = _kernels("x86_64-6.12")
 #: Kernels with another variant of HVO than v6.12's.
 OTHER_VARIANTS = _kernels("x86_64-6.1", "x86_64-7.x", "riscv64-7.x")
+X86_AND_ARM64 = _kernels("x86_64-6.12", _ARM64[0])
 X86_6_1 = _kernels("x86_64-6.1")
 X86_OTHERS = _kernels("x86_64-6.1", "x86_64-7.x")
 #: Those whose hugepages_setup() is the function of the boot parameter, in text that the loader maps.

@@ -20,7 +20,7 @@ from hvolab_kernel.code.instructions import function_named
 from hvolab_kernel.identify.release import release_of
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
-from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86
+from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86, X86_AND_ARM64
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
@@ -52,7 +52,7 @@ def test_mixed_actors_of_code_and_model_are_explored_to_the_end(real_kernel: Ker
     assert len(result.classes) > 1
 
 
-@X86
+@X86_AND_ARM64
 @pytest.mark.slow
 @pytest.mark.parametrize("search", [Dpor(sleep=False), Bounded(None)], ids=["without-sleep-sets", "every-order"])
 def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Search) -> None:
