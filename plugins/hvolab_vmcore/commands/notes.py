@@ -21,7 +21,7 @@ def assumptions(scan: Scan) -> list[str]:
     """Return notes about all that the core does not hold, and the assumptions made for it."""
     release = scan.snapshot.target.release
     unsaved = scan.unsaved
-    frames, unnamed = scan.absent_frames, not scan.snapshot.kernel
+    frames, unnoted = scan.absent_frames, scan.snapshot.core.vmcoreinfo is None
     tables = len(scan.walk.absent) - len(unsaved.tables)
     notes = {
         f"not saved: page tables of the vmemmap: {len(unsaved.tables)}": len(unsaved.tables),
@@ -30,6 +30,6 @@ def assumptions(scan: Scan) -> list[str]:
         f"cannot check {frames} frames that back the vmemmap: they are not in the core; a huge page whose head is in "
         "them is found only if it is optimized": frames,
         f"cannot check the vmemmap below page tables that are not in the core: {tables}": tables,
-        f"the core has no VMCOREINFO; the layout of struct page is assumed to be that of {release}": unnamed,
+        f"the core has no VMCOREINFO; the layout of struct page is assumed to be that of {release}": unnoted,
     }
     return [*scan.snapshot.core.warnings, *(text for text, applies in notes.items() if applies)]

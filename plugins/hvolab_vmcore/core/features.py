@@ -59,7 +59,7 @@ def detected_features(
 
 def _by_widths(info: VmcoreInfo, keys: VmcoreInfoKeys, architecture: Architecture, mode: PagingMode) -> Iterator[str]:
     """Return the features that turn the mode's widths into those that the kernel uses."""
-    va_bits, pa_bits = keys.va_in_use(info), info.number("MAX_PHYSMEM_BITS")
+    va_bits, pa_bits = keys.va_in_use(info), info.physical_bits
     for feature in architecture.features:
         if mode.name not in dict(feature.geometry):
             continue

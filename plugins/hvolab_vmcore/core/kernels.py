@@ -44,7 +44,7 @@ def _x86_64_va_bits(info: VmcoreInfo) -> int | None:
 
 def _x86_64_root(info: VmcoreInfo, va: int) -> int | None:
     base = info.number("phys_base")
-    return None if base is None else va - _X86_64_KERNEL_MAP + base
+    return None if base is None else (va - _X86_64_KERNEL_MAP + base) & _VA_MASK
 
 
 def _va_bits(info: VmcoreInfo) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import round_up
-from hvolab.errors import CoreFileError
+from hvolab.errors import CoreFileError, MachineError
 from hvolab.machine import PhysicalMemory
 from hvolab_vmcore.files.dump import Dump
 
@@ -44,8 +44,8 @@ def memory_of(dump: Dump, page_shift: int, entry_byte_order: str | None = None) 
             entry_byte_order=entry_byte_order,
             source=source,
         )
-    except MemoryError as error:
-        what = f"the segments span {end - base:#x} bytes: this computer lacks memory for one flag per frame"
+    except (MemoryError, MachineError) as error:
+        what = f"the segments span {end - base:#x} bytes: this computer cannot map as much"
         hint = "dump the memory again, or read the core on a larger computer"
         raise CoreFileError(what, where=str(dump.path), hint=hint) from error
 

@@ -21,7 +21,7 @@ from hvolab_vmcore.core.layout import layout_of
 from hvolab_vmcore.core.memory import memory_of
 from hvolab_vmcore.core.releases import ReleaseChoice, choose, noted_evidence, targets_of
 from hvolab_vmcore.core.vmemmap import vmemmap_of
-from hvolab_vmcore.files.dump import Dump
+from hvolab_vmcore.files.dump import UNUSABLE, Dump
 from hvolab_vmcore.files.open import open_dump
 
 
@@ -211,10 +211,17 @@ def _check_known(core: Dump, architecture: Architecture, options: SnapshotOption
         advice = "; ".join(option for _, option in missing)
         raise UsageError(
             f"cannot determine {', '.join(what for what, _ in missing)}",
-            where=f"{core.path}, VMCOREINFO" + ("" if info is not None else ", which is in no note and not in memory"),
+            where=f"{core.path}, VMCOREINFO" + ("" if info is not None else _why_unusable(core)),
             rule="VMCOREINFO of the core does not contain it, so an option must",
             hint=f"give {advice}; or the text of VMCOREINFO by --vmcoreinfo FILE",
         )
+
+
+def _why_unusable(core: Dump) -> str:
+    """Return why a dump has no VMCOREINFO that can be used, to follow its name."""
+    reasons = (text.removeprefix(UNUSABLE) for text in core.warnings if text.startswith(UNUSABLE))
+    reason = next(reasons, None)
+    return ", which is in no note and not in memory" if reason is None else f", which cannot be used{reason}"
 
 
 def _choice(architecture: Architecture, options: SnapshotOptions, found: ReleaseChoice) -> ReleaseChoice:
@@ -317,8 +324,8 @@ def _root(core: Dump, architecture: Architecture, laid_out: PagingMode, used: Pa
 def _region(core: Dump, mode: PagingMode, vmemmap: int, size: int, memory: PhysicalMemory) -> tuple[int, int]:
     """Return the VAs that the vmemmap may map, bounded by the largest PFN and by VMCOREINFO."""
     info = core.vmcoreinfo
-    bits = None if info is None else info.number("MAX_PHYSMEM_BITS")
-    frames = memory.first_pfn + memory.frames if bits is None else 1 << max(0, min(bits, 64) - mode.page_shift)
+    bits = None if info is None else info.physical_bits
+    frames = memory.first_pfn + memory.frames if bits is None else 1 << max(0, bits - mode.page_shift)
     start, end = vmemmap, min(vmemmap + frames * size, 1 << 64)
     if info is not None:
         start = max(start, info.number("VMEMMAP_START") or start)

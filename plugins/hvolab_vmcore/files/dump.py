@@ -15,6 +15,10 @@ from hvolab_vmcore.files.vmcoreinfo import VmcoreInfo, parse_vmcoreinfo
 
 #: Name of the notes with VMCOREINFO.
 _VMCOREINFO = "VMCOREINFO"
+#: Start of the warning about a note that cannot be used.
+UNUSABLE = "VMCOREINFO cannot be used"
+#: Remedy for a file that ends before the memory that it describes.
+CUT_SHORT = "copy the file again: it is cut short"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ class Dump:
     vmcoreinfo  the parsed VMCOREINFO, or None without one
     warnings    what is missing in the file, or odd, in sentences
     parts       number of files that it is read from
-    remedy      option that adds memory which is missing in the file; empty: there is none
+    remedy      action that adds memory which is missing in the file; empty: there is none
     """
 
     path: Path
@@ -81,15 +85,16 @@ DumpReaders = Mapping[str, DumpReader]
 def vmcoreinfo_of(notes: tuple[CoreNote, ...], path: Path) -> tuple[VmcoreInfo | None, tuple[str, ...]]:
     """Return the parsed VMCOREINFO note, None without such a note; and warnings about odd ones.
 
-    Of several notes that differ, the first one that can be read counts.
+    Of several notes that differ, the one with the most numbers counts, and of those alike the first.
     """
     texts = list(dict.fromkeys(note.data for note in notes if note.name == _VMCOREINFO))
-    found, warnings = None, list[str]()
+    usable, warnings = list[VmcoreInfo](), list[str]()
     for text in texts:
         try:
-            found = found or parse_vmcoreinfo(text, where=f"{path}, note VMCOREINFO")
+            usable.append(parse_vmcoreinfo(text, where=f"{path}, note VMCOREINFO"))
         except CoreFileError as error:
-            warnings.append(f"VMCOREINFO cannot be used: {error.what}")
+            warnings.append(f"{UNUSABLE}: {error.what}")
+    found = max(usable, key=lambda info: len(info.values), default=None)
     if len(texts) > 1:
-        warnings.append(f"there are {len(texts)} VMCOREINFO notes that differ: the first one that can be read is used")
+        warnings.append(f"there are {len(texts)} VMCOREINFO notes that differ: the one with the most numbers is used")
     return found, (*warnings, *(found.warnings if found else ()))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hvolab.errors import CoreFileError
 from hvolab_vmcore.files.content import Content, open_content
-from hvolab_vmcore.files.dump import Dump, DumpInput, vmcoreinfo_of
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput, vmcoreinfo_of
 from hvolab_vmcore.files.elf import ELF_MAGIC, ByteOrder, CoreNote, ProgramHeader, damaged, read_headers, read_notes
 from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged
 from hvolab_vmcore.files.live import changes
@@ -111,6 +111,7 @@ def read_elf_core(source: DumpInput) -> CoreFile | None:
         notes=notes,
         vmcoreinfo=info,
         warnings=(*_warnings(loads, with_pa, headers, content.size), *odd),
+        remedy=CUT_SHORT if any(one.file_size > _within(one, content.size) for one in loads) else "",
         segments=segments,
         _content=content,
     )

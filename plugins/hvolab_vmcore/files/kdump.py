@@ -21,7 +21,7 @@ from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.bits import FrameBits
 from hvolab_vmcore.files.content import Content, Ints, Octets
-from hvolab_vmcore.files.dump import Dump, DumpInput, vmcoreinfo_of
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput, vmcoreinfo_of
 from hvolab_vmcore.files.elf import ByteOrder, CoreNote, read_notes
 from hvolab_vmcore.files.packed import Unpacker, unpack_lzo, unpack_snappy, unpack_zlib, unpack_zstd
 
@@ -42,6 +42,8 @@ _PAGE_FIELDS: Final = {
 }
 #: Pages that are kept while several frames are read.
 _KNOWN: Final = 64
+#: Last pages of a file that show whether it is cut short; pages of zeros, which are at its start, do not.
+_LAST: Final = 64
 _UNPACKERS: Final[dict[int, Unpacker]] = {1: unpack_zlib, 2: unpack_lzo, 4: unpack_snappy, 0x20: unpack_zstd}
 _PACKED: Final = sum(_UNPACKERS)
 #: Flags of status: makedumpfile could not write all pages; it excluded unused pages of the vmemmap (option -e).
@@ -158,7 +160,20 @@ class _Part:
 
     def there(self, pfns: Ints) -> NDArray[np.bool_]:
         """Return one flag for each of these frames: its bytes are within the file."""
-        pages = self.pages(pfns)
+        return self._within(self.pages(pfns))
+
+    @property
+    def cut_short(self) -> bool:
+        """True if one of the last pages is not within the file."""
+        count = int(self._saved.rank(np.array([self.end]))[0]) - self._skipped
+        places = self.header.pages + np.arange(max(0, count - _LAST), count, dtype=np.int64) * _PAGE_SIZE
+        if (places + _PAGE_SIZE > self._content.size).any():
+            return True
+        pages = self._content.rows(places, _PAGE_SIZE).reshape(-1).view(self._page)
+        return not self._within(pages).all()
+
+    def _within(self, pages: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return one flag for each descriptor: its bytes are within the file."""
         offset, size = pages["offset"].astype(np.uint64), pages["size"].astype(np.uint64)
         limit = np.uint64(self._content.size)
         found: NDArray[np.bool_] = (size > 0) & (offset < limit) & (size <= limit - np.minimum(offset, limit))
@@ -232,9 +247,15 @@ def read_kdump(source: DumpInput) -> Dump | None:
     if source.content.read(0, len(MAGIC)) != MAGIC:
         return None
     path = source.path
+    for content, file in zip(source.contents, source.paths, strict=True):
+        if content.read(0, len(MAGIC)) != MAGIC:
+            raise _no_parts(path, file)
     headers = [read_header(content, file) for content, file in zip(source.contents, source.paths, strict=True)]
     header = headers[0]
-    _check_parts(source.paths, headers)
+    noted = [
+        _notes(content, each, file) for content, each, file in zip(source.contents, headers, source.paths, strict=True)
+    ]
+    _check_parts(source.paths, headers, noted)
     held, saved = (
         FrameBits(source.content, header.bitmaps[0] + index * header.bitmaps[1], header.frames) for index in (0, 1)
     )
@@ -244,8 +265,8 @@ def read_kdump(source: DumpInput) -> Dump | None:
         _Part(content, other, saved, file)
         for content, other, file in zip(source.contents, headers, source.paths, strict=True)
     ]
-    notes = _notes(source.content, header, path)
-    info, odd = vmcoreinfo_of(notes, path)
+    cut = [file.name for part, file in zip(parts, source.paths, strict=True) if part.cut_short]
+    info, odd = vmcoreinfo_of(noted[0], path)
     return Dump(
         path=path,
         format=f"kdump-compressed, version {header.version}",
@@ -253,25 +274,36 @@ def read_kdump(source: DumpInput) -> Dump | None:
         byte_order=header.byte_order,
         ranges=((held.first * header.block, held.end * header.block),),
         frames=partial(_frames, KdumpFrames(parts, held, saved), header.block, path),
-        notes=notes,
+        notes=noted[0],
         vmcoreinfo=info,
-        warnings=(*_warnings(headers), *odd),
+        warnings=(*_warnings(headers), *(f"the file is cut short: {name}" for name in cut), *odd),
         parts=len(parts),
-        remedy="give the other parts of the split dump: --part FILE" if _missing(headers) else "",
+        remedy="give the other parts of the split dump: --part FILE" if _missing(headers) else CUT_SHORT if cut else "",
     )
 
 
-def _check_parts(paths: Sequence[Path], headers: Sequence[KdumpHeader]) -> None:
+def _check_parts(paths: Sequence[Path], headers: Sequence[KdumpHeader], noted: Sequence[tuple[CoreNote, ...]]) -> None:
     """Raise CoreFileError for several files that are not parts of one dump."""
-    for path, header in zip(paths[1:], headers[1:], strict=True):
+    for path, header, notes in zip(paths[1:], headers[1:], noted[1:], strict=True):
         first, second = ((one.block, one.frames, one.release, one.byte_order) for one in (headers[0], header))
-        if first != second or header.part is None or headers[0].part is None:
-            raise CoreFileError(
-                "the files are not parts of one split dump",
-                where=f"{paths[0]} and {path}",
-                rule="makedumpfile --split: all parts have one kernel, and a range of PFNs each",
-                hint="give only the parts that were written together",
-            )
+        texts = ({note.data for note in each if note.name == "VMCOREINFO"} for each in (noted[0], notes))
+        if (
+            first != second
+            or len({frozenset(text) for text in texts if text}) > 1
+            or header.part is None
+            or headers[0].part is None
+        ):
+            raise _no_parts(paths[0], path)
+
+
+def _no_parts(first: Path, other: Path) -> CoreFileError:
+    """Return the error for two files that are not parts of one dump."""
+    return CoreFileError(
+        "the files are not parts of one split dump",
+        where=f"{first} and {other}",
+        rule="makedumpfile --split: all parts have one kernel, and a range of PFNs each",
+        hint="give only the parts that were written together",
+    )
 
 
 def _frames(frames: KdumpFrames, block: int, path: Path, page_shift: int) -> KdumpFrames:

@@ -17,7 +17,7 @@ import numpy as np
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.content import Content, Ints, Octets
-from hvolab_vmcore.files.dump import Dump, DumpInput
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput
 from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged, within
 from hvolab_vmcore.files.packed import unpack_snappy
 
@@ -59,9 +59,9 @@ def read_lime(source: DumpInput) -> Dump | None:
 
 
 def _range(content: Content, position: int, path: Path, kind: tuple[bytes, int]) -> Extent | None:
-    """Return the range whose header is at a position, None where the file ends; raises CoreFileError."""
+    """Return the range whose header is at a position, None where the file ends or is padded; raises CoreFileError."""
     header = content.read(position, _HEADER.size)
-    if len(header) < _HEADER.size:
+    if len(header) < _HEADER.size or (position and not any(header)):
         return None
     magic, number, start, last = _HEADER.unpack(header)
     if (magic, number) != kind or last < start:
@@ -79,7 +79,9 @@ def _dump(
 ) -> Dump:
     if not ranges:
         raise _damaged("the file describes no memory", path, "byte 0")
-    return Dump(path, name, None, "little", ranges, frames, warnings=tuple(warnings))
+    return Dump(
+        path, name, None, "little", ranges, frames, warnings=tuple(warnings), remedy=CUT_SHORT if warnings else ""
+    )
 
 
 def read_avml(source: DumpInput) -> Dump | None:

@@ -11,7 +11,7 @@ from typing import Final
 from hvolab.errors import CoreFileError
 from hvolab.plugin import registry
 from hvolab_vmcore.files.content import Content, open_content
-from hvolab_vmcore.files.dump import Dump, DumpInput, DumpReaders
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput, DumpReaders
 from hvolab_vmcore.files.flattened import MAGIC, FlattenedContent
 from hvolab_vmcore.files.live import LiveContent, is_live
 
@@ -30,6 +30,10 @@ _OTHERS: Final = (
     (b"\xd1\xba\xd1\xba", "a saved state of VMware", _VMWARE),
     (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", _VMWARE),
     (b"PAGEDU64", "a dump of Windows", ""),
+    *(
+        (magic, "a file that was compressed twice", "unpack it once")
+        for magic in (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+    ),
     (b"MZ", "a kernel image or another program for EFI", "`hvolab image` reads kernel images; name a memory dump here"),
 )
 
@@ -79,4 +83,5 @@ def _complete(dump: Dump, source: DumpInput) -> Dump:
             hint="omit --part",
         )
     warnings = [text for content in source.contents for text in content.warnings]
-    return replace(dump, warnings=(*dump.warnings, *warnings))
+    remedy = dump.remedy or (CUT_SHORT if warnings else "")
+    return replace(dump, warnings=(*dump.warnings, *warnings), remedy=remedy)

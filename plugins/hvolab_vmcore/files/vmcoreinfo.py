@@ -37,7 +37,7 @@ _HINT = "give the text by --vmcoreinfo FILE, or its values by options"
 #: Warnings about single lines.
 _MOST_WARNINGS = 4
 
-_HEX = (re.compile(r"[0-9a-fA-F]{1,16}"), 16, "not hexadecimal")
+_HEX = (re.compile(r"(0x)?[0-9a-fA-F]{1,16}"), 16, "not hexadecimal")
 _UNSIGNED = (re.compile(r"[0-9]{1,20}"), 10, "not an unsigned decimal number")
 _SIGNED = re.compile(r"-?[0-9]{1,20}|0x[0-9a-fA-F]{1,16}")
 #: Keys and kinds of keys that have an integer: pattern, base without 0x, and the error.
@@ -46,7 +46,7 @@ _FORMS = {
     **dict.fromkeys(("PAGESIZE", "SIZE()", "OFFSET()", "LENGTH()"), _UNSIGNED),
     "NUMBER()": (_SIGNED, 10, "not a decimal number, nor a hexadecimal one with 0x"),
 }
-_LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?)=(?P<value>.*)")
+_LINE = re.compile(r"(?P<key>(?P<kind>[A-Za-z0-9_.-]+)(?:\((?P<name>[^()=]+)\))?) *= *(?P<value>.*)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class VmcoreInfo:
         """Return a number: signed if the kernel writes it in decimal, unsigned if in hex."""
         return self.values.get(f"NUMBER({name})")
 
+    @property
+    def physical_bits(self) -> int | None:
+        """Bits of a PA; None for a number that no machine can have. Kernel: MAX_PHYSMEM_BITS."""
+        bits = self.number("MAX_PHYSMEM_BITS")
+        return bits if bits is not None and 0 < bits <= 64 else None
+
     def size(self, name: str) -> int | None:
         """Return the bytes of a type."""
         return self.values.get(f"SIZE({name})")
@@ -86,8 +92,9 @@ class VmcoreInfo:
 def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
     """Parse the descriptor of a VMCOREINFO note; `where` names it in errors.
 
-    Zero bytes after the text are padding. A line that is malformed, or not ended, is left out with a warning; of a key
-    that occurs twice with different values the first one counts.
+    Zero bytes after the text are padding, and so are blanks around a line, its key and its value. A line that is
+    malformed, or not ended, is left out with a warning; of a key that occurs twice with different values the first one
+    counts.
     Raises CoreFileError for a text without a PAGESIZE, by which nothing can be read.
     Kernel: vmcoreinfo_append_str() and crash_save_vmcoreinfo_init() in kernel/vmcore_info.c, v6.12.
     """
@@ -97,7 +104,7 @@ def parse_vmcoreinfo(data: bytes, *, where: str = "VMCOREINFO") -> VmcoreInfo:
     warnings = [f"line {len(lines)} does not end, left out: {_start(lines[-1])}"] if lines[-1] else []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            key, text, value = _parse_line(line.removesuffix(b"\r"))
+            key, text, value = _parse_line(line.strip())
             if raw.setdefault(key, text) != text:
                 raise ValueError(f"has {key} again, with {text[:40]!r}")  # noqa: TRY301
         except ValueError as error:

@@ -154,7 +154,7 @@ def scan(snapshot: CoreSnapshot) -> Scan:
     Raises CoreFileError where its page tables loop, point above the last PA, or do not map the vmemmap.
     """
     info = snapshot.core.vmcoreinfo
-    bits = None if info is None else info.number("MAX_PHYSMEM_BITS")
+    bits = None if info is None else info.physical_bits
     walk = walk_tables(snapshot.tables, *snapshot.region, physical_bits=bits)
     pages = pages_of(snapshot, walk)
     if not pages.numbers.size:

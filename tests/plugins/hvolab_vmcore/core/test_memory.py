@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from hvolab.errors import CoreFileError
 from hvolab_vmcore.core.memory import first_new_pfn, memory_of
 from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.written_cores import opened, page
@@ -25,3 +27,11 @@ def test_there_is_room_for_new_frames_above_the_core(tmp_path: Path) -> None:
     memory, first = memory_of(core, 12), first_new_pfn(core, 12)
     assert first << 12 == 0x10000000
     assert memory.base + memory.size - (first << 12) >= 256 << 20
+
+
+@pytest.mark.parametrize("far", [1 << 51, (1 << 64) - 4096])
+def test_memory_that_is_too_far_apart_is_an_error_about_the_core(tmp_path: Path, far: int) -> None:
+    core = opened(tmp_path, write_core([page(0x8001000), page(far)]))
+    with pytest.raises(CoreFileError, match="the segments span 0x") as caught:
+        memory_of(core, 12)
+    assert caught.value.where == str(tmp_path / "a.core")

@@ -5,10 +5,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from hvolab.errors import CoreFileError, UsageError
+from hvolab_vmcore.commands.notes import assumptions
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.scan import scan
-from tests.plugins.hvolab_vmcore.changed_cores import FIRST_FOLIO, GIGANTIC, OPTIMIZED_1G, VMEMMAP, changed, scanned
+from tests.plugins.hvolab_vmcore.changed_cores import (
+    FIRST_FOLIO,
+    GIGANTIC,
+    OPTIMIZED_1G,
+    OPTIMIZED_2M,
+    VMEMMAP,
+    changed,
+    scanned,
+    with_text,
+)
 
 
 def test_a_snapshot_has_root_vmemmap_and_release_of_vmcoreinfo() -> None:
@@ -31,3 +44,30 @@ def test_without_vmcoreinfo_the_options_locate_page_tables_and_vmemmap(tmp_path:
     data = scan_data(scan(open_snapshot(bare, options)))
     assert [page["pfn"] for page in data["huge_pages"]][:2] == [hex(GIGANTIC), hex(FIRST_FOLIO)]
     assert data["kernel"] == ""
+
+
+def test_a_note_that_cannot_be_used_is_named_with_all_that_is_missing(tmp_path: Path) -> None:
+    path = with_text(OPTIMIZED_1G, b"PAGESIZE=", b"PAGE_SIZ=", tmp_path / "a.core")
+    with pytest.raises(UsageError, match="cannot determine the paging mode, the root page table, the VA") as caught:
+        open_snapshot(path)
+    assert "VMCOREINFO, which cannot be used: the text has no PAGESIZE" in caught.value.where
+
+
+def test_a_number_of_bits_that_no_machine_has_bounds_nothing(tmp_path: Path) -> None:
+    path = with_text(OPTIMIZED_1G, b"(MAX_PHYSMEM_BITS)=46", b"(MAX_PHYSMEM_BITS)=-1", tmp_path / "a.core")
+    assert [int(huge.optimized.sum()) for huge in scan(open_snapshot(path)).huge_pages] == [1, 8]
+
+
+def test_a_note_without_a_release_is_a_note(tmp_path: Path) -> None:
+    path = with_text(OPTIMIZED_1G, b"OSRELEASE=", b"OS_RELEAS=", tmp_path / "a.core")
+    texts = assumptions(scan(open_snapshot(path)))
+    assert texts[0] == "VMCOREINFO: there is no OSRELEASE"
+    assert not any("has no VMCOREINFO" in text for text in texts)
+
+
+def test_a_file_cut_short_says_so_where_a_table_is_missing(tmp_path: Path) -> None:
+    path = changed(OPTIMIZED_2M, {}, tmp_path / "a.core")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CoreFileError) as caught:
+        scan(open_snapshot(path))
+    assert caught.value.hint == "copy the file again: it is cut short"

@@ -18,7 +18,7 @@ def test_the_first_of_several_files_names_the_dump(tmp_path: Path) -> None:
     assert DumpInput(paths, (open_content(paths[0]),)).path == paths[0]
 
 
-def test_a_note_that_is_there_twice_counts_once_and_of_two_the_first_that_can_be_read() -> None:
+def test_a_note_that_is_there_twice_counts_once_and_of_two_that_differ_the_one_with_most_numbers() -> None:
     note = CoreNote("VMCOREINFO", 0, TEXT)
     other = CoreNote("VMCOREINFO", 0, TEXT + b"A=1\n")
     found, warnings = vmcoreinfo_of((CoreNote("CORE", 1, b"x"), note, note), Path("a.core"))
@@ -28,7 +28,12 @@ def test_a_note_that_is_there_twice_counts_once_and_of_two_the_first_that_can_be
     found, (text,) = vmcoreinfo_of((other, note), Path("a.core"))
     assert found is not None
     assert found.raw["A"] == "1"
-    assert text == "there are 2 VMCOREINFO notes that differ: the first one that can be read is used"
+    assert text == "there are 2 VMCOREINFO notes that differ: the one with the most numbers is used"
+    short = CoreNote("VMCOREINFO", 0, b"OSRELEASE=1\nPAGESIZE=4096\n")
+    longer = CoreNote("VMCOREINFO", 0, TEXT + b"SIZE(page)=64\n")
+    found, _ = vmcoreinfo_of((short, longer), Path("a.core"))
+    assert found is not None
+    assert found.size("page") == 64
     found, warnings = vmcoreinfo_of((CoreNote("VMCOREINFO", 0, b"A=1\n"), note), Path("a.core"))
     assert found is not None
     assert warnings[0] == "VMCOREINFO cannot be used: the text has no PAGESIZE"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
-from hvolab_vmcore.files.dump import Dump
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
 from hvolab_vmcore.torture.dump_writers import Pages, write_kdump
-from tests.plugins.hvolab_vmcore.written_cores import patched
+from tests.plugins.hvolab_vmcore.written_cores import GOOD, patched
 
 REAL = Path(__file__).parents[1] / "made_dumps"
 CHANCE = random.Random(15)
@@ -84,14 +84,19 @@ def test_parts_of_a_split_dump_are_one_and_a_missing_one_is_named(tmp_path: Path
 
 def test_files_that_are_no_parts_of_one_dump_are_refused(tmp_path: Path) -> None:
     whole, part = write_kdump(PAGES), write_kdump(PAGES, part=(0, 9))
-    for others in ((whole, part), (part, whole), (part, write_kdump({3: b"x" * BLOCK}, part=(0, 9)))):
+    other = write_kdump(PAGES, part=(9, 40001), info=b"OSRELEASE=6.12.0\nPAGESIZE=4096\nBUILD-ID=1\n")
+    strangers = (write_kdump({3: b"x" * BLOCK}, part=(0, 9)), other, GOOD)
+    for others in ((whole, part), (part, whole), *((part, stranger) for stranger in strangers)):
         with pytest.raises(CoreFileError, match="not parts of one split dump"):
             opened(tmp_path, *others)
 
 
 def test_a_file_cut_short_has_the_pages_before_the_cut(tmp_path: Path) -> None:
     content = write_kdump(PAGES, kinds=(0,))
-    check(opened(tmp_path, content[:-1]), missing=(40000,))
+    assert (opened(tmp_path, content).warnings, opened(tmp_path, content).remedy) == ((), "")
+    cut = opened(tmp_path, content[:-1])
+    assert (cut.warnings, cut.remedy) == (("the file is cut short: part0",), CUT_SHORT)
+    check(cut, missing=(40000,))
     check(opened(tmp_path, content[: -3 * BLOCK]), missing=(9, 70, 40000))
 
 

@@ -59,6 +59,13 @@ def test_a_file_cut_short_has_what_is_before_the_cut(
 
 
 @WRITERS
+def test_zeros_after_the_last_range_are_padding(write: Callable[[Pages], bytes], name: str, tmp_path: Path) -> None:
+    dump = opened(tmp_path, write(PAGES) + bytes(512))
+    assert dump.format == name
+    assert (dump.frames(12).states(np.array([*PAGES])) == FrameState.SAVED).all()
+
+
+@WRITERS
 def test_impossible_headers_are_refused(write: Callable[[Pages], bytes], name: str, tmp_path: Path) -> None:
     content = write(PAGES)
     for damaged in (patched(content, 4, b"\x09"), patched(content, 16, bytes(8))):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,13 @@ def test_a_file_of_no_known_format_is_refused_with_the_formats(tmp_path: Path) -
         (b"QEVM\0\0\0\3", "a saved state of QEMU's migration", "-incoming"),
         (b"LibvirtQemudSave", "a saved domain of libvirt", "dump --memory-only"),
         (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", ".vmem"),
+        (b"\xfd7zXZ\0", "a file that was compressed twice", "unpack it"),
         (b"MZ\x90\0", "a kernel image", "hvolab image"),
     ],
 )
 def test_other_files_are_named_with_what_to_do(start: bytes, name: str, advice: str, tmp_path: Path) -> None:
     path = tmp_path / "a.core"
-    path.write_bytes(start + bytes(1000))
+    path.write_bytes(gzip.compress(start + bytes(1000)))
     with pytest.raises(CoreFileError, match=f"this is {name}") as caught:
         open_dump(path)
     assert advice in caught.value.hint

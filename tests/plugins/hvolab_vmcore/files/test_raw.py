@@ -36,6 +36,26 @@ def test_a_map_is_read_as_proc_iomem_has_it(tmp_path: Path) -> None:
     )
 
 
+def test_a_map_may_have_capitals_blanks_and_ram_that_drivers_added(tmp_path: Path) -> None:
+    lines = ("1000-1FFF  :  System RAM", "100000-1fffff : CXL Window 0", "  0x00100000-0x00100fff : System RAM (kmem)")
+    _, path = written(tmp_path, "\r\n".join(lines))
+    assert read_map(path) == (Extent(0x1000, 0x2000, 0), Extent(0x100000, 0x101000, 0x1000))
+
+
+def test_a_map_that_the_kernel_hid_is_named(tmp_path: Path) -> None:
+    raw, path = written(tmp_path, "00000000-00000000 : System RAM\n  00000000-00000000 : Kernel code\n")
+    with pytest.raises(CoreFileError, match="all PAs of the map are 0") as caught:
+        open_dump(raw, memory_map=path)
+    assert caught.value.hint == "copy /proc/iomem as root"
+
+
+def test_bytes_that_the_map_leaves_out_are_a_warning(tmp_path: Path) -> None:
+    raw, path = written(tmp_path, "1000-1fff\n", bytes(4196))
+    assert open_dump(raw, memory_map=path).warnings == (
+        "the map leaves out 0x64 bytes at the end of the file: it may be that of another machine",
+    )
+
+
 def test_frames_are_where_the_map_has_them_and_missing_ones_were_not_saved(tmp_path: Path) -> None:
     raw, path = written(tmp_path, "1000-1fff\n5000-6fff\n", b"a" * 4096 + b"b" * 4096 + b"c" * 10)
     dump = open_dump(raw, memory_map=path)

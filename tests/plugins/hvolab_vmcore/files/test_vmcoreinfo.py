@@ -106,7 +106,7 @@ def test_a_repeated_line_is_accepted_and_zero_padding_is_skipped() -> None:
         (b"SYMBOL()=1\n", "is not KEY=VALUE", 3),
         (b"A=\xff\n", "is not KEY=VALUE", 3),
         (b"A=\0\n", "is not KEY=VALUE", 3),
-        (b"SYMBOL(a)=0x10\n", "not hexadecimal", 3),
+        (b"SYMBOL(a)=0xg\n", "not hexadecimal", 3),
         (b"SYMBOL(a)=ffff0000ffff0000f\n", "not hexadecimal", 3),
         (b"KERNELOFFSET=-1\n", "not hexadecimal", 3),
         (b"NUMBER(a)=1_0\n", "not a decimal number", 3),
@@ -161,3 +161,13 @@ def test_written_numbers_are_read_back(numbers: dict[str, int]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed(data: bytes) -> None:
     assert parse_vmcoreinfo(MINIMAL + data).osrelease == "6.12.0"
+
+
+def test_blanks_around_a_line_its_key_and_its_value_are_padding() -> None:
+    info = parse_vmcoreinfo(MINIMAL + b"  SYMBOL(a) = 0x10\t \r\nNUMBER(b)= 3\n")
+    assert (info.symbol("a"), info.number("b"), info.warnings) == (0x10, 3, ())
+
+
+@pytest.mark.parametrize(("text", "bits"), [("46", 46), ("64", 64), ("0", None), ("-1", None), ("65", None)])
+def test_bits_of_a_pa_that_no_machine_has_are_none(text: str, bits: int | None) -> None:
+    assert parse_vmcoreinfo(MINIMAL + f"NUMBER(MAX_PHYSMEM_BITS)={text}\n".encode()).physical_bits == bits

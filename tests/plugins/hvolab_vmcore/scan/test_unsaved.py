@@ -75,9 +75,8 @@ def test_bytes_beyond_those_in_the_file_may_be_a_table(tmp_path: Path) -> None:
 
 
 def test_an_optimized_page_whose_head_was_not_saved_is_optimized_and_its_flag_unknown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # where the lines break is no part of this test
     found = excluded(tmp_path, HEAD)
     assert [int(huge.optimized.sum()) for huge in found.huge_pages] == [0, 8]
     assert (found.unsaved.bits, found.unsaved.frames, found.kinds()) == (1, 1, {})
