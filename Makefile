@@ -1,5 +1,5 @@
 # Needs a Python >= 3.11 with venv, and make; everything else goes into .venv and .tox here.
-#   make demo    the main job: build a machine, fill a pool, optimize, check, restore, show
+#   make demo    the main job on an emulated CPU: fill a pool, optimize, store to tails, restore; build/demo.html shows it
 #   make test    tests on every interpreter present, lint, types, docs; SLOW=1: those that take seconds each, too
 #   make bench   benchmarks
 #   make picture draw the README's picture again
@@ -18,7 +18,8 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: .venv/installed
-	$(BIN)/hvolab run
+	@mkdir -p build
+	$(BIN)/hvolab run --cpu emulated --html build/demo.html
 
 test: .venv/tox-installed
 	$(BIN)/tox run-parallel --parallel auto $(if $(SLOW),,-m quick)
@@ -38,7 +39,7 @@ clean:
 	@touch $@
 
 .venv/installed: .venv/created pyproject.toml
-	$(PIP) --editable .
+	$(PIP) --editable '.[emulation,report]'
 	@touch $@
 
 .venv/tox-installed: .venv/created tox.ini

@@ -63,6 +63,11 @@ class Reports:
         for recorder, _ in self._made:
             recorder.mark(text, found)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, in the order of the options."""
+        return tuple(file for _, file in self._made)
+
     def write(self, path: Path | None = None) -> None:
         """Write every report; ``path`` is ignored, as each has its own."""
         del path

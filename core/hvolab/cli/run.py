@@ -115,11 +115,11 @@ def run(
         operations=() if do is None else parse_operations(do, target),
         check_pages=check_pages == "on",
     )
-    with Reports(html=html, trace=trace) as recorder:
+    with (reports := Reports(html=html, trace=trace)) as recorder:
         result = run_scenario(spec, recorder)
     if json:
         print_json(result.as_dict())
     else:
-        show_result(result)
+        show_result(result, reports.files)
     if not result.as_declared:
         raise typer.Exit(ExitCode.FINDING)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from operator import attrgetter
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -29,10 +30,12 @@ _INDENT = 2
 _SIDE_BY_SIDE = 98
 
 
-def show_result(result: ScenarioResult) -> None:
-    """Show the result on standard output, drawn for its width."""
+def show_result(result: ScenarioResult, files: Iterable[Path] = ()) -> None:
+    """Show the result on standard output, drawn for its width, and the names of the files that were written."""
     out = console()
     show(render(result, out.width, ascii_only=out.options.ascii_only))
+    for file in files:
+        show(f"written          {file}")
 
 
 def render(result: ScenarioResult, width: int, *, ascii_only: bool = False) -> Group:

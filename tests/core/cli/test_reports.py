@@ -33,3 +33,6 @@ def test_a_run_writes_its_reports(invoke: Invoke, tmp_path: Path) -> None:
     (voice,) = json.loads((tmp_path / "steps.json").read_text("utf-8"))["voices"]
     assert voice["steps"] > 50
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    written = [f"written          {tmp_path / name}" for name in ("page.html", "steps.json")]
+    assert result.stdout.splitlines()[-2:] == written
+    assert json.loads(invoke(*SMALL, "--json", "--trace", str(tmp_path / "again.json")).stdout)
