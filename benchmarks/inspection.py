@@ -29,7 +29,7 @@ _REPETITIONS, _QUICK_REPETITIONS = 7, 3
 #: Searches in each repetition, so that no tool is timed on caches that another one has filled.
 _SEARCHES = 3
 #: Least ratio of drgn's CPU time to hvolab's, by what drgn looks at.
-_LEAST = {"entries": 10.0, "flags": 3.0}
+_LEAST = {"entries": 10.0, "flags": 2.0}
 _MS, _GIB = 1e3, 1 << 30
 Pfns = npt.NDArray[np.int64]
 

@@ -7,7 +7,6 @@ import enum
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from hvolab.arithmetic import WORD_BYTES
@@ -17,8 +16,8 @@ from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
-#: Struct pages of a folio that have its fields.
-_HEADS = 2
+#: Pages of vmemmap of a huge page that kernels before v5.18 keep.
+_KEPT = 2
 
 
 class Sharing(enum.IntEnum):
@@ -72,21 +71,18 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     memory, layout, byte_order = snapshot.memory, snapshot.struct_pages.layout, snapshot.core.byte_order
     states = memory.states(frames)
     there = states >= FrameState.ZERO
-    rows = memory.peek(frames, _HEADS * layout.size, states)
+    mark = layout.hugetlb_mark
+    place, order = mark.place(layout.size, byte_order), layout.folio_order.low_byte(layout.size, byte_order)
+    last = max(layout.flags, layout.private, place.offset, order) // WORD_BYTES  # the last word that is used
+    rows = memory.peek(frames, (last + 1) * WORD_BYTES, states)
     words = rows.view(memory.words.dtype)
 
     def word(offset: int) -> Words:
         return words[:, offset // WORD_BYTES].astype(np.uint64)
 
-    def octets(offset: int) -> npt.NDArray[np.uint8]:
-        found: npt.NDArray[np.uint8] = rows[:, offset]
-        return found
-
     flags, private = word(layout.flags), word(layout.private)
     head = (flags >> np.uint64(layout.pg_head) & np.uint64(1)).astype(np.bool_)
     optimized = (private >> np.uint64(layout.hpg_vmemmap_optimized) & np.uint64(1)).astype(np.bool_)
-    mark = layout.hugetlb_mark
-    place = mark.place(layout.size, byte_order)
     # a page type is the highest byte, and the others may count; before v6.11 it is a bit that all bytes lack
     uncounted = 24 if mark.page == 0 and not layout.hugetlb_set & 0xFFFFFF else 0
     value = word(place.offset) >> np.uint64(place.shift) & np.uint64(place.mask)
@@ -100,7 +96,7 @@ def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
         optimized=optimized & head,
         flags=flags,
         private=private,
-        orders=np.where(there & head, octets(layout.folio_order.low_byte(layout.size, byte_order)), 0).astype(np.int64),
+        orders=np.where(there & head, rows[:, order], 0).astype(np.int64),
     )
 
 
@@ -199,7 +195,7 @@ def _keeps_second(snapshot: CoreSnapshot, pages: VmemmapPages, rows: Ints, frame
     Kernel: RESERVE_VMEMMAP_NR in mm/hugetlb_vmemmap.c, v5.14, is 2; e7d324850bfc ("mm: hugetlb: free the 2nd vmemmap
     page associated with each HugeTLB page", v5.18).
     """
-    if not rows.size or frames.shape[1] <= _HEADS:
+    if not rows.size or frames.shape[1] <= _KEPT:
         return np.zeros(rows.size, dtype=np.bool_)
     protections = pages.raws[rows[:, None] + np.array([1, 2])] & ~np.uint64(snapshot.target.page_form.address_mask)
     found: Flags = (frames[:, 1] == frames[:, 2]) & (protections[:, 0] != protections[:, 1])
