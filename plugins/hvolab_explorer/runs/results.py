@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
+import weakref
 from collections.abc import Iterator
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,13 @@ class ResultsFile:
     """File of results. A unit whose line is there is not explored again, unless it was stopped and has more time now.
 
     path  the file; it need not exist
+    Raises UsageError for a file that another object writes to, in this process or another.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = _opened(path)
+        weakref.finalize(self, os.close, self._file)
         self._known = {str(line["key"]): line for line in self._lines()}
 
     def _lines(self) -> Iterator[dict[str, Any]]:
@@ -61,8 +67,28 @@ class ResultsFile:
         """Add a result to the file."""
         line = {"key": unit.key, "limit": unit.seconds, **_as_data(explored)}
         self._known[unit.key] = line
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        text = (json.dumps(line) + "\n").encode()
+        while text:
+            text = text[os.write(self._file, text) :]
+
+
+def _opened(path: Path) -> int:
+    """Open a file to add lines to it, and lock it; return its descriptor, with which the lock ends."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UsageError(f"results of a campaign cannot be written: {error}", where=str(path)) from error
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise UsageError(
+            "another campaign writes to this folder",
+            where=str(path),
+            rule="the results in a folder have one writer at a time",
+            hint="wait for its end, or name another folder",
+        ) from error
+    return file
 
 
 def _as_data(explored: Explored) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def test_a_line_that_was_cut_is_removed_and_its_unit_is_not_known(tmp_path: Path
     file.add(other, other.explore())
     whole = path.read_text()
     path.write_text(whole + whole[:50])
+    del file  # its lock ends
     again = ResultsFile(path)
     assert again.find(other) is not None
     assert path.read_text() == whole
@@ -60,5 +61,13 @@ def test_another_file_is_refused_with_its_line(tmp_path: Path, text: str) -> Non
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be written"):
         ResultsFile(tmp_path)
+
+
+def test_a_second_writer_is_refused_until_the_first_one_ends(tmp_path: Path) -> None:
+    first = ResultsFile(tmp_path / "results")
+    with pytest.raises(UsageError, match="another campaign writes to this folder"):
+        ResultsFile(tmp_path / "results")
+    del first
+    assert ResultsFile(tmp_path / "results").find(RACE) is None
