@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hvolab.arch import Target
+from hvolab.cli.options import select_target
 from hvolab.cli.output import as_text
+from hvolab.errors import UsageError
 from hvolab.hugetlb import Pool
 from hvolab.hvo import Hvo
 from hvolab_explorer.extra import require_greenlet
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
-from hvolab_explorer.runs.run import Explored, Repeated, repeat, run, world_options
+from hvolab_explorer.runs.run import Explored, Repeated, code_engine, repeat, run, world_options
 from hvolab_explorer.runs.story import story
 from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.actor import Step
@@ -52,19 +55,28 @@ class ExploreFixture:
         state            arguments of configuration()
         """
         spec = SearchSpec(search) if isinstance(search, str) else search
-        explored = run(configuration(actors, **state), self.target, spec, seconds)
+        made = configuration(actors, **state)
+        explored = run(made, self._target_of(made), spec, seconds)
         for found, schedule in zip(explored.findings, explored.schedules, strict=True):
-            _fail(explored.configuration, self.target, [found.text], schedule, found.log)
+            _fail(explored.configuration, explored.target, [found.text], schedule, found.log)
         if complete and not explored.result.complete:
-            pytest.fail(f"{actors} on {self.target}: {explored.result.verdict}", pytrace=False)
+            pytest.fail(f"{actors} on {explored.target}: {explored.result.verdict}", pytrace=False)
         return explored
 
     def replay(self, actors: str, schedule: str, **state: Any) -> Repeated:
         """Run one schedule, as a finding prints it, and fail the test if it has a finding still."""
-        repeated = repeat([configuration(actors, **state)], self.target, schedule)
+        made = configuration(actors, **state)
+        repeated = repeat([made], self._target_of(made), schedule)
         if repeated.texts:
-            _fail(repeated.configuration, self.target, repeated.texts, schedule, repeated.log)
+            _fail(repeated.configuration, repeated.target, repeated.texts, schedule, repeated.log)
         return repeated
+
+    def _target_of(self, made: Configuration) -> Target:
+        """Return the target of the test, or of the kernel image of a configuration."""
+        if made.code is None:
+            return self.target
+        setup = made.code.setup
+        return select_target(setup.architecture, setup.mode, None, None, None, setup)
 
 
 def configuration(
@@ -78,14 +90,21 @@ def configuration(
     memory: str = "strong",
     engine: EngineOfCpu = Hvo,
     pool: type[Pool] = Pool,
+    image: Path | None = None,
+    object_file: Path | None = None,
 ) -> Configuration:
     """Return the configuration of these actors, with choices as the options of the command.
 
-    engine  makes the engine of a CPU
-    pool    class of the pool
+    engine       makes the engine of a CPU
+    pool         class of the pool
+    image        kernel image whose own code is the engine, on the machine that it needs
+    object_file  object that is linked over it
     """
+    if object_file is not None and image is None:
+        raise UsageError("an object requires an image", hint="name a kernel image: image=FILE")
+    code = None if image is None else code_engine("kernel", image, object_file, None)
     options = world_options(fail, allocations, poison=poison) or WorldOptions()
-    made = Configuration("", "", parse_actors(actors), split, options, engine, pool)
+    made = Configuration("", "", parse_actors(actors), split, options, engine, pool, code)
     return made.with_tlb(tlb).with_memory(memory)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hvolab.errors import UsageError
+from hvolab.plugin import registry
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import ARM64, X86
@@ -16,6 +18,7 @@ from tests.plugins.hvolab_kernel.kernel_machines import ARM64, X86
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
 
+from hvolab_explorer.fixtures import ExploreFixture
 from hvolab_kernel.interleaving.engine import engine_of_image
 
 RACE = ("--split", "--actors", "recycle-list A B.64, sysctl-on, taker B.64")
@@ -44,6 +47,21 @@ def test_a_complete_search_says_what_it_takes_for_granted(real_kernel: Kernel) -
     (one,) = as_json("explore", "--engine", "kernel", "--image", image_of(real_kernel), *actors)["configurations"]
     assert one["complete"]
     assert any("preempted before instructions" in text for text in one["assumptions"])
+
+
+@X86
+@pytest.mark.slow
+def test_the_fixture_explores_an_image_on_the_machine_that_it_needs(real_kernel: Kernel) -> None:
+    explore, image = ExploreFixture(registry().architecture("riscv").select()), Path(image_of(real_kernel))
+    explored = explore("optimize A, optimize B", split=True, image=image)
+    assert (explored.target.architecture.name, len(explored.result.classes)) == ("x86_64", 4)
+    with pytest.raises(pytest.fail.Exception, match=r"taker B\.64 faults") as failure:
+        explore("recycle-list A B.64, sysctl-on, taker B.64", split=True, image=image)
+    (schedule,) = re.findall(r"^schedule: (.*)$", str(failure.value), re.MULTILINE)
+    with pytest.raises(pytest.fail.Exception, match=r"taker B\.64 faults"):
+        explore.replay("recycle-list A B.64, sysctl-on, taker B.64", schedule, split=True, image=image)
+    with pytest.raises(UsageError, match="an object requires an image"):
+        explore("optimize A", object_file=image)
 
 
 @X86
