@@ -18,6 +18,7 @@ from hvolab_explorer.search.random_walk import RandomWalk
 from hvolab_explorer.world.world import WorldProgram
 from hvolab_kernel.code.instructions import function_named
 from hvolab_kernel.identify.release import release_of
+from hvolab_unicorn.emulator.library import accesses_at
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
 from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86, X86_AND_ARM64
@@ -68,7 +69,11 @@ def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Searc
 def test_loads_that_are_not_looked_at_are_of_frames_to_which_nothing_stores(real_kernel: Kernel) -> None:
     made, whole = (program(EngineOf(real_kernel), "optimize A, sysctl-off, restore B") for _ in range(2))
     memory = code_of(whole).loaded.memory
-    code_of(whole).knowledge.stored.update(range(memory.first_pfn, memory.first_pfn + memory.frames))
+    everything = range(memory.first_pfn, memory.first_pfn + memory.frames)
+    for cpu in code_of(whole)._cpus:
+        last = memory.base + memory.size - 1
+        cpu._callbacks.append(accesses_at(cpu._uc, memory.base, last, cpu._on_load, stores=False))
+        cpu._looked_at.update(everything)
     found, expected = explored(made), explored(whole)
     assert found.complete
     assert found.classes == expected.classes
@@ -116,13 +121,17 @@ def test_no_schedule_of_smaller_steps_reaches_another_state(real_kernel: Kernel)
 
 
 def states(made: WorldProgram, search: Search, schedules: int) -> set[int]:
-    """Checksums of the machine's memory at the ends of schedules, without what emulators have there."""
-    machine, found = made.world.machine, set()
-    first = (machine.scratch_pfns[1] - machine.memory.first_pfn) * machine.target.mode.page_size
+    """Checksums of what was stored in schedules, without what emulators have in memory."""
+    machine, found = made.world.machine, set[int]()
+    memory, first = machine.memory, machine.scratch_pfns[1]
 
     class Recorded(WorldProgram):
         def check(self) -> list[str]:
-            found.add(crc32(machine.memory.octets[first:].data))
+            sums = [
+                (start, crc32(memory.words[start:stop].data))
+                for start, stop in memory.changed(first, memory.first_pfn + memory.frames - first)
+            ]
+            found.add(hash(tuple(sums)))
             return super().check()
 
     made.__class__ = Recorded

@@ -20,7 +20,13 @@ IMAGE = "x86_64-6.12"
 WITHOUT_RECHECK = {"if (likely(pmd_leaf(*pmd))) {": "if (1) {"}
 #: vmemmap_remap_range() no longer flushes; its caller frees the pages.
 WITHOUT_FLUSH = {"\t\tflush_tlb_kernel_range(start, end);\n": "\t\t;\n"}
+#: Historic bug B24, before bd225530a4c7: no grace period between the last reference and the remapping.
+WITHOUT_GRACE_PERIOD = {"\t\tsynchronize_rcu();\n\t/*\n\t * Very": "\t\t;\n\t/*\n\t * Very"}
+#: Historic bug B27: pages of a batch are freed while a TLB may have them.
+_FREE_LIST = "\tfree_vmemmap_page_list(&vmemmap_pages);\n}"
+WITHOUT_LAST_FLUSH = {f"\tflush_tlb_all();\n{_FREE_LIST}": _FREE_LIST}
 READERS = "optimize A, scanner A.200, walk-ahead A.200"
+BATCH = "optimize-list A, scanner A.200, walk-ahead A.200"
 
 
 def test_a_leaf_that_two_cpus_split_is_caught_without_the_second_look_at_it() -> None:
@@ -33,7 +39,18 @@ def test_a_read_through_a_stale_translation_is_caught_without_the_flush() -> Non
     assert any("free frame" in text for text in explore(made, Dpor()).findings)
 
 
-def test_the_unedited_file_is_quiet() -> None:
-    result = explored(program(EngineOf(linked_hvo(IMAGE).kernel), READERS))
+@pytest.mark.parametrize(
+    ("edits", "actors", "text"),
+    [(WITHOUT_GRACE_PERIOD, "recycle A.64, taker A.64", "faults"), (WITHOUT_LAST_FLUSH, BATCH, "free frame")],
+    ids=["B24", "B27"],
+)
+def test_a_historic_bug_is_found_in_the_kernels_own_code(edits: dict[str, str], actors: str, text: str) -> None:
+    made = program(EngineOf(linked_hvo(IMAGE, edits).kernel), actors)
+    assert any(text in found for found in explore(made, Dpor()).findings)
+
+
+@pytest.mark.parametrize("actors", [READERS, "recycle A.64, taker A.64", BATCH])
+def test_the_unedited_file_is_quiet(actors: str) -> None:
+    result = explored(program(EngineOf(linked_hvo(IMAGE).kernel), actors))
     assert result.complete
     assert not result.findings
