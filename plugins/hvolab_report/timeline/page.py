@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 #: Scripts of the page, in order: each may use those before it.
-SCRIPTS = ("data.js",)
+SCRIPTS = ("data.js", "view.js", "main.js")
 
 
 def page_of(data: Any) -> str:

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The page at work: the outline of calls and steps, stepping, search, keys, and the address of a step.
+"use strict";
+const made = load(timeline.voices[0]), ROW = 24, get = (id) => document.getElementById(id);
+let step = 0, from = -1, timer = 0, visible = [], stops = [], folio = made.voice.folios[0], followed = true;
+
+function outline() {
+  const root = { children: [], depth: -1, open: true }, path = [root];
+  for (const one of made.steps) {
+    let kept = 1;
+    while (kept < path.length && one.calls[kept - 1] === path[kept].call) kept++;
+    path.length = kept;
+    for (const call of one.calls.slice(kept - 1)) {
+      const node = { call, children: [], depth: path.length - 1, first: one.number, parent: path.at(-1), open: path.length < 3 };
+      path.at(-1).children.push(node);
+      path.push(node);
+    }
+    path.at(-1).children.push({ step: one, first: one.number, last: one.number, depth: path.length - 1, parent: path.at(-1) });
+    for (const node of path) node.last = one.number;
+  }
+  return root;
+}
+const root = outline();
+
+function flatten(node, found) {
+  for (const child of node.children) { found.push(child); if (child.children && child.open) flatten(child, found); }
+  return found;
+}
+function layOut() {
+  visible = flatten(root, []);
+  stops = visible.filter((row) => !row.open);
+  get("slider").max = stops.length - 1;
+}
+function stopOf(number) {
+  let low = 0, high = stops.length - 1;
+  while (low < high) { const middle = (low + high) >> 1; if (stops[middle].last < number) low = middle + 1; else high = middle; }
+  return low;
+}
+// Open the calls around a step, so that it is a row.
+function reveal(number) {
+  let node = root, opened = false;
+  while (node.children) {
+    node = node.children.find((child) => child.first <= number && number <= child.last);
+    if (!node) break;
+    if (node.children && !node.open) { node.open = opened = true; }
+  }
+  if (opened) layOut();
+}
+
+function rowOf(row, index) {
+  const text = row.step ? label(made, row.step) : `${row.call.function.name}()`;
+  const more = row.children && !row.open ? `  (${row.last - row.first + 1})` : "";
+  const kind = row.children ? "call" : row.step.name === "mark" ? "stage" : row.step.findings ? "found" : "";
+  const current = !row.open && row.first <= step && step <= row.last;
+  return tag("div", { class: `row ${kind}`, role: "option", id: `row${index}`, "aria-selected": current,
+    style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px`, title: text,
+    onclick: () => { if (row.children) { row.open = !row.open; layOut(); show(row.open ? step : row.last); } else show(row.first); } },
+    (row.children ? (row.open ? "▾ " : "▸ ") : "") + text + more);
+}
+function drawList() {
+  const list = get("list"), first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
+  const shown = visible.slice(first, first + Math.ceil(list.clientHeight / ROW) + 10);
+  list.replaceChildren(tag("div", { role: "presentation", style: `height:${visible.length * ROW}px` }), ...shown.map((row, i) => rowOf(row, first + i)));
+}
+
+function followFolio() {
+  const one = made.steps[step];
+  let va = one.name === "folio" ? one.row[4] : one.name === "entry.store" && one.row[5] === 0 && one.row[3] ? one.row[6] : -1;
+  const size = (each) => each.pages * 2 ** made.voice.page_shift;
+  const found = va < 0 ? null : made.voice.folios.find((each) => each.va <= va && va < each.va + size(each));
+  if (found && followed) folio = found;
+}
+function show(number, write = true) {
+  const target = Math.max(0, Math.min(made.steps.length - 1, number));
+  from = target > step ? step : target - 1;
+  step = target;
+  followFolio();
+  const at = stopOf(step);
+  get("slider").value = at;
+  get("slider").setAttribute("aria-valuetext", `step ${step}: ${label(made, made.steps[step])}`);
+  get("where").textContent = `step ${step} of ${made.steps.length - 1}`;
+  if (folio) {
+    get("folio").value = made.voice.folios.indexOf(folio);
+    get("picture").replaceChildren(drawFolio(made, folio, step, from, (one) => get("entry").replaceChildren(...drawEntry(made, one))));
+  }
+  get("lanes").replaceChildren(...drawLanes(made, step, from));
+  get("detail").replaceChildren(...drawDetail(made, step));
+  const list = get("list"), index = visible.indexOf(stops[at]), y = index * ROW;
+  if (y < list.scrollTop || y > list.scrollTop + list.clientHeight - ROW) list.scrollTop = y - list.clientHeight / 2;
+  drawList();
+  list.setAttribute("aria-activedescendant", get(`row${index}`) ? `row${index}` : "");
+  if (write) history.replaceState(null, "", `#step=${step}`);
+}
+function move(by) {
+  const at = stopOf(step) + by;
+  if (stops[at]) show(stops[at].last); else stop();
+}
+function stop() { clearInterval(timer); timer = 0; get("play").textContent = "Play"; }
+function play() { if (timer) stop(); else { timer = setInterval(() => move(1), 500); get("play").textContent = "Pause"; } }
+function search() {
+  const text = get("search").value.trim().toLowerCase();
+  const hits = (one) => label(made, one).toLowerCase().includes(text) || one.calls.some((call) => call.function.name.includes(text));
+  const found = text && (made.steps.slice(step + 1).find(hits) || made.steps.find(hits));
+  get("search").setAttribute("aria-invalid", text && !found ? "true" : "false");
+  if (found) { reveal(found.number); show(found.number); }
+}
+function nextFinding() {
+  const found = made.findings.find((number) => number > step) ?? made.findings[0];
+  if (found !== undefined) { reveal(found); show(found); }
+}
+function fromAddress() {
+  const wanted = /^#step=(\d+)$/.exec(location.hash);
+  const start = made.steps.findIndex((one) => one.name === "entry.store" && one.row[3]);
+  const number = wanted ? Number(wanted[1]) : Math.max(start, 0);
+  reveal(Math.min(number, made.steps.length - 1));
+  show(number, Boolean(wanted));
+}
+
+get("target").textContent = made.voice.target;
+made.voice.folios.forEach((one, i) => get("folio").append(tag("option", { value: i }, `folio at PFN ${hex(one.pfn)}, ${one.pages} pages`)));
+get("folio").onchange = () => { followed = false; folio = made.voice.folios[get("folio").value]; show(step); followed = true; };
+get("find").textContent = made.findings.length ? `Findings: ${made.findings.length}` : "No findings";
+get("find").disabled = !made.findings.length;
+get("find").onclick = nextFinding;
+get("back").onclick = () => move(-1);
+get("next").onclick = () => move(1);
+get("play").onclick = play;
+get("slider").oninput = () => show(stops[get("slider").value].last);
+get("search").onkeydown = (event) => { if (event.key === "Enter") search(); };
+get("list").onscroll = drawList;
+addEventListener("hashchange", fromAddress);
+addEventListener("resize", drawList);
+addEventListener("keydown", (event) => {
+  if (event.target.matches("input[type=search], select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const keys = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), Home: () => show(0), End: () => show(made.steps.length - 1),
+    "/": () => get("search").focus(), f: nextFinding, " ": play };
+  if (!keys[event.key] || (event.key === " " && event.target.matches("button"))) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+layOut();
+fromAddress();

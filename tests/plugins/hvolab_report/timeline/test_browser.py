@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page in headless Chromium: steps, search, the address of a step, keys, dark mode, accessibility."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hvolab_report.timeline.page import page_of
+from tests.plugins.hvolab_report.runs import data
+from tests.rooms import ROOT
+
+pytestmark = pytest.mark.slow
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright."""
+    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'hvolab[browser]'")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run."""
+    made = tmp_path_factory.mktemp("timeline") / "page.html"
+    made.write_text(page_of(data()), "utf-8")
+    return made
+
+
+@pytest.fixture
+def page(browser: Any, file: Path) -> Iterator[Any]:
+    """The page, open; whatever it writes to the console fails the test."""
+    messages: list[str] = []
+    made = browser.new_page()
+    made.on("console", lambda message: messages.append(message.text))
+    made.on("pageerror", lambda error: messages.append(str(error)))
+    made.goto(file.as_uri())
+    yield made
+    made.close()
+    assert messages == []
+
+
+def number(page: Any) -> int:
+    """The step that is shown."""
+    return int(page.inner_text("#where").split()[1])
+
+
+def test_keys_and_buttons_step_and_the_address_follows(page: Any) -> None:
+    start = number(page)
+    page.keyboard.press("ArrowRight")
+    assert number(page) > start
+    assert page.url.endswith(f"#step={number(page)}")
+    page.click("#back")
+    assert number(page) == start
+    page.keyboard.press("End")
+    assert number(page) == data()["voices"][0]["steps"] - 1
+    page.keyboard.press("Home")
+    assert number(page) == 0
+
+
+def test_the_address_of_a_step_opens_it(page: Any, file: Path) -> None:
+    page.goto("about:blank")
+    page.goto(f"{file.as_uri()}#step=42")
+    assert number(page) == 42
+    assert page.locator("#list [aria-selected=true]").count() == 1
+
+
+def test_search_finds_the_remap_and_the_picture_shows_read_only_tails(page: Any) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("vmemmap_remap_pte")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#detail").startswith("smp_wmb")
+    page.keyboard.press("Enter")
+    assert "vmemmap_remap_pte()" in page.inner_text("#detail")
+    leaves = page.locator("#picture [role=button]").all_text_contents()
+    assert leaves == ["pte RW", *["pte RO"] * 7]
+    assert page.locator(".chip.stale").count() > 0
+    page.locator("#picture [role=button]").nth(1).press("Enter")
+    assert "PAGE_KERNEL_RO" in page.inner_text("#entry")
+
+
+def test_at_the_start_one_leaf_maps_all_pages_and_at_the_end_each_has_a_frame(page: Any) -> None:
+    page.keyboard.press("Home")
+    assert page.locator("#picture [role=button]").all_text_contents() == ["pmd RW"] * 8
+    page.keyboard.press("End")
+    assert page.locator("#picture [role=button]").all_text_contents() == ["pte RW"] * 8
+    assert page.locator("#picture rect.frame").count() == 8
+
+
+def test_dark_mode_and_a_narrow_screen(page: Any) -> None:
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(page: Any, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("no axe-core: npm install --no-save axe-core")
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.locator("#picture [role=button]").first.click()
+    page.add_script_tag(path=str(AXE))
+    assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
