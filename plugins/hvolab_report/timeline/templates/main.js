@@ -86,6 +86,7 @@ function show(number, write = true) {
   get("lanes").replaceChildren(...drawLanes(made, step, from));
   get("detail").replaceChildren(...drawDetail(made, step));
   const list = get("list"), index = visible.indexOf(stops[at]), y = index * ROW;
+  drawList(); // its height may have changed
   if (y < list.scrollTop || y > list.scrollTop + list.clientHeight - ROW) list.scrollTop = y - list.clientHeight / 2;
   drawList();
   list.setAttribute("aria-activedescendant", get(`row${index}`) ? `row${index}` : "");

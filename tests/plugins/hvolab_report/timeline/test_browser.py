@@ -84,6 +84,8 @@ def test_search_finds_the_remap_and_the_picture_shows_read_only_tails(page: Any)
     assert page.inner_text("#detail").startswith("smp_wmb")
     page.keyboard.press("Enter")
     assert "vmemmap_remap_pte()" in page.inner_text("#detail")
+    chosen, listed = page.locator("#list [aria-selected=true]").bounding_box(), page.locator("#list").bounding_box()
+    assert listed["y"] <= chosen["y"] < listed["y"] + listed["height"]
     leaves = page.locator("#picture [role=button]").all_text_contents()
     assert leaves == ["pte RW", *["pte RO"] * 7]
     assert page.locator(".chip.stale").count() > 0
