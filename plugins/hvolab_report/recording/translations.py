@@ -11,12 +11,12 @@ import numpy as np
 from hvolab.errors import HvolabError
 from hvolab.machine import Cpu, Machine
 from hvolab.machine.cpus.model_cpu import ModelCpu
-from hvolab.trace import AllFlushed, Batch, EntriesStored, Event, FolioStep, RangeFlushed
+from hvolab.trace import AllFlushed, Batch, EntriesStored, Event, RangeFlushed
 
 #: First VA and number of pages of a translation.
 _Key = tuple[int, int]
-#: Events after which a TLB is read whole: flushes, and those at which a few more reads cost little.
-_REMOVING = (AllFlushed, RangeFlushed, FolioStep, Batch)
+#: Events after which a TLB is read whole: flushes, and the ends of batches, which are few.
+_REMOVING = (AllFlushed, RangeFlushed, Batch)
 
 
 @dataclass(frozen=True, slots=True)
