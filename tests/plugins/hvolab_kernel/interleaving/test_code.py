@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from zlib import crc32
 
 import pytest
@@ -55,11 +56,13 @@ def test_mixed_actors_of_code_and_model_are_explored_to_the_end(real_kernel: Ker
 
 @X86_AND_ARM64
 @pytest.mark.slow
-@pytest.mark.parametrize("search", [Dpor(sleep=False), Bounded(None)], ids=["without-sleep-sets", "every-order"])
-def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Search) -> None:
+@pytest.mark.parametrize(
+    "search", [lambda: Dpor(sleep=False), lambda: Bounded(None)], ids=["without-sleep-sets", "every-order"]
+)
+def test_other_searches_find_the_same_classes(real_kernel: Kernel, search: Callable[[], Search]) -> None:
     made = program(EngineOf(real_kernel), "optimize A, walk-ahead A.64", split=True)
     wanted = explored(made)
-    other = explore(made, search, Limits(first_finding=False))
+    other = explore(made, search(), Limits(first_finding=False))
     assert other.complete
     assert other.classes == wanted.classes
 
