@@ -22,6 +22,17 @@ def close_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
     return [folded[text] for text in difflib.get_close_matches(name.casefold(), folded, most)]
 
 
+def choice_hint(name: str, known: Iterable[str], nothing: str = "none") -> str:
+    """Return the hint about a name that does not exist: the names spelled nearly so, and all that exist.
+
+    nothing  what to choose where no name exists
+    """
+    known = list(known)
+    near = close_names(name, known, 2)
+    guess = f"did you mean {' or '.join(map(repr, near))}?; " if near else ""
+    return f"{guess}choose one of {', '.join(known) or nothing}"
+
+
 class HvolabError(Exception):
     """Root of every error that hvolab raises on purpose.
 

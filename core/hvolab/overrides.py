@@ -9,7 +9,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hvolab.errors import DescriptionError, UsageError, close_names
+from hvolab.errors import DescriptionError, UsageError, choice_hint
 
 #: (attribute, its new value), as pairs, so that descriptions stay frozen and hashable.
 Overrides = tuple[tuple[str, Any], ...]
@@ -30,7 +30,7 @@ def named(parts: tuple[_NamedPart, ...], name: str, missing: str) -> _NamedPart:
     for part in parts:
         if part.name == name:
             return part
-    raise UsageError(missing, hint="choose one of " + (", ".join(part.name for part in parts) or "none"))
+    raise UsageError(missing, hint=choice_hint(name, (part.name for part in parts)))
 
 
 def overridden(part: _Part, overrides: Overrides) -> _Part:
@@ -70,12 +70,7 @@ def check_name(title: str, name: object, known: Iterable[str], where: str) -> No
     known = list(known)
     if name in known:
         return
-    near = close_names(str(name), known)
-    raise DescriptionError(
-        f"{name!r} is not a {title}",
-        where=where,
-        hint=f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known) or 'none'}",
-    )
+    raise DescriptionError(f"{name!r} is not a {title}", where=where, hint=choice_hint(str(name), known))
 
 
 def _fits(value: object, declared: Any) -> bool:

@@ -17,7 +17,7 @@ from hvolab.arch.pgprot import Pgprot, PgprotRole
 from hvolab.arch.reference_values import Example, ModeFigures
 from hvolab.arch.selection import Selection
 from hvolab.arch.traits import Traits
-from hvolab.errors import DescriptionError, EncodingError, UsageError
+from hvolab.errors import DescriptionError, EncodingError, UsageError, choice_hint
 from hvolab.overrides import named, overridden
 from hvolab.release import DEFAULT, RELEASES, KernelRelease, StructPageLayout, release_named
 
@@ -112,7 +112,7 @@ class Architecture:
         raise UsageError(
             f"{self.name} has no kernel release {release.name!r}",
             rule=f"{release.name}: {release.summary}",
-            hint=f"choose one of {', '.join(map(str, self.offered))}",
+            hint=choice_hint(release.name, map(str, self.offered)),
         )
 
     def flags_of(self, release: KernelRelease) -> PageFlags | None:
@@ -272,5 +272,5 @@ def _one_of(title: str, name: str | None, offered: tuple[str, ...], architecture
     if name is None:
         return offered[0]
     if name not in offered:
-        raise UsageError(f"{architecture} has no {title} {name!r}", hint=f"choose one of {', '.join(offered)}")
+        raise UsageError(f"{architecture} has no {title} {name!r}", hint=choice_hint(name, offered))
     return name

@@ -12,7 +12,7 @@ import typer
 from hvolab import __version__
 from hvolab.cli import arches, conformance, new, plugins, pte, releases, run
 from hvolab.cli.errors import Commands, ExitCode, exit_code, show_error, show_warning
-from hvolab.errors import HvolabError
+from hvolab.errors import HvolabError, UsageError
 from hvolab.plugin import registry
 from hvolab.plugin.commands import leave_only
 from hvolab.plugin.load_marker import unfinished_loads
@@ -25,18 +25,25 @@ Exit codes: 0, all as declared; 1, an undeclared finding, a broken invariant or 
 70, a fault of hvolab itself; 130, interrupted."""
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"{_NAME} {__version__}")
-        raise typer.Exit
-
-
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --version: print what a report of a fault needs.")
     ] = False,
 ) -> None:
-    del version  # its callback prints it
+    if version and verbose:
+        from hvolab.cli.version import show_details
+
+        show_details()
+    elif version:
+        typer.echo(f"{_NAME} {__version__}")
+    elif verbose:
+        raise UsageError("--verbose without --version", hint="hvolab --version --verbose")
+    elif context.invoked_subcommand is None:
+        raise UsageError("no command is named", hint="`hvolab --help` lists them")
+    if version:
+        raise typer.Exit
 
 
 def build_app() -> typer.Typer:
@@ -49,6 +56,7 @@ def build_app() -> typer.Typer:
         cls=Commands,
         help=_HELP,
         no_args_is_help=True,
+        invoke_without_command=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # importing what typer formats boxes with takes a quarter of what `--help` takes
         context_settings={"help_option_names": ["-h", "--help"]},

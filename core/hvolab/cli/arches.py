@@ -17,7 +17,10 @@ def arches(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the architectures: paging modes, huge page sizes and the savings of HVO for each, features and traits."""
+    """List the architectures: paging modes, huge page sizes and the savings of HVO for each, features and traits.
+
+    hvolab arches riscv
+    """
     from rich.console import Group
 
     from hvolab.cli.arches_report import as_dict, render

@@ -60,7 +60,7 @@ def conformance(
     A check that needs a capability that the plugin lacks is skipped, and its reason names the capability. Exit code 1
     means that a check failed. The current folder is neither read nor written.
 
-    hvolab conformance all --check page_kernel_ro
+    hvolab conformance riscv --check page_kernel_ro
     """
     from hvolab.cli.output import print_json
 

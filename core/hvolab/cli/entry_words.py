@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TypeVar
 
 from hvolab.arch import EntryKind, PgprotRole, Target
-from hvolab.errors import EncodingError, HvolabError, UsageError, close_names
+from hvolab.errors import EncodingError, HvolabError, UsageError, choice_hint
 
 _NUMBER = re.compile("0x[0-9a-f]{1,32}|[0-9]{1,32}", re.ASCII | re.IGNORECASE)
 #: Protections that an architecture may declare, by the names that they have on every one.
@@ -109,10 +109,8 @@ def _kind(target: Target, level: str, roles: set[PgprotRole]) -> EntryKind:
 
 
 def _unknown(name: str, kind: EntryKind, level: str, known: list[str]) -> UsageError:
-    close = close_names(name, known, 2)
-    advice = f"did you mean {' or '.join(close)}? " if close else ""
     what = f"{name!r} is not an entry, protection or field of a {kind.value} at {level}"
-    return UsageError(what, hint=f"{advice}the names are {', '.join(known)}; a hex number needs its 0x")
+    return UsageError(what, hint=f"{choice_hint(name, known)}; a hex number needs its 0x")
 
 
 def _number(text: str) -> int:

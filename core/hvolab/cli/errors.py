@@ -34,6 +34,23 @@ def show_error(error: HvolabError) -> None:
     _write(f"error[{error.code}]", "bold red", error.what, error.parts)
 
 
+def show_wrong_use(error: Any) -> None:
+    """Write an error of the command line's own grammar as any other error.
+
+    error  a usage error of typer, whose classes differ between its releases
+    """
+    text, _, guess = error.message.partition(" Did you mean ")
+    near = [f"did you mean {guess}"] if guess else []
+    if possible := getattr(error, "possibilities", None):
+        near = [f"did you mean {' or '.join(possible)}?"]
+    elif not near:
+        text = error.format_message()
+    path = "" if error.ctx is None else error.ctx.command_path
+    hint = "; ".join([*near, f"`{path} --help` lists what there is"])
+    what = f"{text[:1].lower()}{text[1:]}".rstrip(". ")
+    _write("error[usage]", "bold red", what, {"where": path, "hint": hint} if path else {})
+
+
 def show_warning(message: str, hint: str = "") -> None:
     """Write a warning to standard error, and below it the hint."""
     _write("warning", "bold yellow", message, {"hint": hint} if hint else {})
@@ -57,7 +74,7 @@ def show_internal(error: Exception) -> None:
         "command": shlex.join(sys.argv),
         "versions": f"hvolab {__version__}, Python {platform.python_version()}, {platform.platform()}",
         "rule": "this is a fault of hvolab or of a plugin, not a finding",
-        "hint": "report it with all of this and the files that the command reads; the lines below have the place",
+        "hint": "report it with all of this, the output of `hvolab --version -v`, and the files that the command reads",
     }
     _write("error[internal]", "bold red", f"{type(error).__name__}: {error}", parts)
     sys.stderr.write("".join(traceback.format_exception(error)))
@@ -81,6 +98,13 @@ def _write(label: str, style: str, message: str, parts: Mapping[str, str]) -> No
         out.print(grid)
 
 
+def _end_wrong_use(error: Exception) -> None:
+    """Write an error of the command line's own grammar and end the command; return where it is another exception."""
+    if hasattr(error, "format_message") and type(error).__name__ != "NoArgsIsHelpError":
+        show_wrong_use(error)
+        raise typer.Exit(ExitCode.USAGE) from error
+
+
 class Commands(TyperGroup):
     """A group of commands that turns an error into a message and an exit code."""
 
@@ -90,6 +114,14 @@ class Commands(TyperGroup):
         rows = [(name, one.get_short_help_str(len(one.help or ""))) for name, one in found if one and not one.hidden]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Parse the arguments."""
+        try:
+            return super().make_context(*args, **more)
+        except Exception as error:
+            _end_wrong_use(error)
+            raise
 
     def invoke(self, ctx: Any) -> Any:  # the class of a context differs between typer's releases
         """Run the command in the arguments."""
@@ -102,7 +134,8 @@ class Commands(TyperGroup):
             show_interrupt(interrupt)
             raise typer.Exit(ExitCode.INTERRUPTED) from interrupt
         except Exception as error:
-            # typer's exits and usage errors, and a pipe that its reader has closed
+            _end_wrong_use(error)
+            # typer's exits, the help of a command without arguments, and a pipe that its reader has closed
             if isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code"):
                 raise
             show_internal(error)

@@ -27,7 +27,10 @@ def arch(
     ] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write an installable package that describes an invented architecture, with the stages of porting."""
+    """Write an installable package that describes an invented architecture, with the stages of porting.
+
+    hvolab new arch vax --directory plugins
+    """
     from importlib.util import find_spec
 
     from hvolab.authoring import package_of, write_architecture

@@ -21,6 +21,8 @@ def plugins(json: JsonOption = False) -> None:
     """List the plugins: distribution, version, hooks, the time that loading took, and why one is left out.
 
     HVOLAB_DISABLE=NAME,... leaves plugins out.
+
+    hvolab plugins --json
     """
     from hvolab.cli.output import console, print_json, show
 

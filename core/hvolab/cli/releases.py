@@ -16,7 +16,10 @@ def releases(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the kernel releases: the differences of each from the one before it, with the commits that made them."""
+    """List the kernel releases: the differences of each from the one before it, with the commits that made them.
+
+    hvolab releases 7.2
+    """
     from rich.console import Group
 
     from hvolab.cli.output import print_json, show

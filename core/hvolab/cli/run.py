@@ -91,7 +91,12 @@ def run(
     trace: TraceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show the result."""
+    """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show the result.
+
+    hvolab run --arch x86_64 --memory 512M --hugepages 2M=4
+
+    hvolab run --arch arm64 --memory 512M --do "boot 32M 2, demote 32M, dissolve 2M 3, shrink" --json
+    """
     from hvolab.cli.errors import ExitCode
     from hvolab.cli.output import print_json
     from hvolab.cli.run_report import show_result

@@ -25,7 +25,7 @@ from hvolab.conformance.checks.machines import small_spec
 from hvolab.conformance.queries import optimizable_sizes
 from hvolab.conformance.subject import Scope, Subject
 from hvolab.conformance.suite import end_test
-from hvolab.errors import UsageError, close_names
+from hvolab.errors import UsageError, choice_hint, close_names
 from hvolab.hugetlb import Pool, hstates
 from hvolab.hvo import Hvo
 from hvolab.machine import Machine, StepCpu, build_machine
@@ -78,8 +78,7 @@ def _with_sequence(described: Architecture, step: str, **changes: Any) -> Archit
     own = None if part is None else part.sequence(step)
     if part is None or own is None:
         known = [] if part is None else [sequence.step for sequence in part.sequences]
-        near = close_names(step, known)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known) or 'another architecture'}"
+        hint = choice_hint(step, known, "another architecture")
         raise UsageError(f"{described.name} has no sequence for the step {step!r}", hint=hint)
     changed = replace(own, **changes)
     part = replace(part, sequences=tuple(changed if each is own else each for each in part.sequences))
@@ -139,7 +138,7 @@ def _conforms(target: Target, name: str) -> None:
         near = close_names(name, [check.name for check in CHECKS])
         raise UsageError(
             f"the kit has no check {name!r}",
-            hint=f"did you mean {near[0]}?" if near else "list them: hvolab conformance --list",
+            hint=f"did you mean {near[0]!r}?" if near else "list them: hvolab conformance --list",
         )
     mode = "" if check.scope is Scope.ARCHITECTURE else target.mode.name
     end_test(make(check, Subject(target.architecture, mode)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from hvolab.errors import PluginError, UsageError, close_names
+from hvolab.errors import PluginError, UsageError, choice_hint, close_names
 from hvolab.plugin.checks import architectures_of, hooks_of, makers_of, managed, names_of
 from hvolab.plugin.commands import add_commands_of, names_in_use
 from hvolab.plugin.discovery import in_loading_order, installed_entry_points
@@ -247,7 +247,7 @@ def _kinds(declared: Iterable[Mapping[str, _Maker]]) -> Mapping[str, _Maker | No
 
 def _maker(title: str, name: str, known: Mapping[str, _Maker]) -> _Maker:
     if name not in known:
-        raise UsageError(f"no kind of {title} is called {name!r}", hint=f"choose one of {', '.join(known)}")
+        raise UsageError(f"no kind of {title} is called {name!r}", hint=choice_hint(name, known))
     return known[name]
 
 

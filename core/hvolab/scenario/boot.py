@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hvolab.arch import Target
-from hvolab.errors import UsageError
+from hvolab.errors import UsageError, choice_hint
 from hvolab.hugetlb import cma_areas, parse_hugetlb
 from hvolab.hugetlb.hstate import max_page_order
 from hvolab.hvo.command_line import Parameter, parse_args
@@ -63,7 +63,7 @@ def _require_known(parameter: Parameter) -> None:
     name = next((name for name in _KNOWN if parameter.matches(name)), None)
     if name is None:
         what = f"{parameter.name!r} is not a boot parameter that is modeled"
-        raise UsageError(what, hint=f"choose from {', '.join(_KNOWN)}")
+        raise UsageError(what, hint=choice_hint(parameter.name, _KNOWN))
     if name in _HUGETLB and parameter.value is None:
         example = "2" if name == "hugepages" else format_short(1 << 30 if name == "hugetlb_cma" else 2 << 20)
         rule = f"the kernel passes {name} without a value to init"

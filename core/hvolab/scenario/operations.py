@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 from hvolab.arch import Target
-from hvolab.errors import UsageError
+from hvolab.errors import UsageError, choice_hint
 from hvolab.hugetlb import (
     EHWPOISON,
     Pool,
@@ -302,7 +302,7 @@ def _parse(words: list[str], target: Target, before: list[Request]) -> Request:
     operation = OPERATIONS.get(words[0]) if words else None
     if operation is None:
         what = f"unknown operation {words[0]!r}" if words else "an operation is missing"
-        raise UsageError(what, hint=f"choose from {', '.join(OPERATIONS)}")
+        raise UsageError(what, hint=choice_hint("".join(words[:1]), OPERATIONS))
     arguments, known = words[1:], operation.arguments.split()
     required = operation.required
     usage = f"write {operation.syntax}"

@@ -111,6 +111,10 @@ def explore(
 
     Without --actors it explores the ready configurations. Each result is complete, with what it takes for granted, or
     not complete, with the reason. A finding is repeated, shrunk, and printed as a schedule for --replay.
+
+    hvolab explore --list
+
+    hvolab explore --arch riscv --actors "optimize A, taker A.64"
     """
     require_greenlet()
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415

@@ -10,7 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from hvolab.arch import Target
-from hvolab.errors import UsageError, close_names
+from hvolab.errors import UsageError, choice_hint
 from hvolab.hugetlb import Pool
 from hvolab.hvo import Hvo
 from hvolab.plugin import registry
@@ -20,6 +20,9 @@ from hvolab_explorer.world.code import CodeEngine
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import Body, EngineOfCpu, World, WorldProgram, WorldSpec
 
+#: Kinds of TLB and of memory; the first is that of a configuration.
+TLB_KINDS = ("lazy", "speculative")
+MEMORY_KINDS = ("strong", "weak")
 _PLACE = re.compile(r"([A-Z])(?:\.(\d+))?")
 
 
@@ -151,8 +154,8 @@ class Configuration:
         speculative  for each actor that reads without a lock, its CPU walks ahead too
         Raises UsageError for another kind.
         """
-        if kind not in {"lazy", "speculative"}:
-            raise UsageError(f"unknown kind of TLB {kind!r}", hint="choose lazy or speculative")
+        if kind not in TLB_KINDS:
+            raise UsageError(f"unknown kind of TLB {kind!r}", hint=choice_hint(kind, TLB_KINDS))
         return self if kind == "lazy" else self._helped("walk-ahead")
 
     def with_memory(self, kind: str) -> Configuration:
@@ -162,8 +165,8 @@ class Configuration:
         weak    stores wait in buffers, and the CPU of each actor that reads without a lock may load early
         Raises UsageError for another kind, and for weak memory with an engine whose instructions are steps.
         """
-        if kind not in {"strong", "weak"}:
-            raise UsageError(f"unknown kind of memory {kind!r}", hint="choose strong or weak")
+        if kind not in MEMORY_KINDS:
+            raise UsageError(f"unknown kind of memory {kind!r}", hint=choice_hint(kind, MEMORY_KINDS))
         if kind == "strong":
             return self
         if self.code is not None:
@@ -215,10 +218,7 @@ def parse_actor(part: str) -> ActorSpec:
     words = part.split()
     kind = (KINDS.get(words[0]) or all_kinds().get(words[0])) if words else None
     if kind is None:
-        known = all_kinds()
-        near = close_names(words[0], known) if words else []
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
-        raise UsageError(f"unknown actor {part!r}", hint=hint)
+        raise UsageError(f"unknown actor {part!r}", hint=choice_hint("".join(words[:1]), all_kinds()))
     places = [_PLACE.fullmatch(word) for word in words[1:]]
     wrong = [word for word, place in zip(words[1:], places, strict=True) if place is None]
     if wrong or bool(places) != bool(kind.arguments) or (len(places) > 1 and not kind.arguments.endswith("...")):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hvolab.arch import Target
 from hvolab.cli.options import engine_of
-from hvolab.errors import UsageError
+from hvolab.errors import UsageError, choice_hint
 from hvolab_explorer.exploration import Found, Limits, Result, explore
 from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
 from hvolab_explorer.runs.shrink import replay, shrink
@@ -18,6 +18,9 @@ from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.world.code import CodeEngine, CodeEngineMaker
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import WorldProgram
+
+#: Kinds of allocations; the first is that of the ready configurations.
+ALLOCATION_KINDS = ("per-cpu", "ordered")
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class Repeated:
 
 def world_options(fail: int | None, allocations: str, *, poison: bool) -> WorldOptions | None:
     """Return the choices about allocations; None: those of each configuration."""
-    if allocations not in {"per-cpu", "ordered"}:
-        raise UsageError(f"unknown kind of allocations {allocations!r}", hint="choose per-cpu or ordered")
+    if allocations not in ALLOCATION_KINDS:
+        hint = choice_hint(allocations, ALLOCATION_KINDS)
+        raise UsageError(f"unknown kind of allocations {allocations!r}", hint=hint)
     if fail is None and allocations == "per-cpu" and not poison:
         return None
     return WorldOptions(fail or 0, ordered=allocations == "ordered", poisoned=poison)

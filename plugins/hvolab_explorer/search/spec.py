@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hvolab.errors import UsageError, close_names
+from hvolab.errors import UsageError, choice_hint
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
@@ -31,9 +31,7 @@ class SearchSpec:
     def make(self) -> Search:
         """Return a new search; raises UsageError for an unknown kind."""
         if self.kind not in SEARCHES:
-            near = close_names(self.kind, SEARCHES)
-            hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(SEARCHES)}"
-            raise UsageError(f"unknown search {self.kind!r}", hint=hint)
+            raise UsageError(f"unknown search {self.kind!r}", hint=choice_hint(self.kind, SEARCHES))
         return SEARCHES[self.kind](self)
 
 

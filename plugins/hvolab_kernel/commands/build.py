@@ -31,6 +31,8 @@ def build(
     Nothing is fetched and nothing is written into the tree. Without headers the error has the commands that fetch them.
 
     Exit code 0: the object is there; 2: the file cannot be compiled, or headers or compiler are missing.
+
+    hvolab build vmlinuz mm/hugetlb_vmemmap.c --headers linux-headers --output hugetlb_vmemmap.o
     """
     from hvolab.cli.output import print_json, show  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder, copy_object  # noqa: PLC0415

@@ -37,6 +37,8 @@ def image(
     image's are an error.
 
     Exit code 0: the image can be read, with or without HVO; 2: it cannot, or the object does not fit.
+
+    hvolab image vmlinuz
     """
     from hvolab.cli.output import print_json, show  # noqa: PLC0415
     from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view  # noqa: PLC0415
@@ -61,7 +63,7 @@ def image(
 
 def disasm(
     image: ImageArgument,
-    function: Annotated[str, typer.Argument(help="Function of the kernel, or its VA (0x…).")],
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="Function of the kernel, or its VA (0x…).")],
     *,
     cache: CacheOption = True,
     json: JsonOption = False,
@@ -69,6 +71,8 @@ def disasm(
     """Disassemble a kernel's function, and show the architecture plugin's own sequence that stores an entry.
 
     Exit code 0: the function is shown; 2: the image cannot be read, or has no such function.
+
+    hvolab disasm vmlinuz hugetlb_vmemmap_restore_folio
     """
     from hvolab.cli.output import console, print_json  # noqa: PLC0415
     from hvolab_kernel.code.listing import list_function  # noqa: PLC0415
@@ -129,6 +133,8 @@ def kernel(
     The cases are spread over processes; the result is that of one.
 
     Exit code 0: no difference, no finding; 1: differences or findings; 2: wrong use or unreadable input.
+
+    hvolab kernel vmlinuz --scenario "2M boot: optimize twice"
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.commands.compare import Selection, Subject, run_against  # noqa: PLC0415

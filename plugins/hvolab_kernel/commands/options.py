@@ -26,7 +26,7 @@ AgainstOption = Annotated[
         "for an object both."
     ),
 ]
-ImageArgument = Annotated[Path, typer.Argument(help="Kernel image: vmlinuz, Image or vmlinux.")]
+ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Kernel image: vmlinuz, Image or vmlinux.")]
 ObjectOption = Annotated[
     Path | None,
     typer.Option("--object", metavar="FILE.o", help="Link your mm/hugetlb_vmemmap.o over the image: hvolab build."),

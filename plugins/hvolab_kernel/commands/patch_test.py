@@ -44,6 +44,9 @@ def patch_test(
     breaks, and those that hold again. Only the file and its header are patched; other files of a patch are listed.
 
     Exit code 0: no patch breaks a rule; 1: one does; 2: one does not apply or compile.
+
+    hvolab patch-test vmlinuz 0001.patch --headers linux-headers --file mm/hugetlb_vmemmap.c
+    --scenario "2M boot: optimize twice"
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder  # noqa: PLC0415

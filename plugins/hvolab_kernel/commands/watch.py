@@ -47,6 +47,8 @@ def watch(
     an error until the next save. Ctrl-C ends it.
 
     Exit code, with --once: 0: no difference, no finding; 1: differences or findings; 2: the file cannot be compiled.
+
+    hvolab watch vmlinuz mm/hugetlb_vmemmap.c --headers linux-headers --once --scenario "2M boot: optimize twice"
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder  # noqa: PLC0415

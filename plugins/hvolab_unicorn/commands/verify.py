@@ -33,6 +33,8 @@ def verify(
     Each access must do what the description predicts. A load through a tail's alias returns the head's bytes. A store
     faults with the architecture's record, or changes the shared frame where the profile leaves tails writable. Before
     the flush, another CPU's store still reaches the frame that is about to be freed; after it, none does.
+
+    hvolab verify --arch x86_64 --mode 4-level
     """
     # the emulator is imported on first use
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415

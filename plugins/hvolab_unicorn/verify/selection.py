@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hvolab.arch import Target
-from hvolab.errors import UsageError
+from hvolab.errors import UsageError, choice_hint
 from hvolab.plugin import registry
 
 #: Targets that cannot be emulated, each with the reason.
@@ -27,7 +27,7 @@ def select(
     architectures = [known.architecture(name) for name in arch] if arch else list(known.architectures().values())
     offered = {one.name for architecture in architectures for one in architecture.modes}
     if unknown := [name for name in mode or () if name not in offered]:
-        raise UsageError(f"unknown paging mode {unknown[0]!r}", hint=f"choose one of {', '.join(sorted(offered))}")
+        raise UsageError(f"unknown paging mode {unknown[0]!r}", hint=choice_hint(unknown[0], sorted(offered)))
     features = tuple(name.strip() for item in feature or () for name in item.split(",") if name.strip())
     targets: list[Target] = []
     refused: Refused = []

@@ -52,6 +52,8 @@ def inspect(
 
     Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the dump cannot be read; 3: no problems
     found, but parts that decide it were not saved.
+
+    hvolab inspect vmcore --all
     """
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json, progress  # noqa: PLC0415

@@ -35,6 +35,8 @@ def page(
 
     Exit code 0: it is known whose page it is; 1: findings concern this struct page; 2: the dump cannot be read; 3: what
     decides it was not saved.
+
+    hvolab page vmcore 0x5c01
     """
     # imported late: `hvolab --help` does not read dumps
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415

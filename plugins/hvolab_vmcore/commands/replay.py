@@ -49,6 +49,8 @@ def replay(
     Entries are compared modulo frame numbers. The engine is the model of the cores' kernel release, which is chosen
     by features of the cores. Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the two are not
     of the same boot; 3: no difference, but parts that decide it were not saved.
+
+    hvolab replay before.core after.core
     """
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json  # noqa: PLC0415

@@ -44,6 +44,10 @@ def savings(
     """Show what HVO saves, and would save, by size of huge page, size of base page, and memory.
 
     Of this machine it reads /proc and /sys, without root. Only a dump shows which huge pages are optimized.
+
+    hvolab savings --memory 4T
+
+    hvolab savings vmcore
     """
     # imported late: `hvolab --help` does not read dumps
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415

@@ -23,6 +23,8 @@ def torture(
 
     There is a dump for each mode of each architecture, for each kernel release's form, and for each format. The file
     answers.json has the right answers about each: huge pages, and which frame each page of their vmemmap maps.
+
+    hvolab torture dumps --arch riscv
     """
     # imported late: machines are built here
     from hvolab.cli.output import print_json, progress, show, table  # noqa: PLC0415

@@ -41,6 +41,31 @@ def test_the_version_is_printed(invoke: Invoke) -> None:
     assert (result.exit_code, result.stdout) == (0, f"hvolab {hvolab.__version__}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("rnu",), ["no such command 'rnu'", "where: hvolab", "hint: did you mean 'run'?; `hvolab --help` lists"]),
+        (("run", "--arhc", "x"), ["no such option: --arhc", "where: hvolab run", "hint: did you mean --arch"]),
+        (("run", "--vmemmap", "bot"), ["invalid value for '--vmemmap': 'bot' is not one of 'boot', "]),
+        (("new", "arhc"), ["no such command 'arhc'", "where: hvolab new", "hint: did you mean 'arch'?; `hvolab new"]),
+        (("--nonsense",), ["no such option: --nonsense", "where: hvolab", "hint: `hvolab --help` lists"]),
+        (
+            ("run", "--mode", "5-levl", "--arch", "x86_64"),
+            ["x86_64 has no paging mode", "hint: did you mean '5-level'"],
+        ),
+        (("run", "--feature", "nolvaa", "--arch", "arm64"), ["arm64 has no feature", "hint: did you mean 'nolva'?"]),
+        (("run", "--release", "7.3"), ["hvolab does not know", "hint: did you mean '7.2'?"]),
+    ],
+)
+def test_wrong_use_has_the_form_of_every_error_with_the_nearest_name(
+    invoke: Invoke, arguments: tuple[str, ...], lines: list[str]
+) -> None:
+    shown = invoke(*arguments).stderr.splitlines()
+    assert len(lines) <= len(shown)
+    assert shown[0].startswith(f"error[usage]: {lines[0]}")
+    assert [line for line in lines[1:] if not any(one.strip().startswith(line) for one in shown[1:])] == []
+
+
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_names_the_commands_and_the_exit_codes(invoke: Invoke, option: str) -> None:
     result = invoke(option)

@@ -39,7 +39,7 @@ def test_the_example_of_the_help_encodes(invoke_json: Callable[..., Any]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message", "advice"),
     [
-        (("PAGE_KERNEL_OR",), "'PAGE_KERNEL_OR' is not an entry, protection or field", "did you mean PAGE_KERNEL_RO"),
+        (("PAGE_KERNEL_OR",), "'PAGE_KERNEL_OR' is not an entry, protection or field", "did you mean 'PAGE_KERNEL_RO'"),
         (("80000000054e4161",), "'80000000054e4161' is not an entry", "a hex number needs its 0x"),
         (("P", "PKEY=16"), "16 does not fit in PKEY (bits 62:59)", ""),
         (("P", "PKEY=x"), "'x' is not a number", "hex with 0x"),

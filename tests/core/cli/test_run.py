@@ -240,7 +240,7 @@ def test_wrong_operations_are_refused_with_the_right_ones(invoke: Invoke) -> Non
     assert (result.exit_code, result.stdout) == (2, "")
     assert "unknown operation 'demolish'" in result.stderr
     assert "where: operation 2 of 2, 'demolish 2M'" in result.stderr
-    assert "hint: choose from optimize, shrink" in result.stderr
+    assert "choose one of optimize, shrink" in result.stderr
 
 
 def test_the_help_lists_every_operation(invoke: Invoke) -> None:

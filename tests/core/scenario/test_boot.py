@@ -28,7 +28,7 @@ def test_pages_become_operations_of_boot_the_largest_first() -> None:
 @pytest.mark.parametrize(
     ("text", "what", "hint"),
     [
-        ("quiet", "'quiet' is not a boot parameter that is modeled", "choose from hugetlb_free_vmemmap, hugepagesz"),
+        ("quiet", "'quiet' is not a boot parameter that is modeled", "choose one of hugetlb_free_vmemmap, hugepagesz"),
         ("hugetlb_free_vmemmap=maybe", "'maybe' is neither on nor off", "write hugetlb_free_vmemmap=on"),
         ("hugepages", "hugepages has no value", "write hugepages=2"),
         ("hugepagesz", "hugepagesz has no value", "write hugepagesz=2M"),

@@ -69,9 +69,14 @@ def test_operations_are_read_with_their_sizes_and_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "what", "where", "hint"),
     [
-        ("", "an operation is missing", "operation 1 of 1, ''", "choose from optimize, shrink, resize"),
-        ("optimize,,shrink", "an operation is missing", "operation 2 of 3, ''", "choose from optimize"),
-        ("optimize, demot 1G", "unknown operation 'demot'", "operation 2 of 2, 'demot 1G'", "choose from optimize"),
+        ("", "an operation is missing", "operation 1 of 1, ''", "choose one of optimize, shrink, resize"),
+        ("optimize,,shrink", "an operation is missing", "operation 2 of 3, ''", "choose one of optimize"),
+        (
+            "optimize, demot 1G",
+            "unknown operation 'demot'",
+            "operation 2 of 2, 'demot 1G'",
+            "did you mean 'demote'?; choose one of optimize",
+        ),
         ("demote", "demote needs SIZE", "'demote'", "write demote SIZE [COUNT]"),
         ("resize 2M", "resize needs COUNT", "'resize 2M'", "write resize SIZE COUNT"),
         ("shrink 2M 1", "shrink does not take '1'", "'shrink 2M 1'", "write shrink [SIZE]"),

@@ -43,7 +43,7 @@ def test_a_schedule_is_refused_if_an_option_differs() -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (("--actors", "optimise A"), "did you mean optimize?"),
+        (("--actors", "optimise A"), "did you mean 'optimize' or 'optimize-list'?"),
         (("--search", "widest"), "unknown search"),
         (("--tlb", "eager"), "unknown kind of TLB"),
         (("--allocations", "none"), "unknown kind of allocations"),

@@ -24,5 +24,5 @@ def test_a_bound_is_that_of_the_search() -> None:
 
 
 def test_an_unknown_name_is_refused_with_a_hint() -> None:
-    with pytest.raises(UsageError, match="did you mean bounded"):
+    with pytest.raises(UsageError, match="did you mean 'bounded'"):
         SearchSpec("bound").make()
