@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import JsonOption, complete_architecture
 from hvolab.plugin import registry
 
 
 def arches(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Architectures to show; by default all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="Architectures to show; by default all.", autocompletion=complete_architecture
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hvolab.cli.errors import ExitCode
-from hvolab.cli.options import JsonOption, split_names
+from hvolab.cli.options import JsonOption, complete_architecture, complete_mode, split_names
 from hvolab.errors import CheckError, UsageError
 from hvolab.plugin import registry
 
@@ -43,11 +43,22 @@ _OF_OTHER_RUNS = frozenset({"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WO
 
 def conformance(
     arch: Annotated[
-        list[str] | None, typer.Argument(metavar="ARCH", help="Architectures, by name or alias; `all`: every one.")
+        list[str] | None,
+        typer.Argument(
+            metavar="ARCH",
+            help="Architectures, by name or alias; `all`: every one.",
+            autocompletion=complete_architecture,
+        ),
     ] = None,
     mode: Annotated[
         str | None,
-        typer.Option("--mode", "-m", metavar="NAME", help="This paging mode alone, and what is of the whole plugin."),
+        typer.Option(
+            "--mode",
+            "-m",
+            metavar="NAME",
+            help="This paging mode alone, and what is of the whole plugin.",
+            autocompletion=complete_mode,
+        ),
     ] = None,
     check: Annotated[
         str | None, typer.Option("--check", "-k", metavar="TEXT", help="The checks with this in their name alone.")

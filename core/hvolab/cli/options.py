@@ -28,6 +28,29 @@ def _completion(names: Callable[[PluginRegistry], Iterable[str]]) -> Callable[[s
     return lambda incomplete: [name for name in names(registry()) if name.startswith(incomplete)]
 
 
+def completion_by_architecture(
+    names: Callable[[Architecture], Iterable[str]],
+) -> Callable[[typer.Context, str], list[str]]:
+    """Return the function with which the shell completes a name of the architectures before it, else of any."""
+    return lambda ctx, incomplete: sorted(
+        {name for one in _chosen(ctx) for name in names(one) if name.startswith(incomplete)}
+    )
+
+
+def _chosen(ctx: typer.Context) -> Iterable[Architecture]:
+    """Return the architectures that the option --arch before the cursor names, else all."""
+    given = ctx.params.get("arch") or ()
+    wanted = {given} if isinstance(given, str) else set(given)
+    known = registry().architectures().values()
+    return [one for one in known if wanted & {*names_of(one)}] or known
+
+
+complete_architecture = _completion(PluginRegistry.architectures)
+complete_mode = completion_by_architecture(lambda one: (mode.name for mode in one.modes))
+complete_feature = completion_by_architecture(lambda one: (feature.name for feature in one.features))
+complete_release = completion_by_architecture(lambda one: map(str, one.releases))
+
+
 ArchOption = Annotated[
     str | None,
     typer.Option(
@@ -35,15 +58,26 @@ ArchOption = Annotated[
         "-a",
         metavar="NAME",
         help="Architecture, by name or alias; by default the image's or this host's. See `hvolab arches`.",
-        autocompletion=_completion(PluginRegistry.architectures),
+        autocompletion=complete_architecture,
     ),
 ]
 ModeOption = Annotated[
-    str | None, typer.Option("--mode", "-m", metavar="NAME", help="Paging mode; by default the architecture's first.")
+    str | None,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="NAME",
+        help="Paging mode; by default the architecture's first.",
+        autocompletion=complete_mode,
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="linux: the bits that Linux uses. strict: the bits that the optimization needs."),
+    typer.Option(
+        metavar="NAME",
+        help="linux: the bits that Linux uses. strict: the bits that the optimization needs.",
+        autocompletion=completion_by_architecture(lambda one: one.profiles),
+    ),
 ]
 ReleaseOption = Annotated[
     str | None,
@@ -51,12 +85,16 @@ ReleaseOption = Annotated[
         metavar="RELEASE",
         help=f"Kernel release to model: {', '.join(map(str, RELEASES))}. "
         f"By default that of the image or core, else {DEFAULT}. See `hvolab releases`.",
-        autocompletion=lambda incomplete: [str(each) for each in RELEASES if each.name.startswith(incomplete)],
+        autocompletion=complete_release,
     ),
 ]
 FeatureOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Feature of the machine or boot; repeat it, or put commas between several."),
+    typer.Option(
+        metavar="NAME",
+        help="Feature of the machine or boot; repeat it, or put commas between several.",
+        autocompletion=complete_feature,
+    ),
 ]
 HugepagesOption = Annotated[
     str | None,

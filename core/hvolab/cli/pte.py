@@ -23,7 +23,16 @@ def pte(
     arch: options.ArchOption = None,
     mode: options.ModeOption = None,
     level: Annotated[
-        str | None, typer.Option("--level", "-l", metavar="NAME", help="Level of the entry; by default the last.")
+        str | None,
+        typer.Option(
+            "--level",
+            "-l",
+            metavar="NAME",
+            help="Level of the entry; by default the last.",
+            autocompletion=options.completion_by_architecture(
+                lambda one: (level.name for mode in one.modes for level in mode.levels)
+            ),
+        ),
     ] = None,
     pfn: Annotated[
         str | None, typer.Option(metavar="PFN", help="Output PFN of an entry to encode; 0 by default.")

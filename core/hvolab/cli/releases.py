@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import JsonOption, complete_release
 
 
 def releases(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RELEASE", help="Releases to show; by default all.")
+        list[str] | None,
+        typer.Argument(metavar="RELEASE", help="Releases to show; by default all.", autocompletion=complete_release),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,12 @@ from hvolab.cli.options import (
 )
 from hvolab_explorer.extra import require_greenlet
 
+
+def _completion(module: str, names: str) -> Callable[[str], list[str]]:
+    """Return the function with which the shell completes one of the names in a module, which it imports."""
+    return lambda incomplete: [name for name in getattr(import_module(module), names) if name.startswith(incomplete)]
+
+
 _ActorsOption = Annotated[
     str | None,
     typer.Option("--actors", metavar="TEXT", help="Actors, one for each CPU, as `optimize A, taker A.64`; see --list."),
@@ -36,6 +44,7 @@ _SearchOption = Annotated[
         metavar="KIND",
         help="dpor: each class of schedules once. bounded: up to --bound preemptions. pct: random priorities, with "
         "--bound changes. random: any. portfolio: these four in turn.",
+        autocompletion=_completion("hvolab_explorer.search.spec", "SEARCHES"),
     ),
 ]
 _BoundOption = Annotated[
@@ -48,17 +57,27 @@ _FailOption = Annotated[
 ]
 _TlbOption = Annotated[
     str,
-    typer.Option(metavar="KIND", help="lazy: accesses alone fill a TLB. speculative: a CPU may walk ahead of them."),
+    typer.Option(
+        metavar="KIND",
+        help="lazy: accesses alone fill a TLB. speculative: a CPU may walk ahead of them.",
+        autocompletion=_completion("hvolab_explorer.runs.configuration", "TLB_KINDS"),
+    ),
 ]
 _MemoryOption = Annotated[
     str,
     typer.Option(
-        metavar="KIND", help="strong: sequentially consistent. weak: stores wait in buffers, loads may be early."
+        metavar="KIND",
+        help="strong: sequentially consistent. weak: stores wait in buffers, loads may be early.",
+        autocompletion=_completion("hvolab_explorer.runs.configuration", "MEMORY_KINDS"),
     ),
 ]
 _AllocationsOption = Annotated[
     str,
-    typer.Option(metavar="KIND", help="per-cpu: from a list of the CPU's own. ordered: from one list, in any order."),
+    typer.Option(
+        metavar="KIND",
+        help="per-cpu: from a list of the CPU's own. ordered: from one list, in any order.",
+        autocompletion=_completion("hvolab_explorer.runs.run", "ALLOCATION_KINDS"),
+    ),
 ]
 _PoisonOption = Annotated[bool, typer.Option("--poison", help="Overwrite frames when they are freed.")]
 _SecondsOption = Annotated[float, typer.Option(min=0, metavar="N", help="Time for each configuration, at most.")]

@@ -7,18 +7,37 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import FeatureOption, JsonOption, ProfileOption, ReleaseOption
+from hvolab.cli.options import (
+    FeatureOption,
+    JsonOption,
+    ProfileOption,
+    ReleaseOption,
+    complete_architecture,
+    complete_mode,
+)
 
 
 def verify(
     *,
     arch: Annotated[
         list[str] | None,
-        typer.Option("--arch", "-a", metavar="NAME", help="Architectures, by name or alias; repeatable; default all."),
+        typer.Option(
+            "--arch",
+            "-a",
+            metavar="NAME",
+            help="Architectures, by name or alias; repeatable; default all.",
+            autocompletion=complete_architecture,
+        ),
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", "-m", metavar="NAME", help="Paging modes; repeatable; by default all of each."),
+        typer.Option(
+            "--mode",
+            "-m",
+            metavar="NAME",
+            help="Paging modes; repeatable; by default all of each.",
+            autocompletion=complete_mode,
+        ),
     ] = None,
     profile: ProfileOption = None,
     release: ReleaseOption = None,

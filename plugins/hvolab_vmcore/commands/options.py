@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hvolab.cli.options import complete_architecture, complete_feature, complete_mode
+
 
 def parse_address(text: str) -> int:
     """Return the VA or PA in `text`, hex with 0x or else decimal; raise ValueError for anything else."""
@@ -22,7 +24,13 @@ DumpArgument = Annotated[
 ]
 ArchOption = Annotated[
     str | None,
-    typer.Option("--arch", "-a", metavar="NAME", help="Architecture, by default that of the core's ELF machine."),
+    typer.Option(
+        "--arch",
+        "-a",
+        metavar="NAME",
+        help="Architecture, by default that of the core's ELF machine.",
+        autocompletion=complete_architecture,
+    ),
 ]
 VmcoreinfoOption = Annotated[
     Path | None,
@@ -47,7 +55,14 @@ PartOption = Annotated[
     typer.Option("--part", metavar="FILE", help="Further file of a dump that makedumpfile --split wrote; repeatable."),
 ]
 ModeOption = Annotated[
-    str | None, typer.Option("--mode", "-m", metavar="NAME", help="Paging mode, by default from VMCOREINFO.")
+    str | None,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="NAME",
+        help="Paging mode, by default from VMCOREINFO.",
+        autocompletion=complete_mode,
+    ),
 ]
 RootOption = Annotated[
     int | None, typer.Option(metavar="PA", parser=parse_address, help="PA of the root table, swapper_pg_dir.")
@@ -58,6 +73,8 @@ VmemmapOption = Annotated[
 FeatureOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME", help="Feature of the CPU or kernel, by default detected; sme=51 for a C bit; repeatable."
+        metavar="NAME",
+        help="Feature of the CPU or kernel, by default detected; sme=51 for a C bit; repeatable.",
+        autocompletion=complete_feature,
     ),
 ]

@@ -8,14 +8,21 @@ from typing import Annotated
 
 import typer
 
-from hvolab.cli.options import JsonOption
+from hvolab.cli.options import JsonOption, complete_architecture
 
 
 def torture(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; it is made, or has to be empty.")],
     *,
     arch: Annotated[
-        list[str] | None, typer.Option("--arch", "-a", metavar="NAME", help="Only this architecture; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--arch",
+            "-a",
+            metavar="NAME",
+            help="Only this architecture; repeatable.",
+            autocompletion=complete_architecture,
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

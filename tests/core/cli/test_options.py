@@ -7,7 +7,9 @@ import platform
 from pathlib import Path
 
 import pytest
+import typer
 
+from hvolab.cli.app import build_app
 from hvolab.cli.options import (
     engine_of,
     engine_setup,
@@ -99,3 +101,54 @@ def test_the_shell_completes_names_of_architectures_cpus_and_engines(spawn: Spaw
     for words, expected in (("run --arch x", "x86_64"), ("run --cpu m", "model"), ("run --engine m", "model")):
         found = spawn(_HVOLAB_COMPLETE="complete_bash", COMP_WORDS=f"hvolab {words}", COMP_CWORD="3")
         assert expected in found.stdout.split()
+
+
+def completed(command: str, option: str, incomplete: str, **given: object) -> list[str]:
+    """Return what the shell is offered for an option of a command after others."""
+    root = typer.main.get_command(build_app())
+    found = root.commands[command]  # type: ignore[attr-defined]
+    (parameter,) = (each for each in found.params if each.name == option)
+    context = found.make_context(command, [], resilient_parsing=True)
+    context.params |= given
+    return [item.value for item in parameter.shell_complete(context, incomplete)]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "incomplete", "given", "names"),
+    [
+        ("run", "mode", "4", {"arch": "x86_64"}, ["4-level"]),
+        ("run", "mode", "Sv", {"arch": "riscv64"}, ["Sv39", "Sv48", "Sv57"]),
+        ("run", "mode", "4-", {}, ["4-level"]),
+        ("run", "mode", "4-", {"arch": "riscv"}, []),
+        ("run", "profile", "", {}, ["linux", "strict"]),
+        ("run", "feature", "nol", {"arch": "arm64"}, ["nolva"]),
+        ("pte", "release", "6.1", {"arch": "riscv"}, ["6.1", "6.12", "6.12.117"]),
+        ("pte", "level", "pm", {}, ["pmd"]),
+        ("arches", "names", "ri", {}, ["riscv"]),
+        ("releases", "names", "7", {}, ["7.2"]),
+        ("conformance", "arch", "x", {}, ["x86_64"]),
+        ("explore", "search", "p", {}, ["pct", "portfolio"]),
+        ("explore", "tlb", "", {}, ["lazy", "speculative"]),
+        ("explore", "memory", "w", {}, ["weak"]),
+        ("explore", "allocations", "o", {}, ["ordered"]),
+        ("verify", "mode", "4K-4", {"arch": ["arm64"]}, ["4K-48bit"]),
+        ("inspect", "arch", "a", {}, ["arm64"]),
+        ("torture", "arch", "ar", {}, ["arm64"]),
+    ],
+)
+def test_names_are_completed_that_the_architecture_has(
+    command: str, option: str, incomplete: str, given: dict[str, object], names: list[str]
+) -> None:
+    assert completed(command, option, incomplete, **given) == names
+
+
+def test_every_option_that_takes_one_of_known_names_completes_it() -> None:
+    root = typer.main.get_command(build_app())
+    named = {"arch", "mode", "profile", "release", "feature", "cpu", "engine", "level", "search", "tlb", "memory"}
+    lacking = [
+        f"{name} --{parameter.name}"
+        for name, command in root.commands.items()  # type: ignore[attr-defined]
+        for parameter in getattr(command, "params", ())
+        if parameter.name in named and parameter.metavar != "SIZE" and parameter._custom_shell_complete is None
+    ]
+    assert lacking == []
