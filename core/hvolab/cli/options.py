@@ -48,7 +48,7 @@ def _chosen(ctx: typer.Context) -> Iterable[Architecture]:
 complete_architecture = _completion(PluginRegistry.architectures)
 complete_mode = completion_by_architecture(lambda one: (mode.name for mode in one.modes))
 complete_feature = completion_by_architecture(lambda one: (feature.name for feature in one.features))
-complete_release = completion_by_architecture(lambda one: map(str, one.releases))
+complete_release = _completion(lambda _: map(str, RELEASES))
 
 
 ArchOption = Annotated[
