@@ -33,10 +33,11 @@ class Module:
     imports: frozenset[str]
 
     def functions(self) -> Iterator[tuple[str, int, int]]:
-        """Yield name, first line and number of lines of each function, decorators left out."""
+        """Yield name, first line and number of lines of each function, decorators and docstring left out."""
         for node in _nodes(self.source):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                yield node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1
+                text = (ast.get_docstring(node, clean=False) or "").count("\n")
+                yield node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1 - text
 
 
 @cache

@@ -90,9 +90,10 @@ def test_a_test_belongs_where_its_module_is(path: str, test: str | None) -> None
     assert (found.as_posix() if found else None) == test
 
 
-def test_the_length_of_a_function_does_not_count_its_decorators() -> None:
-    source = "@decorated\n@again\ndef first():\n    return 1\n\n\nasync def second(): ...\n"
-    assert list(Module("any", Path("any.py"), source, frozenset()).functions()) == [("first", 3, 2), ("second", 7, 1)]
+def test_the_length_of_a_function_does_not_count_its_decorators_and_its_text() -> None:
+    text = '    """Do.\n\n    More of it.\n    """\n'
+    source = f"@decorated\n@again\ndef first():\n{text}    return 1\n\n\nasync def second(): ...\n"
+    assert list(Module("any", Path("any.py"), source, frozenset()).functions()) == [("first", 3, 3), ("second", 11, 1)]
 
 
 @pytest.mark.slow
