@@ -254,26 +254,40 @@ class Trace:
     def __init__(self) -> None:
         #: Called with every event, in order of registration. Code that emits events checks first whether it is empty.
         self.listeners: list[Listener] = []
-        #: Whether a listener needs single steps instead of runs.
+        #: Called at least with the outside calls; copies, stores and barriers between two of them may be done at once.
+        self.call_listeners: list[Listener] = []
+        #: True if a listener needs single steps instead of runs.
         self.single_steps = False
         #: Classes of events that the machine's engine does not emit: rules that need them do not apply.
         self.absent: set[type[Event]] = set()
+
+    @property
+    def hears_calls(self) -> bool:
+        """True if anybody listens to the outside calls."""
+        return bool(self.listeners or self.call_listeners)
 
     def emit(self, event: Event) -> None:
         """Call every listener."""
         for listener in self.listeners:
             listener(event)
+        for listener in self.call_listeners:
+            listener(event)
 
     @contextmanager
-    def listen(self, listener: Listener, *, single_steps: bool = False) -> Iterator[None]:
-        """Call ``listener`` with every event inside the ``with`` block."""
+    def listen(self, listener: Listener, *, single_steps: bool = False, calls_only: bool = False) -> Iterator[None]:
+        """Call ``listener`` with every event inside the ``with`` block.
+
+        single_steps  of a run that is freed each page is an event
+        calls_only    the listener needs outside calls only: allocations, freed pages, flushes, counters, grace periods
+        """
         before = self.single_steps
-        self.listeners.append(listener)
+        listeners = self.call_listeners if calls_only else self.listeners
+        listeners.append(listener)
         self.single_steps = before or single_steps
         try:
             yield
         finally:
-            self.listeners.remove(listener)
+            listeners.remove(listener)
             self.single_steps = before
 
     @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import PgprotRole
-from hvolab.arrays import equal_runs
+from hvolab.arrays import consecutive_runs, equal_runs
 from hvolab.errors import KernelBug
 from hvolab.hvo.update import EntryUpdate
 from hvolab.hvo.walk import PteRun, RemapWalk
@@ -75,6 +75,12 @@ class TailRestorer:
         restored = [i for i, frame in enumerate(run.frames.tolist()) if reuse is None or frame == reuse]
         pfns = walk.pages.pop_run(len(restored))
         entries = self._entries(pfns)
+        if not machine.trace.listeners and not self.stepwise:
+            self._bulk.copy_pages(self._direct(pfns), self._direct(run.frames[restored]))
+            self._cpu.barrier("smp_wmb")
+            for start, stop in zip(*consecutive_runs(np.array(restored)), strict=True):
+                self._replace(self._part(run, restored[start], restored[stop - 1] + 1), entries[start:stop])
+            return run.raws.size
         for done, (position, pfn) in enumerate(zip(restored, pfns.tolist(), strict=True)):
             self._cpu.copy_page(machine.page_to_virt(pfn), machine.page_to_virt(int(run.frames[position])))
             self._cpu.barrier("smp_wmb")
@@ -89,7 +95,7 @@ class TailRestorer:
         pfns = walk.pages.pop_run(run.raws.size)
         entries = self._entries(pfns)
         if not machine.trace.listeners and not self.stepwise:
-            fresh = np.array([machine.page_to_virt(pfn) for pfn in pfns.tolist()], dtype=np.uint64)
+            fresh = self._direct(pfns)
             self._bulk.copy_pages(fresh, np.full_like(fresh, walk.reuse_va))
             self._bulk.copy_runs(fresh, fresh + np.uint64(self._reset_size), self._reset_size)
             cpu.barrier("smp_wmb")
@@ -103,6 +109,10 @@ class TailRestorer:
                 walk.pages.add_run(pfns[position:][::-1])
                 return position
         return run.raws.size
+
+    def _direct(self, pfns: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        """Return the VAs of these PFNs in the direct map."""
+        return np.array([self._machine.page_to_virt(pfn) for pfn in pfns.tolist()], dtype=np.uint64)
 
     def _entries(self, pfns: npt.ArrayLike) -> npt.NDArray[np.uint64]:
         """Return the entries that map these PFNs with PAGE_KERNEL."""

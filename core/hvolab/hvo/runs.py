@@ -151,7 +151,7 @@ class FolioRuns:
 
         Returns None for fewer than two, and where every folio has to go by itself.
         """
-        if folios.size < 2 or self._machine.trace.listeners or self._stepwise or not sizes.optimizable:
+        if folios.size < 2 or self._machine.trace.hears_calls or self._stepwise or not sizes.optimizable:
             return None
         layout, bulk = self._layout, self._bulk
         flags = bulk.load_words(folios + np.uint64(layout.flags))

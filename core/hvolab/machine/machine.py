@@ -167,7 +167,7 @@ class Machine:
             self.records.allocated(pfn, 1 << order)
             if gfp & _ZERO:
                 self.memory.zero(pfn, 1 << order)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             pfns = np.array([] if pfn is None else [pfn], dtype=np.int64)
             self.trace.emit(PagesAllocated(gfp, order, node, pfns, pfn is None))
         return pfn
@@ -176,7 +176,7 @@ class Machine:
         """Allocate ``count`` single frames, up to the first call that fails; return their PFNs."""
         pfns = self.frames.allocate_run(count, gfp, node)
         self.records.allocated_run(pfns)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(PagesAllocated(gfp, 0, node, pfns, pfns.size < count))
         return pfns
 
@@ -189,7 +189,7 @@ class Machine:
             self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
         else:
             self.records.freed_one(pfn)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(PagesFreed(np.array([pfn], dtype=np.int64), order, "free_pages"))
 
     def free_page_run(self, pfns: Pfns) -> None:
@@ -277,7 +277,7 @@ class Machine:
 
     def _freed_run(self, pfns: Pfns, how: str) -> None:
         self._freed(pfns)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(PagesFreed(pfns, 0, how))
 
     def _freed(self, pfns: Pfns) -> None:
@@ -288,7 +288,7 @@ class Machine:
     def split_page(self, pfn: int, order: int) -> None:
         """Split an allocated block into single frames. Kernel: mm/page_alloc.c, v6.12."""
         self.frames.split(pfn, order)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(PageSplit(pfn, order))
 
     # the rest of the kernel
@@ -297,14 +297,14 @@ class Machine:
         """Wait for a grace period."""
         self.locks.synchronize_rcu()
         self.grace_periods += 1
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(GracePeriod())
 
     def change_key(self, delta: int) -> None:
         """Add to hugetlb_optimize_vmemmap_key. Kernel: static_branch_inc(), static_branch_dec()."""
         with self.locks.cpu_hotplug_lock.shared:
             self.key += delta
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(KeyChanged(delta))
 
     def admit_update(self, cpu: Cpu, level: str, va: int) -> bool:
@@ -318,27 +318,27 @@ class Machine:
     def memmap_pages_add(self, delta: int) -> None:
         """Count vmemmap pages of the page allocator. Kernel: mm/vmstat.c, v6.12."""
         self.counters.nr_memmap_pages += delta
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(CounterChanged("nr_memmap_pages", delta))
 
     def memmap_boot_pages_add(self, delta: int) -> None:
         """Count vmemmap pages reserved at boot. Kernel: mm/vmstat.c, v6.12."""
         self.counters.nr_memmap_boot_pages += delta
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(CounterChanged("nr_memmap_boot_pages", delta))
 
     def flush_tlb_kernel_range(self, start: int, end: int) -> None:
         """Flush ``[start, end)`` on every CPU."""
         for cpu in self.cpus:
             cpu.flush_range(start, end)
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(RangeFlushed(start, end))
 
     def flush_tlb_all(self) -> None:
         """Flush everything on every CPU."""
         for cpu in self.cpus:
             cpu.flush_all()
-        if self.trace.listeners:
+        if self.trace.hears_calls:
             self.trace.emit(AllFlushed())
 
 

@@ -42,7 +42,11 @@ QuickOption = Annotated[
 ]
 EveryOption = Annotated[
     bool,
-    typer.Option("--all", help="Make every allocation fail in turn; by default five where there are more than 64."),
+    typer.Option(
+        "--all",
+        help="Make every allocation fail in turn, and every pair; by default five of more than 64, and pairs of "
+        "five for gigantic pages.",
+    ),
 ]
 CallersOption = Annotated[
     bool, typer.Option("--callers", help="Compare hugetlb's functions that call HVO with hvolab's pools instead.")

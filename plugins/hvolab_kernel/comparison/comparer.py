@@ -55,6 +55,10 @@ class NamedScenario(Protocol):
     def steps(self) -> Sequence[object]:
         """Steps that are compared."""
 
+    @property
+    def gigantic(self) -> bool:
+        """True if its folios need a large machine, and its cases long."""
+
     def properties(self) -> dict[str, Any]:
         """Return what else the scenario has, as data."""
 
@@ -268,18 +272,24 @@ def cases_of(scenario: _Compared, allocations: int, *, every: bool) -> Iterator[
     """Yield the cases of a scenario in which allocations fail, a single failure before others that begin with it.
 
     allocations  number of allocations if none fails
-    every        all of them fail in turn; else, of many, the first two, the middle one and the last two
+    every        all of them fail in turn; else, of many, and in pairs of a gigantic folio's, the first two, the middle
+                 one and the last two
     """
     numbers: Iterable[int] = range(1, allocations + 1)
     if allocations > _MANY and not every:
-        numbers = sorted({1, 2, allocations // 2, allocations - 1, allocations})
+        numbers = _sample(allocations)
     for number in numbers:
         yield ComparisonCase(scenario, (number,))
         yield ComparisonCase(scenario, (number,), onwards=True)
     if (allocations + 1) * allocations // 2 < _PAIRS:
-        # a retry allocates once more than a run without failures
-        for pair in itertools.combinations(range(1, allocations + 2), 2):
+        last = allocations + 1  # a retry allocates once more than a run without failures
+        for pair in itertools.combinations(_sample(last) if scenario.gigantic and not every else range(1, last + 1), 2):
             yield ComparisonCase(scenario, pair)
+
+
+def _sample(last: int) -> list[int]:
+    """Return of 1 to ``last`` the first two, the middle one and the last two."""
+    return sorted({number for number in (1, 2, last // 2, last - 1, last) if number > 0})
 
 
 def run_cases(

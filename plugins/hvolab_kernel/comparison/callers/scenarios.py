@@ -66,9 +66,14 @@ class PoolScenario:
     steps: tuple[PoolStep, ...]
 
     @property
+    def gigantic(self) -> bool:
+        """True if the folios need a large machine."""
+        return self.huge_page.size >= _LARGEST
+
+    @property
     def memory(self) -> int:
         """Bytes of a machine with room for the folios."""
-        return 4 * _LARGEST if self.huge_page.size >= _LARGEST else self.nodes * _MEMORY
+        return 4 * _LARGEST if self.gigantic else self.nodes * _MEMORY
 
     def properties(self) -> dict[str, Any]:
         """Return size and nodes as data."""

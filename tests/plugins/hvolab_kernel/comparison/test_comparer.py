@@ -65,6 +65,16 @@ def test_allocations_fail_singly_from_each_on_and_in_pairs() -> None:
     assert len({case.failing for case in cases_of(scenario, 4095, every=True)}) == 4095
 
 
+def test_of_a_gigantic_folio_five_allocations_fail_in_pairs_unless_all_are_requested() -> None:
+    scenario = next(one for one in scenarios_of(registry().architecture("x86_64").select()) if one.gigantic)
+    pairs = {case.failing for case in cases_of(scenario, 10, every=False) if len(case.failing) == 2}
+    assert pairs == {(first, second) for first in (1, 2, 5, 10, 11) for second in (1, 2, 5, 10, 11) if first < second}
+    assert {case.failing for case in cases_of(scenario, 10, every=False)} > {(first,) for first in range(1, 11)}
+    every = {case.failing for case in cases_of(scenario, 10, every=True) if len(case.failing) == 2}
+    assert len(every) == 11 * 10 // 2
+    assert {case.failing for case in cases_of(scenario, 1, every=False)} == {(1,), (1, 2)}
+
+
 @X86
 def test_an_interrupt_names_the_cases_that_were_compared(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)

@@ -36,6 +36,7 @@ class Countdown:
     allocations: int
     prelude: Sequence[object] = ()
     steps: Sequence[object] = ()
+    gigantic: bool = False
 
     def properties(self) -> dict[str, Any]:
         return {}
