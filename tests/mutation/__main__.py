@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutant
         for name, mutant in mutants.items()
         if (not chosen.module or mutant.module in chosen.module)
-        and (chosen.all or name not in results or results[name].by in {"comparison", "nothing", "not run"})
+        and (chosen.all or name not in results or results[name].by in {"comparison", "tests", "nothing", "not run"})
     ]
     before = time.monotonic()
     for number, (mutant, verdict) in enumerate([] if chosen.tables else run(wanted, chosen.workers), start=1):

@@ -16,7 +16,7 @@ REASONS = Path(__file__).with_name("reasons.txt")
 PAGE = Path(__file__).parents[2] / "docs" / "mutation.md"
 _HEAD = "# Results of `python -m tests.mutation`: class, name, and what was detected, separated by tabs.\n"
 _TABLES = re.compile(r"(?<=<!-- tables: python -m tests.mutation -->\n).*(?=<!-- end of tables -->)", re.DOTALL)
-_KINDS = ("not run", "does not load", "equivalent", "rules", "exceptions", "comparison", "nothing")
+_KINDS = ("not run", "does not load", "equivalent", "rules", "exceptions", "comparison", "tests", "nothing")
 _COLUMNS = (
     "module", "mutants", *_KINDS, "by rules", "detected", "by rules, without equivalent", "detected, without equivalent"
 )  # fmt: skip
@@ -96,7 +96,7 @@ def _kind(name: str, verdict: Verdict, reasons: Reasons) -> str:
 def _row(title: str, counts: Counter[str]) -> tuple[str, ...]:
     heard = counts["rules"] + counts["exceptions"]
     detected = [heard, heard + counts["comparison"]]
-    different = detected[1] + counts["nothing"]
+    different = detected[1] + counts["tests"] + counts["nothing"]
     numbers = (counts.total(), *(counts[kind] for kind in _KINDS))
     shares = [(part, total) for total in (different + counts["equivalent"], different) for part in detected]
     return (title, *map(str, numbers), *(f"{100 * part / total:.1f} %" if total else "" for part, total in shares))

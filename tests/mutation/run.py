@@ -27,10 +27,14 @@ from tests.mutation.mutants import CORE, Mutant, modules
 
 #: Seconds of CPU time that a scenario may take, of which it takes a tenth: a loop that goes on is stopped.
 PATIENCE = 3.0
+#: Times as much that the tests of a package may take.
+_TESTS = 40
 #: Seconds that a mutant may take, on a machine that does much besides.
 _LIMIT = 600.0
 #: Bytes of address space of a mutant's process: one that allocates for ever ends.
 _SPACE = 8 << 30
+#: The same while tests run, whose machines are larger, and many until the garbage collector comes.
+_SPACE_OF_TESTS = 1 << 40
 _FORK = multiprocessing.get_context("fork")
 #: Kernels' traces to which a mutant is held that nothing else detects, and one run in so many.
 _TRACES = {"x86_64-6.12": 29, "x86_64-7.2.13": 61, "x86_64-6.1": 19}
@@ -46,7 +50,7 @@ class EndlessLoopError(Exception):
 class Verdict:
     """Result of a mutant.
 
-    by   `rules`, `comparison`, `nothing`, or `does not load`
+    by   `rules`, `comparison`, `tests`, `nothing`, or `does not load`
     how  the first finding or difference, with its scenario
     """
 
@@ -118,18 +122,20 @@ def verdict(mutant: Mutant, expected: Baseline) -> Verdict:
         if outcome.digest != expected[name].digest and not different:
             different = name
     signal.setitimer(signal.ITIMER_PROF, 0)
-    return Verdict("comparison", different) if different else _traces(mutant, names)
+    if different:
+        return Verdict("comparison", different)
+    return _traces(names) if mutant.module.startswith("hvo/") else _tests(mutant, names)
 
 
 def _endless(*_: object) -> None:
     raise EndlessLoopError
 
 
-def _traces(mutant: Mutant, names: list[str]) -> Verdict:
+def _traces(names: list[str]) -> Verdict:
     """Hold a mutant that nothing has detected to kernels' traces."""
     from tests.core.hvo import test_kernel_traces  # noqa: PLC0415 - loads the engine
 
-    for name, every in _TRACES.items() if names and mutant.module.startswith("hvo/") else ():
+    for name, every in _TRACES.items() if names else ():
         try:
             departures = test_kernel_traces.departures_of(name, every=every)
         except Exception as error:  # noqa: BLE001 - whatever the change does
@@ -137,6 +143,25 @@ def _traces(mutant: Mutant, names: list[str]) -> Verdict:
         if departures:
             return Verdict("comparison", f"trace {name}")
     return Verdict("nothing", "" if names else "no scenario runs it")
+
+
+def _tests(mutant: Mutant, names: list[str]) -> Verdict:
+    """Hold a mutant that nothing has detected to the tests of its module, then to those of its package."""
+    failed = _failed(mutant.module)
+    return Verdict("tests", failed) if failed else Verdict("nothing", "" if names else "no scenario runs it")
+
+
+def _failed(module: str) -> str:
+    """Run the tests of a module and of its package; return the first file or folder with one that fails."""
+    package, _, name = module.partition("/")
+    folder = f"tests/core/{package}"
+    resource.setrlimit(resource.RLIMIT_AS, (_SPACE_OF_TESTS, _SPACE_OF_TESTS))
+    for path, which in (f"{folder}/test_{name}", "not long"), (folder, "not slow"):
+        signal.setitimer(signal.ITIMER_PROF, _TESTS * PATIENCE)
+        options = ["-qx", "-m", which, "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+        if pytest.main([*options, path]) in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+            return path
+    return ""
 
 
 def baseline(only: Container[str] | None = None) -> Baseline:
@@ -170,6 +195,9 @@ def _baseline(only: Container[str] | None, sender: Connection) -> None:
         results[name] = Expected(
             name in POOLS_ALONE, outcome.digest, seconds, {module: frozenset(one) for module, one in lines.items()}
         )
+    if only is None:
+        failed = [path for module in modules() if module.startswith("hugetlb/") and (path := _failed(module))]
+        assert not failed, f"tests that fail without a mutant: {failed}"
     sender.send(results)
 
 
@@ -192,7 +220,7 @@ def _lines() -> Iterator[dict[str, set[int]]]:
 
 
 def _work(mutant: Mutant, expected: Baseline, sender: Connection) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_SPACE, _SPACE))
+    resource.setrlimit(resource.RLIMIT_AS, (_SPACE, _SPACE_OF_TESTS))
     sys.stdout = sys.stderr = open("/dev/null", "w")  # noqa: SIM115, PTH123 - for the life of the process
     sender.send(verdict(mutant, expected))
 
