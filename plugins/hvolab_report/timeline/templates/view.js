@@ -32,41 +32,41 @@ function drawFolio(made, folio, step, from, choose) {
   const more = frames.filter((pfn) => !first.includes(pfn)), rows = Math.max(pages.length, more.length);
   const gap = (i) => pages.slice(0, i + 1).filter((page, k) => k && page > pages[k - 1] + 1).length * 18;
   const line = (i) => top + i * height + gap(Math.min(i, pages.length - 1));
-  const place = (pfn) => first.includes(pfn) ? [580, line(first.indexOf(pfn))] : [420, line(more.indexOf(pfn))];
+  const place = (pfn) => first.includes(pfn) ? [498, line(first.indexOf(pfn))] : [356, line(more.indexOf(pfn))];
   const users = new Map();
   for (let page = 0; page < folio.pages; page++) {
     const pfn = mapping(made, start + page, step)?.pfn;
     users.set(pfn, (users.get(pfn) || 0) + 1);
   }
-  const svg = tag("svg", { viewBox: `0 0 720 ${line(rows) + 20}`, role: "group",
+  const svg = tag("svg", { viewBox: `0 0 632 ${line(rows) + 20}`, role: "group",
     "aria-label": `vmemmap of the folio at PFN ${hex(folio.pfn)} after step ${step}` });
-  for (const [x, text] of [[40, "struct pages"], [230, "mapped by"], [580, "frames before"], [420, more.length ? "new frames" : ""]])
+  for (const [x, text] of [[36, "struct pages"], [208, "mapped by"], [498, "frames before"], [356, more.length ? "new frames" : ""]])
     svg.append(tag("text", { x, y: 26, class: "dim" }, text));
   now.forEach((one, i) => {
     if (!one) return;
     const [x, y] = place(one.pfn), writable = one.pattern.access.includes("w"), kind = writable ? "rw" : "ro", at = line(i);
-    svg.append(tag("path", { class: kind, d: `M310 ${at + 13} C 370 ${at + 13}, ${x - 60} ${y + 13}, ${x - 3} ${y + 13}` }));
+    svg.append(tag("path", { class: kind, d: `M282 ${at + 13} C 330 ${at + 13}, ${x - 48} ${y + 13}, ${x - 3} ${y + 13}` }));
   });
   pages.forEach((page, i) => {
     const y = line(i), one = now[i];
-    if (i && page > pages[i - 1] + 1) svg.append(tag("text", { x: 44, y: y - 8, class: "dim" }, `⋮ ${page - pages[i - 1] - 1} more`));
-    svg.append(tag("rect", { x: 40, y, width: 168, height: 26, rx: 4, class: "box" }),
+    if (i && page > pages[i - 1] + 1) svg.append(tag("text", { x: 42, y: y - 8, class: "dim" }, `⋮ ${page - pages[i - 1] - 1} more`));
+    svg.append(tag("rect", { x: 36, y, width: 156, height: 26, rx: 4, class: "box" }),
       tag("text", { x: 4, y: y + 17, class: "dim" }, String(page)),
-      tag("text", { x: 50, y: y + 17 }, address(made, 0, folio.va + page * 2 ** made.voice.page_shift)));
+      tag("text", { x: 43, y: y + 17 }, address(made, 0, folio.va + page * 2 ** made.voice.page_shift)));
     if (!one) return;
     const writable = one.pattern.access.includes("w"), changed = one.stored > from && one.stored <= step;
     const text = `${made.voice.levels[one.level].name} ${writable ? "RW" : "RO"}`;
     const open = () => choose(one);
     svg.append(tag("g", { role: "button", tabindex: 0, "aria-label": `entry of page ${page}: ${text}, PFN ${hex(one.pfn)}`,
       onclick: open, onkeydown: (event) => { if (event.key === "Enter") open(); } },
-      tag("rect", { x: 226, y, width: 84, height: 26, rx: 13, class: changed ? "box changed" : "box" }),
-      tag("text", { x: 240, y: y + 17, class: writable ? "rw" : "ro" }, text)));
+      tag("rect", { x: 206, y, width: 76, height: 26, rx: 13, class: changed ? "box changed" : "box" }),
+      tag("text", { x: 217, y: y + 17, class: writable ? "rw" : "ro" }, text)));
   });
   for (const pfn of frames) {
     const [x, y] = place(pfn), used = users.get(pfn) || 0, state = frameState(made, pfn, step);
     const word = used > 1 ? `× ${used}` : used ? "" : state === "free" ? "freed" : "unmapped";
-    svg.append(tag("rect", { x, y, width: 132, height: 26, rx: 4, class: used ? "frame" : "gone" }),
-      tag("text", { x: x + 8, y: y + 17 }, hex(pfn)), tag("text", { x: x + 80, y: y + 17, class: "dim" }, word));
+    svg.append(tag("rect", { x, y, width: 130, height: 26, rx: 4, class: used ? "frame" : "gone" }),
+      tag("text", { x: x + 8, y: y + 17 }, hex(pfn)), tag("text", { x: x + 66, y: y + 17, class: "dim" }, word));
   }
   return svg;
 }
