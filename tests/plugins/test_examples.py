@@ -29,12 +29,13 @@ NEEDED = {
     "conformance": ("pytest", "hypothesis"),
     "explore": ("greenlet",),
     **dict.fromkeys(("image", "disasm", "kernel", "build", "watch", "patch-test"), ("capstone", "unicorn", "lz4")),
+    "report": ("jinja2",),
     "verify": ("capstone", "unicorn"),
 }
 #: Commands that take several seconds of the processor. Their own tests run them often enough: each week is enough here.
 LONG = {"build", "conformance", "patch-test", "verify", "watch"}
 #: Commands that take half a second or more.
-SLOW = LONG | {"disasm", "explore", "image", "kernel", "run", "savings", "torture"}
+SLOW = LONG | {"disasm", "explore", "image", "kernel", "report", "run", "savings", "torture"}
 MARKS = {name: [pytest.mark.slow, pytest.mark.long][: 2 if name in LONG else 1] for name in SLOW}
 
 
@@ -114,6 +115,8 @@ def test_each_example_runs(example: str, desk: Path, monkeypatch: pytest.MonkeyP
         add_tree(desk, monkeypatch)
     elif "vmlinuz" in words:
         add_kernel(desk, monkeypatch)
+    if words[0] == "report":
+        CliRunner().invoke(build_app(), ["run", "--memory", "256M", "--hugepages", "2M=1", "--trace", words[1]])
     if words[0] == "patch-test" and shutil.which("git") is None:
         pytest.skip("there is no git: apt-get install git")
     result = CliRunner().invoke(build_app(), words, prog_name="hvolab")
