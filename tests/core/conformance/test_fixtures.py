@@ -70,7 +70,7 @@ def test_a_sequence_of_the_tests_own_is_executed_and_a_wrong_one_fails_with_the_
         pytest.importorskip(needed, reason="needs an emulator and a disassembler: pip install 'hvolab[emulation]'")
     wrong = {
         "test_text": (set_pte(text="str x1, [x0]", check="every_sequence_is_its_text"), "the bytes are 'stlr x1, [x0]"),
-        "test_step": (set_pte("riscv", "write_entyr"), "did you mean 'write_entry'?"),
+        "test_step": (set_pte("riscv", "write_entyr"), "did you mean 'write_entry' or"),
         "test_check": (set_pte(check="every_sequence_is_text"), "did you mean 'every_sequence_is_its_text'?"),
         "test_bytes_of_another_architecture": (set_pte("riscv"), "write_entry raises exception 2"),
     }
