@@ -17,7 +17,10 @@ _MEMBER = "vmemmap_tails"
 
 
 class SharedTailPages:
-    """The shared pages in the zones of a loaded kernel; none for a kernel whose zones have none."""
+    """The shared pages in the zones of a loaded kernel; none for a kernel whose zones have none.
+
+    The zones begin with those that the machine has, as a machine built from a core does.
+    """
 
     def __init__(self, machine: Machine, loaded: LoadedKernel) -> None:
         self._machine = machine
@@ -35,6 +38,10 @@ class SharedTailPages:
         # the first element is of the smallest order that HVO optimizes, whose vmemmap is two pages
         pages = machine.struct_pages
         self._first_order = (2 * machine.target.mode.page_size // pages.layout.size).bit_length() - 1
+        for place, words in self._arrays:
+            for index in range(words.size):
+                if (pfn := machine.vmemmap_tails.get((*place, self._first_order + index))) is not None:
+                    words[index] = pages.va(pfn)
 
     def copy(self) -> None:
         """Copy them to the machine, where the model has its own."""

@@ -39,3 +39,13 @@ def test_each_node_and_order_has_the_page_that_the_model_has(real_kernel: Kernel
     shared = machines[0].target.release.variant.shares_tail_page
     places = [(node, order) for order in (9, 18) for node in (0, 1)] if shared else []
     assert sorted((node, order) for node, _, order in own) == sorted(places)
+
+
+@FETCHED
+def test_a_kernel_shares_the_pages_that_its_machine_has(real_kernel: Kernel) -> None:
+    machine = machine_of(real_kernel)
+    h, other = (hstates(machine)[0] for _ in range(2))
+    Pool(machine, h, Hvo(machine)).set_max_huge_pages(2)
+    known = machine.vmemmap_tails.copy()
+    Pool(machine, other, KernelHvo(machine, real_kernel)).set_max_huge_pages(2)
+    assert machine.vmemmap_tails == known
