@@ -25,13 +25,14 @@ _NAMES = {"x86_64": "x86_64", "arm64": "arm64", "riscv": "riscv", "riscv64": "ri
 _PATH = re.compile(r"arches/hvolab_(\w+)/")
 #: What the tests of a folder cannot do without, and what to install where it is missing.
 _NEEDED = {
+    "plugins/hvolab_boot/": (("unicorn", "capstone", "lz4", "lzallright"), "pip install 'hvolab[boot]'"),
     "plugins/hvolab_explorer/": (("greenlet",), "pip install 'hvolab[explore]'"),
     "plugins/hvolab_unicorn/": (("unicorn", "capstone"), "pip install 'hvolab[emulation]'"),
     "plugins/hvolab_vmlinux/": (("lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
     "plugins/hvolab_kernel/": (("capstone", "lz4", "lzallright"), "pip install 'hvolab[kernel]'"),
 }
 #: Folders, and the fixtures, whose tests need an emulator or a disassembler, some of them or all.
-_EMULATED = ("plugins/hvolab_unicorn/", "plugins/hvolab_kernel/", "core/conformance/")
+_EMULATED = ("plugins/hvolab_boot/", "plugins/hvolab_unicorn/", "plugins/hvolab_kernel/", "core/conformance/")
 _IMAGES = {"real_kernel", "given_kernel"}
 #: Allocations after which the garbage collector looks at young objects.
 _ALLOCATIONS = 50_000

@@ -18,6 +18,7 @@ MODULES = (
     "hvolab_vmlinux.errors",
     "hvolab_kernel.running.handlers",
     "hvolab_kernel.build.toolchain",
+    "hvolab_boot.qemu.monitor",
 )
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from hvolab.schema import schema_of
+from hvolab_boot.judging.result import BootReport
 from hvolab_report.timeline.data import TimelineData
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
@@ -16,6 +17,7 @@ from hvolab_vmcore.torture.answers import TortureAnswers
 STATIC = Path(__file__).parents[1] / "static"
 #: The type of each command's result.
 RESULTS: dict[str, type] = {
+    "boot": BootReport,
     "inspect": ScanData,
     "page": PageView,
     "savings": SavingsReport,

@@ -185,6 +185,7 @@ def test_every_command_and_exit_code_is_listed() -> None:
             "pte",
             "conformance",
             "plugins",
+            "boot",
             "explore",
             "image",
             "disasm",

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`hvolab boot`: a kernel is booted in QEMU, and its HVO judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hvolab.cli.errors import ExitCode
+from hvolab.cli.options import JsonOption, ModeOption
+
+
+def boot(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="Kernel image that QEMU loads: vmlinuz, bzImage, Image.")
+    ],
+    *,
+    do: Annotated[
+        str,
+        typer.Option(
+            metavar="OPERATIONS",
+            help="Operations on the pools, as '2M=8, 1G=1, demote 1G, free': SIZE=COUNT, free, and resize, shrink, "
+            "demote, overcommit and boot of `hvolab run --do`.",
+        ),
+    ] = "2M=8, free",
+    mode: ModeOption = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory of the guest; by default 1G and twice what the huge pages need."),
+    ] = None,
+    cpus: Annotated[int, typer.Option(metavar="N", min=1, max=255, help="CPUs of the guest.")] = 1,
+    cpu: Annotated[str | None, typer.Option(metavar="MODEL", help="CPU model of QEMU, with its properties.")] = None,
+    append: Annotated[
+        str, typer.Option("--boot", metavar="PARAMETERS", help="Further parameters of the kernel's command line.")
+    ] = "",
+    check_pages: Annotated[
+        Literal["on", "off"] | None,
+        typer.Option(metavar="on|off", help="Check struct pages that are freed; by default as the kernel is built."),
+    ] = None,
+    accel: Annotated[
+        Literal["kvm", "tcg"] | None, typer.Option(metavar="kvm|tcg", help="By default kvm where it is there.")
+    ] = None,
+    cc: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Compiler of the guest's one program; by default the image's.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Boot a kernel in QEMU, make and free huge pages, and judge its HVO.
+
+    After each operation the report has what the kernel says (messages, counters, free memory), what its memory
+    holds (as `hvolab inspect`), and whether the model, emulated CPUs and the image's own code leave the same (as
+    `hvolab replay`). Needs QEMU, and a C compiler for the image's architecture.
+
+    Exit code 0: no problems found; 1: problems found; 2: the image cannot be booted; 3: no problems found, but a part
+    that decides was not read.
+    """
+    # imported late: `hvolab --help` boots nothing
+    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
+    from hvolab.serialize import as_data  # noqa: PLC0415
+    from hvolab_boot.boot import BootRequest, boot_image  # noqa: PLC0415
+    from hvolab_boot.commands.report import render  # noqa: PLC0415
+
+    checked = None if check_pages is None else check_pages == "on"
+    request = BootRequest(image, do, mode, memory, cpus, cpu, append, checked, accel, cc)
+    with progress("boot", quiet=json) as on_step:
+        report = boot_image(request, on_step)
+    if json:
+        print_json(as_data(report))
+    else:
+        show(render(report))
+    codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
+    raise typer.Exit(codes.get(report.verdict, ExitCode.AS_DECLARED))

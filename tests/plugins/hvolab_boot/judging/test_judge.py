@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judgment of a boot: Debian's 6.12.117 loses each huge page that it restores, and one report has all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hvolab.plugin import registry
+from hvolab_boot.judging.judge import judge
+from hvolab_boot.qemu.machines import MACHINES
+from hvolab_boot.running.plan import parse_plan
+from hvolab_boot.running.session import BootSpec, Session, Stage
+from tests.plugins.hvolab_boot.guests import OPTIMIZED, RESTORED, readings
+
+PLAN = parse_plan("2M=8, free", registry().architecture("x86_64").select())
+SPEC = BootSpec(Path("none"), b"", MACHINES["EM_X86_64"], PLAN)
+KERNEL: Any = SimpleNamespace(image=SimpleNamespace(release="6.12.117"))
+
+
+def test_a_guest_that_ends_early_has_a_report_with_its_log() -> None:
+    session = Session(
+        stages=[Stage("boot", readings(8), OPTIMIZED)],
+        log=["one", "Kernel panic - not syncing: VFS"],
+        end="the kernel has panicked",
+    )
+    made = judge(session, SPEC, KERNEL, lambda _: None)
+    assert [(one.kind, one.by) for one in made.findings] == [("early-end", "guest"), ("panic", "log")]
+    assert made.log == ("one", "Kernel panic - not syncing: VFS")
+    assert (made.verdict, made.pairs, made.mode) == ("problems", (), "4-level")
+
+
+def test_memory_that_was_not_read_is_in_the_notes() -> None:
+    stages = [
+        Stage("boot", readings(), RESTORED),
+        Stage("then", readings(), None, "it has no VMCOREINFO", ("-EINVAL",)),
+    ]
+    made = judge(Session(stages=stages), SPEC, KERNEL, lambda _: None)
+    assert "then: memory was not read: it has no VMCOREINFO" in made.notes
+    assert "then: -EINVAL" in made.notes
+    assert made.stages[1].frames is None
+
+
+def test_hvo_that_is_off_and_pools_that_are_missing_are_in_the_notes() -> None:
+    made = judge(Session(stages=[Stage("boot", readings(hvo=0), OPTIMIZED)]), SPEC, KERNEL, lambda _: None)
+    assert made.notes[0].startswith("HVO is off")
+    assert "the kernel has no pool of 1G" in made.notes
+
+
+@pytest.mark.slow
+def test_a_booted_kernel_whose_restore_is_wrong(booted: tuple[int, dict[str, Any]]) -> None:
+    code, report = booted
+    found = {one["kind"]: one for one in report["findings"]}
+    assert code == 1
+    assert {one["stage"] for one in report["findings"]} == {"shrink"}
+    assert set(found) == {"bad-page", "lost-memory", "wrong-page-flags", "stale-head"}
+    assert found["lost-memory"]["count"] == 8
+    assert (found["stale-head"]["count"], found["wrong-page-flags"]["count"]) == (56, 56)
+    assert found["bad-page"]["count"] > 8
+    assert [one["voices"][0]["verdict"] for one in report["pairs"]] == ["no differences"] * 2
+    assert {voice["verdict"] for one in report["pairs"] for voice in one["voices"]} == {"no differences"}
+    assert report["release"] == "6.12.117"

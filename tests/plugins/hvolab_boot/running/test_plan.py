@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plans: words of `hvolab run --do`, and writes to sysfs."""
+
+from __future__ import annotations
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab.plugin import registry
+from hvolab_boot.running.plan import parse_plan, writes_of
+
+TARGET = registry().architecture("x86_64").select()
+SYSFS = "/sys/kernel/mm/hugepages/hugepages"
+
+
+def test_a_plan_in_short_is_one_of_operations() -> None:
+    plan = parse_plan("2M=8, 1G=1, demote 1G, free", TARGET)
+    assert list(map(str, plan.steps)) == ["resize 2M 8", "resize 1G 1", "demote 1G", "shrink"]
+    assert (plan.smallest, plan.needed, plan.boot) == (2 << 20, (1 << 30) + (16 << 20), "")
+
+
+def test_operations_of_boot_are_parameters_of_the_command_line() -> None:
+    plan = parse_plan("boot 1G 2, shrink 1G", TARGET)
+    assert (plan.boot, plan.needed) == ("hugepagesz=1G hugepages=2", 2 << 30)
+    assert list(map(str, plan.steps)) == ["shrink 1G"]
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("2M=8", [(f"{SYSFS}-2048kB/nr_hugepages", 8)]),
+        ("free", [(f"{SYSFS}-2048kB/nr_hugepages", 0), (f"{SYSFS}-1048576kB/nr_hugepages", 0)]),
+        ("shrink 1G", [(f"{SYSFS}-1048576kB/nr_hugepages", 0)]),
+        ("demote 1G 1", [(f"{SYSFS}-1048576kB/demote", 1)]),
+        ("overcommit 2M 4", [(f"{SYSFS}-2048kB/nr_overcommit_hugepages", 4)]),
+    ],
+)
+def test_each_step_is_writes_to_sysfs(text: str, writes: list[tuple[str, int]]) -> None:
+    (step,) = parse_plan(text, TARGET).steps
+    assert list(writes_of(step, [2 << 20, 1 << 30])) == writes
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("poison 2M", "choose one of SIZE=COUNT"), ("grow", "choose one of"), ("3M=1", "sizes")]
+)
+def test_what_a_kernel_cannot_do_is_refused(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_plan(text, TARGET)
+    assert hint in caught.value.hint

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is booted, and what cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hvolab.errors import UsageError
+from hvolab.plugin import registry
+from hvolab_boot.boot import BootRequest, _checks, _kvm, _memory, boot_image
+from hvolab_boot.qemu.machines import MACHINES
+from hvolab_boot.running.plan import parse_plan
+
+PLAN = parse_plan("2M=8, 2M=256, free", registry().architecture("x86_64").select())
+
+
+def test_memory_is_a_margin_and_twice_what_the_plan_needs() -> None:
+    assert _memory(None, PLAN) == 2 << 30
+    assert _memory("600M", PLAN) == 600 << 20
+
+
+@pytest.mark.parametrize("given", ["512M", "1025K"])
+def test_too_little_memory_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="512 MiB of huge pages"):
+        _memory(given, PLAN)
+
+
+def test_checks_of_freed_pages_are_a_parameter() -> None:
+    assert [_checks(wanted) for wanted in (None, True, False)] == [
+        "",
+        "init_on_alloc=1 init_on_free=0",
+        "init_on_alloc=0 init_on_free=0",
+    ]
+
+
+def test_kvm_is_only_used_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvolab_boot.boot.has_kvm", lambda _: False)
+    assert not _kvm(None, MACHINES["EM_X86_64"])
+    with pytest.raises(UsageError, match="with KVM"):
+        _kvm("kvm", MACHINES["EM_X86_64"])
+    monkeypatch.setattr("hvolab_boot.boot.has_kvm", lambda _: True)
+    assert _kvm("kvm", MACHINES["EM_X86_64"])
+    assert not _kvm("tcg", MACHINES["EM_X86_64"])
+
+
+def test_without_qemu_its_package_is_named(bootable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError) as caught:
+        boot_image(BootRequest(bootable, "free"))
+    assert caught.value.hint == "install QEMU: apt-get install qemu-system-x86"
+
+
+def test_a_plan_that_cannot_be_done_is_refused_before_anything_starts(bootable: Path) -> None:
+    with pytest.raises(UsageError, match="cannot do 'poison 2M'"):
+        boot_image(replace(BootRequest(bootable, "free"), do="poison 2M"))
