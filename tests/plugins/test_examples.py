@@ -33,7 +33,7 @@ NEEDED = {
     "verify": ("capstone", "unicorn"),
 }
 #: Commands that take several seconds of the processor. Their own tests run them often enough: each week is enough here.
-LONG = {"build", "conformance", "patch-test", "verify", "watch"}
+LONG = {"boot", "build", "conformance", "patch-test", "verify", "watch"}
 #: Commands that take half a second or more.
 SLOW = LONG | {"disasm", "explore", "image", "kernel", "report", "run", "savings", "torture"}
 MARKS = {name: [pytest.mark.slow, pytest.mark.long][: 2 if name in LONG else 1] for name in SLOW}
@@ -117,6 +117,8 @@ def test_each_example_runs(example: str, desk: Path, monkeypatch: pytest.MonkeyP
         add_kernel(desk, monkeypatch)
     if words[0] == "report":
         CliRunner().invoke(build_app(), ["run", "--memory", "256M", "--hugepages", "2M=1", "--trace", words[1]])
+    if words[0] == "boot" and not (shutil.which("qemu-system-x86_64") and shutil.which("gcc")):
+        pytest.skip("there is no QEMU or no compiler: apt-get install qemu-system-x86 gcc")
     if words[0] == "patch-test" and shutil.which("git") is None:
         pytest.skip("there is no git: apt-get install git")
     result = CliRunner().invoke(build_app(), words, prog_name="hvolab")

@@ -55,6 +55,8 @@ def boot(
 
     Exit code 0: no problems found; 1: problems found; 2: the image cannot be booted; 3: no problems found, but a part
     that decides was not read.
+
+    hvolab boot vmlinuz --boot hugetlb_free_vmemmap=off --do "2M=8, free"
     """
     # imported late: `hvolab --help` boots nothing
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
