@@ -63,6 +63,7 @@ def boot(
     from hvolab.serialize import as_data  # noqa: PLC0415
     from hvolab_boot.boot import BootRequest, boot_image  # noqa: PLC0415
     from hvolab_boot.commands.report import render  # noqa: PLC0415
+    from hvolab_boot.judging.result import UNKNOWN  # noqa: PLC0415
 
     checked = None if check_pages is None else check_pages == "on"
     request = BootRequest(image, do, mode, memory, cpus, cpu, append, checked, accel, cc)
@@ -72,5 +73,5 @@ def boot(
         print_json(as_data(report))
     else:
         show(render(report))
-    codes = {"problems": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
+    codes = {"problems": ExitCode.FINDING, UNKNOWN: ExitCode.UNKNOWN}
     raise typer.Exit(codes.get(report.verdict, ExitCode.AS_DECLARED))

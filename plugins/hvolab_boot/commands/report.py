@@ -9,16 +9,15 @@ from rich.text import Text
 
 from hvolab.cli.output import table
 from hvolab.units import format_short, format_size
-from hvolab_boot.judging.result import BootFinding, BootReport, StageReport
+from hvolab_boot.judging.result import UNKNOWN, BootFinding, BootReport, StageReport
 
 _KIB = 1 << 10
-_UNKNOWN = "cannot tell"
 #: Columns of numbers.
 _RIGHT = ("MemFree", "missing", "vmemmap", "KPF_HUGE", "frames", "saved", "findings")
 _VERDICTS = {
     "no problems": ("No problems found.", "bold green"),
     "problems": ("Problems found.", "bold red"),
-    "cannot tell": ("Not decided: a part that decides was not read or not repeated.", "bold yellow"),
+    UNKNOWN: ("Not decided: a part that decides was not read or not repeated.", "bold yellow"),
 }
 
 
@@ -48,7 +47,7 @@ def _kernel(report: BootReport) -> Table:
     """Return the table of the kernel's own reports."""
     rows = table("the kernel reports after", "huge pages", "MemFree", "missing", "vmemmap", "KPF_HUGE", right=_RIGHT)
     for stage in report.stages:
-        missing = _UNKNOWN if stage.unaccounted is None else _bytes(stage.unaccounted)
+        missing = UNKNOWN if stage.unaccounted is None else _bytes(stage.unaccounted)
         counted = " + ".join(map(str, stage.vmemmap.values())) or "-"
         flagged = str(sum(run.pages for run in stage.huge))
         rows.add_row(stage.name, _pools(stage), _bytes(stage.mem_free), missing, counted, flagged)
@@ -61,7 +60,7 @@ def _memory(report: BootReport) -> Table:
     for stage in report.stages:
         optimized = [f"{count} of {format_short(int(size))}" for size, count in stage.optimized.items()]
         found = sum(one.count for one in report.findings if one.by == "memory" and one.stage == stage.name)
-        numbers = (_UNKNOWN if each is None else str(each) for each in (stage.frames, stage.saved))
+        numbers = (UNKNOWN if each is None else str(each) for each in (stage.frames, stage.saved))
         rows.add_row(stage.name, ", ".join(optimized) or "none", *numbers, str(found))
     return rows
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from hvolab_boot.guest.readings import HugeRun, PoolCounts
 
 Verdict = Literal["problems", "cannot tell", "no problems"]
+#: The verdict where a part that decides was not read.
+UNKNOWN: Final = "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ class BootReport:
 
     @property
     def verdict(self) -> Verdict:
-        """'problems'; 'cannot tell' where memory was not read or a replay was not run; or 'no problems'."""
+        """The verdict: `UNKNOWN` where memory was not read or a replay was not run, and there are no problems."""
         if self.findings:
             return "problems"
         unknown = any(stage.unread for stage in self.stages)
-        unknown |= any(voice.verdict in {"cannot tell", "not run"} for pair in self.pairs for voice in pair.voices)
-        return "cannot tell" if unknown else "no problems"
+        unknown |= any(voice.verdict in {UNKNOWN, "not run"} for pair in self.pairs for voice in pair.voices)
+        return UNKNOWN if unknown else "no problems"
