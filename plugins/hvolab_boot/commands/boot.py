@@ -31,7 +31,9 @@ def boot(
         typer.Option(metavar="SIZE", help="Memory of the guest; by default 1G and twice what the huge pages need."),
     ] = None,
     cpus: Annotated[int, typer.Option(metavar="N", min=1, max=255, help="CPUs of the guest.")] = 1,
-    cpu: Annotated[str | None, typer.Option(metavar="MODEL", help="CPU model of QEMU, with its properties.")] = None,
+    cpu_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="CPU model of QEMU, with its properties.")
+    ] = None,
     append: Annotated[
         str, typer.Option("--boot", metavar="PARAMETERS", help="Further parameters of the kernel's command line.")
     ] = "",
@@ -66,7 +68,7 @@ def boot(
     from hvolab_boot.judging.result import UNKNOWN  # noqa: PLC0415
 
     checked = None if check_pages is None else check_pages == "on"
-    request = BootRequest(image, do, mode, memory, cpus, cpu, append, checked, accel, cc)
+    request = BootRequest(image, do, mode, memory, cpus, cpu_model, append, checked, accel, cc)
     with progress("boot", quiet=json) as on_step:
         report = boot_image(request, on_step)
     if json:

@@ -15,7 +15,7 @@ from hvolab.errors import HvolabError
 class QemuError(HvolabError):
     """QEMU cannot be started, ends before the guest does, or refuses a command.
 
-    Read QEMU's own message in the error; `--cpu`, `--memory` and `--boot` change what it is started with.
+    Read QEMU's own message in the error; `--cpu-model`, `--memory` and `--boot` change what it is started with.
     """
 
 
