@@ -121,8 +121,9 @@ def kernel(
     free lists of the hstates are compared, too.
 
     With --object your own mm/hugetlb_vmemmap.o runs in place of the image's HVO, which traps: `hvolab image --object`
-    has the functions that it replaces, and what it newly calls. It is compared with the model and with the image's own
-    code; cases that differ are checked by rules, so that the report has whether it only behaves differently.
+    has the functions that it replaces, and what it newly calls. It is compared with the model and, without --quick,
+    with the image's own code; cases that differ are checked by rules, so that the report has whether it only behaves
+    differently.
 
     With --against rules nothing is a reference: results, invariants, owners of frames, balance of locks and counters,
     and stores outside HVO are checked. What the image's own code breaks in the same case under an object is known.

@@ -149,15 +149,27 @@ def run_comparison(
 
     jobs, executor  number of processes, or the cluster; see `executor_of`
     """
-    prepared = prepare(subject, selection)
-    with executor_of(len(prepared.scenarios), jobs, executor, SCENARIOS_EACH) as pool:
-        return prepared.comparer, prepared.run(pool)
+    (result,) = _run_all((subject,), selection, jobs, executor)
+    return result
 
 
 def run_against(
     subject: Subject, selection: Selection, jobs: int | None = None, executor: str | None = None
 ) -> Iterator[tuple[CaseRunner[Any], KernelComparison[Any]]]:
     """Compare a subject with each of its references; yield each comparer, and its result, as `run_comparison` does."""
-    against = subject.against or (Against.BOTH if subject.object is not None and not subject.callers else Against.MODEL)
-    for one in (Against.MODEL, Against.IMAGE) if against is Against.BOTH else (against,):
-        yield run_comparison(replace(subject, against=one), selection, jobs, executor)
+    both = subject.object is not None and not (subject.callers or selection.quick)
+    against = subject.against or (Against.BOTH if both else Against.MODEL)
+    references = (Against.MODEL, Against.IMAGE) if against is Against.BOTH else (against,)
+    return _run_all([replace(subject, against=one) for one in references], selection, jobs, executor)
+
+
+def _run_all(
+    subjects: Sequence[Subject], selection: Selection, jobs: int | None, executor: str | None
+) -> Iterator[tuple[CaseRunner[Any], KernelComparison[Any]]]:
+    """Yield the comparer and the result of each subject, all by the same processes."""
+    prepared = prepare(subjects[0], selection)
+    with executor_of(len(prepared.scenarios), jobs, executor, SCENARIOS_EACH) as pool:
+        yield prepared.comparer, prepared.run(pool)
+        for subject in subjects[1:]:
+            prepared = prepare(subject, selection)
+            yield prepared.comparer, prepared.run(pool)

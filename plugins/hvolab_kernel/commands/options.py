@@ -23,7 +23,7 @@ AgainstOption = Annotated[
     Against | None,
     typer.Option(
         help="Reference: the model of the release, the image's own code, both, or rules alone; by default the model, "
-        "for an object both."
+        "for an object both unless --quick is given."
     ),
 ]
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="Kernel image: vmlinuz, Image or vmlinux.")]

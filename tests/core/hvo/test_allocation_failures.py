@@ -177,6 +177,7 @@ def _entries(world: World, folio: int) -> Iterable[int]:
 # One folio.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "number", "policy", "backing"),
     [

@@ -54,6 +54,7 @@ def test_every_release_is_offered() -> None:
     assert len(TARGETS) == 3 * (len(RELEASES) - 1) + 1
 
 
+@pytest.mark.slow
 @EACH
 def test_the_main_job_ends_as_declared_under_each_failing_allocation(target: Target) -> None:
     pages, memory = {2 * MIB: 1}, 128 * MIB

@@ -32,6 +32,7 @@ def _bugs(*, quiet: bool) -> list[ParameterSet]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", _bugs(quiet=False))
 def test_a_bug_is_found_without_its_fix(bug: HistoricBug) -> None:
     result = without_fix(bug)

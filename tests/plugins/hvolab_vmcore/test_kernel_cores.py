@@ -60,6 +60,7 @@ def test_each_release_has_the_keys_of_its_struct_page() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real_kernel", list(MADE), indirect=True)
 def test_a_core_of_all_memory_is_replayed_without_assumptions(real_kernel: Kernel, tmp_path: Path) -> None:
     pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'hvolab[emulation]'")

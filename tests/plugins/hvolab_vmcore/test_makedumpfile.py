@@ -41,6 +41,7 @@ def result_of(path: Path, *parts: Path) -> dict[str, object]:
     return {key: data[key] for key in ("kernel", "mode", "release", "pools", "huge_pages", "savings", "findings")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["0", "31"])
 @pytest.mark.parametrize("compression", [*COMPRESSIONS, None])
 def test_a_compressed_dump_shows_what_its_elf_core_shows(

@@ -21,6 +21,7 @@ def image() -> Path:
     return IMAGE
 
 
+@pytest.mark.slow
 def test_all_voices_do_what_the_kernel_did(image: Path) -> None:
     stages = [stage("resize 2M 8", OPTIMIZED, readings(8)), stage("shrink", RESTORED, readings())]
     ((pair, findings),) = replay_all(stages, image, lambda _: None)
@@ -33,6 +34,7 @@ def test_all_voices_do_what_the_kernel_did(image: Path) -> None:
     assert (pair.before, pair.after, pair.release, findings) == ("resize 2M 8", "shrink", "6.12.117", [])
 
 
+@pytest.mark.slow
 def test_a_difference_is_a_finding_with_its_place(image: Path) -> None:
     # heads that the restore left have no place in memory where pages are optimized
     stages = [stage("boot", RESTORED, readings()), stage("back", OPTIMIZED, readings(8))]

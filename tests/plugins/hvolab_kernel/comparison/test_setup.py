@@ -77,6 +77,7 @@ def test_requested_operations_by_the_kernels_own_code_are_those_of_the_model(rea
     check_same(*both(real_kernel, operations=parse_operations(text, target_of(real_kernel))))
 
 
+@pytest.mark.slow
 @FETCHED
 @pytest.mark.parametrize("number", SOME)
 def test_a_failing_allocation_has_the_same_effect(real_kernel: Kernel, number: int) -> None:

@@ -47,3 +47,12 @@ def test_missing_symbols_and_missing_types_are_reported(tmp_path: Path) -> None:
 def test_an_object_of_another_release_ends_with_exit_code_2() -> None:
     done = hvolab("image", image_of(kernel_of(NAME)), "--object", object_of("x86_64-7.x"))
     assert done.exit_code == 2
+
+
+@pytest.mark.slow
+def test_an_object_is_compared_with_model_and_image_and_quickly_with_the_model() -> None:
+    image, path = image_of(kernel_of(NAME)), object_of(NAME)
+    arguments = ("kernel", image, "--object", path, "--scenario", "2M boot: optimize twice")
+    both = as_json(*arguments)
+    assert set(both) == {"the model of 6.12.117", "the image's own code"}
+    assert as_json(*arguments, "--quick")["cases"] == both["the model of 6.12.117"]["cases"]
