@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,12 +59,14 @@ class TlbFollower:
         ]
         self._held: dict[int, dict[_Key, tuple[int, bool]]] = {}
         self._filled: dict[int, list[tuple[int, int, int]]] = {}
+        self._notes: dict[int, Callable[[int, int, int], None]] = {}
         self.unknown: set[int] = set()
         self.stale = 0
         for cpu in machine.cpus:
             if isinstance(cpu, ModelCpu) and cpu.tlb_capacity is None:
                 filled = self._filled[cpu.index] = []
-                cpu.on_fill = partial(_note, filled)
+                self._notes[cpu.index] = partial(_note, filled)
+                cpu.fill_listeners.append(self._notes[cpu.index])
 
     def changes(self, event: Event) -> tuple[TlbChange, ...]:
         """Return the changes since the last call; ``event`` is what happened."""
@@ -84,8 +87,8 @@ class TlbFollower:
     def close(self) -> None:
         """Stop following."""
         for cpu in self._machine.cpus:
-            if isinstance(cpu, ModelCpu) and cpu.index in self._filled:
-                cpu.on_fill = None
+            if isinstance(cpu, ModelCpu) and (note := self._notes.get(cpu.index)) in cpu.fill_listeners:
+                cpu.fill_listeners.remove(note)
 
     def _read(self, cpu: Cpu, found: list[TlbChange]) -> None:
         """Compare a whole TLB with what it held."""

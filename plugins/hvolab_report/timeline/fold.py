@@ -12,12 +12,11 @@ from collections.abc import Iterator, Sequence
 Row = tuple[int, ...]
 #: First integer of a row that begins a loop.
 LOOP = 0
-#: Most items of one pass of a loop.
-_LONGEST = 24
+#: Most items of one pass of a loop, for each round of folding; so deep are loops in loops. Short ones come first, so
+#: that the inner loops are found. HVO's work on one folio is about 70 items.
+_LONGEST = (8, 24, 100, 100)
 #: Fewest passes that are folded.
 _FEWEST = 3
-#: Rounds of folding: so deep are loops in loops.
-_DEPTH = 4
 
 
 class _Item:
@@ -35,11 +34,8 @@ class _Item:
 def fold(rows: Sequence[Row]) -> list[Row]:
     """Return the rows with loops in the place of repetitions; :func:`unfold` is the inverse."""
     items = [_Item((row,)) for row in rows]
-    for _ in range(_DEPTH):
-        folded = _folded(items)
-        if len(folded) == len(items):
-            break
-        items = folded
+    for longest in _LONGEST:
+        items = _folded(items, longest)
     return [row for item in items for row in item.rows]
 
 
@@ -63,11 +59,11 @@ def unfold(rows: Sequence[Row]) -> Iterator[Row]:
             yield from unfold(moved)
 
 
-def _folded(items: list[_Item]) -> list[_Item]:
+def _folded(items: list[_Item], longest: int) -> list[_Item]:
     found: list[_Item] = []
     position = 0
     while position < len(items):
-        period, count = _loop_at(items, position)
+        period, count = _loop_at(items, position, longest)
         if not count:
             found.append(items[position])
             position += 1
@@ -82,10 +78,10 @@ def _folded(items: list[_Item]) -> list[_Item]:
     return found
 
 
-def _loop_at(items: list[_Item], start: int) -> tuple[int, int]:
+def _loop_at(items: list[_Item], start: int, longest: int) -> tuple[int, int]:
     """Return period and number of passes of the loop at a position that saves most items; 0 passes: there is none."""
     best, saved = (0, 0), 0
-    for period in range(1, min(_LONGEST, (len(items) - start) // _FEWEST) + 1):
+    for period in range(1, min(longest, (len(items) - start) // _FEWEST) + 1):
         if items[start].shape != items[start + period].shape:
             continue
         count = _passes(items, start, period)

@@ -42,7 +42,7 @@ class ModelCpu:
         self.index = index
         self.tlb_capacity = tlb_capacity
         #: Called with first VA, first PFN and number of pages of each translation that the TLB takes up.
-        self.on_fill: Callable[[int, int, int], None] | None = None
+        self.fill_listeners: list[Callable[[int, int, int], None]] = []
         self._memory = memory
         self._tables = tables
         self._trace = trace
@@ -104,8 +104,8 @@ class ModelCpu:
         if self.tlb_capacity is not None and len(cached) >= self.tlb_capacity:
             cached.popitem(last=False)
         cached[va >> shift] = (start, allowed)
-        if self.on_fill is not None:
-            self.on_fill(va >> shift << shift, start >> self._page_shift, 1 << shift - self._page_shift)
+        for listener in self.fill_listeners:
+            listener(va >> shift << shift, start >> self._page_shift, 1 << shift - self._page_shift)
         return start | va & (1 << shift) - 1
 
     def _mark_tables(self, va: int, tables: list[int], depth: int) -> None:

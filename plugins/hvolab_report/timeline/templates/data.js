@@ -25,19 +25,44 @@ function latest(list, step) {
   return low ? list[low - 1] : null;
 }
 
+function listOf(map, key) {
+  let list = map.get(key);
+  if (!list) map.set(key, list = []);
+  return list;
+}
+
+// A TLB: its changes in order, how many of them are applied, and by key the change that holds then.
+function newTlb() { return { changes: [], applied: 0, held: new Map(), stale: 0 }; }
+
+// Apply or undo changes until the TLB is as after a step: what a step costs depends on what it changes.
+function seekTlb(tlb, step) {
+  const put = (key, change) => {
+    tlb.stale += (change ? change.row[7] : 0) - (tlb.held.get(key)?.row[7] || 0);
+    if (change) tlb.held.set(key, change); else tlb.held.delete(key);
+  };
+  for (; tlb.applied < tlb.changes.length && tlb.changes[tlb.applied].step <= step; tlb.applied++) {
+    const change = tlb.changes[tlb.applied];
+    change.before = tlb.held.get(change.key) || null;
+    put(change.key, change.row[6] ? change : null);
+  }
+  for (; tlb.applied && tlb.changes[tlb.applied - 1].step > step; tlb.applied--) {
+    const change = tlb.changes[tlb.applied - 1];
+    put(change.key, change.before);
+  }
+  return tlb;
+}
+
 function load(voice) {
   const kinds = timeline.row_kinds, last = voice.levels.length - 1;
-  const made = { voice, steps: [], entries: voice.levels.map(() => new Map()), tlbs: voice.cpus.map(() => new Map()),
-    frames: [], findings: [], last };
+  const made = { voice, steps: [], entries: voice.levels.map(() => new Map()), tlbs: voice.cpus.map(newTlb),
+    blocks: new Map(), findings: [], last };
   let calls = [];
   for (const row of unfold(voice.rows, [])) {
     const name = kinds[row[0]].name, now = made.steps.length - 1;
     if (name === "calls") {
       calls = calls.slice(0, row[1]).concat(row.slice(2).map((f) => ({ function: voice.functions[f] })));
     } else if (name === "tlb") {
-      const key = row[3] + "/" + row[2] + "/" + row[4], map = made.tlbs[row[1]];
-      if (!map.has(key)) map.set(key, []);
-      map.get(key).push([now, row]);
+      made.tlbs[row[1]].changes.push({ step: now, row, key: row[3] + "/" + row[2] + "/" + row[4], before: null });
     } else if (name === "finding") {
       (made.steps[now].findings ||= []).push(voice.findings[row[1]]);
       if (made.findings.at(-1) !== now) made.findings.push(now);
@@ -45,7 +70,7 @@ function load(voice) {
       const step = { name, row, calls, number: now + 1, kind: kinds[row[0]] };
       made.steps.push(step);
       if (name === "entry.store") storeEntries(made, step);
-      if (name === "page.allocate" || name === "page.free") made.frames.push(step);
+      if (name === "page.allocate" || name === "page.free") addBlocks(made, step);
     }
   }
   for (const folio of voice.folios) seeFolio(made, folio);
@@ -96,19 +121,24 @@ function mapping(made, page, step) {
   return null;
 }
 
-// What the page allocator did last to a frame: "free", "allocated", or "" where no step concerns it.
+// What the page allocator did last to a frame: "free", "allocated", or "" where no step concerns it. Blocks are aligned.
 function frameState(made, pfn, step) {
-  for (let i = made.frames.length - 1; i >= 0; i--) {
-    const one = made.frames[i];
-    if (one.number > step) continue;
-    const free = one.name === "page.free", order = one.row[free ? 2 : 3], flat = one.row.slice(free ? 4 : 6);
-    for (let k = 0; k < flat.length; k += 3) {
-      const [first, by, count] = flat.slice(k, k + 3);
-      for (let n = 0, head = first; n < count; n++, head += by)
-        if (pfn >= head && pfn < head + 2 ** order) return free ? "free" : "allocated";
-    }
+  let found = null;
+  for (const [order, blocks] of made.blocks) {
+    const last = latest(blocks.get(Math.floor(pfn / 2 ** order)), step);
+    if (last && (!found || last[0] > found[0])) found = last;
   }
-  return "";
+  return found ? found[1] : "";
+}
+
+function addBlocks(made, step) {
+  const free = step.name === "page.free", order = step.row[free ? 2 : 3];
+  if (!made.blocks.has(order)) made.blocks.set(order, new Map());
+  const blocks = made.blocks.get(order), size = 2 ** order;
+  for (let k = free ? 4 : 6; k < step.row.length; k += 3) {
+    const [first, by, count] = step.row.slice(k, k + 3);
+    for (let n = 0; n < count; n++) listOf(blocks, Math.floor((first + n * by) / size)).push([step.number, free ? "free" : "allocated"]);
+  }
 }
 
 function address(made, base, offset) { return "0x" + (BigInt(made.voice.bases[base]) + BigInt(offset)).toString(16); }

@@ -71,24 +71,26 @@ function drawFolio(made, folio, step, from, choose) {
   return svg;
 }
 
+// Chips of translations, a hundred at a time: what is left is in a part that opens.
+function drawChips(made, held, from, most) {
+  const chips = held.slice(0, most).map(({ step, row }) =>
+    tag("span", { class: "chip" + (row[7] ? " stale" : "") + (step > from ? " changed" : "") },
+      `${address(made, 0, row[3])} → ${hex(row[5])}${row[4] > 1 ? " ×" + row[4] : ""}${row[7] ? " stale" : ""}`));
+  const left = held.slice(most);
+  if (!left.length) return chips;
+  const rest = tag("details", {}, tag("summary", {}, `${left.length} more`));
+  rest.ontoggle = () => { if (rest.open && rest.children.length === 1) rest.append(...drawChips(made, left, from, 100)); };
+  return [...chips, rest];
+}
+
 function drawLanes(made, step, from) {
-  return made.tlbs.map((map, cpu) => {
+  return made.tlbs.map((tlb, cpu) => {
     const lane = tag("div", { class: "lane" }, tag("strong", {}, `CPU ${cpu} ${made.voice.cpus[cpu]}`));
     if (made.voice.unknown_tlbs.includes(cpu)) { lane.append(" cannot tell: this CPU does not report its TLB"); return lane; }
-    const held = [];
-    for (const list of map.values()) { const one = latest(list, step); if (one && one[1][6]) held.push(one); }
-    const vmemmap = held.filter(([, row]) => row[2] === 0), stale = held.filter(([, row]) => row[7]).length;
-    lane.append(tag("span", { class: "dim" }, ` ${held.length} translations, ${vmemmap.length} of the vmemmap, `),
-      tag("span", { class: stale ? "bad" : "dim" }, `${stale} stale`), tag("br"));
-    vmemmap.sort((a, b) => b[1][7] - a[1][7] || b[0] - a[0]);
-    const chips = ([at, row]) => tag("span", { class: "chip" + (row[7] ? " stale" : "") + (at > from ? " changed" : "") },
-      `${address(made, 0, row[3])} → ${hex(row[5])}${row[4] > 1 ? " ×" + row[4] : ""}${row[7] ? " stale" : ""}`);
-    lane.append(...vmemmap.slice(0, 12).map(chips));
-    if (vmemmap.length > 12) {
-      const rest = tag("details", {}, tag("summary", {}, `${vmemmap.length - 12} more`));
-      rest.ontoggle = () => { if (rest.open && rest.children.length === 1) rest.append(...vmemmap.slice(12).map(chips)); };
-      lane.append(rest);
-    }
+    const { held, stale } = seekTlb(tlb, step), vmemmap = [...held.values()].filter(({ row }) => row[2] === 0);
+    vmemmap.sort((a, b) => b.row[7] - a.row[7] || b.step - a.step || a.row[3] - b.row[3]);
+    lane.append(tag("span", { class: "dim" }, ` ${held.size} translations, ${vmemmap.length} of the vmemmap, `),
+      tag("span", { class: stale ? "bad" : "dim" }, `${stale} stale`), tag("br"), ...drawChips(made, vmemmap, from, 12));
     return lane;
   });
 }

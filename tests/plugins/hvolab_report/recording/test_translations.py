@@ -32,6 +32,18 @@ def test_what_is_followed_is_what_the_tlbs_hold() -> None:
     follower.close()
 
 
+def test_two_followers_of_a_machine_see_the_same_and_one_may_close_first() -> None:
+    machine = pools(MachineSpec(memory=256 * MIB, cpus=1)).machine
+    first, second = TlbFollower(machine), TlbFollower(machine)
+    machine.cpus[0].load_word(machine.struct_pages.va(0x100))
+    seen = first.changes(Event())
+    assert len(seen) == 1
+    assert second.changes(Event()) == seen
+    first.close()
+    machine.cpus[0].load_word(machine.struct_pages.va(0x9000))
+    assert (len(first.changes(Event())), len(second.changes(Event()))) == (0, 1)
+
+
 def rows(cpu: Cpu) -> list[list[int]]:
     """What the TLB of a CPU holds."""
     found = cpu.cached_translations()

@@ -101,6 +101,17 @@ def test_at_the_start_one_leaf_maps_all_pages_and_at_the_end_each_has_a_frame(pa
     assert page.locator("#picture rect.frame").count() == 8
 
 
+def test_a_step_back_shows_the_tlbs_and_frames_of_the_steps_before(page: Any) -> None:
+    last = data()["voices"][0]["steps"] - 1
+    shown = "number => (show(number), [get('lanes').innerText, get('picture').textContent])"
+    numbers = range(0, last, max(1, last // 12))
+    forward = [page.evaluate(shown, number) for number in numbers]
+    assert len({tuple(each) for each in forward}) > 4
+    assert any("freed" in picture for _, picture in forward)
+    page.evaluate(shown, last)
+    assert [page.evaluate(shown, number) for number in reversed(numbers)] == forward[::-1]
+
+
 def test_dark_mode_and_a_narrow_screen(page: Any) -> None:
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")

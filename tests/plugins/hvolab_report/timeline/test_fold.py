@@ -21,6 +21,11 @@ def test_a_loop_may_be_in_a_loop() -> None:
     assert list(unfold(folded)) == rows
 
 
+def test_the_rows_of_a_folio_are_one_pass_however_many_accesses_it_takes() -> None:
+    rows = [(3 + part % 2, folio * 8, part * part) for folio in range(40) for part in range(90)]
+    assert len(fold(rows)) == 1 + 2 * 90
+
+
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)) | st.tuples(st.integers(1, 2)), max_size=60))
 def test_unfolded_rows_are_those_that_were_folded(rows: list[tuple[int, ...]]) -> None:
     assert list(unfold(fold(rows))) == rows
