@@ -3,4 +3,9 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from importlib import metadata
+
+try:
+    __version__ = metadata.version("hvolab")  # of the newest tag, when the package was built
+except metadata.PackageNotFoundError:
+    __version__ = "0+unknown"  # a bare checkout on PYTHONPATH
