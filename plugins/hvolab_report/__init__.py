@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports of what happens on machines, step by step: the timeline as one HTML file, and the steps as JSON.
+"""Reports of what happens on machines, step by step: a timeline in HTML, the steps as JSON, a trace for Perfetto.
 
-`recording/` listens to machines and has their steps as data, `timeline/` makes pages of them, and `commands/` is
-`hvolab report`. The package can be imported without jinja2; writing a page needs the extra `report`.
+`recording/` listens to machines and has their steps as data, `timeline/` makes pages of them, `perfetto_trace/` traces,
+and `commands/` is `hvolab report`. The package can be imported without jinja2 and perfetto; writing a page or a trace
+needs the extra `report`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hvolab_reports() -> Mapping[str, Callable[[], Any]]:
-    """Add the timeline (`html`) and the recorded steps (`trace`)."""
-    return {"html": _timeline, "trace": _steps}
+    """Add the timeline (`html`), the recorded steps (`trace`), and the trace for Perfetto (`perfetto`)."""
+    return {"html": _timeline, "perfetto": _perfetto, "trace": _steps}
 
 
 @hookimpl
@@ -35,6 +36,12 @@ def _timeline() -> Any:
     from hvolab_report.timeline.writer import TimelineWriter  # noqa: PLC0415 - takes the machine's package
 
     return TimelineWriter()
+
+
+def _perfetto() -> Any:
+    from hvolab_report.perfetto_trace.writer import PerfettoWriter  # noqa: PLC0415 - the same
+
+    return PerfettoWriter()
 
 
 def _steps() -> Any:

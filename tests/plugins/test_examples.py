@@ -29,7 +29,7 @@ NEEDED = {
     "conformance": ("pytest", "hypothesis"),
     "explore": ("greenlet",),
     **dict.fromkeys(("image", "disasm", "kernel", "build", "watch", "patch-test"), ("capstone", "unicorn", "lz4")),
-    "report": ("jinja2",),
+    "report": ("jinja2", "perfetto"),
     "verify": ("capstone", "unicorn"),
 }
 #: Commands that take several seconds of the processor. Their own tests run them often enough: each week is enough here.

@@ -24,6 +24,7 @@ HtmlOption = Annotated[
 TraceOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the recorded steps as JSON, for `hvolab report`.")
 ]
+PerfettoOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a trace that ui.perfetto.dev opens.")]
 
 
 class Reports:

@@ -23,7 +23,7 @@ from hvolab.cli.options import (
     engine_setup,
     select_target,
 )
-from hvolab.cli.reports import HtmlOption, Reports, TraceOption
+from hvolab.cli.reports import HtmlOption, PerfettoOption, Reports, TraceOption
 from hvolab.units import parse_hugepages, parse_size
 
 CpusOption = Annotated[
@@ -47,6 +47,14 @@ CheckPagesOption = Annotated[
     typer.Option(
         metavar="on|off",
         help="Check struct pages that are freed, and keep blocks with a bad one, as init_on_alloc=1 makes a kernel do.",
+    ),
+]
+
+DoOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OPERATIONS",
+        help="Operations on the pools, as 'optimize, demote 1G, dissolve, shrink'; by default optimize, shrink.",
     ),
 ]
 
@@ -80,15 +88,10 @@ def run(
     engine: EngineOption = "model",
     image: ImageOption = None,
     check_pages: CheckPagesOption = "on",
-    do: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OPERATIONS",
-            help="Operations on the pools, as 'optimize, demote 1G, dissolve, shrink'; by default optimize, shrink.",
-        ),
-    ] = None,
+    do: DoOption = None,
     html: HtmlOption = None,
     trace: TraceOption = None,
+    perfetto: PerfettoOption = None,
     json: JsonOption = False,
 ) -> None:
     """Build a machine, fill its pools, optimize, check, store to tails, restore, check again: show the result.
@@ -120,7 +123,7 @@ def run(
         operations=() if do is None else parse_operations(do, target),
         check_pages=check_pages == "on",
     )
-    with (reports := Reports(html=html, trace=trace)) as recorder:
+    with (reports := Reports(html=html, trace=trace, perfetto=perfetto)) as recorder:
         result = run_scenario(spec, recorder)
     if json:
         print_json(result.as_dict())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`hvolab report`: the timeline of saved steps."""
+"""`hvolab report`: the timeline of saved steps, and the trace for Perfetto."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from typing import Annotated
 
 import typer
 
-from hvolab_report.extra import require
+from hvolab.cli.reports import PerfettoOption
+from hvolab.errors import UsageError
 
 
 def report(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Steps that --trace wrote, or a timeline.")],
-    html: Annotated[Path, typer.Option(metavar="FILE", help="The timeline to write.")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The timeline to write.")] = None,
+    perfetto: PerfettoOption = None,
 ) -> None:
-    """Write the timeline of steps that a command has saved with --trace.
+    """Write the timeline, or a trace for ui.perfetto.dev, of steps that a command has saved with --trace.
 
     hvolab report steps.json --html steps.html
-    """
-    require("jinja2", "the timeline")
-    from hvolab.cli.output import show  # noqa: PLC0415 - imports rich
-    from hvolab_report.timeline.page import page_of  # noqa: PLC0415 - imports jinja2
-    from hvolab_report.timeline.read import read_data  # noqa: PLC0415
-    from hvolab_report.timeline.writer import write_text  # noqa: PLC0415
 
-    write_text(html, page_of(read_data(trace)))
-    show(f"written          {html}")
+    hvolab report steps.json --perfetto steps.pftrace
+    """
+    from hvolab.cli.output import show  # noqa: PLC0415 - imports rich
+    from hvolab_report.perfetto_trace.writer import write_perfetto  # noqa: PLC0415
+    from hvolab_report.timeline.read import read_data  # noqa: PLC0415
+    from hvolab_report.timeline.writer import write_page  # noqa: PLC0415
+
+    if html is None and perfetto is None:
+        raise UsageError("no file to write is named", hint="add --html FILE or --perfetto FILE")
+    data = read_data(trace)
+    for path, write in ((html, write_page), (perfetto, write_perfetto)):
+        if path is not None:
+            write(path, data)
+            show(f"written          {path}")

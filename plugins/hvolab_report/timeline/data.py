@@ -168,6 +168,8 @@ class VoiceData:
     findings     findings that rows refer to
     rows         the steps, folded
     steps        number of steps
+    free_frames  free frames where the rows of allocations and frees do not imply them: number of a step, and free
+                 frames after it, flattened; empty: the machine cannot report them
     """
 
     name: str
@@ -187,6 +189,7 @@ class VoiceData:
     findings: tuple[FindingData, ...]
     rows: tuple[tuple[int, ...], ...]
     steps: int
+    free_frames: tuple[int, ...]
 
 
 @dataclass(frozen=True)

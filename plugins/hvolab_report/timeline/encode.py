@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from hvolab import trace
@@ -54,6 +54,7 @@ class VoiceEncoder:
             folios=folios,
             rows=tuple(fold(self._rows)),
             steps=len(recording.steps),
+            free_frames=tuple(_free_frames(recording.steps)),
             bases=tuple(map(hex, self._bases.values)),
             texts=tuple(self._texts.values),
             functions=tuple(self._functions.values),
@@ -185,6 +186,19 @@ _MAKERS: Final[dict[type[trace.Event], _Maker]] = {
     trace.FolioPrepared: VoiceEncoder.prepared,
     trace.Batch: VoiceEncoder.batch,
 }
+
+
+def _free_frames(steps: Iterable[Step]) -> Iterator[int]:
+    """Yield step and number of free frames wherever allocations and frees do not imply the number."""
+    implied: int | None = None
+    for number, step in enumerate(steps):
+        event = step.event
+        if implied is not None and isinstance(event, (trace.PagesAllocated, trace.PagesFreed)):
+            count = event.pfns.size << event.order
+            implied += count if isinstance(event, trace.PagesFreed) else -count
+        if step.free_frames is not None and step.free_frames != implied:
+            yield from (number, step.free_frames)
+        implied = step.free_frames
 
 
 def _word(value: object) -> str:

@@ -61,9 +61,15 @@ class TimelineWriter(Recorder):
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        from hvolab_report.timeline.page import page_of  # noqa: PLC0415 - imports jinja2
+        write_page(path, as_data(self.data()))
 
-        write_text(path, page_of(as_data(self.data())))
+
+def write_page(path: Path, data: Any) -> None:
+    """Write the timeline of data as one HTML file; raises UsageError if jinja2 is not installed."""
+    require("jinja2", "the timeline")
+    from hvolab_report.timeline.page import page_of  # noqa: PLC0415 - imports jinja2
+
+    write_text(path, page_of(data))
 
 
 def compact(data: Any) -> str:
@@ -72,8 +78,13 @@ def compact(data: Any) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a file of text; raises UsageError if that fails."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file; raises UsageError if that fails."""
     try:
-        path.write_text(text, "utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another file") from error

@@ -28,11 +28,14 @@ def test_a_kind_that_no_plugin_writes_and_a_missing_folder_are_named_before_the_
 
 
 def test_a_run_writes_its_reports(invoke: Invoke, tmp_path: Path) -> None:
-    result = invoke(*SMALL, "--trace", str(tmp_path / "steps.json"), "--html", str(tmp_path / "page.html"))
+    names = {"html": "page.html", "trace": "steps.json", "perfetto": "steps.pftrace"}
+    options = [word for kind, name in names.items() for word in (f"--{kind}", str(tmp_path / name))]
+    result = invoke(*SMALL, *options)
     assert result.exit_code == 0, result.output
     (voice,) = json.loads((tmp_path / "steps.json").read_text("utf-8"))["voices"]
     assert voice["steps"] > 50
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
-    written = [f"written          {tmp_path / name}" for name in ("page.html", "steps.json")]
-    assert result.stdout.splitlines()[-2:] == written
+    written = [f"written          {tmp_path / name}" for name in names.values()]
+    assert result.stdout.splitlines()[-3:] == written
+    assert (tmp_path / "steps.pftrace").stat().st_size > 10_000
     assert json.loads(invoke(*SMALL, "--json", "--trace", str(tmp_path / "again.json")).stdout)

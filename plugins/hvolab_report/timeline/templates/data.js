@@ -104,7 +104,7 @@ function seeFolio(made, folio) {
     const start = Math.floor(folio.va / 2 ** made.voice.page_shift) + page;
     for (let k = 0; k < pages; k += per) {
       const number = Math.floor((start + k) / per), map = made.entries[level];
-      if (!map.has(number)) map.set(number, [[-1, pattern, level === made.last ? pfn + k * step : pfn]]);
+      if (!map.has(number)) map.set(number, [[-1, pattern, pfn + k * step]]);
     }
   }
 }

@@ -11,9 +11,17 @@ from hvolab.cli.app import build_app
 from tests.plugins.hvolab_report.runs import recorded
 
 
-def test_a_timeline_is_written_of_saved_steps(tmp_path: Path) -> None:
+def test_a_timeline_and_a_trace_are_written_of_saved_steps(tmp_path: Path) -> None:
     steps, page = tmp_path / "steps.json", tmp_path / "page.html"
     recorded().write(steps)
-    result = CliRunner().invoke(build_app(), ["report", str(steps), "--html", str(page)])
+    trace = tmp_path / "steps.pftrace"
+    result = CliRunner().invoke(build_app(), ["report", str(steps), "--html", str(page), "--perfetto", str(trace)])
     assert result.exit_code == 0, result.output
+    assert trace.stat().st_size > 10_000
     assert "hvolab-timeline" in page.read_text("utf-8")
+
+
+def test_without_a_file_to_write_nothing_is_read(tmp_path: Path) -> None:
+    result = CliRunner().invoke(build_app(), ["report", str(tmp_path / "none.json")])
+    assert result.exit_code == 2
+    assert "--perfetto" in result.output
