@@ -23,8 +23,9 @@ EXTRAS = {
     "dumps": "torture dumps --arch riscv",
     "plot": "savings --memory 4T --plot plot.svg",
     "report": "run --html page.html",
-    "cluster": "explore --list",
+    "cluster": "",
     "browser": "",
+    "kernel-fallback": "",
 }
 _ALWAYS = ("--version --verbose", "plugins", "run")
 

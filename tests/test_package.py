@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.extras import EXTRAS
+
 ROOT = Path(__file__).parents[1]
 _PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = _PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
@@ -99,6 +101,11 @@ def test_an_export_without_git_has_the_fallback_version(tracked: set[str], tmp_p
     _build(tmp_path, tmp_path / "dist", "wheel")
     fallback = _PROJECT["tool"]["hatch"]["version"]["fallback-version"]
     assert [wheel.name for wheel in (tmp_path / "dist").iterdir()] == [f"hvolab-{fallback}-py3-none-any.whl"]
+
+
+def test_each_extra_of_users_is_tried_alone() -> None:
+    of_developers = {"bench", "dev", "docs", "lint", "test", "test-noemu"}
+    assert set(EXTRAS) - {""} == set(_PROJECT["project"]["optional-dependencies"]) - of_developers
 
 
 def test_each_package_is_typed() -> None:
