@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hvolab.serialize import as_data
 from hvolab_report.extra import require
 from hvolab_report.timeline.writer import Recorder, write_bytes
 
@@ -20,7 +19,7 @@ class PerfettoWriter(Recorder):
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        write_perfetto(path, as_data(self.data()))
+        write_perfetto(path, self.data())
 
 
 def write_perfetto(path: Path, data: Any) -> None:

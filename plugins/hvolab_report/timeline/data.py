@@ -196,14 +196,17 @@ class VoiceData:
 class TimelineData:
     """A timeline.
 
-    schema     `hvolab-timeline`
-    version    version of this schema
-    hvolab     version of hvolab that wrote it
-    title      what was done, as the command line
-    row_kinds  kinds of rows, by the first integer of a row
-    voices     one machine or two
-    difference number of the first step of each voice at which the two differ; empty: one voice, or they are alike
-    aligned    runs of steps that correspond: first step of each voice and length, flattened
+    schema       `hvolab-timeline`
+    version      version of this schema
+    hvolab       version of hvolab that wrote it
+    title        what was done, as the command line
+    row_kinds    kinds of rows, by the first integer of a row
+    voices       one machine or two
+    difference   number of the first step of each voice at which the two differ; empty: one voice, or they are alike
+    aligned      groups of steps that correspond: of each voice first step and number of steps, then the index in
+                 `differs`, -1 for a group that is alike (equal numbers: one by one), -2 for one that is not compared
+    differs      differences, in words
+    not_compared names of the kinds of steps that are not compared, as a voice does not report them
     """
 
     schema: str
@@ -214,3 +217,5 @@ class TimelineData:
     voices: tuple[VoiceData, ...]
     difference: tuple[int, ...]
     aligned: tuple[int, ...]
+    differs: tuple[str, ...]
+    not_compared: tuple[str, ...]

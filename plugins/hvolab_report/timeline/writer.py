@@ -16,6 +16,7 @@ from hvolab.machine import Machine
 from hvolab.serialize import as_data
 from hvolab_report.extra import require
 from hvolab_report.recording.recording import Recording
+from hvolab_report.timeline.align import align
 from hvolab_report.timeline.data import SCHEMA, VERSION, TimelineData
 from hvolab_report.timeline.encode import VoiceEncoder
 from hvolab_report.timeline.row_kinds import ROW_KINDS
@@ -35,13 +36,13 @@ class Recorder:
         """Add a stage to the last voice."""
         self.recordings[-1].mark(text, findings)
 
-    def data(self) -> TimelineData:
-        """Stop listening, and return what was recorded."""
+    def data(self) -> Any:
+        """Stop listening, and return what was recorded as JSON has it; two voices are aligned."""
         for recording in self.recordings:
             recording.close()
         voices = tuple(VoiceEncoder(recording).encode() for recording in self.recordings)
         title = " ".join(["hvolab", *sys.argv[1:]])
-        return TimelineData(SCHEMA, VERSION, __version__, title, ROW_KINDS, voices, (), ())
+        return align(as_data(TimelineData(SCHEMA, VERSION, __version__, title, ROW_KINDS, voices, (), (), (), ())))
 
 
 class StepsWriter(Recorder):
@@ -49,7 +50,7 @@ class StepsWriter(Recorder):
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        write_text(path, compact(as_data(self.data())) + "\n")
+        write_text(path, compact(self.data()) + "\n")
 
 
 class TimelineWriter(Recorder):
@@ -61,7 +62,7 @@ class TimelineWriter(Recorder):
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        write_page(path, as_data(self.data()))
+        write_page(path, self.data())
 
 
 def write_page(path: Path, data: Any) -> None:

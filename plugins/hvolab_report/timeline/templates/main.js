@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The page at work: the outline of calls and steps, stepping, search, keys, and the address of a step.
 "use strict";
-const made = load(timeline.voices[0]), ROW = 24, get = (id) => document.getElementById(id);
-let step = 0, from = -1, timer = 0, visible = [], stops = [], folio = made.voice.folios[0], followed = true;
+const made = load(timeline.voices[0]);
+let step = 0, from = -1, visible = [], stops = [], folio = made.voice.folios[0], followed = true;
 
 function outline() {
   const root = { children: [], depth: -1, open: true }, path = [root];
@@ -57,11 +57,7 @@ function rowOf(row, index) {
     onclick: () => { if (row.children) { row.open = !row.open; layOut(); show(row.open ? step : row.last); } else show(row.first); } },
     (row.children ? (row.open ? "▾ " : "▸ ") : "") + text + more);
 }
-function drawList() {
-  const list = get("list"), first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
-  const shown = visible.slice(first, first + Math.ceil(list.clientHeight / ROW) + 10);
-  list.replaceChildren(tag("div", { role: "presentation", style: `height:${visible.length * ROW}px` }), ...shown.map((row, i) => rowOf(row, first + i)));
-}
+function drawList() { drawRows(visible.length, (index) => rowOf(visible[index], index)); }
 
 function followFolio() {
   const one = made.steps[step];
@@ -85,36 +81,29 @@ function show(number, write = true) {
   }
   get("lanes").replaceChildren(...drawLanes(made, step, from));
   get("detail").replaceChildren(...drawDetail(made, step));
-  const list = get("list"), index = visible.indexOf(stops[at]), y = index * ROW;
-  drawList(); // its height may have changed
-  if (y < list.scrollTop || y > list.scrollTop + list.clientHeight - ROW) list.scrollTop = y - list.clientHeight / 2;
-  drawList();
-  list.setAttribute("aria-activedescendant", get(`row${index}`) ? `row${index}` : "");
+  drawAround(visible.indexOf(stops[at]), drawList);
   if (write) history.replaceState(null, "", `#step=${step}`);
 }
 function move(by) {
   const at = stopOf(step) + by;
   if (stops[at]) show(stops[at].last); else stop();
 }
-function stop() { clearInterval(timer); timer = 0; get("play").textContent = "Play"; }
-function play() { if (timer) stop(); else { timer = setInterval(() => move(1), 500); get("play").textContent = "Pause"; } }
-function search() {
-  const text = get("search").value.trim().toLowerCase();
+function search(text) {
   const hits = (one) => label(made, one).toLowerCase().includes(text) || one.calls.some((call) => call.function.name.includes(text));
-  const found = text && (made.steps.slice(step + 1).find(hits) || made.steps.find(hits));
-  get("search").setAttribute("aria-invalid", text && !found ? "true" : "false");
+  const found = made.steps.slice(step + 1).find(hits) || made.steps.find(hits);
   if (found) { reveal(found.number); show(found.number); }
+  return Boolean(found);
 }
 function nextFinding() {
   const found = made.findings.find((number) => number > step) ?? made.findings[0];
   if (found !== undefined) { reveal(found); show(found); }
 }
 function fromAddress() {
-  const wanted = /^#step=(\d+)$/.exec(location.hash);
+  const wanted = addressedStep();
   const start = made.steps.findIndex((one) => one.name === "entry.store" && one.row[3]);
-  const number = wanted ? Number(wanted[1]) : Math.max(start, 0);
+  const number = wanted ?? Math.max(start, 0);
   reveal(Math.min(number, made.steps.length - 1));
-  show(number, Boolean(wanted));
+  show(number, wanted !== null);
 }
 
 get("target").textContent = made.voice.target;
@@ -122,22 +111,6 @@ made.voice.folios.forEach((one, i) => get("folio").append(tag("option", { value:
 get("folio").onchange = () => { followed = false; folio = made.voice.folios[get("folio").value]; show(step); followed = true; };
 get("find").textContent = made.findings.length ? `Findings: ${made.findings.length}` : "No findings";
 get("find").disabled = !made.findings.length;
-get("find").onclick = nextFinding;
-get("back").onclick = () => move(-1);
-get("next").onclick = () => move(1);
-get("play").onclick = play;
-get("slider").oninput = () => show(stops[get("slider").value].last);
-get("search").onkeydown = (event) => { if (event.key === "Enter") search(); };
-get("list").onscroll = drawList;
-addEventListener("hashchange", fromAddress);
-addEventListener("resize", drawList);
-addEventListener("keydown", (event) => {
-  if (event.target.matches("input[type=search], select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const keys = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), Home: () => show(0), End: () => show(made.steps.length - 1),
-    "/": () => get("search").focus(), f: nextFinding, " ": play };
-  if (!keys[event.key] || (event.key === " " && event.target.matches("button"))) return;
-  event.preventDefault();
-  keys[event.key]();
-});
 layOut();
-fromAddress();
+control({ move, search, nextFinding, fromAddress, drawList, first: () => show(0), last: () => show(made.steps.length - 1),
+  slide: (at) => show(stops[at].last) });

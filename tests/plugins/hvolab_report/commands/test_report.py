@@ -25,3 +25,13 @@ def test_without_a_file_to_write_nothing_is_read(tmp_path: Path) -> None:
     result = CliRunner().invoke(build_app(), ["report", str(tmp_path / "none.json")])
     assert result.exit_code == 2
     assert "--perfetto" in result.output
+
+
+def test_two_recordings_are_written_side_by_side(tmp_path: Path) -> None:
+    before, after, page = (tmp_path / name for name in ("before.json", "after.json", "page.html"))
+    recorded(1).write(before)
+    recorded(1, 4).write(after)
+    result = CliRunner().invoke(build_app(), ["report", str(before), str(after), "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "first difference" in result.output
+    assert "<h1>before against after</h1>" in page.read_text("utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hvolab_report.timeline.page import page_of
-from tests.plugins.hvolab_report.runs import data
+from tests.plugins.hvolab_report.runs import data, pair
 from tests.rooms import ROOT
 
 pytestmark = pytest.mark.slow
@@ -39,9 +39,28 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def pair_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two runs."""
+    made = tmp_path_factory.mktemp("pair") / "page.html"
+    made.write_text(page_of(pair()), "utf-8")
+    return made
+
+
 @pytest.fixture
 def page(browser: Any, file: Path) -> Iterator[Any]:
     """The page, open; whatever it writes to the console fails the test."""
+    yield from opened(browser, file)
+
+
+@pytest.fixture
+def both(browser: Any, pair_file: Path) -> Iterator[Any]:
+    """The page of two voices, open; as above."""
+    yield from opened(browser, pair_file)
+
+
+def opened(browser: Any, file: Path) -> Iterator[Any]:
+    """Yield a page that must not write to the console."""
     messages: list[str] = []
     made = browser.new_page()
     made.on("console", lambda message: messages.append(message.text))
@@ -120,11 +139,51 @@ def test_dark_mode_and_a_narrow_screen(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_two_voices_open_at_the_first_difference_and_step_together(both: Any, pair_file: Path) -> None:
+    start = number(both)
+    assert both.inner_text("#differs").startswith("Differs: ")
+    assert "≠" in both.inner_text("#list [aria-selected=true]")
+    both.keyboard.press("Home")
+    assert (number(both), both.inner_text("#differs")) == (0, "Alike")
+    both.keyboard.press("ArrowRight")
+    assert (number(both), both.inner_text("#detail0")) == (1, both.inner_text("#detail1"))
+    both.keyboard.press("d")
+    assert number(both) == start
+    assert both.url.endswith(f"#step={start}")
+    both.keyboard.press("Home")
+    both.click("#differ")
+    assert both.inner_text("#detail0 strong") == "alloc_pages order 0"
+    assert both.inner_text("#detail1 strong").endswith("failed")
+    both.goto("about:blank")
+    both.goto(f"{pair_file.as_uri()}#step=42")
+    assert number(both) == 42
+
+
+def test_two_voices_show_their_own_memory_and_are_searched_together(both: Any) -> None:
+    both.keyboard.press("d")
+    both.keyboard.press("/")
+    both.keyboard.type("folio optimize.end")
+    both.keyboard.press("Enter")
+    before, after = (both.locator(f"#picture{side} text").all_text_contents() for side in (0, 1))
+    assert "new frames" in before  # of the head, for which the other has no frame
+    assert "new frames" not in after
+    both.locator("#picture1 [role=button]").nth(1).press("Enter")
+    assert "Entry: " in both.inner_text("#entry1")
+    assert both.inner_text("#entry0") == ""
+
+
+def test_two_voices_on_a_narrow_screen(both: Any) -> None:
+    both.set_viewport_size({"width": 390, "height": 844})
+    assert both.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(page: Any, scheme: str) -> None:
+@pytest.mark.parametrize("name", ["page", "both"])
+def test_axe_finds_no_violation(request: pytest.FixtureRequest, scheme: str, name: str) -> None:
     if not AXE.exists():
         pytest.skip("no axe-core: npm install --no-save axe-core")
+    page = request.getfixturevalue(name)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.locator("#picture [role=button]").first.click()
+    page.locator("svg [role=button]").first.click()
     page.add_script_tag(path=str(AXE))
     assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
