@@ -20,6 +20,7 @@ from tests.extras import EXTRAS
 ROOT = Path(__file__).parents[1]
 _PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = _PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+_NAMES = {PurePosixPath(package).name for package in PACKAGES}
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +54,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _of_wheel(folder: Path) -> set[str]:
-    """Files of the only wheel of a folder; the name of its metadata's folder, which has the version, is left out."""
+    """Files of the only wheel of a folder; the folders named by the version, of metadata and data, are left out."""
     (wheel,) = folder.glob("hvolab-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    return {name if ".dist-info/" not in name else "." + name.partition(".dist-info")[2] for name in names}
+    return {name if name.split("/")[0] in _NAMES else name.partition("/")[2] for name in names}
 
 
 def _of_sdist(folder: Path) -> set[str]:
@@ -65,7 +66,8 @@ def _of_sdist(folder: Path) -> set[str]:
         return {PurePosixPath(*PurePosixPath(one.name).parts[1:]).as_posix() for one in archive if one.isfile()}
 
 
-_METADATA = {"./METADATA", "./RECORD", "./WHEEL", "./entry_points.txt", "./licenses/LICENSE"}
+_METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
+_MAN_PAGE = {"data/share/man/man1/hvolab.1"}
 
 
 def _in_wheel(name: str) -> str:
@@ -75,7 +77,7 @@ def _in_wheel(name: str) -> str:
 
 
 def test_the_wheel_holds_the_packages_files_and_its_metadata(built: Path, tracked: set[str]) -> None:
-    assert _of_wheel(built) == {_in_wheel(name) for name in tracked} - {""} | _METADATA
+    assert _of_wheel(built) == {_in_wheel(name) for name in tracked} - {""} | _METADATA | _MAN_PAGE
 
 
 def test_the_sdist_holds_what_git_tracks_and_its_metadata(built: Path, tracked: set[str]) -> None:
@@ -93,7 +95,13 @@ def test_the_sdist_builds_the_same_wheel_without_git(built: Path, tmp_path: Path
 
 
 def test_an_export_without_git_has_the_fallback_version(tracked: set[str], tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "README.md", "LICENSE", *(name for name in tracked if name.startswith("core/"))):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "docs/man/hvolab.1",
+        *(name for name in tracked if name.startswith("core/")),
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for package in PACKAGES:
