@@ -22,7 +22,7 @@ EXTRAS = {
     "explore": "explore --arch riscv --actors 'optimize A, taker A.64'",
     "dumps": "torture dumps --arch riscv",
     "plot": "savings --memory 4T --plot plot.svg",
-    "report": "run --html page.html",
+    "report": "run --html page.html --perfetto run.pftrace",
     "cluster": "",
     "browser": "",
     "kernel-fallback": "",

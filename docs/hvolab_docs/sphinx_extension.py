@@ -7,6 +7,7 @@ import enum
 import importlib
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -16,6 +17,8 @@ from sphinx.environment import BuildEnvironment
 
 from .docstrings import as_rst
 from .listings import with_captions
+from .timelines import FOLDER, with_addresses
+from .timelines import pages as timelines
 
 #: How an array of any shape is written out; numpy's releases differ.
 _SHAPE = r"~?(?:tuple\[~?(?:typing\.)?Any, \.\.\.\]|[\w.]+)"
@@ -104,7 +107,16 @@ def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: o
 
 def _source(app: Sphinx, docname: str, source: list[str]) -> None:
     del app, docname
-    source[0] = with_captions(source[0])
+    source[0] = with_addresses(with_captions(source[0]))
+
+
+def _timelines(app: Sphinx, exception: Exception | None) -> None:
+    """Write the timelines that pages embed: they are recorded here, so that they are those of this version."""
+    if exception is None and app.builder.format == "html":
+        folder = Path(app.outdir, FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in timelines().items():
+            (folder / f"{name}.html").write_text(text, "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, object]:
@@ -115,4 +127,5 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("html-page-context", _cells)
     app.connect("missing-reference", _resolve)
     app.connect("source-read", _source)
+    app.connect("build-finished", _timelines)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
