@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from hvolab.cli.options import ExecutorOption, FeatureOption, JobsOption, JsonOption, ModeOption, ReleaseOption
+from hvolab.cli.reports import HtmlOption, Reports, TraceOption
 from hvolab_kernel.commands.options import (
+    Against,
     AgainstOption,
     CacheOption,
     CallersOption,
@@ -102,6 +104,8 @@ def kernel(
     executor: ExecutorOption = None,
     callers: CallersOption = False,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios and exit.")] = False,
+    html: HtmlOption = None,
+    trace: TraceOption = None,
     cache: CacheOption = True,
     json: JsonOption = False,
 ) -> None:
@@ -131,6 +135,9 @@ def kernel(
     The invariants are applied to the kernel's machine in each case, whether the engine agrees or not, and what is not
     optimized in the end is freed under the page allocator's checks.
 
+    With --html or --trace the first case that differs, or else the first scenario, is run again and recorded step by
+    step: the engine and the kernel side by side.
+
     The cases are spread over processes; the result is that of one.
 
     Exit code 0: no difference, no finding; 1: differences or findings; 2: wrong use or unreadable input.
@@ -138,7 +145,9 @@ def kernel(
     hvolab kernel vmlinuz --scenario "2M boot: optimize twice"
     """
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
+    from hvolab.cli.output import show  # noqa: PLC0415
     from hvolab_kernel.commands.compare import Selection, Subject, run_against  # noqa: PLC0415
+    from hvolab_kernel.comparison.recorded_case import RecordedCase, require_recordable  # noqa: PLC0415
     from hvolab_kernel.comparison.report import show_comparisons, show_scenarios  # noqa: PLC0415
 
     subject = Subject(
@@ -148,5 +157,15 @@ def kernel(
     if listed:
         _, target = subject.open()
         show_scenarios(selection.chosen(subject, target), json=json)
-    elif not show_comparisons(run_against(subject, selection, jobs, executor), json=json):
+        return
+    with (reports := Reports(html=html, trace=trace)) as recorder:
+        if recorder is not None:
+            require_recordable(callers=callers, rules=against is Against.RULES)
+        scenarios = () if recorder is None else selection.chosen(subject, subject.open()[1])
+        recorded = RecordedCase(recorder, scenarios)
+        clean = show_comparisons(recorded.follow(run_against(subject, selection, jobs, executor)), json=json)
+    if not json:
+        for file in reports.files:
+            show(f"written          {file}")
+    if not clean:
         raise typer.Exit(ExitCode.FINDING)

@@ -24,3 +24,13 @@ def test_a_name_that_no_scenario_has_ends_with_a_hint_and_2(image: Path) -> None
     result = hvolab("kernel", image, "--scenario", "nothing")
     assert result.exit_code == 2
     assert "--list" in result.stderr
+
+
+@pytest.mark.parametrize("options", [["--callers"], ["--against", "rules"]])
+def test_a_timeline_that_has_not_two_voices_is_refused_before_anything_runs(
+    image: Path, tmp_path: Path, options: list[str]
+) -> None:
+    result = hvolab("kernel", image, *options, "--trace", tmp_path / "steps.json")
+    assert result.exit_code == 2
+    assert options[-1] in result.stderr
+    assert not (tmp_path / "steps.json").exists()
