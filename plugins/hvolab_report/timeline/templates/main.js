@@ -61,7 +61,7 @@ function drawList() { drawRows(visible.length, (index) => rowOf(visible[index], 
 
 function followFolio() {
   const one = made.steps[step];
-  let va = one.name === "folio" ? one.row[4] : one.name === "entry.store" && one.row[5] === 0 && one.row[3] ? one.row[6] : -1;
+  const va = one.name === "folio" ? one.row[4] : one.name === "entry.store" && one.row[5] === 0 && one.row[3] ? one.row[6] : -1;
   const size = (each) => each.pages * 2 ** made.voice.page_shift;
   const found = va < 0 ? null : made.voice.folios.find((each) => each.va <= va && va < each.va + size(each));
   if (found && followed) folio = found;

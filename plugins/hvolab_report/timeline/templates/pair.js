@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two voices side by side: their aligned steps in one list, and what each of them shows after a step of both.
 "use strict";
-const sides = timeline.voices.slice(0, 2).map(load), SAME = -1, NOT_COMPARED = -2;
+// A row differs by a text of that number; else it is the same, or not compared.
+const sides = timeline.voices.slice(0, 2).map(load), SAME = -1;
 const rows = alignedRows(), firstDifference = rows.findIndex((row) => row.differs >= 0);
-const findings = rows.map((row, i) => (sides.some((made, side) => stepsOf(row, side).some((one) => one.findings)) ? i : -1)).filter((i) => i >= 0);
+const findings = rows.map((row, i) => (sides.some((_, side) => stepsOf(row, side).some((one) => one.findings)) ? i : -1)).filter((i) => i >= 0);
 let at = 0, place = sides[0].voice.folios[0]?.va ?? sides[1].voice.folios[0]?.va, followed = true;
 
 // A row: of each voice the first step and the number of steps. Steps that correspond one by one have a row each.

@@ -181,7 +181,7 @@ def test_two_voices_on_a_narrow_screen(both: Any) -> None:
 @pytest.mark.parametrize("name", ["page", "both"])
 def test_axe_finds_no_violation(request: pytest.FixtureRequest, scheme: str, name: str) -> None:
     if not AXE.exists():
-        pytest.skip("no axe-core: npm install --no-save axe-core")
+        pytest.skip("no axe-core: npm install")
     page = request.getfixturevalue(name)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.locator("svg [role=button]").first.click()
