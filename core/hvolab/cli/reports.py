@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,10 +53,18 @@ class Reports:
         if kind is None:
             self.write()
 
-    def watch(self, machine: Machine, monitor: Monitor | None = None, name: str = "") -> None:
+    def watch(
+        self,
+        machine: Machine,
+        monitor: Monitor | None = None,
+        name: str = "",
+        *,
+        actors: Sequence[str] = (),
+        running_cpu: Callable[[], int] | None = None,
+    ) -> None:
         """Let each recorder listen to a machine."""
         for recorder, _ in self._made:
-            recorder.watch(machine, monitor, name)
+            recorder.watch(machine, monitor, name, actors=actors, running_cpu=running_cpu)
 
     def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
         """Add a stage to each recorder."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +18,21 @@ class Recorder(Protocol):
     add recorders by the hook `hvolab_reports()`.
     """
 
-    def watch(self, machine: Machine, monitor: Monitor | None = None, name: str = "") -> None:
+    def watch(
+        self,
+        machine: Machine,
+        monitor: Monitor | None = None,
+        name: str = "",
+        *,
+        actors: Sequence[str] = (),
+        running_cpu: Callable[[], int] | None = None,
+    ) -> None:
         """Listen to a machine: a new voice of the report.
 
         monitor  the monitor whose findings belong to the events after which it has them
         name     name of the voice, as `model`; voices are shown side by side in the order of these calls
+        actors   name of the actor on each CPU, by its number; empty: the CPUs have none
+        running_cpu  returns the number of the CPU that runs; None: the events that have one report it
         """
         ...
 

@@ -23,6 +23,8 @@ from hvolab.cli.options import (
     ReleaseOption,
     select_target,
 )
+from hvolab.cli.reports import HtmlOption, Reports, TraceOption
+from hvolab.errors import UsageError
 from hvolab_explorer.extra import require_greenlet
 
 
@@ -124,12 +126,17 @@ def explore(
     image: ImageOption = None,
     object_: _ObjectOption = None,
     list_: _ListOption = False,
+    html: HtmlOption = None,
+    trace: TraceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run actors on a machine in every order that matters, and check each result.
 
     Without --actors it explores the ready configurations. Each result is complete, with what it takes for granted, or
     not complete, with the reason. A finding is repeated, shrunk, and printed as a schedule for --replay.
+
+    With --html or --trace the schedule of --replay or the first finding is recorded, step by step, with a lane for each
+    CPU; without a finding, the actors of the first configuration are, one after the other.
 
     hvolab explore --list
 
@@ -138,7 +145,7 @@ def explore(
     require_greenlet()
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab_explorer.commands import report  # noqa: PLC0415
-    from hvolab_explorer.commands.spread import Spread, explore_everywhere, explore_here  # noqa: PLC0415
+    from hvolab_explorer.commands.spread import Spread, explore_everywhere, explore_or_replay  # noqa: PLC0415
     from hvolab_explorer.runs import run  # noqa: PLC0415
     from hvolab_explorer.search.spec import SearchSpec  # noqa: PLC0415
 
@@ -151,13 +158,14 @@ def explore(
     spread = Spread(SearchSpec(search, bound, seed), seconds, jobs, executor)
     choice = arch, mode, profile, release, feature
     setup = None if code is None else code.setup
+    if campaign is not None and (html or trace):
+        raise UsageError("a campaign has no timeline", hint="replay one of its findings: --replay with --html")
     if campaign is not None:
         if setup is not None:  # the machine is that of the image
             choice = setup.architecture, mode or setup.mode, profile, str(setup.release), feature
         found = explore_everywhere(chosen, choice, spread, campaign, json=json)
-    elif replay is not None:
-        found = report.show_replay(run.repeat(chosen, select_target(*choice, setup), replay), json=json)
     else:
-        found = explore_here(chosen, select_target(*choice, setup), spread, json=json)
+        reports = Reports(html=html, trace=trace)
+        found = explore_or_replay(chosen, select_target(*choice, setup), spread, replay, reports, json=json)
     if found:
         raise typer.Exit(ExitCode.FINDING)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hvolab.arch import Target
 from hvolab.cli.options import target_as_dict, target_in_words
@@ -67,6 +68,12 @@ def show_replay(repeated: Repeated, *, json: bool) -> bool:
     show_table(story(repeated.configuration, repeated.log))
     out.print(*(f"finding: {text}" for text in repeated.texts or ["none"]), sep="\n", soft_wrap=True)
     return bool(repeated.texts)
+
+
+def show_files(files: Sequence[Path]) -> None:
+    """Show the names of the files that were written."""
+    for file in files:
+        console().print(f"written          {file}", soft_wrap=True)
 
 
 def _actors(configuration: Configuration) -> str:

@@ -13,11 +13,13 @@ from rich import progress
 from hvolab.arch import Target
 from hvolab.cli.options import split_names
 from hvolab.cli.output import console
+from hvolab.cli.reports import Reports
 from hvolab.executors import executor_of
+from hvolab.scenario import Recorder
 from hvolab_explorer.commands import campaign_report, report
 from hvolab_explorer.runs.campaign import Campaign, targets_of
 from hvolab_explorer.runs.configuration import Configuration
-from hvolab_explorer.runs.run import Explored
+from hvolab_explorer.runs.run import Explored, record_first, repeat
 from hvolab_explorer.runs.units import UNITS_EACH, OnExplored, Unit
 from hvolab_explorer.search.spec import SearchSpec
 
@@ -80,8 +82,17 @@ def _progress(count: int) -> Iterator[OnExplored]:
         yield on_explored
 
 
-def explore_here(configurations: Sequence[Configuration], target: Target, spread: Spread, *, json: bool) -> bool:
+def explore_here(
+    configurations: Sequence[Configuration],
+    target: Target,
+    spread: Spread,
+    *,
+    json: bool,
+    recorder: Recorder | None = None,
+) -> bool:
     """Explore on one target and show the results; return True if there is a finding.
+
+    recorder  recorder of the first finding, which is repeated; None: nothing is recorded
 
     Raises KeyboardInterrupt, with what was done, after that was shown.
     """
@@ -92,7 +103,28 @@ def explore_here(configurations: Sequence[Configuration], target: Target, spread
         report.show(explored, target, json=json)
     if interrupted:
         raise KeyboardInterrupt(interrupted)
+    if recorder is not None:
+        record_first(explored, target, recorder)
     return any(one.findings for one in explored)
+
+
+def explore_or_replay(
+    configurations: list[Configuration],
+    target: Target,
+    spread: Spread,
+    schedule: str | None,
+    reports: Reports,
+    *,
+    json: bool,
+) -> bool:
+    """Replay a schedule, or explore if there is none, and write the reports; return True if there is a finding."""
+    with reports as recorder:
+        if schedule is not None:
+            found = report.show_replay(repeat(configurations, target, schedule, recorder), json=json)
+        else:
+            found = explore_here(configurations, target, spread, json=json, recorder=recorder)
+    report.show_files(() if json else reports.files)
+    return found
 
 
 def explore_everywhere(

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hvolab.arch import Target
 from hvolab.cli.options import engine_of
 from hvolab.errors import UsageError, choice_hint
+from hvolab.scenario import Recorder
 from hvolab_explorer.exploration import Found, Limits, Result, explore
 from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
+from hvolab_explorer.runs.recorded_replay import RecordedReplay
 from hvolab_explorer.runs.shrink import replay, shrink
 from hvolab_explorer.schedule import Replay, hash_of, points_of, read_schedule, write_schedule
 from hvolab_explorer.search.spec import SearchSpec
@@ -111,16 +114,37 @@ def _schedule(program: WorldProgram, configuration: str, found: Found) -> str:
     return write_schedule(configuration, *program.world.code.portable(replay(program, found).log))
 
 
-def repeat(configurations: list[Configuration], target: Target, schedule: str) -> Repeated:
-    """Run a schedule of one of the configurations; raises UsageError if it is of none of them."""
+def repeat(
+    configurations: list[Configuration], target: Target, schedule: str, recorder: Recorder | None = None
+) -> Repeated:
+    """Run a schedule of one of the configurations; raises UsageError if it is of none of them.
+
+    schedule  the schedule; empty: the actors run one after the other
+    recorder  recorder of its steps; None: they are not recorded
+    """
     wanted = schedule.partition(":")[0].strip()
     texts = {hash_of(one.text(target)): one for one in configurations}
     configuration = texts.get(wanted, configurations[0])
-    segments = read_schedule(schedule, configuration.text(target))
-    program, search = configuration.program(target), Replay(segments)
+    segments = read_schedule(schedule, configuration.text(target)) if schedule else []
+    program = configuration.program(target)
+    search = Replay(segments)
+    if recorder is not None:
+        search = RecordedReplay(segments, program.world, list(map(str, configuration.actors)), recorder)
     if program.world.code is not None:
         program.world.code.use_points(points_of(schedule))
     result = explore(program, search, Limits(schedules=1, first_finding=False, refines=False))
+    if isinstance(search, RecordedReplay):
+        search.end(list(result.findings))
     if not search.exact:
         raise UsageError("the schedule does not fit: an actor cannot go on where it says so", hint="copy it whole")
     return Repeated(configuration, target, tuple(program.scheduler.log), list(result.findings))
+
+
+def record_first(explored: Sequence[Explored], target: Target, recorder: Recorder) -> None:
+    """Repeat the first finding with a recorder; without one, the actors of the first configuration in order."""
+    for one in explored:
+        for schedule in one.schedules[:1]:
+            repeat([one.configuration], target, schedule, recorder)
+            return
+    for one in explored[:1]:
+        repeat([one.configuration], target, "", recorder)

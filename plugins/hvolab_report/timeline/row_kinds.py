@@ -18,7 +18,13 @@ ROW_KINDS: Final = (
     RowKind("calls", ("kept", "function*"), "", "Calls that end and begin before the next step", is_step=False),
     RowKind("tlb", ("cpu", "base", "va", "pages", "pfn", "held", "stale"), "", "Change of a TLB", is_step=False),
     RowKind("finding", ("finding",), "", "Finding that the step completes", is_step=False),
-    RowKind("mark", ("cpu", "text"), "", "A stage: an operation that begins, or the machine at rest.", is_step=True),
+    RowKind(
+        "mark",
+        ("cpu", "text"),
+        "",
+        "A stage: an operation or an actor's step that begins, a result, or the machine at rest.",
+        is_step=True,
+    ),
     RowKind(
         "entry.store",
         ("cpu", "level", "live", "slot", "base", "va", "runs", _ENTRIES, _ENTRIES),

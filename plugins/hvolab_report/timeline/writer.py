@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,20 @@ class Recorder:
     def __init__(self) -> None:
         self.recordings: list[Recording] = []
 
-    def watch(self, machine: Machine, monitor: Monitor | None = None, name: str = "") -> None:
+    def watch(
+        self,
+        machine: Machine,
+        monitor: Monitor | None = None,
+        name: str = "",
+        *,
+        actors: Sequence[str] = (),
+        running_cpu: Callable[[], int] | None = None,
+    ) -> None:
         """Listen to a machine."""
-        self.recordings.append(Recording(machine, monitor, name))
+        recording = Recording(machine, monitor, name)
+        recording.cpu_names = dict(enumerate(actors))
+        recording.running_cpu = running_cpu
+        self.recordings.append(recording)
 
     def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
         """Add a stage to the last voice."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hvolab.invariants import Finding, Monitor
@@ -18,7 +18,16 @@ class Calls:
     def __init__(self) -> None:
         self.made: list[str] = []
 
-    def watch(self, machine: Machine, monitor: Monitor | None = None, name: str = "") -> None:
+    def watch(
+        self,
+        machine: Machine,
+        monitor: Monitor | None = None,
+        name: str = "",
+        *,
+        actors: Sequence[str] = (),
+        running_cpu: Callable[[], int] | None = None,
+    ) -> None:
+        assert (actors, running_cpu) == ((), None)
         assert monitor is not None
         assert monitor.machine is machine
         self.made.append(f"watch {machine.key}{name}")

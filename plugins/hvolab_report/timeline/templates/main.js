@@ -2,6 +2,7 @@
 // The page at work: the outline of calls and steps, stepping, search, keys, and the address of a step.
 "use strict";
 const made = load(timeline.voices[0]);
+const lanes = made.voice.cpus.some(Boolean);
 let step = 0, from = -1, visible = [], stops = [], folio = made.voice.folios[0], followed = true;
 
 function outline() {
@@ -50,10 +51,11 @@ function reveal(number) {
 function rowOf(row, index) {
   const text = row.step ? label(made, row.step) : `${row.call.function.name}()`;
   const more = row.children && !row.open ? `  (${row.last - row.first + 1})` : "";
-  const kind = row.children ? "call" : row.step.name === "mark" ? "stage" : row.step.findings ? "found" : "";
+  const kind = row.children ? "call" : row.step.findings ? "found" : row.step.name === "mark" ? "stage" : "";
   const current = !row.open && row.first <= step && step <= row.last;
-  return tag("div", { class: `row ${kind}`, role: "option", id: `row${index}`, "aria-selected": current,
-    style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px`, title: text,
+  const lane = lanes ? made.steps[row.first].row[1] : 0; // of its CPU: actors have lanes side by side
+  return tag("div", { class: `row ${kind}${lanes ? " lane" + lane % 3 : ""}`, role: "option", id: `row${index}`, "aria-selected": current,
+    style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px;margin-left:${lane * 2.5}rem`, title: text,
     onclick: () => { if (row.children) { row.open = !row.open; layOut(); show(row.open ? step : row.last); } else show(row.first); } },
     (row.children ? (row.open ? "▾ " : "▸ ") : "") + text + more);
 }

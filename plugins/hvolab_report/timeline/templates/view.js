@@ -103,7 +103,7 @@ function drawDetail(made, step) {
   if (one.name === "page.allocate") parts.push(tag("p", { class: "dim" }, made.voice.texts[one.row[2]]));
   if (one.name === "entry.store") parts.push(tag("p", { class: "mono" }, `slot PA ${hex(one.row[4])}, VA ${address(made, one.row[5], one.row[6])}`));
   for (const found of one.findings || [])
-    parts.push(tag("p", { class: "bad" }, `invariant ${found.number} (${found.rule}): ${found.what}`), tag("p", {}, found.where));
+    parts.push(tag("p", { class: "bad" }, (found.number ? `invariant ${found.number} (${found.rule}): ` : "") + found.what), tag("p", {}, found.where));
   if (one.calls.length) parts.push(tag("h2", {}, "In progress"));
   for (const call of one.calls)
     parts.push(tag("details", {}, tag("summary", { class: "mono" }, call.function.name + "()"),

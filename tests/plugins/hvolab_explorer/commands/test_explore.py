@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,15 @@ def test_a_search_that_is_stopped_is_not_called_complete() -> None:
     (explored,) = json.loads(result.stdout)["configurations"]
     assert (result.exit_code, explored["complete"]) == (0, False)
     assert "stopped after 0.1 s" in explored["verdict"]
+
+
+@pytest.mark.slow
+def test_a_finding_is_written_as_a_timeline_and_a_campaign_has_none(tmp_path: Path) -> None:
+    steps = tmp_path / "steps.json"
+    result = invoke("--actors", BROKEN, "--trace", str(steps))
+    assert result.exit_code == 1, result.output
+    (finding,) = json.loads(steps.read_text("utf-8"))["voices"][0]["findings"]
+    assert "permission" in finding["what"]
+    result = invoke("--campaign", str(tmp_path), "--trace", str(steps))
+    assert result.exit_code == 2
+    assert "a campaign has no timeline" in result.output

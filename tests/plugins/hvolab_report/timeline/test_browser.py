@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from hvolab_explorer.runs.configuration import Configuration, parse_actors
+from hvolab_explorer.runs.run import repeat
 from hvolab_report.timeline.page import page_of
+from hvolab_report.timeline.writer import TimelineWriter
+from tests.machines import x86_64
 from tests.plugins.hvolab_report.runs import data, pair
 from tests.rooms import ROOT
 
@@ -175,6 +179,18 @@ def test_two_voices_show_their_own_memory_and_are_searched_together(both: Any) -
 def test_two_voices_on_a_narrow_screen(both: Any) -> None:
     both.set_viewport_size({"width": 390, "height": 844})
     assert both.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_each_actor_of_a_schedule_has_a_lane(browser: Any, tmp_path: Path) -> None:
+    writer = TimelineWriter()
+    repeat([Configuration("", "", parse_actors("optimize A, taker A.64"))], x86_64(), "", writer)
+    writer.write(tmp_path / "page.html")
+    for page in opened(browser, tmp_path / "page.html"):
+        page.keyboard.press("End")
+        assert page.inner_text("#list .lane1[aria-selected=true]").startswith("CPU1 taker A.64: ")
+        page.keyboard.press("Home")
+        assert page.inner_text("#list .lane0[aria-selected=true]") == "CPU0 optimize A: begins"
+        assert "CPU 1 taker A.64" in page.inner_text("#lanes")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
