@@ -3,6 +3,7 @@
 #   make test    tests on every interpreter present, lint, types, docs; SLOW=1: those that take seconds each, too
 #   make bench   benchmarks
 #   make picture draw the README's picture again
+#   make figures draw the figures for slides again; needs Chromium
 #   make clean   remove what the above installed and cached
 
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
@@ -12,7 +13,7 @@ PYTHON     ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(SUI
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test bench picture clean
+.PHONY: help demo test bench picture figures clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -29,6 +30,10 @@ bench: .venv/tox-installed
 
 picture: .venv/installed
 	$(BIN)/python -m docs.hvolab_docs.picture
+
+figures: .venv/installed
+	$(PIP) --editable '.[report,browser]'
+	$(BIN)/python -m docs.hvolab_docs.figures
 
 clean:
 	rm -rf .venv .tox .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

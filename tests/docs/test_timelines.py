@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.hvolab_docs import timelines
+from docs.hvolab_docs import figures, timelines
 from hvolab_report.perfetto_trace.steps import steps_of
 from tests.docs.desk import DOCS
 
@@ -41,13 +41,32 @@ def test_without_the_flush_the_free_completes_the_finding() -> None:
     assert {voice["findings"][number]["rule"] for number in found.findings} == {"flushed"}
 
 
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Debian's Chromium."""
+    pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'hvolab[browser]'")
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    return found
+
+
 @pytest.mark.slow
-def test_the_timelines_are_live_in_the_built_page(tmp_path: Path) -> None:
+def test_the_figures_for_slides_are_those_of_the_runs(chromium: str) -> None:
+    drawn = figures.figures(chromium)
+    kept = {path.stem: path.read_text("utf-8") for path in figures.FOLDER.glob("*.svg")}
+    assert kept == drawn, "make figures draws them again"
+
+
+def test_the_lesson_links_every_figure() -> None:
+    text = (DOCS / "hvo-in-an-hour.md").read_text("utf-8")
+    assert set(re.findall(r"static/slides/([\w-]+)\.svg", text)) == set(figures.FIGURES)
+
+
+@pytest.mark.slow
+def test_the_timelines_are_live_in_the_built_page(chromium: str, tmp_path: Path) -> None:
     sphinx = pytest.importorskip("sphinx.application", reason="no Sphinx: pip install 'hvolab[docs]'")
     api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'hvolab[browser]'")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no Chromium: apt-get install chromium")
     only = {"include_patterns": ["pictures.md"], "root_doc": "pictures", "suppress_warnings": ["myst.xref_missing"]}
     sphinx.Sphinx(DOCS, DOCS, tmp_path / "html", tmp_path / "trees", "html", confoverrides=only, status=None).build()
     messages: list[str] = []

@@ -96,6 +96,23 @@ function search(text) {
   if (found) { reveal(found.number); show(found.number); }
   return Boolean(found);
 }
+// The picture as a file of its own: what the page's styles give its elements is written into them.
+function svgText(svg) {
+  const copy = svg.cloneNode(true), copies = copy.querySelectorAll("*"), { width, height } = svg.viewBox.baseVal;
+  const shape = ["fill", "stroke", "stroke-width", "stroke-dasharray"], kept = { rect: shape, path: shape, text: ["fill", "font-family", "font-size"] };
+  svg.querySelectorAll("*").forEach((one, i) => {
+    const styles = getComputedStyle(one);
+    for (const name of kept[one.tagName] || []) copies[i].setAttribute(name, styles.getPropertyValue(name));
+    for (const name of ["class", "role", "tabindex", "aria-label"]) copies[i].removeAttribute(name);
+  });
+  copy.prepend(tag("rect", { width, height, fill: getComputedStyle(svg.closest("section")).backgroundColor }));
+  for (const [name, value] of Object.entries({ width, height, role: "img" })) copy.setAttribute(name, value);
+  return new XMLSerializer().serializeToString(copy);
+}
+function save() {
+  const svg = get("picture").firstElementChild;
+  if (svg) tag("a", { download: `vmemmap-step-${step}.svg`, href: "data:image/svg+xml," + encodeURIComponent(svgText(svg)) }).click();
+}
 function nextFinding() {
   const found = made.findings.find((number) => number > step) ?? made.findings[0];
   if (found !== undefined) { reveal(found); show(found); }
@@ -113,6 +130,7 @@ made.voice.folios.forEach((one, i) => get("folio").append(tag("option", { value:
 get("folio").onchange = () => { followed = false; folio = made.voice.folios[get("folio").value]; show(step); followed = true; };
 get("find").textContent = made.findings.length ? `Findings: ${made.findings.length}` : "No findings";
 get("find").disabled = !made.findings.length;
+get("save").onclick = save;
 layOut();
 control({ move, search, nextFinding, fromAddress, drawList, first: () => show(0), last: () => show(made.steps.length - 1),
-  slide: (at) => show(stops[at].last) });
+  slide: (at) => show(stops[at].last), more: { s: save } });

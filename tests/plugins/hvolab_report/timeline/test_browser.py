@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,20 @@ def test_a_step_back_shows_the_tlbs_and_frames_of_the_steps_before(page: Any) ->
     assert any("freed" in picture for _, picture in forward)
     page.evaluate(shown, last)
     assert [page.evaluate(shown, number) for number in reversed(numbers)] == forward[::-1]
+
+
+def test_the_picture_is_saved_as_a_file_of_its_own(page: Any) -> None:
+    page.evaluate("show(made.steps.findIndex(one => one.name === 'page.free'))")
+    with page.expect_download() as saved:
+        page.keyboard.press("s")
+    assert saved.value.suggested_filename == f"vmemmap-step-{number(page)}.svg"
+    text = saved.value.path().read_text("utf-8")
+    root = ET.fromstring(text)
+    shown = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert shown == page.locator("#picture text").all_text_contents()
+    assert all("stroke" in each.attrib for each in root.iter("{http://www.w3.org/2000/svg}path"))
+    assert "var(" not in text
+    assert "class=" not in text
 
 
 def test_dark_mode_and_a_narrow_screen(page: Any) -> None:
