@@ -18,14 +18,16 @@ _HEX: Final = {"type": "string", "pattern": "^-?0x[0-9a-f]+$"}
 _PLAIN: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
-def schema_of(kind: type) -> dict[str, Any]:
+def schema_of(kind: Any) -> dict[str, Any]:
     """Return the schema of what `as_data` makes of a dataclass; other dataclasses in it are in `$defs`, by their names.
 
+    kind  the dataclass, or a list of it as an annotation: `list[Difference]`
     Raises TypeError for an annotation that has no JSON.
     """
     definitions: dict[str, Any] = {}
-    root = _object(kind, definitions)
-    return {"$schema": DIALECT, "title": kind.__name__, **root, "$defs": dict(sorted(definitions.items()))}
+    root = _schema(kind, definitions) if get_args(kind) else _object(kind, definitions)
+    title = getattr(get_args(kind)[0] if get_args(kind) else kind, "__name__", "")
+    return {"$schema": DIALECT, "title": title, **root, "$defs": dict(sorted(definitions.items()))}
 
 
 def _object(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:

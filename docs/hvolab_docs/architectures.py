@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hvolab.arch import Architecture, EntryKind, PgprotRole, Target
-from hvolab.cli.arches_report import as_dict
+from hvolab.cli.arches_report import data_of
 from hvolab.cli.protections import first_level
 from hvolab.plugin import registry
+from hvolab.serialize import as_data
 from hvolab.units import format_size
 
 from .markdown import code, plain, table
@@ -30,7 +31,7 @@ def architectures() -> str:
 
 
 def _sections(architecture: Architecture) -> Iterator[str]:
-    data = as_dict(architecture)
+    data = as_data(data_of(architecture))
     aliases = f" Also called {', '.join(map(code, architecture.aliases))}." if architecture.aliases else ""
     yield f"## {architecture.name}\n"
     yield f"{plain(architecture.title)}.{aliases} Source: {plain(architecture.source)}.\n"

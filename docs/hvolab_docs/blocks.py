@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from . import architectures, commands, conformance, errors, invariants, releases
+from . import architectures, commands, conformance, errors, invariants, releases, schemas
 
 GENERATED: dict[str, Callable[[], str]] = {
     "architectures": architectures.architectures,
@@ -23,6 +23,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "operations": commands.operations,
     "releases": releases.releases,
     "rules": invariants.rules,
+    "schemas": schemas.schemas,
     "scopes": conformance.scopes,
 }
 

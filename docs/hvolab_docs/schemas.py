@@ -1,29 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""JSON Schemas of the commands' output, as files: `python -m docs.hvolab_docs.schemas` writes them."""
+"""JSON Schemas of the commands' output, as files: `python -m docs.hvolab_docs` writes them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from hvolab.cli.arches_report import ArchitectureData
+from hvolab.cli.new import NewPackage
+from hvolab.cli.plugins import PluginData
+from hvolab.cli.releases_report import ReleaseReport
+from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
-from hvolab_report.timeline.data import TimelineData
+from hvolab_report.timeline.data import VERSION, TimelineData
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
 from hvolab_vmcore.savings.savings import SavingsReport
 from hvolab_vmcore.torture.answers import TortureAnswers
 
+from .markdown import table
+
 STATIC = Path(__file__).parents[1] / "static"
-#: The type of each command's result.
-RESULTS: dict[str, type] = {
+#: The type of each command's result; a list of them as an annotation.
+RESULTS: dict[str, Any] = {
+    "arches": list[ArchitectureData],
     "boot": BootReport,
     "inspect": ScanData,
+    "new-arch": NewPackage,
     "page": PageView,
+    "plugins": list[PluginData],
+    "releases": list[ReleaseReport],
+    "run": RunData,
     "savings": SavingsReport,
     "timeline": TimelineData,
     "torture": TortureAnswers,
 }
+#: Versions above 1: one rises when a program that reads the former version may fail with the new one.
+VERSIONS: dict[str, int] = {"timeline": VERSION}
+
+
+def version_of(command: str) -> int:
+    """Return the version of a command's schema, which its `$id` has."""
+    return VERSIONS.get(command, 1)
 
 
 def path_of(command: str) -> Path:
@@ -33,14 +53,15 @@ def path_of(command: str) -> Path:
 
 def text_of(command: str) -> str:
     """Return the schema of a command's JSON."""
-    return json.dumps(schema_of(RESULTS[command]), indent=1) + "\n"
+    schema = schema_of(RESULTS[command])
+    dialect = {"$schema": schema.pop("$schema"), "$id": f"urn:hvolab:{command}:{version_of(command)}"}
+    return json.dumps(dialect | schema, indent=1) + "\n"
 
 
-def main() -> None:
-    """Write all schemas."""
-    for command in RESULTS:
-        path_of(command).write_text(text_of(command), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def schemas() -> str:
+    """Return the table of the published schemas."""
+    rows = [
+        (f"`{command}`", f"[{path_of(command).name}](static/{path_of(command).name})", str(version_of(command)))
+        for command in RESULTS
+    ]
+    return table(("result", "schema", "version"), rows)

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hvolab.arch import Architecture, Feature, PagingMode
+from hvolab.arch import Architecture, Feature, LiveEntryRule, MemoryOrder, PageFlags, PagingMode
 from hvolab.cli.output import labeled, table
 from hvolab.hvo import VmemmapSizes
 from hvolab.release import DEFAULT
-from hvolab.serialize import as_data
+from hvolab.serialize import Hex
 from hvolab.units import format_short, format_size
 
 
@@ -34,6 +35,87 @@ class Savings:
     frames_saved: int
     bytes_saved: int
     percent_saved: float
+
+
+@dataclass(frozen=True)
+class LevelData:
+    """A level of a page-table walk: the VA bits that index it are `bits` from `shift` on."""
+
+    name: str
+    shift: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class ModeData:
+    """A paging mode; sizes in bytes, bases as VAs."""
+
+    name: str
+    summary: str
+    page_size: int
+    va_bits: int
+    pa_bits: int
+    levels: tuple[LevelData, ...]
+    direct_map_base: Hex
+    vmemmap_base: Hex
+    vmemmap_level: str
+    huge_pages: tuple[Savings, ...]
+
+
+@dataclass(frozen=True)
+class FeatureData:
+    """A feature, the modes that have it (none: all), and the huge pages that exist only with it."""
+
+    name: str
+    summary: str
+    modes: tuple[str, ...]
+    huge_pages: tuple[Savings, ...]
+
+
+@dataclass(frozen=True)
+class TraitsData:
+    """Behavior of CPUs and kernel that HVO depends on: see `hvolab.arch.Traits`."""
+
+    live_entries: LiveEntryRule
+    memory_order: MemoryOrder
+    flush_all_effective: bool
+    compare_and_swap_needs_write: bool
+    bootmem_info: bool
+
+
+@dataclass(frozen=True)
+class ByteOrders:
+    """Byte order of the kernel's data, and of page-table entries."""
+
+    data: Literal["little", "big"]
+    entries: Literal["little", "big"]
+
+
+@dataclass(frozen=True)
+class ArchitectureData:
+    """One architecture, in the JSON of `hvolab arches`.
+
+    profiles     sets of bits that `--profile` selects
+    releases     kernel releases that `--release` selects
+    page_flags   widths at the top of the flags of a struct page, by release
+    tails_fault  for each profile, whether a store to a tail faults
+    emulated     whether its plugin describes an emulated CPU
+    source       manual or kernel file of the description
+    """
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    modes: tuple[ModeData, ...]
+    profiles: tuple[str, ...]
+    releases: tuple[str, ...]
+    features: tuple[FeatureData, ...]
+    traits: TraitsData
+    byte_order: ByteOrders
+    page_flags: tuple[PageFlags, ...]
+    tails_fault: Mapping[str, bool]
+    emulated: bool
+    source: str
 
 
 def savings(mode: PagingMode) -> list[Savings]:
@@ -56,45 +138,32 @@ def _feature_savings(architecture: Architecture, feature: Feature) -> list[Savin
     return [each for each in savings(feature.applied(mode)) if each.size not in without]
 
 
-def as_dict(architecture: Architecture) -> dict[str, Any]:
-    """Return an architecture's declarations that a user can select or look up, as data for JSON."""
-    return {
-        **_picked(architecture, "name", "title", "aliases"),
-        "modes": [
-            {
-                **_picked(mode, "name", "summary", "page_size", "va_bits", "pa_bits"),
-                "levels": [_picked(level, "name", "shift", "bits") for level in mode.levels],
-                "direct_map_base": f"{mode.direct_map_base:#x}",
-                "vmemmap_base": f"{mode.vmemmap_base:#x}",
-                "vmemmap_level": mode.vmemmap_level,
-                "huge_pages": as_data(savings(mode)),
-            }
-            for mode in architecture.modes
-        ],
-        **_picked(architecture, "profiles"),
-        "releases": [release.name for release in architecture.offered],
-        "features": [
-            {
-                **_picked(feature, "name", "summary", "modes"),
-                "huge_pages": as_data(_feature_savings(architecture, feature)),
-            }
-            for feature in architecture.features
-        ],
-        "traits": _picked(
-            architecture.traits,
-            *("live_entries", "memory_order", "flush_all_effective", "compare_and_swap_needs_write", "bootmem_info"),
+def data_of(architecture: Architecture) -> ArchitectureData:
+    """Return an architecture's declarations that a user can select or look up, for JSON."""
+    traits, names = architecture.traits, [field.name for field in fields(TraitsData)]
+    return ArchitectureData(
+        *(architecture.name, architecture.title, architecture.aliases),
+        modes=tuple(_mode_data(mode) for mode in architecture.modes),
+        profiles=architecture.profiles,
+        releases=tuple(release.name for release in architecture.offered),
+        features=tuple(
+            FeatureData(one.name, one.summary, one.modes, tuple(_feature_savings(architecture, one)))
+            for one in architecture.features
         ),
-        "byte_order": {"data": architecture.byte_order, "entries": architecture.select().entry_byte_order},
-        "page_flags": as_data(architecture.page_flags),
-        "tails_fault": _tails_fault(architecture),
-        "emulated": architecture.emulation is not None,
-        "source": architecture.source,
-    }
+        traits=TraitsData(**{name: getattr(traits, name) for name in names}),
+        byte_order=ByteOrders(architecture.byte_order, architecture.select().entry_byte_order),
+        page_flags=architecture.page_flags,
+        tails_fault=_tails_fault(architecture),
+        emulated=architecture.emulation is not None,
+        source=architecture.source,
+    )
 
 
-def _picked(part: object, *names: str) -> dict[str, Any]:
-    """Return some attributes as data for JSON."""
-    return {name: as_data(getattr(part, name)) for name in names}
+def _mode_data(mode: PagingMode) -> ModeData:
+    levels = tuple(LevelData(level.name, level.shift, level.bits) for level in mode.levels)
+    sizes = mode.page_size, mode.va_bits, mode.pa_bits
+    bases = mode.direct_map_base, mode.vmemmap_base, mode.vmemmap_level
+    return ModeData(mode.name, mode.summary, *sizes, levels, *bases, tuple(savings(mode)))
 
 
 def _tails_fault(architecture: Architecture) -> dict[str, bool]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,14 @@ from hvolab.cli.errors import Commands
 from hvolab.cli.options import JsonOption
 
 app = typer.Typer(name="new", cls=Commands, no_args_is_help=True)
+
+
+@dataclass(frozen=True)
+class NewPackage:
+    """Package that `hvolab new arch` has written: its name, and its files."""
+
+    name: str
+    files: tuple[str, ...]
 
 
 @app.callback()
@@ -38,6 +47,7 @@ def arch(
     from hvolab.errors import UsageError
     from hvolab.plugin import registry
     from hvolab.plugin.checks import names_of
+    from hvolab.serialize import as_data
 
     for architecture in registry().architectures().values():
         if name.casefold() in map(str.casefold, names_of(architecture)):
@@ -51,7 +61,7 @@ def arch(
         raise UsageError(what, hint="choose another name, or uninstall the package")
     written = write_architecture(name, directory)
     if json:
-        print_json({"name": name, "files": [str(path) for path in written]})
+        print_json(as_data(NewPackage(name, tuple(map(str, written)))))
         return
     folder = next(path.parent for path in written if path.name == "pyproject.toml")
     for path in written:

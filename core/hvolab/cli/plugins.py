@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from hvolab.cli.errors import show_warning
 from hvolab.cli.options import JsonOption
@@ -12,9 +13,31 @@ from hvolab.plugin import PluginRegistry, PluginStatus, registry
 from hvolab.plugin.hookspecs import HOOK_PREFIX
 from hvolab.plugin.load_marker import UnfinishedLoad
 from hvolab.plugin.registry import DISABLE_VARIABLE
+from hvolab.serialize import as_data
 
 #: Seconds of loading from which a plugin is reported.
 SLOW: Final = 2.0
+_State = Literal["disabled", "left out", "loaded"]
+
+
+@dataclass(frozen=True)
+class PluginData:
+    """One plugin, in the JSON of `hvolab plugins`.
+
+    name          name of its entry point
+    distribution  package that has it, with its version
+    seconds       time that loading took
+    hooks         hooks that it implements
+    problem       reason for leaving it out; empty: none
+    """
+
+    name: str
+    distribution: str
+    version: str
+    state: _State
+    seconds: float
+    hooks: tuple[str, ...]
+    problem: str
 
 
 def plugins(json: JsonOption = False) -> None:
@@ -28,7 +51,7 @@ def plugins(json: JsonOption = False) -> None:
 
     found = registry().statuses
     if json:
-        print_json([_as_dict(status) for status in found])
+        print_json(as_data([_data(status) for status in found]))
         return
     show(_table(found) if found else "no plugin is installed")
     reasons = [f"{status.origin.name}: {status.problem}" for status in found if status.problem]
@@ -36,18 +59,17 @@ def plugins(json: JsonOption = False) -> None:
         console().print("", *reasons, sep="\n", soft_wrap=True)  # a line each, for logs and grep
 
 
-def state_of(status: PluginStatus) -> str:
+def state_of(status: PluginStatus) -> _State:
     """Return the state of a plugin in one or two words."""
     if status.disabled:
         return "disabled"
     return "left out" if status.problem else "loaded"
 
 
-def _as_dict(status: PluginStatus) -> dict[str, Any]:
-    origin = status.origin
-    names = {"name": origin.name, "distribution": origin.distribution, "version": origin.version}
-    loading = {"seconds": round(status.seconds, 6), "hooks": list(status.hooks)}
-    return {**names, "state": state_of(status), **loading, "problem": status.problem}
+def _data(status: PluginStatus) -> PluginData:
+    origin, seconds = status.origin, round(status.seconds, 6)
+    names = origin.name, origin.distribution, origin.version
+    return PluginData(*names, state_of(status), seconds, tuple(status.hooks), status.problem)
 
 
 def _table(found: Iterable[PluginStatus]) -> Any:

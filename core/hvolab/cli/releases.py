@@ -24,11 +24,12 @@ def releases(
     from rich.console import Group
 
     from hvolab.cli.output import print_json, show
-    from hvolab.cli.releases_report import as_dict, render
+    from hvolab.cli.releases_report import data_of, render
     from hvolab.release import RELEASES, release_named
+    from hvolab.serialize import as_data
 
     chosen = [release_named(name) for name in names] if names else RELEASES
     if json:
-        print_json([as_dict(release) for release in chosen])
+        print_json(as_data([data_of(release) for release in chosen]))
     else:
         show(Group(*map(render, chosen)))

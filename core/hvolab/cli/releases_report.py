@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Group
 from rich.padding import Padding
@@ -18,7 +18,6 @@ from hvolab.cli.protections import first_level
 from hvolab.plugin import registry
 from hvolab.release import DEFAULT, KernelRelease
 from hvolab.release.kernel_release import PARTS
-from hvolab.serialize import as_data
 
 #: Output in the place of a commit that is not known.
 UNKNOWN: Final = "commit not known"
@@ -36,14 +35,14 @@ class Difference:
 
     part      HVO, struct page, or another part of the kernel; of an architecture: its name
     sentence  what the code does now
-    commit    the commit that made it: short id, subject, release; empty where it is not known
+    commit    the commit that made it: short id, subject, release; None where it is not known
     source    of an architecture: the series or configuration, where no commit is known
     faults    what it breaks, with the evidence
     """
 
     part: str
     sentence: str
-    commit: str = ""
+    commit: str | None = None
     source: str = ""
     faults: tuple[str, ...] = ()
 
@@ -53,13 +52,33 @@ class Difference:
         return self.commit or self.source or UNKNOWN
 
 
+@dataclass(frozen=True)
+class ReleaseReport:
+    """One kernel release, in the JSON of `hvolab releases`.
+
+    before         release that it is compared with
+    default        whether it is modeled where no release is named
+    architectures  architectures that have it
+    faults         known faults of the release
+    """
+
+    name: str
+    summary: str
+    before: str | None
+    default: bool
+    architectures: tuple[str, ...]
+    faults: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
 def differences(release: KernelRelease, architectures: Iterable[Architecture] | None = None) -> list[Difference]:
     """Return the differences of a release from the one before it, those of each part of the kernel together.
 
     architectures  those whose descriptions are compared; by default all that are installed
     """
     found = [
-        Difference(change.part, change.sentence, change.commit, faults=change.faults) for change in release.changes
+        Difference(change.part, change.sentence, change.commit or None, faults=change.faults)
+        for change in release.changes
     ]
     if release.before is not None:
         for architecture in registry().architectures().values() if architectures is None else architectures:
@@ -72,7 +91,7 @@ def differences(release: KernelRelease, architectures: Iterable[Architecture] | 
 def _of_architecture(architecture: Architecture, before: KernelRelease, after: KernelRelease) -> Iterator[Difference]:
     for change in architecture.changes:
         if change.release == after.name:
-            yield Difference(architecture.name, f"{change.summary}.", change.commit, change.source)
+            yield Difference(architecture.name, f"{change.summary}.", change.commit or None, change.source)
     where: dict[Difference, dict[str, None]] = {}
     for mode, profile in product(architecture.modes, architecture.profiles):
         old, new = (architecture.select(mode.name, profile=profile, release=release) for release in (before, after))
@@ -96,7 +115,7 @@ def _of_protections(before: Target, after: Target) -> Iterator[Difference]:
             names = [name for name in fields[0] | fields[1] if fields[0].get(name, 0) != fields[1].get(name, 0)]
             changed = ", ".join(f"{name}={fields[1].get(name, 0):x}" for name in names)
             sentence = f"{new.name} is {bits[1]:#018x} instead of {bits[0]:#018x}: {changed}"
-            yield Difference(after.architecture.name, sentence, new.commit)
+            yield Difference(after.architecture.name, sentence, new.commit or None)
 
 
 def _of_flags(before: PageFlags | None, after: PageFlags | None) -> Iterator[str]:
@@ -119,17 +138,17 @@ def opening(release: KernelRelease) -> str:
     return words if release.anywhere else f"{words}; only on {', '.join(offering(release)) or 'plugins not installed'}"
 
 
-def as_dict(release: KernelRelease) -> dict[str, Any]:
-    """Return a release as data for JSON."""
-    return {
-        "name": release.name,
-        "summary": release.summary,
-        "before": release.before and release.before.name,
-        "default": release is DEFAULT,
-        "architectures": offering(release),
-        "faults": list(release.faults),
-        "differences": [as_data(one) | {"commit": one.commit or None} for one in differences(release)],
-    }
+def data_of(release: KernelRelease) -> ReleaseReport:
+    """Return a release for JSON."""
+    return ReleaseReport(
+        release.name,
+        release.summary,
+        None if release.before is None else release.before.name,
+        release is DEFAULT,
+        tuple(offering(release)),
+        tuple(release.faults),
+        tuple(differences(release)),
+    )
 
 
 def render(release: KernelRelease) -> Group:

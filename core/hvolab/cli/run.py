@@ -105,7 +105,8 @@ def run(
     from hvolab.cli.run_report import show_result
     from hvolab.machine import VmemmapBacking
     from hvolab.plugin import registry
-    from hvolab.scenario import BootSettings, ScenarioSpec, parse_boot, parse_operations, run_scenario
+    from hvolab.scenario import BootSettings, ScenarioSpec, parse_boot, parse_operations, run_data, run_scenario
+    from hvolab.serialize import as_data
 
     setup = engine_setup(engine, image, release)
     target = select_target(arch, mode, profile, release, feature, setup)
@@ -126,7 +127,7 @@ def run(
     with (reports := Reports(html=html, trace=trace, perfetto=perfetto)) as recorder:
         result = run_scenario(spec, recorder)
     if json:
-        print_json(result.as_dict())
+        print_json(as_data(run_data(result)))
     else:
         show_result(result, reports.files)
     if not result.as_declared:

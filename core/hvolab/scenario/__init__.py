@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from hvolab.scenario.boot import BootSettings, parse_boot
+from hvolab.scenario.data import RunData, run_data
 from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
 from hvolab.scenario.recorder import Recorder
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
@@ -28,6 +29,7 @@ __all__ = [
     "PoolSet",
     "Recorder",
     "Request",
+    "RunData",
     "ScenarioResult",
     "ScenarioSpec",
     "Stage",
@@ -39,5 +41,6 @@ __all__ = [
     "memory_needed",
     "parse_boot",
     "parse_operations",
+    "run_data",
     "run_scenario",
 ]

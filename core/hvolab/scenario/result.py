@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from hvolab.arch import HugePageSize
 from hvolab.hvo import VmemmapSizes
@@ -16,8 +15,6 @@ from hvolab.scenario.spec import ScenarioSpec
 from hvolab.scenario.stores import TailStores
 from hvolab.scenario.views import FolioHistory
 from hvolab.scenario.work import FailedCall, OperationCounts
-from hvolab.serialize import as_data
-from hvolab.units import format_short
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,6 @@ class PoolReport:
         """Frames that its optimized pages save."""
         return self.optimized * self.sizes.saved_pages
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the pool for JSON."""
-        return {
-            "size": self.huge_page.size,
-            "name": format_short(self.huge_page.size),
-            "level": self.huge_page.level,
-            "entries": self.huge_page.count,
-            "order": self.sizes.order,
-            "requested": self.requested,
-            "pages": self.pages,
-            "pages_per_node": list(self.per_node),
-            "free": self.free,
-            "surplus": self.surplus,
-            "optimized": self.optimized,
-            "vmemmap_pages": self.sizes.pages,
-            "frames_saved": self.frames_saved,
-            "bytes_saved": self.frames_saved * self.sizes.page_size,
-        }
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -95,16 +73,6 @@ class Stage:
     work: OperationCounts
     operation: Request | None = None
     outcome: Outcome | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the operation for JSON."""
-        pools = [pool.as_dict() for pool in self.pools]
-        return {
-            "operation": str(self.operation),
-            "stage": self.name,
-            **(as_data(self.outcome) or {}),
-            "hugepages": pools,
-        }
 
 
 @dataclass(frozen=True)
@@ -189,45 +157,6 @@ class ScenarioResult:
     def percent_saved(self) -> float:
         """Frames saved of those behind the folios' vmemmap, in percent; 0 for none."""
         return 100 * self.frames_saved / self.vmemmap_frames if self.vmemmap_frames else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result for JSON; addresses, PFNs and entries are hex strings, counts and sizes numbers."""
-        target = self.spec.target
-        return {
-            "architecture": target.architecture.name,
-            "mode": target.mode.name,
-            "profile": target.profile,
-            "release": target.release.name,
-            "features": list(target.features),
-            "notes": list(self.notes),
-            "memory": self.spec.memory,
-            "nodes": self.spec.nodes,
-            "cpus": self.spec.cpus,
-            "vmemmap": self.spec.vmemmap.value,
-            "hugepages": [{**pool.as_dict(), "left": left} for pool, left in zip(self.pools, self.left, strict=True)],
-            "frames_saved": self.frames_saved,
-            "bytes_saved": self.frames_saved * target.mode.page_size,
-            "percent_saved": round(self.percent_saved, 2),
-            "page_tables_allocated": self.page_tables_allocated,
-            **({"operations": [stage.as_dict() for stage in self.stages[1:]]} if self.requested else {}),
-            "counters": {
-                stage.name: {
-                    **(as_data(stage.counters) or dict.fromkeys(field.name for field in fields(Counters))),
-                    "key": stage.key,
-                    "free_frames": stage.free_frames,
-                }
-                for stage in self.stages
-            },
-            "work": as_data(self.work),
-            "folios": [folio.as_dict() for folio in self.folios],
-            "stores": as_data(self.stores),
-            "failed_allocation": as_data(self.failed),
-            "invariants": {stage.name: not stage.findings for stage in self.stages},
-            "findings": [{**as_data(finding), "count": count} for finding, count in self.findings.items()],
-            "warnings": list(self.warnings),
-            "stopped": self.stopped,
-            "as_declared": self.as_declared,
-        }
 
 
 def counted(findings: Iterable[Finding]) -> dict[Finding, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hvolab.arrays import consecutive_runs
 from hvolab.hvo import HasOrder, HvoEngine
 from hvolab.machine import Machine
 from hvolab.machine.struct_pages import lists
-from hvolab.serialize import Hex, as_data
+from hvolab.serialize import Hex
 
 _T = TypeVar("_T")
 
@@ -105,17 +105,6 @@ class FolioHistory:
     def freed(self) -> tuple[tuple[int, int], ...]:
         """Ranges of frames (first, last) that no longer back it once optimized."""
         return folded(self.before.frames() - self.after.frames())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the history for JSON."""
-        return {
-            "size": self.size,
-            "pfn": f"{self.pfn:#x}",
-            "vmemmap_va": f"{self.before.va:#x}",
-            "vmemmap_pages": self.before.pages,
-            **{name: as_data(getattr(self, name).runs) for name in ("before", "after", "restored")},
-            "freed": [{"first": f"{first:#x}", "last": f"{last:#x}"} for first, last in self.freed],
-        }
 
 
 class Observer:

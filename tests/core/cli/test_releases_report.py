@@ -7,13 +7,16 @@ import json
 from dataclasses import replace
 
 from hvolab.arch import PageFlags, ReleaseChange
-from hvolab.cli.releases_report import Difference, as_dict, differences, offering, opening
+from hvolab.cli.releases_report import Difference, ReleaseReport, data_of, differences, offering, opening
 from hvolab.plugin import registry
 from hvolab.release import RELEASES
 from hvolab.release.faults import RESTORED_AS_HEADS
 from hvolab.release.kernel_release import PARTS
 from hvolab.release.releases import MM_2026, V6_1, V6_12, V6_12_117, V7_2
+from hvolab.schema import schema_of
+from hvolab.serialize import as_data
 from tests.made_up import MADE_UP
+from tests.schemas import faults
 
 FLAGS = PageFlags(zones=("NORMAL",), node_bits=2, zone_bits=1, cpupid_bits=14, releases=("6.1",))
 
@@ -22,7 +25,7 @@ def test_the_changes_of_a_release_come_first_and_parts_stay_together() -> None:
     for release in RELEASES:
         found = differences(release, ())
         assert sorted(map(str, found)) == sorted(
-            str(Difference(change.part, change.sentence, change.commit, faults=change.faults))
+            str(Difference(change.part, change.sentence, change.commit or None, faults=change.faults))
             for change in release.changes
         )
         parts = list(dict.fromkeys(one.part for one in differences(release)))
@@ -37,7 +40,7 @@ def test_a_known_fault_is_shown_with_the_change_that_has_it_and_in_data() -> Non
     assert shown[RESTORED_AS_HEADS] == (
         "A restored tail page is a copy of the page that its entry maps, and none of it is reset."
     )
-    assert {release: as_dict(release)["faults"] for release in (V6_12, V6_12_117, V7_2)} == {
+    assert {release: list(data_of(release).faults) for release in (V6_12, V6_12_117, V7_2)} == {
         V6_12: [inherited],
         V6_12_117: [inherited, *faults],
         V7_2: [],
@@ -95,6 +98,6 @@ def test_a_release_says_with_which_it_is_compared_and_who_has_it() -> None:
     assert offering(V6_12) == list(registry().architectures())
 
 
-def test_the_data_of_every_release_is_json() -> None:
-    for release in RELEASES:
-        assert json.loads(json.dumps(as_dict(release)))["name"] == release.name
+def test_the_data_of_every_release_fits_the_schema() -> None:
+    data = as_data([data_of(release) for release in RELEASES])
+    assert faults(schema_of(list[ReleaseReport]), json.loads(json.dumps(data))) == []

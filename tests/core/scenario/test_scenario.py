@@ -15,7 +15,7 @@ from hvolab.plugin import registry
 from hvolab.release import DEFAULT, RELEASES
 from hvolab.release.faults import RESTORED_AS_HEADS
 from hvolab.release.releases import V6_12_117
-from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_data, run_scenario
 from hvolab.trace import Warned
 from hvolab_x86_64.description import X86_64
 from tests.machines import GIB, MIB, x86_64
@@ -180,7 +180,7 @@ def test_what_the_engine_warns_of_is_listed_once_and_is_not_as_declared() -> Non
     result = run(engine=EngineSetup(Worried))
     assert result.findings == {}
     assert result.warnings == ("something is amiss (2 times)", "and something else")
-    assert result.as_dict()["warnings"] == list(result.warnings)
+    assert run_data(result).warnings == result.warnings
     assert not result.as_declared
     assert run().warnings == ()
 
@@ -196,5 +196,5 @@ def test_the_machine_has_the_struct_page_layout_that_the_engine_needs() -> None:
     result = run(engine=EngineSetup(make, layout=layout, notes=("a reason",)))
     assert [machine.struct_pages.layout for machine in machines] == [layout]
     assert result.as_declared
-    assert result.as_dict()["notes"] == ["a reason"]
-    assert run().as_dict()["notes"] == []
+    assert run_data(result).notes == ("a reason",)
+    assert run_data(run()).notes == ()

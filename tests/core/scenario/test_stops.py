@@ -12,7 +12,7 @@ from hvolab.arch import PageFault
 from hvolab.errors import KernelBug, MachineError, OwnershipError, UsageError
 from hvolab.hvo import EngineSetup, Hvo
 from hvolab.machine.struct_pages import lists
-from hvolab.scenario import ScenarioResult, ScenarioSpec, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, run_data, run_scenario
 from hvolab.scenario.operations import parse_operations
 from hvolab.scenario.stops import is_finding
 from tests.machines import MIB, x86_64
@@ -59,8 +59,8 @@ def test_a_fault_names_folio_steps_and_function_and_what_came_before_is_reported
     assert "permission fault of CPU 0: write at VA 0xffffea0000041000, entry 0x8000000001402121 (pte leaf" in text
     assert re.search(r"; folio PFN 0x1000; after .*batch restore.end; in ", text)
     assert "in Pool.update_and_free() (pool.py:" in text
-    assert result.as_dict()["stopped"] is True
-    assert "permission fault" in str(result.as_dict()["findings"][-1])
+    assert result.stopped
+    assert "permission fault" in str(run_data(result).findings[-1])
 
 
 class Circle(Hvo):

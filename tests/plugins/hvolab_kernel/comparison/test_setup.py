@@ -14,7 +14,7 @@ from hvolab.hvo import Hvo
 from hvolab.release import DEFAULT, KernelFeature
 from hvolab.release.faults import RESTORED_AS_HEADS, SKIPPED_GRACE_PERIOD
 from hvolab.release.releases import V6_12_117
-from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_scenario
+from hvolab.scenario import ScenarioResult, ScenarioSpec, parse_operations, run_data, run_scenario
 from hvolab_kernel.comparison import target_of
 from hvolab_kernel.comparison.setup import compare_quickly, setup_of
 from hvolab_kernel.identify import features
@@ -50,7 +50,7 @@ def check_same(model: ScenarioResult, own: ScenarioResult) -> None:
     assert [finding for finding in own.findings if not finding.declared and not finding.fault] == []
     assert own.as_declared or RESTORED_AS_HEADS in own.spec.target.release.faults
     assert not own.warnings
-    assert own.as_dict() == model.as_dict()
+    assert run_data(own) == run_data(model)
 
 
 def mask(monkeypatch: pytest.MonkeyPatch, **present: bool) -> None:
