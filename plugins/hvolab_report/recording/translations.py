@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,6 +39,12 @@ class TlbChange:
     stale: bool
 
 
+def described_frames(machine: Machine) -> Sequence[tuple[int, int]]:
+    """Return the frames that struct pages describe, as first PFN and end; of a memory core all of its memory."""
+    memory = machine.memory
+    return machine.vmemmap or [(memory.first_pfn, memory.first_pfn + memory.frames)]
+
+
 class TlbFollower:
     """Follows the TLBs of a machine, and returns what changed since the event before.
 
@@ -55,7 +61,7 @@ class TlbFollower:
         size = machine.struct_pages.layout.size
         self._vmemmap = [
             (machine.struct_pages.va(first), machine.struct_pages.va(first) + (end - first) * size)
-            for first, end in machine.vmemmap
+            for first, end in described_frames(machine)
         ]
         self._held: dict[int, dict[_Key, tuple[int, bool]]] = {}
         self._filled: dict[int, list[tuple[int, int, int]]] = {}

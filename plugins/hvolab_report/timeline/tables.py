@@ -13,6 +13,7 @@ from hvolab.arch import EntryKind, Target
 from hvolab.cli.entry_view import EntryView, view_entry
 from hvolab.errors import EncodingError
 from hvolab.machine import Machine
+from hvolab_report.recording.translations import described_frames
 from hvolab_report.timeline.data import AddressData, BitsData, PatternData
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -46,7 +47,7 @@ class Bases:
 
     def __init__(self, machine: Machine) -> None:
         self.values = [machine.struct_pages.va(0), machine.virt(0)]
-        self._end = machine.struct_pages.va(max(end for _, end in machine.vmemmap))
+        self._end = machine.struct_pages.va(max(end for _, end in described_frames(machine)))
 
     def split(self, va: int) -> tuple[int, int]:
         """Return index of the base and offset of a VA."""

@@ -20,6 +20,7 @@ from hvolab.cli.options import (
     engine_of,
     split_names,
 )
+from hvolab.cli.reports import HtmlOption, Reports, TraceOption
 from hvolab_vmcore.commands import options
 
 if TYPE_CHECKING:
@@ -42,34 +43,45 @@ def replay(
     cpu: CpuOption = "model",
     engine: EngineOption = "model",
     image: ImageOption = None,
+    html: HtmlOption = None,
+    trace: TraceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Repeat what a kernel's HVO did between two memory cores, and compare page tables and struct pages.
 
     Entries are compared modulo frame numbers. The engine is the model of the cores' kernel release, which is chosen
-    by features of the cores. Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the two are not
-    of the same boot; 3: no difference, but parts that decide it were not saved.
+    by features of the cores. With --html or --trace the engine's operations are recorded, step by step.
+
+    Exit code 0: no difference; 1: differences; 2: a core cannot be read, or the two are not of the same boot; 3: no
+    difference, but parts that decide it were not saved.
 
     hvolab replay before.core after.core
     """
     # imported late: `hvolab --help` does not read cores
-    from hvolab.cli.output import print_json  # noqa: PLC0415
+    from hvolab.cli.output import print_json, show  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.replay.replay import replay as replay_cores  # noqa: PLC0415
 
     maker = engine_of(engine, image)
-    result = replay_cores(
-        before,
-        after,
-        SnapshotOptions(arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map),
-        cpu=registry().cpu(cpu),
-        engine=None if maker is None else lambda machine: maker(machine, image),
+    snapshot = SnapshotOptions(
+        arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map
     )
+    with (reports := Reports(html=html, trace=trace)) as recorder:
+        result = replay_cores(
+            before,
+            after,
+            snapshot,
+            cpu=registry().cpu(cpu),
+            engine=None if maker is None else lambda machine: maker(machine, image),
+            recorder=recorder,
+        )
     if json:
         print_json(result.as_dict())
     else:
         _print(result)
+        for file in reports.files:
+            show(f"written          {file}")
     codes = {"differences": ExitCode.FINDING, "cannot tell": ExitCode.UNKNOWN}
     raise typer.Exit(codes.get(result.verdict, ExitCode.AS_DECLARED))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -97,8 +98,10 @@ def _changed_blocks(changed: Ints, sizes: list[int]) -> Ints:
     return blocks
 
 
-def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
+def execute(hvo: HvoEngine, plan: ReplayPlan, on_stage: Callable[[str], None] = lambda _: None) -> None:
     """Restore and optimize as hugetlb does: by ascending PFN, in batches of one size where the release has batches.
+
+    on_stage  is called with each operation, before it begins
 
     Folios are restored first: memory that changes its huge page size is freed before it is allocated again.
     """
@@ -116,6 +119,7 @@ def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
     batches = KernelFeature.BATCHES in hvo.release.features
 
     def restore(order: int, folios: list[int]) -> None:
+        on_stage(f"restore {len(folios)} folios of order {order}")
         if batches:
             link(folios)
             hvo.restore_folios(sizes(order), folio_list, non_hvo)
@@ -124,6 +128,7 @@ def execute(hvo: HvoEngine, plan: ReplayPlan) -> None:
                 hvo.restore_folio(sizes(order), machine.struct_pages.va(pfn))
 
     def optimize(order: int, folios: list[int]) -> None:
+        on_stage(f"optimize {len(folios)} folios of order {order}")
         for pfn in folios:
             prepare_folio(machine, pfn, order)
         if batches:

@@ -13,7 +13,7 @@ from hvolab.errors import CoreFileError, KernelBug, UsageError
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine, use_cpus
 from hvolab.release import KernelRelease
-from hvolab.scenario import as_findings
+from hvolab.scenario import Recorder, as_findings
 from hvolab.serialize import as_data
 from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
@@ -104,6 +104,7 @@ def replay(
     *,
     cpu: CpuMaker | None = None,
     engine: _EngineMaker | None = None,
+    recorder: Recorder | None = None,
 ) -> Replay:
     """Repeat what the kernel did between the cores ``before`` and ``after``, and compare the results.
 
@@ -112,6 +113,7 @@ def replay(
 
     cpu     makes the machine's CPUs; ``None``: modeled ones
     engine  makes the HVO engine; ``None``: the model of the cores' release
+    recorder  recorder of the operations, which are executed once more with the release of the result
     Raises UsageError for cores of different boots or kernels, and all errors of reading and scanning them.
     """
     first, last = open_snapshot(before, options), open_snapshot(after, options)
@@ -127,9 +129,14 @@ def replay(
         return _compare(execution, as_release(end, choice))
 
     choice, result = start.snapshot.choice, run(start.snapshot.choice)
-    if engine is not None or choice.named or not result.plan.folios:
-        return result
-    return _of_fitting_release(choice, result, run)
+    if engine is None and not choice.named and result.plan.folios:
+        result = _of_fitting_release(choice, result, run)
+    if recorder is not None:
+        again = as_release(scan(open_snapshot(before, options)), result.choice)
+        _execute(again, as_release(end, result.choice), cpu, engine, recorder)
+        for one in result.differences:
+            recorder.mark(f"{one.kind} at VA {one.va:#x}: {one.text}; engine {one.engine}, kernel {one.kernel}")
+    return result
 
 
 def _of_fitting_release(choice: ReleaseChoice, result: Replay, run: Callable[[ReleaseChoice], Replay]) -> Replay:
@@ -178,7 +185,9 @@ class _Execution:
     end: Scan
 
 
-def _execute(start: Scan, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None) -> _Execution:
+def _execute(
+    start: Scan, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker | None, recorder: Recorder | None = None
+) -> _Execution:
     """Build a machine from the core before and execute the plan on it."""
     _check_ownership(start)
     plan = plan_of(start, end)
@@ -189,11 +198,14 @@ def _execute(start: Scan, end: Scan, cpu: CpuMaker | None, engine: _EngineMaker 
     make: _EngineMaker = Hvo if engine is None else engine
     # a kernel's own code reads and writes struct pages of all frames, the model only those of page tables
     writes = engine is not None or start.snapshot.target.release.variant.marks_tables
+    if recorder is not None:
+        recorder.watch(core.machine)
+        recorder.mark("at rest: the core before")
     with placeholder_struct_pages(core, start, plan) if writes else nullcontext():
         with as_findings(core.machine, in_engine=False, own_engine=engine is None):
             hvo = make(core.machine)
         with as_findings(core.machine, in_engine=True, own_engine=engine is None):
-            execute(hvo, plan)
+            execute(hvo, plan) if recorder is None else execute(hvo, plan, recorder.mark)
     return _Execution(start, core, plan, placeholder_heads, hvo.release, scan(core.snapshot))
 
 

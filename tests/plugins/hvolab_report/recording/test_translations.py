@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hvolab.machine import Cpu, MachineSpec
 from hvolab.trace import AllFlushed, Event
-from hvolab_report.recording.translations import TlbChange, TlbFollower
+from hvolab_report.recording.translations import TlbChange, TlbFollower, described_frames
 from tests.machines import pools
 from tests.plugins.hvolab_report.runs import MIB, recording
 
@@ -75,3 +75,10 @@ def test_translations_are_stale_from_the_store_to_the_flush() -> None:
     assert {one.cpu for one in stale[flush - 1]} == {0}  # the flush after the split has emptied the other TLB
     assert stale[flush] == []
     assert [steps[number].stale for number in stale] == [0, len(stale[flush - 1]), 0]
+
+
+def test_a_machine_that_names_no_frames_has_struct_pages_of_all_its_memory() -> None:
+    machine = pools(MachineSpec(memory=256 * MIB)).machine
+    assert described_frames(machine) == machine.vmemmap != ()
+    machine.vmemmap = ()  # as the machine of a memory core
+    assert described_frames(machine) == [(machine.memory.first_pfn, machine.memory.first_pfn + machine.memory.frames)]

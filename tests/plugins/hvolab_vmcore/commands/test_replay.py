@@ -119,3 +119,16 @@ def test_an_engine_that_raises_is_a_finding_and_not_wrong_use(tmp_path: Path) ->
     assert result.exit_code == 1
     assert "error[engine]: KeyError: 'x'" in result.stderr
     assert "where: Mine._remap() (mine.py:4) < " in result.stderr
+
+
+@pytest.mark.slow
+def test_a_replay_is_recorded_with_its_operations_and_differences(tmp_path: Path) -> None:
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 3))
+    after = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
+    result = hvolab("replay", BOOT, after, "--trace", tmp_path / "steps.json")
+    assert result.exit_code == 1
+    assert "written" in result.stdout
+    (voice,) = json.loads((tmp_path / "steps.json").read_text("utf-8"))["voices"]
+    assert len(voice["folios"]) == 8
+    assert "optimize 8 folios of order 9" in voice["texts"]
+    assert voice["texts"][-1].startswith(f"entry.flags at VA {va_of(FIRST_FOLIO, 3):#x}")
