@@ -31,24 +31,30 @@ function listOf(map, key) {
   return list;
 }
 
-// A TLB: its changes in order, how many of them are applied, and by key the change that holds then.
-function newTlb() { return { changes: [], applied: 0, held: new Map(), stale: 0 }; }
+// A TLB: its changes in order, each with the one before it of the same translation, and how many are applied. `held` has
+// by the number of a translation the change that holds then, or nothing.
+function newTlb() { return { changes: [], numbers: new Map(), last: [], applied: 0, held: [], count: 0, stale: 0 }; }
+
+function addChange(tlb, step, row) {
+  const name = row[3] + "/" + row[2] + "/" + row[4];
+  if (!tlb.numbers.has(name)) tlb.numbers.set(name, tlb.numbers.size);
+  const number = tlb.numbers.get(name), before = tlb.last[number] || null, after = row[6] ? { step, row } : null;
+  tlb.last[number] = after;
+  tlb.changes.push({ step, number, before, after });
+}
 
 // Apply or undo changes until the TLB is as after a step: what a step costs depends on what it changes.
 function seekTlb(tlb, step) {
-  const put = (key, change) => {
-    tlb.stale += (change ? change.row[7] : 0) - (tlb.held.get(key)?.row[7] || 0);
-    if (change) tlb.held.set(key, change); else tlb.held.delete(key);
+  const put = (number, now) => {
+    const old = tlb.held[number];
+    tlb.stale += (now ? now.row[7] : 0) - (old ? old.row[7] : 0);
+    tlb.count += (now ? 1 : 0) - (old ? 1 : 0);
+    tlb.held[number] = now;
   };
-  for (; tlb.applied < tlb.changes.length && tlb.changes[tlb.applied].step <= step; tlb.applied++) {
-    const change = tlb.changes[tlb.applied];
-    change.before = tlb.held.get(change.key) || null;
-    put(change.key, change.row[6] ? change : null);
-  }
-  for (; tlb.applied && tlb.changes[tlb.applied - 1].step > step; tlb.applied--) {
-    const change = tlb.changes[tlb.applied - 1];
-    put(change.key, change.before);
-  }
+  for (; tlb.applied < tlb.changes.length && tlb.changes[tlb.applied].step <= step; tlb.applied++)
+    put(tlb.changes[tlb.applied].number, tlb.changes[tlb.applied].after);
+  for (; tlb.applied && tlb.changes[tlb.applied - 1].step > step; tlb.applied--)
+    put(tlb.changes[tlb.applied - 1].number, tlb.changes[tlb.applied - 1].before);
   return tlb;
 }
 
@@ -62,7 +68,7 @@ function load(voice) {
     if (name === "calls") {
       calls = calls.slice(0, row[1]).concat(row.slice(2).map((f) => ({ function: voice.functions[f] })));
     } else if (name === "tlb") {
-      made.tlbs[row[1]].changes.push({ step: now, row, key: row[3] + "/" + row[2] + "/" + row[4], before: null });
+      addChange(made.tlbs[row[1]], now, row);
     } else if (name === "finding") {
       (made.steps[now].findings ||= []).push(voice.findings[row[1]]);
       if (made.findings.at(-1) !== now) made.findings.push(now);

@@ -71,15 +71,30 @@ function drawFolio(made, folio, step, from, choose) {
   return svg;
 }
 
+// The first of a list in an order, without sorting the list, which may be long; the last of it are looked at first.
+function firstOf(list, most, order) {
+  const found = [];
+  for (let i = list.length - 1; i >= 0; i--) {
+    let at = found.length;
+    while (at && order(list[i], found[at - 1]) < 0) at--;
+    if (at < most) found.splice(at, 0, list[i]);
+    if (found.length > most) found.pop();
+  }
+  return found;
+}
+// The order of translations: stale ones, then the newest.
+function byState(a, b) { return b.row[7] - a.row[7] || b.step - a.step || a.row[3] - b.row[3]; }
+
 // Chips of translations, a hundred at a time: what is left is in a part that opens.
 function drawChips(made, held, from, most) {
-  const chips = held.slice(0, most).map(({ step, row }) =>
+  const chips = firstOf(held, most, byState).map(({ step, row }) =>
     tag("span", { class: "chip" + (row[7] ? " stale" : "") + (step > from ? " changed" : "") },
       `${address(made, 0, row[3])} → ${hex(row[5])}${row[4] > 1 ? " ×" + row[4] : ""}${row[7] ? " stale" : ""}`));
-  const left = held.slice(most);
-  if (!left.length) return chips;
-  const rest = tag("details", {}, tag("summary", {}, `${left.length} more`));
-  rest.ontoggle = () => { if (rest.open && rest.children.length === 1) rest.append(...drawChips(made, left, from, 100)); };
+  if (held.length <= most) return chips;
+  const rest = tag("details", {}, tag("summary", {}, `${held.length - most} more`));
+  rest.ontoggle = () => {
+    if (rest.open && rest.children.length === 1) rest.append(...drawChips(made, held.sort(byState).slice(most), from, 100));
+  };
   return [...chips, rest];
 }
 
@@ -87,9 +102,8 @@ function drawLanes(made, step, from) {
   return made.tlbs.map((tlb, cpu) => {
     const lane = tag("div", { class: "lane" }, tag("strong", {}, `CPU ${cpu} ${made.voice.cpus[cpu]}`));
     if (made.voice.unknown_tlbs.includes(cpu)) { lane.append(" cannot tell: this CPU does not report its TLB"); return lane; }
-    const { held, stale } = seekTlb(tlb, step), vmemmap = [...held.values()].filter(({ row }) => row[2] === 0);
-    vmemmap.sort((a, b) => b.row[7] - a.row[7] || b.step - a.step || a.row[3] - b.row[3]);
-    lane.append(tag("span", { class: "dim" }, ` ${held.size} translations, ${vmemmap.length} of the vmemmap, `),
+    const { held, count, stale } = seekTlb(tlb, step), vmemmap = held.filter((one) => one && one.row[2] === 0);
+    lane.append(tag("span", { class: "dim" }, ` ${count} translations, ${vmemmap.length} of the vmemmap, `),
       tag("span", { class: stale ? "bad" : "dim" }, `${stale} stale`), tag("br"), ...drawChips(made, vmemmap, from, 12));
     return lane;
   });
