@@ -14,11 +14,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
-from typing import IO, Any, Final, Literal, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.status import Status
 
 #: Columns of output to a file or pipe, unless COLUMNS sets them.
 _PLAIN_WIDTH: Final = 100
@@ -97,15 +101,22 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
         yield lambda _: None
         return
     status = out.status(text)
-    timer = threading.Timer(_PATIENCE, status.start)
+    with shown_later(status):
+        yield status.update
+
+
+@contextmanager
+def shown_later(display: Status | Progress) -> Iterator[None]:
+    """Start a display after a while, in a thread of its own, and stop it at the end."""
+    timer = threading.Timer(_PATIENCE, display.start)
     timer.daemon = True
     timer.start()
     try:
-        yield status.update
+        yield
     finally:
         timer.cancel()
         timer.join()
-        status.stop()
+        display.stop()
 
 
 def labeled() -> Table:

@@ -101,7 +101,7 @@ def run(
     hvolab run --arch arm64 --memory 512M --do "boot 32M 2, demote 32M, dissolve 2M 3, shrink" --json
     """
     from hvolab.cli.errors import ExitCode
-    from hvolab.cli.output import print_json
+    from hvolab.cli.output import print_json, progress
     from hvolab.cli.run_report import show_result
     from hvolab.machine import VmemmapBacking
     from hvolab.plugin import registry
@@ -124,8 +124,11 @@ def run(
         operations=() if do is None else parse_operations(do, target),
         check_pages=check_pages == "on",
     )
-    with (reports := Reports(html=html, trace=trace, perfetto=perfetto)) as recorder:
-        result = run_scenario(spec, recorder)
+    with (
+        (reports := Reports(html=html, trace=trace, perfetto=perfetto)) as recorder,
+        progress("build the machine", quiet=json) as on_step,
+    ):
+        result = run_scenario(spec, recorder, on_step=on_step)
     if json:
         print_json(as_data(run_data(result)))
     else:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -32,15 +32,18 @@ _DEFER_ABOVE = 16 << 30
 _PHASES = (("fill", "optimized"), ("drain", "restored"))
 
 
-def run_scenario(spec: ScenarioSpec, recorder: Recorder | None = None) -> ScenarioResult:
+def run_scenario(
+    spec: ScenarioSpec, recorder: Recorder | None = None, *, on_step: Callable[[str], None] = lambda _: None
+) -> ScenarioResult:
     """Run a scenario.
 
     recorder  listens to its machine, and is given its stages
+    on_step   called with the name of each operation before it
 
     Raises UsageError for huge pages that the mode does not have or that do not fit, and for operations that a pool
     does not have; MachineError for a machine that cannot be built; and the errors of the maker of its CPUs.
     """
-    return _Scenario(spec, recorder).run()
+    return _Scenario(spec, recorder).run(on_step)
 
 
 class _Scenario:
@@ -93,7 +96,7 @@ class _Scenario:
             self.unmade = error
             return Hvo(self.machine)
 
-    def run(self) -> ScenarioResult:
+    def run(self, on_step: Callable[[str], None]) -> ScenarioResult:
         """Do every operation, and check the machine at rest after each; a finding that stops one ends the run."""
         stages = [self._stage("boot")]
         self.frames.failure = self.work.policy
@@ -101,6 +104,7 @@ class _Scenario:
         phases = zip(names, names, strict=True) if names else _PHASES
         for request, (phase, name) in zip(self.spec.requests or DEFAULT, phases, strict=True):
             self.work.phase = phase
+            on_step(str(request))
             self._mark(str(request))
             with self.monitor.watch(), self.machine.trace.listen(self.work):
                 outcome = self._do(request)

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-from rich import progress
 
 from hvolab.arch import Target
 from hvolab.cli.options import split_names
-from hvolab.cli.output import console
+from hvolab.cli.progress_bar import OnUnits, progress_bar
 from hvolab.cli.reports import Reports
 from hvolab.executors import executor_of
 from hvolab.scenario import Recorder
@@ -20,7 +19,7 @@ from hvolab_explorer.commands import campaign_report, report
 from hvolab_explorer.runs.campaign import Campaign, targets_of
 from hvolab_explorer.runs.configuration import Configuration
 from hvolab_explorer.runs.run import Explored, record_first, repeat
-from hvolab_explorer.runs.units import UNITS_EACH, OnExplored, Unit
+from hvolab_explorer.runs.units import UNITS_EACH, Unit
 from hvolab_explorer.search.spec import SearchSpec
 
 #: Values of --arch, --mode, --profile, --release and --feature.
@@ -53,8 +52,11 @@ class Spread:
         """Explore what the campaign does not have; return what was done if the user interrupts it, else nothing."""
         left = len(campaign.units) - len(campaign.explored)
         try:
-            with executor_of(left, self.jobs, self.address, UNITS_EACH) as executor, _progress(left) as on_explored:
-                campaign.run(executor, on_explored)
+            with (
+                executor_of(left, self.jobs, self.address, UNITS_EACH) as executor,
+                progress_bar("configurations") as bar,
+            ):
+                campaign.run(executor, partial(_report, bar, itertools.count(1), left))
         except KeyboardInterrupt:
             explored = campaign.results()
             findings = sum(len(one.findings) for one in explored)
@@ -62,24 +64,10 @@ class Spread:
         return ""
 
 
-@contextmanager
-def _progress(count: int) -> Iterator[OnExplored]:
-    """Show a bar on a terminal; yields the function that takes each result."""
-    error = console(error=True)
-    columns = (
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("configurations"),
-        progress.TimeRemainingColumn(compact=True),
-        progress.TextColumn("left"),
-    )
-    with progress.Progress(*columns, console=error, transient=True, disable=not error.is_terminal) as bar:
-        task = bar.add_task("", total=count)
-
-        def on_explored(_: int, __: Explored) -> None:
-            bar.advance(task)
-
-        yield on_explored
+def _report(bar: OnUnits, done: Iterator[int], count: int, _: int, __: Explored) -> None:
+    """Show one more result."""
+    number = next(done)
+    bar(number, count, f"{number} of {count}")
 
 
 def explore_here(

@@ -34,15 +34,17 @@ def build(
 
     hvolab build vmlinuz mm/hugetlb_vmemmap.c --headers linux-headers --output hugetlb_vmemmap.o
     """
-    from hvolab.cli.output import print_json, show  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder, copy_object  # noqa: PLC0415
     from hvolab_kernel.build.tree import open_tree  # noqa: PLC0415
     from hvolab_kernel.commands.build_report import build_data, build_view  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
-    kernel = open_kernel(image, use_cache=cache)
-    builder = ObjectBuilder(kernel, open_tree(kernel, headers), cc)
-    built = builder.build(source)
+    with progress("read the image", quiet=json) as on_step:
+        kernel = open_kernel(image, use_cache=cache)
+        builder = ObjectBuilder(kernel, open_tree(kernel, headers), cc)
+        on_step(f"compile {source.name}")
+        built = builder.build(source)
     if output is not None:
         built = copy_object(built, output)
     data = build_data(built, builder.tree, kernel.image.release)

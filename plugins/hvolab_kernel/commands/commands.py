@@ -42,15 +42,16 @@ def image(
 
     hvolab image vmlinuz
     """
-    from hvolab.cli.output import print_json, show  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view  # noqa: PLC0415
     from hvolab_kernel.identify.features import features_of  # noqa: PLC0415
     from hvolab_kernel.objects.link import link_object  # noqa: PLC0415
     from hvolab_kernel.objects.report import link_data, link_view  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
-    kernel = open_kernel(image, use_cache=cache)
-    linked = None if object is None else link_object(kernel, object)
+    with progress("read the image", quiet=json):
+        kernel = open_kernel(image, use_cache=cache)
+        linked = None if object is None else link_object(kernel, object)
     if linked is not None:
         kernel = linked.kernel
     data = image_data(kernel, features_of(kernel))
@@ -76,13 +77,14 @@ def disasm(
 
     hvolab disasm vmlinuz hugetlb_vmemmap_restore_folio
     """
-    from hvolab.cli.output import console, print_json  # noqa: PLC0415
+    from hvolab.cli.output import console, print_json, progress  # noqa: PLC0415
     from hvolab_kernel.code.listing import list_function  # noqa: PLC0415
     from hvolab_kernel.commands.disasm_report import listing_data, listing_text  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
-    kernel = open_kernel(image, use_cache=cache)
-    listing = list_function(kernel, function)
+    with progress("read the image", quiet=json):
+        kernel = open_kernel(image, use_cache=cache)
+        listing = list_function(kernel, function)
     if json:
         print_json(listing_data(kernel, listing))
     else:

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hvolab.arch import Target
+from hvolab.cli.progress_bar import OnUnits, progress_bar
 from hvolab.errors import UsageError
 from hvolab.executors import executor_of
 from hvolab.release import KernelFeature
@@ -17,7 +19,6 @@ from hvolab_kernel.commands.options import Against
 from hvolab_kernel.comparison import Comparer, compare, scenarios_of
 from hvolab_kernel.comparison.callers import PoolComparer, pool_scenarios_of
 from hvolab_kernel.comparison.comparer import CaseRunner, KernelComparison, NamedScenario
-from hvolab_kernel.comparison.progress import show_progress
 from hvolab_kernel.comparison.rules import RuleRunner
 from hvolab_kernel.comparison.selection import chosen_scenarios, comparable, quick_scenarios, target_of
 from hvolab_kernel.comparison.sweep import SCENARIOS_EACH, sweep
@@ -124,10 +125,16 @@ class PreparedComparison:
     def run(self, executor: Executor | None) -> KernelComparison[Any]:
         """Compare, with the progress on a terminal; None: in this process."""
         every = self.selection.every
-        with show_progress(len(self.scenarios)) as on_progress:
+        with progress_bar("cases") as bar:
+            on_progress = partial(_report, bar, len(self.scenarios))
             if executor is None:
                 return compare(self.comparer, self.scenarios, every=every, on_progress=on_progress)
             return sweep(self.comparer, self.subject, self.scenarios, executor, every=every, on_progress=on_progress)
+
+
+def _report(bar: OnUnits, count: int, scenarios: int, cases: int, done: int) -> None:
+    """Show the progress in so many scenarios; those that have not begun have as many cases as the others."""
+    bar(done, cases * count / scenarios, f"{scenarios} of {count} scenarios")
 
 
 def prepare(subject: Subject, selection: Selection) -> PreparedComparison:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hvolab.cli.output import print_json, show
+from hvolab.cli.output import print_json, progress, show
 from hvolab.errors import UsageError
 from hvolab_kernel.build.objects import ObjectBuilder
 from hvolab_kernel.build.patches import Patch, PatchedCopy
@@ -50,7 +50,8 @@ def run_series(
             show(Group(Text(f"{source}, unpatched: {compared}"), Text()))
         for number, patch in enumerate(series, start=1):
             copy.apply(patch)
-            built = builder.build(copy.source, name=copy.name)
+            with progress(f"compile patch {number}", quiet=json):
+                built = builder.build(copy.source, name=copy.name)
             _, result, changes = history.compare(built.path, before)
             before = built.path
             clean &= not changes.found

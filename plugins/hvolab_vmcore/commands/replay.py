@@ -58,7 +58,7 @@ def replay(
     hvolab replay before.core after.core
     """
     # imported late: `hvolab --help` does not read cores
-    from hvolab.cli.output import print_json, show  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.replay.replay import replay as replay_cores  # noqa: PLC0415
@@ -67,7 +67,7 @@ def replay(
     snapshot = SnapshotOptions(
         arch, mode, root, vmemmap, split_names(feature), profile, release, vmcoreinfo, memory_map
     )
-    with (reports := Reports(html=html, trace=trace)) as recorder:
+    with (reports := Reports(html=html, trace=trace)) as recorder, progress("replay", quiet=json):
         result = replay_cores(
             before,
             after,

@@ -198,3 +198,10 @@ def test_the_machine_has_the_struct_page_layout_that_the_engine_needs() -> None:
     assert result.as_declared
     assert run_data(result).notes == ("a reason",)
     assert run_data(run()).notes == ()
+
+
+def test_progress_names_each_operation_before_it() -> None:
+    steps: list[str] = []
+    spec = ScenarioSpec(x86_64(), memory=256 * MIB, hugepages={2 * MIB: 1})
+    result = run_scenario(spec, on_step=steps.append)
+    assert steps == [str(stage.operation) for stage in result.stages[1:]]
