@@ -15,6 +15,8 @@ from hvolab.cli.options import (
     complete_architecture,
     complete_mode,
 )
+from hvolab.cli.reports import HtmlOption, Reports, TraceOption
+from hvolab.errors import UsageError
 
 
 def verify(
@@ -45,6 +47,8 @@ def verify(
     handler: Annotated[
         bool, typer.Option("--handler", help="Record faults by a handler in the guest, as a kernel does.")
     ] = False,
+    html: HtmlOption = None,
+    trace: TraceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Optimize huge pages on emulated CPUs, then load, store to, exchange and fetch from every tail.
@@ -53,21 +57,25 @@ def verify(
     faults with the architecture's record, or changes the shared frame where the profile leaves tails writable. Before
     the flush, another CPU's store still reaches the frame that is about to be freed; after it, none does.
 
+    With --html or --trace, of one mode, the smallest size that HVO can optimize is recorded, step by step.
+
     hvolab verify --arch x86_64 --mode 4-level
     """
     # the emulator is imported on first use
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
-    from hvolab.cli.output import print_json, progress  # noqa: PLC0415
+    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab_unicorn.commands.verify_report import as_dict, show_verifications  # noqa: PLC0415
     from hvolab_unicorn.verify import Verification, verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
     targets, refused = select(arch, mode, profile, feature, release=release)
+    if len(targets) != 1 and (html or trace):
+        raise UsageError(f"{len(targets)} modes have no common timeline", hint="name one: --arch x86_64 --mode 4-level")
     found: list[Verification] = []
     try:
-        with progress("verify", quiet=json) as report:
+        with (reports := Reports(html=html, trace=trace)) as recorder, progress("verify", quiet=json) as report:
             for target in targets:
-                found.append(verification.verify(target, handler=handler, progress=report))  # noqa: PERF401 - in part
+                found += [verification.verify(target, handler=handler, progress=report, recorder=recorder)]
     except KeyboardInterrupt as interrupt:
         if found and not json:
             show_verifications(found, refused)
@@ -76,5 +84,7 @@ def verify(
         print_json(as_dict(found, refused))
     else:
         show_verifications(found, refused)
+        for file in reports.files:
+            show(f"written          {file}")
     if not all(one.as_declared for one in found):
         raise typer.Exit(ExitCode.FINDING)

@@ -80,6 +80,8 @@ class Verification:
     mismatches: list[ProbeMismatch] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     records: dict[tuple[str, str], ProbeRecord] = field(default_factory=dict)
+    #: Is called with each first result of a kind of access on a CPU, and with each mismatch, in words.
+    on_result: Callable[[str], None] = field(default=lambda _: None, metadata={"data": None})
 
     @property
     def as_declared(self) -> bool:
@@ -90,11 +92,14 @@ class Verification:
         """Keep a mismatch unless `holds`."""
         if not holds:
             self.mismatches.append(ProbeMismatch(what, cpu.index, va, expected, seen))
+            self.on_result(f"mismatch: {self.mismatches[-1]}")
 
     def record(self, step: str, what: str, cpu: Cpu, result: str) -> None:
         """Keep the first result of a kind of access on a CPU, in words."""
         results = self.records.setdefault((step, what), ProbeRecord(step, what, [""] * CPUS)).cpus
-        results[cpu.index] = results[cpu.index] or result
+        if not results[cpu.index]:
+            results[cpu.index] = result
+            self.on_result(f"CPU{cpu.index} {step} {what}: {result}")
 
 
 class Probes:

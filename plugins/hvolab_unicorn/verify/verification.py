@@ -13,7 +13,7 @@ from hvolab.hvo import Hvo
 from hvolab.invariants import Finding, check
 from hvolab.invariants.rules.stores import STORES
 from hvolab.machine import MachineSpec, build_machine, use_cpus
-from hvolab.scenario import memory_needed
+from hvolab.scenario import Recorder, memory_needed
 from hvolab_unicorn.cpu.emulated_cpu import EmulatedCpu
 from hvolab_unicorn.verify.probes import CPUS, Probes, Verification
 from hvolab_unicorn.verify.stale import StaleCpu
@@ -22,22 +22,38 @@ from hvolab_unicorn.verify.stale import StaleCpu
 _FOLIOS, _OTHERS = 2, 1
 
 
-def verify(target: Target, *, handler: bool = False, progress: Callable[[str], None] = lambda _: None) -> Verification:
+def verify(
+    target: Target,
+    *,
+    handler: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+    recorder: Recorder | None = None,
+) -> Verification:
     """Optimize folios of every size on emulated CPUs and probe every tail, before the flush, after it, and restored.
 
     handler   True: a handler in the guest records faults
     progress  is called with a line before each size
+    recorder  recorder of the smallest size that HVO can optimize, with the results as stages
     Raises UsageError where unicorn is not installed or cannot emulate the target.
     """
     found = Verification(target)
     for huge in target.mode.huge_pages:
         folios = _OTHERS if found.counts.huge_pages else _FOLIOS
-        _verify_size(found, huge.size, folios, handler=handler, progress=progress)
+        _verify_size(found, huge.size, folios, handler=handler, progress=progress, recorder=recorder)
+        if found.counts.huge_pages and recorder is not None:
+            recorder.mark("at rest: restored", found.findings)
+            recorder, found.on_result = None, lambda _: None
     return found
 
 
 def _verify_size(
-    found: Verification, size: int, folios: int, *, handler: bool, progress: Callable[[str], None]
+    found: Verification,
+    size: int,
+    folios: int,
+    *,
+    handler: bool,
+    progress: Callable[[str], None],
+    recorder: Recorder | None,
 ) -> None:
     """Verify folios of one size, if HVO can optimize them."""
     target = found.target
@@ -50,6 +66,10 @@ def _verify_size(
     if not sizes.optimizable:
         return
     progress(f"{target.mode.name}: {folios} x {size:#x} bytes")
+    if recorder is not None:
+        recorder.watch(machine)
+        recorder.mark(f"optimize {folios} folios of {size:#x} bytes")
+        found.on_result = recorder.mark
     pool = Pool(machine, h, hvo)
     probes = Probes(machine, found)
     stale = StaleCpu(machine, machine.cpus[-1], found, sizes.pages)
@@ -67,6 +87,8 @@ def _verify_size(
     if tails := probes.written:
         what = f"{len(tails)} stores to tails of optimized folios changed the frame that they share with the head"
         found.findings.append(Finding(STORES, what, f"VA {tails[0]:#x}", declared=True))
+    if recorder is not None:
+        recorder.mark(f"restore {len(live)} folios")
     for folio in live:
         hvo.restore_folio(h, folio)
         probes.after_restore(folio, sizes.pages)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +90,24 @@ def test_an_interrupted_verification_shows_the_modes_that_it_has_verified(monkey
     assert "1 mode," in result.stdout
     result = invoke("verify", *modes, "--json")
     assert (result.exit_code, result.stdout) == (130, "")
+
+
+@pytest.mark.slow
+def test_the_probes_of_one_mode_are_recorded(tmp_path: Path) -> None:
+    steps = tmp_path / "steps.json"
+    result = invoke("verify", "--arch", "x86_64", "--mode", "4-level", "--trace", str(steps))
+    assert result.exit_code == 0, result.output
+    assert "written" in result.stdout
+    (voice,) = json.loads(steps.read_text("utf-8"))["voices"]
+    assert voice["unknown_tlbs"] == [0, 1]
+    assert len(voice["folios"]) == 2
+    stages = [text for text in voice["texts"] if text.startswith("CPU1 store")]
+    assert stages[0].startswith("CPU1 store to a tail, before the flush: reaches PFN")
+    assert stages[1] == "CPU1 store to a tail, after the flush: faults"
+    assert stages[3].startswith("CPU1 store to a tail: vector=0xe")
+
+
+def test_several_modes_have_no_common_timeline(tmp_path: Path) -> None:
+    result = invoke("verify", "--arch", "x86_64", "--trace", str(tmp_path / "steps.json"))
+    assert result.exit_code == 2
+    assert "2 modes have no common timeline" in result.output
