@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hvolab.cli.arches_report import ArchitectureData
+from hvolab.cli.entry_view import EntryData
 from hvolab.cli.new import NewPackage
 from hvolab.cli.plugins import PluginData
 from hvolab.cli.releases_report import ReleaseReport
@@ -15,6 +16,7 @@ from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
 from hvolab_report.timeline.data import VERSION, TimelineData
+from hvolab_unicorn.commands.verify_report import VerifyReport
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
 from hvolab_vmcore.savings.savings import SavingsReport
@@ -31,11 +33,13 @@ RESULTS: dict[str, Any] = {
     "new-arch": NewPackage,
     "page": PageView,
     "plugins": list[PluginData],
+    "pte": EntryData,
     "releases": list[ReleaseReport],
     "run": RunData,
     "savings": SavingsReport,
     "timeline": TimelineData,
     "torture": TortureAnswers,
+    "verify": VerifyReport,
 }
 #: Versions above 1: one rises when a program that reads the former version may fail with the new one.
 VERSIONS: dict[str, int] = {"timeline": VERSION}

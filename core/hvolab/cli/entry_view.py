@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hvolab.arch import Access, Entry, EntryForm, EntryKind, SoftwareEntry, Target, UpdateRule, set_bits
-from hvolab.cli.options import target_as_dict
 from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
-from hvolab.serialize import Hex, as_data
+from hvolab.serialize import Hex
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,57 @@ class Bits:
     def span(self) -> str:
         """The bit numbers as manuals write them: `63`, `51:12`."""
         return f"{self.high}" if self.high == self.low else f"{self.high}:{self.low}"
+
+
+@dataclass(frozen=True)
+class NearData:
+    """A protection that is near, and the fields in which it differs: their values there, in hex."""
+
+    name: str
+    there: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SoftwareData:
+    """Meaning to the kernel of an entry that is not valid, and its PFN if it has one."""
+
+    name: str
+    meaning: str
+    pfn: Hex | None
+
+
+@dataclass(frozen=True)
+class EntryData:
+    """One entry, in the JSON of `hvolab pte`.
+
+    kind               kind of the entry: leaf, table, or not valid
+    maps_bytes         bytes of VA that it covers
+    pgprots            protections that it has exactly
+    pgprots_elsewhere  if it has none: those that it has exactly under another profile or release, with which
+    nearest_pgprots    if it has none of those either: the nearest
+    allows             for each access, whether it is allowed
+    flags              accessed and dirty flags of a leaf
+    fields             every bit, the lowest first
+    """
+
+    architecture: str
+    mode: str
+    profile: str
+    release: str
+    features: tuple[str, ...]
+    level: str
+    entry: Hex
+    kind: str
+    pfn: Hex | None
+    pa: Hex | None
+    maps_bytes: int
+    pgprots: tuple[str, ...]
+    pgprots_elsewhere: tuple[str, ...]
+    nearest_pgprots: tuple[NearData, ...]
+    allows: Mapping[str, bool]
+    flags: Mapping[str, bool]
+    fields: tuple[Bits, ...]
+    software: SoftwareData | None
 
 
 @dataclass(frozen=True)
@@ -80,34 +130,31 @@ class EntryView:
         words = {"load": Access.READ, "store": Access.WRITE, "fetch": Access.EXECUTE}
         return {word: bool(self.allows & access) for word, access in words.items()}
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the view as data for JSON."""
-        entry = self.entry
-        return {
-            **target_as_dict(self.target),
-            "level": entry.level,
-            "entry": hex(entry.raw),
-            "kind": entry.kind.value,
-            "pfn": None if entry.pfn is None else hex(entry.pfn),
-            "pa": None if self.pa is None else hex(self.pa),
-            "maps_bytes": self.maps,
-            "pgprots": list(self.pgprots),
-            "pgprots_elsewhere": list(self.elsewhere),
-            "nearest_pgprots": [
-                {"name": near.name, "there": {field: hex(value) for field, value in near.differs}}
-                for near in self.nearest
-            ],
-            "allows": self.accesses,
-            "flags": {flag: is_set for flag, is_set, _ in self.flags},
-            "fields": as_data(self.bits),
-            "software": self._software_as_dict(),
-        }
-
-    def _software_as_dict(self) -> dict[str, Any] | None:
-        if self.software is None:
-            return None
-        pfn = None if self.software_pfn is None else hex(self.software_pfn)
-        return {"name": self.software.name, "meaning": self.software.meaning, "pfn": pfn}
+    def data(self) -> EntryData:
+        """Return the view for JSON."""
+        target, entry, software = self.target, self.entry, self.software
+        return EntryData(
+            architecture=target.architecture.name,
+            mode=target.mode.name,
+            profile=target.profile,
+            release=target.release.name,
+            features=tuple(target.features),
+            level=entry.level,
+            entry=entry.raw,
+            kind=entry.kind.value,
+            pfn=entry.pfn,
+            pa=self.pa,
+            maps_bytes=self.maps,
+            pgprots=self.pgprots,
+            pgprots_elsewhere=self.elsewhere,
+            nearest_pgprots=tuple(
+                NearData(near.name, {field: hex(value) for field, value in near.differs}) for near in self.nearest
+            ),
+            allows=self.accesses,
+            flags={flag: is_set for flag, is_set, _ in self.flags},
+            fields=self.bits,
+            software=None if software is None else SoftwareData(software.name, software.meaning, self.software_pfn),
+        )
 
 
 def view_entry(target: Target, level: str, raw: int) -> EntryView:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -203,7 +203,7 @@ def select_target(
     return architecture.select(mode, profile=profile, release=kernel, features=split_names(feature))
 
 
-def target_as_dict(target: Target) -> dict[str, object]:
+def target_as_dict(target: Target) -> dict[str, Any]:
     """Return the selection as data for JSON."""
     names = {"architecture": target.architecture.name, "mode": target.mode.name, "profile": target.profile}
     return {**names, "release": target.release.name, "features": list(target.features)}

@@ -17,6 +17,7 @@ from hvolab.cli.options import (
 )
 from hvolab.cli.reports import HtmlOption, Reports, TraceOption
 from hvolab.errors import UsageError
+from hvolab.serialize import as_data
 
 
 def verify(
@@ -64,7 +65,7 @@ def verify(
     # the emulator is imported on first use
     from hvolab.cli.errors import ExitCode  # noqa: PLC0415
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
-    from hvolab_unicorn.commands.verify_report import as_dict, show_verifications  # noqa: PLC0415
+    from hvolab_unicorn.commands.verify_report import report_of, show_verifications  # noqa: PLC0415
     from hvolab_unicorn.verify import Verification, verification  # noqa: PLC0415
     from hvolab_unicorn.verify.selection import select  # noqa: PLC0415
 
@@ -81,7 +82,7 @@ def verify(
             show_verifications(found, refused)
         raise KeyboardInterrupt(f"{len(found)} of {len(targets)} modes were verified") from interrupt
     if json:
-        print_json(as_dict(found, refused))
+        print_json(as_data(report_of(found, refused)))
     else:
         show_verifications(found, refused)
         for file in reports.files:

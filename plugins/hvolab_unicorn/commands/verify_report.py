@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -14,9 +14,10 @@ from rich.text import Text
 from hvolab.arch import EmulationPart, InstructionSequence
 from hvolab.cli.options import target_as_dict, target_in_words
 from hvolab.cli.output import show, table
+from hvolab.invariants import Finding
 from hvolab.serialize import as_data
 from hvolab_unicorn.cpu.reports import disassembled
-from hvolab_unicorn.verify import ProbeRecord, Verification
+from hvolab_unicorn.verify import ProbeMismatch, ProbeRecord, Verification
 from hvolab_unicorn.verify.selection import Refused
 
 #: Mismatches, and findings, of a mode that are printed.
@@ -24,23 +25,70 @@ _PRINTED = 8
 _COLUMNS = ("mode", "huge pages", "tails", "loads", "stores", "exchanges", "fetches", "faults", "stale", "mismatches")
 
 
-def as_dict(found: Sequence[Verification], refused: Refused) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TargetData:
+    """Target that the options select."""
+
+    architecture: str
+    mode: str
+    profile: str
+    release: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VerifiedMode(TargetData):
+    """Counts of accesses on one target, results that differ from the prediction, and broken rules.
+
+    mismatching  the mismatches themselves
+    seen         first result of each kind of access, on each CPU
+    """
+
+    huge_pages: int
+    tails: int
+    loads: int
+    stores: int
+    exchanges: int
+    fetches: int
+    faults: int
+    stale_stores: int
+    mismatches: int
+    mismatching: tuple[ProbeMismatch, ...]
+    findings: tuple[Finding, ...]
+    seen: tuple[ProbeRecord, ...]
+
+
+@dataclass(frozen=True)
+class NotEmulated(TargetData):
+    """Target that is not emulated, and the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Result of `hvolab verify`; the mismatches of all modes are counted together."""
+
+    modes: tuple[VerifiedMode, ...]
+    not_emulated: tuple[NotEmulated, ...]
+    mismatches: int
+
+
+def report_of(found: Sequence[Verification], refused: Refused) -> VerifyReport:
     """Return the whole report for JSON."""
-    return {
-        "modes": [
-            {
-                **target_as_dict(one.target),
-                **as_data(one.counts),
-                "mismatches": len(one.mismatches),
-                "mismatching": as_data(one.mismatches),
-                "findings": as_data(one.findings),
-                "seen": as_data(list(one.records.values())),
-            }
-            for one in found
-        ],
-        "not_emulated": [{**target_as_dict(target), "reason": reason} for target, reason in refused],
-        "mismatches": sum(len(one.mismatches) for one in found),
-    }
+    modes = tuple(
+        VerifiedMode(
+            **target_as_dict(one.target),
+            **vars(one.counts),
+            mismatches=len(one.mismatches),
+            mismatching=tuple(one.mismatches),
+            findings=tuple(one.findings),
+            seen=tuple(one.records.values()),
+        )
+        for one in found
+    )
+    others = tuple(NotEmulated(**target_as_dict(target), reason=reason) for target, reason in refused)
+    return VerifyReport(modes, others, sum(one.mismatches for one in modes))
 
 
 def show_verifications(found: Sequence[Verification], refused: Refused) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hvolab.cli.arches_report import ArchitectureData
+from hvolab.cli.entry_view import EntryData
 from hvolab.cli.new import NewPackage
 from hvolab.cli.plugins import PluginData
 from hvolab.cli.releases_report import ReleaseReport
@@ -25,6 +26,8 @@ from tests.schemas import faults
         ("releases 6.12", list[ReleaseReport]),
         ("plugins", list[PluginData]),
         ("new arch zircon", NewPackage),
+        ("pte --arch x86_64 0x8000000012345063", EntryData),
+        ("pte --arch riscv 0x1200", EntryData),
         ("run --memory 256M --hugepages 2M=2 --arch riscv", RunData),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",

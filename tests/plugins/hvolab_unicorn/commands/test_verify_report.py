@@ -12,9 +12,12 @@ from typer.testing import CliRunner
 from hvolab.cli.app import build_app
 from hvolab.invariants import Finding
 from hvolab.invariants.rules.stores import STORES
-from hvolab_unicorn.commands.verify_report import as_dict, show_verifications
+from hvolab.schema import schema_of
+from hvolab.serialize import as_data
+from hvolab_unicorn.commands.verify_report import VerifyReport, report_of, show_verifications
 from hvolab_unicorn.verify import ProbeCounts, ProbeMismatch, ProbeRecord, Verification
 from tests.plugins.hvolab_unicorn.verify.targets import few
+from tests.schemas import faults
 
 RECORD = ProbeRecord("store", "to a tail", ["no fault", "no fault"])
 RIGHT = Verification(few(), ProbeCounts(huge_pages=3, tails=269), records={("store", "to a tail"): RECORD})
@@ -70,7 +73,12 @@ def test_mismatches_and_findings_are_listed_up_to_a_number(capsys: pytest.Captur
 
 
 def test_json_has_vas_as_hex_and_the_expected_result() -> None:
-    (mode,) = as_dict([replace(RIGHT, mismatches=[MISMATCH])], [])["modes"]
+    finding = Finding(STORES, "a store changed the head", "VA 0x1000")
+    refused = [(RIGHT.target, "no sequence")]
+    data = as_data(report_of([replace(RIGHT, mismatches=[MISMATCH], findings=[finding])], refused))
+    assert faults(schema_of(VerifyReport), data) == []
+    assert [one["reason"] for one in data["not_emulated"]] == ["no sequence"]
+    (mode,) = data["modes"]
     expected = {"what": "a store", "cpu": 1, "va": "0x1000", "expected": "no fault", "seen": "esr=0x1"}
     assert (mode["mismatches"], mode["mismatching"]) == (1, [expected])
     assert mode["seen"] == [{"step": "store", "what": "to a tail", "cpus": ["no fault", "no fault"]}]
