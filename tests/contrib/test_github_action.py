@@ -69,6 +69,7 @@ def test_patches_of_the_file_are_written_with_the_file_below_them(folder: Path) 
     assert (folder / "out/base" / _FILE).read_text() == "int a;\n"
 
 
+@pytest.mark.slow
 def test_the_exit_code_of_hvolab_is_that_of_the_job(folder: Path) -> None:
     _commit(folder, _FILE, "int a;\n", "base")
     _commit(folder, _FILE, "int b;\n", "mm: rename it")
