@@ -106,7 +106,7 @@ class Voice:
             for pfn in _frames(row[6:]):
                 yield (), {**details, "frame": Frame(pfn)}, True
             if row[5]:
-                yield (), {**details, "frame": "failed"}, False
+                yield (), {**details, "frame": "none, as the allocation fails"}, False
         elif name == "page.free":
             for pfn in _frames(row[4:]):
                 yield (), {"order": row[2], "function": self._text(row[3]), "frame": Frame(pfn)}, False

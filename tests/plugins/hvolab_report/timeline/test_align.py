@@ -44,6 +44,7 @@ def test_the_first_difference_is_the_allocation_that_fails() -> None:
     assert not before.steps[one][1][5]
     assert after.steps[two][1][5]
     assert first_difference(pair()).endswith(f"(step: before {one}, after {two})")
+    assert "against none, as the allocation fails" in first_difference(pair())
 
 
 def changed(kind: str, *columns: int) -> Any:
