@@ -6,18 +6,19 @@ from __future__ import annotations
 import errno
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from hvolab.arch import Target
 from hvolab.errors import UsageError
-from hvolab.hugetlb import demote_pool_huge_page
+from hvolab.hugetlb import Pool, demote_pool_huge_page
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec
-from hvolab.machine.frames.failure import FailFrom, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from hvolab.plugin import registry
 from hvolab.release.releases import V6_1
 from tests.core.hugetlb.test_pool import optimized
-from tests.machines import GIB, MIB, pools
+from tests.machines import GIB, MIB, Pools, pools
 
 _SMALL = MachineSpec(memory=512 * MIB)
 _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
@@ -115,3 +116,59 @@ def test_parts_that_are_gigantic_are_compound_pages_as_the_release_makes_them() 
     tail = pages.pfn(next(part.free_folios())) + 8
     assert pages.word(tail, pages.layout.mapping) != pages.layout.tail_mapping
     assert [finding for finding in lab.findings() if not finding.declared] == []
+
+
+def two_nodes(release: str, folios: int = 4, *, optimize: bool = True) -> tuple[Pools, Pool, Pool]:
+    """A machine of two nodes with pools of 2 MiB and 32 MiB, and folios in the latter."""
+    target = registry().architecture("arm64").select("4K-48bit", release=release)
+    lab = pools(MachineSpec(memory=512 * MIB, nodes=2), target)
+    lab.machine.optimize_enabled = optimize
+    small, large = (next(pool for pool in lab.pools if pool.h.size == size) for size in (2 * MIB, 32 * MIB))
+    large.set_max_huge_pages(folios)
+    return lab, small, large
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.2"])
+def test_as_many_as_requested_are_demoted_of_the_nodes_in_turn(release: str) -> None:
+    lab, small, large = two_nodes(release)
+    assert demote_pool_huge_page(large, small, 3) == 3
+    assert (large.h.nr, large.h.max_huge_pages, small.h.nr, small.h.max_huge_pages) == (1, 1, 48, 48)
+    assert sorted(large.h.nr_node) == [0, 1]
+    assert demote_pool_huge_page(large, small, 3) == 1
+    assert demote_pool_huge_page(large, small, 1) == -errno.EBUSY
+    assert demote_pool_huge_page(large, small, 0) == -errno.EBUSY
+    assert [str(finding) for finding in lab.findings() if not finding.declared] == []
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.2"])
+def test_one_that_cannot_be_restored_ends_the_demotion_of_others(release: str) -> None:
+    lab, small, large = two_nodes(release)
+    lab.frames.failure = FailCalls(frozenset({1}))
+    assert demote_pool_huge_page(large, small, 1) == -errno.ENOMEM
+    assert (large.h.nr_node, large.h.free, small.h.nr) == ([2, 2], 4, 0)
+    lab.frames.failure = FailCalls(frozenset({1}))
+    assert demote_pool_huge_page(large, small, 4) == -errno.ENOMEM
+    assert (large.h.nr, large.h.free) == (4 - small.h.nr // 16,) * 2
+    assert small.h.nr <= 16
+    assert [str(finding) for finding in lab.findings() if not finding.declared] == []
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.2"])
+def test_parts_are_as_new_folios_of_their_size(release: str) -> None:
+    lab, small, large = two_nodes(release, 1, optimize=False)
+    assert demote_pool_huge_page(large, small, 1) == 1
+    layout, load = lab.machine.struct_pages.layout, lab.machine.cpus[0].load
+    parts = sorted(small.live)
+    assert [folio - parts[0] for folio in parts] == [number * 512 * layout.size for number in range(16)]
+    small.set_max_huge_pages(17)
+    (new,) = small.live - set(parts)
+    expected = relative(load(new, 64 * layout.size), new)
+    for folio in (parts[0], parts[1], parts[-1]):
+        assert relative(load(folio, 64 * layout.size), folio) == expected
+
+
+def relative(octets: bytes, folio: int) -> list[int]:
+    """Words of struct pages, those that point into them as offsets, without the links of the free list."""
+    words = np.frombuffer(octets, "<u8") - np.uint64(folio)
+    words = np.where(words < len(octets), words, words + np.uint64(folio))
+    return [*words[:1].tolist(), *words[3:].tolist()]

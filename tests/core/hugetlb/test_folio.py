@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from hvolab.machine import MachineSpec
-from tests.machines import GIB, MIB, pools
+from tests.machines import GIB, MIB, pools, x86_64
 from tests.made_up import MADE_UP
 
 _SMALL = MachineSpec(memory=512 * MIB)
@@ -85,3 +88,97 @@ def test_fields_of_bytes_and_halves_are_where_c_has_them_in_either_byte_order(re
     assert pool.folio.is_hugetlb(folio)
     pool.folio.set_hugetlb(folio, hugetlb=False, gigantic=True)
     assert (pool.folio.is_hugetlb(folio), pool.folio.refcount(folio)) == (False, 3)
+
+
+@pytest.mark.parametrize(("release", "stored"), [("6.1", False), ("6.12", True), ("6.12.117", False), ("7.2", False)])
+def test_only_a_list_that_fields_of_hugetlb_have_overwritten_is_emptied(release: str, stored: bool) -> None:  # noqa: FBT001
+    lab = pools(_SMALL, x86_64(release=release))
+    folio = lab.machine.struct_pages.va(0x8000)
+    lab.machine.cpus[0].store(folio, b"\x5a" * 256)
+    lab.pools[0].folio.init_deferred_list(folio)
+    head = folio + 2 * 64 + 16
+    words = [lab.machine.cpus[0].load_word(folio + 8 * index) for index in range(32)]
+    assert words.count(0x5A5A5A5A5A5A5A5A) == 32 - 2 * stored
+    assert (words[18:20] == [head, head]) == stored
+
+
+@pytest.mark.parametrize("gigantic", [False, True])
+def test_gigantic_compound_pages_of_v6_1_have_no_destructor_and_no_mapping_in_tails(gigantic: bool) -> None:  # noqa: FBT001
+    lab = pools(_SMALL, x86_64(release="6.1"))
+    pages, folio = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000)
+    cpu, layout = lab.machine.cpus[0], lab.machine.struct_pages.layout
+    cpu.store(folio + 64, b"\x5a" * 64)
+    pages.prep_compound(folio, 9, **({"gigantic": True} if gigantic else {}))
+    assert cpu.load(folio + 64 + 16, 2) == (b"\x5a\x09" if gigantic else b"\x01\x09")
+    assert (cpu.load_word(folio + 5 * 64 + layout.mapping) == layout.tail_mapping) is not gigantic
+    pages.destroy_compound(folio, 9)
+    assert cpu.load(folio + 64 + 16, 16) == (b"\x5a" if gigantic else b"\x01") + b"\0\x5a\x5a" + bytes(12)
+
+
+def test_parts_of_a_demoted_folio_keep_type_and_references_of_their_tails() -> None:
+    lab = pools(_SMALL)
+    pages, folio, cpu = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000), lab.machine.cpus[0]
+    tail = folio + 5 * 64
+    for fresh, octets in ((False, b"\x5a" * 8), (True, b"\xff" * 4 + bytes(4))):
+        cpu.store(tail, b"\x5a" * 64)
+        pages.prep_compound(folio, 9, fresh=fresh)
+        assert cpu.load(tail + 48, 8) == octets
+
+
+def test_a_field_beyond_its_struct_page_is_not_stored() -> None:
+    target = x86_64(release="7.2")
+    for size, stored in ((64, True), (56, False)):
+        lab = pools(MachineSpec(memory=256 * MIB, layout=replace(target.struct_page, size=size)), target)
+        folio, cpu = lab.machine.struct_pages.va(0x8000), lab.machine.cpus[0]
+        cpu.store(folio, bytes(4 * size))
+        lab.pools[0].folio.prep_head(folio, 9)
+        found = cpu.load(folio + size + 56, 4) == (512).to_bytes(4, "little")
+        assert found == stored, size
+
+
+def test_a_part_that_becomes_a_head_has_neither_link_nor_mapping() -> None:
+    lab = pools(_SMALL)
+    pages, folio, layout = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000), lab.machine.struct_pages.layout
+    pages.prep_compound(folio, 9)
+    part, word = folio + 16 * 64, lab.machine.cpus[0].load_word
+    assert word(part + layout.compound_head) == folio | 1
+    pages.unlink_tail(part)
+    assert (word(part + layout.compound_head), word(part + layout.mapping)) == (0, 0)
+
+
+def test_flags_are_dropped_only_where_named() -> None:
+    lab = pools(_SMALL)
+    pages, folio = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000)
+    pages.prep_compound(folio, 9)
+    before = lab.machine.cpus[0].load_word(folio)
+    pages.prep_head(folio, 9)
+    assert lab.machine.cpus[0].load_word(folio) == before
+
+
+def test_the_mark_of_a_gigantic_folio_is_cleared_only_if_that_is_said() -> None:
+    lab = pools(_SMALL, x86_64(release="6.1"))
+    pages, folio = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000)
+    pages.prep_compound(folio, 9)
+    for gigantic, octet in ((False, b"\x01"), (True, b"\0")):
+        pages.set_hugetlb(folio, hugetlb=True)
+        pages.set_hugetlb(folio, hugetlb=False, **({"gigantic": True} if gigantic else {}))
+        assert lab.machine.cpus[0].load(folio + 64 + 16, 1) == octet
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.2"])
+def test_struct_pages_that_held_anything_are_those_of_a_gigantic_folio_once_initialized(release: str) -> None:
+    lab = pools(_SMALL, x86_64(release=release))
+    pool, layout = lab.pools[-1], lab.machine.struct_pages.layout
+    folio, cpu = lab.machine.struct_pages.va(0x8000), lab.machine.cpus[0]
+    links, count = cpu.load_word(folio), 512
+    cpu.store(folio, b"\x5a" * (count * layout.size))
+    pool.folio.init_vmemmap(folio, 0, 1, links, 9)
+    pool.folio.init_vmemmap(folio, 1, 64, links, 9)
+    pool.folio.init_vmemmap(folio, 64, count, links, 9)
+    tails = np.frombuffer(cpu.load(folio, count * layout.size), "<u8").reshape(count, -1)
+    assert not (tails == 0x5A5A5A5A5A5A5A5A).any()
+    assert (tails[:, 0] == links).all()
+    own = folio + np.arange(count, dtype=np.uint64) * np.uint64(layout.size) + np.uint64(layout.lru_next)
+    assert (tails[:, layout.lru_prev // 8] == np.where(tails[:, layout.lru_prev // 8] > 1 << 63, own, 0)).all()
+    assert tails[0, layout.lru_prev // 8] == own[0]
+    assert (tails[1:, layout.compound_head // 8] == np.uint64(layout.tail_link(folio, 9))).all()

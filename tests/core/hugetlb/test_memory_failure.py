@@ -10,6 +10,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.hugetlb import EHWPOISON, Pool, memory_failure, reservations
+from hvolab.hugetlb.memory_failure import get_huge_page_for_hwpoison
 from hvolab.hugetlb.raw_hwp import raw_hwp_pages
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailFrom, NeverFail
@@ -182,3 +183,18 @@ def test_a_poisoned_frame_in_a_block_that_is_lost_is_counted_once() -> None:
     assert memory_failure(pool, pfn + 70) == -errno.EBUSY
     assert lab.machine.lost_frames == 512
     assert "ownership" not in {finding.rule for finding in lab.findings()}
+
+
+def test_a_caller_that_tries_again_finds_a_busy_folio_as_it_was() -> None:
+    _, pool, pfn = filled(2)
+    pages = pool.machine.struct_pages
+    used = pool.dequeue()
+    assert used is not None
+    assert get_huge_page_for_hwpoison(pool, used, used, None, retries=True) == -errno.EBUSY
+    assert not pool.folio.poisoned(used)
+    free = next(pool.free_folios())
+    assert get_huge_page_for_hwpoison(pool, free, free, None, retries=True) == 1
+    assert pool.folio.poisoned(free)
+    assert get_huge_page_for_hwpoison(pool, used, used, None) == -errno.EBUSY
+    assert pool.folio.poisoned(used)
+    assert pfn in {pages.pfn(used), pages.pfn(free)}

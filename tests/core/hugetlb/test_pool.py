@@ -9,13 +9,19 @@ from collections.abc import Callable
 import pytest
 
 from hvolab.errors import UsageError
-from hvolab.hugetlb import Pool
+from hvolab.hugetlb import (
+    Pool,
+    alloc_bootmem_huge_page,
+    demote_pool_huge_page,
+    memory_failure,
+    reservations,
+)
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from hvolab.release.gfp import Gfp
-from hvolab.trace import AllFlushed, Event, PagesAllocated
-from tests.machines import GIB, MIB, Pools, pools
+from hvolab.trace import AllFlushed, Event, FolioPrepared, PagesAllocated
+from tests.machines import GIB, MIB, Pools, pools, x86_64
 
 _SMALL = MachineSpec(memory=512 * MIB)
 _GIGANTIC = MachineSpec(memory=3 * GIB, deferred_struct_pages=True)
@@ -247,3 +253,120 @@ def test_every_allocation_failed_in_turn_breaks_nothing(
     assert calls >= 3
     for call in range(1, calls + 1):
         run(FailFrom(call) if from_then_on else FailCalls(frozenset({call})))
+
+
+def test_wrong_requests_are_refused_with_what_is_right() -> None:
+    lab = pools(MachineSpec(memory=256 * MIB, nodes=2))
+    pool = lab.pools[0]
+    with pytest.raises(UsageError, match=r"a pool of -1 huge pages.*request 0 or more"):
+        pool.set_max_huge_pages(-1)
+    with pytest.raises(UsageError, match=r"node 2 of 2.*choose 0 to 1"):
+        pool.set_max_huge_pages(1, node=2)
+    with pytest.raises(UsageError, match=r"only gigantic folios.*grow the pool instead"):
+        alloc_bootmem_huge_page(pool)
+    with pytest.raises(UsageError, match=r"order 18 cannot be demoted to order 18.*hugetlb_init_hstates.*next smaller"):
+        demote_pool_huge_page(lab.pools[1], lab.pools[1], 1)
+    with pytest.raises(UsageError, match=r"is in no folio of order 9.*choose a frame of a folio"):
+        memory_failure(pool, lab.machine.memory.first_pfn)
+    with pytest.raises(UsageError, match=r"-1 reservations.*use 0 or more"):
+        reservations.unreserve(pool, -1)
+    with pytest.raises(UsageError, match=r"1 reservations of 0 are released.*release those that were made"):
+        reservations.unreserve(pool, 1)
+
+
+@pytest.mark.parametrize(("release", "more"), [("6.1", 1), ("6.12", 0)])
+def test_a_request_of_a_node_counts_surplus_of_others_where_the_release_does(release: str, more: int) -> None:
+    lab = pools(MachineSpec(memory=256 * MIB, nodes=2), x86_64(release=release))
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(2)
+    assert pool.alloc_surplus(0) is not None
+    assert (pool.h.nr_node, pool.h.surplus_node) == ([2, 1], [1, 0])
+    pool.set_max_huge_pages(2, node=1)
+    assert (pool.h.nr_node, pool.h.surplus_node) == ([2, 2 + more], [1, 0])
+
+
+def test_an_odd_number_of_surplus_folios_becomes_persistent_one_by_one() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    for _ in range(3):
+        assert pool.alloc_surplus() is not None
+    pool.set_max_huge_pages(2)
+    assert (pool.h.nr, pool.h.surplus) == (3, 1)
+    pool.set_max_huge_pages(3)
+    assert (pool.h.nr, pool.h.surplus, pool.h.surplus_node) == (3, 0, [0])
+
+
+def test_what_leaves_while_a_pool_grows_is_allocated_too() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(1)
+    left = list(pool.live)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, PagesAllocated) and event.order == pool.h.order and left:
+            assert pool.dissolve(left.pop()) == 0
+
+    with lab.machine.trace.listen(listen):
+        pool.set_max_huge_pages(3)
+    assert (pool.h.nr, pool.h.free, len(pool.live)) == (3, 3, 3)
+    assert not lab.findings()
+
+
+def test_a_new_folio_has_no_flags_of_what_used_its_memory_before() -> None:
+    lab = pools(_SMALL)
+    pool, layout = lab.pools[0], lab.machine.struct_pages.layout
+    pool.set_max_huge_pages(1)
+    (folio,) = pool.live
+    pool.set_max_huge_pages(0)
+    pool.folio.set_private(folio, (1 << 64) - 1)
+    pool.set_max_huge_pages(1)
+    assert pool.live == {folio}
+    assert pool.folio.private(folio) == 1 << layout.hpg_freed | 1 << layout.hpg_vmemmap_optimized
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_each_new_folio_is_an_event_whether_it_is_of_the_pool_or_surplus(release: str) -> None:
+    lab = pools(_SMALL, x86_64(release=release))
+    pool = lab.pools[0]
+    prepared: list[Event] = []
+    with lab.machine.trace.listen(prepared.append):
+        pool.set_max_huge_pages(2)
+        surplus = pool.alloc_surplus()
+    events = [event for event in prepared if isinstance(event, FolioPrepared)]
+    assert {event.folio for event in events} == pool.live
+    assert {event.order for event in events} == {pool.h.order}
+    assert events[-1].folio == surplus
+
+
+def test_temporary_folios_are_counted_once_freed_and_are_not_gigantic() -> None:
+    lab = pools(_SMALL)
+    assert lab.pools[1].alloc_temporary() is None
+    pool = lab.pools[0]
+    for count in (1, 2):
+        folio = pool.alloc_temporary()
+        assert folio is not None
+        pool.put(folio)
+        assert (pool.temporaries, pool.h.nr) == (count, 0)
+    assert not lab.findings()
+
+
+def test_a_surplus_folio_that_cannot_be_restored_stays_surplus() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    folio = pool.alloc_surplus()
+    assert folio is not None
+    lab.frames.failure = FailFrom(1)
+    pool.put(folio)
+    assert (pool.h.nr, pool.h.free, pool.h.surplus) == (1, 1, 1)
+    assert not lab.findings()
+
+
+def test_a_folio_that_is_added_again_has_the_flags_of_a_free_one_alone() -> None:
+    lab = pools(_SMALL)
+    pool, layout = lab.pools[0], lab.machine.struct_pages.layout
+    pool.set_max_huge_pages(1)
+    (folio,) = pool.live
+    pool.folio.set_flag(folio, layout.hpg_migratable, value=True)
+    lab.frames.failure = FailFrom(1)
+    assert pool.dissolve(folio) == -errno.ENOMEM
+    assert pool.folio.private(folio) == 1 << layout.hpg_freed | 1 << layout.hpg_vmemmap_optimized

@@ -34,3 +34,14 @@ def test_a_checkpoint_with_a_pool_restores_its_counters_and_folios() -> None:
         pool.set_max_huge_pages(count)
         checkpoint.restore()
         assert (pool.h.nr, pool.h.nr_node, pool.live, set(pool.free_folios())) == (1, [1], live, live)
+
+
+def test_a_pool_works_with_the_cpu_that_it_is_given() -> None:
+    first = _pool()
+    machine = first.machine
+    cpu = machine.cpus[1]
+    other = Pool(machine, first.h, Hvo(machine, cpu), cpu)
+    view = first.on(cpu, other.hvo)
+    assert (first.cpu, first.folio.cpu) == (machine.cpus[0], machine.cpus[0])
+    for one in (other, view):
+        assert (one.cpu, one.folio.cpu, one.hvo) == (cpu, cpu, other.hvo)

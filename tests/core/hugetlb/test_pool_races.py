@@ -137,6 +137,7 @@ def test_a_limit_that_is_lowered_meanwhile_frees_the_new_surplus_folio(release: 
     with lab.machine.trace.listen(at("optimize.end", lower)):
         assert pool.alloc_surplus() is None
     assert (pool.h.nr, pool.h.free, pool.h.surplus, len(pool.live)) == (1, 1, 0, 1)
+    assert pool.temporaries == 1  # it is freed as one
     assert undeclared(*lab.findings()) == []
 
 

@@ -65,3 +65,7 @@ def test_a_list_that_comes_back_to_a_record_ends() -> None:
     (newest, _), (oldest, _) = raw_hwp_pages(pages, folio)
     lab.machine.cpus[0].store_word(oldest, newest)
     assert [record for record, _ in raw_hwp_pages(pages, folio)] == [newest, oldest]
+
+
+def test_the_error_of_a_poisoned_page_is_that_of_linux() -> None:
+    assert EHWPOISON == 133

@@ -12,6 +12,7 @@ from hvolab.hugetlb import Pool
 from hvolab.hugetlb.replace import alloc_and_dissolve, find_hstate, folio_hstate
 from hvolab.invariants import check
 from hvolab.machine import MachineSpec
+from hvolab.machine.frames.failure import FailFrom
 from hvolab.release.gfp import GFP_KERNEL
 from tests.machines import MIB, pools
 
@@ -62,3 +63,28 @@ def test_only_a_folio_of_hugetlb_has_an_hstate() -> None:
     assert find_hstate(pool, folio) is None
     with pytest.raises(KernelBug, match="no hugetlb type"):
         folio_hstate(pool, folio)
+
+
+def test_without_memory_nothing_is_replaced() -> None:
+    lab = pools(MachineSpec(memory=256 * MIB))
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(2)
+    before = set(pool.live)
+    lab.frames.failure = FailFrom(1)
+    assert alloc_and_dissolve(pool, next(pool.free_folios())) == -errno.ENOMEM
+    assert (pool.live, pool.h.nr, pool.h.free) == (before, 2, 2)
+    assert lab.findings() == []
+
+
+def test_a_free_folio_with_a_reference_and_one_on_no_list_are_busy() -> None:
+    pool = grown_pool(2)
+    folio = next(pool.free_folios())
+    pool.folio.set_refcount(folio, 1)
+    assert alloc_and_dissolve(pool, folio) == -errno.EBUSY
+    pool.folio.set_refcount(folio, 0)
+    pool.folio.set_flag(folio, pool.folio.layout.hpg_freed, value=False)
+    assert alloc_and_dissolve(pool, folio) == -errno.EBUSY
+    pool.folio.set_flag(folio, pool.folio.layout.hpg_freed, value=True)
+    assert alloc_and_dissolve(pool, folio) == 0
+    assert (pool.h.nr, pool.h.free, pool.h.surplus, pool.h.surplus_node) == (2, 2, 0, [0])
+    assert check(pool.machine, [pool]) == []

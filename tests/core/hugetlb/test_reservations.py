@@ -12,6 +12,7 @@ from hvolab.hugetlb import Pool, reservations
 from hvolab.machine import MachineSpec
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
 from hvolab.release import release_named
+from hvolab.trace import Event, FolioStep
 from tests.machines import MIB, Pools, pools, x86_64
 
 _SMALL = MachineSpec(memory=128 * MIB)
@@ -144,4 +145,34 @@ def test_a_second_node_is_preferred_after_a_failure_where_the_release_tries_each
     lab = pools(MachineSpec(memory=256 * MIB, nodes=2), x86_64(release=release_named(release)))
     lab.frames.failure = FailCalls(frozenset({1}))
     assert reservations.reserve(lab.pools[0], 1) == result
+    assert lab.findings() == []
+
+
+def test_surplus_in_use_ends_the_search_for_free_surplus() -> None:
+    lab = pools(MachineSpec(memory=256 * MIB, nodes=2))
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(1, node=1)
+    assert pool.alloc_surplus(0) is not None
+    assert reservations.reserve(pool, 1) == 0
+    reservations.unreserve(pool, 1)
+    assert counts(pool) == (2, 1, 1, 0)
+    assert pool.h.free_node == [0, 1]
+    assert lab.findings() == []
+
+
+def test_surplus_that_is_not_needed_any_more_is_freed_again() -> None:
+    lab = pools(_SMALL)
+    pool = lab.pools[0]
+    pool.set_max_huge_pages(1)
+    used = pool.dequeue()
+    assert used is not None
+
+    def listen(event: Event) -> None:
+        if isinstance(event, FolioStep) and event.step == "optimize.begin":
+            pool.put(used)
+
+    with lab.machine.trace.listen(listen):
+        assert reservations.reserve(pool, 1) == 0
+    assert counts(pool) == (1, 1, 0, 1)
+    assert pool.live == {used}
     assert lab.findings() == []
