@@ -36,7 +36,7 @@ def render(report: BootReport) -> Group:
         parts += [_replays(report), Text()]
     parts += [_finding(one) for one in report.findings]
     parts += [Text(f"note: {note}") for note in report.notes]
-    if report.log and report.findings:
+    if report.log and (report.findings or report.end):
         parts += [Text("log of the kernel:"), *(Text(f"  {line}", "dim") for line in report.log)]
     words, style = _VERDICTS[report.verdict]
     parts += [Text(words, style)]

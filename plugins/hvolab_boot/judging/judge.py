@@ -52,7 +52,7 @@ def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[s
         stages=tuple(_stage_report(one, stages[0]) for one in stages),
         pairs=tuple(pairs),
         findings=tuple(findings),
-        notes=(*_notes(stages, spec, pairs), *(f"known of release {release}: {fault}" for fault in faults)),
+        notes=(*_notes(session, stages, spec, pairs), *(f"known of release {release}: {fault}" for fault in faults)),
         end=session.end,
         seconds=round(session.seconds, 1),
         cpu_seconds=round(session.cpu_seconds, 1),
@@ -87,17 +87,27 @@ def _stage_report(one: ReadStage, first: ReadStage) -> StageReport:
 
 
 def _early_end(session: Session) -> Iterator[BootFinding]:
-    """Yield the errors of a guest that ended early: its last messages are in the log of its console."""
+    """Yield the errors of a guest that ended early: its last messages are in the log of its console.
+
+    One that ended before its program ran, and reported nothing but its panic, may lack a driver or a root file system:
+    nothing is known of its HVO then.
+    """
     if not session.end:
         return
     after = session.stages[-1].name if session.stages else "the start of QEMU"
-    silent = "" if session.log else "; it printed nothing: the kernel needs a driver of the machine's serial console"
-    yield BootFinding("early-end", "guest", after, 1, session.end + silent)
-    yield from log_findings(after, (Message(0, 0.0, line) for line in session.log))
+    errors = list(log_findings(after, (Message(0, 0.0, line) for line in session.log)))
+    if session.stages or any(one.kind != "panic" for one in errors):
+        yield BootFinding("early-end", "guest", after, 1, session.end)
+        yield from errors
 
 
-def _notes(stages: list[ReadStage], spec: BootSpec, pairs: list[PairReport]) -> Iterator[str]:
+def _notes(session: Session, stages: list[ReadStage], spec: BootSpec, pairs: list[PairReport]) -> Iterator[str]:
     """Yield sentences about what was not done or is unknown."""
+    if not stages:
+        silent = (
+            "" if session.log else "; it printed nothing: the kernel needs a driver of the machine's serial console"
+        )
+        yield f"nothing is known of this kernel's HVO, as the plan did not begin: {session.end}{silent}"
     for one in stages:
         yield from (f"{one.stage.name}: {error}" for error in one.stage.errors)
         if one.stage.unread:

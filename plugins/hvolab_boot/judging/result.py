@@ -131,9 +131,9 @@ class BootReport:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict: `UNKNOWN` where memory was not read or a replay was not run, and there are no problems."""
+        """The verdict: `UNKNOWN` if there are no problems, and the plan did not begin, or a part that decides lacks."""
         if self.findings:
             return "problems"
-        unknown = any(stage.unread for stage in self.stages)
+        unknown = not self.stages or any(stage.unread for stage in self.stages)
         unknown |= any(voice.verdict in {UNKNOWN, "not run"} for pair in self.pairs for voice in pair.voices)
         return UNKNOWN if unknown else "no problems"

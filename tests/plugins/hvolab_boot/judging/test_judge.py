@@ -14,7 +14,9 @@ from hvolab_boot.judging.judge import judge
 from hvolab_boot.qemu.machines import MACHINES
 from hvolab_boot.running.plan import parse_plan
 from hvolab_boot.running.session import BootSpec, Session, Stage
+from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_boot.guests import OPTIMIZED, RESTORED, readings
+from tests.plugins.hvolab_kernel.kernel_machines import X86
 
 PLAN = parse_plan("2M=8, free", registry().architecture("x86_64").select())
 SPEC = BootSpec(Path("none"), b"", MACHINES["EM_X86_64"], PLAN)
@@ -31,6 +33,26 @@ def test_a_guest_that_ends_early_has_a_report_with_its_log() -> None:
     assert [(one.kind, one.by) for one in made.findings] == [("early-end", "guest"), ("panic", "log")]
     assert made.log == ("one", "Kernel panic - not syncing: VFS")
     assert (made.verdict, made.pairs, made.mode) == ("problems", (), "4-level")
+
+
+@X86
+@pytest.mark.parametrize(
+    ("log", "verdict", "kinds"),
+    [
+        ([], "cannot tell", []),
+        (["Kernel panic - not syncing: VFS: Unable to mount root fs"], "cannot tell", []),
+        (["kernel BUG at mm/hugetlb_vmemmap.c:101!"], "problems", ["early-end", "kernel-bug"]),
+    ],
+    ids=["silent", "no root file system", "a bug"],
+)
+def test_a_guest_that_did_not_come_to_its_plan_is_wrong_only_if_it_reports_an_error(
+    real_kernel: Kernel, log: list[str], verdict: str, kinds: list[str]
+) -> None:
+    made = judge(Session(log=log, end="QEMU has ended"), SPEC, real_kernel, lambda _: None)
+    assert (made.verdict, [one.kind for one in made.findings]) == (verdict, kinds)
+    assert made.notes[0].startswith("nothing is known of this kernel's HVO, as the plan did not begin: QEMU has ended")
+    assert ("it printed nothing" in made.notes[0]) == (not log)
+    assert made.log == tuple(log)
 
 
 def test_memory_that_was_not_read_is_in_the_notes() -> None:
