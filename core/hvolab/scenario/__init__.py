@@ -4,7 +4,17 @@
 from __future__ import annotations
 
 from hvolab.scenario.boot import BootSettings, parse_boot
-from hvolab.scenario.data import RunData, run_data
+from hvolab.scenario.data import (
+    FindingRow,
+    FolioRow,
+    FrameRange,
+    MeasuredPool,
+    OperationRow,
+    PoolRow,
+    RunData,
+    StageCounters,
+    run_data,
+)
 from hvolab.scenario.operations import OPERATIONS, Operation, Outcome, PoolSet, Request, parse_operations
 from hvolab.scenario.recorder import Recorder
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
@@ -20,12 +30,18 @@ __all__ = [
     "OPERATIONS",
     "BootSettings",
     "FailedCall",
+    "FindingRow",
     "FolioHistory",
+    "FolioRow",
+    "FrameRange",
     "MappingRun",
+    "MeasuredPool",
     "Operation",
     "OperationCounts",
+    "OperationRow",
     "Outcome",
     "PoolReport",
+    "PoolRow",
     "PoolSet",
     "Recorder",
     "Request",
@@ -33,6 +49,7 @@ __all__ = [
     "ScenarioResult",
     "ScenarioSpec",
     "Stage",
+    "StageCounters",
     "StoreHit",
     "TailStores",
     "VmemmapView",

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from hvolab_vmcore.scan.huge_pages import HugePages, Sharing, read_heads
 from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.vmemmap_pages import VmemmapPages
 
+_Found = TypeVar("_Found", Ints, list[tuple[int, str]])
 _WRITE = int(Access.WRITE)
 _BIT = "HPG_vmemmap_optimized"
 #: A tail maps a wrong frame, by whether the release shares tail pages.
@@ -31,6 +33,7 @@ class Inspector:
     """Inspector of the vmemmap of one scan.
 
     writable  one flag for each vmemmap page: its entry and the path to it permit stores, shape (rows,)
+    unlisted  number of findings by kind that :meth:`findings` has left out so far, without declared ones
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Inspector:
         self._stale_heads = stale_heads
         self._protections = pages.raws & ~np.uint64(self._target.page_form.address_mask)
         self.writable = self._writable()
+        self.unlisted: Counter[str] = Counter()
 
     def findings(self) -> Iterator[CoreFinding]:
         """Return all findings, those about page tables first."""
@@ -91,7 +95,7 @@ class Inspector:
                 ("large-leaf", too_high, f"the vmemmap is mapped by a leaf at level {name}, which Linux never does"),
             )
             for kind, wrong, text in cases:
-                for row, slot in np.argwhere(wrong)[:LARGEST_LIST].tolist():
+                for row, slot in self._listed(kind, np.argwhere(wrong)).tolist():
                     va = self._walk.origin + int(tables.offsets[row]) + (slot << tables.level.shift)
                     entry = self._target.describe(name, int(tables.raws[row, slot]))
                     yield CoreFinding(kind, text, va, 1, entry, None, None)
@@ -112,7 +116,7 @@ class Inspector:
             ("read-only-head", optimized & ~writable, "the head page is not writable"),
             ("wrong-pgprot", other_protection, "the head page is not mapped with PAGE_KERNEL"),
         ):
-            for index in np.flatnonzero(wrong)[:LARGEST_LIST].tolist():
+            for index in self._listed(kind, np.flatnonzero(wrong)).tolist():
                 yield self._finding(kind, text, int(rows[index]), 1, int(huge.pfns[index]))
 
     def _tail_findings(self, huge: HugePages) -> Iterator[CoreFinding]:
@@ -138,7 +142,8 @@ class Inspector:
             ("wrong-pgprot", ~missing & ~writable & ~ro, "a tail is not mapped with PAGE_KERNEL_RO", False),
         )
         for kind, wrong, words, declared in cases:
-            for row, count, folio in islice(self._runs(rows[wrong], folios[wrong]), LARGEST_LIST):
+            found = self._listed(kind, self._runs(rows[wrong], folios[wrong]), declared=declared)
+            for row, count, folio in found.tolist():
                 yield self._finding(kind, words, row, count, folio, declared=declared)
 
     def _to_share(self, huge: HugePages) -> Ints:
@@ -160,13 +165,14 @@ class Inspector:
 
     def _owner_findings(self) -> Iterator[CoreFinding]:
         """Return the frames that have two owners."""
-        for row, other in shared_frames(self._walk, self._pages, self._huge_pages)[:LARGEST_LIST]:
+        found = shared_frames(self._walk, self._pages, self._huge_pages)
+        for row, other in self._listed("two-owners", found):
             frame = int(self._pages.frames[row])
             yield self._finding("two-owners", f"frame {frame:#x} is {other} as well", row, 1, None)
 
     def _stale_findings(self) -> Iterator[CoreFinding]:
         """Return the struct pages that carry hugetlb's mark where no huge page starts."""
-        layout, rows = self._snapshot.struct_pages.layout, self._stale_heads[:LARGEST_LIST]
+        layout, rows = self._snapshot.struct_pages.layout, self._listed("stale-head", self._stale_heads)
         heads = read_heads(self._snapshot, self._pages.frames[rows])
         for row, head, private in zip(rows.tolist(), heads.head.tolist(), heads.private.tolist(), strict=True):
             pfn = (int(self._pages.numbers[row]) << self._pages.shift) // layout.size
@@ -181,12 +187,18 @@ class Inspector:
         result: Flags = (self._protections[rows] == np.uint64(bits)) & (self._pages.depths[rows] == self._last)
         return result
 
-    def _runs(self, rows: Ints, folios: Ints) -> Iterator[tuple[int, int, int]]:
-        """Return runs of rows of one folio with the same entry, as first row, count, and PFN of the folio."""
+    def _runs(self, rows: Ints, folios: Ints) -> Ints:
+        """Return runs of rows of one folio with the same entry: first row, count, PFN of the folio, shape (runs, 3)."""
         raws = self._pages.raws[rows]
         splits = (np.diff(rows) != 1) | (np.diff(folios) != 0) | (raws[1:] != raws[:-1])
-        for start, stop in zip(*runs(splits, rows.size), strict=True):
-            yield int(rows[start]), int(stop - start), int(folios[start])
+        starts, stops = runs(splits, rows.size)
+        return np.stack((rows[starts], stops - starts, folios[starts]), axis=1)
+
+    def _listed(self, kind: str, found: _Found, *, declared: bool = False) -> _Found:
+        """Return the first of the findings of a kind, and count the others."""
+        if not declared:
+            self.unlisted[kind] += max(0, len(found) - LARGEST_LIST)
+        return found[:LARGEST_LIST]
 
     def _finding(
         self, kind: str, text: str, row: int, count: int, folio: int | None, *, declared: bool = False

@@ -144,8 +144,9 @@ class Scan:
         return Verdict.UNKNOWN if self.unsaved.decisive else Verdict.NO_PROBLEMS
 
     def kinds(self) -> dict[str, int]:
-        """Return the number of findings of each kind, without those that the architecture declares."""
-        return dict(Counter(finding.kind for finding in self.findings if not finding.declared))
+        """Return the number of findings of each kind, listed or not, without those that the architecture declares."""
+        listed = Counter(finding.kind for finding in self.findings if not finding.declared)
+        return dict(listed + self.inspector.unlisted)
 
 
 def scan(snapshot: CoreSnapshot) -> Scan:

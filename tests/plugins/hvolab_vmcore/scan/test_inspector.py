@@ -136,3 +136,9 @@ def test_tails_of_another_zone_map_another_page(tmp_path: Path) -> None:
         words[slot] = raw & 0x8000000000000FFF | frame * PAGE
     words[pa_of(core, first)] = 2 << 51 | 1 << 6  # its head is in ZONE_NORMAL
     assert open_scan(changed(core, words, tmp_path / "changed.core")).kinds() == {}
+
+
+def test_findings_that_are_not_listed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvolab_vmcore.scan.inspector.LARGEST_LIST", 10)
+    found = open_scan(WRONG_RESTORED)
+    assert (found.kinds(), len(found.findings)) == ({"stale-head": 56}, 10)
