@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -115,8 +116,8 @@ def test_each_example_runs(example: str, desk: Path, monkeypatch: pytest.MonkeyP
         add_tree(desk, monkeypatch)
     elif "vmlinuz" in words:
         add_kernel(desk, monkeypatch)
-    if words[0] == "report":
-        CliRunner().invoke(build_app(), ["run", "--memory", "256M", "--hugepages", "2M=1", "--trace", words[1]])
+    for trace in itertools.takewhile(lambda word: not word.startswith("-"), words[1:] if words[0] == "report" else ()):
+        CliRunner().invoke(build_app(), ["run", "--memory", "256M", "--hugepages", "2M=1", "--trace", trace])
     if words[0] == "boot" and not (shutil.which("qemu-system-x86_64") and shutil.which("gcc")):
         pytest.skip("there is no QEMU or no compiler: apt-get install qemu-system-x86 gcc")
     if words[0] == "patch-test" and shutil.which("git") is None:
