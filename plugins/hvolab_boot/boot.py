@@ -81,6 +81,7 @@ def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: 
         machine=machine,
         plan=plan,
         mode=machine.modes.get(target.mode.name, NO_OPTIONS),
+        requested=request.mode and target.mode.name,
         memory=_memory(request.memory, plan),
         cpus=request.cpus,
         cpu=request.cpu,

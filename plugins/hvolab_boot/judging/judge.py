@@ -42,6 +42,7 @@ def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[s
         kernel=kernel.image.release,
         architecture=target.architecture.name,
         mode=target.mode.name,
+        requested_mode=spec.requested or target.mode.name,
         release=release,
         features=target.features,
         qemu=session.command,
@@ -52,7 +53,10 @@ def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[s
         stages=tuple(_stage_report(one, stages[0]) for one in stages),
         pairs=tuple(pairs),
         findings=tuple(findings),
-        notes=(*_notes(session, stages, spec, pairs), *(f"known of release {release}: {fault}" for fault in faults)),
+        notes=(
+            *_notes(session, stages, spec, pairs, target.mode.name),
+            *(f"known of release {release}: {fault}" for fault in faults),
+        ),
         end=session.end,
         seconds=round(session.seconds, 1),
         cpu_seconds=round(session.cpu_seconds, 1),
@@ -101,8 +105,12 @@ def _early_end(session: Session) -> Iterator[BootFinding]:
         yield from errors
 
 
-def _notes(session: Session, stages: list[ReadStage], spec: BootSpec, pairs: list[PairReport]) -> Iterator[str]:
+def _notes(
+    session: Session, stages: list[ReadStage], spec: BootSpec, pairs: list[PairReport], mode: str
+) -> Iterator[str]:
     """Yield sentences about what was not done or is unknown."""
+    if spec.requested not in {None, mode}:
+        yield f"--mode {spec.requested} was requested, and the kernel uses {mode}: see --cpu-model and --boot"
     if not stages:
         silent = (
             "" if session.log else "; it printed nothing: the kernel needs a driver of the machine's serial console"

@@ -98,6 +98,7 @@ class BootReport:
 
     image         file
     kernel        release as `uname -r` prints it
+    requested_mode  paging mode that was requested, or the one that the kernel uses
     release       kernel release that is modeled
     qemu          command that boots it again
     command_line  the kernel's command line
@@ -113,6 +114,7 @@ class BootReport:
     kernel: str
     architecture: str
     mode: str
+    requested_mode: str
     release: str
     features: tuple[str, ...]
     qemu: str
@@ -134,6 +136,6 @@ class BootReport:
         """The verdict: `UNKNOWN` if there are no problems, and the plan did not begin, or a part that decides lacks."""
         if self.findings:
             return "problems"
-        unknown = not self.stages or any(stage.unread for stage in self.stages)
+        unknown = not self.stages or self.mode != self.requested_mode or any(stage.unread for stage in self.stages)
         unknown |= any(voice.verdict in {UNKNOWN, "not run"} for pair in self.pairs for voice in pair.voices)
         return UNKNOWN if unknown else "no problems"

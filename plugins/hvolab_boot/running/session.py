@@ -46,6 +46,7 @@ class BootSpec:
     boot       further parameters of the kernel's command line
     kvm        the computer runs the guest's code itself
     patience   how long the guest may print nothing
+    requested  name of the paging mode that was requested; None: any is right
     """
 
     image: Path
@@ -59,6 +60,7 @@ class BootSpec:
     boot: str = ""
     kvm: bool = False
     patience: Patience = DEFAULT_PATIENCE
+    requested: str | None = None
 
     @property
     def command_line(self) -> str:

@@ -68,6 +68,7 @@ def report() -> BootReport:
         kernel="6.12.117",
         architecture="x86_64",
         mode="4-level",
+        requested_mode="4-level",
         release="6.12.117",
         features=(),
         qemu="qemu-system-x86_64",

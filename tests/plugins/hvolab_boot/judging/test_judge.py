@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +54,14 @@ def test_a_guest_that_did_not_come_to_its_plan_is_wrong_only_if_it_reports_an_er
     assert made.notes[0].startswith("nothing is known of this kernel's HVO, as the plan did not begin: QEMU has ended")
     assert ("it printed nothing" in made.notes[0]) == (not log)
     assert made.log == tuple(log)
+
+
+def test_another_paging_mode_than_the_requested_one_is_not_decided() -> None:
+    session = Session(stages=[Stage("boot", readings(8), OPTIMIZED)])
+    for requested, verdict in ((None, "no problems"), ("4-level", "no problems"), ("5-level", "cannot tell")):
+        made = judge(session, replace(SPEC, requested=requested), KERNEL, lambda _: None)
+        told = [note for note in made.notes if note.startswith("--mode 5-level was requested, and the kernel uses 4-")]
+        assert (made.verdict, len(told)) == (verdict, verdict == "cannot tell")
 
 
 def test_memory_that_was_not_read_is_in_the_notes() -> None:
