@@ -10,21 +10,33 @@ import typer
 
 from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import JsonOption, ModeOption
+from hvolab_boot.commands.bisect import bisect_lines
+
+DoOption = Annotated[
+    str,
+    typer.Option(
+        metavar="OPERATIONS",
+        help="Operations on the pools, as '2M=8, 1G=1, demote 1G, free': SIZE=COUNT, free, and resize, shrink, "
+        "demote, overcommit and boot of `hvolab run --do`.",
+    ),
+]
+BisectOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        metavar="GOOD BAD",
+        help="Boot nothing: print the lines that search the tree for the commit which broke HVO, by git bisect; "
+        "IMAGE is the file that a build makes.",
+    ),
+]
 
 
 def boot(
+    context: typer.Context,
     image: Annotated[
         Path, typer.Argument(metavar="IMAGE", help="Kernel image that QEMU loads: vmlinuz, bzImage, Image.")
     ],
     *,
-    do: Annotated[
-        str,
-        typer.Option(
-            metavar="OPERATIONS",
-            help="Operations on the pools, as '2M=8, 1G=1, demote 1G, free': SIZE=COUNT, free, and resize, shrink, "
-            "demote, overcommit and boot of `hvolab run --do`.",
-        ),
-    ] = "2M=8, free",
+    do: DoOption = "2M=8, free",
     mode: ModeOption = None,
     memory: Annotated[
         str | None,
@@ -47,6 +59,7 @@ def boot(
     cc: Annotated[
         str | None, typer.Option(metavar="COMMAND", help="Compiler of the guest's one program; by default the image's.")
     ] = None,
+    bisect: BisectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Boot a kernel in QEMU, make and free huge pages, and judge its HVO.
@@ -58,6 +71,8 @@ def boot(
     Exit code 0: no problems found; 1: problems found; 2: the image cannot be booted; 3: no problems found, but a part
     that decides was not read.
 
+    hvolab boot arch/x86/boot/bzImage --bisect v6.11 v6.12
+
     hvolab boot vmlinuz --boot hugetlb_free_vmemmap=off --do "2M=8, free"
     """
     # imported late: `hvolab --help` boots nothing
@@ -67,6 +82,9 @@ def boot(
     from hvolab_boot.commands.report import render  # noqa: PLC0415
     from hvolab_boot.judging.result import UNKNOWN  # noqa: PLC0415
 
+    if bisect is not None:
+        typer.echo(bisect_lines(image, _options(context), *bisect))
+        return
     checked = None if check_pages is None else check_pages == "on"
     request = BootRequest(image, do, mode, memory, cpus, cpu_model, append, checked, accel, cc)
     with progress("boot", quiet=json) as on_step:
@@ -77,3 +95,13 @@ def boot(
         show(render(report))
     codes = {"problems": ExitCode.FINDING, UNKNOWN: ExitCode.UNKNOWN}
     raise typer.Exit(codes.get(report.verdict, ExitCode.AS_DECLARED))
+
+
+def _options(context: typer.Context) -> list[str]:
+    """Return the options of the command line that say how to boot."""
+    given = []
+    for parameter in context.command.params:
+        value = context.params[parameter.name or ""]
+        if parameter.param_type_name == "option" and parameter.name != "bisect" and value != parameter.default:
+            given += [parameter.opts[0], *([] if value is True else [str(value)])]
+    return given
