@@ -118,11 +118,12 @@ def _survivors(results: Results, reasons: Reasons) -> Iterator[str]:
             reason = reasons.reason(name) or f"Without a reason yet, {verdict.how or 'reached by scenarios'}"
             by_reason.setdefault(reason, []).append(name)
     yield from _table(("reason", "mutants"), ((reason, str(len(names))) for reason, names in sorted(by_reason.items())))
-    yield "Those without a reason:"
+    without = [name for reason, names in sorted(by_reason.items()) if reason.startswith("Without") for name in names]
+    yield "Those without a reason:" if without else "Each has a reason."
     yield ""
-    for reason, names in sorted(by_reason.items()):
-        yield from (f"- ``{name.replace('`', chr(39))}``" for name in names if reason.startswith("Without"))
-    yield ""
+    if without:
+        yield from (f"- ``{name.replace('`', chr(39))}``" for name in without)
+        yield ""
 
 
 def write_page(results: Results, page: Path = PAGE) -> None:

@@ -68,7 +68,7 @@ class FolioPages:
         self.edit(folio + self.layout.size, (1 << order) - 1, make_tails)
         self.prep_head(folio, order, gigantic=gigantic)
 
-    def prep_head(self, folio: int, order: int, *, gigantic: bool = False) -> None:
+    def prep_head(self, folio: int, order: int, *, gigantic: bool) -> None:
         """Mark the head, and store the fields of a compound page in the first tails.
 
         Kernel: __SetPageHead(), prep_compound_head().

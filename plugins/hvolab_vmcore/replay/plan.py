@@ -163,7 +163,7 @@ def prepare_folio(machine: Machine, pfn: int, order: int) -> None:
     words[1:, layout.private // WORD_BYTES] = 0
     words[layout.used_subpages :, layout.mapping // WORD_BYTES] = layout.tail_mapping
     folios = FolioPages(machine, machine.cpus[0])
-    folios.prep_head(head, order)
+    folios.prep_head(head, order, gigantic=False)
     folios.set_private(head, 0)
     folios.set_refcount(head, 0)
     folios.set_hugetlb(head, hugetlb=True)

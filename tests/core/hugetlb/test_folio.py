@@ -130,10 +130,12 @@ def test_a_field_beyond_its_struct_page_is_not_stored() -> None:
     for size, stored in ((64, True), (56, False)):
         lab = pools(MachineSpec(memory=256 * MIB, layout=replace(target.struct_page, size=size)), target)
         folio, cpu = lab.machine.struct_pages.va(0x8000), lab.machine.cpus[0]
-        cpu.store(folio, bytes(4 * size))
-        lab.pools[0].folio.prep_head(folio, 9)
+        cpu.store(folio, b"\xff" * (4 * size))
+        lab.pools[0].folio.prep_head(folio, 9, gigantic=False)
         found = cpu.load(folio + size + 56, 4) == (512).to_bytes(4, "little")
         assert found == stored, size
+        deferred = folio + 2 * size + 16  # an empty list, whatever was there
+        assert [cpu.load_word(deferred + link) for link in (0, 8)] == [deferred] * 2
 
 
 def test_a_part_that_becomes_a_head_has_neither_link_nor_mapping() -> None:
@@ -150,9 +152,10 @@ def test_flags_are_dropped_only_where_named() -> None:
     lab = pools(_SMALL)
     pages, folio = lab.pools[0].folio, lab.machine.struct_pages.va(0x8000)
     pages.prep_compound(folio, 9)
-    before = lab.machine.cpus[0].load_word(folio)
-    pages.prep_head(folio, 9)
-    assert lab.machine.cpus[0].load_word(folio) == before
+    flags = lab.machine.cpus[0].load_word(folio) | 1  # PG_locked, the lowest one
+    lab.machine.cpus[0].store_word(folio, flags)
+    pages.prep_head(folio, 9, gigantic=False)
+    assert lab.machine.cpus[0].load_word(folio) == flags
 
 
 def test_the_mark_of_a_gigantic_folio_is_cleared_only_if_that_is_said() -> None:

@@ -74,6 +74,9 @@ def test_surplus_is_taken_back_or_made_on_the_nodes_in_turn_or_on_one() -> None:
     assert [h.adjust_surplus(-1, 1) for _ in range(2)] == [True, False]
     assert h.adjust_surplus(1, None)
     assert (h.surplus, h.surplus_node, h.next_node["free"]) == (3, [2, 1], 0)
+    h.next_node.update(alloc=0, free=0)
+    assert h.adjust_surplus(-1, None)
+    assert (h.surplus_node, h.next_node) == ([1, 1], {"alloc": 1, "free": 0})
 
 
 def test_persistent_folios_are_those_that_are_not_surplus() -> None:

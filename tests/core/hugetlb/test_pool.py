@@ -19,6 +19,7 @@ from hvolab.hugetlb import (
 from hvolab.invariants import Monitor
 from hvolab.machine import MachineSpec, VmemmapBacking
 from hvolab.machine.frames.failure import FailCalls, FailFrom, NeverFail
+from hvolab.plugin import registry
 from hvolab.release.gfp import Gfp
 from hvolab.trace import AllFlushed, Event, FolioPrepared, PagesAllocated
 from tests.machines import GIB, MIB, Pools, pools, x86_64
@@ -288,12 +289,13 @@ def test_a_request_of_a_node_counts_surplus_of_others_where_the_release_does(rel
 def test_an_odd_number_of_surplus_folios_becomes_persistent_one_by_one() -> None:
     lab = pools(_SMALL)
     pool = lab.pools[0]
-    for _ in range(3):
-        assert pool.alloc_surplus() is not None
-    pool.set_max_huge_pages(2)
-    assert (pool.h.nr, pool.h.surplus) == (3, 1)
     pool.set_max_huge_pages(3)
-    assert (pool.h.nr, pool.h.surplus, pool.h.surplus_node) == (3, 0, [0])
+    lab.frames.failure = FailFrom(1)
+    pool.set_max_huge_pages(0)
+    assert (pool.h.nr, pool.h.free, pool.h.surplus) == (3, 3, 3)
+    lab.frames.failure = NeverFail()
+    pool.set_max_huge_pages(3)
+    assert (pool.h.nr, pool.h.free, pool.h.surplus) == (3, 3, 0)
 
 
 def test_what_leaves_while_a_pool_grows_is_allocated_too() -> None:
@@ -339,9 +341,10 @@ def test_each_new_folio_is_an_event_whether_it_is_of_the_pool_or_surplus(release
 
 
 def test_temporary_folios_are_counted_once_freed_and_are_not_gigantic() -> None:
-    lab = pools(_SMALL)
-    assert lab.pools[1].alloc_temporary() is None
-    pool = lab.pools[0]
+    lab = pools(_SMALL, registry().architecture("arm64").select("4K-48bit"))
+    pool, large = (next(pool for pool in lab.pools if pool.h.size == size) for size in (2 * MIB, 32 * MIB))
+    assert large.h.gigantic
+    assert large.alloc_temporary() is None
     for count in (1, 2):
         folio = pool.alloc_temporary()
         assert folio is not None
