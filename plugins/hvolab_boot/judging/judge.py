@@ -93,14 +93,14 @@ def _stage_report(one: ReadStage, first: ReadStage) -> StageReport:
 def _early_end(session: Session) -> Iterator[BootFinding]:
     """Yield the errors of a guest that ended early: its last messages are in the log of its console.
 
-    One that ended before its program ran, and reported nothing but its panic, may lack a driver or a root file system:
+    One that ended before its program ran, and reported no bug and no bad page, may lack a driver or a root file system:
     nothing is known of its HVO then.
     """
     if not session.end:
         return
     after = session.stages[-1].name if session.stages else "the start of QEMU"
     errors = list(log_findings(after, (Message(0, 0.0, line) for line in session.log)))
-    if session.stages or any(one.kind != "panic" for one in errors):
+    if session.stages or any(one.kind in {"bad-page", "kernel-bug"} for one in errors):
         yield BootFinding("early-end", "guest", after, 1, session.end)
         yield from errors
 

@@ -42,9 +42,10 @@ def test_a_guest_that_ends_early_has_a_report_with_its_log() -> None:
     [
         ([], "cannot tell", []),
         (["Kernel panic - not syncing: VFS: Unable to mount root fs"], "cannot tell", []),
+        (["WARNING: CPU: 0 PID: 1 at drivers/a.c:12", "Kernel panic - not syncing: VFS"], "cannot tell", []),
         (["kernel BUG at mm/hugetlb_vmemmap.c:101!"], "problems", ["early-end", "kernel-bug"]),
     ],
-    ids=["silent", "no root file system", "a bug"],
+    ids=["silent", "no root file system", "a warning", "a bug"],
 )
 def test_a_guest_that_did_not_come_to_its_plan_is_wrong_only_if_it_reports_an_error(
     real_kernel: Kernel, log: list[str], verdict: str, kinds: list[str]
