@@ -36,6 +36,6 @@ def test_a_run_writes_its_reports(invoke: Invoke, tmp_path: Path) -> None:
     assert voice["steps"] > 50
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
     written = [word for name in names.values() for word in ("written", str(tmp_path / name))]
-    assert result.stdout.split()[-6:] == written  # a long path has a line of its own
+    assert "".join(result.stdout.split()).endswith("".join(written))  # a long path is cut into lines
     assert (tmp_path / "steps.pftrace").stat().st_size > 10_000
     assert json.loads(invoke(*SMALL, "--json", "--trace", str(tmp_path / "again.json")).stdout)
