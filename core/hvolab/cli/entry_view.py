@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hvolab.arch import Access, Entry, EntryForm, EntryKind, SoftwareEntry, Target, UpdateRule, set_bits
+from hvolab.cli.options import target_as_dict
 from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
 from hvolab.serialize import Hex
 
@@ -132,13 +133,9 @@ class EntryView:
 
     def data(self) -> EntryData:
         """Return the view for JSON."""
-        target, entry, software = self.target, self.entry, self.software
+        entry, software = self.entry, self.software
         return EntryData(
-            architecture=target.architecture.name,
-            mode=target.mode.name,
-            profile=target.profile,
-            release=target.release.name,
-            features=tuple(target.features),
+            **target_as_dict(self.target),
             level=entry.level,
             entry=entry.raw,
             kind=entry.kind.value,
