@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Validation of data by a JSON Schema, as far as `hvolab.schema` writes one."""
+"""Validation of data by a JSON Schema, as far as `hvolab.schema` writes one, and of output by the published ones."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+STATIC = Path(__file__).parents[1] / "docs/static"
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -16,6 +21,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
 }
+
+
+@cache
+def published(command: str) -> dict[str, Any]:
+    """Return the published schema of a command's JSON."""
+    schema: dict[str, Any] = json.loads((STATIC / f"{command}.schema.json").read_text("utf-8"))
+    return schema
+
+
+def fitting(command: str, output: str) -> Any:
+    """Return the JSON that a command printed, after validating it by the published schema."""
+    data = json.loads(output)
+    if (STATIC / f"{command}.schema.json").is_file():
+        assert faults(published(command), data) == []
+    return data
 
 
 def faults(schema: dict[str, Any], data: Any) -> list[str]:

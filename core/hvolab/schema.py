@@ -8,6 +8,7 @@ import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from hvolab.serialize import Hex, data_fields
@@ -15,7 +16,14 @@ from hvolab.serialize import Hex, data_fields
 #: The dialect of the schemas.
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _HEX: Final = {"type": "string", "pattern": "^-?0x[0-9a-f]+$"}
-_PLAIN: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_PLAIN: Final = {
+    str: "string",
+    Path: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+}
 
 
 def schema_of(kind: Any) -> dict[str, Any]:

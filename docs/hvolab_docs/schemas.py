@@ -15,6 +15,8 @@ from hvolab.cli.releases_report import ReleaseReport
 from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
+from hvolab_kernel.commands.build_report import BuildReport
+from hvolab_kernel.commands.image_report import ImageReport
 from hvolab_report.timeline.data import VERSION, TimelineData
 from hvolab_unicorn.commands.verify_report import VerifyReport
 from hvolab_vmcore.commands.report_data import ScanData
@@ -29,6 +31,8 @@ STATIC = Path(__file__).parents[1] / "static"
 RESULTS: dict[str, Any] = {
     "arches": list[ArchitectureData],
     "boot": BootReport,
+    "build": BuildReport,
+    "image": ImageReport,
     "inspect": ScanData,
     "new-arch": NewPackage,
     "page": PageView,

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hvolab.serialize import Hex
 from hvolab_vmlinux.errors import KernelImageError
 
 #: Limit of link VAs of per-CPU data. x86_64 links it at zero up to 6.14: a symbol's address is an offset from GS.
@@ -25,9 +27,15 @@ class Segment:
     memory_size  its size in memory; the bytes beyond the content start as zero
     """
 
-    va: int
-    content: NDArray[np.uint8]
+    also_in_data: ClassVar = ("content_size", "per_cpu")
+    va: Hex
+    content: NDArray[np.uint8] = field(metadata={"data": None})
     memory_size: int
+
+    @property
+    def content_size(self) -> int:
+        """Bytes of its content."""
+        return len(self.content)
 
     @property
     def end(self) -> int:

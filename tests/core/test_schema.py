@@ -6,7 +6,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -69,7 +68,7 @@ def test_other_data_do_not_fit(change: dict[str, Any], place: str) -> None:
 def test_an_annotation_without_json_is_refused() -> None:
     @dataclass
     class Odd:
-        path: Path
+        content: bytes
 
     with pytest.raises(TypeError, match="has no JSON"):
         schema_of(Odd)

@@ -28,11 +28,10 @@ def arches(
 
     from hvolab.cli.arches_report import data_of, render
     from hvolab.cli.output import print_json, show
-    from hvolab.serialize import as_data
 
     known = registry()
     chosen = [known.architecture(name) for name in names] if names else list(known.architectures().values())
     if json:
-        print_json(as_data([data_of(architecture) for architecture in chosen]))
+        print_json([data_of(architecture) for architecture in chosen])
     else:
         show(Group(*map(render, chosen)) if chosen else "no plugin describes an architecture")

@@ -47,7 +47,6 @@ def arch(
     from hvolab.errors import UsageError
     from hvolab.plugin import registry
     from hvolab.plugin.checks import names_of
-    from hvolab.serialize import as_data
 
     for architecture in registry().architectures().values():
         if name.casefold() in map(str.casefold, names_of(architecture)):
@@ -61,7 +60,7 @@ def arch(
         raise UsageError(what, hint="choose another name, or uninstall the package")
     written = write_architecture(name, directory)
     if json:
-        print_json(as_data(NewPackage(name, tuple(map(str, written)))))
+        print_json(NewPackage(name, tuple(map(str, written))))
         return
     folder = next(path.parent for path in written if path.name == "pyproject.toml")
     for path in written:

@@ -20,6 +20,8 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from hvolab.serialize import as_data
+
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
@@ -86,8 +88,8 @@ def as_text(renderable: RenderableType, out: Console | None = None) -> str:
 
 
 def print_json(data: Any) -> None:
-    """Print ``data`` as JSON, indented, in ASCII, uncolored."""
-    console().print(json.dumps(data, indent=2), soft_wrap=True)
+    """Print ``data``, a result or plain data, as JSON, indented, in ASCII, uncolored."""
+    console().print(json.dumps(as_data(data), indent=2), soft_wrap=True)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from hvolab.plugin import PluginRegistry, PluginStatus, registry
 from hvolab.plugin.hookspecs import HOOK_PREFIX
 from hvolab.plugin.load_marker import UnfinishedLoad
 from hvolab.plugin.registry import DISABLE_VARIABLE
-from hvolab.serialize import as_data
 
 #: Seconds of loading from which a plugin is reported.
 SLOW: Final = 2.0
@@ -51,7 +50,7 @@ def plugins(json: JsonOption = False) -> None:
 
     found = registry().statuses
     if json:
-        print_json(as_data([_data(status) for status in found]))
+        print_json([_data(status) for status in found])
         return
     show(_table(found) if found else "no plugin is installed")
     reasons = [f"{status.origin.name}: {status.problem}" for status in found if status.problem]

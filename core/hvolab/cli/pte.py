@@ -60,7 +60,6 @@ def pte(
     from hvolab.cli.entry_view import view_entry
     from hvolab.cli.entry_words import entry_from_bytes, entry_of, with_feature_hint
     from hvolab.cli.output import print_json, show
-    from hvolab.serialize import as_data
 
     target = options.select_target(arch, mode, profile, release, feature)
     at = target.mode.last.name if level is None else target.mode.level(level).name
@@ -69,6 +68,6 @@ def pte(
         given = [*given, f"{entry_from_bytes(target, in_memory):#x}"]
     view = with_feature_hint(target, lambda target: view_entry(target, at, entry_of(target, at, given, pfn)))
     if json:
-        print_json(as_data(view.data()))
+        print_json(view.data())
     else:
         show(render(view))

@@ -26,10 +26,9 @@ def releases(
     from hvolab.cli.output import print_json, show
     from hvolab.cli.releases_report import data_of, render
     from hvolab.release import RELEASES, release_named
-    from hvolab.serialize import as_data
 
     chosen = [release_named(name) for name in names] if names else RELEASES
     if json:
-        print_json(as_data([data_of(release) for release in chosen]))
+        print_json([data_of(release) for release in chosen])
     else:
         show(Group(*map(render, chosen)))

@@ -106,7 +106,6 @@ def run(
     from hvolab.machine import VmemmapBacking
     from hvolab.plugin import registry
     from hvolab.scenario import BootSettings, ScenarioSpec, parse_boot, parse_operations, run_data, run_scenario
-    from hvolab.serialize import as_data
 
     setup = engine_setup(engine, image, release)
     target = select_target(arch, mode, profile, release, feature, setup)
@@ -130,7 +129,7 @@ def run(
     ):
         result = run_scenario(spec, recorder, on_step=on_step)
     if json:
-        print_json(as_data(run_data(result)))
+        print_json(run_data(result))
     else:
         show_result(result, reports.files)
     if not result.as_declared:

@@ -77,7 +77,6 @@ def boot(
     """
     # imported late: `hvolab --help` boots nothing
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
-    from hvolab.serialize import as_data  # noqa: PLC0415
     from hvolab_boot.boot import BootRequest, boot_image  # noqa: PLC0415
     from hvolab_boot.commands.report import render  # noqa: PLC0415
     from hvolab_boot.judging.result import UNKNOWN  # noqa: PLC0415
@@ -90,7 +89,7 @@ def boot(
     with progress("boot", quiet=json) as on_step:
         report = boot_image(request, on_step)
     if json:
-        print_json(as_data(report))
+        print_json(report)
     else:
         show(render(report))
     codes = {"problems": ExitCode.FINDING, UNKNOWN: ExitCode.UNKNOWN}

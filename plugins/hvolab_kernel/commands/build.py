@@ -37,7 +37,7 @@ def build(
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab_kernel.build.objects import ObjectBuilder, copy_object  # noqa: PLC0415
     from hvolab_kernel.build.tree import open_tree  # noqa: PLC0415
-    from hvolab_kernel.commands.build_report import build_data, build_view  # noqa: PLC0415
+    from hvolab_kernel.commands.build_report import build_view, report_of  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     with progress("read the image", quiet=json) as on_step:
@@ -47,8 +47,8 @@ def build(
         built = builder.build(source)
     if output is not None:
         built = copy_object(built, output)
-    data = build_data(built, builder.tree, kernel.image.release)
+    report = report_of(built, builder.tree, kernel.image.release)
     if json:
-        print_json(data)
+        print_json(report)
     else:
-        show(build_view(image, built, data))
+        show(build_view(image, report))

@@ -43,10 +43,9 @@ def image(
     hvolab image vmlinuz
     """
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
-    from hvolab_kernel.commands.image_report import image_data, image_view, stubs_data, stubs_view  # noqa: PLC0415
-    from hvolab_kernel.identify.features import features_of  # noqa: PLC0415
+    from hvolab_kernel.commands.image_report import image_view, report_of, stubs_view  # noqa: PLC0415
     from hvolab_kernel.objects.link import link_object  # noqa: PLC0415
-    from hvolab_kernel.objects.report import link_data, link_view  # noqa: PLC0415
+    from hvolab_kernel.objects.report import link_view  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     with progress("read the image", quiet=json):
@@ -54,14 +53,13 @@ def image(
         linked = None if object is None else link_object(kernel, object)
     if linked is not None:
         kernel = linked.kernel
-    data = image_data(kernel, features_of(kernel))
+    report = report_of(kernel, linked, stubs=stubs)
     if json:
-        data |= {} if linked is None else {"object": link_data(linked)}
-        print_json(data | (stubs_data(kernel) if stubs else {}))
+        print_json(report)
         return
-    show(image_view(data) if linked is None else link_view(linked))
+    show(image_view(report) if linked is None else link_view(linked))
     if stubs:
-        show(stubs_view(kernel))
+        show(stubs_view(report))
 
 
 def disasm(

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from hvolab.cli.output import labeled
+from hvolab.serialize import Hex
 from hvolab_kernel.code.stubs import stub_names
 from hvolab_kernel.objects.link import LinkedHvo
 
@@ -16,26 +19,61 @@ _NO_TYPES: Final = "not checked: the object has no types (compile it with -gbtf,
 _NOT_THE_IMAGES: Final = "not checked: the image has no types, and those of the object are used for both"
 
 
-def link_data(linked: LinkedHvo) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LinkReport:
+    """Object that was linked over an image.
+
+    path               file of the object
+    start, size        first VA of its content, and bytes
+    unchanged          whether all its functions have the code of the image's
+    new_calls          functions outside of HVO that the object calls and the image's HVO does not
+    missing            functions that it refers to and that the image lacks
+    without_stub       those of them that end a case which calls them
+    replaced           functions of the image that are replaced
+    same_code          functions whose code is that of the image
+    added, gone        functions that only the object, or only the image's HVO has
+    own_data, shared   data that the object brings, and that it shares with the image
+    static_branches    number of branches of static keys that were patched
+    differing_structs  a sentence for each struct that differs from the image's; None: object or image has no types
+    """
+
+    path: Path
+    start: Hex
+    size: int
+    unchanged: bool
+    new_calls: tuple[str, ...]
+    missing: tuple[str, ...]
+    without_stub: tuple[str, ...]
+    replaced: tuple[str, ...]
+    same_code: tuple[str, ...]
+    added: tuple[str, ...]
+    gone: tuple[str, ...]
+    own_data: tuple[str, ...]
+    shared: tuple[str, ...]
+    static_branches: int
+    differing_structs: tuple[str, ...] | None
+
+
+def link_report(linked: LinkedHvo) -> LinkReport:
     """Return a linked object for JSON."""
     made = linked.overlay
-    return {
-        "path": str(made.linked.object.path),
-        "start": f"{made.linked.base:#x}",
-        "size": len(made.linked.content),
-        "unchanged": linked.unchanged,
-        "new_calls": list(linked.calls),
-        "missing": list(made.missing),
-        "without_stub": [name for name in made.missing if name not in stub_names()],
-        "replaced": list(made.replaced),
-        "same_code": list(linked.same),
-        "added": list(made.added),
-        "gone": list(made.gone),
-        "own_data": list(made.own),
-        "shared": list(made.shared),
-        "static_branches": made.branches,
-        "differing_structs": None if linked.drift is None else list(linked.drift),
-    }
+    return LinkReport(
+        path=made.linked.object.path,
+        start=made.linked.base,
+        size=len(made.linked.content),
+        unchanged=linked.unchanged,
+        new_calls=linked.calls,
+        missing=made.missing,
+        without_stub=tuple(name for name in made.missing if name not in stub_names()),
+        replaced=made.replaced,
+        same_code=linked.same,
+        added=made.added,
+        gone=made.gone,
+        own_data=made.own,
+        shared=made.shared,
+        static_branches=made.branches,
+        differing_structs=linked.drift,
+    )
 
 
 def link_view(linked: LinkedHvo) -> RenderableType:

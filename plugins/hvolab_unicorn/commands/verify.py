@@ -17,7 +17,6 @@ from hvolab.cli.options import (
 )
 from hvolab.cli.reports import HtmlOption, Reports, TraceOption
 from hvolab.errors import UsageError
-from hvolab.serialize import as_data
 
 
 def verify(
@@ -82,7 +81,7 @@ def verify(
             show_verifications(found, refused)
         raise KeyboardInterrupt(f"{len(found)} of {len(targets)} modes were verified") from interrupt
     if json:
-        print_json(as_data(report_of(found, refused)))
+        print_json(report_of(found, refused))
     else:
         show_verifications(found, refused)
         for file in reports.files:

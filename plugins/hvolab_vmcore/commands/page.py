@@ -40,7 +40,6 @@ def page(
     """
     # imported late: `hvolab --help` does not read dumps
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
-    from hvolab.serialize import as_data  # noqa: PLC0415
     from hvolab_vmcore.commands.page_report import render  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.page.view import view_page  # noqa: PLC0415
@@ -51,7 +50,7 @@ def page(
     with progress("page", quiet=json) as on_step:
         view = view_page(open_scan(dump, given, part or (), on_step), pfn)
     if json:
-        print_json(as_data(view))
+        print_json(view)
     else:
         show(render(view))
     if any(not finding.declared for finding in view.findings):

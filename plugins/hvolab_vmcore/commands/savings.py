@@ -52,7 +52,6 @@ def savings(
     # imported late: `hvolab --help` does not read dumps
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
-    from hvolab.serialize import as_data  # noqa: PLC0415
     from hvolab.units import parse_size  # noqa: PLC0415
     from hvolab_vmcore.commands.savings_report import render  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
@@ -72,6 +71,6 @@ def savings(
     if plot is not None:
         write_plot(found, plot)
     if json:
-        print_json(as_data(found))
+        print_json(found)
     else:
         show(render(found))

@@ -36,7 +36,6 @@ def torture(
     # imported late: machines are built here
     from hvolab.cli.output import print_json, progress, show, table  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
-    from hvolab.serialize import as_data  # noqa: PLC0415
     from hvolab.units import format_size  # noqa: PLC0415
     from hvolab_vmcore.torture.torture import ANSWERS, write_torture  # noqa: PLC0415
 
@@ -45,7 +44,7 @@ def torture(
     with progress("torture", quiet=json) as on_step:
         answers = write_torture(folder, chosen, on_step)
     if json:
-        print_json(as_data(answers))
+        print_json(answers)
         return
     made = table("dump", "size", "huge pages", "optimized", "frames saved", right=("size",))
     for one in answers.dumps:

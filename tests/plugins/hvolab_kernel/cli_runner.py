@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typer.testing import CliRunner, Result
 from hvolab.cli.app import build_app
 from hvolab_vmlinux.kernel import Kernel
 from tests.kernel_images import images_directory
+from tests.schemas import fitting
 
 
 @functools.cache
@@ -31,6 +31,6 @@ def hvolab(*arguments: str | Path) -> Result:
     return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
 
 
-def as_json(*arguments: str | Path) -> Any:
-    """Run a command with these arguments, and return its JSON."""
-    return json.loads(hvolab(*arguments, "--json").stdout)
+def as_json(command: str, *arguments: str | Path) -> Any:
+    """Run a command with these arguments, and return its JSON, which fits its published schema."""
+    return fitting(command, hvolab(command, *arguments, "--json").stdout)

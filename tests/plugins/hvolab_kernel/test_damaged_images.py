@@ -11,8 +11,7 @@ import pytest
 from hvolab.errors import HvolabError
 from hvolab_kernel.code.listing import list_function
 from hvolab_kernel.commands.disasm_report import listing_data
-from hvolab_kernel.commands.image_report import image_data
-from hvolab_kernel.identify.features import features_of
+from hvolab_kernel.commands.image_report import report_of
 from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, zboot
@@ -51,7 +50,7 @@ def test_damaged_images_are_read_or_refused(name: str, monkeypatch: pytest.Monke
         content = damaged(IMAGES[name], chance)
         try:
             kernel = read_kernel(content, "here")
-            image_data(kernel, features_of(kernel))
+            report_of(kernel)
             listing_data(kernel, list_function(kernel, "vmemmap_remap_pte"))
         except HvolabError as error:
             assert error.what  # noqa: PT017 - some can still be read

@@ -21,6 +21,7 @@ def test_image_prints_json_with_stable_keys(image: Path) -> None:
     assert list(data) == [
         "release", "architecture", "machine", "layers", "digest", "base", "entry", "memory_size", "relocations",
         "segments", "symbols", "types", "lacks", "hvo", "timings",
+        "object", "stubs", "instructions", "runs_unchanged",
     ]  # fmt: skip
     assert (data["architecture"], data["hvo"]["release"], data["lacks"]) == ("x86_64", "6.12", [])
     assert list(as_json("image", image)["timings"]) == ["file and digest", "cache", "total"]
