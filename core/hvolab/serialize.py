@@ -19,8 +19,9 @@ def as_data(value: Any) -> Any:
     """Return `value` as plain data: dictionaries, lists, strings, numbers, booleans and None.
 
     A dataclass becomes a dictionary: its public fields, then the properties that its class attribute `also_in_data`
-    names. A field annotated :data:`Hex`, or `Hex | None`, becomes a string of hex. A field whose metadata has `data`
-    takes that name, and is left out if that is None. An enumeration becomes its name in lower case.
+    names. A field annotated :data:`Hex`, or `Hex | None`, becomes a string of hex; a tuple of them, a list of strings.
+    A field whose metadata has `data` takes that name, and is left out if that is None. An enumeration becomes its name
+    in lower case.
     """
     if is_dataclass(value) and not isinstance(value, type):
         data = {
@@ -42,6 +43,8 @@ def as_data(value: Any) -> Any:
 
 
 def _field(value: Any, *, hexadecimal: bool) -> Any:
+    if hexadecimal and isinstance(value, tuple):
+        return [f"{each:#x}" for each in value]
     return f"{value:#x}" if hexadecimal and value is not None else as_data(value)
 
 

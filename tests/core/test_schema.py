@@ -3,48 +3,21 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from hvolab.schema import schema_of
-from hvolab.serialize import Hex, as_data
+from hvolab.serialize import as_data
+from tests.results import Inner, Outer
 from tests.schemas import faults
-
-
-class Color(enum.Enum):
-    DARK_RED = 1
-
-
-@dataclass(frozen=True)
-class Inner:
-    va: Hex
-    pfn: Hex | None = None
-
-
-@dataclass(frozen=True)
-class Outer:
-    also_in_data: ClassVar[tuple[str, ...]] = ("doubled",)
-    size: int
-    inner: tuple[Inner, ...] = ()
-    color: Color = Color.DARK_RED
-    state: Literal["on", "off"] = "on"
-    counts: Mapping[str, int] = field(default_factory=dict)
-    renamed: float = field(default=3.5, metadata={"data": "other"})
-    hidden: int = field(default=4, metadata={"data": None})
-
-    @property
-    def doubled(self) -> int:
-        return 2 * self.size
 
 
 def test_what_as_data_makes_fits() -> None:
     schema = schema_of(Outer)
     assert list(schema["properties"]) == ["size", "inner", "color", "state", "counts", "other", "doubled"]
-    assert faults(schema, as_data(Outer(1, (Inner(16), Inner(16, 3)), counts={"a": 1}))) == []
+    assert faults(schema, as_data(Outer(1, (Inner(16), Inner(16, 3, (1, 2))), counts={"a": 1}))) == []
 
 
 @pytest.mark.parametrize(
@@ -52,7 +25,8 @@ def test_what_as_data_makes_fits() -> None:
     [
         ({"size": "1"}, "$.size"),
         ({"size": True}, "$.size"),
-        ({"inner": [{"va": 16, "pfn": None}]}, "$.inner[0].va"),
+        ({"inner": [{"va": 16, "pfn": None, "more": []}]}, "$.inner[0].va"),
+        ({"inner": [{"va": "0x10", "pfn": None, "more": [16]}]}, "$.inner[0].more[0]"),
         ({"inner": [{"va": "0x10"}]}, "$.inner[0]"),
         ({"color": "blue"}, "$.color"),
         ({"state": "between"}, "$.state"),

@@ -3,48 +3,23 @@
 
 from __future__ import annotations
 
-import enum
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from hvolab.serialize import Hex, as_data
-
-
-class Color(enum.Enum):
-    DARK_RED = 1
-
-
-@dataclass(frozen=True)
-class Inner:
-    va: Hex
-    pfn: Hex | None = None
-
-
-@dataclass(frozen=True)
-class Outer:
-    also_in_data: ClassVar[tuple[str, ...]] = ("doubled",)
-    size: int
-    inner: tuple[Inner, ...] = ()
-    color: Color = Color.DARK_RED
-    renamed: int = field(default=3, metadata={"data": "other"})
-    hidden: int = field(default=4, metadata={"data": None})
-    _private: int = 5
-
-    @property
-    def doubled(self) -> int:
-        return 2 * self.size
+from hvolab.serialize import as_data
+from tests.results import Inner, Outer
 
 
 def test_a_dataclass_becomes_its_fields_and_the_named_properties() -> None:
-    assert as_data(Outer(2, (Inner(0x1000), Inner(16, 255)))) == {
+    assert as_data(Outer(2, (Inner(0x1000), Inner(16, 255, (1, 32))))) == {
         "size": 2,
-        "inner": [{"va": "0x1000", "pfn": None}, {"va": "0x10", "pfn": "0xff"}],
+        "inner": [{"va": "0x1000", "pfn": None, "more": []}, {"va": "0x10", "pfn": "0xff", "more": ["0x1", "0x20"]}],
         "color": "dark_red",
-        "other": 3,
+        "state": "on",
+        "counts": {},
+        "other": 3.5,
         "doubled": 4,
     }
 
