@@ -16,7 +16,9 @@ from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
 from hvolab_kernel.commands.build_report import BuildReport
+from hvolab_kernel.commands.disasm_report import ListingReport
 from hvolab_kernel.commands.image_report import ImageReport
+from hvolab_kernel.comparison.report import KernelResult
 from hvolab_report.timeline.data import VERSION, TimelineData
 from hvolab_unicorn.commands.verify_report import VerifyReport
 from hvolab_vmcore.commands.report_data import ScanData
@@ -32,8 +34,10 @@ RESULTS: dict[str, Any] = {
     "arches": list[ArchitectureData],
     "boot": BootReport,
     "build": BuildReport,
+    "disasm": ListingReport,
     "image": ImageReport,
     "inspect": ScanData,
+    "kernel": KernelResult,
     "new-arch": NewPackage,
     "page": PageView,
     "plugins": list[PluginData],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hvolab.arch import Access, Entry, EntryForm, EntryKind, SoftwareEntry, Target, UpdateRule, set_bits
-from hvolab.cli.options import target_as_dict
+from hvolab.cli.options import TargetData, target_as_dict
 from hvolab.cli.protections import NearProtection, exact_protections, near_protections, protections_elsewhere
 from hvolab.serialize import Hex
 
@@ -50,7 +50,7 @@ class SoftwareData:
 
 
 @dataclass(frozen=True)
-class EntryData:
+class EntryData(TargetData):
     """One entry, in the JSON of `hvolab pte`.
 
     kind               kind of the entry: leaf, table, or not valid
@@ -63,11 +63,6 @@ class EntryData:
     fields             every bit, the lowest first
     """
 
-    architecture: str
-    mode: str
-    profile: str
-    release: str
-    features: tuple[str, ...]
     level: str
     entry: Hex
     kind: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,10 +204,21 @@ def select_target(
     return architecture.select(mode, profile=profile, release=kernel, features=split_names(feature))
 
 
+@dataclass(frozen=True)
+class TargetData:
+    """Target that the options select, by names."""
+
+    architecture: str
+    mode: str
+    profile: str
+    release: str
+    features: tuple[str, ...]
+
+
 def target_as_dict(target: Target) -> dict[str, Any]:
-    """Return the selection as data for JSON."""
+    """Return the selection as the fields of `TargetData`."""
     names = {"architecture": target.architecture.name, "mode": target.mode.name, "profile": target.profile}
-    return {**names, "release": target.release.name, "features": list(target.features)}
+    return {**names, "release": target.release.name, "features": target.features}
 
 
 def target_in_words(target: Target) -> str:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from hvolab.arch import Architecture, PgprotRole
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab.plugin import registry
+from hvolab.serialize import Hex
 from hvolab_kernel.code.calls import target_of
 from hvolab_kernel.code.dataflow import Entry, Pointer, Registers, number_in, registers_before, stored_value
 from hvolab_kernel.code.instructions import Function, Instruction, Operand, function_named
@@ -37,9 +38,9 @@ _FIRST_HALVES: Final = frozenset({"adrp", "auipc"})
 class Reference:
     """A VA that an instruction refers to, as the target of a jump or call (`code`) or as data, and its name."""
 
-    va: int
+    va: Hex
     code: bool
-    words: str
+    words: str = field(metadata={"data": "is"})
 
 
 @dataclass(frozen=True)

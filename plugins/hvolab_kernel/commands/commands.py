@@ -77,14 +77,14 @@ def disasm(
     """
     from hvolab.cli.output import console, print_json, progress  # noqa: PLC0415
     from hvolab_kernel.code.listing import list_function  # noqa: PLC0415
-    from hvolab_kernel.commands.disasm_report import listing_data, listing_text  # noqa: PLC0415
+    from hvolab_kernel.commands.disasm_report import listing_text, report_of  # noqa: PLC0415
     from hvolab_vmlinux.open import open_kernel  # noqa: PLC0415
 
     with progress("read the image", quiet=json):
         kernel = open_kernel(image, use_cache=cache)
         listing = list_function(kernel, function)
     if json:
-        print_json(listing_data(kernel, listing))
+        print_json(report_of(kernel, listing))
     else:
         console().print(listing_text(kernel, listing), soft_wrap=True)
 

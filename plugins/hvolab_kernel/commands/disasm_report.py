@@ -3,49 +3,90 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from rich.text import Text
 
 from hvolab.arch import Architecture, InstructionSequence
-from hvolab_kernel.code.listing import Line, Listing, architecture_of
+from hvolab.serialize import Hex
+from hvolab_kernel.code.listing import Line, Listing, Reference, architecture_of
 from hvolab_vmlinux.kernel import Kernel
 
 _STEP = "write_entry"
 
 
-def listing_data(kernel: Kernel, listing: Listing) -> dict[str, Any]:
+@dataclass(frozen=True)
+class InstructionData:
+    """An instruction.
+
+    code          its bytes, in hex
+    references    VAs that it refers to
+    stores_entry  the sign by which it stores a page-table entry; empty: it does not
+    goes_to       the function that a call through `pv_ops` goes to in the unpatched image; empty for other instructions
+    """
+
+    va: Hex
+    code: str
+    mnemonic: str
+    operands: str
+    references: tuple[Reference, ...]
+    stores_entry: str
+    goes_to: str
+
+
+@dataclass(frozen=True)
+class SequenceData:
+    """Instruction sequence that an architecture's plugin declares for a step, and the effect of the step."""
+
+    step: str
+    assembly: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class ListingReport:
+    """Result of `hvolab disasm`.
+
+    kernel           release of the image
+    machine          ELF machine
+    size             bytes of the function
+    prototype        as BTF declares it; empty where it does not
+    entry_stores     VAs of the instructions that may store page-table entries
+    plugin_sequence  the plugin's sequence that stores an entry; None: no plugin declares one
+    """
+
+    kernel: str
+    machine: str
+    function: str
+    va: Hex
+    size: int
+    prototype: str
+    instructions: tuple[InstructionData, ...]
+    entry_stores: tuple[Hex, ...]
+    plugin_sequence: SequenceData | None
+
+
+def report_of(kernel: Kernel, listing: Listing) -> ListingReport:
     """Return a listing for JSON."""
     sequence = _sequence(architecture_of(kernel))
-    return {
-        "kernel": kernel.image.release,
-        "machine": kernel.image.machine,
-        "function": listing.function.name,
-        "va": f"{listing.function.va:#x}",
-        "size": listing.function.end - listing.function.va,
-        "prototype": listing.prototype,
-        "instructions": [_line_data(line) for line in listing.lines],
-        "entry_stores": [f"{line.instruction.va:#x}" for line in listing.stores],
-        "plugin_sequence": None
-        if sequence is None
-        else {"step": sequence.step, "assembly": sequence.text, "effect": sequence.effect},
-    }
+    return ListingReport(
+        kernel=kernel.image.release,
+        machine=kernel.image.machine,
+        function=listing.function.name,
+        va=listing.function.va,
+        size=listing.function.end - listing.function.va,
+        prototype=listing.prototype,
+        instructions=tuple(map(_instruction, listing.lines)),
+        entry_stores=tuple(line.instruction.va for line in listing.stores),
+        plugin_sequence=None if sequence is None else SequenceData(sequence.step, sequence.text, sequence.effect),
+    )
 
 
-def _line_data(line: Line) -> dict[str, Any]:
+def _instruction(line: Line) -> InstructionData:
     one = line.instruction
-    data: dict[str, Any] = {
-        "va": f"{one.va:#x}",
-        "code": one.code.hex(),
-        "mnemonic": one.mnemonic,
-        "operands": one.text,
-        "references": [{"va": f"{found.va:#x}", "code": found.code, "is": found.words} for found in line.references],
-    }
-    if line.stores_entry:
-        data["stores_entry"] = line.stores_entry
-        if line.goes_to:
-            data["goes_to"] = line.goes_to
-    return data
+    return InstructionData(
+        one.va, one.code.hex(), one.mnemonic, one.text, line.references, line.stores_entry, line.goes_to
+    )
 
 
 def listing_text(kernel: Kernel, listing: Listing) -> Text:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 #: What comes before the sentence of a fault in a report.
 FAULT: Final = "known fault of the release: "
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+")
 
 
-class BrokenRule(NamedTuple):
+@dataclass(frozen=True)
+class BrokenRule:
     """A rule that a case breaks.
 
     rule   its name: that of an invariant, or `completion`, `report`, `result`, `balance`, `stores`

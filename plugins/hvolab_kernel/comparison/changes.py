@@ -69,10 +69,10 @@ def _broken(result: KernelComparison[Any]) -> dict[tuple[str, str], str]:
     """Return a sentence for each finding and each broken rule of a kind, known breaches aside."""
     texts: dict[tuple[str, str], str] = {}
     for breach in breaches_of(result):
-        rule = breach.rule
-        if not rule.known:
-            code = f"; code: {rule.code}" if rule.code else ""
-            texts.setdefault(_kind(rule.rule, rule.what), f"{rule.rule}: {rule.what}{code}; first in {breach.case}")
+        if not breach.known:
+            code = f"; code: {breach.code}" if breach.code else ""
+            text = f"{breach.rule}: {breach.what}{code}; first in {breach.case}"
+            texts.setdefault(_kind(breach.rule, breach.what), text)
     for one in result.findings:
         texts.setdefault(_kind(one.rule, one.what), f"invariant {one.number}, {one.invariant.title}: {one.what}")
     return texts

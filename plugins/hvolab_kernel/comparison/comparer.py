@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from hvolab.arch import Target
 from hvolab.errors import KernelBug
@@ -25,7 +25,7 @@ from hvolab_kernel.comparison.differences import (
 )
 from hvolab_kernel.comparison.judgment import CaseEvidence, KernelFindings, KernelJudge
 from hvolab_kernel.comparison.machine_pair import MachinePair
-from hvolab_kernel.comparison.scenarios import Scenario
+from hvolab_kernel.comparison.scenarios import Scenario, ScenarioData
 from hvolab_kernel.identify.struct_pages import struct_page_layout
 from hvolab_kernel.running.call_result import UNREADABLE
 from hvolab_vmlinux.kernel import Kernel
@@ -59,8 +59,8 @@ class NamedScenario(Protocol):
     def gigantic(self) -> bool:
         """True if its folios need a large machine, and its cases long."""
 
-    def properties(self) -> dict[str, Any]:
-        """Return what else the scenario has, as data."""
+    def data(self) -> ScenarioData:
+        """Return the scenario for JSON."""
 
 
 _Compared = TypeVar("_Compared", bound=NamedScenario)

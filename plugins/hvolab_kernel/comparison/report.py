@@ -5,21 +5,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import Target
-from hvolab.cli.options import target_as_dict
+from hvolab.cli.options import TargetData, target_as_dict
 from hvolab.cli.output import print_json, show, table
+from hvolab.invariants import Finding
 from hvolab.release import departures_of
-from hvolab.serialize import as_data
+from hvolab_kernel.comparison.callers.scenarios import PoolScenarioData
 from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario
 from hvolab_kernel.comparison.differences import StateDifference
-from hvolab_kernel.comparison.rules_report import breaches_data, breaches_of, breaches_view, kinds_view
+from hvolab_kernel.comparison.rules_report import Breach, breaches_of, breaches_view, kinds_view
+from hvolab_kernel.comparison.scenarios import HvoScenarioData
 from hvolab_kernel.identify.release import identify
 from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
@@ -29,6 +32,72 @@ _MAX_DISAGREEMENTS: Final = 10
 #: The same for objects, whose differences are listed by kind.
 _MAX_OF_OBJECTS: Final = 2
 _Compared = TypeVar("_Compared", bound=NamedScenario)
+
+
+@dataclass(frozen=True)
+class ScenarioCases:
+    """A scenario, and the number of its cases that were run."""
+
+    name: str
+    cases: int
+
+
+@dataclass(frozen=True)
+class DisagreementData:
+    """A case in which the kernel's code differs from the reference.
+
+    failing      numbers of the allocations that fail, 1 being the first in the steps that are compared
+    onwards      whether every later one fails too
+    steps        steps of the scenario
+    differences  each difference; `engine` is the reference's value
+    """
+
+    scenario: str
+    failing: tuple[int, ...]
+    onwards: bool
+    steps: tuple[str, ...]
+    differences: tuple[StateDifference, ...]
+
+
+@dataclass(frozen=True)
+class ComparisonReport(TargetData):
+    """Comparison of a kernel's code with one reference; the target is that of both.
+
+    kernel         release of the image
+    digest         SHA-256 of the image
+    hvo            release that has all features of the image; None: no known release has
+    differing      each feature in which the image differs from the target's release, with evidence and changes
+    departures     differences of the target's release from the default release
+    pairs          cases in which two allocations fail
+    duplicates     cases skipped: their second failing allocation is never reached, so they equal the single failure
+    outside_calls  calls out of HVO in all cases
+    seconds        duration of the cases
+    left_out       what is not compared
+    findings       findings of the invariants on the kernel's machine
+    against        the reference; `rules`: there is none
+    broken         rules that the code breaks, known ones included
+    """
+
+    kernel: str
+    digest: str
+    hvo: str | None
+    differing: tuple[str, ...]
+    departures: tuple[str, ...]
+    cases: int
+    pairs: int
+    duplicates: int
+    outside_calls: int
+    seconds: float
+    scenarios: tuple[ScenarioCases, ...]
+    left_out: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    against: str
+    broken: tuple[Breach, ...]
+    disagreements: tuple[DisagreementData, ...]
+
+
+#: JSON of `hvolab kernel`: one comparison, or several by their references; with --list the scenarios.
+KernelResult = ComparisonReport | dict[str, ComparisonReport] | list[HvoScenarioData | PoolScenarioData]
 
 
 def show_comparisons(
@@ -41,7 +110,7 @@ def show_comparisons(
     clean, data = True, {}
     for comparer, result in comparisons:
         clean &= result.clean
-        data[comparer.against or "rules"] = comparison_data(comparer.kernel, comparer, result)
+        data[comparer.against or "rules"] = comparison_report(comparer, result)
         if not json:
             show(comparison_view(comparer.kernel, comparer, result))
     if json:
@@ -52,17 +121,12 @@ def show_comparisons(
 def show_scenarios(scenarios: Sequence[NamedScenario], *, json: bool) -> None:
     """Print the scenarios without running any."""
     if json:
-        print_json([_scenario_data(one) for one in scenarios])
+        print_json([one.data() for one in scenarios])
         return
     rows = table("scenario", "before", "compared")
     for one in scenarios:
         rows.add_row(one.name, ", ".join(map(str, one.prelude)), ", ".join(map(str, one.steps)))
     show(rows)
-
-
-def _scenario_data(one: NamedScenario) -> dict[str, Any]:
-    steps = {"prelude": [str(step) for step in one.prelude], "steps": [str(step) for step in one.steps]}
-    return {"name": one.name, **one.properties(), **steps}
 
 
 def comparison_view(
@@ -157,38 +221,33 @@ def _summary(result: KernelComparison[_Compared], *, ruled: bool, judged: bool) 
     return Text.assemble(findings, verdict, "; " if result.breaking else " in ", f"{done}{rate}")
 
 
-def comparison_data(
-    kernel: Kernel, comparer: CaseRunner[_Compared], result: KernelComparison[_Compared]
-) -> dict[str, Any]:
-    """Return a comparison as data."""
+def comparison_report(comparer: CaseRunner[_Compared], result: KernelComparison[_Compared]) -> ComparisonReport:
+    """Return a comparison for JSON."""
+    kernel = comparer.kernel
     identification = identify(kernel, comparer.target.release)
-    return {
-        "kernel": kernel.image.release,
-        "digest": kernel.image.digest,
+    return ComparisonReport(
         **target_as_dict(comparer.target),
-        "hvo": identification.found and identification.found.name,
-        "differing": list(identification.differences),
-        "departures": list(departures_of(comparer.target.release)),
-        "cases": result.cases,
-        "pairs": result.pairs,
-        "duplicates": result.duplicates,
-        "outside_calls": result.calls,
-        "seconds": round(result.seconds, 3),
-        "scenarios": [{"name": name, "cases": cases} for name, cases in result.per_scenario.items()],
-        "left_out": [f"omitted: {one}" for one in comparer.omitted],
-        "findings": as_data(result.findings),
-        "against": comparer.against or "rules",
-        "broken": breaches_data(breaches_of(result)),
-        "disagreements": [_disagreement_data(*one) for one in result.disagreements.items()],
-    }
+        kernel=kernel.image.release,
+        digest=kernel.image.digest,
+        hvo=None if identification.found is None else identification.found.name,
+        differing=identification.differences,
+        departures=departures_of(comparer.target.release),
+        cases=result.cases,
+        pairs=result.pairs,
+        duplicates=result.duplicates,
+        outside_calls=result.calls,
+        seconds=round(result.seconds, 3),
+        scenarios=tuple(ScenarioCases(name, cases) for name, cases in result.per_scenario.items()),
+        left_out=tuple(f"omitted: {one}" for one in comparer.omitted),
+        findings=result.findings,
+        against=comparer.against or "rules",
+        broken=tuple(breaches_of(result)),
+        disagreements=tuple(_disagreement_data(*one) for one in result.disagreements.items()),
+    )
 
 
-def _disagreement_data(case: ComparisonCase[_Compared], differences: Sequence[StateDifference]) -> dict[str, Any]:
-    scenario = case.scenario
-    return {
-        "scenario": scenario.name,
-        "failing": list(case.failing),
-        "onwards": case.onwards,
-        "steps": [str(step) for step in (*scenario.prelude, *scenario.steps)],
-        "differences": as_data(differences),
-    }
+def _disagreement_data(case: ComparisonCase[_Compared], differences: tuple[StateDifference, ...]) -> DisagreementData:
+    scenario = case.scenario.data()
+    return DisagreementData(
+        scenario.name, case.failing, case.onwards, (*scenario.prelude, *scenario.steps), differences
+    )

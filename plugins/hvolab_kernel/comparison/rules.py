@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -115,7 +116,7 @@ class RuledMachine:
 
     def _with_code(self, one: BrokenRule) -> BrokenRule:
         """Return a broken rule with the code that stored its entry, or that made the last call."""
-        return one if one.code else one._replace(code=self._code.of_text(one.where, one.rule) or self._code.last())
+        return one if one.code else replace(one, code=self._code.of_text(one.where, one.rule) or self._code.last())
 
     @staticmethod
     def _readable(broken: Iterator[BrokenRule], after: str) -> Iterator[BrokenRule]:
@@ -328,7 +329,7 @@ class RuleRunner:
         if any(one.kind not in kinds for one in broken):
             kinds = kinds | {one.kind for one in before.run(case).broken}
         return tuple(
-            one._replace(known=one.known or (f"{FAULT}{one.fault}" if one.fault else _OF_IMAGE))
+            replace(one, known=one.known or (f"{FAULT}{one.fault}" if one.fault else _OF_IMAGE))
             if one.kind in kinds
             else one
             for one in broken

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,12 +23,12 @@ _MAX_KINDS: Final = 12
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\b\d+\b")
 
 
-class Breach(NamedTuple):
+@dataclass(frozen=True)
+class Breach(BrokenRule):
     """Breaches of one kind: the first, the case that it is in, and the number of cases."""
 
-    rule: BrokenRule
-    case: str
-    cases: int
+    case: str = ""
+    cases: int = 0
 
 
 def breaches_of(result: KernelComparison[Any]) -> list[Breach]:
@@ -36,9 +37,9 @@ def breaches_of(result: KernelComparison[Any]) -> list[Breach]:
     for case, rules in result.broken.items():
         for one in rules:
             key = (one.kind, one.known)
-            first = found.get(key, Breach(one, str(case), 0))
-            found[key] = first._replace(cases=first.cases + 1)
-    return sorted(found.values(), key=lambda one: bool(one.rule.known))
+            first = found.get(key, Breach(**vars(one), case=str(case)))
+            found[key] = replace(first, cases=first.cases + 1)
+    return sorted(found.values(), key=lambda one: bool(one.known))
 
 
 def breaches_view(breaches: Iterable[Breach]) -> RenderableType:
@@ -46,22 +47,17 @@ def breaches_view(breaches: Iterable[Breach]) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")
-    for one, case, cases in breaches:
+    for one in breaches:
         if one.known:
-            rows.add_row(Text("known", "yellow"), f"{one.rule}: {one.what}, in {cases} cases: {one.known}")
+            rows.add_row(Text("known", "yellow"), f"{one.rule}: {one.what}, in {one.cases} cases: {one.known}")
             continue
         rows.add_row(Text("broken", "bold red"), Text.assemble((f"{one.rule}: ", "bold red"), one.what))
         for text in filter(None, (one.where, one.code and f"code: {one.code}")):
             rows.add_row("", Text(text))
         if one.fault:
             rows.add_row("", Text(f"{FAULT}{one.fault}", "yellow"))
-        rows.add_row("", Text(f"in {cases} cases, the first: {case}", "dim"))
+        rows.add_row("", Text(f"in {one.cases} cases, the first: {one.case}", "dim"))
     return rows
-
-
-def breaches_data(breaches: Iterable[Breach]) -> list[dict[str, Any]]:
-    """Return the breaches as data."""
-    return [{**one._asdict(), "case": case, "cases": cases} for one, case, cases in breaches]
 
 
 def kinds_view(result: KernelComparison[Any]) -> RenderableType:

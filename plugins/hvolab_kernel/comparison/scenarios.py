@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hvolab.arch import PagingMode, Target
 from hvolab.hvo import VmemmapSizes
@@ -62,6 +62,29 @@ class FolioPlacement:
 
 
 @dataclass(frozen=True)
+class ScenarioData:
+    """Scenario of `hvolab kernel --list`: steps that lead to its initial state, and steps that are compared."""
+
+    name: str
+    prelude: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HvoScenarioData(ScenarioData):
+    """Scenario of HVO's own functions.
+
+    order    order of the folios
+    vmemmap  frames that the vmemmap is made of
+    flip     the outside call of the steps at which the switch changes, 1 being the first; 0: none
+    """
+
+    order: int
+    vmemmap: str
+    flip: int
+
+
+@dataclass(frozen=True)
 class Scenario:
     """Steps on folios of one order.
 
@@ -82,9 +105,10 @@ class Scenario:
     steps: tuple[ScenarioStep, ...]
     flip: int = 0
 
-    def properties(self) -> dict[str, Any]:
-        """Return order, vmemmap and flip as data."""
-        return {"order": self.order, "vmemmap": self.backing.value, "flip": self.flip}
+    def data(self) -> HvoScenarioData:
+        """Return the scenario for JSON."""
+        prelude, steps = (tuple(map(str, steps)) for steps in (self.prelude, self.steps))
+        return HvoScenarioData(self.name, prelude, steps, self.order, self.backing.value, self.flip)
 
     @property
     def gigantic(self) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import EmulationPart, InstructionSequence
-from hvolab.cli.options import target_as_dict, target_in_words
+from hvolab.cli.options import TargetData, target_as_dict, target_in_words
 from hvolab.cli.output import show, table
 from hvolab.invariants import Finding
 from hvolab.serialize import as_data
@@ -23,17 +23,6 @@ from hvolab_unicorn.verify.selection import Refused
 #: Mismatches, and findings, of a mode that are printed.
 _PRINTED = 8
 _COLUMNS = ("mode", "huge pages", "tails", "loads", "stores", "exchanges", "fetches", "faults", "stale", "mismatches")
-
-
-@dataclass(frozen=True)
-class TargetData:
-    """Target that the options select."""
-
-    architecture: str
-    mode: str
-    profile: str
-    release: str
-    features: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import pytest
 
 from hvolab.errors import HvolabError
 from hvolab_kernel.code.listing import list_function
-from hvolab_kernel.commands.disasm_report import listing_data
-from hvolab_kernel.commands.image_report import report_of
+from hvolab_kernel.commands import disasm_report, image_report
 from hvolab_vmlinux import open as reading
 from hvolab_vmlinux.open import read_kernel
 from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, bzimage, elf_image, flat_image, zboot
@@ -50,8 +49,8 @@ def test_damaged_images_are_read_or_refused(name: str, monkeypatch: pytest.Monke
         content = damaged(IMAGES[name], chance)
         try:
             kernel = read_kernel(content, "here")
-            report_of(kernel)
-            listing_data(kernel, list_function(kernel, "vmemmap_remap_pte"))
+            image_report.report_of(kernel)
+            disasm_report.report_of(kernel, list_function(kernel, "vmemmap_remap_pte"))
         except HvolabError as error:
             assert error.what  # noqa: PT017 - some can still be read
             outcomes["refused"] += 1

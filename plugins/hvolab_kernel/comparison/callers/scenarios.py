@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from hvolab.arch import HugePageSize, Target
 from hvolab.units import format_short
+from hvolab_kernel.comparison.scenarios import ScenarioData
 
 #: Memory of a node, and the largest huge page in a scenario.
 _MEMORY, _LARGEST = 512 << 20, 1 << 30
@@ -49,6 +50,14 @@ class PoolStep:
 
 
 @dataclass(frozen=True)
+class PoolScenarioData(ScenarioData):
+    """Scenario of the functions that call HVO, on the pool of one huge page size in bytes."""
+
+    huge_page: int
+    nodes: int
+
+
+@dataclass(frozen=True)
 class PoolScenario:
     """Steps on the pool of one huge page size.
 
@@ -75,9 +84,10 @@ class PoolScenario:
         """Bytes of a machine with room for the folios."""
         return 4 * _LARGEST if self.gigantic else self.nodes * _MEMORY
 
-    def properties(self) -> dict[str, Any]:
-        """Return size and nodes as data."""
-        return {"huge_page": self.huge_page.size, "nodes": self.nodes}
+    def data(self) -> PoolScenarioData:
+        """Return the scenario for JSON."""
+        prelude, steps = (tuple(map(str, steps)) for steps in (self.prelude, self.steps))
+        return PoolScenarioData(self.name, prelude, steps, self.huge_page.size, self.nodes)
 
 
 def _resize(count: int) -> PoolStep:

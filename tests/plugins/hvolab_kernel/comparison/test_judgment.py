@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from functools import partial
 
@@ -22,6 +21,7 @@ from hvolab_vmlinux.kernel import Kernel
 from tests.machines import MIB, x86_64
 from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import EACH, FOLIOS
+from tests.schemas import fitting
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -55,7 +55,7 @@ def test_the_command_reports_a_faulty_kernel_although_the_model_agrees(real_kern
     release = release_of(real_kernel)
     arguments = ("kernel", image_of(real_kernel), "--scenario", "2M boot: restore next to")
     done = hvolab(*arguments, "--json")
-    data = json.loads(done.stdout)
+    data = fitting("kernel", done.stdout)
     assert data["disagreements"] == []
     found = {finding["what"].partition(":")[0]: finding for finding in data["findings"] if finding["rule"] == "freeing"}
     faulty = RESTORED_AS_HEADS in release.faults

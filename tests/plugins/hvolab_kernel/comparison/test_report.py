@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from hvolab.cli.releases_report import UNKNOWN
@@ -12,7 +10,7 @@ from hvolab.release import DEFAULT, departures_of
 from hvolab.release.releases import V6_12_117
 from hvolab_kernel.identify.release import release_of
 from hvolab_vmlinux.kernel import Kernel
-from tests.plugins.hvolab_kernel.cli_runner import hvolab, image_of
+from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.kernel_machines import OTHER_VARIANTS, X86, X86_6_1
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -26,7 +24,7 @@ def test_the_command_prints_a_summary_and_json_with_stable_keys(real_kernel: Ker
     assert done.exit_code == 0
     assert "No disagreement in 1 cases of 1 scenarios" in done.stdout
     assert "page->lru of vmemmap pages" in done.stdout
-    data = json.loads(hvolab("kernel", image, "--scenario", "2M boot: optimize twice", "--json").stdout)
+    data = as_json("kernel", image, "--scenario", "2M boot: optimize twice")
     assert data["disagreements"] == []
     assert (data["architecture"], data["mode"], data["cases"], data["hvo"]) == (
         "x86_64",
@@ -56,7 +54,7 @@ def test_a_disagreement_is_shown_and_ends_in_exit_code_1(real_kernel: Kernel, mo
 @pytest.mark.slow
 @OTHER_VARIANTS
 def test_the_command_names_the_variant_and_its_differences_from_v6_12(real_kernel: Kernel) -> None:
-    data = json.loads(hvolab("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize", "--json").stdout)
+    data = as_json("kernel", image_of(real_kernel), "--scenario", "1M boot: optimize")
     assert data["kernel"] == real_kernel.image.release
     assert (data["hvo"], data["release"]) in {("6.1", "6.1"), ("7.2", "7.2")}
     assert data["differing"] == []

@@ -11,7 +11,7 @@ from hvolab_kernel.comparison.broken_rules import BrokenRule
 from hvolab_kernel.comparison.comparer import CaseResult, ComparisonCase, KernelComparison
 from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.judgment import KernelFindings
-from hvolab_kernel.comparison.rules_report import breaches_data, breaches_of, breaches_view, kinds_view
+from hvolab_kernel.comparison.rules_report import breaches_of, breaches_view, kinds_view
 from tests.machines import x86_64
 from tests.plugins.hvolab_kernel.comparison.test_sweep import Countdown
 
@@ -35,13 +35,13 @@ def test_breaches_of_one_kind_are_counted_and_known_ones_come_last() -> None:
     lost = [BrokenRule("ownership", f"{count} frames are lost", "PFN 0x1", "f+0x1 (mm/x.c:7)") for count in (1, 2)]
     result = compared(CaseResult((), 1, 1, broken=(known, lost[0])), CaseResult((), 1, 1, broken=(lost[1],)))
     breaches = breaches_of(result)
-    assert [(one.rule.rule, one.cases) for one in breaches] == [("ownership", 2), ("content", 1)]
+    assert [(one.rule, one.cases) for one in breaches] == [("ownership", 2), ("content", 1)]
     assert len(result.breaking) == 2
     assert not result.clean
     text = shown(breaches_view(breaches))
     assert "broken ownership: 1 frames are lost PFN 0x1 code: f+0x1 (mm/x.c:7) in 2 cases, the first: 2M boot" in text
     assert "known content: tail 1 is wrong, in 1 cases: the image's own code" in text
-    assert breaches_data(breaches)[0]["code"] == "f+0x1 (mm/x.c:7)"
+    assert breaches[0].code == "f+0x1 (mm/x.c:7)"
 
 
 def test_known_breaches_alone_are_clean() -> None:

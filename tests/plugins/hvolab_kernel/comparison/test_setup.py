@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab, image_of
 from tests.plugins.hvolab_kernel.code.made_up_code import like_7_3
 from tests.plugins.hvolab_kernel.kernel_machines import FETCHED, LATEST_6_12, SOME_FETCHED, X86
 from tests.plugins.hvolab_vmlinux.made_up_kernels import elf_image
+from tests.schemas import fitting
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 
@@ -138,7 +138,7 @@ def test_a_kernel_of_no_known_release_runs_as_the_nearest_once_it_was_compared(
     mask(monkeypatch, **present)
     done = hvolab("run", "--engine", "kernel", "--image", image_of(real_kernel), *SMALL, "--json")
     assert done.exit_code == 0
-    data = json.loads(done.stdout)
+    data = fitting("run", done.stdout)
     assert data["release"] == "7.2"
     reason, difference, compared = data["notes"]
     assert "the features of no known release, and is taken for the nearest, 7.2" in reason

@@ -16,6 +16,7 @@ from hvolab_kernel.commands.compare import Selection, Subject, run_comparison
 from hvolab_kernel.comparison import sweep as sweeps
 from hvolab_kernel.comparison.comparer import CaseResult, ComparisonCase, KernelComparison, compare
 from hvolab_kernel.comparison.differences import StateDifference
+from hvolab_kernel.comparison.scenarios import ScenarioData
 from hvolab_kernel.comparison.sweep import sweep
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import read_kernel
@@ -38,8 +39,8 @@ class Countdown:
     steps: Sequence[object] = ()
     gigantic: bool = False
 
-    def properties(self) -> dict[str, Any]:
-        return {}
+    def data(self) -> ScenarioData:
+        return ScenarioData(self.name, (), ())
 
 
 class Counter:

@@ -74,8 +74,8 @@ def test_an_engine_can_be_sent_to_another_process(real_kernel: Kernel) -> None:
 @ARM64
 @pytest.mark.slow
 def test_kernels_of_arm64_are_explored_though_their_spin_locks_are_inline(real_kernel: Kernel) -> None:
-    options = ("explore", "--engine", "kernel", "--image", image_of(real_kernel), "--split")
-    (one,) = as_json(*options, "--actors", "optimize A, optimize B")["configurations"]
+    options = ("--engine", "kernel", "--image", image_of(real_kernel), "--split")
+    (one,) = as_json("explore", *options, "--actors", "optimize A, optimize B")["configurations"]
     assert one["complete"]
     assert not one["findings"]
     assert one["classes"] > 4  # each access to the word of the lock is a step

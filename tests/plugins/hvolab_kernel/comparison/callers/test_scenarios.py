@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hvolab.plugin import registry
-from hvolab_kernel.comparison.callers.scenarios import PoolOperation, pool_scenarios_of
+from hvolab_kernel.comparison.callers.scenarios import PoolOperation, PoolScenarioData, pool_scenarios_of
 
 TAKING = {
     PoolOperation.DEQUEUE,
@@ -36,4 +36,4 @@ def test_every_scenario_has_a_name_of_its_own_and_steps_that_can_be_carried_out(
 def test_a_step_is_shown_with_its_number() -> None:
     grow = pool_scenarios_of(registry().architecture("x86_64").select())[0]
     assert [str(step) for step in grow.steps] == ["resize(4)"]
-    assert grow.properties() == {"huge_page": 2 << 20, "nodes": 1}
+    assert grow.data() == PoolScenarioData(grow.name, (), ("resize(4)",), huge_page=2 << 20, nodes=1)
