@@ -17,13 +17,14 @@ from hvolab_boot.judging.judge import judge
 from hvolab_boot.judging.result import BootReport
 from hvolab_boot.qemu.machines import NO_OPTIONS, QemuMachine, has_kvm, machine_for
 from hvolab_boot.qemu.monitor import QemuError
-from hvolab_boot.running.plan import Plan, parse_plan
+from hvolab_boot.running.plan import Plan, default_plan, parse_plan
 from hvolab_boot.running.session import BootSpec, run_session
 from hvolab_kernel.comparison.selection import target_of
 from hvolab_vmlinux.kernel import Kernel
 from hvolab_vmlinux.open import open_kernel
 
-#: Memory of a guest in addition to what its plan needs, which is counted twice: it may be in pieces.
+#: Memory of a guest in addition to what its plan needs, which is counted twice: it may be in pieces. It is at least two
+#: of the largest huge page: the kernel's own data are at both ends of RAM.
 _MARGIN: Final = 1 << 30
 _MIB: Final = 1 << 20
 
@@ -33,7 +34,7 @@ class BootRequest:
     """Options of a boot; None: the default of the image or of its machine.
 
     image        kernel image: bzImage, Image, EFI zboot
-    do           operations
+    do           operations; None: eight huge pages of the smallest size that HVO optimizes are made and freed
     mode         paging mode
     memory       size of RAM, as 4G
     cpus         number of CPUs
@@ -46,7 +47,7 @@ class BootRequest:
     """
 
     image: Path
-    do: str
+    do: str | None = None
     mode: str | None = None
     memory: str | None = None
     cpus: int = 1
@@ -74,7 +75,7 @@ def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: 
         )
     machine = machine_for(kernel.image.machine)
     target = target_of(kernel, request.mode)
-    plan = parse_plan(request.do, target)
+    plan = parse_plan(request.do or default_plan(target), target)
     spec = BootSpec(
         image=request.image,
         initramfs=initramfs_for(kernel, request.cc),
@@ -108,7 +109,7 @@ def _run(spec: BootSpec, kernel: Kernel, on_step: Callable[[str], None]) -> Boot
 def _memory(given: str | None, plan: Plan) -> int:
     """Return the bytes of RAM; raises UsageError for less than the plan's huge pages."""
     if given is None:
-        return _MARGIN + 2 * plan.needed
+        return max(_MARGIN, 2 * plan.largest) + 2 * plan.needed
     size = parse_size(given)
     if size <= plan.needed or size % _MIB:
         raise UsageError(

@@ -13,11 +13,12 @@ from hvolab.cli.options import JsonOption, ModeOption
 from hvolab_boot.commands.bisect import bisect_lines
 
 DoOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="OPERATIONS",
         help="Operations on the pools, as '2M=8, 1G=1, demote 1G, free': SIZE=COUNT, free, and resize, shrink, "
-        "demote, overcommit and boot of `hvolab run --do`.",
+        "demote, overcommit and boot of `hvolab run --do`; by default '2M=8, free', or the like for the smallest size "
+        "that HVO optimizes.",
     ),
 ]
 BisectOption = Annotated[
@@ -36,11 +37,11 @@ def boot(
         Path, typer.Argument(metavar="IMAGE", help="Kernel image that QEMU loads: vmlinuz, bzImage, Image.")
     ],
     *,
-    do: DoOption = "2M=8, free",
+    do: DoOption = None,
     mode: ModeOption = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory of the guest; by default 1G and twice what the huge pages need."),
+        typer.Option(metavar="SIZE", help="Memory of the guest; by default twice what the plan needs, and 1G or more."),
     ] = None,
     cpus: Annotated[int, typer.Option(metavar="N", min=1, max=255, help="CPUs of the guest.")] = 1,
     cpu_model: Annotated[

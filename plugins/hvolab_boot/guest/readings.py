@@ -69,6 +69,7 @@ class Readings:
     pools         all pools, ascending by size
     hvo           value of the sysctl hugetlb_optimize_vmemmap; None: this kernel does not have it
     huge          runs of pages of huge pages, by /proc/kpageflags
+    page_size     bytes of one of these pages
     messages      messages since the readings before
     """
 
@@ -78,6 +79,7 @@ class Readings:
     pools: tuple[PoolCounts, ...]
     hvo: int | None
     huge: tuple[HugeRun, ...]
+    page_size: int
     messages: tuple[Message, ...]
 
     @property
@@ -94,7 +96,8 @@ class Readings:
 def read_guest(ask: Callable[[str], Answer], sizes: Iterable[int], page_size: int) -> Readings:
     """Read everything from the guest.
 
-    sizes  sizes of huge pages in bytes, of which the kernel may lack some
+    sizes      sizes of huge pages in bytes, of which the kernel may lack some
+    page_size  bytes of a base page
     """
     meminfo = _numbers(ask("r /proc/meminfo"))
     vmstat = _numbers(ask("r /proc/vmstat"))
@@ -107,6 +110,7 @@ def read_guest(ask: Callable[[str], Answer], sizes: Iterable[int], page_size: in
         pools=tuple(pool for size in sorted(sizes) if (pool := _pool(ask, size)) is not None),
         hvo=int(hvo[0]) if hvo else None,
         huge=tuple(HugeRun(*map(int, line.split())) for line in ask("k").lines),
+        page_size=page_size,
         messages=tuple(messages_of(ask("m").lines)),
     )
 

@@ -53,12 +53,11 @@ class ReadStage:
 
     @property
     def optimized(self) -> dict[int, int]:
-        """Optimized huge pages by size in bytes, of sizes that have some."""
+        """Optimized huge pages by size in bytes, of all sizes that HVO can optimize."""
         if self.scan is None:
             return {}
         shift = self.scan.snapshot.target.mode.page_shift
-        counts = {1 << shift + huge.order: int(huge.optimized.sum()) for huge in self.scan.huge_pages}
-        return {size: count for size, count in sorted(counts.items()) if count}
+        return {1 << shift + huge.order: int(huge.optimized.sum()) for huge in reversed(self.scan.huge_pages)}
 
     @property
     def held(self) -> int:
@@ -141,8 +140,7 @@ def _counters(each: ReadStage, first: ReadStage) -> Iterator[BootFinding]:
 def _flags(each: ReadStage) -> Iterator[BootFinding]:
     """Yield a finding where /proc/kpageflags has other huge pages than the pools."""
     readings = each.stage.readings
-    page_size = 4096 if each.scan is None else each.scan.snapshot.target.mode.page_size
-    pooled = sum(size * count for size, count in readings.huge_pages.items()) // page_size
+    pooled = sum(size * count for size, count in readings.huge_pages.items()) // readings.page_size
     flagged = sum(run.pages for run in readings.huge)
     if pooled != flagged:
         free = sum(run.free for run in readings.huge)
@@ -158,7 +156,7 @@ def _memory(each: ReadStage) -> Iterator[BootFinding]:
         first = next(one for one in each.scan.findings if one.kind == kind and not one.declared)
         yield BootFinding(kind, "memory", each.stage.name, count, first.text)
     readings = each.stage.readings
-    pages, optimized = sum(readings.huge_pages.values()), sum(each.optimized.values())
+    pages, optimized = sum(readings.huge_pages.get(size, 0) for size in each.optimized), sum(each.optimized.values())
     if readings.hvo == 1 and optimized < pages:
         text = f"hugetlb_optimize_vmemmap is 1, and {optimized} of {pages} huge pages are optimized"
         yield BootFinding("not-optimized", "memory", each.stage.name, pages - optimized, text)

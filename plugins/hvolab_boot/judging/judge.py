@@ -11,6 +11,7 @@ from hvolab_boot.guest.readings import Message
 from hvolab_boot.judging.checks import ReadStage, check_all, is_error, log_findings
 from hvolab_boot.judging.result import BootFinding, BootReport, PairReport, StageReport
 from hvolab_boot.judging.voices import replay_all
+from hvolab_boot.running.plan import Plan
 from hvolab_boot.running.session import BootSpec, Session, Stage
 from hvolab_kernel.comparison.selection import target_of
 from hvolab_vmcore.scan.releases import open_scan
@@ -82,7 +83,7 @@ def _stage_report(one: ReadStage, first: ReadStage) -> StageReport:
         vmemmap=readings.vmemmap,
         hvo=readings.hvo,
         huge=readings.huge,
-        optimized={str(size): count for size, count in one.optimized.items()},
+        optimized={str(size): count for size, count in one.optimized.items() if count},
         frames=one.frames,
         saved=None if one.scan is None else one.scan.savings.frames,
         errors=one.stage.errors,
@@ -129,10 +130,20 @@ def _notes(
     ]
     if missing:
         yield f"the kernel has no pool of {', '.join(map(format_short, missing))}"
+    yield from _fewer(stages, spec.plan)
     for pair in pairs:
         for voice in pair.voices:
             if voice.why:
                 yield f"{pair.after}: {voice.voice}: {voice.why}"
+
+
+def _fewer(stages: list[ReadStage], plan: Plan) -> Iterator[str]:
+    """Yield a sentence for each step that made fewer huge pages than it names."""
+    for step, one in zip(plan.steps, stages[1:], strict=False):
+        pools = {pool.size: pool.total for pool in one.stage.readings.pools}
+        if step.operation.name == "resize" and pools.get(step.size or 0, step.count) < step.count:
+            made = f"{pools[step.size or 0]} of {step.count} huge pages"
+            yield f"{one.stage.name}: the kernel has memory in one piece for {made}: see --memory"
 
 
 def _log(session: Session) -> Iterator[str]:

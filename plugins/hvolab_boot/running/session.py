@@ -156,7 +156,6 @@ class _Driver:
     ) -> None:
         self._spec, self._qemu, self._console, self._folder, self._on_step = spec, qemu, console, folder, on_step
         self._note: Path | None = None
-        self._page_size = 1 << 12
 
     def run(self, session: Session) -> None:
         """Do all steps; raises GuestEnd."""
@@ -170,7 +169,7 @@ class _Driver:
             session.stages.append(self._stage(str(step), number, tuple(filter(None, errors))))
 
     def _stage(self, name: str, number: int, errors: tuple[str, ...] = ()) -> Stage:
-        readings = read_guest(self._console.ask, self._spec.plan.sizes, self._page_size)
+        readings = read_guest(self._console.ask, self._spec.plan.sizes, self._spec.plan.page_size)
         self._on_step(f"taking the memory after: {name}")
         path = self._folder / f"{number}.core"
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:

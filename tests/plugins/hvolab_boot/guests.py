@@ -35,6 +35,7 @@ def readings(pages: int = 0, free: int = 1 << 30, flagged: int | None = None, **
         pools=(PoolCounts(SMALL, pages, pages, 0),),
         hvo=1,
         huge=(HugeRun(0x5800, flags, pages, 0),) if flags else (),
+        page_size=4096,
         messages=(),
     )
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ PLAN = parse_plan("2M=8, 2M=256, free", registry().architecture("x86_64").select
 def test_memory_is_a_margin_and_twice_what_the_plan_needs() -> None:
     assert _memory(None, PLAN) == 2 << 30
     assert _memory("600M", PLAN) == 600 << 20
+    assert _memory(None, parse_plan("1G=1", registry().architecture("x86_64").select())) == 4 << 30
 
 
 @pytest.mark.parametrize("given", ["512M", "1025K"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab_boot.guest.readings import HugeRun, PoolCounts
 from hvolab_boot.judging.checks import check_all, is_error, log_findings
 from hvolab_boot.judging.result import BootFinding
 from tests.plugins.hvolab_boot.guests import OPTIMIZED, RESTORED, SMALL, messages, readings, stage
@@ -55,6 +56,13 @@ def test_flags_of_pages_have_to_be_those_of_the_pools() -> None:
 def test_huge_pages_that_are_not_optimized_are_a_finding_if_hvo_is_on() -> None:
     assert found(pages=9)["not-optimized"].count == 1
     assert "not-optimized" not in found(pages=9, hvo=0)
+
+
+def test_huge_pages_that_are_too_small_for_hvo_need_not_be_optimized() -> None:
+    small = PoolCounts(64 << 10, 16, 16, 0)
+    second = stage("then", RESTORED, readings(pools=(small,), page_size=16 << 10, huge=(HugeRun(0x5800, 64, 16, 0),)))
+    kinds = {one.kind for one in check_all([stage("boot", RESTORED, readings()), second], SMALL)}
+    assert not kinds & {"not-optimized", "wrong-page-flags"}
 
 
 def test_errors_in_the_log_are_counted_with_their_reasons() -> None:

@@ -82,6 +82,12 @@ def test_hvo_that_is_off_and_pools_that_are_missing_are_in_the_notes() -> None:
     assert "the kernel has no pool of 1G" in made.notes
 
 
+def test_fewer_huge_pages_than_the_plan_names_are_in_the_notes() -> None:
+    stages = [Stage("boot", readings(), RESTORED), Stage("resize 2M 8", readings(7), OPTIMIZED)]
+    made = judge(Session(stages=stages), SPEC, KERNEL, lambda _: None)
+    assert "resize 2M 8: the kernel has memory in one piece for 7 of 8 huge pages: see --memory" in made.notes
+
+
 @pytest.mark.slow
 def test_a_booted_kernel_whose_restore_is_wrong(booted: tuple[int, dict[str, Any]]) -> None:
     code, report = booted

@@ -7,7 +7,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab_boot.running.plan import parse_plan, writes_of
+from hvolab_boot.running.plan import default_plan, parse_plan, writes_of
 
 TARGET = registry().architecture("x86_64").select()
 SYSFS = "/sys/kernel/mm/hugepages/hugepages"
@@ -17,6 +17,30 @@ def test_a_plan_in_short_is_one_of_operations() -> None:
     plan = parse_plan("2M=8, 1G=1, demote 1G, free", TARGET)
     assert list(map(str, plan.steps)) == ["resize 2M 8", "resize 1G 1", "demote 1G", "shrink"]
     assert (plan.smallest, plan.needed, plan.boot) == (2 << 20, (1 << 30) + (16 << 20), "")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "mode", "plan"),
+    [
+        ("x86_64", None, "2M=8, free"),
+        ("riscv", "Sv39", "2M=8, free"),
+        ("arm64", "4K-48bit", "2M=8, free"),
+        ("arm64", "16K-48bit", "32M=8, free"),
+        ("arm64", "64K-48bit", "512M=1, free"),
+    ],
+)
+def test_the_plan_by_default_is_of_the_smallest_size_that_hvo_optimizes(
+    architecture: str, mode: str | None, plan: str
+) -> None:
+    target = registry().architecture(architecture).select(mode)
+    assert default_plan(target) == plan
+    made = parse_plan(plan, target)
+    assert made.smallest == made.largest == made.optimizable[0]
+
+
+def test_huge_pages_too_small_for_hvo_are_not_lost_by_it() -> None:
+    plan = parse_plan("64K=16, 1G=1, free", registry().architecture("arm64").select("4K-48bit"))
+    assert (plan.sizes[0], plan.smallest, plan.largest) == (64 << 10, 1 << 30, 1 << 30)
 
 
 def test_operations_of_boot_are_parameters_of_the_command_line() -> None:
