@@ -12,15 +12,20 @@ from hvolab.cli.entry_view import EntryData
 from hvolab.cli.new import NewPackage
 from hvolab.cli.plugins import PluginData
 from hvolab.cli.releases_report import ReleaseReport
+from hvolab.conformance.check import Check
+from hvolab.conformance.summary import ConformanceReport
 from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
 from hvolab_kernel.commands.build_report import BuildReport
 from hvolab_kernel.commands.disasm_report import ListingReport
 from hvolab_kernel.commands.image_report import ImageReport
-from hvolab_kernel.comparison.report import KernelResult
+from hvolab_kernel.comparison.callers.scenarios import PoolScenarioData
+from hvolab_kernel.comparison.report import ComparisonReport
+from hvolab_kernel.comparison.scenarios import HvoScenarioData
 from hvolab_report.timeline.data import VERSION, TimelineData
 from hvolab_unicorn.commands.verify_report import VerifyReport
+from hvolab_vmcore.commands.replay_report import ReplayReport
 from hvolab_vmcore.commands.report_data import ScanData
 from hvolab_vmcore.page.view import PageView
 from hvolab_vmcore.savings.savings import SavingsReport
@@ -29,20 +34,22 @@ from hvolab_vmcore.torture.answers import TortureAnswers
 from .markdown import table
 
 STATIC = Path(__file__).parents[1] / "static"
-#: The type of each command's result; a list of them as an annotation.
+#: The type of each command's result, as an annotation where it is a list, or where options choose one of several.
 RESULTS: dict[str, Any] = {
     "arches": list[ArchitectureData],
     "boot": BootReport,
     "build": BuildReport,
+    "conformance": ConformanceReport | list[Check],
     "disasm": ListingReport,
     "image": ImageReport,
     "inspect": ScanData,
-    "kernel": KernelResult,
+    "kernel": ComparisonReport | dict[str, ComparisonReport] | list[HvoScenarioData | PoolScenarioData],
     "new-arch": NewPackage,
     "page": PageView,
     "plugins": list[PluginData],
     "pte": EntryData,
     "releases": list[ReleaseReport],
+    "replay": ReplayReport,
     "run": RunData,
     "savings": SavingsReport,
     "timeline": TimelineData,

@@ -177,7 +177,7 @@ def test_the_published_schemas_are_those_of_the_results(command: str) -> None:
 
 #: Commands whose JSON has no published schema yet.
 WITHOUT_SCHEMA = {
-    *("conformance", "explore", "patch-test", "replay"),
+    *("explore", "patch-test"),
 }
 
 

@@ -112,7 +112,7 @@ def _show_checks(*, json: bool) -> None:
     from hvolab.conformance.checks import CHECKS
 
     if json:
-        print_json([{"name": check.name, "proves": check.proves, "since": check.since} for check in CHECKS])
+        print_json(CHECKS)
         return
     rows = table("check", "proves")
     rows.columns[0].no_wrap, rows.columns[1].no_wrap = True, False

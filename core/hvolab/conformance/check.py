@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ Proof = Callable[[Subject], str | None]
 #: Names of the capabilities of descriptions with values that are known from elsewhere.
 KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME = "known entries", "known figures"
 KNOWN_BYTES_NAME = "known entries as bytes in memory"
+_NOT_IN_DATA = {"data": None}
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a result of a check
@@ -64,11 +65,11 @@ class Check:
 
     name: str
     proves: str
-    scope: Scope
-    needs: tuple[Capability, ...]
-    proof: Proof
+    scope: Scope = field(metadata=_NOT_IN_DATA)
+    needs: tuple[Capability, ...] = field(metadata=_NOT_IN_DATA)
+    proof: Proof = field(metadata=_NOT_IN_DATA)
     since: str = "1.0"
-    apart: bool = False
+    apart: bool = field(default=False, metadata=_NOT_IN_DATA)
 
 
 class CheckStatus(enum.Enum):

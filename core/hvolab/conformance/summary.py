@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from hvolab.conformance.check import KNOWN_BYTES_NAME, KNOWN_ENTRIES_NAME, KNOWN_FIGURES_NAME, CheckOutcome, CheckStatus
 from hvolab.conformance.version import KIT
@@ -23,6 +23,69 @@ _ONLY_KNOWN_VALUES_SHOW = (
     "wrong bases, low bits of table entries, a dirty flag in PAGE_KERNEL_RO, read and write interchanged"
 )
 _Outcomes = list[CheckOutcome]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Number of checks with each result."""
+
+    passed: int
+    failed: int
+    skipped: int
+    absent: int
+    blocked: int
+    advisory: int
+
+    @classmethod
+    def of(cls, outcomes: _Outcomes) -> Self:
+        """Return the score of outcomes."""
+        found = [outcome.verdict for outcome in outcomes]
+        return cls(**{verdict.value: found.count(verdict) for verdict in CheckStatus})
+
+    @property
+    def made(self) -> int:
+        """Number of checks that were not skipped."""
+        return self.passed + self.failed + self.advisory
+
+    @property
+    def percent(self) -> float:
+        """Checks passed of those that were not skipped, in percent, rounded down: 100 means all."""
+        return 1000 * self.passed // self.made / 10 if self.made else 0.0
+
+
+@dataclass(frozen=True)
+class ArchitectureSummary(Score):
+    """Outcomes of one architecture.
+
+    written_for                     release of the kit that the plugin was written for
+    modes_without_reference_values  modes of which nothing is held against values that are known from elsewhere
+    modes                           score of each mode, and of the whole
+    capabilities_missing            for each capability that the plugin lacks, the number of checks skipped
+    percent                         checks passed of those that were not skipped, rounded down
+    """
+
+    also_in_data: ClassVar = ("percent",)
+    architecture: str
+    written_for: str
+    modes_without_reference_values: tuple[str, ...]
+    modes: dict[str, Score]
+    capabilities_missing: dict[str, int]
+    checks: tuple[CheckOutcome, ...]
+
+
+@dataclass(frozen=True)
+class ConformanceReport:
+    """Result of `hvolab conformance`.
+
+    kit       release of the kit
+    errors    errors of tests without an outcome
+    complete  whether all tests were run
+    """
+
+    kit: str
+    architectures: tuple[ArchitectureSummary, ...]
+    errors: tuple[str, ...]
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -39,14 +102,15 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
         for architecture, found in _grouped(self.outcomes, attrgetter("architecture")):
-            score, unreferenced = _score(found), _unreferenced(found)
-            percent = "" if unreferenced else f" ({_percent(score):g} %)"
-            blocked = "".join(f"{score[name]} {name}, " for name in ("blocked", "absent") if score[name])
+            score, unreferenced = Score.of(found), _unreferenced(found)
+            percent = "" if unreferenced else f" ({score.percent:g} %)"
+            counts = (score.blocked, "blocked"), (score.absent, "absent")
+            blocked = "".join(f"{count} {name}, " for count, name in counts if count)
             without = f"{len(unreferenced)} mode{'s' * (len(unreferenced) != 1)} without reference values, "
             yield (
-                f"{architecture}: {score['passed']} of {_made(score)} checks passed{percent}, "
-                f"{without * bool(unreferenced)}{score['failed']} failed, "
-                f"{blocked}{score['advisory']} advisory, {score['skipped']} skipped "
+                f"{architecture}: {score.passed} of {score.made} checks passed{percent}, "
+                f"{without * bool(unreferenced)}{score.failed} failed, "
+                f"{blocked}{score.advisory} advisory, {score.skipped} skipped "
                 f"(kit {KIT}, plugin for {found[0].written_for})"
             )
             yield from _unfit(found)
@@ -58,48 +122,30 @@ class Summary:
             yield from _not_proved(found)
             yield from _absent(found)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary for JSON."""
-        return {
-            "kit": KIT,
-            "architectures": [
-                {
-                    "architecture": architecture,
-                    "written_for": found[0].written_for,
-                    **_score(found),
-                    "percent": _percent(_score(found)),
-                    "modes_without_reference_values": _unreferenced(found),
-                    "modes": {mode: _score(of_mode) for mode, of_mode in _grouped(found, _mode_of)},
-                    "capabilities_missing": {
-                        capability: len(skipped)
-                        for capability, skipped in _grouped(_skipped(found), attrgetter("capability"))
-                    },
-                    "checks": as_data(found),
-                }
-                for architecture, found in _grouped(self.outcomes, attrgetter("architecture"))
-            ],
-        }
+    def report(self, errors: Sequence[str] = (), *, complete: bool = True) -> ConformanceReport:
+        """Return the summary for JSON, with the errors of tests without an outcome, and whether all tests were run."""
+        architectures = (_of_architecture(found) for _, found in _grouped(self.outcomes, attrgetter("architecture")))
+        return ConformanceReport(KIT, tuple(architectures), tuple(errors), complete)
 
     def write(self, path: str, errors: Sequence[str] = (), *, complete: bool = True) -> None:
-        """Write the summary as JSON, with the errors of tests without an outcome, and whether all tests were run."""
-        content = {**self.as_dict(), "errors": list(errors), "complete": complete}
+        """Write the report as JSON."""
+        content = as_data(self.report(errors, complete=complete))
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
 
 
-def _score(outcomes: _Outcomes) -> dict[str, int]:
-    """Return the number of checks with each result."""
-    found = [outcome.verdict for outcome in outcomes]
-    return {verdict.value: found.count(verdict) for verdict in CheckStatus}
-
-
-def _made(score: dict[str, int]) -> int:
-    """Return the number of checks that were not skipped."""
-    return score["passed"] + score["failed"] + score["advisory"]
-
-
-def _percent(score: dict[str, int]) -> float:
-    """Return the checks passed of those that were not skipped, in percent, rounded down: 100 means all."""
-    return 1000 * score["passed"] // _made(score) / 10 if _made(score) else 0.0
+def _of_architecture(found: _Outcomes) -> ArchitectureSummary:
+    """Return the outcomes of one architecture for JSON."""
+    return ArchitectureSummary(
+        **vars(Score.of(found)),
+        architecture=found[0].architecture,
+        written_for=found[0].written_for,
+        modes_without_reference_values=tuple(_unreferenced(found)),
+        modes={mode: Score.of(of_mode) for mode, of_mode in _grouped(found, _mode_of)},
+        capabilities_missing={
+            capability: len(skipped) for capability, skipped in _grouped(_skipped(found), attrgetter("capability"))
+        },
+        checks=tuple(found),
+    )
 
 
 def _unreferenced(outcomes: _Outcomes) -> list[str]:
@@ -154,7 +200,7 @@ def _table(outcomes: _Outcomes) -> Iterator[str]:
     width = max(len(mode) for mode, _ in modes)
     yield "  " + " ".join([f"{'mode':<{width}}", *(f"{verdict.value:>8}" for verdict in CheckStatus)])
     for mode, found in modes:
-        yield "  " + " ".join([f"{mode:<{width}}", *(f"{count:>8}" for count in _score(found).values())])
+        yield "  " + " ".join([f"{mode:<{width}}", *(f"{count:>8}" for count in vars(Score.of(found)).values())])
 
 
 def _not_proved(outcomes: _Outcomes) -> Iterator[str]:

@@ -55,7 +55,7 @@ def _replay(
         return report, "", finding
     compared = result.entries_compared + result.struct_pages_compared
     why = "; ".join(result.unsaved)
-    report = VoiceReport(voice, result.verdict, compared, result.differences_found, why)  # type: ignore[arg-type]
+    report = VoiceReport(voice, result.verdict, compared, result.differences_found, why)
     if not result.differences_found:
         return report, result.choice.release.name, None
     shown = result.differences[0]

@@ -18,11 +18,9 @@ from hvolab.cli.options import TargetData, target_as_dict
 from hvolab.cli.output import print_json, show, table
 from hvolab.invariants import Finding
 from hvolab.release import departures_of
-from hvolab_kernel.comparison.callers.scenarios import PoolScenarioData
 from hvolab_kernel.comparison.comparer import CaseRunner, ComparisonCase, KernelComparison, NamedScenario
 from hvolab_kernel.comparison.differences import StateDifference
 from hvolab_kernel.comparison.rules_report import Breach, breaches_of, breaches_view, kinds_view
-from hvolab_kernel.comparison.scenarios import HvoScenarioData
 from hvolab_kernel.identify.release import identify
 from hvolab_kernel.identify.report import departures_table
 from hvolab_vmlinux.kernel import Kernel
@@ -94,10 +92,6 @@ class ComparisonReport(TargetData):
     against: str
     broken: tuple[Breach, ...]
     disagreements: tuple[DisagreementData, ...]
-
-
-#: JSON of `hvolab kernel`: one comparison, or several by their references; with --list the scenarios.
-KernelResult = ComparisonReport | dict[str, ComparisonReport] | list[HvoScenarioData | PoolScenarioData]
 
 
 def show_comparisons(

@@ -60,6 +60,7 @@ def replay(
     # imported late: `hvolab --help` does not read cores
     from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
     from hvolab.plugin import registry  # noqa: PLC0415
+    from hvolab_vmcore.commands.replay_report import report_of  # noqa: PLC0415
     from hvolab_vmcore.core.snapshot import SnapshotOptions  # noqa: PLC0415
     from hvolab_vmcore.replay.replay import replay as replay_cores  # noqa: PLC0415
 
@@ -77,7 +78,7 @@ def replay(
             recorder=recorder,
         )
     if json:
-        print_json(result.as_dict())
+        print_json(report_of(result))
     else:
         _print(result)
         for file in reports.files:

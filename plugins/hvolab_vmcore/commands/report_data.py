@@ -17,6 +17,7 @@ from hvolab.machine import FrameState
 from hvolab.serialize import Hex, as_data
 from hvolab_vmcore.commands.notes import assumptions
 from hvolab_vmcore.core.memory import Flags
+from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.walk import AbsentTable
 from hvolab_vmcore.scan.finding import CoreFinding
 from hvolab_vmcore.scan.huge_pages import HugePages, Sharing
@@ -181,6 +182,12 @@ class ScanData:
     assumptions: tuple[str, ...]
 
 
+def release_data(choice: ReleaseChoice) -> ReleaseData:
+    """Return the choice of a release as data."""
+    by: Literal["option", "features"] = "option" if choice.named else "features"
+    return ReleaseData(by, choice.fits, choice.contradict, tuple(release.name for release in choice.as_well))
+
+
 def scan_data(scan: Scan, chosen: dict[int, Flags] | None = None) -> dict[str, Any]:
     """Return the scan for JSON; ``chosen`` as in `scan_result`."""
     data: dict[str, Any] = as_data(scan_result(scan, chosen))
@@ -192,7 +199,7 @@ def scan_result(scan: Scan, chosen: dict[int, Flags] | None = None) -> ScanData:
 
     chosen  flags of the huge pages that are listed, by order; None: all
     """
-    snapshot, target, choice = scan.snapshot, scan.snapshot.target, scan.snapshot.choice
+    snapshot, target = scan.snapshot, scan.snapshot.target
     absent = [one for one in scan.walk.absent if one.state is FrameState.ABSENT]
     return ScanData(
         core=str(snapshot.core.path),
@@ -203,12 +210,7 @@ def scan_result(scan: Scan, chosen: dict[int, Flags] | None = None) -> ScanData:
         profile=target.profile,
         release=target.release.name,
         features=target.features,
-        release_choice=ReleaseData(
-            "option" if choice.named else "features",
-            choice.fits,
-            choice.contradict,
-            tuple(release.name for release in choice.as_well),
-        ),
+        release_choice=release_data(snapshot.choice),
         root=snapshot.tables.root,
         vmemmap=snapshot.vmemmap,
         sizes=tuple(_size_data(scan, huge) for huge in scan.huge_pages),

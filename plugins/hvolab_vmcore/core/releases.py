@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from hvolab.arch import Target
 from hvolab.release import DEFAULT, RELEASES, KernelRelease
@@ -44,15 +44,6 @@ class ReleaseChoice:
     contradict: tuple[str, ...] = ()
     as_well: tuple[KernelRelease, ...] = ()
     close: tuple[KernelRelease, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the choice for JSON. The keys are stable."""
-        return {
-            "by": "option" if self.named else "features",
-            "fits": list(self.fits),
-            "contradict": list(self.contradict),
-            "as_well": [release.name for release in self.as_well],
-        }
 
     def sentences(self) -> Iterator[str]:
         """Return the choice in sentences: release, reasons, doubts."""

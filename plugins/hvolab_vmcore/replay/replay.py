@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 from hvolab.errors import CoreFileError, KernelBug, UsageError
 from hvolab.hvo import Hvo, HvoEngine
 from hvolab.machine import CpuMaker, Machine, use_cpus
 from hvolab.release import KernelRelease
 from hvolab.scenario import Recorder, as_findings
-from hvolab.serialize import as_data
 from hvolab_vmcore.core.releases import ReleaseChoice
 from hvolab_vmcore.core.snapshot import CoreSnapshot, SnapshotOptions, open_snapshot
 from hvolab_vmcore.replay.comparison import Omission, ReplayDifference
@@ -28,6 +27,8 @@ from hvolab_vmcore.scan.ownership import shared_frames
 from hvolab_vmcore.scan.releases import as_release, with_choice
 from hvolab_vmcore.scan.scan import Scan, scan
 
+#: Conclusion of a replay.
+Verdict = Literal["no differences", "differences", "cannot tell"]
 _EngineMaker = Callable[[Machine], HvoEngine]
 _NOT_SHOWN = (
     Omission("order of steps, allocations and flushes", 0, "two cores show states, not the steps between them"),
@@ -62,39 +63,14 @@ class Replay:
     left_out: tuple[Omission, ...]
 
     @property
-    def verdict(self) -> str:
-        """'differences', 'cannot tell' where there are none but parts that decide were not saved, 'no differences'."""
+    def verdict(self) -> Verdict:
+        """The verdict: `cannot tell` where there are no differences, but parts that decide were not saved."""
         return "differences" if self.differences_found else "cannot tell" if self.unsaved else "no differences"
 
     @property
     def choice(self) -> ReleaseChoice:
         """Release of the cores, and why it was chosen."""
         return self.scan.snapshot.choice
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result for JSON. The keys are stable."""
-        target, page_size = self.scan.snapshot.target, self.scan.snapshot.target.mode.page_size
-        return {
-            "architecture": target.architecture.name,
-            "mode": target.mode.name,
-            "features": list(target.features),
-            "kernel": self.scan.snapshot.kernel,
-            "release": self.choice.release.name,
-            "release_choice": self.choice.as_dict(),
-            "engine_release": self.release.name,
-            "folios": [
-                {"pfn": hex(pfn), "order": order, "size": page_size << order, "action": action}
-                for action, folios in self.plan.steps
-                for pfn, order in folios
-            ],
-            "entries_compared": self.entries_compared,
-            "struct_pages_compared": self.struct_pages_compared,
-            "differences": as_data(self.differences),
-            "differences_found": self.differences_found,
-            "left_out": as_data(self.left_out),
-            "verdict": self.verdict,
-            "not_saved": list(self.unsaved),
-        }
 
 
 def replay(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 import tomllib
@@ -22,6 +21,7 @@ from hvolab.plugin import registry
 from tests.core.cli.conftest import Invoke, own_environment
 from tests.core.plugin.conftest import site
 from tests.core.plugin.site import Site
+from tests.schemas import fitting
 
 __all__ = ["site"]
 
@@ -154,7 +154,7 @@ def test_neither_the_folder_nor_the_environment_changes_the_run(
     narrow("the_description_is_sound", processes)
     result = invoke("conformance", "riscv", "--json")
     assert result.exit_code == ExitCode.AS_DECLARED, result.output
-    report = json.loads(result.stdout)
+    report = fitting("conformance", result.stdout)
     assert (report["errors"], report["complete"]) == ([], True)
     [riscv] = report["architectures"]
     assert (riscv["architecture"], riscv["passed"], riscv["failed"]) == ("riscv", 1, 0)
@@ -168,7 +168,7 @@ def test_a_failed_check_is_exit_code_1(invoke: Invoke, narrow: Narrow, installed
     narrow("page_kernel_ro_is_read_only and 4-level", 0)
     result = invoke("conformance", "crooked", "--json")
     assert result.exit_code == ExitCode.FINDING
-    [crooked] = json.loads(result.stdout)["architectures"]
+    [crooked] = fitting("conformance", result.stdout)["architectures"]
     assert crooked["failed"] > 0
 
 

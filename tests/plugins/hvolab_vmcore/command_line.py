@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner, Result
 
 from hvolab.cli.app import build_app
+from tests.schemas import fitting
 
 
 def hvolab(*arguments: str | Path) -> Result:
@@ -17,9 +17,9 @@ def hvolab(*arguments: str | Path) -> Result:
     return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
 
 
-def as_json(*arguments: str | Path) -> Any:
-    """Run a command with --json and return the parsed output."""
-    return json.loads(hvolab(*arguments, "--json").stdout)
+def as_json(command: str, *arguments: str | Path) -> Any:
+    """Run a command with --json and return the parsed output, which fits its published schema."""
+    return fitting(command, hvolab(command, *arguments, "--json").stdout)
 
 
 def assert_refused(sentence: str, *arguments: str | Path) -> None:

@@ -25,7 +25,8 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     va_of,
     without,
 )
-from tests.plugins.hvolab_vmcore.command_line import assert_refused, hvolab
+from tests.plugins.hvolab_vmcore.command_line import as_json, assert_refused, hvolab
+from tests.schemas import fitting
 
 
 @pytest.mark.slow
@@ -45,7 +46,7 @@ def test_replay_prints_json_with_stable_keys_and_exits_with_1_for_a_difference(t
     after = changed(OPTIMIZED_2M, {slot: raw | 2}, tmp_path / "changed.core")
     result = hvolab("replay", BOOT, after, "--json")
     assert result.exit_code == 1
-    data = json.loads(result.stdout)
+    data = fitting("replay", result.stdout)
     assert list(data) == [
         "architecture", "mode", "features", "kernel", "release", "release_choice", "engine_release", "folios",
         "entries_compared", "struct_pages_compared", "differences", "differences_found", "left_out", "verdict",
@@ -78,7 +79,7 @@ def test_what_was_not_saved_is_never_called_equal(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "a.kdump: page tables of the vmemmap: 1, huge pages" in " ".join(result.stdout.split())
     assert "differences: none in what was saved: cannot tell" in result.stdout
-    data = json.loads(hvolab("replay", BOOT, after, "--json").stdout)
+    data = as_json("replay", BOOT, after)
     assert (data["verdict"], len(data["not_saved"])) == ("cannot tell", 1)
 
 
@@ -95,7 +96,7 @@ def test_replay_names_the_release_and_what_passed_in_between() -> None:
 
 def test_the_model_of_a_named_release_is_used() -> None:
     result = hvolab("replay", BOOT, OPTIMIZED_2M, "--release", "7.2", "--json")
-    data = json.loads(result.stdout)
+    data = fitting("replay", result.stdout)
     assert result.exit_code == 1
     assert (data["release"], data["engine_release"], data["release_choice"]["by"]) == ("7.2", "7.2", "option")
     refusal = hvolab("replay", made("x86_64-7.2", "3-one-1G"), made("x86_64-7.2", "4-restored"), "--release", "6.1")

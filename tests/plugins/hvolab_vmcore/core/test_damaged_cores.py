@@ -10,6 +10,7 @@ import pytest
 
 from hvolab.errors import HvolabError
 from hvolab.serialize import as_data
+from hvolab_vmcore.commands.replay_report import report_of
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import open_snapshot
 from hvolab_vmcore.page.view import view_page
@@ -60,6 +61,6 @@ def test_damaged_cores_are_replayed_or_refused(before: Path, after: Path, which:
             assert error.what  # noqa: PT017 - some copies can still be read
             outcomes["refused"] += 1
         else:
-            outcome.as_dict()
+            report_of(outcome)
             outcomes["replayed"] += 1
     assert min(outcomes[kind] for kind in ("refused", "replayed")) > 3

@@ -80,7 +80,7 @@ def test_no_vmcoreinfo_is_no_fact() -> None:
     assert noted_evidence(None) == ()
 
 
-def test_a_choice_is_given_in_sentences_and_as_data() -> None:
+def test_a_choice_is_given_in_sentences() -> None:
     choice = choose(targets(), (only("6.12", "6.12.117"), only("7.2")))
     assert list(choice.sentences()) == [
         "modeled as release 6.12: chosen by features of the core",
@@ -90,4 +90,3 @@ def test_a_choice_is_given_in_sentences_and_as_data() -> None:
     ]
     named = ReleaseChoice(DEFAULT, named=True)
     assert list(named.sentences()) == ["modeled as release 6.12: named by --release"]
-    assert named.as_dict() == {"by": "option", "fits": [], "contradict": [], "as_well": []}

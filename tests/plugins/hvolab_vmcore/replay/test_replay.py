@@ -48,25 +48,6 @@ def test_the_engine_leaves_what_the_kernel_left(folder: str, before: str, after:
     assert outcome.struct_pages_compared >= 3584
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "action", "folios", "entries", "struct_pages"),
-    [
-        (BOOT, OPTIMIZED_2M, "optimized", 8, 538, 8 * 512),
-        (OPTIMIZED_2M, OPTIMIZED_1G, "optimized", 1, 4634, 8 * 512 + (1 << 18)),
-        (OPTIMIZED_1G, RESTORED, "restored", 9, 4634, 11705),
-    ],
-)
-def test_a_replay_reports_its_operations_comparisons_and_omissions(
-    before: Path, after: Path, action: str, folios: int, entries: int, struct_pages: int
-) -> None:
-    data = replay(before, after).as_dict()
-    assert (data["architecture"], data["mode"], data["kernel"]) == ("x86_64", "4-level", "6.12.107+deb13-amd64")
-    assert [folio["action"] for folio in data["folios"]] == [action] * folios
-    assert (data["entries_compared"], data["struct_pages_compared"]) == (entries, struct_pages)
-    assert data["differences"] == []
-    assert any("boot (reserved) memory" in one["why"] for one in data["left_out"])
-
-
 def test_equal_cores_have_nothing_to_replay() -> None:
     outcome = replay(OPTIMIZED_1G, OPTIMIZED_1G)
     assert (outcome.plan.restored, outcome.plan.optimized, outcome.differences) == ((), (), ())
