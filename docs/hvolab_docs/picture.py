@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+from hvolab.cli.output import as_svg
 
 #: The command that the picture shows.
 COMMAND: Final = ("run", "--arch", "x86_64", "--hugepages", "2M=8")
@@ -20,8 +20,6 @@ COMMAND: Final = ("run", "--arch", "x86_64", "--hugepages", "2M=8")
 SHOWN: Final = ("x86_64, 4-level", "freed PFN", "frames saved", "stores to tails", "All as declared")
 WIDTH: Final = 100
 TARGET: Final = Path(__file__).parents[1] / "static" / "run.svg"
-#: Fonts that are fetched when the picture is opened: the viewer's own are used instead.
-_FONT_FACE: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def output() -> str:
@@ -48,11 +46,7 @@ def cropped(text: str) -> Text:
 
 def drawing() -> str:
     """Return the picture as SVG."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
-        console.print(cropped(output()), soft_wrap=True)
-        svg = console.export_svg(title=f"hvolab {' '.join(COMMAND)}", theme=MONOKAI, unique_id="run")
-    return _FONT_FACE.sub("", svg).replace("Fira Code", "Fira Code, DejaVu Sans Mono, Menlo")
+    return as_svg(cropped(output()), f"hvolab {' '.join(COMMAND)}", "run")
 
 
 if __name__ == "__main__":

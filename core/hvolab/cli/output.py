@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _PLAIN_WIDTH: Final = 100
 _PIPE_CLOSED: Final = 141
 #: Seconds before progress is shown.
 _PATIENCE: Final = 1.0
+_FONT_FACE: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class _Console(Console):
@@ -85,6 +87,22 @@ def as_text(renderable: RenderableType, out: Console | None = None) -> str:
     with out.capture() as captured:
         out.print(renderable)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def as_svg(renderable: RenderableType, title: str, name: str) -> str:
+    """Return output for people as a picture of a terminal with a title: SVG that fetches nothing.
+
+    name  prefix of its styles, which may stand beside those of other pictures in a page
+    """
+    from rich.terminal_theme import MONOKAI
+
+    out = Console(
+        record=True, width=_PLAIN_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor", highlight=False
+    )
+    out.print(renderable)
+    # fonts that would be fetched when the picture is opened: the viewer's own are used instead
+    plain = _FONT_FACE.sub("", out.export_svg(title=title, theme=MONOKAI, unique_id=name))
+    return plain.replace("Fira Code", "Fira Code, DejaVu Sans Mono, Menlo")
 
 
 def print_json(data: Any) -> None:

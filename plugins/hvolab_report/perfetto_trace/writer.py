@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hvolab.files import write_bytes
 from hvolab_report.extra import require
-from hvolab_report.timeline.writer import Recorder, write_bytes
+from hvolab_report.timeline.writer import Recorder
 
 
 class PerfettoWriter(Recorder):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hvolab import __version__
-from hvolab.errors import UsageError
+from hvolab.files import write_text
 from hvolab.invariants import Finding, Monitor
 from hvolab.machine import Machine
 from hvolab.serialize import as_data
@@ -87,16 +87,3 @@ def write_page(path: Path, data: Any) -> None:
 def compact(data: Any) -> str:
     """Return data as JSON without blanks."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file of text; raises UsageError if that fails."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file; raises UsageError if that fails."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another file") from error

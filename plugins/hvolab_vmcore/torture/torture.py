@@ -15,7 +15,7 @@ from elftools.elf.enums import ENUM_E_MACHINE
 
 from hvolab import __version__
 from hvolab.arch import Architecture, Target
-from hvolab.errors import UsageError
+from hvolab.files import empty_folder, write_bytes, write_text
 from hvolab.serialize import as_data
 from hvolab_vmcore.files.elf import CoreNote
 from hvolab_vmcore.torture import dump_writers
@@ -114,22 +114,16 @@ def write_torture(
     on_step  is called with the name of each dump before it is written
     Raises UsageError for a folder that is not empty or cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            what, hint = f"the folder {folder} is not empty", "name a new folder, or one that is empty"
-            raise UsageError(what, hint=hint)
-        machines, answers = dict[str, TortureMachine](), list[DumpAnswers]()
-        for target, name in cases(architectures):
-            key = f"{target.architecture.name}-{target.mode.name}-{target.release}"
-            on_step(f"{key}-{name}")
-            if key not in machines:
-                machines = {key: TortureMachine(target, gigantic=_is_default(target))}
-            answers.append(_write(folder, f"{key}-{name}", name, machines[key]))
-        found = TortureAnswers(__version__, tuple(answers))
-        (folder / ANSWERS).write_text(json.dumps(as_data(found), indent=1) + "\n", "utf-8")
-    except OSError as error:
-        raise UsageError(f"the dumps cannot be written: {error.strerror}", where=str(folder)) from error
+    empty_folder(folder)
+    machines, answers = dict[str, TortureMachine](), list[DumpAnswers]()
+    for target, name in cases(architectures):
+        key = f"{target.architecture.name}-{target.mode.name}-{target.release}"
+        on_step(f"{key}-{name}")
+        if key not in machines:
+            machines = {key: TortureMachine(target, gigantic=_is_default(target))}
+        answers.append(_write(folder, f"{key}-{name}", name, machines[key]))
+    found = TortureAnswers(__version__, tuple(answers))
+    write_text(folder / ANSWERS, json.dumps(as_data(found), indent=1) + "\n")
     return found
 
 
@@ -144,7 +138,7 @@ def _write(folder: Path, stem: str, form: str, machine: TortureMachine) -> DumpA
     written = FORMATS[form](machine)
     names = [f"{stem}{end}" for end in written.files]
     for name, content in zip(names, written.files.values(), strict=True):
-        (folder / name).write_bytes(content)
+        write_bytes(folder / name, content)
     others = () if written.options else tuple(names[1:])
     struct_pages = machine.machine.struct_pages
     return DumpAnswers(

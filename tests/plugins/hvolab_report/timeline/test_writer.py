@@ -6,11 +6,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from hvolab.errors import UsageError
 from hvolab_report.timeline.fold import unfold
-from hvolab_report.timeline.writer import compact, write_text
+from hvolab_report.timeline.writer import compact
 from tests.plugins.hvolab_report.runs import data, recorded
 
 
@@ -19,8 +16,3 @@ def test_the_steps_are_written_as_json(tmp_path: Path) -> None:
     recorded().write(file)
     assert json.loads(file.read_text("utf-8")) == json.loads(compact(data()))
     assert sum(1 for _ in unfold(data()["voices"][0]["rows"])) > data()["voices"][0]["steps"]
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot write"):
-        write_text(tmp_path, "text")
