@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hvolab.errors import UsageError
+from hvolab.files import empty_folder
 from hvolab.units import parse_size
 from hvolab_boot.guest.console import DEFAULT_PATIENCE, Patience
 from hvolab_boot.guest.initramfs import initramfs_for
@@ -33,7 +34,7 @@ _MIB: Final = 1 << 20
 class BootRequest:
     """Options of a boot; None: the default of the image or of its machine.
 
-    image        kernel image: bzImage, Image, EFI zboot
+    image        kernel image: bzImage, Image, EFI zboot; or the vmlinux of a build, beside which the image lies
     do           operations; None: eight huge pages of the smallest size that HVO optimizes are made and freed
     mode         paging mode
     memory       size of RAM, as 4G
@@ -44,6 +45,8 @@ class BootRequest:
     accel        `kvm`, `tcg`, or None: KVM where it is there
     cc           compiler of the guest's program
     patience     how long the guest may print nothing
+    keep         folder for the cores of all stages and the report; new, or empty
+    stress       seconds for which the pool is changed after the plan, while others read and compact
     """
 
     image: Path
@@ -57,6 +60,8 @@ class BootRequest:
     accel: str | None = None
     cc: str | None = None
     patience: Patience = DEFAULT_PATIENCE
+    keep: Path | None = None
+    stress: int = 0
 
 
 def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: None) -> BootReport:
@@ -66,23 +71,22 @@ def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: 
     """
     on_step("reading the image")
     kernel = open_kernel(request.image)
-    if kernel.image.layers[0] == "ELF":
-        raise UsageError(
-            "QEMU cannot boot a vmlinux",
-            where=str(request.image),
-            rule="the boot protocols of x86, arm64 and riscv: the image has a header for the boot loader",
-            hint="name the image of the same build, as arch/x86/boot/bzImage or arch/riscv/boot/Image",
-        )
     machine = machine_for(kernel.image.machine)
+    image = request.image
+    if kernel.image.layers[0] == "ELF":
+        image = _image_beside(image, machine)
+        kernel = open_kernel(image)
     target = target_of(kernel, request.mode)
     plan = parse_plan(request.do or default_plan(target), target)
     spec = BootSpec(
-        image=request.image,
+        image=image,
         initramfs=initramfs_for(kernel, request.cc),
         machine=machine,
         plan=plan,
         mode=machine.modes.get(target.mode.name, NO_OPTIONS),
         requested=request.mode and target.mode.name,
+        keep=request.keep and empty_folder(request.keep),
+        stress=request.stress,
         memory=_memory(request.memory, plan),
         cpus=request.cpus,
         cpu=request.cpu,
@@ -104,6 +108,19 @@ def _run(spec: BootSpec, kernel: Kernel, on_step: Callable[[str], None]) -> Boot
     with tempfile.TemporaryDirectory(prefix="hvolab-boot-") as folder:
         session = run_session(spec, Path(folder), on_step)
         return judge(session, spec, kernel, on_step)
+
+
+def _image_beside(vmlinux: Path, machine: QemuMachine) -> Path:
+    """Return the bootable image of the build that made a vmlinux; raises UsageError where it is not there or older."""
+    image = vmlinux.parent / machine.image
+    if not image.exists() or image.stat().st_mtime < vmlinux.stat().st_mtime:
+        raise UsageError(
+            f"{machine.image} beside this vmlinux {'is older' if image.exists() else 'does not exist'}",
+            where=str(vmlinux),
+            rule="QEMU boots an image with a header for the boot loader, which a build makes of its vmlinux",
+            hint=f"build it: make {image.name}",
+        )
+    return image
 
 
 def _memory(given: str | None, plan: Plan) -> int:

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from hvolab.cli.errors import ExitCode
 from hvolab.cli.options import JsonOption, ModeOption
+from hvolab.errors import UsageError
+from hvolab.files import write_text
 from hvolab_boot.commands.bisect import bisect_lines
+
+#: The report as a picture, in the folder of --keep.
+PICTURE: Final = "report.svg"
 
 DoOption = Annotated[
     str | None,
@@ -19,6 +24,26 @@ DoOption = Annotated[
         help="Operations on the pools, as '2M=8, 1G=1, demote 1G, free': SIZE=COUNT, free, and resize, shrink, "
         "demote, overcommit and boot of `hvolab run --do`; by default '2M=8, free', or the like for the smallest size "
         "that HVO optimizes.",
+    ),
+]
+StressOption = Annotated[
+    int,
+    typer.Option(
+        metavar="SECONDS",
+        min=0,
+        show_default=False,
+        help="After the plan, each CPU makes and frees huge pages for so long, while page flags are read and memory is "
+        "compacted.",
+    ),
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep",
+        "--capture",
+        metavar="DIR",
+        help="Write to a new folder the cores of all stages, cut to what HVO uses of the huge pages, the report, and a "
+        "picture of it.",
     ),
 ]
 BisectOption = Annotated[
@@ -60,6 +85,8 @@ def boot(
     cc: Annotated[
         str | None, typer.Option(metavar="COMMAND", help="Compiler of the guest's one program; by default the image's.")
     ] = None,
+    stress: StressOption = 0,
+    keep: KeepOption = None,
     bisect: BisectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -77,18 +104,24 @@ def boot(
     hvolab boot vmlinuz --boot hugetlb_free_vmemmap=off --do "2M=8, free"
     """
     # imported late: `hvolab --help` boots nothing
-    from hvolab.cli.output import print_json, progress, show  # noqa: PLC0415
+    from hvolab.cli.output import as_svg, print_json, progress, show  # noqa: PLC0415
     from hvolab_boot.boot import BootRequest, boot_image  # noqa: PLC0415
     from hvolab_boot.commands.report import render  # noqa: PLC0415
     from hvolab_boot.judging.result import UNKNOWN  # noqa: PLC0415
 
+    if bisect is not None and keep is not None:
+        raise UsageError("--bisect boots many kernels, and --keep has one folder", hint="leave out --keep")
     if bisect is not None:
         typer.echo(bisect_lines(image, _options(context), *bisect))
         return
     checked = None if check_pages is None else check_pages == "on"
-    request = BootRequest(image, do, mode, memory, cpus, cpu_model, append, checked, accel, cc)
+    request = BootRequest(
+        image, do, mode, memory, cpus, cpu_model, append, checked, accel, cc, keep=keep, stress=stress
+    )
     with progress("boot", quiet=json) as on_step:
         report = boot_image(request, on_step)
+    if keep is not None:
+        write_text(keep / PICTURE, as_svg(render(report), f"hvolab boot {image.name}", "boot"))
     if json:
         print_json(report)
     else:

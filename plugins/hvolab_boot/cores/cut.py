@@ -17,9 +17,12 @@ from hvolab_vmcore.torture.elf_writer import Memory, write_core
 _ELF_NUMBERS: Final = {"EM_X86_64": 62, "EM_AARCH64": 183, "EM_RISCV": 243}
 
 
-def cut(scan: Scan) -> bytes:
-    """Return an ELF core of the page tables of the vmemmap and of the frames behind it."""
-    frames = np.unique(np.concatenate([*_table_frames(scan), _backing(scan), *_section_frames(scan)]))
+def cut(scan: Scan, numbers: Ints | None = None) -> bytes:
+    """Return an ELF core of the page tables of the vmemmap and of the frames behind it.
+
+    numbers  of the vmemmap pages whose frames are kept; None: all
+    """
+    frames = np.unique(np.concatenate([*_table_frames(scan), _backing(scan, numbers), *_section_frames(scan)]))
     memory = scan.snapshot.memory
     frames = frames[memory.states(frames) >= FrameState.ZERO]
     shift = scan.snapshot.target.mode.page_shift
@@ -47,10 +50,11 @@ def _table_frames(scan: Scan) -> Iterator[Ints]:
             yield (tables.pas + start) >> shift
 
 
-def _backing(scan: Scan) -> Ints:
-    """Return the frames behind the vmemmap."""
-    frames: Ints = scan.pages.frames[scan.pages.frames >= 0]
-    return frames
+def _backing(scan: Scan, numbers: Ints | None) -> Ints:
+    """Return the frames behind the vmemmap, or behind the pages of these numbers."""
+    frames = scan.pages.frames if numbers is None else scan.pages.frames_of(numbers)
+    present: Ints = frames[frames >= 0]
+    return present
 
 
 def _section_frames(scan: Scan) -> Iterator[Ints]:

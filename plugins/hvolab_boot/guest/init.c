@@ -7,6 +7,9 @@
  *   w PATH VALUE  write to a file
  *   k             print runs of pages with KPF_HUGE: first PFN, pages, heads, pages that are free in the allocator too
  *   m             print the kernel's messages since the last time
+ *   s SECONDS CHURNS COUNT PATH
+ *                 for so long, CHURNS processes write COUNT and 0 to PATH in turns, while others read the flags and
+ *                 counts of all pages and compact memory; each prints how often; then 0 is written to PATH
  *   q             power off
  *
  * It needs no library and no header, so that any compiler for the architecture builds it.
@@ -15,7 +18,8 @@
 typedef unsigned long ulong;
 
 #if defined(__x86_64__)
-enum { READ = 0, WRITE = 1, CLOSE = 3, SYSLOG = 103, MOUNT = 165, REBOOT = 169, OPENAT = 257, MKDIRAT = 258 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, NANOSLEEP = 35, CLONE = 56, EXIT = 60, WAIT4 = 61, SYSLOG = 103, MOUNT = 165,
+       REBOOT = 169, CLOCK_GETTIME = 228, OPENAT = 257, MKDIRAT = 258 };
 static long call(long n, long a, long b, long c, long d, long e)
 {
 	register long r10 __asm__("r10") = d;
@@ -27,7 +31,8 @@ static long call(long n, long a, long b, long c, long d, long e)
 }
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tand $-16, %rsp\n\tcall begin\n");
 #else
-enum { MKDIRAT = 34, MOUNT = 40, OPENAT = 56, CLOSE = 57, READ = 63, WRITE = 64, SYSLOG = 116, REBOOT = 142 };
+enum { MKDIRAT = 34, MOUNT = 40, OPENAT = 56, CLOSE = 57, READ = 63, WRITE = 64, EXIT = 93, NANOSLEEP = 101,
+       CLOCK_GETTIME = 113, SYSLOG = 116, REBOOT = 142, CLONE = 220, WAIT4 = 260 };
 #if defined(__aarch64__)
 static long call(long n, long a, long b, long c, long d, long e)
 {
@@ -225,6 +230,69 @@ static long page_flags(void)
 	return count < 0 ? count : 0;
 }
 
+static long seconds(void)
+{
+	long now[2] = { 0, 0 };
+	call(CLOCK_GETTIME, 1, (long)now, 0, 0, 0); /* CLOCK_MONOTONIC */
+	return now[0];
+}
+
+static void skim(const char *path)
+{
+	long file = open(path, 0);
+	if (file < 0)
+		return;
+	while (call(READ, file, (long)buffer, sizeof(buffer), 0, 0) > 0)
+		;
+	call(CLOSE, file, 0, 0, 0, 0);
+}
+
+/* What one process of a stress does again and again: 0 reads, 1 compacts, others change the pool. */
+static void labor(int which, const char *path, const char *count)
+{
+	if (which == 0) {
+		skim("/proc/kpageflags");
+		skim("/proc/kpagecount");
+	} else if (which == 1) {
+		write_to("/proc/sys/vm/compact_memory", "1");
+	} else {
+		write_to(path, count);
+		write_to(path, "0");
+	}
+}
+
+static long stress(long limit, long churns, const char *count, const char *path)
+{
+	static const char *const done[] = { " reads of page flags", " compactions", " changes of the pool and back" };
+	long until = seconds() + limit, second[2] = { 1, 0 }, failed = 0;
+	flush();
+	for (int which = 0; which < churns + 2; which++) {
+		long child = call(CLONE, 17, 0, 0, 0, 0); /* SIGCHLD */
+		if (child) {
+			failed = child < 0 ? child : failed;
+			continue;
+		}
+		long times = 0;
+		for (; seconds() < until; times++)
+			labor(which, path, count);
+		text("| ");
+		number(times);
+		text(done[which < 2 ? which : 2]);
+		put('\n');
+		flush();
+		call(EXIT, 0, 0, 0, 0, 0);
+	}
+	while (seconds() < until) { /* a guest that prints nothing is taken for hung */
+		call(NANOSLEEP, (long)second, 0, 0, 0, 0);
+		text("| \n");
+		flush();
+	}
+	while (call(WAIT4, -1, 0, 0, 0, 0) > 0)
+		;
+	long last = write_to(path, "0");
+	return failed ? failed : last;
+}
+
 /* Cut the next word off a line. */
 static char *word(char **rest)
 {
@@ -239,7 +307,8 @@ static char *word(char **rest)
 static long obey(char *rest, long log)
 {
 	char what = *word(&rest);
-	char *path;
+	char *path, *count;
+	long seconds_given, churns;
 	switch (what) {
 	case 'r':
 		return read_file(word(&rest));
@@ -250,6 +319,11 @@ static long obey(char *rest, long log)
 		return page_flags();
 	case 'm':
 		return messages(log);
+	case 's':
+		seconds_given = parse(word(&rest));
+		churns = parse(word(&rest));
+		count = word(&rest);
+		return stress(seconds_given, churns, count, rest);
 	case 'q':
 		return call(REBOOT, 0xfee1dead, 672274793, 0x4321fedc, 0, 0);
 	}

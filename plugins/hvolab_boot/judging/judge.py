@@ -9,6 +9,7 @@ from typing import Final
 from hvolab.units import format_short
 from hvolab_boot.guest.readings import Message
 from hvolab_boot.judging.checks import ReadStage, check_all, is_error, log_findings
+from hvolab_boot.judging.keep import keep
 from hvolab_boot.judging.result import BootFinding, BootReport, PairReport, StageReport
 from hvolab_boot.judging.voices import replay_all
 from hvolab_boot.running.plan import Plan
@@ -23,7 +24,7 @@ _MESSAGES: Final = 12
 
 
 def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[str], None]) -> BootReport:
-    """Return the report of a boot.
+    """Return the report of a boot; cores and report are written to the folder of ``spec.keep``.
 
     on_step  is called with what is being done
     """
@@ -38,7 +39,7 @@ def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[s
     release = next((pair.release for pair in reversed(pairs) if pair.release), target.release.name)
     # a guest that has not come to its plan shows none of them
     faults = target.architecture.release(release).faults if findings and len(stages) > 1 else ()
-    return BootReport(
+    report = BootReport(
         image=str(spec.image),
         kernel=kernel.image.release,
         architecture=target.architecture.name,
@@ -63,6 +64,7 @@ def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[s
         cpu_seconds=round(session.cpu_seconds, 1),
         log=tuple(_log(session)),
     )
+    return report if spec.keep is None else keep(spec.keep, report, stages)
 
 
 def _read(stage: Stage, on_step: Callable[[str], None]) -> ReadStage:
@@ -88,6 +90,7 @@ def _stage_report(one: ReadStage, first: ReadStage) -> StageReport:
         saved=None if one.scan is None else one.scan.savings.frames,
         errors=one.stage.errors,
         unread=one.stage.unread,
+        file="",
     )
 
 
@@ -118,7 +121,7 @@ def _notes(
         )
         yield f"nothing is known of this kernel's HVO, as the plan did not begin: {session.end}{silent}"
     for one in stages:
-        yield from (f"{one.stage.name}: {error}" for error in one.stage.errors)
+        yield from (f"{one.stage.name}: {line}" for line in (*one.stage.errors, *one.stage.done))
         if one.stage.unread:
             yield f"{one.stage.name}: memory was not read: {one.stage.unread}"
     if stages and stages[0].stage.readings.hvo != 1:

@@ -47,8 +47,9 @@ class StageReport:
     optimized    optimized huge pages in its memory, by size in bytes
     frames       frames behind the vmemmap in its memory, each counted once
     saved        frames that HVO freed
-    errors       errors of the writes that did the step
+    errors       errors of the writes that did the step, and huge pages that it did not make
     unread       why memory was not read; empty: it was
+    file         core that --keep wrote; empty: none
     """
 
     name: str
@@ -64,6 +65,7 @@ class StageReport:
     saved: int | None
     errors: tuple[str, ...]
     unread: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class BootReport:
     kernel        release as `uname -r` prints it
     requested_mode  paging mode that was requested, or the one that the kernel uses
     release       kernel release that is modeled
-    qemu          command that boots it again
+    qemu          command that boots it again; `initramfs` is hvolab's own
     command_line  the kernel's command line
     end           why the guest ended before its plan did; empty: it did all
     seconds, cpu_seconds  time from QEMU's start to its end, by the clock, and that QEMU ran

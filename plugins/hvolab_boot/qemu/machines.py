@@ -38,6 +38,7 @@ class QemuMachine:
     machine  name of the machine
     cpu      CPU model under emulation, with its properties
     console  boot parameter for the serial console
+    image    bootable image in the tree of a build
     host     `uname -m` of computers on which KVM runs it
     modes    options of paging modes that CPU or command line select; in others the kernel's configuration decides
     """
@@ -47,6 +48,7 @@ class QemuMachine:
     machine: str
     cpu: str
     console: str
+    image: str
     host: str
     modes: Mapping[str, ModeOptions]
 
@@ -59,6 +61,7 @@ MACHINES: Final[Mapping[str, QemuMachine]] = {
         "pc",
         "max",
         "console=ttyS0",
+        "arch/x86/boot/bzImage",
         "x86_64",
         {"4-level": ModeOptions(cpu="la57=off"), "5-level": ModeOptions(cpu="la57=on")},
     ),
@@ -68,6 +71,7 @@ MACHINES: Final[Mapping[str, QemuMachine]] = {
         "virt",
         "max,pauth-impdef=on",
         "console=ttyAMA0",
+        "arch/arm64/boot/Image",
         "aarch64",
         {},
     ),
@@ -77,6 +81,7 @@ MACHINES: Final[Mapping[str, QemuMachine]] = {
         "virt",
         "rv64",
         "console=ttyS0",
+        "arch/riscv/boot/Image",
         "riscv64",
         {"Sv39": ModeOptions(boot="no4lvl"), "Sv48": ModeOptions(boot="no5lvl"), "Sv57": ModeOptions()},
     ),

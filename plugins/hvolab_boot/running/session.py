@@ -6,15 +6,16 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from hvolab.errors import HvolabError
+from hvolab.scenario import Request
 from hvolab_boot.cores.cut import cut, text_of
 from hvolab_boot.guest.console import DEFAULT_PATIENCE, Answer, GuestConsole, GuestEnd, Patience
-from hvolab_boot.guest.readings import Readings, read_guest
+from hvolab_boot.guest.readings import Readings, pool_path, read_guest
 from hvolab_boot.qemu.machines import NO_OPTIONS, ModeOptions, QemuMachine
 from hvolab_boot.qemu.monitor import QemuError
 from hvolab_boot.qemu.process import Qemu
@@ -29,6 +30,8 @@ _OPTIMIZE: Final = "hugetlb_free_vmemmap=on"
 _QUIET: Final = "panic=-1 loglevel=7 log_buf_len=4M"
 #: Lines of the log that are shown as progress, at most so many characters of each.
 _SHOWN: Final = 60
+#: Part of the memory that a stress makes huge pages of, as its divisor.
+_STRESSED: Final = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class BootSpec:
     kvm        the computer runs the guest's code itself
     patience   how long the guest may print nothing
     requested  name of the paging mode that was requested; None: any is right
+    keep       folder for the cores and the report; None: they are not kept
+    stress     seconds of stress after the plan; 0: none
     """
 
     image: Path
@@ -61,6 +66,8 @@ class BootSpec:
     kvm: bool = False
     patience: Patience = DEFAULT_PATIENCE
     requested: str | None = None
+    keep: Path | None = None
+    stress: int = 0
 
     @property
     def command_line(self) -> str:
@@ -86,7 +93,8 @@ class Stage:
     readings  the kernel's own report
     core      file with the part of its memory that HVO uses; None: it cannot be read
     unread    why the memory cannot be read; empty: it can
-    errors    errors of the writes to sysfs that did the step, in sentences
+    errors    errors of the writes to sysfs that did the step, and huge pages that it did not make, in sentences
+    done      how often a stress did what
     """
 
     name: str
@@ -94,13 +102,14 @@ class Stage:
     core: Path | None
     unread: str = ""
     errors: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
 
 
 @dataclass
 class Session:
     """A boot, as far as it has come.
 
-    command  QEMU's command, to start it by hand
+    command  QEMU's command, to start it by hand; `initramfs` is hvolab's own
     stages   stages that were taken
     log      lines that the kernel printed on its console
     end      why the guest ended before its plan did, in a sentence; empty: it did all
@@ -126,7 +135,7 @@ def run_session(spec: BootSpec, folder: Path, on_step: Callable[[str], None]) ->
     session = Session()
     initramfs = folder / "initramfs"
     initramfs.write_bytes(spec.initramfs)
-    session.command = shlex.join(spec.command(initramfs))
+    session.command = shlex.join(spec.command(Path(initramfs.name)))
     started = time.monotonic()
     on_step("starting QEMU")
     with Qemu(spec.command(initramfs)) as qemu:
@@ -166,7 +175,20 @@ class _Driver:
             present = [pool.size for pool in session.stages[0].readings.pools]
             writes = writes_of(step, present)
             errors = [_error(path, self._console.ask(f"w {path} {value}")) for path, value in writes]
-            session.stages.append(self._stage(str(step), number, tuple(filter(None, errors))))
+            made = self._stage(str(step), number, tuple(filter(None, errors)))
+            session.stages.append(replace(made, errors=(*made.errors, *_too_few(step, made.readings))))
+        if self._spec.stress:
+            session.stages.append(self._stressed(len(session.stages)))
+
+    def _stressed(self, number: int) -> Stage:
+        """Return the stage after a stress of the pool of the smallest size in the plan."""
+        spec, path = self._spec, f"{pool_path(self._spec.plan.smallest)}/nr_hugepages"
+        count = max(1, spec.memory // _STRESSED // spec.plan.smallest)
+        self._on_step(f"the guest changes its pool for {spec.stress} s")
+        answer = self._console.ask(f"s {spec.stress} {spec.cpus} {count} {path}")
+        error = _error(path, answer)
+        made = self._stage(f"stress {spec.stress}", number, (error,) if error else ())
+        return replace(made, done=tuple(line for line in answer.lines if line))
 
     def _stage(self, name: str, number: int, errors: tuple[str, ...] = ()) -> Stage:
         readings = read_guest(self._console.ask, self._spec.plan.sizes, self._spec.plan.page_size)
@@ -196,6 +218,13 @@ class _Driver:
             self._note = self._folder / "vmcoreinfo"
             self._note.write_bytes(text_of(scan))
         path.write_bytes(cut(scan))
+
+
+def _too_few(step: Request, readings: Readings) -> Iterator[str]:
+    """Yield what a step did not make; the kernel reports no error for it."""
+    for pool in readings.pools:
+        if step.operation.name == "resize" and pool.size == step.size and pool.total < step.count:
+            yield f"the kernel has {pool.total} of {step.count} huge pages: more --memory may help"
 
 
 def _error(path: str, answer: Answer) -> str:

@@ -32,9 +32,16 @@ def bootable() -> Path:
 
 
 @pytest.fixture(scope="session")
-def booted(bootable: Path) -> tuple[int, dict[str, Any]]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the boot's cores."""
+    return tmp_path_factory.mktemp("boot") / "cores"
+
+
+@pytest.fixture(scope="session")
+def booted(bootable: Path, kept: Path) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON of a boot with the default options, but under emulation."""
-    command = [sys.executable, "-m", "hvolab", "boot", str(bootable), "--do", PLAN, "--accel", "tcg", "--json"]
+    options = ["--do", PLAN, "--accel", "tcg", "--keep", str(kept), "--json"]
+    command = [sys.executable, "-m", "hvolab", "boot", str(bootable), *options]
     done = subprocess.run(command, capture_output=True, text=True, env=own_environment(), check=False)
     assert done.stderr == ""
     return done.returncode, json.loads(done.stdout)

@@ -62,6 +62,9 @@ class Guest:
         return Answer((), -2) if text is None else Answer(tuple(text.splitlines()), 0)
 
 
+BOOTED = StageReport("boot", 4096, 0, 0, (), {"nr_memmap_pages": 7}, 1, (), {str(SMALL): 8}, 10, 56, (), "", "")
+
+
 def report() -> BootReport:
     """Return the report of a boot of one stage without findings."""
     return BootReport(
@@ -77,7 +80,7 @@ def report() -> BootReport:
         memory=1 << 30,
         cpus=2,
         kvm=False,
-        stages=(StageReport("boot", 4096, 0, 0, (), {"nr_memmap_pages": 7}, 1, (), {str(SMALL): 8}, 10, 56, (), ""),),
+        stages=(BOOTED,),
         pairs=(),
         findings=(),
         notes=(),

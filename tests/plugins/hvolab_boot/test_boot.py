@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab_boot.boot import BootRequest, _checks, _kvm, _memory, boot_image
+from hvolab_boot.boot import BootRequest, _checks, _image_beside, _kvm, _memory, boot_image
 from hvolab_boot.qemu.machines import MACHINES
 from hvolab_boot.running.plan import parse_plan
 
@@ -52,6 +53,28 @@ def test_without_qemu_its_package_is_named(bootable: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError) as caught:
         boot_image(BootRequest(bootable, "free"))
     assert caught.value.hint == "install QEMU: apt-get install qemu-system-x86"
+
+
+def test_the_image_of_a_vmlinux_is_that_of_its_build(tmp_path: Path) -> None:
+    machine, vmlinux = MACHINES["EM_X86_64"], tmp_path / "vmlinux"
+    image = tmp_path / "arch" / "x86" / "boot" / "bzImage"
+    vmlinux.touch()
+    with pytest.raises(UsageError, match="arch/x86/boot/bzImage beside this vmlinux does not exist") as caught:
+        _image_beside(vmlinux, machine)
+    assert caught.value.hint == "build it: make bzImage"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    os.utime(image, (0, 0))
+    with pytest.raises(UsageError, match="beside this vmlinux is older"):
+        _image_beside(vmlinux, machine)
+    image.touch()
+    assert _image_beside(vmlinux, machine) == image
+
+
+def test_a_folder_with_files_is_refused_before_anything_starts(bootable: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(UsageError, match="is not empty"):
+        boot_image(BootRequest(bootable, "free", keep=tmp_path))
 
 
 def test_a_plan_that_cannot_be_done_is_refused_before_anything_starts(bootable: Path) -> None:

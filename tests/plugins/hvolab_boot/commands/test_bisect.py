@@ -64,6 +64,11 @@ def test_wrong_use_ends_the_search(tmp_path: Path) -> None:
     assert "255" in done.stderr
 
 
+def test_a_folder_for_one_boot_is_refused() -> None:
+    done = CliRunner().invoke(build_app(), ["boot", "bzImage", "--bisect", "v1", "v2", "--keep", "cores"])
+    assert (done.exit_code, "--keep has one folder" in done.stderr) == (2, True)
+
+
 def test_options_that_were_given_are_those_of_each_boot() -> None:
     arguments = ["boot", "bzImage", "--bisect", "v1", "v2", "--do", "2M=4, free", "--cpus", "2", "--json"]
     done = CliRunner().invoke(build_app(), arguments)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,8 +15,12 @@ import pytest
 
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
+from hvolab_vmcore.scan.releases import open_scan
 from tests.core.cli.conftest import own_environment
+from tests.kernel_images import command_for
 
+#: The picture in the documentation: the file that `--keep` writes.
+DOCUMENTED = Path(__file__).parents[4] / "docs" / "static" / "boot.svg"
 #: Seconds after which QEMU has started, and after which all has ended; a busy machine takes longer.
 PATIENCE = 60
 
@@ -51,3 +56,40 @@ def test_an_interrupt_ends_qemu(bootable: Path) -> None:
 def test_the_json_fits_its_schema(booted: tuple[int, dict[str, Any]]) -> None:
     properties = schema_of(BootReport)["properties"]
     assert set(booted[1]) == set(properties)
+
+
+@pytest.mark.slow
+def test_kept_cores_say_what_the_report_says(booted: tuple[int, dict[str, Any]], kept: Path) -> None:
+    report = booted[1]
+    assert [one["file"] for one in report["stages"]] == [
+        "0-boot.core.xz",
+        "1-resize-2M-8.core.xz",
+        "2-shrink.core.xz",
+    ]
+    for stage in report["stages"]:
+        assert (kept / stage["file"]).stat().st_size < 32 << 10
+        found = [one for one in report["findings"] if (one["by"], one["stage"]) == ("memory", stage["name"])]
+        assert open_scan(kept / stage["file"]).kinds() == {one["kind"]: one["count"] for one in found}
+    drawn, documented = (file.read_text("utf-8") for file in (kept / "report.svg", DOCUMENTED))
+    assert "@font-face" not in drawn
+    for words in ("lost-memory (8)", "KPF_HUGE", "repeated, and compared with memory", "own code", "Problems found."):
+        for picture in (drawn, documented):
+            assert words.replace(" ", "&#160;") in picture, words
+
+
+@pytest.mark.slow
+def test_a_stress_is_a_stage_of_its_own_and_leaves_nothing(bootable: Path) -> None:
+    image = bootable.with_name("x86_64-7.x.image")
+    if not image.exists():
+        pytest.skip(f"there is no image: {command_for('x86_64-7.x')}")
+    options = ["--do", "2M=8", "--accel", "tcg", "--stress", "3", "--cpus", "2", "--json"]
+    command = [sys.executable, "-m", "hvolab", "boot", str(image), *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=own_environment(), check=False)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["findings"]) == (0, [])
+    assert [one["name"] for one in report["stages"]] == ["boot", "resize 2M 8", "stress 3"]
+    assert [one["after"] for one in report["pairs"]] == ["resize 2M 8"]
+    assert report["stages"][-1]["pools"][0]["total"] == 0
+    counted = [note for note in report["notes"] if note.startswith("stress 3: ")]
+    assert sum("changes of the pool and back" in note for note in counted) == 2
+    assert sum("compactions" in note or "reads of page flags" in note for note in counted) == 2
