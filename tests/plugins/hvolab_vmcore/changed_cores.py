@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import random
 import struct
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ from hvolab_vmcore.torture.dump_writers import write_kdump
 CAPTURES = Path(__file__).parents[2] / "captures"
 #: One folder for each captured kernel.
 FOLDERS = sorted(file.parent for file in CAPTURES.glob("*/capture.json"))
+#: capture.json of each, by the folder's name.
+REPORTS = {folder.name: json.loads((folder / "capture.json").read_text()) for folder in FOLDERS}
+#: The cores of each, in order, and each two that follow each other.
+STAGES = {folder.name: [folder / stage["file"] for stage in REPORTS[folder.name]["stages"]] for folder in FOLDERS}
+PAIRS = [pair for cores in STAGES.values() for pair in pairwise(cores)]
 X86_64 = CAPTURES / "x86_64-6.12-4level"
 BOOT, OPTIMIZED_2M, OPTIMIZED_1G, RESTORED = (
     X86_64 / f"{name}.core.xz" for name in ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
@@ -40,6 +47,11 @@ WRONG_OPTIMIZED, WRONG_RESTORED = (
 FIRST_FOLIO, GIGANTIC = 0x5C00, 0x40000
 VMEMMAP = 0xFFFFEA0000000000
 PAGE = 4096
+
+
+def in_folder(core: Path) -> str:
+    """Return the name of a captured core with that of its folder."""
+    return f"{core.parent.name}-{core.name.partition('.')[0]}"
 
 
 def va_of(pfn: int, page: int = 0) -> int:

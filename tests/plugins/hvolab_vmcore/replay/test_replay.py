@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,18 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     BOOT,
     CAPTURES,
     FIRST_FOLIO,
-    FOLDERS,
     MADE_CORES,
     MADE_STATES,
     OPTIMIZED_1G,
     OPTIMIZED_2M,
+    PAIRS,
+    REPORTS,
     RESTORED,
+    STAGES,
     WRONG_OPTIMIZED,
     WRONG_RESTORED,
     changed,
+    in_folder,
     made,
     pa_of,
     slot_of,
@@ -36,16 +39,14 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
 )
 
 RW = 1 << 1
-STAGES = ("0-boot", "1-optimised-2M", "2-optimised-1G", "3-restored")
 
 
-@pytest.mark.parametrize("folder", [folder.name for folder in FOLDERS])
-@pytest.mark.parametrize(("before", "after"), list(pairwise(STAGES)))
-def test_the_engine_leaves_what_the_kernel_left(folder: str, before: str, after: str) -> None:
-    outcome = replay(CAPTURES / folder / f"{before}.core.xz", CAPTURES / folder / f"{after}.core.xz")
+@pytest.mark.parametrize(("before", "after"), PAIRS, ids=in_folder)
+def test_the_engine_leaves_what_the_kernel_left(before: Path, after: Path) -> None:
+    outcome = replay(before, after)
     assert outcome.differences == ()
     assert outcome.entries_compared > 500
-    assert outcome.struct_pages_compared >= 3584
+    assert outcome.struct_pages_compared > 2800
 
 
 def test_equal_cores_have_nothing_to_replay() -> None:
@@ -176,9 +177,9 @@ def test_the_folios_of_captured_and_made_cores_pass_in_between(kernel: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", [folder.name for folder in FOLDERS])
+@pytest.mark.parametrize("folder", STAGES)
 def test_booted_kernels_optimize_and_restore_in_between(folder: str) -> None:
-    outcome = replay(CAPTURES / folder / "0-boot.core.xz", CAPTURES / folder / "3-restored.core.xz")
+    outcome = replay(STAGES[folder][0], STAGES[folder][-1])
     assert len(outcome.plan.passing) >= 8
     assert outcome.differences == ()
-    assert outcome.release is V6_12
+    assert outcome.release.name == REPORTS[folder].get("release", V6_12.name)
