@@ -34,7 +34,7 @@ _MIB: Final = 1 << 20
 class BootRequest:
     """Options of a boot; None: the default of the image or of its machine.
 
-    image        kernel image: bzImage, Image, EFI zboot; or the vmlinux of a build, beside which the image lies
+    image        kernel image: bzImage, Image, EFI zboot; or the vmlinux of a build, next to which the image is
     do           operations; None: eight huge pages of the smallest size that HVO optimizes are made and freed
     mode         paging mode
     memory       size of RAM, as 4G
@@ -74,7 +74,7 @@ def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: 
     machine = machine_for(kernel.image.machine)
     image = request.image
     if kernel.image.layers[0] == "ELF":
-        image = _image_beside(image, machine)
+        image = _image_next_to(image, machine)
         kernel = open_kernel(image)
     target = target_of(kernel, request.mode)
     plan = parse_plan(request.do or default_plan(target), target)
@@ -110,12 +110,12 @@ def _run(spec: BootSpec, kernel: Kernel, on_step: Callable[[str], None]) -> Boot
         return judge(session, spec, kernel, on_step)
 
 
-def _image_beside(vmlinux: Path, machine: QemuMachine) -> Path:
+def _image_next_to(vmlinux: Path, machine: QemuMachine) -> Path:
     """Return the bootable image of the build that made a vmlinux; raises UsageError where it is not there or older."""
     image = vmlinux.parent / machine.image
     if not image.exists() or image.stat().st_mtime < vmlinux.stat().st_mtime:
         raise UsageError(
-            f"{machine.image} beside this vmlinux {'is older' if image.exists() else 'does not exist'}",
+            f"{machine.image} next to this vmlinux {'is older' if image.exists() else 'does not exist'}",
             where=str(vmlinux),
             rule="QEMU boots an image with a header for the boot loader, which a build makes of its vmlinux",
             hint=f"build it: make {image.name}",

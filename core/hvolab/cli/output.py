@@ -92,7 +92,7 @@ def as_text(renderable: RenderableType, out: Console | None = None) -> str:
 def as_svg(renderable: RenderableType, title: str, name: str) -> str:
     """Return output for people as a picture of a terminal with a title: SVG that fetches nothing.
 
-    name  prefix of its styles, which may stand beside those of other pictures in a page
+    name  prefix of its styles, which may stand next to those of other pictures in a page
     """
     from rich.terminal_theme import MONOKAI
 

@@ -21,7 +21,7 @@ from hvolab_boot.judging.result import BootReport
 from hvolab_vmcore.core.memory import Ints
 from hvolab_vmcore.scan.scan import Scan
 
-#: The report, beside the cores.
+#: The report, next to the cores.
 REPORT: Final = "capture.json"
 #: vmemmap pages that are kept of each huge page that is still to come: nothing has happened to it.
 _BEFORE: Final = 64

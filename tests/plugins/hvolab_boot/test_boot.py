@@ -11,7 +11,7 @@ import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab_boot.boot import BootRequest, _checks, _image_beside, _kvm, _memory, boot_image
+from hvolab_boot.boot import BootRequest, _checks, _image_next_to, _kvm, _memory, boot_image
 from hvolab_boot.qemu.machines import MACHINES
 from hvolab_boot.running.plan import parse_plan
 
@@ -59,16 +59,16 @@ def test_the_image_of_a_vmlinux_is_that_of_its_build(tmp_path: Path) -> None:
     machine, vmlinux = MACHINES["EM_X86_64"], tmp_path / "vmlinux"
     image = tmp_path / "arch" / "x86" / "boot" / "bzImage"
     vmlinux.touch()
-    with pytest.raises(UsageError, match="arch/x86/boot/bzImage beside this vmlinux does not exist") as caught:
-        _image_beside(vmlinux, machine)
+    with pytest.raises(UsageError, match="arch/x86/boot/bzImage next to this vmlinux does not exist") as caught:
+        _image_next_to(vmlinux, machine)
     assert caught.value.hint == "build it: make bzImage"
     image.parent.mkdir(parents=True)
     image.touch()
     os.utime(image, (0, 0))
-    with pytest.raises(UsageError, match="beside this vmlinux is older"):
-        _image_beside(vmlinux, machine)
+    with pytest.raises(UsageError, match="next to this vmlinux is older"):
+        _image_next_to(vmlinux, machine)
     image.touch()
-    assert _image_beside(vmlinux, machine) == image
+    assert _image_next_to(vmlinux, machine) == image
 
 
 def test_a_folder_with_files_is_refused_before_anything_starts(bootable: Path, tmp_path: Path) -> None:
