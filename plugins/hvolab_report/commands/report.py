@@ -30,7 +30,7 @@ def report(
 
     hvolab report steps.json --perfetto steps.pftrace
     """
-    from hvolab.cli.output import show  # noqa: PLC0415 - imports rich
+    from hvolab.cli.output import progress, show  # noqa: PLC0415 - imports rich
     from hvolab_report.perfetto_trace.writer import write_perfetto  # noqa: PLC0415
     from hvolab_report.timeline.align import first_difference, side_by_side  # noqa: PLC0415
     from hvolab_report.timeline.read import read_data  # noqa: PLC0415
@@ -38,11 +38,15 @@ def report(
 
     if html is None and perfetto is None:
         raise UsageError("no file to write is named", hint="add --html FILE or --perfetto FILE")
-    data = read_data(trace)
-    if other is not None:
-        data = side_by_side(data, read_data(other), (trace.stem, other.stem))
-        show(f"first difference {first_difference(data)}")
-    for path, write in ((html, write_page), (perfetto, write_perfetto)):
-        if path is not None:
+    files = [(path, write) for path, write in ((html, write_page), (perfetto, write_perfetto)) if path is not None]
+    with progress("read the steps") as on_step:
+        data = read_data(trace)
+        if other is not None:
+            data = side_by_side(data, read_data(other), (trace.stem, other.stem))
+        for path, write in files:
+            on_step(f"write {path.name}")
             write(path, data)
-            show(f"written          {path}")
+    if other is not None:
+        show(f"first difference {first_difference(data)}")
+    for path, _ in files:
+        show(f"written          {path}")

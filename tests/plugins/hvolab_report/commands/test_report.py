@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from hvolab.cli import output
 from hvolab.cli.app import build_app
 from tests.plugins.hvolab_report.runs import recorded
 
@@ -35,3 +39,13 @@ def test_two_recordings_are_written_side_by_side(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "first difference" in result.output
     assert "<h1>before against after</h1>" in page.read_text("utf-8")
+
+
+def test_what_is_being_done_is_shown_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, page, shown = tmp_path / "steps.json", tmp_path / "page.html", io.StringIO()
+    recorded(1).write(steps)
+    monkeypatch.setattr(output, "console", lambda **_: Console(file=shown, force_terminal=True))
+    monkeypatch.setattr(output, "shown_later", lambda display: display)  # at once, not after a second
+    result = CliRunner().invoke(build_app(), ["report", str(steps), "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "write page.html" in shown.getvalue()
