@@ -17,9 +17,12 @@ from hvolab.conformance.summary import ConformanceReport
 from hvolab.scenario import RunData
 from hvolab.schema import schema_of
 from hvolab_boot.judging.result import BootReport
+from hvolab_explorer.commands.campaign_report import CampaignReport
+from hvolab_explorer.commands.report import ExploreReport, ScheduleReport, VocabularyReport
 from hvolab_kernel.commands.build_report import BuildReport
 from hvolab_kernel.commands.disasm_report import ListingReport
 from hvolab_kernel.commands.image_report import ImageReport
+from hvolab_kernel.commands.series import PatchReport
 from hvolab_kernel.comparison.callers.scenarios import PoolScenarioData
 from hvolab_kernel.comparison.report import ComparisonReport
 from hvolab_kernel.comparison.scenarios import HvoScenarioData
@@ -41,11 +44,13 @@ RESULTS: dict[str, Any] = {
     "build": BuildReport,
     "conformance": ConformanceReport | list[Check],
     "disasm": ListingReport,
+    "explore": ExploreReport | ScheduleReport | CampaignReport | VocabularyReport,
     "image": ImageReport,
     "inspect": ScanData,
     "kernel": ComparisonReport | dict[str, ComparisonReport] | list[HvoScenarioData | PoolScenarioData],
     "new-arch": NewPackage,
     "page": PageView,
+    "patch-test": list[PatchReport],
     "plugins": list[PluginData],
     "pte": EntryData,
     "releases": list[ReleaseReport],

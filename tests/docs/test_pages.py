@@ -175,19 +175,13 @@ def test_the_published_schemas_are_those_of_the_results(command: str) -> None:
     assert schemas.path_of(command).read_text("utf-8") == schemas.text_of(command), "python -m docs.hvolab_docs"
 
 
-#: Commands whose JSON has no published schema yet.
-WITHOUT_SCHEMA = {
-    *("explore", "patch-test"),
-}
-
-
-def test_every_command_with_json_has_a_schema_or_is_named_here() -> None:
+def test_every_command_with_json_has_a_schema() -> None:
     found = {
         text.path.removeprefix("hvolab ").replace(" ", "-")
         for text in commands.texts()
         if any(names.startswith("--json") for names, _ in text.options)
     }
-    assert found == WITHOUT_SCHEMA | set(schemas.RESULTS) - {"timeline"}
+    assert found == set(schemas.RESULTS) - {"timeline"}
 
 
 def test_every_command_and_exit_code_is_listed() -> None:

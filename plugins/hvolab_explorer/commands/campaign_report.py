@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hvolab.cli.output import as_text, console, print_json, table
+from hvolab.serialize import as_data
 from hvolab_explorer.runs.campaign import MergedResult, merge
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.story import story
@@ -17,18 +18,66 @@ from hvolab_explorer.runs.story import story
 TEXT, DATA = "report.txt", "report.json"
 
 
+@dataclass(frozen=True)
+class MergedFindingData:
+    """Finding of a configuration on one target or several.
+
+    text      what is wrong, on the first of them
+    schedule  its schedule there, for --replay
+    targets   architecture and release of each target
+    """
+
+    text: str
+    schedule: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MergedData:
+    """Results of one configuration on all targets.
+
+    targets     number of targets
+    complete    number of targets on which it is complete
+    incomplete  targets on which it is not, by reason
+    schedules   schedules run on all of them
+    classes     number of different classes
+    """
+
+    name: str
+    targets: int
+    complete: int
+    incomplete: dict[str, list[str]]
+    schedules: int
+    classes: int
+    findings: tuple[MergedFindingData, ...]
+
+
+@dataclass(frozen=True)
+class CampaignReport:
+    """Result of `hvolab explore --campaign`.
+
+    units     configurations on targets in all
+    explored  those of them that were explored
+    """
+
+    units: int
+    explored: int
+    configurations: tuple[MergedData, ...]
+
+
 def write(explored: Sequence[Explored], units: int, folder: Path) -> None:
     """Write the report as text and as JSON; ``units`` is the number of configurations on targets in all."""
     merged = merge(explored)
     (folder / TEXT).write_text("\n".join(_lines(explored, merged, units)) + "\n", "utf-8")
-    (folder / DATA).write_text(json_format.dumps(_as_dict(explored, merged, units), indent=2) + "\n", "utf-8")
+    data = as_data(_report_of(explored, merged, units))
+    (folder / DATA).write_text(json_format.dumps(data, indent=2) + "\n", "utf-8")
 
 
 def show(explored: Sequence[Explored], units: int, folder: Path, *, json: bool) -> None:
     """Show the report, and where it is."""
     merged = merge(explored)
     if json:
-        print_json(_as_dict(explored, merged, units))
+        print_json(_report_of(explored, merged, units))
         return
     lines = [*_lines(explored, merged, units), f"report: {folder / TEXT}, {folder / DATA}"]
     console().print(*lines, sep="\n", soft_wrap=True)
@@ -64,21 +113,21 @@ def _reasons(one: MergedResult) -> Iterator[str]:
         yield f"{reason} ({'; '.join(targets)})"
 
 
-def _as_dict(explored: Sequence[Explored], merged: Sequence[MergedResult], units: int) -> dict[str, Any]:
-    """Return the report as data for JSON."""
-    configurations = [
-        {
-            "name": one.name,
-            "targets": one.targets,
-            "complete": one.complete,
-            "incomplete": one.incomplete,
-            "schedules": one.schedules,
-            "classes": len(one.classes),
-            "findings": [
-                {"text": found.found.text, "schedule": found.schedule, "targets": found.targets}
+def _report_of(explored: Sequence[Explored], merged: Sequence[MergedResult], units: int) -> CampaignReport:
+    """Return the report for JSON."""
+    configurations = (
+        MergedData(
+            name=one.name,
+            targets=one.targets,
+            complete=one.complete,
+            incomplete=one.incomplete,
+            schedules=one.schedules,
+            classes=len(one.classes),
+            findings=tuple(
+                MergedFindingData(found.found.text, found.schedule, tuple(found.targets))
                 for found in one.findings.values()
-            ],
-        }
+            ),
+        )
         for one in merged
-    ]
-    return {"units": units, "explored": len(explored), "configurations": configurations}
+    )
+    return CampaignReport(units, len(explored), tuple(configurations))

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hvolab.arch import Target
-from hvolab.cli.options import target_as_dict, target_in_words
+from hvolab.cli.options import TargetData, target_as_dict, target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
 from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
@@ -16,12 +17,109 @@ from hvolab_explorer.runs.story import story
 from hvolab_explorer.steps.actor import Step
 
 
+@dataclass(frozen=True)
+class StepData:
+    """Entry of a schedule: a step of an actor, or the alternative that was chosen within the step before it.
+
+    actor   number of the actor
+    choice  number of the alternative; None: this is a step
+    """
+
+    actor: int
+    text: str
+    choice: int | None
+
+
+@dataclass(frozen=True)
+class FindingData:
+    """Finding of a configuration.
+
+    text         what is wrong
+    in_schedule  number of the schedule that found it, from 1 on
+    schedule     the schedule, shrunk, for --replay
+    steps        its steps
+    """
+
+    text: str
+    in_schedule: int
+    schedule: str
+    steps: tuple[StepData, ...]
+
+
+@dataclass(frozen=True)
+class ExploredData:
+    """Result of one configuration.
+
+    name         of a ready one; empty: of --actors
+    complete     whether every class of schedules was explored
+    verdict      the result in words
+    classes      number of different classes of the schedules that ran to their end
+    schedules    schedules run
+    pruned       those of them that were ended early, as their rest was known
+    assumptions  what a complete search takes for granted
+    """
+
+    name: str
+    actors: str
+    complete: bool
+    verdict: str
+    classes: int
+    schedules: int
+    pruned: int
+    assumptions: tuple[str, ...]
+    findings: tuple[FindingData, ...]
+
+
+@dataclass(frozen=True)
+class ExploreReport:
+    """Result of `hvolab explore`."""
+
+    target: TargetData
+    configurations: tuple[ExploredData, ...]
+
+
+@dataclass(frozen=True)
+class ScheduleReport:
+    """Result of `hvolab explore --replay`: the schedule's actors, findings in words, and steps."""
+
+    target: TargetData
+    actors: str
+    findings: tuple[str, ...]
+    steps: tuple[StepData, ...]
+
+
+@dataclass(frozen=True)
+class ReadyData:
+    """A ready configuration: its name, its actors, and what it explores."""
+
+    name: str
+    actors: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ActorData:
+    """A kind of actor: its name, the places that it takes, and what it does."""
+
+    name: str
+    arguments: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class VocabularyReport:
+    """Result of `hvolab explore --list`: the ready configurations, and the actors."""
+
+    configurations: tuple[ReadyData, ...]
+    actors: tuple[ActorData, ...]
+
+
 def show_vocabulary(*, json: bool) -> None:
     """Show the ready configurations and the actors."""
     if json:
-        ready = [{"name": one.name, "actors": _actors(one), "sentence": one.sentence} for one in READY]
-        kinds = [{"name": one.name, "arguments": one.arguments, "summary": one.summary} for one in all_kinds().values()]
-        print_json({"configurations": ready, "actors": kinds})
+        ready = tuple(ReadyData(one.name, _actors(one), one.sentence) for one in READY)
+        kinds = tuple(ActorData(one.name, one.arguments, one.summary) for one in all_kinds().values())
+        print_json(VocabularyReport(ready, kinds))
         return
     made = table("configuration", "actors", "explores")
     for configuration in READY:
@@ -37,7 +135,7 @@ def show_vocabulary(*, json: bool) -> None:
 def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
     """Show verdicts, then each finding with its schedule and story, then the assumptions."""
     if json:
-        print_json({"target": target_as_dict(target), "configurations": [_as_dict(one) for one in explored]})
+        print_json(ExploreReport(TargetData(**target_as_dict(target)), tuple(map(_explored_data, explored))))
         return
     out = console()
     out.print(target_in_words(target))
@@ -61,8 +159,9 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
 def show_replay(repeated: Repeated, *, json: bool) -> bool:
     """Show a schedule that was repeated; return True if it has a finding."""
     if json:
-        data = {"actors": _actors(repeated.configuration), "findings": repeated.texts, "steps": _steps(repeated.log)}
-        print_json({"target": target_as_dict(repeated.target), **data})
+        target = TargetData(**target_as_dict(repeated.target))
+        actors, findings = _actors(repeated.configuration), tuple(repeated.texts)
+        print_json(ScheduleReport(target, actors, findings, _steps(repeated.log)))
         return bool(repeated.texts)
     out = console()
     show_table(story(repeated.configuration, repeated.log))
@@ -80,24 +179,23 @@ def _actors(configuration: Configuration) -> str:
     return ", ".join(map(str, configuration.actors))
 
 
-def _as_dict(one: Explored) -> dict[str, object]:
-    """Return one configuration as data."""
-    findings = [
-        {"text": found.text, "in_schedule": found.schedule, "schedule": schedule, "steps": _steps(found.log)}
-        for found, schedule in zip(one.findings, one.schedules, strict=True)
-    ]
-    return {
-        "name": one.configuration.name,
-        "actors": _actors(one.configuration),
-        "complete": one.result.complete,
-        "verdict": one.result.verdict,
-        "classes": len(one.result.classes),
-        "schedules": one.result.schedules,
-        "pruned": one.result.pruned,
-        "assumptions": one.configuration.assumptions(),
-        "findings": findings,
-    }
+def _explored_data(one: Explored) -> ExploredData:
+    """Return one configuration for JSON."""
+    return ExploredData(
+        name=one.configuration.name,
+        actors=_actors(one.configuration),
+        complete=one.result.complete,
+        verdict=one.result.verdict,
+        classes=len(one.result.classes),
+        schedules=one.result.schedules,
+        pruned=one.result.pruned,
+        assumptions=tuple(one.configuration.assumptions()),
+        findings=tuple(
+            FindingData(found.text, found.schedule, schedule, _steps(found.log))
+            for found, schedule in zip(one.findings, one.schedules, strict=True)
+        ),
+    )
 
 
-def _steps(log: Sequence[Step]) -> list[dict[str, object]]:
-    return [{"actor": step.actor, "text": step.text, "choice": step.choice} for step in log]
+def _steps(log: Sequence[Step]) -> tuple[StepData, ...]:
+    return tuple(StepData(*step) for step in log)

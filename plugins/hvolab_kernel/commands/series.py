@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,32 @@ from hvolab_kernel.commands.runs import RunHistory
 from hvolab_kernel.comparison.changes import ComparisonChanges, kinds_of
 from hvolab_kernel.comparison.comparer import KernelComparison
 from hvolab_kernel.comparison.rules_report import kinds_view
+
+
+@dataclass(frozen=True)
+class PatchReport:
+    """A patch of the series, in the JSON of `hvolab patch-test`: its code, compared with the code before it.
+
+    patch       file
+    subject     its subject; the name of the file for a diff without one
+    others      files that it changes and that are not compiled
+    messages    warnings of the compiler
+    cases       number of cases run
+    differing   cases in which the code differs from the code before
+    kinds       kinds of differences, without numbers, and the number of cases that have each
+    broken      findings and broken rules that are new
+    hold_again  those that are there no longer
+    """
+
+    patch: Path
+    subject: str
+    others: tuple[str, ...]
+    messages: str
+    cases: int
+    differing: tuple[str, ...]
+    kinds: Mapping[str, int]
+    broken: tuple[str, ...]
+    hold_again: tuple[str, ...]
 
 
 def source_in(tree: KernelTree) -> Path:
@@ -40,7 +67,7 @@ def run_series(
 
     Raises UsageError for a patch that does not apply, BuildError for one that does not compile.
     """
-    clean, data = True, list[dict[str, Any]]()
+    clean, reports = True, list[PatchReport]()
     with tempfile.TemporaryDirectory(prefix="hvolab-") as folder:
         copy = PatchedCopy(source, Path(folder))
         before = builder.build(copy.source, name=copy.name).path
@@ -56,11 +83,11 @@ def run_series(
             before = built.path
             clean &= not changes.found
             if json:
-                data.append(_data(patch, built.messages, changes, result))
+                reports.append(_report_of(patch, built.messages, changes, result))
             else:
                 show(_view(f"{number}/{len(series)}", patch, built.messages, changes, result))
     if json:
-        print_json(data)
+        print_json(reports)
     return clean
 
 
@@ -81,15 +108,15 @@ def _view(
     return Group(*parts, *broken, *(Text(f"holds again: {one}", "green") for one in changes.gone), Text())
 
 
-def _data(patch: Patch, messages: str, changes: ComparisonChanges, result: KernelComparison[Any]) -> dict[str, Any]:
-    return {
-        "patch": str(patch.path),
-        "subject": patch.subject,
-        "others": list(patch.others),
-        "messages": messages,
-        "cases": result.cases,
-        "differing": [str(case) for case in result.disagreements],
-        "kinds": dict(kinds_of(result.disagreements.values())),
-        "broken": list(changes.found),
-        "hold_again": list(changes.gone),
-    }
+def _report_of(patch: Patch, messages: str, changes: ComparisonChanges, result: KernelComparison[Any]) -> PatchReport:
+    return PatchReport(
+        patch=patch.path,
+        subject=patch.subject,
+        others=patch.others,
+        messages=messages,
+        cases=result.cases,
+        differing=tuple(map(str, result.disagreements)),
+        kinds=kinds_of(result.disagreements.values()),
+        broken=changes.found,
+        hold_again=changes.gone,
+    )

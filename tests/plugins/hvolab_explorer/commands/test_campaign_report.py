@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from hvolab_explorer.commands.campaign_report import show, write
 from hvolab_explorer.runs.campaign import Campaign
 from tests.plugins.hvolab_explorer.runs.test_units import unit
+from tests.schemas import fitting
 
 RACE = "allocate A, taker-6.11 A.64"
 
@@ -32,5 +32,5 @@ def test_a_report_has_numbers_reasons_findings_and_assumptions(
     assert any(line.startswith("- accesses are sequentially consistent") for line in lines)
     show(campaign.results(), 5, tmp_path, json=False)
     assert capsys.readouterr().out.startswith(text)
-    data = json.loads((tmp_path / "report.json").read_text())
+    data = fitting("explore", (tmp_path / "report.json").read_text())
     assert [one["classes"] for one in data["configurations"]] == [len(campaign.results()[0].result.classes), 1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.hvolab_explorer.commands.invoking import invoke
+from tests.schemas import fitting
 
 BROKEN = "allocate A, taker-6.11 A.64"
 
@@ -23,13 +24,13 @@ def test_actors_without_a_finding_end_in_exit_code_0_and_a_verdict() -> None:
 def test_a_finding_ends_in_exit_code_1_and_its_schedule_repeats_it() -> None:
     result = invoke("--actors", BROKEN, "--json")
     assert result.exit_code == 1, result.output
-    (explored,) = json.loads(result.stdout)["configurations"]
+    (explored,) = fitting("explore", result.stdout)["configurations"]
     (finding,) = explored["findings"]
     assert not explored["complete"]
     assert "permission" in finding["text"]
     again = invoke("--actors", BROKEN, "--replay", finding["schedule"], "--json")
     assert again.exit_code == 1, again.output
-    repeated = json.loads(again.stdout)
+    repeated = fitting("explore", again.stdout)
     assert repeated["findings"] == [finding["text"]]
     assert repeated["steps"] == finding["steps"]
 
@@ -60,7 +61,7 @@ def test_wrong_options_are_refused(words: tuple[str, ...], answer: str) -> None:
 @pytest.mark.slow
 def test_a_search_that_is_stopped_is_not_called_complete() -> None:
     result = invoke("--actors", "optimize A, optimize B", "--search", "random", "--seconds", "0.1", "--json")
-    (explored,) = json.loads(result.stdout)["configurations"]
+    (explored,) = fitting("explore", result.stdout)["configurations"]
     assert (result.exit_code, explored["complete"]) == (0, False)
     assert "stopped after 0.1 s" in explored["verdict"]
 

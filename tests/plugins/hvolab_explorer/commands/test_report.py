@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
-
 from hvolab_explorer.runs.configuration import KINDS, READY
 from tests.plugins.hvolab_explorer.commands.invoking import invoke
+from tests.schemas import fitting
 
 
 def test_the_list_has_every_ready_configuration_and_every_actor() -> None:
-    data = json.loads(invoke("--list", "--json").stdout)
+    data = fitting("explore", invoke("--list", "--json").stdout)
     assert [one["name"] for one in data["configurations"]] == [one.name for one in READY]
     assert [one["name"] for one in data["actors"]] == list(KINDS)
     assert "page_ref_add_unless()" in invoke("--list").output

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.hvolab_kernel.cli_runner import hvolab
+from tests.plugins.hvolab_kernel.cli_runner import as_json, hvolab
 from tests.plugins.hvolab_kernel.commands.developer_files import SLIP, DeveloperFiles, developer_files
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
@@ -43,7 +42,7 @@ def test_each_patch_is_reported_with_what_it_changes(tmp_path: Path, monkeypatch
     assert "1/2 mm: edit 1 no difference from the code before in 1 cases" in shown
     assert "2/2 mm: edit 2 1 of 1 cases differ from the code before" in shown
     assert "broken: counters: nr_memmap_pages 0 + nr_memmap_boot_pages 2040 = 2040" in shown
-    data = json.loads(hvolab(*command, patches[0], *scenario, "--json").stdout)
+    data = as_json(*command, patches[0], *scenario)
     assert [(one["subject"], one["differing"]) for one in data] == [("mm: edit 1", [])]
     late = hvolab(*command, patches[1], patches[1], *scenario)
     assert late.exit_code == 2
