@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs of neighbors in arrays."""
+"""Runs of neighbors in arrays, and parts of arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ import numpy.typing as npt
 
 #: Positions in an array.
 Positions = npt.NDArray[np.int64]
+
+
+def chunks(size: int, most: int) -> Iterator[slice]:
+    """Cut ``size`` items into parts of at most ``most``; yields slices, in order."""
+    return (slice(start, min(start + most, size)) for start in range(0, size, most))
 
 
 def runs(splits: npt.NDArray[np.bool_], size: int) -> tuple[Positions, Positions]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs in arrays, held against a loop."""
+"""Runs and parts of arrays, held against a loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvolab.arrays import common, consecutive_runs, equal_runs, runs
+from hvolab.arrays import chunks, common, consecutive_runs, equal_runs, runs
 
 LISTS = st.lists(st.integers(0, 4), max_size=20)
 
@@ -45,3 +45,11 @@ def test_there_is_nothing_to_split_in_fewer_than_two_items(size: int) -> None:
 def test_common_values_are_those_of_sets(few: list[int], many: list[int]) -> None:
     found = common(np.array(few, dtype=np.int64), np.sort(np.array(many, dtype=np.int64)))
     assert found.tolist() == sorted(set(few) & set(many))
+
+
+@given(LISTS, st.integers(1, 21))
+def test_chunks_are_all_items_in_order(values: list[int], most: int) -> None:
+    parts = [values[some] for some in chunks(len(values), most)]
+    assert [value for part in parts for value in part] == values
+    assert all(len(part) == most for part in parts[:-1])
+    assert all(0 < len(part) <= most for part in parts)

@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from hvolab.arch import EntryKind, Level, Target
 from hvolab.arithmetic import WORD_BYTES
+from hvolab.arrays import chunks
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState, PageTables, PhysicalMemory
 from hvolab_vmcore.core.memory import Flags, Ints, Words
 
 #: Hint of errors about page tables that make no sense.
 DAMAGED = "the core is damaged, or --root, --mode or --arch is not its kernel's"
+
+#: Tables whose entries are decoded at once; more would not stay in a CPU's caches.
+AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,13 +171,23 @@ def _tables(memory: PhysicalMemory, pas: Ints, level: Level) -> Words:
 def _read(
     target: Target, memory: PhysicalMemory, level: Level, where: tuple[Ints, Ints, Ints, Ints], span: tuple[int, int]
 ) -> LevelTables:
-    """Read the tables of one level, and classify their entries."""
+    """Return the tables of one level, with their entries classified."""
     offsets, pas, parents, slots = where
     raws = _tables(memory, pas, level).astype(np.uint64, copy=False)
-    inside = np.ones(raws.shape, dtype=np.bool_)
+    inside: Flags = np.broadcast_to(np.True_, raws.shape)
     partly = np.flatnonzero((offsets < span[0]) | (offsets + (level.entries << level.shift) > span[1]))
-    vas = offsets[partly, None] + (np.arange(level.entries, dtype=np.int64) << level.shift)
-    inside[partly] = (vas < span[1]) & (vas + level.size > span[0])
+    if partly.size:
+        inside = inside.copy()
+        vas = offsets[partly, None] + (np.arange(level.entries, dtype=np.int64) << level.shift)
+        inside[partly] = (vas < span[1]) & (vas + level.size > span[0])
+    table, leaf, illegal = (np.empty(raws.shape, dtype=np.bool_) for _ in range(3))
+    for some in chunks(pas.size, AT_ONCE):
+        table[some], leaf[some], illegal[some] = _classified(target, level, raws[some], inside[some])
+    return LevelTables(level, offsets, pas, parents, slots, raws, inside, table, leaf, illegal)
+
+
+def _classified(target: Target, level: Level, raws: Words, inside: Flags) -> tuple[Flags, Flags, Flags]:
+    """Return three flags for each entry: it is inside and points to a table, maps memory, or is not legal."""
     valid = np.asarray(target.mode.format.is_valid(level.name, raws)) & inside
     kinds = {EntryKind.TABLE: np.zeros_like(valid), EntryKind.LEAF: np.zeros_like(valid)}
     broken = np.zeros_like(valid)
@@ -189,8 +203,7 @@ def _read(
         for rule in form.rules:
             wrong |= np.asarray(rule.broken_by.accepts(raws))
         broken |= mine & wrong
-    table, leaf = kinds[EntryKind.TABLE] & ~broken, kinds[EntryKind.LEAF] & ~broken
-    return LevelTables(level, offsets, pas, parents, slots, raws, inside, table, leaf, broken | free)
+    return kinds[EntryKind.TABLE] & ~broken, kinds[EntryKind.LEAF] & ~broken, broken | free
 
 
 def _refuse_outside(target: Target, level: Level, origin: int, limit: int, found: tuple[Ints, Words, Words]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from hvolab.arithmetic import WORD_BYTES
@@ -65,6 +67,13 @@ class HeadPages:
         """Return the rows of some of the folios."""
         return HeadPages(*(getattr(self, each.name)[some] for each in fields(self)))
 
+    def joined(self, some: Flags, others: HeadPages) -> HeadPages:
+        """Return the rows of more folios: those of this at ``some``, and those of ``others`` elsewhere."""
+        columns = {each.name: np.empty(some.size, dtype=getattr(self, each.name).dtype) for each in fields(self)}
+        for name, column in columns.items():
+            column[some], column[~some] = getattr(self, name), getattr(others, name)
+        return HeadPages(**columns)
+
 
 def read_heads(snapshot: CoreSnapshot, frames: Ints) -> HeadPages:
     """Read the heads in ``frames``; a head is the first struct page of its vmemmap page."""
@@ -110,7 +119,6 @@ class HugePages:
     pfns     PFN of each one's head, shape (n,)
     shared   the frame that the tails share, -1 where they share none, shape (n,)
     sharing  Sharing of each, as integers, shape (n,)
-    heads    their first struct pages
     """
 
     order: int
@@ -118,12 +126,22 @@ class HugePages:
     rows: Ints
     pfns: Ints
     shared: Ints
-    sharing: Ints
-    heads: HeadPages
+    sharing: npt.NDArray[np.int8]
+    _snapshot: CoreSnapshot
+    _decisive: HeadPages
+
+    @cached_property
+    def heads(self) -> HeadPages:
+        """Their first struct pages; those that did not decide on the sharing are read by the first use."""
+        undecided = self.sharing == Sharing.HEAD
+        return read_heads(self._snapshot, self.shared[undecided]).joined(undecided, self._decisive)
 
     def with_sharing(self, *kinds: Sharing) -> Flags:
         """Return one flag for each: its sharing is one of ``kinds``."""
-        return np.isin(self.sharing, kinds)
+        chosen = np.zeros(len(Sharing), dtype=np.bool_)
+        chosen[list(kinds)] = True
+        found: Flags = chosen[self.sharing]
+        return found
 
     @property
     def optimized(self) -> Flags:
@@ -154,37 +172,48 @@ def find_huge_pages(snapshot: CoreSnapshot, pages: VmemmapPages) -> tuple[HugePa
     sizes = [size for size in all_sizes if size.optimizable]
     least = sizes[0].pages if sizes else 1
     # first rows of blocks of the smallest size that are not in a larger huge page; all blocks start at one of them
-    free: Ints = np.flatnonzero(pages.numbers & least - 1 == 0)  # HVO needs struct pages of a power of two
+    free = pages.aligned(least)  # HVO needs struct pages of a power of two
     found = []
     for index in reversed(range(len(sizes))):
         size, smaller = sizes[index], sizes[index - 1].pages if index else 1
         rows = _blocks(pages, size.pages, free)
         frames = _frames(pages, rows, size.pages)
-        heads = read_heads(snapshot, pages.frames[rows])
-        shared, sharing = _shared(frames, smaller, heads)
+        shared = _shared(frames, smaller)
+        sharing = np.full(rows.size, Sharing.HEAD, dtype=np.int8)
+        other = np.flatnonzero((shared < 0) | (shared != frames[:, 0]))  # the head decides what these are
+        heads = read_heads(snapshot, frames[other, 0])
+        sharing[other] = _by_heads(shared[other], heads)
         tails = np.flatnonzero(sharing == Sharing.TAIL)
         sharing[tails[_keeps_second(snapshot, pages, rows[tails], frames[tails])]] = Sharing.SECOND
-        keep = (sharing != Sharing.NONE) | (heads.hugetlb & (heads.orders == size.order))
+        kept = (sharing[other] != Sharing.NONE) | (heads.hugetlb & (heads.orders == size.order))
+        keep = np.ones(rows.size, dtype=np.bool_)
+        keep[other] = kept
         rows = rows[keep]
         if rows.size and index:
             free = np.setdiff1d(free, rows[:, None] + np.arange(0, size.pages, least), assume_unique=True)
-        pfns = (pages.numbers[rows] << mode.page_shift) // layout.size
-        found.append(HugePages(size.order, size.pages, rows, pfns, shared[keep], sharing[keep], heads.of(keep)))
+        pfns = (pages.numbers_at(rows) << mode.page_shift) // layout.size
+        columns = (rows, pfns, shared[keep], sharing[keep])
+        found.append(HugePages(size.order, size.pages, *columns, snapshot, heads.of(kept)))
     return tuple(found)
 
 
 def _blocks(pages: VmemmapPages, count: int, free: Ints) -> Ints:
     """Return the rows at which ``count`` aligned consecutive pages start; they are among the ``free`` ones."""
-    starts = free[(pages.numbers[free] & count - 1 == 0) & (free + count <= pages.numbers.size)]
-    whole = pages.numbers[starts + count - 1] - pages.numbers[starts] == count - 1
+    numbers = pages.numbers_at(free)
+    some = (numbers & count - 1 == 0) & (free + count <= pages.frames.size)
+    starts = free[some]
+    whole = pages.numbers_at(starts + count - 1) - numbers[some] == count - 1
     found: Ints = starts[whole]
     return found
 
 
 def _frames(pages: VmemmapPages, rows: Ints, count: int) -> Ints:
-    """Return the frames that ``count`` pages from each row on map, shape (n, count)."""
+    """Return the frames that ``count`` pages from each row on map, shape (n, count); read-only."""
     if not rows.size:
         return np.empty((0, count), dtype=np.int64)  # there may be fewer pages than that
+    end = int(rows[0]) + rows.size * count
+    if int(rows[-1]) + count == end:  # they follow one another, as rows of blocks ascend
+        return pages.frames[rows[0] : end].reshape(-1, count)
     found: Ints = sliding_window_view(pages.frames, count)[rows]
     return found
 
@@ -202,19 +231,54 @@ def _keeps_second(snapshot: CoreSnapshot, pages: VmemmapPages, rows: Ints, frame
     return found
 
 
-def _shared(frames: Ints, smaller: int, heads: HeadPages) -> tuple[Ints, Ints]:
-    """Return the frame that most tails of each block map, or -1, and the sharing."""
-    between = frames[:, smaller::smaller]
+def _shared(frames: Ints, smaller: int) -> Ints:
+    """Return the frame that most tails of each block map, -1 where there is none."""
+    heads = frames[:, ::smaller]
+    common = heads[:, 1].copy()
+    most = _most(heads, common)
+    rest = np.flatnonzero(~most)
+    rest = rest[_have_equal_neighbors(heads[rest, 1:])]
     # a value of more than half of a row is in the middle of the sorted row
-    middle = between.shape[1] // 2
-    common = np.partition(between, middle, axis=1)[:, middle]
-    most = np.count_nonzero(between == common[:, None], axis=1) * 2 > between.shape[1]
+    middle = heads.shape[1] // 2 - 1
+    common[rest] = np.partition(heads[rest, 1:], middle, axis=1)[:, middle]
+    most[rest] = _most(heads[rest], common[rest])
     if smaller > 1:
-        tails = frames[:, 1:]
-        most &= np.count_nonzero(tails == common[:, None], axis=1) * 2 > tails.shape[1]
-    most &= common >= 0
-    sharing = np.where(most, Sharing.TAIL, Sharing.NONE)
-    sharing[most & heads.there & ~heads.hugetlb] = Sharing.DAX
-    sharing[most & heads.not_saved] = Sharing.UNKNOWN
-    sharing[most & (common == frames[:, 0])] = Sharing.HEAD
-    return np.where(most, common, -1), sharing
+        some = np.flatnonzero(most)
+        most[some] = _most(frames[some], common[some])
+    return np.where(most & (common >= 0), common, -1)
+
+
+def _most(frames: Ints, common: Ints) -> Flags:
+    """Return one flag for each row: of its frames without the first, more than half are the common one."""
+    equal = np.equal(frames, common[:, None], order="C")
+    equal[:, 0] = False
+    found: Flags = _counts(equal) * 2 >= frames.shape[1]
+    return found
+
+
+def _have_equal_neighbors(frames: Ints) -> Flags:
+    """Return one flag for each row: two neighbors in it are equal, or the first and the last.
+
+    No other row has a value more than half of the time.
+    """
+    equal = np.empty((frames.shape[0], frames.shape[1] + 1), dtype=np.bool_)
+    equal[:, 0] = frames[:, 0] == frames[:, -1]
+    equal[:, -1] = False
+    np.equal(frames[:, 1:], frames[:, :-1], out=equal[:, 1:-1])
+    found: Flags = _counts(equal) > 0
+    return found
+
+
+def _counts(flags: Flags) -> Ints:
+    """Return the number of flags set in each row of a power of two; many short rows are slow in np.count_nonzero()."""
+    words = flags.view(f"u{min(WORD_BYTES, flags.shape[1])}")
+    counts: Ints = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def _by_heads(shared: Ints, heads: HeadPages) -> Ints:
+    """Return the sharing of blocks whose tails do not share the head's frame."""
+    sharing = np.where(shared >= 0, Sharing.TAIL, Sharing.NONE)
+    sharing[(shared >= 0) & heads.there & ~heads.hugetlb] = Sharing.DAX
+    sharing[(shared >= 0) & heads.not_saved] = Sharing.UNKNOWN
+    return sharing

@@ -71,10 +71,16 @@ class Scan:
     pages: VmemmapPages
     huge_pages: tuple[HugePages, ...]
 
+    @property
+    def optimized_heads(self) -> Ints:
+        """PFNs of the heads of optimized huge pages, ascending."""
+        # those of each size ascend already, which a stable sort makes use of
+        return np.sort(np.concatenate([huge.pfns[huge.optimized] for huge in self.huge_pages]), kind="stable")
+
     @cached_property
     def optimized_pages(self) -> Flags:
         """Flags of the vmemmap pages of optimized huge pages, shape (rows,)."""
-        inside = np.zeros(self.pages.numbers.size, dtype=np.bool_)
+        inside = np.zeros(self.pages.frames.size, dtype=np.bool_)
         for huge in self.huge_pages:
             inside[(huge.rows[huge.optimized][:, None] + np.arange(huge.pages)).ravel()] = True
         return inside
@@ -158,7 +164,7 @@ def scan(snapshot: CoreSnapshot) -> Scan:
     bits = None if info is None else info.physical_bits
     walk = walk_tables(snapshot.tables, *snapshot.region, physical_bits=bits)
     pages = pages_of(snapshot, walk)
-    if not pages.numbers.size:
+    if not pages.frames.size:
         raise _unmapped(snapshot, walk)
     return Scan(snapshot, walk, pages, find_huge_pages(snapshot, pages))
 

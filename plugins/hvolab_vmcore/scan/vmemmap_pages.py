@@ -3,43 +3,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arch import EntryKind
+from hvolab.arrays import chunks
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.memory import Ints, Words
+from hvolab_vmcore.core.memory import Flags, Ints, Words
 from hvolab_vmcore.core.snapshot import CoreSnapshot
-from hvolab_vmcore.core.walk import DAMAGED, Walk
+from hvolab_vmcore.core.walk import AT_ONCE, DAMAGED, Walk
 
 #: Largest number of vmemmap pages: those of 8 TiB of memory in pages of 4 KiB.
 _LARGEST = 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Blocks of the vmemmap in order of VA, each of as many pages as one entry above the last level maps.
+
+    walk            the walk that read them
+    first           number of the first page of each
+    leaves, small   places of the blocks that a leaf maps, and of the last tables
+    parents, slots  table and index of each leaf
+    kept            flags of the pages that are in the vmemmap, shape (blocks, pages of each); None: all are
+    """
+
+    walk: Walk
+    first: Ints
+    leaves: Ints
+    small: Ints
+    parents: Ints
+    slots: Ints
+    kept: Flags | None
+
+    @property
+    def within(self) -> Ints:
+        """Distances of the pages of a block from its first."""
+        return np.arange(self.walk.levels[-1].level.entries, dtype=np.int64)
+
+    def of_kept(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the values of the pages that are kept, of one for each page of each block."""
+        return values.ravel() if self.kept is None else values[self.kept]
+
+    def pages(self, of_leaves: npt.ArrayLike, of_tables: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return a value for each page that is kept, from one for each block, or one for each of its pages."""
+        found = np.empty((self.first.size, self.within.size), dtype=dtype)
+        found[self.leaves], found[self.small] = of_leaves, of_tables
+        return self.of_kept(found)
+
+
+@dataclass(frozen=True, eq=False)
 class VmemmapPages:
     """Pages of vmemmap in order of VA; n rows.
 
-    base     VA of page number 0: the struct page of PFN 0
-    shift    log2 of the bytes of a page
-    numbers  page number: distance of its VA from ``base``, in pages
-    frames   PFN of the frame that it maps, -1 where an entry at the last level maps none
-    raws     the entry that maps it
-    depths   depth of that entry's level: 0 is the root's
-    tables   index of that entry's table among those of its level
+    base    VA of page number 0: the struct page of PFN 0
+    shift   log2 of the bytes of a page
+    frames  PFN of the frame that each page maps, -1 where an entry at the last level maps none
     """
 
     base: int
     shift: int
-    numbers: Ints
     frames: Ints
-    raws: Words
-    depths: npt.NDArray[np.int8]
-    tables: Ints
+    _blocks: _Blocks
+
+    @cached_property
+    def numbers(self) -> Ints:
+        """Page numbers: distance of each page's VA from ``base``, in pages."""
+        return self._blocks.of_kept(self._blocks.first[:, None] + self._blocks.within)
+
+    @cached_property
+    def raws(self) -> Words:
+        """The entry that maps each page."""
+        above, tables = self._blocks.walk.levels[-2:]
+        leaves = above.raws[self._blocks.parents, self._blocks.slots]
+        return self._blocks.pages(leaves[:, None], tables.raws, np.uint64)
+
+    @cached_property
+    def depths(self) -> npt.NDArray[np.int8]:
+        """Depth of that entry's level: 0 is the root's."""
+        last = len(self._blocks.walk.levels) - 1
+        return self._blocks.pages(last - 1, last, np.int8)
+
+    @cached_property
+    def tables(self) -> Ints:
+        """Index of that entry's table among those of its level."""
+        count = self._blocks.walk.levels[-1].pas.size
+        return self._blocks.pages(self._blocks.parents[:, None], np.arange(count)[:, None], np.int64)
+
+    def numbers_at(self, rows: Ints) -> Ints:
+        """Return the page numbers of some rows."""
+        blocks, bits = self._blocks, self._blocks.walk.levels[-1].level.bits
+        if blocks.kept is not None or "numbers" in self.__dict__:
+            return self.numbers[rows]
+        found: Ints = blocks.first[rows >> bits] + (rows & (1 << bits) - 1)
+        return found
+
+    def aligned(self, count: int) -> Ints:
+        """Return the rows whose page numbers are multiples of ``count``, a power of two."""
+        blocks = self._blocks
+        if blocks.kept is None and count <= blocks.within.size and not (blocks.first & count - 1).any():
+            return np.arange(0, self.frames.size, count, dtype=np.int64)
+        found: Ints = np.flatnonzero(self.numbers & count - 1 == 0)
+        return found
 
     def va(self, row: int) -> int:
         """Return the VA of the page in a row."""
@@ -85,24 +154,20 @@ def _joined(vmemmap: int, walk: Walk) -> VmemmapPages:
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
     leaves, small = place[: parents.size], place[parents.size :]
-    within = np.arange(tables.level.entries, dtype=np.int64)
-    numbers = first[order][:, None] + within
-    raws = np.empty(numbers.shape, dtype=np.uint64)
-    raws[leaves], raws[small] = above.raws[parents, slots][:, None], tables.raws
-    frames = np.empty_like(numbers)
-    frames[leaves] = _pfns(walk, last - 1, above.raws[parents, slots])[:, None] + within
-    mapped = _pfns(walk, last, tables.raws)
-    mapped[~tables.leaf] = -1
-    frames[small] = mapped
-    depths = np.full(numbers.shape, last, dtype=np.int8)
-    depths[leaves] = last - 1
-    index = np.empty_like(numbers)
-    index[leaves], index[small] = parents[:, None], np.arange(tables.pas.size)[:, None]
-    kept = numbers >= 0  # a leaf may start below the struct page of PFN 0
-    kept[small] &= tables.inside
-    some = ... if kept.all() else kept
-    columns: Iterator[Any] = (column[some].ravel() for column in (numbers, frames, raws, depths, index))
-    return VmemmapPages(vmemmap, mode.page_shift, *columns)
+    blocks = _Blocks(walk, first[order], leaves, small, parents, slots, None)
+    if first.min(initial=0) < 0 or not tables.inside.all():  # a leaf may start below the struct page of PFN 0
+        kept = blocks.first[:, None] + blocks.within >= 0
+        kept[small] &= tables.inside
+        blocks = replace(blocks, kept=kept)
+    frames = np.empty((first.size, tables.level.entries), dtype=np.int64)
+    mapped = _pfns(walk, last - 1, above.raws[parents, slots])[:, None]
+    for some in chunks(leaves.size, AT_ONCE):
+        frames[leaves[some]] = mapped[some] + blocks.within
+    for some in chunks(small.size, AT_ONCE):
+        mapped = _pfns(walk, last, tables.raws[some])
+        mapped[~tables.leaf[some]] = -1
+        frames[small[some]] = mapped
+    return VmemmapPages(vmemmap, mode.page_shift, blocks.of_kept(frames), blocks)
 
 
 def _pfns(walk: Walk, depth: int, raws: Words) -> Ints:

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import open_snapshot
+from hvolab_vmcore.scan.huge_pages import Sharing, _shared, read_heads
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.scan.scan import Scan, scan
 from tests.plugins.hvolab_vmcore.changed_cores import (
@@ -120,3 +126,27 @@ def test_a_device_dax_folio_is_not_a_hugetlb_folio(tmp_path: Path) -> None:
     assert states[hex(FIRST_FOLIO)] == "device dax"
     assert found.findings == ()
     assert found.savings.frames == 7 * 7
+
+
+def test_heads_that_no_sharing_depends_on_are_read_by_the_first_use(tmp_path: Path) -> None:
+    slot, raw = slot_of(OPTIMIZED_2M, va_of(FIRST_FOLIO, 1))
+    words = {slot + 8 * page: raw + (page + 1) * PAGE for page in range(7)}  # the first folio is not optimized
+    found = scan(open_snapshot(changed(OPTIMIZED_2M, words, tmp_path / "changed.core")))
+    (huge,) = (one for one in found.huge_pages if one.order == 9)
+    assert huge.sharing.tolist() == [Sharing.NONE] + 7 * [Sharing.HEAD]
+    assert found.optimized_heads.tolist() == [FIRST_FOLIO + 512 * number for number in range(1, 8)]
+    assert "heads" not in huge.__dict__
+    every = read_heads(found.snapshot, found.pages.frames[huge.rows])
+    assert all(np.array_equal(column, getattr(huge.heads, name)) for name, column in vars(every).items())
+
+
+@given(st.lists(st.lists(st.integers(-1, 3), min_size=16, max_size=16), max_size=8), st.sampled_from([1, 2, 4, 8]))
+def test_tails_share_what_more_than_half_of_them_map(rows: list[list[int]], smaller: int) -> None:
+    def most(values: list[int]) -> int:
+        value, count = Counter(values).most_common(1)[0]
+        return value if 2 * count > len(values) else -1
+
+    found = _shared(np.array(rows, dtype=np.int64).reshape(-1, 16), smaller)
+    assert found.tolist() == [
+        most(row[smaller::smaller]) if most(row[1:]) == most(row[smaller::smaller]) else -1 for row in rows
+    ]
