@@ -34,7 +34,7 @@ class FlattenedContent:
     def __init__(self, inner: Content, where: str) -> None:
         self._inner = inner
         self.holes: Ints = np.empty((0, 2), dtype=np.int64)
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = inner.warnings
         _, kind, version = _TYPE.unpack(inner.read(0, _TYPE.size).ljust(_TYPE.size, b"\0"))
         if (kind, version) != (1, 1):
             raise CoreFileError(
@@ -68,7 +68,7 @@ class FlattenedContent:
             here = min(size, self._inner.size - position)
             found.append((offset, offset + here, position))
             position += size
-        self.warnings = ("the flattened file is cut short: its end mark is missing",)
+        self.warnings = (*self.warnings, "the flattened file is cut short: its end mark is missing")
         return _columns(found)
 
     def _index(self, starts: Ints, ends: Ints, places: Ints) -> None:

@@ -14,6 +14,7 @@ from hvolab_vmcore.files.content import Content, open_content
 from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput, DumpReaders
 from hvolab_vmcore.files.flattened import MAGIC, FlattenedContent
 from hvolab_vmcore.files.live import LiveContent, is_live
+from hvolab_vmlinux.containers.compression import COMPRESSIONS
 
 _VMWARE: Final = "name the .vmem file of the snapshot instead, which is memory without a header, with --map FILE"
 #: First bytes of other files that people take for memory dumps: their start, what they are, and what to do.
@@ -30,12 +31,18 @@ _OTHERS: Final = (
     (b"\xd1\xba\xd1\xba", "a saved state of VMware", _VMWARE),
     (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", _VMWARE),
     (b"PAGEDU64", "a dump of Windows", ""),
-    *(
-        (magic, "a file that was compressed twice", "unpack it once")
-        for magic in (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-    ),
+    (b"PAGEDUMP", "a dump of Windows", ""),
+    (MAGIC, "a flattened file inside of several others", "unpack it: makedumpfile -R OUT < FILE; and open OUT"),
+    *((magic, "a file that was compressed twice", "unpack it once") for one in COMPRESSIONS for magic in one.magics),
+    (b"PK\x03\x04", "a zip archive", "unpack it: python3 -m zipfile -e FILE FOLDER; and open the dump in it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it, and open the dump in it"),
+    (b"QFI\xfb", "the image of a disk (qcow2)", ""),
     (b"MZ", "a kernel image or another program for EFI", "`hvolab image` reads kernel images; name a memory dump here"),
 )
+#: Mark of an archive of tar, and its place in the file.
+_TAR: Final = (257, b"ustar", "an archive of tar", "unpack it: tar -xf FILE; and open the dump in it")
+#: Flattened files inside of each other that are read.
+_MOST_LAYERS: Final = 3
 
 
 def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memory_map: Path | None = None) -> Dump:
@@ -53,8 +60,11 @@ def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memor
     for read in readers.values():
         if (found := read(source)) is not None:
             return _complete(found, source)
-    start = source.content.read(0, 16)
-    known, advice = next(((text, advice) for magic, text, advice in _OTHERS if start.startswith(magic)), (None, ""))
+    start = source.content.read(0, 512)
+    place, mark, *tar = _TAR
+    others = [(text, advice) for magic, text, advice in _OTHERS if start.startswith(magic)]
+    others += [(tar[0], tar[1])] if start.startswith(mark, place) else []
+    known, advice = next(iter(others), (None, ""))
     raise CoreFileError(
         f"this is {known}, not a memory dump of a format that is read"
         if known
@@ -69,8 +79,12 @@ def _content(path: Path) -> Content:
     """Return the bytes of a file, without makedumpfile's flattened format."""
     if is_live(path):
         return LiveContent(path)
-    content = open_content(path)
-    return FlattenedContent(content, str(path)) if content.read(0, len(MAGIC)) == MAGIC else content
+    content: Content = open_content(path)
+    for _ in range(_MOST_LAYERS):
+        if content.read(0, len(MAGIC)) != MAGIC:
+            break
+        content = FlattenedContent(content, str(path))
+    return content
 
 
 def _complete(dump: Dump, source: DumpInput) -> Dump:

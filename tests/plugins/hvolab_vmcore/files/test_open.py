@@ -36,7 +36,13 @@ def test_a_file_of_no_known_format_is_refused_with_the_formats(tmp_path: Path) -
         (b"QEVM\0\0\0\3", "a saved state of QEMU's migration", "-incoming"),
         (b"LibvirtQemudSave", "a saved domain of libvirt", "dump --memory-only"),
         (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", ".vmem"),
+        (b"PAGEDUMP", "a dump of Windows", "name a memory dump"),
         (b"\xfd7zXZ\0", "a file that was compressed twice", "unpack it"),
+        (b"BZh91AY", "a file that was compressed twice", "unpack it"),
+        (b"PK\3\4", "a zip archive", "zipfile -e"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
+        (b"vmcore".ljust(257, b"\0") + b"ustar\0", "an archive of tar", "tar -xf"),
+        (b"QFI\xfb", "the image of a disk", "name a memory dump"),
         (b"MZ\x90\0", "a kernel image", "hvolab image"),
     ],
 )
@@ -56,6 +62,22 @@ def test_a_flattened_file_is_read_as_what_it_holds_and_its_warnings_are_kept(tmp
     assert dump.frames(12).read(np.array([5]), 4096).tobytes() == b"\xab" * 4096
     path.write_bytes(flatten(GOOD, [77, 300])[:-16])
     assert open_dump(path).warnings == ("the flattened file is cut short: its end mark is missing",)
+
+
+def test_flattened_files_inside_of_each_other_are_read_and_many_are_named(tmp_path: Path) -> None:
+    path, content = tmp_path / "a.flat", GOOD
+    for _ in range(3):
+        content = flatten(content, [77, 300])
+        path.write_bytes(content)
+        dump = open_dump(path)
+        assert (dump.format, dump.warnings) == ("ELF core", ())
+        assert dump.frames(12).read(np.array([5]), 4096).tobytes() == b"\xab" * 4096
+    path.write_bytes(content[:-16])  # the mark of the outermost
+    assert open_dump(path).warnings == ("the flattened file is cut short: its end mark is missing",)
+    path.write_bytes(flatten(content))
+    with pytest.raises(CoreFileError, match="this is a flattened file inside of several others") as caught:
+        open_dump(path)
+    assert "makedumpfile -R" in caught.value.hint
 
 
 def test_a_format_of_one_file_refuses_more(tmp_path: Path) -> None:
