@@ -47,7 +47,7 @@ class StageReport:
     optimized    optimized huge pages in its memory, by size in bytes
     frames       frames behind the vmemmap in its memory, each counted once
     saved        frames that HVO freed
-    errors       errors of the writes that did the step, and huge pages that it did not make
+    errors       errors of the writes that did the step
     unread       why memory was not read; empty: it was
     file         core that --keep wrote; empty: none
     """

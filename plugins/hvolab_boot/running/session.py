@@ -6,13 +6,12 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from hvolab.errors import HvolabError
-from hvolab.scenario import Request
 from hvolab_boot.cores.cut import cut, text_of
 from hvolab_boot.guest.console import DEFAULT_PATIENCE, Answer, GuestConsole, GuestEnd, Patience
 from hvolab_boot.guest.readings import Readings, pool_path, read_guest
@@ -93,7 +92,7 @@ class Stage:
     readings  the kernel's own report
     core      file with the part of its memory that HVO uses; None: it cannot be read
     unread    why the memory cannot be read; empty: it can
-    errors    errors of the writes to sysfs that did the step, and huge pages that it did not make, in sentences
+    errors    errors of the writes to sysfs that did the step, in sentences
     done      how often a stress did what
     """
 
@@ -175,8 +174,7 @@ class _Driver:
             present = [pool.size for pool in session.stages[0].readings.pools]
             writes = writes_of(step, present)
             errors = [_error(path, self._console.ask(f"w {path} {value}")) for path, value in writes]
-            made = self._stage(str(step), number, tuple(filter(None, errors)))
-            session.stages.append(replace(made, errors=(*made.errors, *_too_few(step, made.readings))))
+            session.stages.append(self._stage(str(step), number, tuple(filter(None, errors))))
         if self._spec.stress:
             session.stages.append(self._stressed(len(session.stages)))
 
@@ -218,13 +216,6 @@ class _Driver:
             self._note = self._folder / "vmcoreinfo"
             self._note.write_bytes(text_of(scan))
         path.write_bytes(cut(scan))
-
-
-def _too_few(step: Request, readings: Readings) -> Iterator[str]:
-    """Yield what a step did not make; the kernel reports no error for it."""
-    for pool in readings.pools:
-        if step.operation.name == "resize" and pool.size == step.size and pool.total < step.count:
-            yield f"the kernel has {pool.total} of {step.count} huge pages: more --memory may help"
 
 
 def _error(path: str, answer: Answer) -> str:
