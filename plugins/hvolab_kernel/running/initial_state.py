@@ -4,7 +4,8 @@
 Values depend on the placement in memory, addresses on the image's symbols and types. Values that an image already has
 (on x86_64 the bases of 4-level paging) are written as well, since the code relies on them.
 Kernel: setup_vm() in arch/riscv/mm/init.c, map_kernel() in arch/arm64/kernel/pi/map_kernel.c, check_la57_support() in
-arch/x86/boot/startup/map_kernel.c (arch/x86/kernel/head64.c in v6.12), v6.12.
+arch/x86/boot/startup/map_kernel.c (arch/x86/kernel/head64.c in v6.12), probe_page_size_mask() in arch/x86/mm/init.c,
+v6.12.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ _PAGE_SHIFT: Final = 12
 _STRUCT_PAGE_SHIFT: Final = 6
 #: Kernel: X86_FEATURE_LA57 in arch/x86/include/asm/cpufeatures.h, v6.12: a bit of an array of 32-bit words.
 _LA57: Final = 16 * 32 + 16
+_GLOBAL: Final = 1 << 8
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Addresses that a kernel's data depend on: PAs of RAM and image, VAs, and levels of tables.
+    """Values that a kernel's data depend on: PAs of RAM and image, VAs, levels of tables, features.
 
     direct_map  VA of the first byte of RAM on arm64 and riscv, of PA 0 on x86_64
     vmemmap     VA of the struct page of the first frame of RAM on arm64 and riscv, of PFN 0 on x86_64
     text        VA of the image
+    features    names of the target's features
     """
 
     ram: int
@@ -38,6 +41,7 @@ class Placement:
     vmemmap: int
     text: int
     levels: int
+    features: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,12 @@ SETTINGS: Final = {
             "x86_capability",
             offset=4 * (_LA57 // 32),
         ),
+        Setting(
+            "__default_kernel_pte_mask",
+            lambda at: ~_GLOBAL if "pti" in at.features else ~0,
+            "PAGE_KERNEL, which is not global with page-table isolation",
+            required=False,
+        ),
         Setting("pgdir_shift", lambda at: 48 if at.levels == 5 else 39, "PGDIR_SHIFT", 4, required=False),
         Setting("ptrs_per_p4d", lambda at: 512 if at.levels == 5 else 1, "PTRS_PER_P4D", 4, required=False),
     ),
@@ -115,6 +125,13 @@ SETTINGS: Final = {
         _SWITCH,
         Setting("memstart_addr", lambda at: at.ram, "__va(), __pa()"),
         Setting("kimage_voffset", lambda at: at.text - at.image, "__pa_symbol()"),
+        Setting(
+            "arm64_use_ng_mappings",
+            lambda at: int("kpti" in at.features),
+            "PAGE_KERNEL, which is not global with page-table isolation",
+            1,
+            required=False,
+        ),
         Setting("static_key_initialized", lambda _: 1, "static_key_slow_inc(), which warns if it is 0", 1),
     ),
     "EM_RISCV": (

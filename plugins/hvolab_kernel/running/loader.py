@@ -198,6 +198,7 @@ class LoadedKernel:
             vmemmap=mode.vmemmap_base,
             text=self.image.va,
             levels=len(mode.levels),
+            features=frozenset(self._target.features),
         )
         for word in (*initial_words(kernel, placement), *node_words(kernel, self.node.va, NODE_SIZE, machine.nodes)):
             self.write(*word)

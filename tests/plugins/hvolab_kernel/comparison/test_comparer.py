@@ -132,6 +132,16 @@ def test_the_kernel_and_the_engine_agree(real_kernel: Kernel, mode: str) -> None
     assert [finding for finding in result.findings if not (finding.declared or finding.fault)] == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("real_kernel", "feature"), [("x86_64-6.12", "pti"), ("arm64-6.12-hvo", "kpti")], indirect=["real_kernel"]
+)
+def test_the_kernel_and_the_engine_agree_with_page_table_isolation(real_kernel: Kernel, feature: str) -> None:
+    target = target_of(real_kernel, features=[feature])
+    result = compare(Comparer(target, real_kernel), chosen_scenarios(scenarios_of(target), ["2M boot: optimize twice"]))
+    assert (result.cases > 0, result.disagreements) == (True, {})
+
+
 @pytest.mark.long
 @pytest.mark.slow
 @EACH_MODE

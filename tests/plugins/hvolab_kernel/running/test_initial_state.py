@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hvolab.plugin import registry
@@ -29,6 +31,14 @@ def test_arm64_gets_the_words_of_its_address_arithmetic() -> None:
         (where["kimage_voffset"], 8, made.base - 0x40200000),
         (where["static_key_initialized"], 1, 1),
     ]
+
+
+@pytest.mark.parametrize("features", [frozenset(), frozenset({"kpti"})], ids=["plain", "kpti"])
+def test_page_table_isolation_of_arm64_is_a_variable(features: frozenset[str]) -> None:
+    names = ("memstart_addr", "kimage_voffset", "static_key_initialized", "arm64_use_ng_mappings")
+    made = MadeUp("EM_AARCH64", symbols=(*HVO_6_12, *names))
+    words = initial_words(read_kernel(flat_image(made), "here"), replace(FOUR_LEVEL, features=features))
+    assert {word.va: word.value for word in words}[addresses(made)[names[-1]]] == len(features)
 
 
 def test_a_missing_variable_that_is_required_is_refused() -> None:
@@ -72,6 +82,9 @@ def test_x86_images_hold_all_words_of_4_level_paging_but_the_switch(real_kernel:
         word.va for word in initial_words(real_kernel, FOUR_LEVEL) if image.word(word.va, word.size) != word.value
     ]
     assert changed == [real_kernel.symbols.address("vmemmap_optimize_enabled")]
+    isolated = replace(FOUR_LEVEL, features=frozenset({"pti"}))
+    words = {word.va: word.value for word in initial_words(real_kernel, isolated)}
+    assert words[real_kernel.symbols.address("__default_kernel_pte_mask")] == (1 << 64) - 1 - (1 << 8)
     for_five = [word for word in initial_words(real_kernel, FIVE_LEVEL) if image.word(word.va, word.size) != word.value]
     assert len(for_five) >= 5
 
