@@ -2,7 +2,7 @@
 """Builds arm64 kernels with HVO, which Debian's arm64 kernels leave out, from Debian's own source.
 
 HVO is left out because arm64 does not select it: with that one line in its Kconfig, and a small configuration that has
-what distributions have around HVO, an image takes minutes. Nothing of it is to be booted: its HVO is to be run.
+what distributions have around HVO, and what `hvolab boot` needs, an image takes minutes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class BuiltImage:
     by_default: bool = False
 
 
-#: What all images have: HVO, what shows it to hvolab (kallsyms, BTF), and what distributions have that its code uses.
+#: What all images have: HVO, what shows it to hvolab (kallsyms, BTF), what distributions have that its code uses, and
+#: from BLK_DEV_INITRD on what QEMU's machine and the one program of a guest need.
 OPTIONS: Final = {
     "LOCALVERSION": '"-hvo"',
     "HUGETLBFS": "y",
@@ -80,8 +81,22 @@ OPTIONS: Final = {
     "DEBUG_KERNEL": "y",
     "DEBUG_INFO_DWARF5": "y",
     "DEBUG_INFO_BTF": "y",
+    "BLK_DEV_INITRD": "y",
+    "BINFMT_ELF": "y",
+    "MULTIUSER": "y",
+    "DEVTMPFS": "y",
+    "TTY": "y",
+    "SERIAL_AMBA_PL011": "y",
+    "SERIAL_AMBA_PL011_CONSOLE": "y",
+    "PROC_PAGE_MONITOR": "y",
+    "PROC_KCORE": "y",  # selects VMCORE_INFO
+    "INIT_ON_ALLOC_DEFAULT_ON": "y",
 }
 _PLAIN: Final = (("JUMP_LABEL", "n"), ("ARM64_LSE_ATOMICS", "n"), ("ARM64_USE_LSE_ATOMICS", "n"))
+_LPA2: Final = (
+    *(("ARM64_VA_BITS_48", "n"), ("ARM64_VA_BITS_52", "y")),
+    *(("ARM64_PA_BITS_48", "n"), ("ARM64_PA_BITS_52", "y")),
+)
 IMAGES: Final = (
     BuiltImage("arm64-6.12-hvo", remark="4K pages; built, since Debian's arm64 kernels leave HVO out"),
     BuiltImage(
@@ -93,6 +108,11 @@ IMAGES: Final = (
         "arm64-6.12-hvo-16K",
         (("ARM64_4K_PAGES", "n"), ("ARM64_16K_PAGES", "y")),
         "16K pages, whose vmemmap is mapped by pages",
+    ),
+    BuiltImage(
+        "arm64-6.12-hvo-LPA2",
+        _LPA2,
+        "4K pages, 52 bits of VA and PA: LPA2 where the CPU has it",
     ),
     BuiltImage(
         "arm64-6.12-hvo-plain",

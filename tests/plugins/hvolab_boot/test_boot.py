@@ -14,6 +14,7 @@ from hvolab.plugin import registry
 from hvolab_boot.boot import BootRequest, _checks, _image_next_to, _kvm, _memory, boot_image
 from hvolab_boot.qemu.machines import MACHINES
 from hvolab_boot.running.plan import parse_plan
+from tests.plugins.hvolab_boot.conftest import boot
 
 PLAN = parse_plan("2M=8, 2M=256, free", registry().architecture("x86_64").select())
 
@@ -75,6 +76,16 @@ def test_a_folder_with_files_is_refused_before_anything_starts(bootable: Path, t
     (tmp_path / "mine").touch()
     with pytest.raises(UsageError, match="is not empty"):
         boot_image(BootRequest(bootable, "free", keep=tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm64_image", ["arm64-6.12-hvo", "arm64-6.12-hvo-16K"], indirect=True)
+def test_arm64_kernels_boot_and_every_step_is_repeated(arm64_image: Path) -> None:
+    _, report = boot(arm64_image)
+    assert report["end"] == ""
+    assert not any(one["unread"] or one["errors"] for one in report["stages"])
+    assert [sum(one["optimized"].values()) for one in report["stages"]] == [0, 8, 0]
+    assert {voice["verdict"] for pair in report["pairs"] for voice in pair["voices"]} == {"no differences"}
 
 
 def test_a_plan_that_cannot_be_done_is_refused_before_anything_starts(bootable: Path) -> None:
