@@ -21,6 +21,7 @@ from hvolab_vmlinux.kernel import Kernel
 #: Last lines of the console of a guest that ended early; messages from the first error of a stage on.
 _LOG: Final = 40
 _MESSAGES: Final = 12
+_OPTIONS: Final = "see --cpu-model and --boot"
 
 
 def judge(session: Session, spec: BootSpec, kernel: Kernel, on_step: Callable[[str], None]) -> BootReport:
@@ -114,7 +115,7 @@ def _notes(
 ) -> Iterator[str]:
     """Yield sentences about what was not done or is unknown."""
     if spec.requested not in {None, mode}:
-        yield f"--mode {spec.requested} was requested, and the kernel uses {mode}: see --cpu-model and --boot"
+        yield f"--mode {spec.requested} was requested, and the kernel uses {mode}: {spec.mode.needs or _OPTIONS}"
     if not stages:
         silent = (
             "" if session.log else "; it printed nothing: the kernel needs a driver of the machine's serial console"

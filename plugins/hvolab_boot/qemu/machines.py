@@ -18,12 +18,14 @@ from hvolab.errors import UsageError
 class ModeOptions:
     """Options that make a kernel use one paging mode.
 
-    cpu   properties of the CPU model
-    boot  parameters of the kernel's command line
+    cpu    properties of the CPU model
+    boot   parameters of the kernel's command line
+    needs  why a kernel may use another mode in spite of them, in a sentence without its end; empty: nothing is known
     """
 
     cpu: str = ""
     boot: str = ""
+    needs: str = ""
 
 
 NO_OPTIONS: Final = ModeOptions()
@@ -53,6 +55,10 @@ class QemuMachine:
     modes: Mapping[str, ModeOptions]
 
 
+_SV57: Final = (
+    "it needs QEMU 8.0, as older ones have Sv48 in the device tree as the CPU's mmu-type, which is a limit for kernels "
+    "with set_satp_mode_from_fdt(), such as v7.2"
+)
 #: Machines by the ELF machine of a kernel.
 MACHINES: Final[Mapping[str, QemuMachine]] = {
     "EM_X86_64": QemuMachine(
@@ -83,7 +89,7 @@ MACHINES: Final[Mapping[str, QemuMachine]] = {
         "console=ttyS0",
         "arch/riscv/boot/Image",
         "riscv64",
-        {"Sv39": ModeOptions(boot="no4lvl"), "Sv48": ModeOptions(boot="no5lvl"), "Sv57": ModeOptions()},
+        {"Sv39": ModeOptions(boot="no4lvl"), "Sv48": ModeOptions(boot="no5lvl"), "Sv57": ModeOptions(needs=_SV57)},
     ),
 }
 _KVM: Final = Path("/dev/kvm")

@@ -12,7 +12,7 @@ import pytest
 
 from hvolab.plugin import registry
 from hvolab_boot.judging.judge import judge
-from hvolab_boot.qemu.machines import MACHINES
+from hvolab_boot.qemu.machines import MACHINES, ModeOptions
 from hvolab_boot.running.plan import parse_plan
 from hvolab_boot.running.session import BootSpec, Session, Stage
 from hvolab_vmlinux.kernel import Kernel
@@ -63,6 +63,8 @@ def test_another_paging_mode_than_the_requested_one_is_not_decided() -> None:
         made = judge(session, replace(SPEC, requested=requested), KERNEL, lambda _: None)
         told = [note for note in made.notes if note.startswith("--mode 5-level was requested, and the kernel uses 4-")]
         assert (made.verdict, len(told)) == (verdict, verdict == "cannot tell")
+    spec = replace(SPEC, requested="5-level", mode=ModeOptions(needs="it needs another CPU"))
+    assert any(note.endswith(": it needs another CPU") for note in judge(session, spec, KERNEL, lambda _: None).notes)
 
 
 def test_memory_that_was_not_read_is_in_the_notes() -> None:
