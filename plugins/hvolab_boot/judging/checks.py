@@ -114,6 +114,11 @@ def is_error(message: Message) -> bool:
     return any(pattern.search(message.text) for pattern in _ERRORS.values())
 
 
+def is_fatal(line: str) -> bool:
+    """Return whether a line of the console reports a fault that a kernel may not survive."""
+    return _ERRORS["kernel-bug"].search(line) is not None or _ERRORS["panic"].search(line) is not None
+
+
 def _lost(each: ReadStage, first: ReadStage, smallest: int) -> Iterator[BootFinding]:
     """Yield a finding where free memory is missing."""
     lost = each.unaccounted(first)

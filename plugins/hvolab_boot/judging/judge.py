@@ -8,7 +8,7 @@ from typing import Final
 
 from hvolab.units import format_short
 from hvolab_boot.guest.readings import Message
-from hvolab_boot.judging.checks import ReadStage, check_all, is_error, log_findings
+from hvolab_boot.judging.checks import ReadStage, check_all, is_error, is_fatal, log_findings
 from hvolab_boot.judging.keep import keep
 from hvolab_boot.judging.result import BootFinding, BootReport, PairReport, StageReport
 from hvolab_boot.judging.voices import replay_all
@@ -18,7 +18,7 @@ from hvolab_kernel.comparison.selection import target_of
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmlinux.kernel import Kernel
 
-#: Last lines of the console of a guest that ended early; messages from the first error of a stage on.
+#: Lines of the console of a guest that ended early; messages from the first error of a stage on.
 _LOG: Final = 40
 _MESSAGES: Final = 12
 _OPTIONS: Final = "see --cpu-model and --boot"
@@ -151,10 +151,12 @@ def _fewer(stages: list[ReadStage], plan: Plan) -> Iterator[str]:
 
 
 def _log(session: Session) -> Iterator[str]:
-    """Yield the first error in the messages after each step, and the last lines of a guest that ended early."""
+    """Yield the first error in the messages after each step, and the fault or the last lines of a guest that ended."""
     for stage in session.stages[1:]:
         messages = stage.readings.messages
         first = next((number for number, one in enumerate(messages) if is_error(one)), len(messages))
         yield from map(str, messages[first : first + _MESSAGES])
     if session.end:
-        yield from session.log[-_LOG:]
+        last = max(0, len(session.log) - _LOG)
+        fatal = next((number for number, line in enumerate(session.log) if is_fatal(line)), last)
+        yield from session.log[min(fatal, last) :][:_LOG]

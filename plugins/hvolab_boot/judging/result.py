@@ -108,7 +108,7 @@ class BootReport:
     seconds, cpu_seconds  time from QEMU's start to its end, by the clock, and that QEMU ran
     findings      what is wrong
     notes         sentences about what was not done or is unknown
-    log           last lines of the console; messages of the kernel that are findings
+    log           messages of the kernel that are findings; lines of the console of a guest that ended early
     """
 
     also_in_data: ClassVar = ("verdict",)

@@ -36,6 +36,19 @@ def test_a_guest_that_ends_early_has_a_report_with_its_log() -> None:
     assert (made.verdict, made.pairs, made.mode) == ("problems", (), "4-level")
 
 
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ([*map(str, range(90))], [*map(str, range(50, 90))]),
+        ([*map(str, range(50)), "Oops: int3: 0000", *map(str, range(60))], ["Oops: int3: 0000", *map(str, range(39))]),
+    ],
+    ids=["the last lines", "from the fault on"],
+)
+def test_the_log_of_a_guest_that_ended_early_begins_at_its_fault(log: list[str], shown: list[str]) -> None:
+    session = Session(stages=[Stage("boot", readings(8), OPTIMIZED)], log=log, end="QEMU has ended")
+    assert list(judge(session, SPEC, KERNEL, lambda _: None).log) == shown
+
+
 @X86
 @pytest.mark.parametrize(
     ("log", "verdict", "kinds"),
