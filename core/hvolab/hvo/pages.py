@@ -41,7 +41,7 @@ class VmemmapPageAllocator:
         first, stop, pieces = int(pfns[0]), int(pfns[-1]) + 1, self._pieces
         if self._at_end:
             pieces.insert(0, pfns[::-1].astype(np.int64))
-        elif stop - first > pfns.size or not (pfns[1:] > pfns[:-1]).all():
+        elif stop - first > pfns.size or (pfns.size > 1 and not (pfns[1:] > pfns[:-1]).all()):
             pieces.append(pfns.astype(np.int64))
         elif pieces and isinstance(pieces[-1], range) and pieces[-1].stop == first:
             pieces[-1] = range(pieces[-1].start, stop)
@@ -68,6 +68,8 @@ class VmemmapPageAllocator:
             part = piece[kept:]
             count -= len(part)
             taken.append((np.arange(part.start, part.stop) if isinstance(part, range) else part)[::-1])
+        if len(taken) == 1:
+            return taken[0]
         return np.concatenate(taken) if taken else np.empty(0, dtype=np.int64)
 
     def take_chunks(self, size: int) -> Iterator[Pfns]:

@@ -36,7 +36,7 @@ REMAP_NO_TLB_FLUSH = 1 << 1
 SYNCHRONIZE_RCU = 1 << 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PteRun:
     """Neighboring entries of one page table.
 

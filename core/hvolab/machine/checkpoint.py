@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from hvolab.errors import MachineError
 from hvolab.machine.cpus.cpu import Cpu
+from hvolab.machine.frames.failure import restored
 from hvolab.machine.machine import Machine
 
 #: Restores one part of the state; may be called any number of times.
@@ -65,15 +66,16 @@ def _save_fields(machine: Machine) -> Restore:
     fields, counters = vars(machine).copy(), vars(machine.counters).copy()
     tails, freed, cpus = machine.vmemmap_tails.copy(), machine.freed_blocks.copy(), machine.cpus.copy()
     poisoned = machine.poisoned.copy()
-    policies = copy.deepcopy((machine.entry_updates, machine.table_updates))
+    policies = copy.deepcopy(machine.entry_updates), copy.deepcopy(machine.table_updates)
 
     def restore() -> None:
+        now = machine.entry_updates, machine.table_updates
         vars(machine).update(fields)
         vars(machine.counters).update(counters)
         machine.vmemmap_tails, machine.freed_blocks = tails.copy(), freed.copy()
         machine.poisoned = poisoned.copy()
         machine.cpus[:] = cpus
-        machine.entry_updates, machine.table_updates = copy.deepcopy(policies)
+        machine.entry_updates, machine.table_updates = map(restored, now, policies)
 
     return restore
 

@@ -116,19 +116,24 @@ class LockOrder:
 
     def __init__(self) -> None:
         self._before: dict[str, set[str]] = {}
+        self._circle: list[str] | None = []
 
     def acquired(self, name: str, held: Iterable[str]) -> None:
         """Record that a lock was acquired while others were held."""
-        self._before.setdefault(name, set()).update(held)
+        before = self._before.setdefault(name, set())
+        if not before.issuperset(held):
+            before.update(held)
+            self._circle = None
 
     def circle(self) -> list[str]:
         """Return locks of which each was held while the next was acquired, the first repeated at the end.
 
         Empty if the order has no circle. Kernel: lockdep reports it as a possible circular locking dependency.
         """
-        try:
-            TopologicalSorter(self._before).prepare()
-        except CycleError as error:
-            circle: list[str] = error.args[1]
-            return circle
-        return []
+        if self._circle is None:
+            self._circle = []
+            try:
+                TopologicalSorter(self._before).prepare()
+            except CycleError as error:
+                self._circle = error.args[1]
+        return self._circle

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Protocol, TypeGuard
 
@@ -111,7 +110,7 @@ class _Stepwise:
                 setattr(self, name, getattr(cpu, name))
 
     def load_words(self, vas: Vas) -> Words:
-        return _words(self._cpu.load_word(va) for va in vas.tolist())
+        return _words([self._cpu.load_word(va) for va in vas.tolist()])
 
     def store_words(self, vas: Vas, values: Words) -> None:
         for va, value in zip(vas.tolist(), values.tolist(), strict=True):
@@ -123,7 +122,7 @@ class _Stepwise:
             if va in links:
                 raise KernelBug(f"a chain comes back to VA {va:#x} and has no end", va=va)
             links[va] = None
-        return _words(links)
+        return _words(list(links))
 
     def copy_pages(self, to_vas: Vas, from_vas: Vas) -> None:
         for to_va, from_va in zip(to_vas.tolist(), from_vas.tolist(), strict=True):
@@ -137,7 +136,7 @@ class _Stepwise:
         return find_entry(self._cpu, tables, va)
 
     def read_entries(self, slot_va: int, count: int) -> Entries:
-        return _words(self._cpu.read_entry(slot_va + WORD_BYTES * position) for position in range(count))
+        return _words([self._cpu.read_entry(slot_va + WORD_BYTES * position) for position in range(count)])
 
     def read_entry_rows(self, slot_vas: Vas, count: int) -> Entries:
         rows = [self.read_entries(slot_va, count) for slot_va in slot_vas.tolist()]
@@ -152,5 +151,5 @@ class _Stepwise:
             self.write_entries(slot_va, raws)
 
 
-def _words(values: Iterable[int]) -> Words:
-    return np.fromiter(values, dtype=np.uint64)
+def _words(values: list[int]) -> Words:
+    return np.array(values, dtype=np.uint64)

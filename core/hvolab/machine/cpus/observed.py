@@ -12,6 +12,7 @@ from hvolab.machine.cpus.model_cpu import ModelCpu
 from hvolab.machine.cpus.model_runs import unaligned
 
 _WRITE = int(Access.WRITE)
+_new = tuple.__new__
 
 
 class Translated(NamedTuple):
@@ -43,14 +44,19 @@ class ObservedCpu(ModelCpu):
     def __init__(self, *arguments: Any, observer: Callable[[Translated], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._observer = observer
-        self._in_order = self._tlb[0], *reversed(self._tlb[1:])  # that of ModelCpu.translate()
+        first, *larger = self._tlb  # in the order of ModelCpu.translate()
+        self._in_order = [(shift, (1 << shift) - 1, cached) for shift, cached in (first, *reversed(larger))]
 
     def translate(self, va: int, need: int) -> int:
         """Return the PA of ``va`` as :meth:`ModelCpu.translate`, and report it."""
         pa, shift = self._cached(va, need)
-        if shift:
-            self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, (), ()))
-            return pa
+        if not shift:
+            return self._translate_by_walk(va, need)
+        self._observer(_new(Translated, (self.index, va, pa, need & _WRITE != 0, shift, (), ())))
+        return pa
+
+    def _translate_by_walk(self, va: int, need: int) -> int:
+        pa = shift = 0
         read: list[tuple[int, int]] = []
         try:
             self._tables.descend(va, read=read)
@@ -58,17 +64,17 @@ class ObservedCpu(ModelCpu):
             shift = self._cached(va, need)[1]
         finally:
             base, words = self._memory.base, self._memory.entry_scalar
-            changed = tuple(base + (index << WORD_SHIFT) for index, raw in read if words[index] != raw)
-            walked = tuple(base + (index << WORD_SHIFT) for index, _ in read)
+            changed = tuple([base + (index << WORD_SHIFT) for index, raw in read if words[index] != raw])
+            walked = tuple([base + (index << WORD_SHIFT) for index, _ in read])
             self._observer(Translated(self.index, va, pa, bool(need & _WRITE), shift, walked, changed))
         return pa
 
     def _cached(self, va: int, need: int) -> tuple[int, int]:
         """Return PA and log2 of the size by the TLB alone; 0 and 0 if no translation there allows the access."""
-        for shift, cached in self._in_order:
+        for shift, inside, cached in self._in_order:
             hit = cached.get(va >> shift)
             if hit is not None and hit[1] & need == need:
-                return hit[0] | va & (1 << shift) - 1, shift
+                return hit[0] | va & inside, shift
         return 0, 0
 
     def cached_in(self, start: int, end: int) -> list[tuple[int, int]]:
@@ -83,4 +89,7 @@ class ObservedCpu(ModelCpu):
     def _word(self, va: int, need: int) -> int:
         if va & (WORD_BYTES - 1):
             raise unaligned(va, WORD_BYTES)
-        return self._memory.offset(self.translate(va, need), WORD_BYTES) >> WORD_SHIFT
+        offset = (pa := self.translate(va, need)) - self._base
+        if not 0 <= offset < self._size or self._memory.present is not None:
+            self._memory.offset(pa, WORD_BYTES)
+        return offset >> WORD_SHIFT

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.errors import MachineError, UsageError
-from hvolab.machine.frames.failure import FailurePolicy, NeverFail
+from hvolab.machine.frames.failure import FailurePolicy, NeverFail, restored
 from hvolab.machine.frames.free_memory import FreeMemory
 from hvolab.machine.frames.states import ALLOCATED, FREE, RESERVED, FrameStates
 from hvolab.machine.frames.zone_map import ZoneMap
@@ -57,7 +57,7 @@ class FrameAllocator:
             restore_states()
             restore_free()
             self._allocated, self._reserved = counts
-            self.failure = copy.deepcopy(failure)
+            self.failure = restored(self.failure, failure)
 
         return restore
 

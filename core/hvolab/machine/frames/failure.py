@@ -9,6 +9,7 @@ Kernel: should_fail_alloc_page() in mm/fail_page_alloc.c, v6.12, is the same ide
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -42,6 +43,11 @@ class NeverFail:
         """Admit all calls."""
         self.calls += count
         return count
+
+
+def restored(policy: FailurePolicy, saved: FailurePolicy) -> FailurePolicy:
+    """Return a policy in the state of ``saved``: ``policy`` itself if it is that of no failure with as many calls."""
+    return policy if type(policy) is NeverFail and policy == saved else copy.deepcopy(saved)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import WORD_BYTES, div_round_up
-from hvolab.arrays import Positions, runs
+from hvolab.arrays import consecutive_runs, runs
 
 # Python 3.11's mmap does not name it; 0x4000 on Linux for every architecture that Python runs on here.
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
@@ -41,6 +41,8 @@ _RUNS_AT_ONCE = 1 << 10
 _MOST_RUNS = 1024
 #: Bytes of a part of the contents: more than a page, fewer than a superpage.
 _PART = 1 << 16
+#: Runs of host pages: the first, and one past the last.
+Runs = list[tuple[int, int]]
 
 
 class RestorableMapping:
@@ -75,8 +77,7 @@ class RestorableMapping:
 
     def contents(self) -> list[tuple[int, bytes]]:
         """Return the offset and the bytes of each part that may not be zero."""
-        size, image = self.octets.size, self._image
-        parts = _runs_of_bytes(_private_pages(self.octets), size)
+        image, parts = self._image, _private_parts(self.octets)
         saved = [] if image is None else image.parts()
         starts = [start for first, last in (*parts, *saved) for start in range(first - first % _PART, last, _PART)]
         runs = ((start, self.octets[start : start + _PART]) for start in dict.fromkeys(starts))
@@ -114,7 +115,7 @@ class RestorableMapping:
         was ever stored to.
         """
         first = start - start % mmap.PAGESIZE
-        parts = _runs_of_bytes(_private_pages(self.octets[first:stop]), stop - first)
+        parts = _private_parts(self.octets[first:stop])
         return [(max(start, first + begin), first + end) for begin, end in parts]
 
 
@@ -131,7 +132,7 @@ class _Image:
         self._file = os.memfd_create("hvolab")
         weakref.finalize(self, os.close, self._file)
         os.ftruncate(self._file, octets.size)
-        changed = _runs_of_bytes(_private_pages(octets), octets.size)
+        changed = _private_parts(octets)
         for start, stop in changed:
             while start < stop:
                 start += os.pwrite(self._file, octets[start:stop], start)  # noqa: PLW2901 - it may write a part
@@ -184,29 +185,34 @@ class _ScanArgument(ctypes.Structure):
     )
 
 
-def _private_pages(octets: npt.NDArray[np.uint8]) -> Positions:
-    """Return the host pages of a mapping that are private copies; all of them where the host does not report it."""
+def _private_parts(octets: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Return the parts of a mapping that are private copies, as offsets; all of it where the host does not report it.
+
+    They consist of host pages. The nearest are joined if there are too many.
+    """
     pages, first = div_round_up(octets.size, mmap.PAGESIZE), octets.ctypes.data // mmap.PAGESIZE
     try:
         file = os.open(_PAGEMAP, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return np.arange(pages)
+        return [(0, octets.size)]
     try:
         found = _scanned(file, first, pages)
-        return _read_one_by_one(file, first, pages) if found is None else found
+        if found is None:
+            found = _read_one_by_one(file, first, pages)
     except OSError:
-        return np.arange(pages)
+        return [(0, octets.size)]
     finally:
         os.close(file)
+    return _bytes_of(found, octets.size)
 
 
-def _scanned(file: int, first: int, pages: int) -> Positions | None:
-    """Return the private pages among ``pages`` host pages from number ``first`` on; None: the host has no such scan.
+def _scanned(file: int, first: int, pages: int) -> Runs | None:
+    """Return runs of the private pages among ``pages`` host pages from number ``first`` on, as first and one past last.
 
-    It takes a tenth of the time of reading an entry for each page.
+    None: the host has no such scan. It takes a tenth of the time of reading an entry for each page.
     """
-    found: list[Positions] = []
-    regions = np.zeros((_RUNS_AT_ONCE, 3), dtype=np.uint64)
+    found: Runs = []
+    regions = np.empty((_RUNS_AT_ONCE, 3), dtype=np.uint64)
     start, end = first * mmap.PAGESIZE, (first + pages) * mmap.PAGESIZE
     while start < end:
         argument = _ScanArgument(
@@ -223,29 +229,37 @@ def _scanned(file: int, first: int, pages: int) -> Positions | None:
             count = ioctl(file, _PAGEMAP_SCAN, argument, True)
         except OSError:
             return None
-        parts = (regions[:count, :2] // mmap.PAGESIZE).astype(np.int64) - first
-        found += [np.arange(begin, stop) for begin, stop in parts.tolist()]
+        for begin, stop, _ in regions[:count].tolist():
+            begin, stop = begin // mmap.PAGESIZE - first, stop // mmap.PAGESIZE - first  # noqa: PLW2901
+            if found and found[-1][1] == begin:
+                found[-1] = found[-1][0], stop
+            else:
+                found.append((begin, stop))
         start = end if count < _RUNS_AT_ONCE else int(regions[-1, 1])
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    return found
 
 
-def _read_one_by_one(file: int, first: int, pages: int) -> Positions:
+def _read_one_by_one(file: int, first: int, pages: int) -> Runs:
     """Return the same from the entries of all pages; all of them where the host does not report it."""
     found = []
     for done in range(0, pages, _PAGES_AT_ONCE):
         count = min(pages - done, _PAGES_AT_ONCE)
         entries = np.frombuffer(os.pread(file, count * WORD_BYTES, (first + done) * WORD_BYTES), "=u8")
         if entries.size < count:
-            return np.arange(pages)
+            return [(0, pages)]
         private = (entries & (_PRESENT | _SWAPPED) != 0) & (entries & _OF_FILE == 0)
         found.append(np.flatnonzero(private) + done)
-    return np.concatenate(found)
+    private_pages = np.concatenate(found)
+    starts, stops = consecutive_runs(private_pages)
+    return list(zip(private_pages[starts].tolist(), (private_pages[stops - 1] + 1).tolist(), strict=True))
 
 
-def _runs_of_bytes(pages: Positions, size: int) -> list[tuple[int, int]]:
-    """Return runs of pages as first byte and one past the last; the nearest runs are joined if there are too many."""
-    steps = np.diff(pages)
-    joined = 1 if steps.size < _MOST_RUNS else np.partition(steps, -_MOST_RUNS)[-_MOST_RUNS]
-    starts, stops = runs(steps > joined, pages.size)
-    begin, end = pages[starts] * mmap.PAGESIZE, (pages[stops - 1] + 1) * mmap.PAGESIZE
-    return list(zip(begin.tolist(), np.minimum(end, size).tolist(), strict=True))
+def _bytes_of(found: Runs, size: int) -> list[tuple[int, int]]:
+    """Return runs of pages as offsets of bytes; the nearest runs are joined if there are too many."""
+    if len(found) > _MOST_RUNS:
+        bounds = np.array(found, dtype=np.int64)
+        gaps = bounds[1:, 0] - bounds[:-1, 1]
+        joined = np.partition(gaps, -_MOST_RUNS)[-_MOST_RUNS]
+        starts, stops = runs(gaps > joined, len(found))
+        found = list(zip(bounds[starts, 0].tolist(), bounds[stops - 1, 1].tolist(), strict=True))
+    return [(begin * mmap.PAGESIZE, min(stop * mmap.PAGESIZE, size)) for begin, stop in found]

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +13,7 @@ from hvolab.arch import LinearOrigin
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.arrays import consecutive_runs, equal_runs
 from hvolab.errors import AbsentMemoryError
+from hvolab.machine.memory.physical import Words
 from hvolab.machine.memory.tables import PageTables
 from hvolab.release.struct_page import StructPageLayout
 
@@ -21,9 +25,9 @@ _NO_FRAME = "the frame that holds it is not in memory"
 _MOST_WALKS = 4096
 #: So many struct pages are located faster one by one.
 _FEW = 16
-#: A remembered walk: the words on the way by index, with their values; and the distance from an offset in the vmemmap
-#: to the offset in memory.
-_Walk = tuple[tuple[tuple[int, int], ...], int]
+#: A remembered walk: a function that reads the entries on the way; their values; the distance from an offset in the
+#: vmemmap to the offset in memory; the entries' indices.
+_Walk = tuple[Callable[[Words], tuple[int, ...]], tuple[int, ...], int, tuple[int, ...]]
 
 
 class StructPages:
@@ -69,13 +73,8 @@ class StructPages:
         offset, memory = (pfn - self.first_pfn) * self._size + field, self.memory
         page = (offset + self._skew) >> self._page_shift
         known = self._walks.get(page)
-        if known is not None and memory.present is None:
-            words = memory.entry_scalar
-            for index, raw in known[0]:
-                if words[index] != raw:
-                    break
-            else:
-                return offset + known[1]
+        if known is not None and memory.present is None and known[0](memory.entry_scalar) == known[1]:
+            return offset + known[2]
         _, _, pa = self._leaf(offset)
         if not memory.holds(pa):
             raise _absent(pfn, _NO_FRAME)
@@ -84,9 +83,18 @@ class StructPages:
             walk = self._tables.walk(self.base + offset)
             if len(self._walks) == _MOST_WALKS:
                 self._walks.clear()
-            steps = tuple(((step.slot - memory.base) >> WORD_SHIFT, step.raw) for step in walk)
-            self._walks[page] = steps, where - offset
+            indices = tuple([(step.slot - memory.base) >> WORD_SHIFT for step in walk])
+            raws = tuple([step.raw for step in walk])
+            self._walks[page] = itemgetter(*indices), raws, where - offset, indices
         return where
+
+    def locate_with_entries(self, pfn: int) -> tuple[int, ...]:
+        """Return as :meth:`locate_one`, and after that the index of each entry that the walk reads, the root's first.
+
+        No part of the memory must be absent.
+        """
+        where = self.locate_one(pfn)
+        return where, *self._walks[((pfn - self.first_pfn) * self._size + self._skew) >> self._page_shift][3]
 
     def locate_fields(self, pfn: int, *fields: int) -> list[int]:
         """Return as :meth:`locate_one` the places of fields of one struct page, at little more than the cost of one."""

@@ -67,6 +67,8 @@ class StructPageRecords:
 
     def reserved(self, pfns: Pfns) -> Flags:
         """Return for each frame whether PG_reserved is set."""
+        if pfns.size == 1:  # without arrays, as freed_one()
+            return np.array([self._pages.word(pfns.item(), self._layout.flags) >> self._layout.pg_reserved & 1 != 0])
         flags = self._pages.words(pfns, self._layout.flags)
         reserved: Flags = (flags & self._reserved) != 0
         return reserved

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvolab.errors import UsageError
-from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail
+from hvolab.machine.frames.failure import FailCalls, FailFrom, FailurePolicy, NeverFail, restored
 from tests.failures import fail_at_random
 
 if TYPE_CHECKING:
@@ -75,3 +75,19 @@ def test_asking_for_a_run_is_asking_one_by_one(
 def test_a_policy_that_means_nothing_is_refused(arm: Callable[[], FailurePolicy]) -> None:
     with pytest.raises(UsageError):
         arm()
+
+
+@pytest.mark.parametrize("saved", [NeverFail(), FailCalls(frozenset({2})), FailFrom(2)])
+def test_a_restored_policy_goes_on_as_the_saved_one_and_does_not_change_it(saved: FailurePolicy) -> None:
+    expected = failed(restored(NeverFail(), saved), 3)
+    assert failed(restored(saved, saved), 3) == expected
+    if not isinstance(saved, NeverFail):
+        assert expected == failed(saved, 3)
+
+
+def test_a_policy_that_admitted_calls_since_is_replaced() -> None:
+    saved, now = NeverFail(), NeverFail()
+    assert restored(now, saved) is now
+    now.admit(1, 0)
+    again = restored(now, saved)
+    assert (again, again is saved) == (NeverFail(), False)

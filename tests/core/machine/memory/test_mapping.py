@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import mmap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,25 @@ def test_states_are_restored_as_copies_would_be(pagemap: Path | None, most_runs:
         assert memory.octets.ctypes.data == address
 
 
-def test_private_pages_are_those_that_were_stored_to_since_the_state_was_saved() -> None:
+def private_pages(memory: RestorableMapping) -> list[int]:
+    """Numbers of the host pages in private parts, between which there are others."""
+    parts = mapping._private_parts(memory.octets)
+    assert all(stop < begin for (_, stop), (begin, _) in pairwise(parts))
+    return [page for begin, stop in parts for page in range(begin // mmap.PAGESIZE, stop // mmap.PAGESIZE)]
+
+
+def test_private_parts_are_the_pages_that_were_stored_to_since_the_state_was_saved() -> None:
     memory = RestorableMapping(16 << 20)
     memory.octets[0] = 1
     memory.save()
     stored = [number for number in range(memory.octets.size // mmap.PAGESIZE) if number % 5 in {0, 2, 3}]
     memory.octets[np.array(stored) * mmap.PAGESIZE] = 2
-    assert mapping._private_pages(memory.octets).tolist() == stored
-    with pytest.MonkeyPatch.context() as patch:  # as on a host whose pagemap has no scan
-        patch.setattr(mapping, "_PAGEMAP_SCAN", 0)
-        assert mapping._private_pages(memory.octets).tolist() == stored
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mapping, "_MOST_RUNS", len(stored))  # none are joined
+        assert private_pages(memory) == stored
+        patch.setattr(mapping, "_PAGEMAP_SCAN", 0)  # as on a host whose pagemap has no scan
+        assert private_pages(memory) == stored
+    assert set(stored) < set(private_pages(memory))
 
 
 def test_zeroed_pages_of_a_saved_state_stay_zero_until_it_is_restored() -> None:

@@ -71,6 +71,13 @@ def test_one_struct_page_is_found_as_in_a_run(patchwork: Machine) -> None:
     assert [pages.locate_one(int(pfn)) for pfn in pfns] == pages.locate(pfns).tolist()
 
 
+def test_the_entries_on_the_way_to_a_struct_page_are_those_of_a_walk(patchwork: Machine) -> None:
+    pages, base = patchwork.struct_pages, patchwork.memory.base
+    for pfn in range(0, 0x20000, 4093):
+        slots = [(step.slot - base) // WORD_BYTES for step in patchwork.tables.walk(pages.va(pfn))]
+        assert pages.locate_with_entries(pfn) == (pages.locate_one(pfn), *slots)
+
+
 @pytest.mark.parametrize("remembered", [1, 4096])
 def test_one_struct_page_is_found_where_it_has_moved_to_since_it_was_asked_for_last(
     remembered: int, monkeypatch: pytest.MonkeyPatch
