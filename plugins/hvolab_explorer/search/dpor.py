@@ -7,33 +7,41 @@ they order all steps that conflict alike; every state that one of them reaches a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hvolab_explorer.search.decisions import keep_on
 from hvolab_explorer.steps.actor import Actor, Pruned
 from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import Clock, Event
 from hvolab_explorer.steps.scheduler import Scheduler
 
+#: No footprints; not changed.
+_NONE: dict[int, Footprint] = {}
 
-@dataclass(slots=True)
+
 class _Node:
     """One decision: among actors, or among the alternatives within the step before it.
 
     ready         actors that could go on
     choice        the actor, or the alternative
+    footprint     that of the step that was chosen, once it was executed
     wanted        actors to try here
-    sleeping      footprints of steps whose schedules were explored elsewhere, by actor
-    tried         footprints of the steps that were tried here, by actor
+    sleeping      footprints of steps whose schedules were explored elsewhere, by actor; not changed
+    tried         footprints of the steps that were tried here before, by actor
     alternatives  those left; None: a decision among actors
     """
 
-    ready: tuple[int, ...]
-    choice: int
-    wanted: set[int] = field(default_factory=set)
-    sleeping: dict[int, Footprint] = field(default_factory=dict)
-    tried: dict[int, Footprint] = field(default_factory=dict)
-    alternatives: list[int] | None = None
+    __slots__ = ("alternatives", "choice", "footprint", "ready", "sleeping", "tried", "wanted")
+
+    def __init__(
+        self,
+        ready: tuple[int, ...],
+        choice: int,
+        sleeping: dict[int, Footprint],
+        alternatives: list[int] | None = None,
+    ) -> None:
+        self.ready, self.choice, self.sleeping, self.alternatives = ready, choice, sleeping, alternatives
+        self.footprint: Footprint | None = None
+        self.wanted = {choice}
+        self.tried: dict[int, Footprint] = _NONE
 
 
 class Dpor:
@@ -44,6 +52,9 @@ class Dpor:
     def __init__(self, *, sleep: bool = True) -> None:
         self._sleep = sleep
         self._nodes: list[_Node] = []
+        #: Actors that could go on at the last decision, and their numbers.
+        self._ready: list[Actor] = []
+        self._indices: tuple[int, ...] = ()
         self.begin()
 
     @property
@@ -54,7 +65,7 @@ class Dpor:
     def begin(self) -> None:
         """Begin a schedule."""
         self._depth = 0
-        self._sleeping: dict[int, Footprint] = {}
+        self._sleeping = _NONE
         self._events: list[Event] = []
 
     def resume(self, events: list[Event], decision: int) -> None:
@@ -73,14 +84,16 @@ class Dpor:
             self._depth = depth
             raise Pruned
         first = keep_on(awake, last)
-        self._node = _Node(tuple([actor.index for actor in ready]), first.index, {first.index}, sleeping.copy())
+        if ready != self._ready:
+            self._ready, self._indices = ready, tuple([actor.index for actor in ready])
+        self._node = _Node(self._indices, first.index, sleeping)
         self._nodes.append(self._node)
         return first
 
     def alternative(self, count: int) -> int:
         """Return the alternative of the schedule under way, at first 0."""
         if self._depth == len(self._nodes):
-            self._nodes.append(_Node((), 0, alternatives=list(range(1, count))))
+            self._nodes.append(_Node((), 0, _NONE, list(range(1, count))))
         self._depth += 1
         return self._nodes[self._depth - 1].choice
 
@@ -91,15 +104,15 @@ class Dpor:
         for race in races:
             self._reverse(race, event.actor, event.clock, include_last=True)
         # an actor's step with other alternatives may touch more
-        known = node.tried.get(event.actor)
-        node.tried[event.actor] = footprint if known is None else known | footprint
-        if self._sleep and (node.sleeping or len(node.tried) > 1):
-            asleep = node.sleeping | {actor: tried for actor, tried in node.tried.items() if actor != node.choice}
+        known = node.footprint
+        node.footprint = footprint if known is None or known is footprint else known | footprint
+        if self._sleep and (node.sleeping or node.tried):
+            asleep = node.sleeping | node.tried
             self._sleeping = {
                 actor: each for actor, each in asleep.items() if actor != event.actor and not each.conflicts(footprint)
             }
         else:
-            self._sleeping = {}
+            self._sleeping = _NONE
 
     def blocked(self, actor: int, clock: Clock, races: list[Event]) -> None:
         """Reverse the races of a step that was never executed."""
@@ -138,10 +151,17 @@ class Dpor:
                 if node.alternatives:
                     node.choice = node.alternatives.pop(0)
                     return True
-            else:
-                left = [actor for actor in node.wanted if actor not in node.tried and actor not in node.sleeping]
+            elif len(node.wanted) > 1:
+                done = node.choice, *node.tried, *node.sleeping
+                left = [actor for actor in node.wanted if actor not in done]
                 if left:
-                    node.choice = min(left)
+                    self._try(node, min(left))
                     return True
             self._nodes.pop()
         return False
+
+    def _try(self, node: _Node, choice: int) -> None:
+        """Choose another actor at a decision."""
+        if node.footprint is not None:
+            node.tried = node.tried | {node.choice: node.footprint}
+        node.choice, node.footprint = choice, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 Token = Hashable
 
@@ -98,51 +99,75 @@ class Footprint:
         return self.relation(other) != 0
 
 
-class TokenList(list[Token | frozenset[Token]]):
-    """Tokens, and sets of tokens, in the order in which they were added."""
+class Tokens:
+    """Tokens of one kind of the step under way, and sets of tokens."""
+
+    def __init__(self, parts: list[tuple[Any, ...]]) -> None:
+        self._parts = parts
+
+    def __contains__(self, token: Token) -> bool:
+        """Return whether a token was added by itself."""
+        return (self, token) in self._parts
 
     def add(self, token: Token) -> None:
         """Add a token."""
-        self.append(token)
+        self._parts.append((self, token))
 
     def update(self, tokens: Iterable[Token]) -> None:
-        """Add a set of tokens; a frozenset is kept, not copied."""
-        self.append(tokens if isinstance(tokens, frozenset) else frozenset(tokens))
-
-
-def _flat(parts: Iterable[Token | frozenset[Token]]) -> frozenset[Token]:
-    return frozenset().union(*(part if isinstance(part, frozenset) else (part,) for part in parts))
+        """Add a set of tokens."""
+        self._parts.append((self, None, frozenset(tokens)))
 
 
 class FootprintBuilder:
     """Collector of the tokens of the step under way.
 
     Most steps of one schedule are in others too, so footprints are looked up by what was collected.
+
+    touches  functions with their arguments, which add tokens that depend on the arguments alone: each is called once;
+             the tokens of :class:`Tokens` are among them
     """
 
     def __init__(self) -> None:
-        self.reads, self.writes, self.adds = TokenList(), TokenList(), TokenList()
-        self.releases, self.awaits = TokenList(), TokenList()
-        self._lists = self.reads, self.writes, self.adds, self.releases, self.awaits
+        self.touches: list[tuple[Any, ...]] = []
+        self._kinds = tuple(Tokens(self.touches) for _ in range(5))
+        self.reads, self.writes, self.adds, self.releases, self.awaits = self._kinds
         self._by_parts: dict[object, Footprint] = {}
         self._by_tokens: dict[object, Footprint] = {}
 
     def clear(self) -> None:
         """Begin a step."""
-        for tokens in self._lists:
-            if tokens:
-                tokens.clear()
+        self.touches.clear()
 
     def build(self) -> Footprint:
         """Return what was collected."""
-        reads, writes, adds, releases, awaits = self._lists
-        parts = tuple(reads), tuple(writes), tuple(adds), tuple(releases), tuple(awaits)
+        parts = tuple(self.touches)
         found = self._by_parts.get(parts)
         if found is None:
-            tokens = tuple(map(_flat, parts))
-            found = self._by_tokens.get(tokens) or Footprint.of(*tokens)
-            for known, key in (self._by_parts, parts), (self._by_tokens, tokens):
-                if len(known) >= _REMEMBERED:
-                    known.clear()
-                known[key] = found
+            found = self._made()
+            _remember(self._by_parts, parts, found)
         return found
+
+    def _made(self) -> Footprint:
+        """Return the footprint of all tokens; those that functions add are not left."""
+        size, touches = len(self.touches), self.touches
+        tokens: dict[Any, set[Token]] = {kind: set() for kind in self._kinds}
+        for first, *arguments in touches:  # grows meanwhile
+            if first not in tokens:
+                first(*arguments)
+            elif len(arguments) == 1:
+                tokens[first].add(arguments[0])
+            else:
+                tokens[first].update(arguments[1])
+        del touches[size:]
+        key = tuple(map(frozenset, tokens.values()))
+        found = self._by_tokens.get(key)
+        if found is None:
+            found = Footprint.of(*key)
+            _remember(self._by_tokens, key, found)
+        return found
+
+
+def _remember(known: dict[object, Footprint], key: object, footprint: Footprint) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = footprint

@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from hvolab_explorer.steps.footprint import RACE, Footprint
+from hvolab_explorer.steps.conflicts import Conflicts
+from hvolab_explorer.steps.footprint import Footprint
 
 _DIGEST_BYTES = 16
+_new = tuple.__new__
+#: Footprints whose conflicts are remembered, at most, unless steps of one schedule have more.
+_REMEMBERED = 1 << 12
 _MASK = (1 << 8 * _DIGEST_BYTES) - 1
 #: For each actor, how many of its steps come before, itself included.
 Clock = tuple[int, ...]
 
 
-@dataclass(slots=True, eq=False)
-class Event:
+class Event(NamedTuple):
     """One step that was executed.
 
     actor      number of its actor
@@ -26,6 +29,7 @@ class Event:
     decision   number of the decision by which it was chosen
     footprint  what it touched
     clock      steps that happen before it
+    bit        bit of its footprint in sets of footprints; ``seen``: those of the actor's steps up to this one
     """
 
     actor: int
@@ -34,6 +38,8 @@ class Event:
     decision: int
     footprint: Footprint
     clock: Clock
+    bit: int
+    seen: int
 
     def before(self, clock: Clock) -> bool:
         """Return whether this step happens before one that has that clock."""
@@ -47,24 +53,20 @@ def _digest(*values: object) -> int:
     return int.from_bytes(digest.digest())
 
 
-def _with(clock: Clock, actor: int, number: int) -> Clock:
-    """Return a clock with another number for one actor."""
-    return (*clock[:actor], number, *clock[actor + 1 :])
-
-
 class HappensBefore:
     """The order of the steps so far.
 
     events  the steps, as executed
-    key     hash of the partial order: equal for schedules of one class
     """
 
     def __init__(self, actors: int) -> None:
         self.events: list[Event] = []
-        self.key = 0
+        self._sum = 0
+        self._first: Clock = (0,) * actors
         self._by_actor: list[list[Event]] = [[] for _ in range(actors)]
-        self._clocks: list[Clock] = [(0,) * actors for _ in range(actors)]
-        self._keys: list[int] = []
+        self._clocks: list[Clock] = [self._first] * actors
+        self._sums: list[int] = []
+        self._conflicts = Conflicts()
 
     def keep(self, decisions: int) -> tuple[list[Event], int]:
         """Remove the steps with a decision of their own, or within them, beyond the first ``decisions``.
@@ -77,56 +79,82 @@ class HappensBefore:
         for event in reversed(self.events[kept:]):
             own = self._by_actor[event.actor]
             own.pop()
-            self._clocks[event.actor] = own[-1].clock if own else (0,) * len(self._clocks)
+            self._clocks[event.actor] = own[-1].clock if own else self._first
         if kept < len(self.events):
-            self.key = self._keys[kept]
-        del self.events[kept:], self._keys[kept:]
+            self._sum = self._sums[kept]
+        del self.events[kept:], self._sums[kept:]
+        if len(self._conflicts.footprints) > _REMEMBERED:
+            self._forget()
         return self.events.copy(), decision
+
+    def _forget(self) -> None:
+        """Forget the footprints that are of no step."""
+        self._conflicts, events = Conflicts(), self.events.copy()
+        for own in self._by_actor:
+            seen = 0
+            for number, event in enumerate(own):
+                bit = self._conflicts.of(event.footprint).bit
+                seen |= bit
+                own[number] = events[event.place] = event._replace(bit=bit, seen=seen)
+        self.events = events
 
     def add(self, actor: int, decision: int, footprint: Footprint, choices: int) -> tuple[Event, list[Event]]:
         """Add a step; return it and the steps with which it races.
 
         choices  number that stands for what was chosen within the step
         """
-        clock, races = self._order(actor, footprint)
-        own = self._by_actor[actor]
+        before, races, bit = self._order(actor, footprint)
+        self._sums.append(self._sum)
+        if choices or before is not self._clocks[actor]:
+            self._sum = (self._sum + _digest(actor, len(self._by_actor[actor]), choices, before)) & _MASK
+        own, events = self._by_actor[actor], self.events
         number = len(own) + 1
-        clock = _with(clock, actor, number)
-        event = Event(actor, number, len(self.events), decision, footprint, clock)
+        clock = (*before[:actor], number, *before[actor + 1 :])
+        seen = own[-1].seen | bit if own else bit
+        event = _new(Event, (actor, number, len(events), decision, footprint, clock, bit, seen))
         own.append(event)
-        self.events.append(event)
+        events.append(event)
         self._clocks[actor] = clock
-        self._keys.append(self.key)
-        self.key = (self.key + _digest(actor, number, choices, clock)) & _MASK
         return event, races
+
+    @property
+    def key(self) -> int:
+        """Hash of the partial order: equal for schedules of one class.
+
+        It is made of the steps that are ordered after other actors' and of the number of each actor's steps: these
+        leave no choice in the order of the others.
+        """
+        return (self._sum + _digest(*map(len, self._by_actor))) & _MASK
 
     def pending(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
         """Return the clock and the races of a step that an actor cannot execute."""
-        clock, races = self._order(actor, footprint)
-        number = len(self._by_actor[actor]) + 1
-        return _with(clock, actor, number), races
+        before, races, _ = self._order(actor, footprint)
+        return (*before[:actor], len(self._by_actor[actor]) + 1, *before[actor + 1 :]), races
 
-    def _order(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
-        """Return the clock before a step, and the steps that it races with, no other race between them.
+    def _order(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event], int]:
+        """Return the clock before a step, the steps that it races with, and the bit of its footprint.
 
-        A race is with a step that does not happen before the actor's last one. The step that releases what this one
-        has waited for is ordered before it, without a race: the two have no other order.
+        A race is with a step that does not happen before the actor's last one, no other race between them. The step
+        that releases what this one has waited for is ordered before it, without a race: the two have no other order.
         """
-        before, relations = self._clocks[actor], footprint.relations
-        clock = before
+        clock = before = self._clocks[actor]
+        known, footprints = self._conflicts.of(footprint), self._conflicts.footprints
         races: list[Event] = []
         for other, events in enumerate(self._by_actor):
             done = before[other]
             if other == actor or done == len(events):
                 continue
+            seen = events[-1].seen
+            if seen & ~known.compared:
+                known.compare(footprints, seen)
+            ordered, racing = known.ordered, known.racing
+            if not seen & ordered:
+                continue
             joined = False
             for event in reversed(events[done:] if done else events):
-                found = relations.get(event.footprint)
-                if found is None:
-                    found = footprint.relation(event.footprint)
-                if not found:
+                if not event.bit & ordered:
                     continue
-                race = found & RACE
+                race = event.bit & racing
                 if race or not joined:
                     if not joined:
                         clock = tuple(map(max, clock, event.clock))
@@ -138,4 +166,4 @@ class HappensBefore:
             races = [
                 event for event in races if not any(event is not other and event.before(other.clock) for other in races)
             ]
-        return clock, races
+        return clock, races, known.bit

@@ -6,20 +6,19 @@ A step is what an actor does from one stop to its next; the first stop is before
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Protocol, runtime_checkable
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from hvolab.arch import PageFault
 from hvolab.errors import HvolabError
-from hvolab.machine.locks import Lock, LockOrder
+from hvolab.machine.locks import LockOrder
 from hvolab_explorer.steps.actor import Actor, Exhausted, Step
-from hvolab_explorer.steps.footprint import Footprint, FootprintBuilder
+from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import Event, HappensBefore
+from hvolab_explorer.steps.locking import LockSteps
 
 #: Steps of one schedule at most.
 MOST_STEPS = 20_000
@@ -58,37 +57,20 @@ class Repeating(Decider, Protocol):
         """Go on with decision number ``decision``, after steps that were repeated."""
 
 
-def _unwinding() -> bool:
-    """Return whether an error ends the actor: a CPU that oopses releases nothing."""
-    return sys.exc_info()[0] is not None
-
-
-@cache
-def _acquisition(name: str, shared: bool, *, again: bool) -> Footprint:  # noqa: FBT001 - looked up for each lock
-    """Return the footprint of acquiring a lock; ``again``: by a reader that holds it."""
-    token = [] if again else [("lock", name)]
-    awaits = [("unlocked", name)] if shared else [("unlocked", name), ("read_unlocked", name)]
-    return Footprint.of(reads=token, awaits=awaits) if shared else Footprint.of(writes=token, awaits=awaits)
-
-
-class Scheduler:
+class Scheduler(LockSteps):
     """Runs actors, one schedule at a time, and grants the machine's locks.
 
-    footprint   tokens of the step under way
     order       happens-before order of the schedule
     schedules   number of schedules of one exploration so far
     log         its steps
     findings    what was found in it
     cut         whether it was ended for its number of steps
-    lock_order  order of acquisitions over the schedules of one exploration
     completing  called at the end of each step, while its footprint can still grow
     repeating   the step under way is one of the schedule before, so that its footprint is known
     """
 
     def __init__(self) -> None:
-        self.footprint = FootprintBuilder()
-        self.current: Actor | None = None
-        self.lock_order = LockOrder()
+        super().__init__()
         self.completing: list[Callable[[], None]] = []
         self.log: list[Step] = []
         self.findings: list[str] = []
@@ -96,27 +78,23 @@ class Scheduler:
         self.steps = self.schedules = 0
         self.cut = self.repeating = False
         self._decider: Decider | None = None
+        #: The decider, if it is one of schedules that are repeated in part.
+        self._repeating: Repeating | None = None
         self._script: list[Event] = []
         self._repeated: list[Step] = []
         self._found_at: list[int] = []
-        self._aborting = False
+        self._deciding = False
         self._hub: greenlet | None = None
+        self._actors: list[Actor] = []
+        self._live: list[Actor] = []
+        self._last: Actor | None = None
+        self._chosen: Actor | None = None
+        self._error: BaseException | None = None
         self._choices = 0
-        self._owners: dict[str, int] = {}
-        self._readers: dict[str, int] = {}
-        self._held: dict[int, list[str]] = {}
-        self._sections: set[tuple[int, int]] = set()
-        self._begun: dict[int, list[tuple[int, int]]] = {}
-        self._number = 0
         self._decision = 0
         self._in_one_step = False
 
     # what actors do
-
-    @property
-    def active(self) -> bool:
-        """True while an actor is under way: building and checking a machine are not steps."""
-        return self.current is not None and not self._aborting
 
     def point(self, text: str, enabled: Callable[[], bool] | None = None, waits_for: Footprint | None = None) -> None:
         """Stop before a step until it is chosen.
@@ -128,8 +106,16 @@ class Scheduler:
         if actor is None or self._aborting or self._hub is None or self._in_one_step:
             return
         actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
-        if not (self._script and self._goes_on(actor)):
-            self._hub.switch()
+        if self._script:
+            if self._goes_on(actor):
+                return
+        elif self._deciding:
+            try:
+                if self._next() is actor:
+                    return
+            except BaseException as error:  # noqa: BLE001 - it ends the schedule, not the actor
+                self._error = error
+        self._hub.switch()
 
     @contextmanager
     def one_step(self) -> Iterator[None]:
@@ -168,99 +154,6 @@ class Scheduler:
             self.findings.append(text)
             self._found_at.append(self.steps)
 
-    # locks
-
-    def acquire(self, lock: Lock, *, shared: bool) -> None:
-        """Acquire a lock in one step, which is possible while it is free."""
-        name, actor = lock.name, self.current
-        if actor is None or self._aborting:
-            return
-        held = self._held.setdefault(actor.index, [])
-        # no writer can come between a reader's first acquisition and its others: only the first is ordered with writers
-        footprint = _acquisition(name, shared, again=shared and name in held)
-        readers = self._readers
-
-        def free() -> bool:
-            return name not in self._owners and (shared or not readers.get(name))
-
-        self.point(f"{'read_' * shared}lock {name}", free, footprint)
-        if self._aborting:
-            return
-        self.footprint.reads.update(footprint.reads)
-        self.footprint.writes.update(footprint.writes)
-        self.footprint.awaits.update(footprint.awaits)
-        if shared:
-            readers[name] = readers.get(name, 0) + 1
-        else:
-            self._owners[name] = actor.index
-        self.lock_order.acquired(name, held)
-        held.append(name)
-
-    def release(self, lock: Lock, *, shared: bool) -> None:
-        """Release a lock in one step."""
-        name, actor = lock.name, self.current
-        if actor is None or self._aborting or _unwinding():
-            return
-        self.point(f"{'read_' * shared}unlock {name}")
-        if self._aborting:
-            return
-        self.footprint.releases.add(("read_unlocked" if shared else "unlocked", name))
-        if shared:
-            self._readers[name] -= 1
-        else:
-            del self._owners[name]
-        self._held[actor.index].remove(name)
-
-    def hold(self, name: str) -> None:
-        """Record that the actor under way has acquired a lock that it waits for by itself."""
-        if self.current is not None and not self._aborting:
-            held = self._held.setdefault(self.current.index, [])
-            self.lock_order.acquired(name, held)
-            held.append(name)
-
-    def drop(self, name: str) -> None:
-        """Record that the actor under way has released such a lock."""
-        if self.current is not None and not self._aborting:
-            self._held[self.current.index].remove(name)
-
-    def rcu_read_lock(self) -> None:
-        """Begin a read-side critical section."""
-        actor = self.current
-        if actor is None or self._aborting:
-            return
-        self.point("rcu_read_lock")
-        self._number += 1
-        begun = self._begun.setdefault(actor.index, [])
-        section = (actor.index, self._number)
-        begun.append(section)
-        self._sections.add(section)
-        self.footprint.reads.add(("rcu",))
-
-    def rcu_read_unlock(self) -> None:
-        """End the section that was begun last."""
-        actor = self.current
-        if actor is None or self._aborting or _unwinding():
-            return
-        self.point("rcu_read_unlock")
-        if self._aborting:
-            return
-        section = self._begun[actor.index].pop()
-        self._sections.discard(section)
-        self.footprint.reads.add(("rcu",))
-        self.footprint.releases.add(("section", *section))
-
-    def synchronize_rcu(self) -> None:
-        """Wait for the sections that have begun: a step that looks at them, and one that follows their ends."""
-        if not self.active:
-            return
-        self.point("synchronize_rcu begins")
-        self.footprint.writes.add(("rcu",))
-        waits = frozenset(self._sections)
-        if waits:
-            tokens = [("section", *section) for section in waits]
-            self.point("synchronize_rcu ends", lambda: not waits & self._sections, Footprint.of(awaits=tokens))
-            self.footprint.awaits.update(tokens)
-
     # schedules
 
     def begin(self) -> None:
@@ -271,15 +164,14 @@ class Scheduler:
     def run(self, actors: list[Actor], decider: Decider) -> list[str]:
         """Run the actors as ``decider`` decides; return what was found. Raises Pruned as it does."""
         events = self._begin(len(actors), decider)
-        self._owners, self._readers, self._held, self._begun = {}, {}, {}, {}
-        self._sections, self._number = set(), 0
+        self._free_locks()
         greenlets = [greenlet(self._body) for _ in actors]
         try:
             for actor, each in zip(actors, greenlets, strict=True):
                 self.current = actor
                 each.switch(actor)  # up to its first stop
             last = self._repeat(events, actors, greenlets)
-            self._loop(actors, greenlets, last, decider)
+            self._loop(actors, greenlets, last)
         finally:
             self._aborting = True
             for actor, each in zip(actors, greenlets, strict=True):
@@ -291,16 +183,19 @@ class Scheduler:
 
     def _begin(self, actors: int, decider: Decider) -> list[Event]:
         """Begin a schedule; return the steps of the one before that it repeats."""
-        repeats = isinstance(decider, Repeating) and decider is self._decider
-        same = decider.same if repeats and isinstance(decider, Repeating) else 0
-        self._decider, self._hub = decider, getcurrent()
-        self._aborting = self.cut = False
+        if decider is not self._decider:
+            self._decider, self._repeating, same = decider, decider if isinstance(decider, Repeating) else None, 0
+        else:
+            same = 0 if self._repeating is None else self._repeating.same
+        self._hub = getcurrent()
+        self._aborting = self.cut = self._deciding = False
+        self._chosen = self._error = None
         self.schedules += 1
         if not same:
             self.order = HappensBefore(actors)
         events, decision = self.order.keep(same)
-        if events and isinstance(decider, Repeating):
-            decider.resume(events, decision)
+        if events and self._repeating is not None:
+            self._repeating.resume(events, decision)
         kept = [found for found in zip(self.findings, self._found_at, strict=True) if found[1] < len(events)]
         self.findings, self._found_at = [text for text, _ in kept], [step for _, step in kept]
         self.log, self._repeated = [], self.log[:decision]
@@ -337,28 +232,50 @@ class Scheduler:
         self._begin_again()
         return True
 
-    def _loop(self, actors: list[Actor], greenlets: list[greenlet], last: Actor | None, decider: Decider) -> None:
-        while live := [actor for actor in actors if not actor.done]:
-            self.current = None
-            ready = [actor for actor in live if actor.enabled is None or actor.enabled()]
-            if not ready and all(actor.endless for actor in live):
-                break
-            if not ready or self.steps >= MOST_STEPS:
-                self._end(live, decider, blocked=not ready, died=any(actor.failed for actor in actors))
-                return
-            actor = decider.choose(self, ready, last)
-            decision = self._decision = len(self.log)
-            self.log.append(Step(actor.index, actor.text))
-            self.current, last = actor, actor
-            self.footprint.clear()
-            self._choices = 0
-            greenlets[actor.index].switch()
-            for complete in self.completing:
-                complete()
-            self.steps += 1
-            event, races = self.order.add(actor.index, decision, self.footprint.build(), self._choices)
-            decider.stepped(event, races)
+    def _loop(self, actors: list[Actor], greenlets: list[greenlet], last: Actor | None) -> None:
+        """Run steps that are new. An actor that is not at its end decides itself who goes on, as it mostly does."""
+        self._actors, self._last = actors, last
+        self._live = [actor for actor in actors if not actor.done]
+        chosen = self._choose()
+        self._deciding = True
+        while chosen is not None:
+            greenlets[chosen.index].switch()
+            if self._error is not None:
+                raise self._error
+            chosen = self._next() if chosen.done else self._chosen
         self.current = None
+
+    def _next(self) -> Actor | None:
+        """End the step under way, and choose the actor of the next one; None: the schedule ends."""
+        actor, decider = self.current, self._decider
+        assert actor is not None and decider is not None  # noqa: S101, PT018 - a step is under way
+        for complete in self.completing:
+            complete()
+        self.steps += 1
+        event, races = self.order.add(actor.index, self._decision, self.footprint.build(), self._choices)
+        decider.stepped(event, races)
+        if actor.done:
+            self._live.remove(actor)
+        self._chosen = self._choose()
+        return self._chosen
+
+    def _choose(self) -> Actor | None:
+        """Choose the actor of the next step, and begin it; None: no actor can go on, or all have ended."""
+        self.current, decider = None, self._decider
+        assert decider is not None  # noqa: S101 - run() has set it
+        live = self._live
+        ready = [actor for actor in live if actor.enabled is None or actor.enabled()]
+        if not ready or self.steps >= MOST_STEPS:
+            if ready or not all(actor.endless for actor in live):
+                died = any(actor.failed for actor in self._actors)
+                self._end(live, decider, blocked=not ready, died=died)
+            return None
+        self.current = self._last = actor = decider.choose(self, ready, self._last)
+        self._decision = len(self.log)
+        self.log.append(Step(actor.index, actor.text))
+        self.footprint.clear()
+        self._choices = 0
+        return actor
 
     def _end(self, live: list[Actor], decider: Decider, *, blocked: bool, died: bool) -> None:
         """Report why a schedule ends with actors that have not ended."""

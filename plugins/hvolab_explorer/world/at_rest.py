@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from hvolab.hugetlb import Pool
 from hvolab.machine import FrameAllocator, Machine
 
-#: States that are remembered, at most.
-_REMEMBERED = 1 << 12
-_DIGEST_BYTES = 16
+#: Bytes of remembered states, at most.
+_REMEMBERED = 64 << 20
+#: Bytes that were stored, owners of frames, and the rest.
+_State = tuple[bytes, bytes, Hashable]
 _PLAIN = int, str, bytes, tuple, frozenset, type(None)
 
 
@@ -29,7 +29,8 @@ class AtRest:
     def __init__(self, machine: Machine, pools: Sequence[Pool], check: Callable[[], list[str]]) -> None:
         self._machine, self._pools, self._check = machine, pools, check
         self._fields = [field.name for field in fields(Machine)]
-        self._known: dict[Hashable, list[str]] = {}
+        self._known: dict[_State, list[str]] = {}
+        self._bytes = 0
 
     def findings(self) -> list[str]:
         """Return the findings of the machine's state."""
@@ -38,22 +39,22 @@ class AtRest:
             return self._check()
         found = self._known.get(state)
         if found is None:
-            if len(self._known) >= _REMEMBERED:
+            size = len(state[0]) + len(state[1])
+            if self._bytes + size > _REMEMBERED:
                 self._known.clear()
+                self._bytes = 0
+            self._bytes += size
             found = self._known[state] = self._check()
         return list(found)
 
-    def _state(self) -> Hashable | None:
+    def _state(self) -> _State | None:
         """Return the state; None: a CPU does not report its translations, or the frames not their owners."""
         machine, memory = self._machine, self._machine.memory
         if not isinstance(machine.frames, FrameAllocator):
             return None
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        changed = memory.changed(memory.first_pfn, memory.frames)
-        for first, stop in changed:
-            digest.update(memory.words[first:stop])
+        changed = tuple(memory.changed(memory.first_pfn, memory.frames))
+        stored = b"".join([memory.words[first:stop] for first, stop in changed])
         owners, *numbers = machine.frames.owners()
-        digest.update(owners)
         translations = []
         for cpu in machine.cpus:
             cached = cpu.cached_translations()
@@ -63,7 +64,8 @@ class AtRest:
         own = vars(machine)
         plain = [_plain(own[name]) for name in self._fields]
         plain += [_plain(value) for part in self._parts() for value in vars(part).values()]
-        return digest.digest(), tuple(changed), *numbers, *translations, _plain(vars(machine.counters)), *plain
+        rest = changed, *numbers, *translations, _plain(vars(machine.counters)), *plain
+        return stored, owners.tobytes(), rest
 
     def _parts(self) -> list[object]:
         return [part for pool in self._pools for part in (pool, pool.h)]

@@ -36,27 +36,6 @@ def _tlb_entries(cpu: int, shifts: tuple[int, ...], start: int, end: int) -> fro
     )
 
 
-class _Step:
-    """The accesses of the step under way of a CPU; those of one that faults are recorded too.
-
-    size    bytes of each access
-    writes  they store
-    """
-
-    __slots__ = ("_cpu", "size", "writes")
-
-    def __init__(self, cpu: ExploredCpu) -> None:
-        self._cpu = cpu
-        self.size, self.writes = 0, False
-
-    def __enter__(self) -> None:
-        """Begin the accesses."""
-
-    def __exit__(self, *_: object) -> None:
-        """Record them."""
-        self._cpu.record(self.size, writes=self.writes)
-
-
 class ExploredCpu:
     """Announces each operation to a scheduler, and passes it on to a modeled CPU.
 
@@ -86,44 +65,39 @@ class ExploredCpu:
         self._middle, self._last = mode.levels[-2:]
         #: Slots of the last level but one, by the number of their entry from VA 0 on.
         self._slots: dict[int, int] = {}
-        self._seen: list[Translated] = []
-        self._accesses = _Step(self)
+        #: Bytes of each access of the step under way; None: it makes no access, and records translations.
+        self._size: int | None = WORD_BYTES
+        self._translated: Translated | None = None
 
     # footprints
 
     def _observe(self, translated: Translated) -> None:
-        self._seen.append(translated)
-        if not self._scheduler.repeating:
-            for watch in self.watches:
-                watch(translated)
-
-    def _step(self, text: str, size: int = WORD_BYTES, *, writes: bool = False) -> _Step:
-        """Wait for the step, and record what it touches: ``size`` bytes, or those up to the end of each page."""
-        self._scheduler.point(text)
-        self._seen.clear()
-        step = self._accesses
-        step.size, step.writes = size, writes
-        return step
-
-    def record(self, size: int, *, writes: bool) -> None:
-        """Record what the accesses since the begin of the step touched."""
-        if self._scheduler.repeating:
+        """Record a translation, and the access that follows."""
+        self._translated, scheduler = translated, self._scheduler
+        if scheduler.repeating:
             return
-        for translated in self._seen:
-            self._record(translated, size, writes=writes or translated.stores)
+        scheduler.footprint.touches.append((self._record, translated, self._size))
+        for watch in self.watches:
+            watch(translated)
 
-    def _record(self, translated: Translated, size: int, *, writes: bool) -> None:
+    def _step(self, text: str, size: int = WORD_BYTES) -> None:
+        """Wait for the step; each of its accesses touches ``size`` bytes, or those up to the end of its page."""
+        self._scheduler.point(text)
+        self._size = size
+
+    def _record(self, translated: Translated, size: int | None) -> None:
+        """Add the tokens of an access."""
         footprint, pa, va = self._scheduler.footprint, translated.pa, translated.va
         first, stop = self._direct_map
         if not first <= va < stop:
             self._record_tlb(translated)
-        if pa:
+        if pa and size is not None:
             part = min(size, self._page_size - pa % self._page_size)
-            (footprint.writes if writes else footprint.reads).update(words_of(pa, part))
+            (footprint.writes if translated.stores else footprint.reads).update(words_of(pa, part))
             footprint.reads.add(("frame", pa >> self._page_shift))
 
     def _record_tlb(self, translated: Translated) -> None:
-        """Record the TLB entry that was used or filled, those whose absence mattered, and the walk.
+        """Add the TLB entry that was used or filled, those whose absence mattered, and the walk.
 
         A page that hits depends on its own entry alone. A flush changes the absence of an entry only if it removes one:
         absence has tokens of its own.
@@ -141,56 +115,59 @@ class ExploredCpu:
             footprint.reads.update(slot >> WORD_SHIFT for slot in translated.walked)
             footprint.writes.update(slot >> WORD_SHIFT for slot in translated.changed)
 
-    def _record_flush(self, start: int, end: int) -> None:
-        """Record a flush of ``[start, end)``: all entries that may be there, and those that are."""
-        if self._scheduler.repeating:
-            return
-        cpu, adds = self.index, self._scheduler.footprint.adds
-        adds.update(_tlb_entries(cpu, tuple(self._shifts), start, end))
-        for shift, number in self._inner.cached_in(start, end):
-            adds.add(("absent", cpu, shift, number))
+    def _flush(self, start: int, end: int) -> None:
+        """Record a flush of ``[start, end)`` in the step under way."""
+        if not self._scheduler.repeating:
+            cached = tuple(self._inner.cached_in(start, end))
+            self._scheduler.footprint.touches.append((self._record_flush, start, end, cached))
+
+    def _record_flush(self, start: int, end: int, cached: tuple[tuple[int, int], ...]) -> None:
+        """Add the tokens of a flush: of all entries that may be there, and of those that are."""
+        adds = self._scheduler.footprint.adds
+        adds.update(_tlb_entries(self.index, tuple(self._shifts), start, end))
+        adds.update(("absent", self.index, shift, number) for shift, number in cached)
 
     # loads and stores
 
     def load(self, va: int, size: int) -> bytes:
         """Load in one step."""
-        with self._step(f"load {size} bytes at {self._name(va)}", size):
-            return self._inner.load(va, size)
+        self._step(f"load {size} bytes at {self._name(va)}", size)
+        return self._inner.load(va, size)
 
     def store(self, va: int, data: bytes) -> None:
         """Store in one step."""
-        with self._step(f"store {len(data)} bytes at {self._name(va)}", len(data)):
-            self._inner.store(va, data)
+        self._step(f"store {len(data)} bytes at {self._name(va)}", len(data))
+        self._inner.store(va, data)
 
     def load_word(self, va: int) -> int:
         """Load in one step."""
-        with self._step(f"load {self._name(va)}"):
-            return self._inner.load_word(va)
+        self._step(f"load {self._name(va)}")
+        return self._inner.load_word(va)
 
     def store_word(self, va: int, value: int) -> None:
         """Store in one step."""
-        with self._step(f"store {self._name(va)}"):
-            self._inner.store_word(va, value)
+        self._step(f"store {self._name(va)}")
+        self._inner.store_word(va, value)
 
     def compare_and_swap(self, va: int, old: int, new: int) -> int:
         """Compare and swap in one step."""
-        with self._step(f"cmpxchg {self._name(va)}"):
-            return self._inner.compare_and_swap(va, old, new)
+        self._step(f"cmpxchg {self._name(va)}")
+        return self._inner.compare_and_swap(va, old, new)
 
     def change_bits(self, va: int, *, set_bits: int = 0, clear_bits: int = 0) -> int:
         """Change bits in one step."""
-        with self._step(f"{'set' if set_bits else 'clear'}_bit {self._name(va)}"):
-            return self._inner.change_bits(va, set_bits=set_bits, clear_bits=clear_bits)
+        self._step(f"{'set' if set_bits else 'clear'}_bit {self._name(va)}")
+        return self._inner.change_bits(va, set_bits=set_bits, clear_bits=clear_bits)
 
     def fetch(self, va: int) -> None:
         """Fetch in one step."""
-        with self._step(f"fetch {self._name(va)}"):
-            self._inner.fetch(va)
+        self._step(f"fetch {self._name(va)}")
+        self._inner.fetch(va)
 
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Copy in one step."""
-        with self._step(f"copy page {self._name(from_va)} to {self._name(to_va)}", self._page_size):
-            self._inner.copy_page(to_va, from_va)
+        self._step(f"copy page {self._name(from_va)} to {self._name(to_va)}", self._page_size)
+        self._inner.copy_page(to_va, from_va)
 
     # page tables
 
@@ -212,14 +189,14 @@ class ExploredCpu:
 
     def read_entry(self, slot_va: int) -> int:
         """Load an entry in one step."""
-        with self._step(f"load {self._name(slot_va)}"):
-            return self._inner.read_entry(slot_va)
+        self._step(f"load {self._name(slot_va)}")
+        return self._inner.read_entry(slot_va)
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store an entry in one step."""
-        with self._step(f"set entry {self._name(slot_va)}"):
-            self._watch_entries(slot_va, [raw])
-            self._inner.write_entry(slot_va, raw)
+        self._step(f"set entry {self._name(slot_va)}")
+        self._watch_entries(slot_va, [raw])
+        self._inner.write_entry(slot_va, raw)
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
         """Store a whole table in one step, single entries one by one."""
@@ -227,16 +204,16 @@ class ExploredCpu:
             for position, raw in enumerate(raws.tolist()):
                 self.write_entry(slot_va + position * WORD_BYTES, raw)
             return
-        with self._step(f"fill table {self._name(slot_va)}", raws.size * WORD_BYTES, writes=True):
-            if not self._scheduler.repeating:  # a table's own entries add no table
-                self._watch_entries(slot_va, raws.tolist())
-            self._inner.write_entries(slot_va, raws)
+        self._step(f"fill table {self._name(slot_va)}", raws.size * WORD_BYTES)
+        if not self._scheduler.repeating:  # a table's own entries add no table
+            self._watch_entries(slot_va, raws.tolist())
+        self._inner.write_entries(slot_va, raws)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Exchange an entry in one step."""
-        with self._step(f"exchange entry {self._name(slot_va)}"):
-            self._watch_entries(slot_va, [new])
-            return self._inner.exchange_entry(slot_va, old, new)
+        self._step(f"exchange entry {self._name(slot_va)}")
+        self._watch_entries(slot_va, [new])
+        return self._inner.exchange_entry(slot_va, old, new)
 
     def _watch_entries(self, slot_va: int, raws: list[int]) -> None:
         for watch in self.entry_watches:
@@ -247,7 +224,7 @@ class ExploredCpu:
     def flush_range(self, start: int, end: int) -> None:
         """Flush a range of this CPU's TLB in one step; two flushes commute."""
         self._scheduler.point(f"flush {self._name(start)}.. on CPU{self.index}")
-        self._record_flush(start, end)
+        self._flush(start, end)
         self._inner.flush_range(start, end)
         self._flush_others()
 
@@ -271,12 +248,8 @@ class ExploredCpu:
 
     def walk_ahead(self, va: int) -> None:
         """Fill the TLB for a load at ``va`` without loading, as hardware may at any time."""
-        self._scheduler.point(f"CPU{self.index} walks {self._name(va)} ahead")
-        self._seen.clear()
-        try:
-            self._inner.translate(va, 1)
-        finally:
-            self.record(0, writes=False)
+        self._step(f"CPU{self.index} walks {self._name(va)} ahead", 0)
+        self._inner.translate(va, 1)
 
     def save(self) -> Callable[[], None]:
         """Save the TLB; return the function that restores it."""

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from hvolab.machine import Cpu, FrameAllocator, Machine
 from hvolab.release.gfp import GFP_KERNEL, describe
 from hvolab.trace import EntryLost, KeyChanged
 from hvolab_explorer.steps.actor import Exhausted
-from hvolab_explorer.steps.footprint import Token
 from hvolab_explorer.steps.scheduler import Scheduler
+from hvolab_explorer.world.cpu import words_of
 from hvolab_explorer.world.kmemleak import Kmemleak
 
 Pfns = npt.NDArray[np.int64]
@@ -44,18 +43,13 @@ class WorldOptions:
     weak: bool = False
 
 
-@lru_cache(maxsize=4096)
-def _tokens(first: int, count: int, *entries: int) -> tuple[frozenset[Token], frozenset[Token]]:
-    """Return the tokens of so many words, and of entries."""
-    return frozenset(range(first, first + count)), frozenset(entries)
-
-
 class ExploredMachine(Machine):
     """A machine under exploration.
 
     Unless ``ordered``, single frames come from a list of their CPU and return to it, as from the kernel's per-CPU lists
     (pcp): allocations of different CPUs commute, and a frame that one CPU frees is not used by another.
 
+    allocator  its frames
     switching  called within each step that writes the sysctl vm.hugetlb_optimize_vmemmap
     """
 
@@ -80,17 +74,17 @@ class ExploredMachine(Machine):
         self.locks.attach(scheduler)
         self.vmemmap_tails = SharedTails(scheduler, self.vmemmap_tails)
         self._lists: dict[int, list[int]] = {}
-        self._allocator = self.frames
+        self.allocator = self.frames
 
     def fill_lists(self, frames: int = _FRAMES_OF_A_CPU) -> None:
         """Fill each CPU's list of free frames, once everything else is allocated."""
         if self.options.ordered:
             return
         cpus = [cpu.index for cpu in self.cpus]
-        pfns = self._allocator.allocate_run(frames * len(cpus), 0, 0)
+        pfns = self.allocator.allocate_run(frames * len(cpus), 0, 0)
         if pfns.size < frames * len(cpus):
             raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
-        self._allocator.free_run(pfns)
+        self.allocator.free_run(pfns)
         if self.options.weak:
             self.memory.octets.reshape(self.memory.frames, -1)[pfns - self.memory.first_pfn] = POISON
         self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
@@ -123,7 +117,7 @@ class ExploredMachine(Machine):
 
     def is_free(self, pfn: int) -> bool:
         """Return whether a frame is free."""
-        return self._allocator.is_free(pfn)
+        return self.allocator.is_free(pfn)
 
     def _footprint(self, kind: str, name: str) -> None:
         scheduler: Scheduler | None = vars(self).get("scheduler")
@@ -134,25 +128,40 @@ class ExploredMachine(Machine):
         """Record that frames change their owner, and that their struct pages change."""
         if self.scheduler.repeating:
             return
+        touches, locate = self.scheduler.footprint.touches, self.struct_pages.locate_with_entries
+        touches += [(self._change_frame, pfn, *locate(pfn)) for pfn in range(first, first + (1 << order))]
+
+    def _change_frame(self, pfn: int, where: int, *entries: int) -> None:
+        """Add the tokens of a frame that changes its owner."""
         footprint = self.scheduler.footprint
-        for pfn in range(first, first + (1 << order)):
-            words, entries = self.struct_page_tokens(pfn)
-            footprint.writes.add(("frame", pfn))
-            footprint.writes.update(words)
-            footprint.reads.update(entries)
+        footprint.writes.add(("frame", pfn))
+        footprint.writes.update(self._words(where))
+        footprint.reads.update(self._entries(entries))
+
+    def touch_struct_page(self, pfn: int) -> None:
+        """Record that a frame's struct page is read."""
+        if not self.scheduler.repeating:
+            touch = self._read_struct_page, *self.struct_pages.locate_with_entries(pfn)
+            self.scheduler.footprint.touches.append(touch)
+
+    def _read_struct_page(self, where: int, *entries: int) -> None:
+        """Add the tokens of a struct page that is read."""
+        self.scheduler.footprint.reads.update(self._words(where))
+        self.scheduler.footprint.reads.update(self._entries(entries))
+
+    def _words(self, where: int) -> frozenset[int]:
+        """Return the tokens of the words of a struct page at an offset in memory."""
+        return words_of(self.memory.base + where, self.struct_pages.layout.size)
+
+    def _entries(self, indices: tuple[int, ...]) -> Iterator[int]:
+        """Return the tokens of the entries of the two levels that change, of all on the way to a struct page."""
+        first = self.memory.base >> WORD_SHIFT
+        return (first + index for index in indices[-2:])
 
     def _touch_allocator(self, order: int) -> None:
         """Record that the free memory changes; single frames of lists are added and removed in any order."""
         footprint = self.scheduler.footprint
         (footprint.writes if order or self.options.ordered else footprint.adds).add(("allocator",))
-
-    def struct_page_tokens(self, pfn: int) -> tuple[frozenset[Token], frozenset[Token]]:
-        """Return the tokens of a frame's struct page, where the tables map it now, and of the entries that map it."""
-        pages, first = self.struct_pages, self.memory.base >> WORD_SHIFT
-        read: list[tuple[int, int]] = []
-        self.tables.descend(pages.va(pfn) & -self.target.mode.page_size, read=read)
-        where = pages.locate_one(pfn) + self.memory.base >> WORD_SHIFT
-        return _tokens(where, pages.layout.words, *(first + index for index, _ in read[-2:]))
 
     def _fails(self, what: str) -> bool:
         failed = self.scheduler.alternative(2 if self.failures_left else 1, f"{what} fails")
@@ -195,7 +204,7 @@ class ExploredMachine(Machine):
 
     def _report_failure(self, gfp: int, node: int | None) -> None:
         """Report that a single frame cannot be allocated while some are free that kernel memory may be in."""
-        others = (one for one in range(self.nodes) if one != node and self._allocator.certain(1, GFP_KERNEL, one))
+        others = (one for one in range(self.nodes) if one != node and self.allocator.certain(1, GFP_KERNEL, one))
         if (other := next(others, None)) is not None:
             what = f"an allocation with {describe(gfp)} on node {node} fails"
             self.scheduler.report(f"{what}, and node {other} has free memory")
@@ -207,7 +216,7 @@ class ExploredMachine(Machine):
         if not frames:
             raise Exhausted("a CPU has used up its list of free frames (--allocations ordered has more)")
         pfn = frames.pop()
-        self._allocator.adopt(np.array([pfn], dtype=np.int64))
+        self.allocator.adopt(np.array([pfn], dtype=np.int64))
         return pfn
 
     def alloc_pages_run(self, count: int, gfp: int, node: int) -> Pfns:
@@ -270,7 +279,7 @@ class ExploredMachine(Machine):
     def _return(self, pfn: int, order: int) -> None:
         """Return a freed frame to its CPU's list, and overwrite it if frames are poisoned."""
         actor = self.scheduler.current
-        if not self._allocator.is_free(pfn):
+        if not self.allocator.is_free(pfn):
             return
         if self.options.poisoned or self.options.weak:
             first = pfn - self.memory.first_pfn
@@ -375,9 +384,7 @@ class ExploredRecords:
 
     def reserved(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
         """Return whether frames are reserved."""
-        scheduler = self._machine.scheduler
-        for pfn in () if scheduler.repeating else pfns.tolist():
-            for tokens in self._machine.struct_page_tokens(pfn):
-                scheduler.footprint.reads.update(tokens)
+        for pfn in pfns.tolist():
+            self._machine.touch_struct_page(pfn)
         reserved: npt.NDArray[np.bool_] = self._inner.reserved(pfns)
         return reserved

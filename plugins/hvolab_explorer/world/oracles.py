@@ -25,11 +25,12 @@ class FreeFrames:
         self._scheduler = scheduler
         self._name = name
         self._page_shift = machine.target.mode.page_shift
+        self._is_free = machine.allocator.is_free
 
     def __call__(self, translated: Translated) -> None:
         """Check one translation of an access."""
         pa, va, machine = translated.pa, translated.va, self._machine
-        if not self._scheduler.active or not pa or not machine.is_free(pa >> self._page_shift):
+        if not pa or not self._is_free(pa >> self._page_shift) or not self._scheduler.active:
             return
         what = "stores to" if translated.stores else "reads"
         if va == machine.virt(pa):

@@ -81,14 +81,8 @@ class WeakCpu(ExploredCpu):
 
     def _target(self, va: int) -> int:
         """Return the PA of a store, and record the translation: the store itself comes later."""
-        self._seen.clear()
-        first, stop = self._direct_map
-        try:
-            return self._inner.translate(va, _WRITE)
-        finally:
-            for translated in self._seen:
-                if not first <= translated.va < stop:
-                    self._record_tlb(translated)
+        self._size = None
+        return self._inner.translate(va, _WRITE)
 
     def _overlay(self, pa: int, data: bytes) -> bytes:
         """Return the bytes at a PA as this CPU sees them: with its own stores."""
@@ -140,9 +134,10 @@ class WeakCpu(ExploredCpu):
     # loads
 
     def _loaded(self, va: int, size: int, text: str) -> bytes:
-        with self._step(text, size):
-            data = self._inner.load(va, size)
-        return self._overlay(self._seen[-1].pa, data)
+        self._step(text, size)
+        data = self._inner.load(va, size)
+        assert self._translated is not None  # noqa: S101 - the load has set it
+        return self._overlay(self._translated.pa, data)
 
     def load(self, va: int, size: int) -> bytes:
         """Load in one step."""
@@ -173,12 +168,8 @@ class WeakCpu(ExploredCpu):
 
     def load_early(self, va: int) -> None:
         """Execute the load of a word before its turn."""
-        self._scheduler.point(f"CPU{self.index} loads {self._name(va)} early")
-        self._seen.clear()
-        try:
-            value = self._inner.load_word(va)
-        finally:
-            self.record(WORD_BYTES, writes=False)
+        self._step(f"CPU{self.index} loads {self._name(va)} early")
+        value = self._inner.load_word(va)
         self._scheduler.footprint.writes.add(("early", self.index))
         self._early[va] = value
 

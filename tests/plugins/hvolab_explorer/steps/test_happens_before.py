@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hvolab_explorer.steps import happens_before
 from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import HappensBefore
 
@@ -78,4 +81,25 @@ def test_an_order_of_which_nothing_is_kept_is_empty() -> None:
     assert order.keep(0) == ([], 0)
     order.add(0, 0, WRITE, 0)
     assert order.keep(0) == ([], 0)
-    assert order.key == 0
+    assert order.key == HappensBefore(1).key
+
+
+def test_an_order_that_forgets_the_footprints_of_removed_steps_goes_on_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order, again = HappensBefore(2), HappensBefore(2)
+    steps = [(0, 0, OTHER), (1, 1, WRITE), (0, 2, WRITE), (1, 3, OTHER)]
+    for one in order, again:
+        for actor, decision, footprint in steps:
+            one.add(actor, decision, footprint, 0)
+    again.keep(1)
+    monkeypatch.setattr(happens_before, "_REMEMBERED", 0)
+    order.keep(1)
+    monkeypatch.undo()
+    ends = [
+        [one.add(actor, decision, footprint, 0) for actor, decision, footprint in steps[1:]] for one in (order, again)
+    ]
+    assert [(event.clock, [race.place for race in races]) for event, races in ends[0]] == [
+        (event.clock, [race.place for race in races]) for event, races in ends[1]
+    ]
+    assert order.key == again.key
