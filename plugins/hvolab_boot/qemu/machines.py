@@ -74,7 +74,7 @@ MACHINES: Final[Mapping[str, QemuMachine]] = {
     "EM_AARCH64": QemuMachine(
         "qemu-system-aarch64",
         "qemu-system-arm",
-        "virt",
+        "virt,gic-version=max",  # version 2, the machine's, is for eight CPUs
         "max,pauth-impdef=on",
         "console=ttyAMA0",
         "arch/arm64/boot/Image",

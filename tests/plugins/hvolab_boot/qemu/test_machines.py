@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from hvolab.errors import UsageError
 from hvolab.plugin import registry
-from hvolab_boot.qemu.machines import MACHINES, has_kvm, machine_for
+from hvolab_boot.qemu.machines import MACHINES, QemuMachine, has_kvm, machine_for
+from hvolab_boot.qemu.process import Qemu
 
 
 @pytest.mark.parametrize("name", ["x86_64", "arm64", "riscv"])
@@ -21,6 +24,15 @@ def test_a_missing_qemu_is_named_with_its_package(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError) as caught:
         machine_for("EM_RISCV")
     assert "apt-get install qemu-system-misc" in caught.value.hint
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_a_machine_may_have_more_than_eight_cpus(machine: QemuMachine) -> None:
+    if shutil.which(machine.program) is None:
+        pytest.skip(f"there is no {machine.program}: apt-get install {machine.package}")
+    options = ["-cpu", machine.cpu, "-smp", "9", "-m", "64M", "-accel", "tcg", "-S"]
+    with Qemu([machine.program, "-machine", machine.machine, *options]) as qemu:
+        assert len(qemu.monitor.execute("query-cpus-fast")) == 9
 
 
 def test_other_machines_cannot_be_booted() -> None:
