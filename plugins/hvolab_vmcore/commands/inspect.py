@@ -51,7 +51,7 @@ def inspect(
     or those that --pfn and --only select. `hvolab page` shows one struct page.
 
     Exit code 0: no problems found, or only declared ones; 1: problems found; 2: the dump cannot be read; 3: no problems
-    found, but parts that decide it were not saved.
+    found, but parts that decide it are not in the dump.
 
     hvolab inspect vmcore --all
     """

@@ -75,7 +75,7 @@ def print_huge_pages(rows: Iterable[HugePageData]) -> None:
 def _print_verdict(scan: Scan) -> None:
     """Print the result where it is not in the findings."""
     if scan.unsaved.decisive:
-        show("cannot tell whether the vmemmap is right: parts that decide it were not saved")
+        show("cannot tell whether the vmemmap is right: parts that decide it are not in the dump")
     elif not scan.findings:
         complete = not (scan.absent_frames or scan.unsaved.frames or scan.walk.absent)
         show("no problems found" if complete else "no problems found in what was read")

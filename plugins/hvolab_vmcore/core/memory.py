@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
 from hvolab.arithmetic import round_up
 from hvolab.errors import CoreFileError, MachineError
 from hvolab.machine import PhysicalMemory
+from hvolab_vmcore.core.unmapped import UnmappedMemory
 from hvolab_vmcore.files.dump import Dump
 
 Ints = npt.NDArray[np.int64]
@@ -28,26 +32,34 @@ def memory_of(dump: Dump, page_shift: int, entry_byte_order: str | None = None) 
     entry_byte_order  of page-table entries; None: that of the dump's data
 
     Frames are read from the file when they are first used. Frames of the room are absent until they are allocated.
-    Raises CoreFileError where the PAs are too far apart to be mapped.
+    Where PAs are too far apart to be mapped, the memory has no room and is not mapped: nothing can be stored to it.
     """
     alignment = max(_ALIGNMENT, 1 << page_shift)
     base = min(start for start, _ in dump.ranges) // alignment * alignment
     end = round_up(max(end for _, end in dump.ranges), alignment)
     room = round_up((end - base) // _VMEMMAP_SHARE + _SPARE, alignment)
-    source = dump.frames(page_shift)
+    build = partial(
+        PhysicalMemory,
+        page_shift=page_shift,
+        byte_order=dump.byte_order,
+        entry_byte_order=entry_byte_order,
+        source=dump.frames(page_shift),
+    )
     try:
-        return PhysicalMemory(
-            base,
-            end - base + room,
-            page_shift=page_shift,
-            byte_order=dump.byte_order,
-            entry_byte_order=entry_byte_order,
-            source=source,
+        return build(base, end - base + room)
+    except (MemoryError, MachineError):
+        return UnmappedMemory(base, end - base, **build.keywords)
+
+
+def check_mapped(memory: PhysicalMemory, path: Path) -> None:
+    """Raise CoreFileError for memory on which no machine can be built."""
+    if isinstance(memory, UnmappedMemory):
+        raise CoreFileError(
+            f"the memory spans {memory.size:#x} bytes: this computer cannot map as much",
+            where=str(path),
+            rule="a machine that is built from a dump needs all memory up to the highest PA in one mapping",
+            hint="`hvolab inspect` and `hvolab page` read this dump",
         )
-    except (MemoryError, MachineError) as error:
-        what = f"the segments span {end - base:#x} bytes: this computer cannot map as much"
-        hint = "dump the memory again, or read the core on a larger computer"
-        raise CoreFileError(what, where=str(dump.path), hint=hint) from error
 
 
 def first_new_pfn(dump: Dump, page_shift: int) -> int:

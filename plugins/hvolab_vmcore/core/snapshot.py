@@ -213,8 +213,13 @@ def _check_known(core: Dump, architecture: Architecture, options: SnapshotOption
             f"cannot determine {', '.join(what for what, _ in missing)}",
             where=f"{core.path}, VMCOREINFO" + ("" if info is not None else _why_unusable(core)),
             rule="VMCOREINFO of the core does not contain it, so an option must",
-            hint=f"give {advice}; or the text of VMCOREINFO by --vmcoreinfo FILE",
+            hint=_or_complete(core, f"give {advice}; or the text of VMCOREINFO by --vmcoreinfo FILE"),
         )
+
+
+def _or_complete(core: Dump, hint: str) -> str:
+    """Return a hint about what a dump lacks, after the action that adds what is missing in the file."""
+    return f"{core.remedy}; or {hint}" if core.remedy else hint
 
 
 def _why_unusable(core: Dump) -> str:
@@ -244,7 +249,7 @@ def _memory_and_root(
     if not memory.holds(root):
         raise CoreFileError(
             f"the root table, at PA {root:#x}, is not in the core",
-            where=str(core.path),
+            where=f"{core.path}, with memory from PA {min(core.ranges)[0]:#x} on",
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
             hint=core.remedy or "dump again without excluding kernel memory, or give --root PA",
         )
@@ -266,6 +271,7 @@ def _architecture(core: Dump, options: SnapshotOptions) -> Architecture:
             if machine is None:
                 what = f"the format {core.format} does not name the architecture, and there is no VMCOREINFO"
                 hint = f"give --arch NAME, --mode NAME, --root PA and --vmemmap VA; architectures: {offered}"
+                hint = _or_complete(core, hint)
             raise UsageError(what, where=str(core.path), hint=hint)
         found = next((one for one in matching if one.byte_order == core.byte_order), matching[0])
     if found.byte_order != core.byte_order:
@@ -274,7 +280,7 @@ def _architecture(core: Dump, options: SnapshotOptions) -> Architecture:
             f"the core's data are {core.byte_order}-endian, those of {found.name} are {found.byte_order}-endian",
             where=str(core.path),
             rule="Architecture.byte_order is that of the kernel's data; entries may have another, entry_byte_order",
-            hint=f"choose with --arch one of {', '.join(same) or 'none: no plugin describes such a kernel'}",
+            hint=f"choose with --arch one of {', '.join(same)}" if same else "install a plugin for such a kernel",
         )
     return found
 
@@ -290,7 +296,10 @@ def _mode(core: Dump, architecture: Architecture, options: SnapshotOptions) -> P
         if mode.page_size == page_size and bits in {mode.va_bits, mode.levels[0].shift + mode.levels[0].bits}:
             return mode
     what = f"{architecture.name} has no mode with pages of {page_size} bytes and {bits} bits of VA"
-    raise UsageError(what, where=str(core.path), hint=f"choose one of {names} with --mode")
+    hint = f"choose one of {names} with --mode"
+    if all(mode.page_size != page_size for mode in architecture.modes):  # no mode would suit the note
+        hint = "give the text of VMCOREINFO by --vmcoreinfo FILE: that of the dump is damaged"
+    raise UsageError(what, where=str(core.path), hint=hint)
 
 
 def _vmemmap(core: Dump, tables: PageTables, options: SnapshotOptions) -> int:

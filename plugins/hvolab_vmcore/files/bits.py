@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -32,21 +33,36 @@ class FrameBits:
         self._content = content
         self._offset = offset
         self.count = count
-        counts, firsts = list[NDArray[np.int64]](), list[int]()
-        self.first = self.end = 0
         self._size = div_round_up(count, 8)
-        for start in range(0, self._size, _AT_ONCE):
-            octets = self._octets(start, min(_AT_ONCE, self._size - start))
+        chunks, counts, self.first, self.end = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], -1, 0
+        for start, stop in self._parts():
+            octets = self._octets(start, stop - start)
             padded = np.zeros(round_up(octets.size, _CHUNK), dtype=np.uint8)
             padded[: octets.size] = np.bitwise_count(octets)
-            counts.append(padded.reshape(-1, _CHUNK).sum(axis=1, dtype=np.int64))
-            if (used := np.flatnonzero(octets)).size:
+            sums = padded.reshape(-1, _CHUNK).sum(axis=1, dtype=np.int64)
+            some = np.flatnonzero(sums)
+            chunks.append(some + start // _CHUNK)
+            counts.append(sums[some])
+            if some.size:
+                used = np.flatnonzero(octets)
                 low, high = int(used[0]), int(used[-1])
-                firsts.append(8 * (start + low) + (int(octets[low]) & -int(octets[low])).bit_length() - 1)
+                if self.first < 0:
+                    self.first = 8 * (start + low) + (int(octets[low]) & -int(octets[low])).bit_length() - 1
                 self.end = 8 * (start + high) + int(octets[high]).bit_length()
-        self.first = firsts[0] if firsts else 0
-        #: Bits that are set before each chunk.
-        self._before = np.concatenate(([0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *counts]))))
+        self.first = max(self.first, 0)
+        #: Chunks with a bit that is set, and bits that are set before each of them, and in all.
+        self._chunks = np.concatenate(chunks)
+        self._before = np.concatenate(([0], np.cumsum(np.concatenate(counts))))
+
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Yield the parts of the bitmap that are no holes of the file, as whole chunks that are read at once."""
+        holes, done = self._content.holes - self._offset, 0
+        low, high = np.searchsorted(holes[:, 1], 0, side="right"), np.searchsorted(holes[:, 0], self._size)
+        for start, stop in (*holes[low:high].tolist(), (self._size, self._size)):
+            until = min(round_up(max(start, 0), _CHUNK), self._size)
+            for part in range(done, until, _AT_ONCE):
+                yield part, min(part + _AT_ONCE, until)
+            done = max(done, until, stop // _CHUNK * _CHUNK)
 
     def _octets(self, start: int, size: int) -> NDArray[np.uint8]:
         """Return bytes of the bitmap, without bits beyond the last."""
@@ -68,8 +84,10 @@ class FrameBits:
         """Return the number of bits set before each frame."""
         pfns = np.minimum(pfns, self.count)
         chunk = pfns // (8 * _CHUNK)
-        found: Ints = self._before[chunk].copy()
-        order = np.argsort(chunk, kind="stable")
+        places = np.searchsorted(self._chunks, chunk)
+        found: Ints = self._before[places].copy()
+        used = np.flatnonzero(np.append(self._chunks, -1)[places] == chunk)
+        order = used[np.argsort(chunk[used], kind="stable")]
         for first, last_one in zip(*equal_runs(chunk[order]), strict=True):
             mine = order[first:last_one]
             start = int(chunk[mine[0]]) * _CHUNK

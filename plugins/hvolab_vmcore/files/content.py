@@ -19,7 +19,15 @@ Octets = NDArray[np.uint8]
 
 #: Most holes of a file that are looked for; bytes of those after them are read, as zeros.
 _MOST_HOLES: Final = 1 << 16
-_NONE: Final = np.empty((0, 2), dtype=np.int64)
+#: Ranges of a content that has none.
+NO_RANGES: Final = np.empty((0, 2), dtype=np.int64)
+
+
+def overlap(ranges: Ints, starts: Ints, ends: Ints) -> NDArray[np.bool_]:
+    """Return one flag for each start and end: one of the ranges, ascending and of shape (n, 2), overlaps it."""
+    first, last = np.searchsorted(ranges[:, 1], starts, side="right"), np.searchsorted(ranges[:, 0], ends)
+    found: NDArray[np.bool_] = first < last
+    return found
 
 
 class Content(Protocol):
@@ -27,6 +35,7 @@ class Content(Protocol):
 
     size      bytes
     holes     ranges whose bytes are known to be zero, ascending, as offsets of the first and one past the last, (n, 2)
+    missing   ranges that are read as zeros, but are unknown, since the file is cut short; likewise
     warnings  what is missing in the file, in sentences
     """
 
@@ -38,6 +47,11 @@ class Content(Protocol):
     @property
     def holes(self) -> Ints:
         """Ranges of zero bytes, shape (n, 2)."""
+        ...
+
+    @property
+    def missing(self) -> Ints:
+        """Ranges of unknown bytes, shape (n, 2)."""
         ...
 
     @property
@@ -60,7 +74,9 @@ class MappedContent:
     octets  the bytes, read-only
     """
 
-    def __init__(self, octets: Octets, holes: Ints = _NONE) -> None:
+    missing = NO_RANGES
+
+    def __init__(self, octets: Octets, holes: Ints = NO_RANGES) -> None:
         self.octets = octets
         self.size = int(octets.size)
         self.holes = holes
@@ -92,7 +108,7 @@ def _holes(path: Path, size: int) -> Ints:
     """Return the holes of a sparse file; none of a file that has another size, since it was unpacked."""
     status = path.stat()
     if status.st_size != size or status.st_blocks * 512 >= size:
-        return _NONE
+        return NO_RANGES
     found, end = list[tuple[int, int]](), 0
     with path.open("rb", buffering=0) as file:
         try:

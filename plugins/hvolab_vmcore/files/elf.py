@@ -9,7 +9,7 @@ Source: System V ABI, chapters 4 and 5; ELF-64 Object File Format.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -136,31 +136,31 @@ def _check_identity(start: bytes, path: Path) -> ByteOrder:
     return _BYTE_ORDERS[start[5]]
 
 
-def read_notes(segment: bytes, offset: int, byte_order: ByteOrder, path: Path) -> Iterator[CoreNote]:
-    """Return the notes of one PT_NOTE segment, whose bytes begin at `offset` of the uncompressed file at `path`.
+def read_notes(segment: bytes, offset: int, byte_order: ByteOrder) -> tuple[list[CoreNote], list[str]]:
+    """Return the notes of one PT_NOTE segment, whose bytes begin at `offset` of the uncompressed file, and warnings.
 
-    A header of zeros, or fewer zero bytes than a header has, ends the list.
-    Raises CoreFileError for a note that does not end within the segment.
+    A header of zeros, or fewer zero bytes than a header has, ends the list; so does a note that does not end within the
+    segment, with a warning. Source: System V ABI, note section: name and descriptor, each padded to 4 bytes.
     Kernel: final_note() in kernel/vmcore_info.c, v6.12.
     """
-    rule = "System V ABI, note section: name and descriptor, each padded to 4 bytes, within PT_NOTE"
     words = struct.Struct(("<" if byte_order == "little" else ">") + _NOTE)
-    position = 0
+    found, position = list[CoreNote](), 0
     while any(segment[position : position + _NOTE_SIZE]):
         header = segment[position : position + _NOTE_SIZE]
-        place = f"byte {offset + position:#x} of the uncompressed file"
+        place = f"at byte {offset + position:#x} of the uncompressed file"
         if len(header) < _NOTE_SIZE:
-            raise damaged(f"a note's header has {len(header)} bytes, not {_NOTE_SIZE}", path, place, rule)
+            return found, [f"a note's header {place} has {len(header)} bytes, not {_NOTE_SIZE}: it is left out"]
         name_size, data_size, kind = words.unpack(header)
         name_start = position + _NOTE_SIZE
         data_start = name_start + round_up(name_size, _NOTE_ALIGNMENT)
         if data_start + data_size > len(segment):
-            text = f"a note with {name_size} bytes of name and {data_size} of data does not fit its segment"
-            raise damaged(text, path, place, rule)
+            sizes = f"{name_size} bytes of name and {data_size} of data"
+            return found, [f"a note {place} has {sizes}, more than its segment: it and those after it are left out"]
         name = segment[name_start : name_start + name_size].partition(b"\0")[0]
         data = segment[data_start : data_start + data_size]
-        yield CoreNote(name.decode("ascii", errors="backslashreplace"), kind, data)
+        found.append(CoreNote(name.decode("ascii", errors="backslashreplace"), kind, data))
         position = data_start + round_up(data_size, _NOTE_ALIGNMENT)
+    return found, []
 
 
 def _name(names: Mapping[str, int], number: int, prefix: str) -> str:

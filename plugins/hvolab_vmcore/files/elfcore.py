@@ -99,7 +99,7 @@ def read_elf_core(source: DumpInput) -> CoreFile | None:
     )
     extents = _extents(segments, content, path)
     ranges = tuple((one.physical, one.end) for one in segments)
-    notes = _notes(headers, content, byte_order, path)
+    notes, left_out = _notes(headers, content, byte_order)
     info, odd = vmcoreinfo_of(notes, path)
     return CoreFile(
         path=path,
@@ -110,7 +110,7 @@ def read_elf_core(source: DumpInput) -> CoreFile | None:
         frames=partial(ExtentFrames, content, extents, ranges),
         notes=notes,
         vmcoreinfo=info,
-        warnings=(*_warnings(loads, with_pa, headers, content.size), *odd),
+        warnings=(*_warnings(loads, with_pa, headers, content.size), *left_out, *odd),
         remedy=CUT_SHORT if any(one.file_size > _within(one, content.size) for one in loads) else "",
         segments=segments,
         _content=content,
@@ -173,11 +173,13 @@ def _extents(segments: tuple[CoreSegment, ...], content: Content, path: Path) ->
 
 
 def _notes(
-    headers: tuple[ProgramHeader, ...], content: Content, byte_order: ByteOrder, path: Path
-) -> tuple[CoreNote, ...]:
-    """Return the notes of all PT_NOTE segments that are within the file."""
-    found: list[CoreNote] = []
+    headers: tuple[ProgramHeader, ...], content: Content, byte_order: ByteOrder
+) -> tuple[tuple[CoreNote, ...], list[str]]:
+    """Return the notes of all PT_NOTE segments that are within the file, and warnings about those that are damaged."""
+    found, warnings = list[CoreNote](), list[str]()
     for header in headers:
         if header.kind == "PT_NOTE" and header.offset + header.file_size <= content.size:
-            found += read_notes(content.read(header.offset, header.file_size), header.offset, byte_order, path)
-    return tuple(found)
+            notes, left_out = read_notes(content.read(header.offset, header.file_size), header.offset, byte_order)
+            found += notes
+            warnings += left_out
+    return tuple(found), warnings

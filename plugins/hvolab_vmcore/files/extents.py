@@ -35,6 +35,17 @@ def within(extents: Sequence[Extent], size: int) -> list[Extent]:
     return [one for one in parts if one.end > one.start]
 
 
+def known(extents: Sequence[Extent], missing: Ints) -> Iterator[Extent]:
+    """Yield the parts of extents whose bytes are not in one of the ranges that are missing in the file."""
+    for extent in extents:
+        start, end = extent.offset, extent.offset + extent.end - extent.start
+        first, last = np.searchsorted(missing[:, 1], start, side="right"), np.searchsorted(missing[:, 0], end)
+        for low, high in (*missing[first:last].tolist(), (end, end)):
+            if low > start:
+                yield Extent(extent.start + start - extent.offset, extent.start + low - extent.offset, start)
+            start = max(start, high)
+
+
 def merged(extents: Sequence[Extent], content: Content, *, agree: bool = False) -> tuple[Extent, ...]:
     """Return the extents in order of PA, without what an earlier one has already.
 
@@ -82,6 +93,7 @@ class ExtentFrames:
     ) -> None:
         self._content = content
         self._shift = page_shift
+        extents = list(known(extents, content.missing))
         #: Frames that are made of several extents, each with its pieces.
         self._pieced: list[list[Extent]] = []
         runs = sorted([*self._whole(extents), *self._across(extents)])

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.files.content import Content, Ints, Octets
+from hvolab_vmcore.files.content import NO_RANGES, Content, Ints, Octets
 
 MAGIC: Final = b"makedumpfile\0\0\0\0"
 #: Bytes of the header, type and version in it, and the header of a piece: offset and bytes.
@@ -33,7 +33,9 @@ class FlattenedContent:
 
     def __init__(self, inner: Content, where: str) -> None:
         self._inner = inner
-        self.holes: Ints = np.empty((0, 2), dtype=np.int64)
+        self.holes: Ints = NO_RANGES
+        self.missing: Ints = NO_RANGES
+        self._cut_short = False
         self.warnings: tuple[str, ...] = inner.warnings
         _, kind, version = _TYPE.unpack(inner.read(0, _TYPE.size).ljust(_TYPE.size, b"\0"))
         if (kind, version) != (1, 1):
@@ -45,6 +47,13 @@ class FlattenedContent:
             )
         starts, ends, places = self._pieces(where)
         self.size = int(ends.max()) if ends.size else 0
+        if not self.size:
+            raise CoreFileError(
+                f"the flattened file has nothing in it: it ends after {inner.size} bytes",
+                where=f"{where}, byte {_HEADER_SIZE}",
+                rule="makedumpfile.h: pieces of the file follow the header",
+                hint="copy the file again: this copy is cut short",
+            )
         self._index(starts, ends, places)
 
     def _pieces(self, where: str) -> tuple[Ints, Ints, Ints]:
@@ -52,7 +61,7 @@ class FlattenedContent:
         found, position = list[tuple[int, int, int]](), _HEADER_SIZE
         while True:
             header = self._inner.read(position, _PIECE.size)
-            if len(header) < _PIECE.size:
+            if len(header) < _PIECE.size or not any(header):
                 break
             offset, size = _PIECE.unpack(header)
             if (offset, size) == _END:
@@ -68,6 +77,7 @@ class FlattenedContent:
             here = min(size, self._inner.size - position)
             found.append((offset, offset + here, position))
             position += size
+        self._cut_short = True
         self.warnings = (*self.warnings, "the flattened file is cut short: its end mark is missing")
         return _columns(found)
 
@@ -85,6 +95,8 @@ class FlattenedContent:
         fresh = np.concatenate(([True], (shift[1:] != shift[:-1]) | (known[1:] != known[:-1])))
         self._bounds, self._shift, self._known = bounds[fresh], shift[fresh], known[fresh]
         self._ends = np.append(self._bounds[1:], self.size)
+        gaps = np.stack((self._bounds, self._ends), axis=1)[~self._known & (self._bounds < self._ends)]
+        self.holes, self.missing = (NO_RANGES, gaps) if self._cut_short else (gaps, NO_RANGES)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes, fewer at the end; zeros between pieces."""

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from hvolab.arithmetic import div_round_up
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
 from hvolab_vmcore.files.bits import FrameBits
-from hvolab_vmcore.files.content import Content, Ints, Octets
+from hvolab_vmcore.files.content import Content, Ints, Octets, overlap
 from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput, vmcoreinfo_of
 from hvolab_vmcore.files.elf import ByteOrder, CoreNote, read_notes
 from hvolab_vmcore.files.packed import Unpacker, unpack_lzo, unpack_snappy, unpack_zlib, unpack_zstd
@@ -48,9 +49,9 @@ _UNPACKERS: Final[dict[int, Unpacker]] = {1: unpack_zlib, 2: unpack_lzo, 4: unpa
 _PACKED: Final = sum(_UNPACKERS)
 #: Flags of status: makedumpfile could not write all pages; it excluded unused pages of the vmemmap (option -e).
 _INCOMPLETE, _NO_VMEMMAP = 8, 0x10
-#: Limits: a page, the sub-header, and frames: 128 TiB of pages of 4 KiB.
+#: Limits: a page, frames (PAs of 56 bits in pages of 4 KiB), and notes.
 _BLOCKS: Final = range(9, 19)
-_MOST_FRAMES: Final = 1 << 35
+_MOST_FRAMES: Final = 1 << 44
 _MOST_NOTES: Final = 64 << 20
 _RULE: Final = "makedumpfile's diskdump_mod.h: struct disk_dump_header and struct kdump_sub_header"
 _HINT: Final = "copy the file again: this copy may be damaged"
@@ -177,6 +178,8 @@ class _Part:
         offset, size = pages["offset"].astype(np.uint64), pages["size"].astype(np.uint64)
         limit = np.uint64(self._content.size)
         found: NDArray[np.bool_] = (size > 0) & (offset < limit) & (size <= limit - np.minimum(offset, limit))
+        places = (np.where(found, each, 0).astype(np.int64) for each in (offset, offset + size))
+        found &= ~overlap(self._content.missing, *places)
         return found
 
     def read(self, pfns: Ints, size: int) -> Octets:
@@ -252,9 +255,7 @@ def read_kdump(source: DumpInput) -> Dump | None:
             raise _no_parts(path, file)
     headers = [read_header(content, file) for content, file in zip(source.contents, source.paths, strict=True)]
     header = headers[0]
-    noted = [
-        _notes(content, each, file) for content, each, file in zip(source.contents, headers, source.paths, strict=True)
-    ]
+    noted, left_out = zip(*map(_notes, source.contents, headers), strict=True)
     _check_parts(source.paths, headers, noted)
     held, saved = (
         FrameBits(source.content, header.bitmaps[0] + index * header.bitmaps[1], header.frames) for index in (0, 1)
@@ -276,7 +277,12 @@ def read_kdump(source: DumpInput) -> Dump | None:
         frames=partial(_frames, KdumpFrames(parts, held, saved), header.block, path),
         notes=noted[0],
         vmcoreinfo=info,
-        warnings=(*_warnings(headers), *(f"the file is cut short: {name}" for name in cut), *odd),
+        warnings=(
+            *_warnings(headers),
+            *chain.from_iterable(left_out),
+            *(f"the file is cut short: {name}" for name in cut),
+            *odd,
+        ),
         parts=len(parts),
         remedy="give the other parts of the split dump: --part FILE" if _missing(headers) else CUT_SHORT if cut else "",
     )
@@ -313,15 +319,15 @@ def _frames(frames: KdumpFrames, block: int, path: Path, page_shift: int) -> Kdu
     return frames
 
 
-def _notes(content: Content, header: KdumpHeader, path: Path) -> tuple[CoreNote, ...]:
-    """Return the ELF notes, and VMCOREINFO as one where the ELF notes do not have it."""
-    (offset, size), found = header.notes, list[CoreNote]()
+def _notes(content: Content, header: KdumpHeader) -> tuple[tuple[CoreNote, ...], list[str]]:
+    """Return the ELF notes, and VMCOREINFO as one where they do not have it; and warnings about damaged ones."""
+    (offset, size), found, warnings = header.notes, list[CoreNote](), list[str]()
     if 0 < size <= _MOST_NOTES:
-        found += read_notes(content.read(offset, size), offset, header.byte_order, path)
+        found, warnings = read_notes(content.read(offset, size), offset, header.byte_order)
     offset, size = header.info
     if 0 < size <= _MOST_NOTES and all(note.name != "VMCOREINFO" for note in found):
         found.append(CoreNote("VMCOREINFO", 0, content.read(offset, size)))
-    return tuple(found)
+    return tuple(found), warnings
 
 
 def _warnings(headers: list[KdumpHeader]) -> list[str]:

@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab.machine import FrameState
-from hvolab_vmcore.files.content import Content, Ints, Octets
+from hvolab_vmcore.files.content import Content, Ints, MappedContent, Octets
 from hvolab_vmcore.files.dump import CUT_SHORT, Dump, DumpInput
 from hvolab_vmcore.files.extents import DisagreementError, Extent, ExtentFrames, merged, within
 from hvolab_vmcore.files.packed import unpack_snappy
@@ -159,13 +158,13 @@ class PackedFrames:
         self._chunks = list(chunks)
         self._known: dict[int, bytes] = {}
         saved = merged_ranges([(start, end) for start, end, *_ in chunks])
-        self._plan = ExtentFrames(content, [Extent(start, end, 0) for start, end in saved], ranges, page_shift)
+        nowhere = MappedContent(np.empty(0, dtype=np.uint8))  # only PAs matter
+        self._plan = ExtentFrames(nowhere, [Extent(start, end, 0) for start, end in saved], ranges, page_shift)
         self._starts = np.array([start >> 6 for start, *_ in chunks], dtype=np.int64)
 
     def states(self, pfns: Ints) -> Octets:
         """Return the FrameState of each frame."""
-        states = self._plan.states(pfns)
-        return np.where(states == FrameState.ZERO, FrameState.SAVED, states).astype(np.uint8)
+        return self._plan.states(pfns)
 
     def read(self, pfns: Ints, size: int) -> Octets:
         """Return a copy of the first ``size`` bytes of each frame, shape (n, size)."""

@@ -14,10 +14,9 @@ from typing import Final
 import numpy as np
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.files.content import Content, Ints, Octets
+from hvolab_vmcore.files.content import NO_RANGES, Content, Ints, Octets
 
 LIVE: Final = Path("/proc/kcore")
-_NONE: Final = np.empty((0, 2), dtype=np.int64)
 _CHANGES: Final = "this is the running machine: its memory changes while it is read, and findings may be passing states"
 
 
@@ -27,7 +26,7 @@ class LiveContent:
     path  the file
     """
 
-    holes = _NONE
+    holes = missing = NO_RANGES
     warnings = (_CHANGES,)
 
     def __init__(self, path: Path) -> None:

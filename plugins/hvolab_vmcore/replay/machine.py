@@ -9,7 +9,7 @@ import numpy as np
 
 from hvolab.machine import SCRATCH_FRAMES, Machine, ModelCpu, map_guest_text
 from hvolab.trace import Trace
-from hvolab_vmcore.core.memory import first_new_pfn
+from hvolab_vmcore.core.memory import check_mapped, first_new_pfn
 from hvolab_vmcore.core.snapshot import CoreSnapshot
 from hvolab_vmcore.replay.direct_map import build_direct_map
 from hvolab_vmcore.replay.new_frames import CoreRecords, NewFrames
@@ -38,9 +38,10 @@ def build_core_machine(scan: Scan) -> CoreMachine:
 
     The direct map and the kernel's own data are in new frames. ``key`` is the number of optimized huge pages in the
     core; the counters of vmemmap pages start at 0, since their location is not in a core.
-    Raises MachineError where the room for new frames is too small.
+    Raises MachineError where the room for new frames is too small, CoreFileError for memory that is not mapped.
     """
     snapshot = scan.snapshot
+    check_mapped(snapshot.memory, snapshot.core.path)
     mode, memory = snapshot.target.mode, snapshot.memory
     tables = [level.pas >> mode.page_shift for level in scan.walk.levels]
     used = np.unique(np.concatenate([scan.pages.frames, *tables]))

@@ -46,7 +46,7 @@ def find_unsaved(
 
     A huge page whose tails share a frame is found without its head; of others the head decides. So each aligned block
     counts whose head was not saved and which is not a huge page, and each that has vmemmap below a table that was not
-    saved.
+    saved, or is where the core describes no memory.
     """
     tables = tuple(one for one in walk.absent if one.state is FrameState.NOT_SAVED)
     blocks = {}
@@ -58,7 +58,7 @@ def find_unsaved(
     for huge in huge_pages:
         heads = np.flatnonzero((pages.numbers & huge.pages - 1 == 0) & ~taken)
         heads = heads[snapshot.memory.states(pages.frames[heads]) == FrameState.NOT_SAVED]
-        below = _numbers_below(snapshot, tables, pages, huge.pages)
+        below = _numbers_below(snapshot, walk.absent, pages, huge.pages)
         blocks[huge.order] = int(np.union1d(pages.numbers[heads] // huge.pages, below).size)
     bits = sum(int((huge.optimized & huge.heads.not_saved).sum()) for huge in huge_pages)
     return Unsaved(tables, frames, blocks, bits)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import zstandard
 
@@ -55,7 +55,7 @@ def pack(data: bytes, kind: int) -> bytes:
     return _PACKERS[kind](data)
 
 
-def write_kdump(
+def kdump_pieces(
     pages: Pages,
     *,
     kinds: Sequence[int] = (ZLIB,),
@@ -67,8 +67,8 @@ def write_kdump(
     status: int = 0,
     page_size: int = PAGE,
     notes: bytes = b"",
-) -> bytes:
-    """Return a kdump-compressed file.
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the pieces of a kdump-compressed file with their offsets; bytes between them are zero.
 
     kinds    flags of compressions, for pages in turn; 0: not packed
     version  of the header, 1 to 6
@@ -80,23 +80,22 @@ def write_kdump(
     """
     frames = max(pages) + 1
     blocks = 2 * div_round_up(frames, 8 * page_size)
-    bitmaps = bytearray(blocks * page_size)
-    half = len(bitmaps) // 2
-    for pfn, data in pages.items():
-        bitmaps[pfn // 8] |= 1 << pfn % 8
-        bitmaps[half + pfn // 8] |= (data is not None) << pfn % 8
     mine = [pfn for pfn in sorted(pages) if pages[pfn] is not None and (part is None or part[0] <= pfn < part[1])]
     names = b"".join(name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.0", b"#1", machine, b"(none)"))
     narrow = 0 if version >= 6 else frames
     header = b"KDUMP   " + struct.pack(order + "i", version) + names
     sub_blocks = 1
-    header = header.ljust(424, b"\0") + struct.pack(order + "IiIII", status, page_size, sub_blocks, blocks, narrow)
+    yield 0, header.ljust(424, b"\0") + struct.pack(order + "IiIII", status, page_size, sub_blocks, blocks, narrow)
     first, end = part or (0, 0)
     start = page_size * (1 + sub_blocks + blocks) + struct.calcsize(order + _DESCRIPTOR) * len(mine)
     wide = (first, end, frames) if version >= 6 else (0, 0, 0)
     split = (part is not None, first, end)
     texts = (start, len(info), start + len(info) if notes else 0, len(notes), 0, 0)
-    sub = struct.pack(order + "Qii2Q4Q2Q3Q", 0, _EXCLUDED_LEVEL, *split, *texts, *wide)
+    yield page_size, struct.pack(order + "Qii2Q4Q2Q3Q", 0, _EXCLUDED_LEVEL, *split, *texts, *wide)
+    bitmaps = page_size * (1 + sub_blocks)
+    yield from _bitmap(bitmaps, pages, page_size)
+    saved = [pfn for pfn, data in pages.items() if data is not None]
+    yield from _bitmap(bitmaps + blocks * page_size // 2, saved, page_size)
     descriptors, data = b"", info + notes
     at = start + len(data)
     for index, pfn in enumerate(mine):
@@ -104,7 +103,24 @@ def write_kdump(
         packed = pack(pages[pfn] or b"", kind)
         descriptors += struct.pack(order + _DESCRIPTOR, at, len(packed), kind, 0)
         data, at = data + packed, at + len(packed)
-    return b"".join([header.ljust(page_size, b"\0"), sub.ljust(page_size, b"\0"), bitmaps, descriptors, data])
+    yield page_size * (1 + sub_blocks + blocks), descriptors + data
+
+
+def _bitmap(offset: int, pfns: Iterable[int], page_size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the pages of a bitmap in which a bit is set, with their offsets."""
+    blocks = dict[int, bytearray]()
+    for pfn in pfns:
+        number, bit = divmod(pfn, 8 * page_size)
+        blocks.setdefault(number, bytearray(page_size))[bit // 8] |= 1 << bit % 8
+    yield from ((offset + number * page_size, bytes(block)) for number, block in sorted(blocks.items()))
+
+
+def write_kdump(pages: Pages, **options: Any) -> bytes:
+    """Return a kdump-compressed file; the options are those of :func:`kdump_pieces`."""
+    content = bytearray()
+    for offset, piece in kdump_pieces(pages, **options):
+        content += bytes(offset - len(content)) + piece
+    return bytes(content)
 
 
 def flatten(content: bytes, cuts: Sequence[int] = (), again: Sequence[tuple[int, int]] = ()) -> bytes:

@@ -47,7 +47,7 @@ def _translation(machine: Machine) -> Iterator[str]:
     yield f"NUMBER(VMEMMAP_END)={pages.va(end):#x}"
     for name in _OF_ARCHITECTURE[machine.target.architecture.elf_machine]:
         value = {
-            "phys_base": "0",
+            "phys_base": str(machine.memory.base),
             "pgtable_l5_enabled": str(int(len(mode.levels) == 5)),
             "sme_mask": "0",
             "VA_BITS": str(laid_out.va_bits),

@@ -45,6 +45,14 @@ _PART = 1 << 16
 Runs = list[tuple[int, int]]
 
 
+def reserve(size: int) -> mmap.mmap:
+    """Return zeroed private memory of ``size`` bytes, backed when touched; the host does not count it in advance.
+
+    Raises OSError, ValueError or OverflowError where the host does not map as much.
+    """
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+
+
 class RestorableMapping:
     """Zeroed private memory of ``size`` bytes, backed page by page when touched.
 
@@ -53,8 +61,7 @@ class RestorableMapping:
     """
 
     def __init__(self, size: int) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-        self.buffer = mmap.mmap(-1, size, flags=flags)
+        self.buffer = reserve(size)
         self.octets: npt.NDArray[np.uint8] = np.frombuffer(self.buffer, dtype=np.uint8)
         self._image: _Image | None = None
         _MAPPINGS.add(self)

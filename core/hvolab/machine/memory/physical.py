@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, div_round_up
 from hvolab.arrays import consecutive_runs
 from hvolab.errors import AbsentMemoryError, MachineError
-from hvolab.machine.memory.mapping import RestorableMapping
+from hvolab.machine.memory.mapping import RestorableMapping, reserve
 from hvolab.machine.memory.source import FrameState, MemorySource, Octets, Pfns
 
 #: numpy's prefix of a type for each byte order.
@@ -72,8 +72,12 @@ class PhysicalMemory:
             raise MachineError(
                 f"RAM of {size:#x} bytes at PA {base:#x} is not a whole number of pages of {page:#x} bytes"
             )
+        self.source = source
+        self.present: npt.NDArray[np.bool_] | None = None
         try:
             self._mapping = RestorableMapping(size)
+            if source is not None:
+                self.present = np.frombuffer(reserve(size >> page_shift), dtype=np.bool_)
         except (OSError, ValueError, OverflowError) as error:
             raise MachineError(
                 f"the host does not map {size:#x} bytes: {error}",
@@ -94,8 +98,6 @@ class PhysicalMemory:
         if entry_byte_order not in {None, byte_order}:
             self.entries = self.octets.view(f"{_PREFIXES[entry_byte_order]}u8")
             self.entry_scalar = self._scalar(self.entries)
-        self.source = source
-        self.present: npt.NDArray[np.bool_] | None = None if source is None else np.zeros(self.frames, dtype=np.bool_)
 
     def _scalar(self, words: npt.NDArray[np.uint64]) -> Words:
         """Return the words of a view of this memory as Python integers."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hvolab.errors import CoreFileError
-from hvolab_vmcore.core.memory import first_new_pfn, memory_of
+from hvolab_vmcore.core.memory import check_mapped, first_new_pfn, memory_of
 from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.written_cores import opened, page
 
@@ -30,8 +30,10 @@ def test_there_is_room_for_new_frames_above_the_core(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("far", [1 << 51, (1 << 64) - 4096])
-def test_memory_that_is_too_far_apart_is_an_error_about_the_core(tmp_path: Path, far: int) -> None:
+def test_no_machine_can_be_built_on_memory_that_is_too_far_apart_to_be_mapped(tmp_path: Path, far: int) -> None:
     core = opened(tmp_path, write_core([page(0x8001000), page(far)]))
-    with pytest.raises(CoreFileError, match="the segments span 0x") as caught:
-        memory_of(core, 12)
+    memory = memory_of(core, 12)
+    assert memory.held(np.array([0x8000, 0x8001, far >> 12])).tolist() == [False, True, True]
+    with pytest.raises(CoreFileError, match="the memory spans 0x") as caught:
+        check_mapped(memory, core.path)
     assert caught.value.where == str(tmp_path / "a.core")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hvolab_vmcore.commands.notes import assumptions
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.core.snapshot import SnapshotOptions, open_snapshot
 from hvolab_vmcore.scan.scan import scan
+from hvolab_vmcore.torture.dump_writers import Pages, write_kdump, write_lime
 from tests.plugins.hvolab_vmcore.changed_cores import (
     FIRST_FOLIO,
     GIGANTIC,
@@ -71,3 +73,29 @@ def test_a_file_cut_short_says_so_where_a_table_is_missing(tmp_path: Path) -> No
     with pytest.raises(CoreFileError) as caught:
         scan(open_snapshot(path))
     assert caught.value.hint == "copy the file again: it is cut short"
+
+
+@pytest.mark.parametrize("write", [write_lime, write_kdump])
+def test_a_file_cut_short_that_lacks_vmcoreinfo_says_so(write: Callable[[Pages], bytes], tmp_path: Path) -> None:
+    path, content = tmp_path / "a.dump", write({1: bytes(range(256)) * 16, 2: bytes(range(256)) * 16})
+    path.write_bytes(content[:-4000] if write is write_lime else content[:-100])
+    with pytest.raises(UsageError) as caught:
+        open_snapshot(path)
+    assert caught.value.hint.startswith("copy the file again: it is cut short; or give --")
+
+
+def test_a_page_size_that_no_mode_has_is_no_reason_to_name_a_mode(tmp_path: Path) -> None:
+    path = with_text(OPTIMIZED_1G, b"PAGESIZE=4096", b"PAGESIZE=8192", tmp_path / "a.core")
+    with pytest.raises(UsageError, match="no mode with pages of 8192 bytes") as caught:
+        open_snapshot(path)
+    assert caught.value.hint.startswith("give the text of VMCOREINFO by --vmcoreinfo FILE")
+    (note,) = (note.data for note in scanned(OPTIMIZED_1G).snapshot.core.notes if note.name == "VMCOREINFO")
+    (tmp_path / "text").write_bytes(note)
+    assert open_snapshot(path, SnapshotOptions(vmcoreinfo=tmp_path / "text")).target.mode.name == "4-level"
+
+
+def test_a_root_that_is_elsewhere_is_shown_with_the_memory_of_the_core(tmp_path: Path) -> None:
+    page = changed(OPTIMIZED_2M, {}, tmp_path / "a.core")
+    with pytest.raises(CoreFileError, match="the root table, at PA 0x7000, is not in the core") as caught:
+        open_snapshot(page, SnapshotOptions(root=0x7000))
+    assert caught.value.where.endswith("a.core, with memory from PA 0x2c22000 on")

@@ -13,12 +13,19 @@ from hvolab_vmcore.files.content import MappedContent
 
 
 @pytest.mark.slow
-@given(st.sets(st.integers(0, 12000)), st.integers(1, 12001), st.lists(st.integers(-5, 13000), min_size=1))
-def test_tests_and_ranks_are_those_of_a_set(members: set[int], count: int, pfns: list[int]) -> None:
+@given(
+    st.sets(st.integers(0, 12000)),
+    st.integers(1, 12001),
+    st.lists(st.integers(-5, 13000), min_size=1),
+    st.sampled_from([3, 700, 2000]),
+)
+def test_tests_and_ranks_are_those_of_a_set(members: set[int], count: int, pfns: list[int], shortest: int) -> None:
     octets = np.zeros(1501 + 7, dtype=np.uint8)
     for member in members:
         octets[7 + member // 8] |= 1 << member % 8
-    bits = FrameBits(MappedContent(octets), 7, count)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], octets == 0, [False]))))
+    runs = edges.reshape(-1, 2)
+    bits = FrameBits(MappedContent(octets, runs[runs[:, 1] - runs[:, 0] > shortest]), 7, count)
     inside = {member for member in members if member < count}
     assert bits.test(np.array(pfns)).tolist() == [pfn in inside for pfn in pfns]
     whole = [pfn for pfn in pfns if pfn >= 0]

@@ -43,6 +43,15 @@ def test_bytes_without_a_piece_are_zero() -> None:
     content = opened(start + struct.pack(">qq", 4, 2) + b"ab" + struct.pack(">qq", 8, 1) + b"c" + b"\xff" * 16)
     assert content.read(0, 9) == b"\0\0\0\0ab\0\0c"
     assert content.rows(np.array([0, 5]), 4).tolist() == [[0, 0, 0, 0], [98, 0, 0, 99]]
+    assert (content.holes.tolist(), content.missing.tolist()) == ([[0, 4], [6, 8]], [])
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(64)])
+def test_bytes_without_a_piece_are_unknown_in_a_file_cut_short(tail: bytes) -> None:
+    start = struct.pack(">16sqq", b"makedumpfile", 1, 1).ljust(4096, b"\0")
+    content = opened(start + struct.pack(">qq", 4, 2) + b"ab" + struct.pack(">qq", 8, 1) + b"c" + tail)
+    assert content.read(0, 9) == b"\0\0\0\0ab\0\0c"
+    assert (content.holes.tolist(), content.missing.tolist()) == ([], [[0, 4], [6, 8]])
 
 
 def test_a_file_cut_short_has_a_warning() -> None:
@@ -58,3 +67,10 @@ def test_a_file_cut_short_has_a_warning() -> None:
 def test_impossible_headers_are_refused(at: int, value: bytes, complaint: str) -> None:
     with pytest.raises(CoreFileError, match=complaint):
         opened(patched(flatten(WHOLE), at, value))
+
+
+@pytest.mark.parametrize("size", [63, 4096, 4100, 4112])
+def test_a_file_without_any_piece_is_called_cut_short(size: int) -> None:
+    with pytest.raises(CoreFileError, match="the flattened file has nothing in it") as caught:
+        opened(flatten(WHOLE)[:size])
+    assert caught.value.hint == "copy the file again: this copy is cut short"

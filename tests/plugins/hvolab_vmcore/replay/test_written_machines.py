@@ -148,4 +148,4 @@ def test_entries_of_a_core_may_have_another_byte_order_than_its_data(
     with pytest.raises(UsageError, match="the core's data are little-endian, those of riscv are big-endian") as caught:
         open_snapshot(path)
     assert "entry_byte_order" in caught.value.rule
-    assert "none: no plugin describes such a kernel" in caught.value.hint
+    assert "install a plugin for such a kernel" in caught.value.hint

@@ -12,12 +12,15 @@ from hvolab_vmcore.commands.report import print_summary
 from hvolab_vmcore.commands.report_data import scan_data
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.scan.scan import Scan, Verdict
+from hvolab_vmcore.torture.dump_writers import write_kdump
 from tests.plugins.hvolab_vmcore.changed_cores import (
     FIRST_FOLIO,
     OPTIMIZED_2M,
+    RISCV_OPTIMIZED,
     changed,
     made,
     pa_of,
+    pages_of,
     plain,
     scanned,
     slot_of,
@@ -51,6 +54,19 @@ def test_a_table_that_was_not_saved_may_map_huge_pages(tmp_path: Path) -> None:
     assert data["verdict"] == "cannot tell"
     assert data["not_saved"]["tables"][0]["pa"] == hex(TABLE & -4096)
     assert data["absent"]["tables"] == []
+
+
+def test_a_table_where_the_core_describes_no_memory_may_map_huge_pages_as_well(tmp_path: Path) -> None:
+    pages = {pfn: data for pfn, data in pages_of(OPTIMIZED_2M).items() if pfn != TABLE >> 12}
+    info = next(note.data for note in scanned(OPTIMIZED_2M).snapshot.core.notes if note.name == "VMCOREINFO")
+    (tmp_path / "a.kdump").write_bytes(write_kdump(pages, info=info))
+    found = open_scan(tmp_path / "a.kdump")
+    assert found.unsaved.tables == ()
+    assert [one.pa for one in found.walk.absent] == [TABLE & -4096]
+    assert (found.unsaved.blocks, found.verdict) == ({18: 1, 9: 64}, Verdict.UNKNOWN)
+    # tables of other memory than the core's decide nothing
+    other = scanned(RISCV_OPTIMIZED)
+    assert (len(other.walk.absent), other.verdict) == (3, Verdict.NO_PROBLEMS)
 
 
 def test_bytes_beyond_those_in_the_file_may_be_a_table(tmp_path: Path) -> None:
