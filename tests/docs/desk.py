@@ -14,12 +14,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import venv
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.stranger import ROOT, StrangerRoom, clean_environment, extras_named
+
 DOCS = ROOT / "docs"
 LISTING = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BOOT = "tests/captures/x86_64-6.12-4level/0-boot.core.xz"
@@ -32,7 +33,18 @@ _LINKS = {
     "AFTER.core": _OPTIMIZED,
 }
 #: What a copy of the tree consists of.
-_TREE = ("arches", "core", "docs", "plugins", "tests", "CHANGELOG.md", "README.md", "pyproject.toml")
+_TREE = (
+    "arches",
+    "core",
+    "docs",
+    "plugins",
+    "tests",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "pyproject.toml",
+)
 #: What tools make in it.
 _MADE = ("__pycache__", ".*")
 
@@ -69,43 +81,50 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
 
 
 class Desk:
-    """An empty directory, or a copy of the tree, and an interpreter of its own that has what this one has."""
+    """A stranger's desk: an empty directory, or a copy of the tree, and an environment with nothing of the runner's.
 
-    def __init__(self, folder: Path, *, tree: bool = False) -> None:
+    A command finds the programs of a virtual environment and of the system. Of the runner's environment variables it
+    sees only how packages are fetched.
+    """
+
+    def __init__(self, folder: Path, programs: Path, *, tree: bool = False) -> None:
+        """Make it in a folder; ``programs`` is where the virtual environment has its own."""
         self.folder = folder / "desk"
-        self.folder.mkdir()
+        self.tools = folder / "tools"
+        home = folder / "home"
+        for made in (self.folder, self.tools, home):
+            made.mkdir()
         if tree:
             copy_tree(self.folder)
         else:
-            for name, target in _LINKS.items():
+            self.bring()
+        root = shlex.quote(f"{ROOT}")
+        # these fetch and build for minutes: looked up, not run, but for the demo in a copy of the tree
+        demo = 'test "$*" != demo || test ! -f Makefile || exec "$(command -p -v make)" demo'
+        self._tool("make", f'for name; do grep -q "^$name:" {root}/Makefile || exit 2; done\n{demo}')
+        self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {root}/tox.ini')
+        self.environment = {
+            **clean_environment(home, self.tools, programs, Path(sys.base_prefix) / "bin", os.defpath),
+            "COLUMNS": "100",
+            "HVOLAB_STRICT": "1",
+            # a diff is of this folder, whatever it stands in
+            "GIT_CEILING_DIRECTORIES": f"{self.folder.parent}",
+        }
+
+    def bring(self) -> None:
+        """Put what a reader has into the folder."""
+        for name, target in _LINKS.items():
+            if not (self.folder / name).exists():
                 (self.folder / name).parent.mkdir(exist_ok=True)
                 (self.folder / name).symlink_to(ROOT / target)
-        venv.create(folder / "venv", with_pip=False)
-        self.tools = folder / "venv" / "bin"
-        (site,) = (folder / "venv").glob("lib/python*/site-packages")
-        copied = [str(self.folder / name) for name in ("core", "arches", "plugins") if tree]
-        paths = [*copied, *(path for path in sys.path if Path(path).is_dir())]
-        (site / "borrowed.pth").write_text("\n".join(paths), encoding="utf-8")
-        python, root = shlex.quote(f"{self.tools / 'python'}"), shlex.quote(f"{ROOT}")
-        # what is needed is here, and nothing is fetched
-        offline = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation"
-        self._tool("hvolab", f'exec {python} -m hvolab "$@"')
-        self._tool("pip", f'exec {python} -m pip "$@" {offline}')
-        self._tool("pytest", f'exec {python} -m pytest "$@" -p no:cacheprovider')
-        # these two fetch and build: looked up, not run
-        self._tool("make", f'for name; do grep -q "^$name:" {root}/Makefile || exit 2; done')
-        self._tool("tox", f'test "$1 $2" = "run -e" && grep -q "^.testenv:$3]" {root}/tox.ini')
 
     def _tool(self, name: str, script: str) -> None:
         path = self.tools / name
         path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
-    def run(self, command: str) -> str:
-        """What a command prints; it must succeed."""
-        path = f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        settings = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100", "HVOLAB_STRICT": "1", "PYTHONPATH": "", "PATH": path}
-        settings["GIT_CEILING_DIRECTORIES"] = str(self.folder.parent)  # a diff is of this folder, whatever it stands in
+    def run(self, command: str, *, codes: Collection[int] = (0,)) -> str:
+        """What a command prints; it must end with one of these exit codes."""
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self.folder,
@@ -113,9 +132,9 @@ class Desk:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            env={**os.environ, **settings},
+            env=self.environment,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode in codes, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def follow(self, page: Path) -> None:
@@ -139,6 +158,14 @@ class Desk:
     def _script(self, name: str, text: str, command: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
         self.run(command)
+
+
+def desk_for(page: Path, room: StrangerRoom, folder: Path, *, tree: bool = False) -> Desk:
+    """Make a desk with hvolab, of the copy where it is one of the tree, and the extras that a page says to install."""
+    desk = Desk(folder, room.bin, tree=tree)
+    desk.environment["PYTHONPYCACHEPREFIX"] = str(room.bytecode)
+    room.install(extras_named(page.read_text("utf-8")), desk.folder if tree else None)
+    return desk
 
 
 def copy_tree(folder: Path) -> None:

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.desk import DOCS, Desk, files_changed, listings
+from tests.docs.desk import DOCS, desk_for, files_changed, listings
+from tests.docs.stranger import StrangerRoom
 
 GUIDE = DOCS / "adding-release.md"
 MOST = 3
 
 
 @pytest.mark.slow
-def test_who_follows_the_guide_has_a_release_that_runs_and_touched_few_files(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, tree=True)
+def test_who_follows_the_guide_has_a_release_that_runs_and_touched_few_files(
+    stranger_room: StrangerRoom, tmp_path: Path
+) -> None:
+    desk = desk_for(GUIDE, stranger_room, tmp_path, tree=True)
     assert files_changed(desk.folder) == set()
     desk.follow(GUIDE)
     (desk.folder / "session.txt").unlink()
