@@ -33,17 +33,35 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True)
+class Prevention:
+    """Last step of a schedule with a finding before which another order still has no finding.
+
+    step     number of its entry in the log; None: each order that was tried has a finding
+    instead  numbers of the actors in the order in which they go on, each to its end, without a finding
+    tried    number of orders that were tried after the step, each of which has a finding
+    whole    all orders that are to be tried were; False: their number reached its limit
+    """
+
+    step: int | None
+    instead: tuple[int, ...]
+    tried: int
+    whole: bool = True
+
+
+@dataclass(frozen=True)
 class Found:
     """One finding.
 
-    text      what is wrong
-    schedule  number of the schedule that found it, from 1 on
-    log       its steps
+    text        what is wrong
+    schedule    number of the schedule that found it, from 1 on
+    log         its steps
+    prevention  the last step that another order could replace; None: not looked for
     """
 
     text: str
     schedule: int
     log: tuple[Step, ...]
+    prevention: Prevention | None = None
 
 
 @dataclass(frozen=True)

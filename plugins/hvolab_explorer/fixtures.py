@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Group
 
 from hvolab.arch import Target
 from hvolab.cli.options import select_target
@@ -25,7 +26,6 @@ from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.runs.run import Explored, Repeated, code_engine, repeat, run, world_options
 from hvolab_explorer.runs.story import story
 from hvolab_explorer.search.spec import SearchSpec
-from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import EngineOfCpu
 
@@ -58,7 +58,13 @@ class ExploreFixture:
         made = configuration(actors, **state)
         explored = run(made, self._target_of(made), spec, seconds)
         for found, schedule in zip(explored.findings, explored.schedules, strict=True):
-            _fail(explored.configuration, explored.target, [found.text], schedule, found.log)
+            _fail(
+                explored.configuration,
+                explored.target,
+                [found.text],
+                schedule,
+                story(explored.configuration, found.log, found.prevention),
+            )
         if complete and not explored.result.complete:
             pytest.fail(f"{actors} on {explored.target}: {explored.result.verdict}", pytrace=False)
         return explored
@@ -68,7 +74,13 @@ class ExploreFixture:
         made = configuration(actors, **state)
         repeated = repeat([made], self._target_of(made), schedule)
         if repeated.texts:
-            _fail(repeated.configuration, repeated.target, repeated.texts, schedule, repeated.log)
+            _fail(
+                repeated.configuration,
+                repeated.target,
+                repeated.texts,
+                schedule,
+                story(made, repeated.log, repeated.prevention),
+            )
         return repeated
 
     def _target_of(self, made: Configuration) -> Target:
@@ -108,10 +120,10 @@ def configuration(
     return made.with_tlb(tlb).with_memory(memory)
 
 
-def _fail(made: Configuration, target: Target, texts: Sequence[str], schedule: str, log: Sequence[Step]) -> None:
+def _fail(made: Configuration, target: Target, texts: Sequence[str], schedule: str, lanes: Group) -> None:
     """Fail the test with findings, their schedule and its story."""
     lines = [f"{', '.join(map(str, made.actors))} on {target}", *(f"finding: {text}" for text in texts)]
-    pytest.fail("\n".join([*lines, f"schedule: {schedule}", "", as_text(story(made, log))]), pytrace=False)
+    pytest.fail("\n".join([*lines, f"schedule: {schedule}", "", as_text(lanes)]), pytrace=False)
 
 
 @pytest.fixture

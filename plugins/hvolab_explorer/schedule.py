@@ -22,6 +22,8 @@ from hvolab_explorer.steps.scheduler import Scheduler
 _PART = re.compile(r"(\d+)\*(\d+)(?:=(\d+))?")
 _HASH_DIGITS = 8
 _POINTS = " at "
+#: Steps that are more than any actor has.
+TO_THE_END = 1 << 20
 
 
 @dataclass(frozen=True)

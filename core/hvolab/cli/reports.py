@@ -66,11 +66,11 @@ class Reports:
         for recorder, _ in self._made:
             recorder.watch(machine, monitor, name, actors=actors, running_cpu=running_cpu)
 
-    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+    def mark(self, text: str, findings: Iterable[Finding] = (), *, note: str = "") -> None:
         """Add a stage to each recorder."""
         found = tuple(findings)
         for recorder, _ in self._made:
-            recorder.mark(text, found)
+            recorder.mark(text, found, note=note)
 
     @property
     def files(self) -> tuple[Path, ...]:

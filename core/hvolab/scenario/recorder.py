@@ -36,8 +36,11 @@ class Recorder(Protocol):
         """
         ...
 
-    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
-        """Add a stage to the voice that was added last, such as an operation, with what was found there at rest."""
+    def mark(self, text: str, findings: Iterable[Finding] = (), *, note: str = "") -> None:
+        """Add a stage to the voice that was added last, such as an operation, with what was found there at rest.
+
+        note  why the stage is marked, as the last one at which a finding could be prevented; empty: it is not
+        """
         ...
 
     def write(self, path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hvolab.cli.output import as_text, console, print_json, table
 from hvolab.serialize import as_data
+from hvolab_explorer.exploration import Prevention
 from hvolab_explorer.runs.campaign import MergedResult, merge
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.story import story
@@ -22,14 +23,16 @@ TEXT, DATA = "report.txt", "report.json"
 class MergedFindingData:
     """Finding of a configuration on one target or several.
 
-    text      what is wrong, on the first of them
-    schedule  its schedule there, for --replay
-    targets   architecture and release of each target
+    text        what is wrong, on the first of them
+    schedule    its schedule there, for --replay
+    targets     architecture and release of each target
+    prevention  the last step there that another order could replace
     """
 
     text: str
     schedule: str
     targets: tuple[str, ...]
+    prevention: Prevention | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _lines(explored: Sequence[Explored], merged: Sequence[MergedResult], units: 
             yield f"\nfinding of {one.name}: {finding.found.text}"
             yield f"on {'; '.join(finding.targets)}"
             yield f"schedule on {finding.targets[0]}: {finding.schedule}"
-            yield as_text(story(finding.configuration, finding.found.log))
+            yield as_text(story(finding.configuration, finding.found.log, finding.found.prevention))
     whole = [one.configuration for one in explored if one.result.complete]
     if whole:
         yield "\ncomplete: every class of schedules was explored, assuming that"
@@ -124,7 +127,7 @@ def _report_of(explored: Sequence[Explored], merged: Sequence[MergedResult], uni
             schedules=one.schedules,
             classes=len(one.classes),
             findings=tuple(
-                MergedFindingData(found.found.text, found.schedule, tuple(found.targets))
+                MergedFindingData(found.found.text, found.schedule, tuple(found.targets), found.found.prevention)
                 for found in one.findings.values()
             ),
         )

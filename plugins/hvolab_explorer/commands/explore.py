@@ -133,7 +133,8 @@ def explore(
     """Run actors on a machine in every order that matters, and check each result.
 
     Without --actors it explores the ready configurations. Each result is complete, with what it takes for granted, or
-    not complete, with the reason. A finding is repeated, shrunk, and printed as a schedule for --replay.
+    not complete, with the reason. A finding is repeated, shrunk, and printed as a schedule for --replay, with the last
+    step at which another order could prevent it marked.
 
     With --html or --trace the schedule of --replay or the first finding is recorded, step by step, with a lane for each
     CPU; without a finding, the actors of the first configuration are, one after the other.

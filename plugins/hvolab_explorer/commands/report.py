@@ -11,6 +11,7 @@ from hvolab.arch import Target
 from hvolab.cli.options import TargetData, target_as_dict, target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
+from hvolab_explorer.exploration import Prevention
 from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
 from hvolab_explorer.runs.run import Explored, Repeated
 from hvolab_explorer.runs.story import story
@@ -38,12 +39,14 @@ class FindingData:
     in_schedule  number of the schedule that found it, from 1 on
     schedule     the schedule, shrunk, for --replay
     steps        its steps
+    prevention   the last of them that another order could replace
     """
 
     text: str
     in_schedule: int
     schedule: str
     steps: tuple[StepData, ...]
+    prevention: Prevention | None
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,16 @@ class ExploreReport:
 
 @dataclass(frozen=True)
 class ScheduleReport:
-    """Result of `hvolab explore --replay`: the schedule's actors, findings in words, and steps."""
+    """Result of `hvolab explore --replay`: the schedule's actors, findings in words, and steps.
+
+    prevention  the last step that another order could replace; None: nothing is found
+    """
 
     target: TargetData
     actors: str
     findings: tuple[str, ...]
     steps: tuple[StepData, ...]
+    prevention: Prevention | None
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
         for found, schedule in zip(one.findings, one.schedules, strict=True):
             out.print(f"\nfinding in schedule {found.schedule} of {_actors(one.configuration)}: {found.text}")
             out.print(f"schedule: {schedule}", soft_wrap=True)
-            show_table(story(one.configuration, found.log))
+            show_table(story(one.configuration, found.log, found.prevention))
     whole = [one.configuration for one in explored if one.result.complete]
     assumptions = dict.fromkeys(text for configuration in whole for text in configuration.assumptions())
     if whole:
@@ -161,10 +168,10 @@ def show_replay(repeated: Repeated, *, json: bool) -> bool:
     if json:
         target = TargetData(**target_as_dict(repeated.target))
         actors, findings = _actors(repeated.configuration), tuple(repeated.texts)
-        print_json(ScheduleReport(target, actors, findings, _steps(repeated.log)))
+        print_json(ScheduleReport(target, actors, findings, _steps(repeated.log), repeated.prevention))
         return bool(repeated.texts)
     out = console()
-    show_table(story(repeated.configuration, repeated.log))
+    show_table(story(repeated.configuration, repeated.log, repeated.prevention))
     out.print(*(f"finding: {text}" for text in repeated.texts or ["none"]), sep="\n", soft_wrap=True)
     return bool(repeated.texts)
 
@@ -191,7 +198,7 @@ def _explored_data(one: Explored) -> ExploredData:
         pruned=one.result.pruned,
         assumptions=tuple(one.configuration.assumptions()),
         findings=tuple(
-            FindingData(found.text, found.schedule, schedule, _steps(found.log))
+            FindingData(found.text, found.schedule, schedule, _steps(found.log), found.prevention)
             for found, schedule in zip(one.findings, one.schedules, strict=True)
         ),
     )

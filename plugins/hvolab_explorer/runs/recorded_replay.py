@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 from hvolab.invariants import Finding, Invariant
@@ -21,13 +21,22 @@ class RecordedReplay(Replay):
     """Search of one schedule that records it: a stage before each step, a finding after the step that reports it.
 
     actors  name of the actor on each CPU
+    notes   notes of steps, by the number of a step's entry in the log
     """
 
-    def __init__(self, segments: list[Segment], world: World, actors: Sequence[str], recorder: Recorder) -> None:
+    def __init__(
+        self,
+        segments: list[Segment],
+        world: World,
+        actors: Sequence[str],
+        recorder: Recorder,
+        notes: Mapping[int, str],
+    ) -> None:
         super().__init__(segments)
         self._world = world
         self._actors = actors
         self._recorder = recorder
+        self._notes = notes
         self._cpu = 0
         self._watched = False
         self._reported = 0
@@ -44,7 +53,7 @@ class RecordedReplay(Replay):
         self._report(scheduler.findings)
         actor = super().choose(scheduler, ready, last)
         self._cpu = actor.cpu
-        self._recorder.mark(f"CPU{actor.cpu} {actor.name}: {actor.text}")
+        self._recorder.mark(f"CPU{actor.cpu} {actor.name}: {actor.text}", note=self._notes.get(len(scheduler.log), ""))
         return actor
 
     def end(self, findings: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from hvolab.cli.options import target_as_dict
 from hvolab.errors import UsageError
-from hvolab_explorer.exploration import Found, Result
+from hvolab.serialize import as_data
+from hvolab_explorer.exploration import Found, Prevention, Result
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.units import Unit
 from hvolab_explorer.steps.actor import Step
@@ -100,6 +101,7 @@ def _as_data(explored: Explored) -> dict[str, Any]:
             "in_schedule": found.schedule,
             "schedule": schedule,
             "steps": [[step.actor, step.text, step.choice] for step in found.log],
+            "prevention": as_data(found.prevention),
         }
         for found, schedule in zip(explored.findings, explored.schedules, strict=True)
     ]
@@ -116,12 +118,16 @@ def _as_data(explored: Explored) -> dict[str, Any]:
 
 def _from_data(unit: Unit, data: dict[str, Any]) -> Explored:
     """Return the result that `_as_data` made `data` of."""
-    findings = [
-        Found(each["text"], each["in_schedule"], tuple(Step(*step) for step in each["steps"]))
-        for each in data["findings"]
-    ]
+    findings = [_found(each) for each in data["findings"]]
     result = Result(incomplete=data["incomplete"], **{name: data[name] for name in _NUMBERS})
     result.classes = {int(key, 16) for key in data["classes"]}
     result.findings = {found.text: found for found in findings}
     schedules = [each["schedule"] for each in data["findings"]]
     return Explored(unit.configuration, unit.target, result, findings, schedules)
+
+
+def _found(data: dict[str, Any]) -> Found:
+    """Return a finding; what was written without a search for its prevention has none."""
+    known = data.get("prevention")
+    prevention = None if known is None else Prevention(**{**known, "instead": tuple(known["instead"])})
+    return Found(data["text"], data["in_schedule"], tuple(Step(*step) for step in data["steps"]), prevention)

@@ -11,10 +11,12 @@ from hvolab.arch import Target
 from hvolab.cli.options import engine_of
 from hvolab.errors import UsageError, choice_hint
 from hvolab.scenario import Recorder
-from hvolab_explorer.exploration import Found, Limits, Result, explore
+from hvolab_explorer.exploration import Found, Limits, Prevention, Result, explore
 from hvolab_explorer.runs.configuration import READY, Configuration, parse_actors
+from hvolab_explorer.runs.prevention import find_prevention
 from hvolab_explorer.runs.recorded_replay import RecordedReplay
 from hvolab_explorer.runs.shrink import replay, shrink
+from hvolab_explorer.runs.story import in_words
 from hvolab_explorer.schedule import Replay, hash_of, points_of, read_schedule, write_schedule
 from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.actor import Step
@@ -43,12 +45,18 @@ class Explored:
 
 @dataclass(frozen=True)
 class Repeated:
-    """One schedule that was repeated: its configuration and target, its steps, and its findings."""
+    """One schedule that was repeated.
+
+    log         its steps
+    texts       its findings
+    prevention  the last step that another order could replace; None: nothing is found
+    """
 
     configuration: Configuration
     target: Target
     log: tuple[Step, ...]
     texts: list[str]
+    prevention: Prevention | None = None
 
 
 def world_options(fail: int | None, allocations: str, *, poison: bool) -> WorldOptions | None:
@@ -102,7 +110,8 @@ def run(configuration: Configuration, target: Target, search: SearchSpec, second
             return Explored(configuration, target, Result(incomplete=error.what), [], [])
         raise
     result = explore(program, search.make(), Limits(seconds=seconds))
-    found = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
+    shrunk = [shrink(program, replay(program, one)) for one in list(result.findings.values())[:1]]
+    found = [replace(one, prevention=find_prevention(program, one)) for one in shrunk]
     schedules = [_schedule(program, configuration.text(target), one) for one in found]
     return Explored(configuration, target, result, found, schedules)
 
@@ -127,17 +136,29 @@ def repeat(
     configuration = texts.get(wanted, configurations[0])
     segments = read_schedule(schedule, configuration.text(target)) if schedule else []
     program = configuration.program(target)
-    search = Replay(segments)
-    if recorder is not None:
-        search = RecordedReplay(segments, program.world, list(map(str, configuration.actors)), recorder)
     if program.world.code is not None:
         program.world.code.use_points(points_of(schedule))
-    result = explore(program, search, Limits(schedules=1, first_finding=False, refines=False))
-    if isinstance(search, RecordedReplay):
-        search.end(list(result.findings))
+    once, search = Limits(schedules=1, first_finding=False, refines=False), Replay(segments)
+    result = explore(program, search, once)
     if not search.exact:
         raise UsageError("the schedule does not fit: an actor cannot go on where it says so", hint="copy it whole")
-    return Repeated(configuration, target, tuple(program.scheduler.log), list(result.findings))
+    log = tuple(program.scheduler.log)
+    prevention = None
+    for found in list(result.findings.values())[:1]:
+        prevention = find_prevention(program, found)
+    if recorder is not None:
+        names = list(map(str, configuration.actors))
+        recorded = RecordedReplay(segments, program.world, names, recorder, _notes(log, prevention))
+        recorded.end(list(explore(program, recorded, once).findings))
+    return Repeated(configuration, target, log, list(result.findings), prevention)
+
+
+def _notes(log: Sequence[Step], prevention: Prevention | None) -> dict[int, str]:
+    """Return the note of the last step that another order could replace, by the number of its entry in the log."""
+    if prevention is None or prevention.step is None:
+        return {}
+    steps = (place for place in range(prevention.step, -1, -1) if log[place].choice is None)  # a choice is in a step
+    return {next(steps): in_words(prevention)}
 
 
 def record_first(explored: Sequence[Explored], target: Target, recorder: Recorder) -> None:

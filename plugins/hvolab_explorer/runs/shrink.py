@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from hvolab.errors import HvolabError
 from hvolab_explorer.exploration import Found, Limits, Program, explore
-from hvolab_explorer.schedule import Replay, Segment, segments_of
+from hvolab_explorer.schedule import TO_THE_END, Replay, Segment, segments_of
 from hvolab_explorer.steps.actor import Step
 
-#: Steps that are more than any actor has.
-_TO_THE_END = 1 << 20
 #: Schedules that are tried at most.
 _MOST_TRIES = 200
 
@@ -34,7 +32,7 @@ def shrink(program: Program, found: Found) -> Found:
         segments = segments_of(best)
         for number, segment in enumerate(segments):
             before, after = segments[:number], segments[number + 1 :]
-            extended = Segment(segment.actor, _TO_THE_END)
+            extended = Segment(segment.actor, TO_THE_END)
             for candidate in ([*before, *after], [*before, extended, *after]):
                 tries += 1
                 log = _run(program, candidate, found.text)

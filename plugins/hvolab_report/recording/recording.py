@@ -17,9 +17,13 @@ from hvolab_report.recording.translations import TlbChange, TlbFollower
 
 @dataclass(frozen=True, slots=True)
 class Mark(Event, name="mark"):
-    """A stage of the voice: an operation that begins, or the machine at rest."""
+    """A stage of the voice: an operation that begins, or the machine at rest.
+
+    note  why it is marked; empty: it is not
+    """
 
     text: str
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -107,9 +111,9 @@ class Recording:
         free = getattr(self.machine.frames, "free_frames", None)
         self.steps.append(Step(event, self._cpu, self._calls.now(self._cpu), changes, self._tlbs.stale, free))
 
-    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+    def mark(self, text: str, findings: Iterable[Finding] = (), *, note: str = "") -> None:
         """Record a stage, and what was found at rest."""
-        self(Mark(text))
+        self(Mark(text, note))
         self.steps[-1].findings += findings
 
     def close(self) -> None:

@@ -102,7 +102,7 @@ class VoiceEncoder:
 
     def mark(self, event: Mark) -> tuple[str, list[int]]:
         """Encode a stage."""
-        return "mark", [self._texts.index(event.text)]
+        return "mark", [self._texts.index(event.text), self._texts.index(event.note) if event.note else -1]
 
     def stored(self, event: trace.EntriesStored) -> tuple[str, list[int]]:
         """Encode stores of entries."""

@@ -20,9 +20,9 @@ ROW_KINDS: Final = (
     RowKind("finding", ("finding",), "", "Finding that the step completes", is_step=False),
     RowKind(
         "mark",
-        ("cpu", "text"),
+        ("cpu", "text", "note"),
         "",
-        "A stage: an operation or an actor's step that begins, a result, or the machine at rest.",
+        "A stage: an operation or an actor's step that begins, a result, or the machine at rest. A note marks it.",
         is_step=True,
     ),
     RowKind(

@@ -43,9 +43,9 @@ class Recorder:
         recording.running_cpu = running_cpu
         self.recordings.append(recording)
 
-    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+    def mark(self, text: str, findings: Iterable[Finding] = (), *, note: str = "") -> None:
         """Add a stage to the last voice."""
-        self.recordings[-1].mark(text, findings)
+        self.recordings[-1].mark(text, findings, note=note)
 
     def data(self) -> Any:
         """Stop listening, and return what was recorded as JSON has it; two voices are aligned."""

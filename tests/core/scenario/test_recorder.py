@@ -32,7 +32,8 @@ class Calls:
         assert monitor.machine is machine
         self.made.append(f"watch {machine.key}{name}")
 
-    def mark(self, text: str, findings: Iterable[Finding] = ()) -> None:
+    def mark(self, text: str, findings: Iterable[Finding] = (), *, note: str = "") -> None:
+        assert not note
         self.made.append(f"{text}: {len(list(findings))}")
 
     def write(self, path: Path) -> None:

@@ -147,6 +147,9 @@ function addBlocks(made, step) {
   }
 }
 
+// The note of a stage that is marked, else "".
+function note(made, step) { return step.name === "mark" && step.row[3] >= 0 ? made.voice.texts[step.row[3]] : ""; }
+
 function address(made, base, offset) { return "0x" + (BigInt(made.voice.bases[base]) + BigInt(offset)).toString(16); }
 
 // The raw entry of a pattern and a PFN: the bits of the PA are put where the architecture has them.

@@ -51,13 +51,14 @@ function reveal(number) {
 function rowOf(row, index) {
   const text = row.step ? label(made, row.step) : `${row.call.function.name}()`;
   const more = row.children && !row.open ? `  (${row.last - row.first + 1})` : "";
-  const kind = row.children ? "call" : row.step.findings ? "found" : row.step.name === "mark" ? "stage" : "";
+  const noted = row.step ? note(made, row.step) : "";
+  const kind = row.children ? "call" : row.step.findings ? "found" : noted ? "stage noted" : row.step.name === "mark" ? "stage" : "";
   const current = !row.open && row.first <= step && step <= row.last;
   const lane = lanes ? made.steps[row.first].row[1] : 0; // of its CPU: actors have lanes side by side
   return tag("div", { class: `row ${kind}${lanes ? " lane" + lane % 3 : ""}`, role: "option", id: `row${index}`, "aria-selected": current,
-    style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px;margin-left:${lane * 2.5}rem`, title: text,
+    style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px;margin-left:${lane * 2.5}rem`, title: noted ? `${text}: ${noted}` : text,
     onclick: () => { if (row.children) { row.open = !row.open; layOut(); show(row.open ? step : row.last); } else show(row.first); } },
-    (row.children ? (row.open ? "▾ " : "▸ ") : "") + text + more);
+    (row.children ? (row.open ? "▾ " : "▸ ") : noted ? "» " : "") + text + more);
 }
 function drawList() { drawRows(visible.length, (index) => rowOf(visible[index], index)); }
 
@@ -117,6 +118,10 @@ function nextFinding() {
   const found = made.findings.find((number) => number > step) ?? made.findings[0];
   if (found !== undefined) { reveal(found); show(found); }
 }
+function showNoted() {
+  const found = made.steps.find((one) => note(made, one));
+  if (found) { reveal(found.number); show(found.number); }
+}
 function fromAddress() {
   const wanted = addressedStep();
   const start = made.steps.findIndex((one) => one.name === "entry.store" && one.row[3]);
@@ -131,6 +136,8 @@ get("folio").onchange = () => { followed = false; folio = made.voice.folios[get(
 get("find").textContent = made.findings.length ? `Findings: ${made.findings.length}` : "No findings";
 get("find").disabled = !made.findings.length;
 get("save").onclick = save;
+get("noted").onclick = showNoted;
+get("noted").hidden = !made.steps.some((one) => note(made, one));
 layOut();
 control({ move, search, nextFinding, fromAddress, drawList, first: () => show(0), last: () => show(made.steps.length - 1),
-  slide: (at) => show(stops[at].last), more: { s: save } });
+  slide: (at) => show(stops[at].last), more: { s: save, p: showNoted } });

@@ -111,6 +111,7 @@ function drawLanes(made, step, from) {
 
 function drawDetail(made, step) {
   const one = made.steps[step], parts = [tag("p", {}, tag("strong", {}, label(made, one))), tag("p", {}, one.kind.what)];
+  if (note(made, one)) parts.push(tag("p", { class: "noted" }, `» ${note(made, one)}`));
   const pfns = one.name === "page.allocate" ? one.row.slice(6) : one.name === "page.free" ? one.row.slice(4) : [];
   for (let i = 0; i < pfns.length && i < 24; i += 3)
     parts.push(tag("p", { class: "mono" }, `PFN ${hex(pfns[i])}` + (pfns[i + 2] > 1 ? ` to ${hex(pfns[i] + (pfns[i + 2] - 1) * pfns[i + 1])}` : "")));

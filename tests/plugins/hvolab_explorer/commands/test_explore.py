@@ -33,6 +33,12 @@ def test_a_finding_ends_in_exit_code_1_and_its_schedule_repeats_it() -> None:
     repeated = fitting("explore", again.stdout)
     assert repeated["findings"] == [finding["text"]]
     assert repeated["steps"] == finding["steps"]
+    assert repeated["prevention"] == finding["prevention"]
+    assert finding["steps"][finding["prevention"]["step"]] == {
+        "actor": 0,
+        "text": "store 4 bytes at A+52",
+        "choice": None,
+    }
 
 
 def test_a_schedule_is_refused_if_an_option_differs() -> None:

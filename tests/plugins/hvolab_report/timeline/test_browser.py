@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
-from hvolab_explorer.runs.run import repeat
+from hvolab_explorer.runs.run import record_first, run
+from hvolab_explorer.search.spec import SearchSpec
 from hvolab_report.timeline.page import page_of
 from hvolab_report.timeline.writer import TimelineWriter
 from tests.machines import x86_64
@@ -52,6 +53,17 @@ def pair_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def lanes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a finding of the explorer."""
+    made = tmp_path_factory.mktemp("lanes") / "page.html"
+    writer = TimelineWriter()
+    found = run(Configuration("", "", parse_actors("allocate A, taker-6.11 A.64")), x86_64(), SearchSpec(), 60)
+    record_first([found], found.target, writer)
+    writer.write(made)
+    return made
+
+
 @pytest.fixture
 def page(browser: Any, file: Path) -> Iterator[Any]:
     """The page, open; whatever it writes to the console fails the test."""
@@ -62,6 +74,12 @@ def page(browser: Any, file: Path) -> Iterator[Any]:
 def both(browser: Any, pair_file: Path) -> Iterator[Any]:
     """The page of two voices, open; as above."""
     yield from opened(browser, pair_file)
+
+
+@pytest.fixture
+def lanes(browser: Any, lanes_file: Path) -> Iterator[Any]:
+    """The page of a finding of the explorer, open; as above."""
+    yield from opened(browser, lanes_file)
 
 
 def opened(browser: Any, file: Path) -> Iterator[Any]:
@@ -196,25 +214,40 @@ def test_two_voices_on_a_narrow_screen(both: Any) -> None:
     assert both.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_each_actor_of_a_schedule_has_a_lane(browser: Any, tmp_path: Path) -> None:
-    writer = TimelineWriter()
-    repeat([Configuration("", "", parse_actors("optimize A, taker A.64"))], x86_64(), "", writer)
-    writer.write(tmp_path / "page.html")
-    for page in opened(browser, tmp_path / "page.html"):
-        page.keyboard.press("End")
-        assert page.inner_text("#list .lane1[aria-selected=true]").startswith("CPU1 taker A.64: ")
-        page.keyboard.press("Home")
-        assert page.inner_text("#list .lane0[aria-selected=true]") == "CPU0 optimize A: begins"
-        assert "CPU 1 taker A.64" in page.inner_text("#lanes")
+def test_each_actor_of_a_schedule_has_a_lane(lanes: Any) -> None:
+    lanes.keyboard.press("End")
+    assert lanes.inner_text("#list .lane1[aria-selected=true]").startswith("taker-6.11 A.64 faults: ")
+    lanes.keyboard.press("Home")
+    assert lanes.inner_text("#list .lane0[aria-selected=true]") == "CPU0 allocate A: begins"
+    assert "CPU 1 taker-6.11 A.64" in lanes.inner_text("#lanes")
+
+
+def test_the_step_at_which_a_finding_could_be_prevented_is_marked_in_its_lane(lanes: Any) -> None:
+    lanes.keyboard.press("p")
+    marked = lanes.inner_text("#list .lane0.noted[aria-selected=true]")
+    assert marked == "» CPU0 allocate A: store 4 bytes at A+52"
+    assert lanes.locator("#list .noted").count() == 1
+    assert "CPU1 then CPU0 in its place, each to its end, nothing is found" in lanes.inner_text("#detail .noted")
+    before = number(lanes)
+    lanes.keyboard.press("f")
+    assert number(lanes) > before
+    lanes.click("#noted")
+    assert number(lanes) == before
+
+
+def test_a_page_without_such_a_step_does_not_offer_it(page: Any) -> None:
+    assert not page.is_visible("#noted")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["page", "both"])
+@pytest.mark.parametrize("name", ["page", "both", "lanes"])
 def test_axe_finds_no_violation(request: pytest.FixtureRequest, scheme: str, name: str) -> None:
     if not AXE.exists():
         pytest.skip("no axe-core: npm install")
     page = request.getfixturevalue(name)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    if name == "lanes":
+        page.keyboard.press("p")
     page.locator("svg [role=button]").first.click()
     page.add_script_tag(path=str(AXE))
     assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
