@@ -95,13 +95,16 @@ class MappedContent:
 
 
 def open_content(path: Path, *, max_size: int | None = None) -> MappedContent:
-    """Map the file at ``path``; a compressed one is unpacked into memory.
+    """Map the file at ``path``; a compressed one is unpacked into memory, as far as it goes.
 
     max_size  largest unpacked size in bytes; by default 64 GiB or this computer's memory, whichever is less
     The file must not be truncated while the result is in use. Raises CoreFileError.
     """
-    octets = read_file(path, CoreFileError, max_size=max_size)
-    return MappedContent(octets, _holes(path, octets.size))
+    warnings = list[str]()
+    octets = read_file(path, CoreFileError, max_size=max_size, on_cut=warnings.append)
+    content = MappedContent(octets, _holes(path, octets.size))
+    content.warnings = tuple(warnings)
+    return content
 
 
 def _holes(path: Path, size: int) -> Ints:

@@ -33,6 +33,8 @@ _CHECKSUM: Final = 4
 #: Largest unpacked chunk.
 _CHUNK: Final = 1 << 16
 _KNOWN: Final = 16
+#: Warning about a file that does not end where its last range does.
+_CUT: Final = "the file is cut short or damaged after {:#x} bytes"
 
 
 def read_lime(source: DumpInput) -> Dump | None:
@@ -47,8 +49,8 @@ def read_lime(source: DumpInput) -> Dump | None:
             break
         ranges.append(found)
         position = found.offset + found.end - found.start
-    if position > content.size or (ranges and position < content.size):
-        warnings.append(f"the file is cut short or damaged after {min(position, content.size):#x} bytes")
+    if position != content.size:
+        warnings.append(_CUT.format(min(position, content.size)))
     try:
         whole = merged(within(ranges, content.size), content)
     except DisagreementError as error:
@@ -58,12 +60,17 @@ def read_lime(source: DumpInput) -> Dump | None:
 
 
 def _range(content: Content, position: int, path: Path, kind: tuple[bytes, int]) -> Extent | None:
-    """Return the range whose header is at a position, None where the file ends or is padded; raises CoreFileError."""
+    """Return the range whose header is at a position, None where the file has no header there.
+
+    Raises CoreFileError where the first header is damaged: then nothing can be read.
+    """
     header = content.read(position, _HEADER.size)
-    if len(header) < _HEADER.size or (position and not any(header)):
+    if len(header) < _HEADER.size:
         return None
     magic, number, start, last = _HEADER.unpack(header)
     if (magic, number) != kind or last < start:
+        if position:
+            return None
         what = f"a header has magic {magic!r}, version {number}, PA {start:#x} to {last:#x}"
         raise _damaged(what, path, f"byte {position:#x}")
     return Extent(start, last + 1, position + _HEADER.size)
@@ -99,9 +106,11 @@ def read_avml(source: DumpInput) -> Dump | None:
             chunks.append((start, start + size, place, packed, kind))
             position = place + packed
         if not chunks or chunks[-1][1] < found.end:
-            warnings.append(f"the file is cut short after {content.size:#x} bytes")
+            position = content.size + 1
             break
         position += _COUNT_SIZE
+    if position != content.size:
+        warnings.append(_CUT.format(min(position, content.size)))
     described = tuple(sorted((one.start, one.end) for one in ranges))
     return _dump(path, "AVML", described, partial(PackedFrames, content, sorted(chunks), described, path), warnings)
 

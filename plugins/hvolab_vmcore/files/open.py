@@ -57,6 +57,8 @@ def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memor
     contents = tuple(_content(one) for one in paths)
     source = DumpInput(paths, contents, memory_map)
     readers: DumpReaders = registry().dump_formats()
+    if memory_map is not None:
+        _check_no_header(source, readers)
     for read in readers.values():
         if (found := read(source)) is not None:
             return _complete(found, source)
@@ -65,14 +67,31 @@ def open_dump(path: str | os.PathLike[str], *more: str | os.PathLike[str], memor
     others = [(text, advice) for magic, text, advice in _OTHERS if start.startswith(magic)]
     others += [(tar[0], tar[1])] if start.startswith(mark, place) else []
     known, advice = next(iter(others), (None, ""))
+    without = "; memory without a header needs --map FILE" if memory_map is None else ""
     raise CoreFileError(
         f"this is {known}, not a memory dump of a format that is read"
         if known
         else f"this is not a memory dump of a known format: it begins with {start[:8].hex(' ') or 'nothing'}",
         where=f"{paths[0]}, byte 0",
         rule=f"the formats that are read: {', '.join(readers) or 'none'}",
-        hint=advice or "name a memory dump as kdump, makedumpfile or QEMU's dump-guest-memory make it",
+        hint=advice or f"name a memory dump as kdump, makedumpfile or QEMU's dump-guest-memory make it{without}",
     )
+
+
+def _check_no_header(source: DumpInput, readers: DumpReaders) -> None:
+    """Raise CoreFileError for a dump of a format that has a map of its own."""
+    for name, read in readers.items():
+        try:
+            found = read(replace(source, memory_map=None)) is not None
+        except CoreFileError:  # of that format, and damaged
+            found = True
+        if found:
+            raise CoreFileError(
+                f"this is a dump of format {name}, which needs no map of its memory",
+                where=f"{source.path}, byte 0",
+                rule="--map is for memory without a header",
+                hint="omit --map",
+            )
 
 
 def _content(path: Path) -> Content:

@@ -140,11 +140,13 @@ def unpack(
     limit: int = LARGEST_KERNEL,
     all_streams: bool = False,
     error_type: type[HvolabError] = KernelImageError,
+    on_cut: Callable[[str], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the unpacked bytes as a read-only array.
 
     limit        largest unpacked size, in bytes
     all_streams  unpack all streams of the content, not only the first; only zero bytes may be between them
+    on_cut       called with a sentence for data that is cut short, of which the part before the cut is returned
     Raises `error_type` for data that is damaged, cut short, or larger than `limit`; HvolabError where the Python
     package for lz4 or lzo is not installed.
     """
@@ -161,8 +163,12 @@ def unpack(
                 )
             memory.append(piece)
     except EOFError as error:
+        cut = f"the {name} data is cut short after {len(content)} bytes"
+        if on_cut is not None and memory.size:
+            on_cut(cut)
+            return memory.content()
         raise error_type(
-            f"the {name} data is cut short after {len(content)} bytes",
+            cut,
             where=where,
             rule=f"a {name} stream ends with its own end mark",
             hint="copy or fetch the file again",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +40,17 @@ def map_file(path: Path, error_type: type[HvolabError]) -> mmap.mmap:
         ) from error
 
 
-def read_file(path: Path, error_type: type[HvolabError], *, max_size: int | None = None) -> NDArray[np.uint8]:
+def read_file(
+    path: Path,
+    error_type: type[HvolabError],
+    *,
+    max_size: int | None = None,
+    on_cut: Callable[[str], None] | None = None,
+) -> NDArray[np.uint8]:
     """Return the bytes of a file as a read-only array: mapped, or unpacked into memory where the file is compressed.
 
     max_size  largest unpacked size in bytes; by default 64 GiB or this computer's memory, whichever is less
+    on_cut    as in :func:`unpack`; by default data that is cut short is an error
     Raises `error_type` for a file that :func:`map_file` refuses, and for one that is damaged, cut short or too large.
     """
     source = map_file(path, error_type)
@@ -51,4 +59,6 @@ def read_file(path: Path, error_type: type[HvolabError], *, max_size: int | None
         return np.frombuffer(source, dtype=np.uint8)
     if max_size is None:
         max_size = min(LARGEST_CONTENT, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return unpack(source, compression, str(path), limit=max_size, all_streams=True, error_type=error_type)
+    return unpack(
+        source, compression, str(path), limit=max_size, all_streams=True, error_type=error_type, on_cut=on_cut
+    )

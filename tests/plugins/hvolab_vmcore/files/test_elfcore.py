@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
+from hvolab_vmcore.files.dump import CUT_SHORT
 from hvolab_vmcore.files.elf import ByteOrder, CoreNote
 from hvolab_vmcore.files.elfcore import CoreFile, CoreSegment, open_core
+from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.torture.elf_writer import Memory, write_core
 from tests.plugins.hvolab_vmcore.written_cores import GOOD, opened, page, patched, refusal
 
@@ -218,10 +220,19 @@ def test_skippable_frames_of_zstd_are_skipped(tmp_path: Path) -> None:
 
 
 @COMPRESSIONS
-def test_a_compressed_file_that_is_truncated_is_refused(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    whole = compress(write_core([Memory(0, os.urandom(9000), 9000)]))
-    for length in (8, len(whole) // 2, len(whole) - 1):
-        assert "is cut short" in refusal(tmp_path, whole[:length]).what
+def test_a_compressed_file_that_is_truncated_is_read_as_far_as_it_goes(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    data, path = os.urandom(9000), tmp_path / "a.core"
+    content = write_core([Memory(0, data, 9000)])
+    path.write_bytes(compress(content[:6000]) + compress(content[6000:])[:-1])
+    dump = open_dump(path)
+    assert dump.frames(12).states(np.arange(4)).tolist()[::2] == [FrameState.SAVED, FrameState.NOT_SAVED]
+    assert dump.frames(12).read(np.array([0]), 4096).tobytes() == data[:4096]
+    assert "data is cut short after" in dump.warnings[-1]
+    assert dump.remedy == CUT_SHORT
+    # of eight bytes, nothing can be unpacked
+    assert "is cut short" in refusal(tmp_path, compress(content)[:8]).what
 
 
 @COMPRESSIONS

@@ -12,7 +12,7 @@ import pytest
 
 from hvolab.errors import CoreFileError
 from hvolab.machine import FrameState
-from hvolab_vmcore.files.dump import Dump
+from hvolab_vmcore.files.dump import CUT_SHORT, Dump
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
 from hvolab_vmcore.torture.dump_writers import Pages, write_avml, write_lime
@@ -72,6 +72,18 @@ def test_impossible_headers_are_refused(write: Callable[[Pages], bytes], name: s
         with pytest.raises(CoreFileError, match=f"magic b'{content[:4].decode()}'"):
             opened(tmp_path, damaged)
     assert name
+
+
+@WRITERS
+@pytest.mark.parametrize("tail", [bytes(512), b"garbage" * 50, b"EMiL", b"AVML" + bytes(60)])
+def test_a_damaged_header_after_the_first_ends_the_ranges_with_a_warning(
+    write: Callable[[Pages], bytes], name: str, tail: bytes, tmp_path: Path
+) -> None:
+    content = write(PAGES)
+    dump = opened(tmp_path, content + tail)
+    assert (dump.format, dump.remedy) == (name, CUT_SHORT)
+    assert dump.warnings == (f"the file is cut short or damaged after {len(content):#x} bytes",)
+    assert (dump.frames(12).states(np.array([*PAGES])) == FrameState.SAVED).all()
 
 
 def test_impossible_chunks_are_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hvolab_vmcore.files.raw import read_map
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.torture.dump_writers import ranges_of
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, VMEMMAP, pages_of
+from tests.plugins.hvolab_vmcore.written_cores import GOOD
 
 
 def written(directory: Path, text: str, content: bytes = b"") -> tuple[Path, Path]:
@@ -47,6 +48,21 @@ def test_a_map_that_the_kernel_hid_is_named(tmp_path: Path) -> None:
     with pytest.raises(CoreFileError, match="all PAs of the map are 0") as caught:
         open_dump(raw, memory_map=path)
     assert caught.value.hint == "copy /proc/iomem as root"
+
+
+@pytest.mark.parametrize(("start", "name"), [(GOOD, "ELF core"), (GOOD[:70], "ELF core"), (b"EMiL", "LiME")])
+def test_a_dump_with_headers_needs_no_map(start: bytes, name: str, tmp_path: Path) -> None:
+    raw, path = written(tmp_path, "1000-1fff\n", start)
+    with pytest.raises(CoreFileError, match=f"this is a dump of format {name}, which needs no map") as caught:
+        open_dump(raw, memory_map=path)
+    assert caught.value.hint == "omit --map"
+
+
+def test_memory_without_a_header_is_refused_with_the_option_for_its_map(tmp_path: Path) -> None:
+    raw, _ = written(tmp_path, "1000-1fff\n", bytes(4096))
+    with pytest.raises(CoreFileError, match="not a memory dump of a known format") as caught:
+        open_dump(raw)
+    assert "memory without a header needs --map FILE" in caught.value.hint
 
 
 def test_bytes_that_the_map_leaves_out_are_a_warning(tmp_path: Path) -> None:
