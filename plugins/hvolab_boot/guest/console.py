@@ -20,6 +20,10 @@ _READY: Final = "@@READY"
 _STEP: Final = 0.1
 #: Lines of a kernel that will not print more on its own.
 _PANIC: Final = re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic|Attempted to kill init")
+#: A CPU that runs no other process any more. Kernel: watchdog_timer_fn() in kernel/watchdog.c, v6.12.
+_STUCK: Final = re.compile(r"soft lockup - CPU#\d+ stuck for (\d+)s")
+#: Seconds from which on it is taken for hung: 20 s, where the kernel begins to report it, can be a busy computer.
+_HUNG: Final = 100
 
 
 class GuestEnd(Exception):  # noqa: N818 - not an error of hvolab
@@ -109,6 +113,9 @@ class GuestConsole:
         if _PANIC.search(line):
             self._drain()
             raise GuestEnd("the kernel has panicked")
+        if (stuck := _STUCK.search(line)) and int(stuck[1]) >= _HUNG:
+            self._drain()
+            raise GuestEnd(f"a CPU of the guest is stuck for {stuck[1]} s")
 
     def _drain(self) -> None:
         """Add what a panicking kernel still prints to the log."""

@@ -230,6 +230,12 @@ static long page_flags(void)
 	return count < 0 ? count : 0;
 }
 
+/* Print messages of lower levels on the console. */
+static void show_messages(long level)
+{
+	call(SYSLOG, 8, 0, level, 0, 0);
+}
+
 static long seconds(void)
 {
 	long now[2] = { 0, 0 };
@@ -266,6 +272,7 @@ static long stress(long limit, long churns, const char *count, const char *path)
 	static const char *const done[] = { " reads of page flags", " compactions", " changes of the pool and back" };
 	long until = seconds() + limit, second[2] = { 1, 0 }, failed = 0;
 	flush();
+	show_messages(7); /* a kernel that hangs or crashes says why on the console */
 	for (int which = 0; which < churns + 2; which++) {
 		long child = call(CLONE, 17, 0, 0, 0, 0); /* SIGCHLD */
 		if (child) {
@@ -289,6 +296,7 @@ static long stress(long limit, long churns, const char *count, const char *path)
 	}
 	while (call(WAIT4, -1, 0, 0, 0, 0) > 0)
 		;
+	show_messages(1);
 	long last = write_to(path, "0");
 	return failed ? failed : last;
 }
@@ -341,7 +349,7 @@ __attribute__((used)) void begin(void)
 	mount("proc", "/proc");
 	mount("sysfs", "/sys");
 	mount("devtmpfs", "/dev");
-	call(SYSLOG, 8, 0, 1, 0, 0); /* messages do not break the lines below: `m` prints them */
+	show_messages(1); /* they would break the lines below: `m` prints them */
 	long log = open("/dev/kmsg", O_NONBLOCK);
 	text("\n@@READY\n");
 	flush();

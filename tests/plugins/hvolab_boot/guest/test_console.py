@@ -53,6 +53,15 @@ def test_a_panic_ends_the_wait_with_what_is_still_printed() -> None:
         assert one.log[-2:] == ["CPU: 0", "Call Tr"]
 
 
+def test_a_cpu_that_is_stuck_for_long_ends_the_wait() -> None:
+    lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for {}s! [init:87]\n"
+    text = lockup.format(23) + "| \n" + lockup.format(101) + "RIP: x\n"
+    with console(text, ends=True) as one:
+        with pytest.raises(GuestEnd, match="a CPU of the guest is stuck for 101 s"):
+            one.ask("s 5")
+        assert one.log[-1] == "RIP: x"
+
+
 def test_a_guest_that_switches_off_has_ended() -> None:
     with console("one\ntwo", ends=True) as one:
         with pytest.raises(GuestEnd, match="ended"):
