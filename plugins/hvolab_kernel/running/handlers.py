@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
@@ -81,7 +80,7 @@ class Handlers:
         self._flush = flush
         self._findings = findings
         pages = machine.struct_pages
-        self._pages, self._page = pages, pages.va
+        self._pages, self._page, self._links = pages, pages.va, (pages.layout.lru_next, pages.layout.lru_prev)
         self._linear = machine.virt(0)
         self._shift = machine.target.mode.page_shift
         kernel = loaded.kernel
@@ -282,11 +281,12 @@ class Handlers:
 
         Code that goes on through a page that it has freed then faults.
         """
-        pages = self._pages
-        with contextlib.suppress(AbsentMemoryError):
-            places = pages.locate_fields(pfn, pages.layout.lru_next, pages.layout.lru_prev)
-            for place, link in zip(places, lists.POISON, strict=True):
-                self._machine.memory.scalar[place // WORD_BYTES] = link
+        try:
+            following, previous = self._pages.locate_fields(pfn, *self._links)
+        except AbsentMemoryError:
+            return
+        words = self._machine.memory.scalar
+        words[following // WORD_BYTES], words[previous // WORD_BYTES] = lists.POISON
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""
