@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Size of timelines, and CPU time of their loading and of steps in headless Chromium.
 
-`python -m benchmarks.timeline_page PAGE...` measures pages of `hvolab run --html`, of one voice. Steps are taken one by
-one, forward and back, at a quarter and at three quarters of each page, and from end to end. Times are those of the
-page's main thread, in which other processes do not count: scripts, styles and layout, and about a millisecond of the
-measurement itself.
+`python -m benchmarks.timeline_page PAGE...` measures pages of one voice, or of two, whose steps are rows. Steps are
+taken one by one, forward and back, at a quarter and at three quarters of each page, and from end to end. Times are
+those of the page's main thread, in which other processes do not count: scripts, styles and layout, and about a
+millisecond of the measurement itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+_STEPS = "timeline.voices.length === 1 ? made.steps.length : rows.length"
 _SHOW = "number => { show(number); document.body.getBoundingClientRect(); }"
 
 
@@ -47,7 +48,7 @@ def measure(browser: Any, file: Path) -> str:
     start = clock.now()
     page.goto(file.resolve().as_uri())
     ready, times = clock.now() - start, []
-    steps = page.evaluate("made.steps.length")
+    steps = page.evaluate(_STEPS)
     for number in steps_to_take(steps - 1):
         start = clock.now()
         page.evaluate(_SHOW, number)

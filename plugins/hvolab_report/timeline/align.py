@@ -143,12 +143,15 @@ def _append(groups: list[_Group], group: _Group) -> None:
         groups.append(group)
 
 
-def _shape(group: _Group) -> tuple[bool, ...] | None:
-    """Return what groups that can be joined have in common; None: the group stands alone."""
+def _shape(group: _Group) -> tuple[object, ...] | None:
+    """Return what groups that can be joined have in common; None: the group stands alone.
+
+    Steps of one voice that the other has not are joined, and so are steps that correspond one by one and are alike.
+    """
     counts = [end - start for start, end in zip(group.start, group.end, strict=True)]
-    if group.differs or (group.compared and counts[0] != counts[1]):
+    if all(counts) and (group.differs or (group.compared and counts[0] != counts[1])):
         return None
-    return group.compared, *map(bool, counts)
+    return group.differs, group.compared, *map(bool, counts)
 
 
 def _pairs(one: Sequence[Atom], two: Sequence[Atom]) -> list[tuple[Atom, Atom]]:

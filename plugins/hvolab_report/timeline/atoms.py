@@ -121,7 +121,7 @@ class Voice:
     def _words(self, name: str, row: Row) -> tuple[object, ...]:
         """Return what a row of any other kind says, as part of its key."""
         if name in {"mark", "barrier", "batch", "counter"}:
-            return (self._text(row[2]), *row[3:])
+            return (self._text(row[2]), *(() if name == "mark" else row[3:]))  # its note is not compared
         if name == "folio":
             return row[5:]
         if name == "other":

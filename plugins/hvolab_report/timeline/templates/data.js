@@ -163,7 +163,7 @@ function rawEntry(made, pattern, pfn) {
 
 function label(made, step) {
   const { name, row, kind } = step, texts = made.voice.texts, level = made.voice.levels;
-  if (name === "mark") return texts[row[2]];
+  if (name === "mark") return (note(made, step) ? "» " : "") + texts[row[2]];
   if (name === "entry.store") {
     const table = made.voice.patterns[row.at(-4)].kind === "table";
     const count = [...runs(row.slice(8 + 4 * row[7]))].length;

@@ -58,7 +58,7 @@ function rowOf(row, index) {
   return tag("div", { class: `row ${kind}${lanes ? " lane" + lane % 3 : ""}`, role: "option", id: `row${index}`, "aria-selected": current,
     style: `top:${index * ROW}px;padding-left:${Math.min(row.depth, 12) * 10 + 4}px;margin-left:${lane * 2.5}rem`, title: noted ? `${text}: ${noted}` : text,
     onclick: () => { if (row.children) { row.open = !row.open; layOut(); show(row.open ? step : row.last); } else show(row.first); } },
-    (row.children ? (row.open ? "▾ " : "▸ ") : noted ? "» " : "") + text + more);
+    (row.children ? (row.open ? "▾ " : "▸ ") : "") + text + more);
 }
 function drawList() { drawRows(visible.length, (index) => rowOf(visible[index], index)); }
 

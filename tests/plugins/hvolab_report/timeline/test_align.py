@@ -74,6 +74,20 @@ def test_a_stage_of_another_name_is_missing_in_both() -> None:
     assert set(both["differs"]) == {"the second has no such step", "the first has no such step"}
 
 
+def test_steps_that_the_other_has_not_are_one_group() -> None:
+    other = copy.deepcopy(recorded(1).data())
+    voice = other["voices"][0]
+    rows = [row for _, row in Voice(voice, other["row_kinds"]).steps]
+    voice.update(rows=rows[:-20], steps=len(rows) - 20)
+    *_, last = groups(side_by_side(recorded(1).data(), other, NAMES))
+    assert last[:4] == [len(rows) - 20, 20, len(rows) - 20, 0]
+
+
+def test_a_note_of_a_stage_is_not_compared() -> None:
+    both = side_by_side(recorded(1).data(), changed("mark", 0, 1), NAMES)
+    assert both["difference"] == []
+
+
 def test_barriers_are_not_compared_with_a_kernels_own_code() -> None:
     whole, other = recorded(1).data(), copy.deepcopy(recorded(1).data())
     voice = other["voices"][0]
