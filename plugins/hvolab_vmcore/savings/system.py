@@ -54,9 +54,9 @@ def read_system(root: Path) -> System:
     state = _text(root / "proc/sys/vm/hugetlb_optimize_vmemmap")
     hvo: Literal["on", "off", "not there"] = "not there" if state is None else "off" if state == "0" else "on"
     notes += more + _notes_about(hvo)
-    pools = tuple(_pools(root, page_size, struct_page, hvo))
+    pools, unread = _pools(root, page_size, struct_page, hvo)
     kernel = _text(root / "proc/sys/kernel/osrelease") or ""
-    return System(kernel, page_size, struct_page, memory, hvo, pools, tuple(notes))
+    return System(kernel, page_size, struct_page, memory, hvo, tuple(pools), (*notes, *unread))
 
 
 def _notes_about(hvo: str) -> list[str]:
@@ -91,7 +91,7 @@ def _memory(root: Path) -> int:
 def _page_size(root: Path) -> tuple[int, list[str]]:
     """Return the size of a base page: /proc/self/smaps has it, else this process's is taken."""
     match = re.search(r"^KernelPageSize: +(\d{1,9}) kB$", _text(root / "proc/self/smaps") or "", re.MULTILINE)
-    if match is not None:
+    if match is not None and int(match[1]).bit_count() == 1:
         return int(match[1]) * _KIB, []
     own = os.sysconf("SC_PAGE_SIZE")
     return own, [f"the size of a base page is assumed to be that of this machine: {own} bytes"]
@@ -105,14 +105,17 @@ def _struct_page_size(root: Path) -> tuple[int, list[str]]:
         return _STRUCT_PAGE, [f"type information cannot be read: a struct page is assumed to have {_STRUCT_PAGE} bytes"]
 
 
-def _pools(root: Path, page_size: int, struct_page: int, hvo: str) -> list[PoolSavings]:
-    """Return the huge pages by size and node, those of the largest size first."""
-    found = []
+def _pools(root: Path, page_size: int, struct_page: int, hvo: str) -> tuple[list[PoolSavings], list[str]]:
+    """Return the huge pages by size and node, those of the largest size first, and notes about what is unknown."""
+    found, notes = list[PoolSavings](), list[str]()
     nodes = sorted((root / "sys/devices/system/node").glob("node*/hugepages/hugepages-*kB/nr_hugepages"))
     files = nodes or sorted((root / "sys/kernel/mm/hugepages").glob("hugepages-*kB/nr_hugepages"))
     for file in files:
         size, node, count = _SIZE.fullmatch(file.parent.name), _NODE.fullmatch(file.parents[2].name), _text(file)
-        if size is None or count is None or not count.isdecimal():
+        if size is None or int(size[1]).bit_count() != 1:
+            continue
+        if count is None or not count.isdecimal():
+            notes.append(f"the number of huge pages cannot be read, they are left out: /{file.relative_to(root)}")
             continue
         saved = saved_of(int(size[1]) * _KIB, page_size, struct_page)
         none = hvo == "not there" or not saved or count == "0"
@@ -126,4 +129,4 @@ def _pools(root: Path, page_size: int, struct_page: int, hvo: str) -> list[PoolS
                 possible=int(count) * saved,
             )
         )
-    return sorted(found, key=lambda pool: (-pool.size, pool.node or 0))
+    return sorted(found, key=lambda pool: (-pool.size, pool.node or 0)), notes

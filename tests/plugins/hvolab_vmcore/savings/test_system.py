@@ -39,6 +39,21 @@ def test_what_cannot_be_read_is_assumed_with_a_note(tmp_path: Path) -> None:
     assert any("assumed to be that of this machine" in note for note in read_system(tmp_path).notes)
 
 
+@pytest.mark.parametrize("page", ["0", "3"])
+def test_a_size_that_makes_no_sense_is_left_out_and_a_count_that_cannot_be_read_is_a_note(
+    page: str, tmp_path: Path
+) -> None:
+    system = read_system(write_machine(tmp_path, {"2048": 8, "0": 3, "3": 3}, page=page))
+    assert [(pool.size >> 20, pool.huge_pages) for pool in system.pools] == [(2, 8)]
+    assert any("assumed to be that of this machine" in note for note in system.notes)
+    (count,) = tmp_path.glob("sys/**/hugepages-2048kB/nr_hugepages")
+    count.write_text("?\n")
+    found = read_system(tmp_path)
+    assert found.pools == ()
+    assert found.notes[-1].startswith("the number of huge pages cannot be read, they are left out: /sys/")
+    assert found.notes[-1].endswith("hugepages-2048kB/nr_hugepages")
+
+
 def test_this_machine_can_be_read() -> None:
     system = read_system(Path("/"))
     assert system.memory > 0
