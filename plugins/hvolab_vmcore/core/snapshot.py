@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from hvolab.arch import Architecture, LinearOrigin, PagingMode, Target
 from hvolab.errors import CoreFileError, UsageError
-from hvolab.machine import PageTables, PhysicalMemory, StructPages
+from hvolab.machine import FrameState, PageTables, PhysicalMemory, StructPages
 from hvolab.plugin import registry
 from hvolab.release import KernelRelease
 from hvolab_vmcore.core.cpu_state import cpu_state_of
@@ -247,8 +249,10 @@ def _memory_and_root(
         raise _undetermined("the root page table", "SYMBOL(swapper_pg_dir)", "--root PA", core)
     memory = memory_of(core, used.page_shift, architecture.entry_byte_order)
     if not memory.holds(root):
+        (state,) = memory.states(np.array([root >> memory.page_shift])).tolist()
+        missing = "was not saved" if state == FrameState.NOT_SAVED else "is not in the core"
         raise CoreFileError(
-            f"the root table, at PA {root:#x}, is not in the core",
+            f"the root table, at PA {root:#x}, {missing}",
             where=f"{core.path}, with memory from PA {min(core.ranges)[0]:#x} on",
             rule="SYMBOL(swapper_pg_dir) of VMCOREINFO, or --root",
             hint=core.remedy or "dump again without excluding kernel memory, or give --root PA",

@@ -23,6 +23,7 @@ from tests.plugins.hvolab_vmcore.changed_cores import (
     changed,
     scanned,
     with_text,
+    without,
 )
 
 
@@ -99,3 +100,9 @@ def test_a_root_that_is_elsewhere_is_shown_with_the_memory_of_the_core(tmp_path:
     with pytest.raises(CoreFileError, match="the root table, at PA 0x7000, is not in the core") as caught:
         open_snapshot(page, SnapshotOptions(root=0x7000))
     assert caught.value.where.endswith("a.core, with memory from PA 0x2c22000 on")
+
+
+def test_a_root_that_was_excluded_is_called_so(tmp_path: Path) -> None:
+    path = without(OPTIMIZED_2M, [0x2C22000], tmp_path / "a.kdump")
+    with pytest.raises(CoreFileError, match="the root table, at PA 0x2c22000, was not saved"):
+        open_snapshot(path)
