@@ -148,17 +148,17 @@ def repeat(
         prevention = find_prevention(program, found)
     if recorder is not None:
         names = list(map(str, configuration.actors))
-        recorded = RecordedReplay(segments, program.world, names, recorder, _notes(log, prevention))
+        recorded = RecordedReplay(segments, program.world, names, recorder, _notes(configuration, log, prevention))
         recorded.end(list(explore(program, recorded, once).findings))
     return Repeated(configuration, target, log, list(result.findings), prevention)
 
 
-def _notes(log: Sequence[Step], prevention: Prevention | None) -> dict[int, str]:
+def _notes(configuration: Configuration, log: Sequence[Step], prevention: Prevention | None) -> dict[int, str]:
     """Return the note of the last step that another order could replace, by the number of its entry in the log."""
     if prevention is None or prevention.step is None:
         return {}
     steps = (place for place in range(prevention.step, -1, -1) if log[place].choice is None)  # a choice is in a step
-    return {next(steps): in_words(prevention)}
+    return {next(steps): in_words(prevention, configuration)}
 
 
 def record_first(explored: Sequence[Explored], target: Target, recorder: Recorder) -> None:

@@ -24,19 +24,19 @@ def story(configuration: Configuration, log: Sequence[Step], prevention: Prevent
     made = table(*(f"CPU{number}: {actor}" for number, actor in enumerate(configuration.actors)))
     for actor, text in _lines(log, None if prevention is None else prevention.step):
         made.add_row(*(text if number == actor else "" for number in range(len(configuration.actors))))
-    known = in_words(prevention)
+    known = in_words(prevention, configuration)
     marked = prevention is not None and prevention.step is not None
     return Group(made, *([f"{_MARK} {known}" if marked else known] if known else []))
 
 
-def in_words(prevention: Prevention | None) -> str:
+def in_words(prevention: Prevention | None, configuration: Configuration) -> str:
     """Return what is known about the last step that another order can replace; empty: nothing was looked for."""
     if prevention is None or not (prevention.tried or prevention.instead):
         return ""
     tried = f"{prevention.tried} orders were tried, and each has a finding"
     if prevention.step is None:
         return f"no step that another order can replace: {tried}" if prevention.whole else f"not decided: {tried}"
-    instead = " then ".join(f"CPU{actor}" for actor in prevention.instead)
+    instead = ", then ".join(str(configuration.actors[actor]) for actor in prevention.instead)
     after = f"; after it {tried}" * bool(prevention.tried)
     replaced = f"with {instead} in its place, each to its end, nothing is found"
     return f"last step that another order can replace: {replaced}{after}"

@@ -22,7 +22,7 @@ def test_a_story_has_a_lane_for_each_actor_and_leaves_out_the_middle_of_long_run
     assert "more steps" in output
     assert "schedule: " in output
     assert "» store 4 bytes at A+52" in output
-    assert "» last step that another order can replace: with CPU1 then CPU0 in its place" in output
+    assert "» last step that another order can replace: with taker-6.11 A.64, then allocate A" in output
 
 
 def test_every_assumption_is_printed_once() -> None:

@@ -49,7 +49,7 @@ def test_a_finding_is_recorded_with_the_steps_of_each_cpu() -> None:
     noted = found.findings[0].log[prevention.step]
     (mark,) = (row for name, row in Voice(data["voices"][0], data["row_kinds"]).steps if name == "mark" and row[3] >= 0)
     assert data["voices"][0]["texts"][mark[2]] == f"CPU{noted.actor} allocate A: {noted.text}"
-    assert data["voices"][0]["texts"][mark[3]] == in_words(prevention)
+    assert data["voices"][0]["texts"][mark[3]] == in_words(prevention, found.configuration)
 
 
 def test_recording_changes_no_step() -> None:

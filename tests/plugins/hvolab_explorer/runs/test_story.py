@@ -9,11 +9,13 @@ from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.runs.story import in_words, story
 from hvolab_explorer.steps.actor import Step
 
+PAIR = Configuration("", "", parse_actors("optimize A, restore B"))
+
 
 def test_each_actor_has_a_lane_and_the_middle_of_a_long_run_is_one_line() -> None:
     log = [Step(0, f"step {number}") for number in range(9)]
     log += [Step(1, "allocate"), Step(1, "an allocation succeeds", 0), Step(1, "an allocation fails", 1)]
-    text = as_text(story(Configuration("", "", parse_actors("optimize A, restore B")), log)).splitlines()
+    text = as_text(story(PAIR, log)).splitlines()
     assert text[0].split() == ["CPU0:", "optimize", "A", "CPU1:", "restore", "B"]
     shown = [line.strip() for line in text[2:]]
     tail = [f"step {number}" for number in range(5, 9)]
@@ -23,21 +25,20 @@ def test_each_actor_has_a_lane_and_the_middle_of_a_long_run_is_one_line() -> Non
 def test_the_step_that_another_order_can_replace_is_marked_and_shown() -> None:
     log = [Step(0, f"step {number}") for number in range(12)]
     prevention = Prevention(4, (1, 0), 7)
-    text = as_text(story(Configuration("", "", parse_actors("optimize A, restore B")), log, prevention)).splitlines()
+    text = as_text(story(PAIR, log, prevention)).splitlines()
     shown = [line.strip() for line in text[2:]]
     tail = [f"step {number}" for number in range(8, 12)]
     assert shown[:-2] == ["step 0", "... 3 more steps ...", "» step 4", "... 3 more steps ...", *tail]
-    assert " ".join(shown[-2:]) == f"» {in_words(prevention)}"
+    assert " ".join(shown[-2:]) == f"» {in_words(prevention, PAIR)}"
 
 
 def test_what_was_tried_is_said_in_words() -> None:
-    last = (
-        "last step that another order can replace: with CPU1 then CPU0 in its place, each to its end, nothing is found"
-    )
-    assert in_words(Prevention(4, (1, 0), 7)) == f"{last}; after it 7 orders were tried, and each has a finding"
-    assert in_words(Prevention(9, (1, 0), 0)) == last
+    instead = "restore B, then optimize A in its place, each to its end"
+    last = f"last step that another order can replace: with {instead}, nothing is found"
+    assert in_words(Prevention(4, (1, 0), 7), PAIR) == f"{last}; after it 7 orders were tried, and each has a finding"
+    assert in_words(Prevention(9, (1, 0), 0), PAIR) == last
     none = "5 orders were tried, and each has a finding"
-    assert in_words(Prevention(None, (), 5)) == f"no step that another order can replace: {none}"
-    assert in_words(Prevention(None, (), 5, whole=False)) == f"not decided: {none}"
-    assert not in_words(Prevention(None, (), 0))
-    assert not in_words(None)
+    assert in_words(Prevention(None, (), 5), PAIR) == f"no step that another order can replace: {none}"
+    assert in_words(Prevention(None, (), 5, whole=False), PAIR) == f"not decided: {none}"
+    assert not in_words(Prevention(None, (), 0), PAIR)
+    assert not in_words(None, PAIR)

@@ -227,7 +227,7 @@ def test_the_step_at_which_a_finding_could_be_prevented_is_marked_in_its_lane(la
     marked = lanes.inner_text("#list .lane0.noted[aria-selected=true]")
     assert marked == "» CPU0 allocate A: store 4 bytes at A+52"
     assert lanes.locator("#list .noted").count() == 1
-    assert "CPU1 then CPU0 in its place, each to its end, nothing is found" in lanes.inner_text("#detail .noted")
+    assert "with taker-6.11 A.64, then allocate A in its place" in lanes.inner_text("#detail .noted")
     before = number(lanes)
     lanes.keyboard.press("f")
     assert number(lanes) > before
