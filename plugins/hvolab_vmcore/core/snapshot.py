@@ -155,11 +155,21 @@ def open_snapshot(
 
 
 def _with_vmcoreinfo(core: Dump, options: SnapshotOptions) -> Dump:
-    """Return the dump with VMCOREINFO of the file that the options name, of its notes, or of its memory."""
+    """Return the dump with VMCOREINFO of the file that the options name, of its notes, or of its memory.
+
+    The text in memory replaces a note of the same kernel that lacks the root table, as a damaged one may.
+    """
     if options.vmcoreinfo is not None:
         return with_text_of(core, options.vmcoreinfo)
+    info, root = core.vmcoreinfo, "swapper_pg_dir"
     given = None not in (options.mode, options.root, options.vmemmap)
-    return core if given or core.vmcoreinfo is not None else with_found_text(core)
+    if given or (info is not None and (options.root is not None or info.symbol(root) is not None)):
+        return core
+    found = with_found_text(core)
+    text = found.vmcoreinfo
+    if info is None or text is None or (text.symbol(root) is not None and info.osrelease in {"", text.osrelease}):
+        return found
+    return core
 
 
 def _assumed(options: SnapshotOptions) -> Iterator[str]:

@@ -15,7 +15,7 @@ from hvolab_vmcore.files.elfcore import open_core
 from hvolab_vmcore.files.open import open_dump
 from hvolab_vmcore.scan.releases import open_scan
 from hvolab_vmcore.torture.dump_writers import PAGE as BLOCK
-from hvolab_vmcore.torture.dump_writers import Pages, write_avml, write_lime
+from hvolab_vmcore.torture.dump_writers import Pages, write_avml, write_kdump, write_lime
 from tests.plugins.hvolab_vmcore.changed_cores import OPTIMIZED_2M, VMEMMAP, pages_of
 
 (NOTE,) = (one.data for one in open_core(OPTIMIZED_2M).notes if one.name == "VMCOREINFO")
@@ -42,6 +42,23 @@ def test_a_dump_without_notes_is_read_by_the_text_in_its_memory(
     assert found.snapshot.target.architecture.elf_machine == "EM_X86_64"
     assert found.snapshot.core.warnings[0] == "VMCOREINFO was found in memory, at PA 0xc0001000"
     assert int(found.huge_pages[-1].optimized.sum()) == 8
+
+
+@pytest.mark.parametrize(("release", "root"), [(b"6.12.107+deb13-amd64", ROOT), (b"6.12.108+deb13-amd64", None)])
+def test_a_note_without_a_root_table_is_replaced_by_the_text_of_its_kernel(
+    release: bytes, root: int | None, tmp_path: Path
+) -> None:
+    odd = NOTE.replace(b"SYMBOL(swapper_pg_dir)", b"SYMBOL(swapper\0pg_dir)")
+    pages: dict[int, bytes | None] = {**pages_of(OPTIMIZED_2M)}
+    pages[0xC0000] = NOTE.replace(b"6.12.107+deb13-amd64", release).ljust(BLOCK, b"\0")
+    (tmp_path / "a.kdump").write_bytes(write_kdump(pages, info=odd))
+    if root is None:
+        with pytest.raises(UsageError, match="cannot determine the root page table"):
+            open_snapshot(tmp_path / "a.kdump")
+        return
+    snapshot = open_snapshot(tmp_path / "a.kdump")
+    assert snapshot.tables.root == root
+    assert "VMCOREINFO was found in memory, at PA 0xc0000000" in snapshot.core.warnings
 
 
 def test_a_text_may_be_given_in_a_file(tmp_path: Path) -> None:
