@@ -153,7 +153,11 @@ SETTINGS: Final = {
 #: exists only where VAs have more than 48 bits.
 _ONE_MODE: Final = {"EM_AARCH64"}
 _PAGE_BOUNDS: Final = ("reserved_pg_dir", "swapper_pg_dir")
-_WIDE_VA, _NARROW_BITS = "vabits_actual", 48
+#: Symbols of which kernels with more than 48 bits of VA have one. In v6.12 the width is read from a register, and the
+#: early code of kernels with LPA2 refers to the override of another.
+#: Kernel: vabits_actual in arch/arm64/include/asm/memory.h, arch/arm64/kernel/image-vars.h, v6.12.
+_WIDE_VA: Final = ("vabits_actual", "__pi_id_aa64mmfr0_override")
+_NARROW_BITS: Final = 48
 
 
 def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, ...]:
@@ -166,7 +170,7 @@ def modes_of(kernel: Kernel, modes: Sequence[PagingMode]) -> tuple[PagingMode, .
     first, second = map(kernel.symbols.find, _PAGE_BOUNDS)
     if first is None or second is None:
         return ()
-    wide = kernel.symbols.find(_WIDE_VA) is not None
+    wide = any(kernel.symbols.find(name) is not None for name in _WIDE_VA)
     return tuple(
         mode
         for mode in modes

@@ -52,6 +52,7 @@ def test_a_missing_variable_that_is_required_is_refused() -> None:
     [
         (0x1000, (), ["4K-48bit"]),
         (0x1000, ("vabits_actual",), ["4K-52bit"]),
+        (0x1000, ("__pi_id_aa64mmfr0_override",), ["4K-52bit"]),
         (0x4000, (), ["16K-48bit"]),
         (0x10000, (), ["64K-48bit"]),
         (0x2000, (), []),
