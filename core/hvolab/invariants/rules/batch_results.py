@@ -67,9 +67,10 @@ class _Batches:
             self._waiting = 0
 
     def _retried(self, folio: int | None) -> None:
-        """Report the folio that has to be tried again, unless it is this one."""
+        """Report the folio that has to be tried again, unless it is this one, or HVO is off by then."""
         given_up, self._given_up = self._given_up, None
-        if given_up is not None and (given_up != folio or self._waiting):
+        left_out = given_up != folio and self._machine.optimize_enabled
+        if given_up is not None and (left_out or self._waiting):
             what = "a batch goes on without memory for a folio, and has not freed the pages of those before"
             self._report(what, self._where(given_up))
 

@@ -12,7 +12,7 @@ import pytest
 from hvolab.hvo import Hvo
 from hvolab.machine.frames.failure import FailCalls, FailFrom
 from hvolab.release.releases import V7_2
-from hvolab.trace import Batch, Event, FolioStep
+from hvolab.trace import Batch, Event, FolioStep, PagesFreed
 from tests.core.invariants.mutants import SMALL, broken, grown, pools, pools_of, watched
 from tests.machines import Pools
 
@@ -68,6 +68,19 @@ def test_a_folio_that_is_not_tried_again_breaks_rule_24(monkeypatch: pytest.Monk
     assert _whats(lab, lambda: grown(lab, 3)) == [
         "a batch goes on without memory for a folio, and has not freed the pages of those before"
     ]
+
+
+def test_a_folio_that_is_not_tried_again_as_hvo_is_off_by_then_keeps_rule_24() -> None:
+    lab = pools_of(V7_2)
+    lab.frames.failure = FailCalls(frozenset({7}))
+
+    def switch_off(event: Event) -> None:
+        if isinstance(event, PagesFreed):
+            lab.machine.optimize_enabled = False
+
+    with lab.machine.trace.listen(switch_off):
+        assert _whats(lab, lambda: grown(lab, 3)) == []
+    assert not lab.machine.optimize_enabled
 
 
 @pytest.mark.parametrize("first", [4, 5, 6, 7])
