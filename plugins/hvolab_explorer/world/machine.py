@@ -158,10 +158,16 @@ class ExploredMachine(Machine):
         first = self.memory.base >> WORD_SHIFT
         return (first + index for index in indices[-2:])
 
-    def _touch_allocator(self, order: int) -> None:
-        """Record that the free memory changes; single frames of lists are added and removed in any order."""
+    def _touch_allocator(self, order: int, *, chooses: bool = False) -> None:
+        """Record that the free memory changes.
+
+        Single frames of lists are added and removed in any order, also with blocks. The block that an allocation
+        chooses depends on all that is free, and on the order in which blocks became free.
+        """
         footprint = self.scheduler.footprint
-        (footprint.writes if order or self.options.ordered else footprint.adds).add(("allocator",))
+        (footprint.writes if chooses or self.options.ordered else footprint.adds).add(("allocator",))
+        if order:
+            footprint.writes.add(("blocks",))
 
     def _fails(self, what: str) -> bool:
         failed = self.scheduler.alternative(2 if self.failures_left else 1, f"{what} fails")
@@ -191,7 +197,7 @@ class ExploredMachine(Machine):
         self.scheduler.point(f"allocate order {order}")
         if self._fails(f"allocation of order {order}"):
             return self._allocated(gfp, order, node, None)
-        self._touch_allocator(order)
+        self._touch_allocator(order, chooses=order > 0)
         if order or self.options.ordered:
             pfn = super().alloc_pages(gfp, order, node)
             if pfn is None and not order:

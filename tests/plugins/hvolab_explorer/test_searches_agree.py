@@ -34,6 +34,8 @@ Operation = tuple[str, int, int]
 #: The programs of the actors.
 Programs = tuple[tuple[Operation, ...], ...]
 
+#: Order of the blocks that random programs allocate.
+_BLOCK = 2
 #: Bit of the address of a leaf of 2 MiB.
 _OTHER_LEAF = 1 << 21
 _EVERYTHING = Limits(seconds=600, first_finding=False)
@@ -49,6 +51,8 @@ class Setting:
     checkpoint: Checkpoint
     words: list[int]
     page: int
+    #: PFN of a block that is free at the start.
+    spare: int
 
     @property
     def cpus(self) -> list[ExploredCpu]:
@@ -66,7 +70,13 @@ def setting(failures: int, *, ordered: bool) -> Setting:
     assert pfn is not None
     machine.fill_lists()
     words = [machine.page_to_virt(pfn) + 64 * number for number in range(3)]
-    return Setting(machine, scheduler, Checkpoint(machine, Lists(machine)), words, machine.struct_pages.va(0x1000))
+    spare = machine.alloc_pages(0, _BLOCK, 0)
+    assert spare is not None
+    machine.free_pages(spare, _BLOCK)
+    for cpu in machine.cpus:
+        cpu.flush_all()
+    page = machine.struct_pages.va(0x1000)
+    return Setting(machine, scheduler, Checkpoint(machine, Lists(machine)), words, page, spare)
 
 
 @dataclass
@@ -87,6 +97,7 @@ class Running:
     here: Setting
     held: ExitStack
     frames: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
 
     def word(self, number: int) -> int:
         return self.here.words[number]
@@ -118,6 +129,19 @@ class Running:
         if self.frames:
             self.machine.free_pages(self.frames.pop(), 0)
 
+    def allocate_block(self, first: int, _: int) -> None:
+        if (pfn := self.machine.alloc_pages(0, _BLOCK, 0)) is not None:
+            self.blocks.append(pfn)
+            self.cpu.store_word(self.word(first), pfn)
+
+    def free_block(self, _: int, __: int) -> None:
+        if self.blocks:
+            self.machine.free_pages(self.blocks.pop(), _BLOCK)
+
+    def take(self, first: int, second: int) -> None:
+        if self.machine.take_free_frame(self.here.spare + second):
+            self.cpu.store_word(self.word(first), 1)
+
     def entry(self, _: int, second: int) -> None:
         slot = self.machine.tables.find(self.here.page).slot
         leaf = self.machine.memory.read_word(slot) & ~_OTHER_LEAF
@@ -140,6 +164,9 @@ OPERATIONS: dict[str, Callable[[Running, int, int], object]] = {
     "synchronize": Running.synchronize,
     "allocate": Running.allocate,
     "free": Running.free,
+    "allocate block": Running.allocate_block,
+    "free block": Running.free_block,
+    "take": Running.take,
     "page load": lambda run, first, _: run.cpu.load_word(run.here.page + 8 * first),
     "entry": Running.entry,
     "flush": lambda run, first, _: run.machine.cpus[first % 2].flush_all(),
@@ -181,7 +208,7 @@ class RandomProgram:
     def check(self) -> list[str]:
         values = [self.here.machine.memory.read_word(word - self.here.machine.virt(0)) for word in self.here.words]
         tlbs = [sorted(map(tuple, cached(cpu, self.here.page))) for cpu in self.here.cpus]
-        return [f"at the end {values}, {tlbs}"]
+        return [f"at the end {values}, {tlbs}, next block {self.here.machine.alloc_pages(0, _BLOCK, 0)}"]
 
 
 def _operations(most: int) -> st.SearchStrategy[tuple[Operation, ...]]:
@@ -284,6 +311,13 @@ def test_races_behind_a_lock_that_is_released_are_found() -> None:
         )
     )
     assert len(result.classes) > 2
+
+
+def test_single_frames_and_the_block_of_a_page_that_is_taken_are_freed_in_any_order() -> None:
+    singles, take = (("allocate", 0, 0), ("free", 0, 0)), (("take", 1, 1),)
+    assert len(agree((singles, take)).classes) == 1
+    assert len(agree((singles, (("allocate block", 1, 0), ("free block", 0, 0)))).classes) > 1
+    assert len(agree((take, (("allocate block", 2, 0),))).classes) == 2
 
 
 @pytest.mark.parametrize("other", ["flush", "flush range", "entry", "page load"])

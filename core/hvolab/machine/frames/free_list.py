@@ -89,9 +89,27 @@ class FreeList:
         index = self._index_of_extent_after(start)
         # A range that is only partly inside an extent has loose frames in it.
         if index < 0 or not self._starts[index] <= start < stop <= self._stops[index]:
+            if stop == start + 1 and self._break_down(start):
+                return
             self._settle()
             index = self._index_of_extent_after(start)
         self._cut(index, start, stop)
+
+    def _break_down(self, pfn: int) -> bool:
+        """Remove a frame from its loose block, whose other halves become loose blocks; return False if it has none.
+
+        Kernel: break_down_buddy_pages() in mm/page_alloc.c, v6.12.
+        """
+        for order, heads in self._blocks.items():
+            head = pfn & -(1 << order)
+            if head in heads:
+                heads.remove(head)
+                self._block_frames -= 1 << order
+                for half in reversed(range(1, order)):
+                    self.add_block((pfn ^ 1 << half) & -(1 << half), half)
+                self.add(pfn ^ 1)
+                return True
+        return False
 
     def remove_frames(self, pfns: Pfns) -> None:
         """Remove these frames, whose PFNs ascend strictly."""

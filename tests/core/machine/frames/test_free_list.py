@@ -81,3 +81,13 @@ def test_a_loose_frame_is_removed_and_the_others_stay_in_their_order() -> None:
         free.add(pfn)
     free.remove(5, 6)
     assert (free.frames, free.take(), free.take(), free.take()) == (6, 3, 1, 8)
+
+
+def test_a_frame_of_a_loose_block_is_removed_and_the_rest_stays_loose() -> None:
+    free = free_list((0, 8))
+    free.add_block(32, 3)
+    free.add(60)
+    free.remove(37, 38)
+    assert free.frames == 8 + 7 + 1
+    assert [free.take_block(2), free.take_block(1)] == [32, 38]
+    assert [free.take(), free.take()] == [36, 60]
