@@ -243,6 +243,15 @@ class StructPageLayout:
             return ((1 << 64) - (self.size << order)) | 1
         return head | 1
 
+    def head_from_link(self, page: int, link: int) -> int:
+        """Return the VA of the head that the link of the struct page at VA ``page`` leads to; ``page`` without a link.
+
+        Kernel: _compound_head() in include/linux/page-flags.h, v6.12 and v7.2.
+        """
+        if not link & 1:
+            return page
+        return page & link & ~1 if self.masks_compound and not self.straddles else link & ~1
+
     def links(self, node: int, zone: int) -> int:
         """Return the flags of a page just initialized: node, zone, no last CPU. Kernel: set_page_links()."""
         no_cpu = ((1 << self.last_cpupid_bits) - 1) << self.last_cpupid_shift

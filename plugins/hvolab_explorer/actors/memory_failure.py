@@ -2,8 +2,8 @@
 """Memory errors in base pages of folios.
 
 Kernel: memory_failure(), try_memory_failure_hugetlb(), get_huge_page_for_hwpoison(), __page_handle_poison() in
-mm/memory-failure.c, v6.12. A folio that is neither free nor mapped is tried twice, then recorded and left: -EBUSY.
-A page that is in no hugetlb folio is marked, and taken off the free lists if it is free.
+mm/memory-failure.c, v6.12 and v7.2. A folio that is neither free nor mapped is tried twice, then recorded and left:
+-EBUSY. A page that is in no hugetlb folio is marked, and taken off the free lists if it is free.
 Left out: pages that others use, signals, filters; folio_lock(), under which nothing else is done.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from hvolab.hugetlb.memory_failure import get_huge_page_for_hwpoison, page_handle_poison, take_page_off_buddy
 from hvolab.hugetlb.raw_hwp import RECORD_SIZE
-from hvolab_explorer.actors.compound import find_head, require_fake_heads
+from hvolab_explorer.actors.compound import find_head
 from hvolab_explorer.actors.kind import ActorKind, Place
 from hvolab_explorer.world.world import World
 
@@ -56,7 +56,6 @@ class _MemoryFailure:
 
 
 def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
-    require_fake_heads(world)
     failure, pages = _MemoryFailure(world, cpu), [place.va(world) for place in places]
     mutex = world.machine.locks.named("mf_mutex")
 

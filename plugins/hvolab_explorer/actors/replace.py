@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hvolab.hugetlb import replace
-from hvolab_explorer.actors.compound import find_head, require_fake_heads
+from hvolab_explorer.actors.compound import find_head
 from hvolab_explorer.actors.kind import ActorKind, Place, for_each_folio
 from hvolab_explorer.world.world import World
 
@@ -26,7 +26,6 @@ def _replace(world: World, cpu: int, folio: int, *, isolated: bool = True) -> No
 
 
 def _make_compaction(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
-    require_fake_heads(world)
     pages, pool = [place.va(world) for place in places], world.pools[cpu]
 
     def body() -> None:

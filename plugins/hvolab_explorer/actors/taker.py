@@ -3,7 +3,8 @@
 
 Kernel: page_ref_add_unless() and page_count_writable() in include/linux/page_ref.h, since v6.14 ("mm/hugetlb_vmemmap:
 fix memory loads ordering"): the count is loaded before the test for a fake head. In v6.11 to v6.13 the test came first,
-since bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers").
+since bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers"); Debian's 6.12.117 has that order too.
+page_ref_add_unless_zero(), v7.2, has no test and no read-side critical section, as there are no fake heads.
 Left out: what its callers do with the reference; it is never dropped.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hvolab.release.struct_page import FolioField
-from hvolab_explorer.actors.compound import fixed_fake_head, require_fake_heads
+from hvolab_explorer.actors.compound import fixed_fake_head, has_fake_heads, require_fake_heads
 from hvolab_explorer.actors.kind import ActorKind, Place
 from hvolab_explorer.world.world import World
 
@@ -20,7 +21,6 @@ _COUNT_BYTES = 4
 
 
 def _make(world: World, cpu: int, places: Sequence[Place], *, count_first: bool) -> Callable[[], object]:
-    require_fake_heads(world)
     layout = world.machine.struct_pages.layout
     pages = [place.va(world) for place in places]
     field = FolioField(0, layout.refcount, _COUNT_BYTES)
@@ -47,6 +47,9 @@ def _make(world: World, cpu: int, places: Sequence[Place], *, count_first: bool)
 
     def body() -> None:
         for page in pages:
+            if not has_fake_heads(world):
+                add_unless_zero(page)
+                continue
             with world.machine.locks.rcu_read():
                 if writable(page):
                     add_unless_zero(page)
@@ -59,11 +62,16 @@ def _make_since_6_14(world: World, cpu: int, places: Sequence[Place]) -> Callabl
 
 
 def _make_of_6_11(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+    require_fake_heads(world)
     return _make(world, cpu, places, count_first=False)
 
 
 TAKER = ActorKind(
-    "taker", "PAGE...", "page_ref_add_unless(), as since v6.14, on struct pages", _make_since_6_14, reads=True
+    "taker",
+    "PAGE...",
+    "page_ref_add_unless(), as since v6.14, or page_ref_add_unless_zero(), as in v7.2, on struct pages",
+    _make_since_6_14,
+    reads=True,
 )
 OLD_TAKER = ActorKind(
     "taker-6.11", "PAGE...", "page_ref_add_unless(), as from v6.11 to v6.13, on struct pages", _make_of_6_11, reads=True

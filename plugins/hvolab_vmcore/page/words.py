@@ -66,8 +66,7 @@ class StructPage:
         """VA of the head, if the bytes are those of a tail. Kernel: compound_head(), v6.12, v7.2."""
         if not self.link & TAIL:
             return None
-        mask = self.layout.masks_compound and not self.layout.straddles
-        return self.va & self.link & ~TAIL if mask else self.link & ~TAIL
+        return self.layout.head_from_link(self.va, self.link)
 
 
 def read_struct_page(snapshot: CoreSnapshot, pfn: int) -> StructPage:

@@ -28,6 +28,13 @@ def test_a_tail_links_to_its_head_or_holds_the_mask_of_its_compound_page() -> No
     assert (head + 64 * 300) & masked & ~1 == head
 
 
+def test_the_link_of_a_tail_leads_to_the_head_and_a_word_that_is_no_link_to_the_page_itself() -> None:
+    head, layout = 0xFFFFEA0000168000, DEFAULT.struct_page
+    for one in (layout, replace(layout, masks_compound=True)):
+        assert one.head_from_link(head + 64 * 300, one.tail_link(head, 9)) == head
+        assert one.head_from_link(head, 0xFFFF888000001000) == head
+
+
 def test_memory_of_a_zone_that_the_kernel_lacks_is_in_zone_normal() -> None:
     assert DEFAULT.struct_page.zone_number("DMA32") == 1
     without_dma = replace(DEFAULT.struct_page, zones=("DMA32", "NORMAL", "MOVABLE"))

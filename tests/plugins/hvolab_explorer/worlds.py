@@ -11,10 +11,10 @@ from hvolab_explorer.world.world import World, WorldProgram
 from tests.machines import x86_64
 
 
-def program(actors: str, *, split: bool = True, failures: int = 0) -> WorldProgram:
+def program(actors: str, *, split: bool = True, failures: int = 0, release: str = "6.12") -> WorldProgram:
     """Actors on a new machine of x86_64."""
     options = WorldOptions(failures=failures)
-    return Configuration("", "", parse_actors(actors), split, options).program(x86_64())
+    return Configuration("", "", parse_actors(actors), split, options).program(x86_64(release=release))
 
 
 def explored(actors: str, *, split: bool = True, failures: int = 0) -> Result:
@@ -22,9 +22,9 @@ def explored(actors: str, *, split: bool = True, failures: int = 0) -> Result:
     return explore(program(actors, split=split, failures=failures), Dpor(), Limits(first_finding=False))
 
 
-def alone(actors: str, *, split: bool = True) -> World:
+def alone(actors: str, *, split: bool = True, release: str = "6.12") -> World:
     """A world after one schedule of the actors."""
-    made = program(actors, split=split)
+    made = program(actors, split=split, release=release)
     result = explore(made, Dpor(), Limits(schedules=1))
     assert not result.findings
     return made.world

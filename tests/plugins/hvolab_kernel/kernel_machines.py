@@ -38,6 +38,7 @@ PARTS = len(_FETCHED)
 EACH = _kernels(*_FETCHED, *_ARM64)
 #: Those whose HVO takes folios, and lists of them.
 FOLIOS = _kernels(*(name for name in _FETCHED if name != "x86_64-6.1"))
+EACH_FOLIO = _kernels(*(name for name in _FETCHED if name != "x86_64-6.1"), _ARM64[0])
 #: Those of 6.12, for tests of functions that other releases have not, or inline.
 EACH_6_12 = _kernels("x86_64-6.12", "riscv64-6.12", *_ARM64)
 ARM64 = _kernels(*_ARM64)
@@ -48,6 +49,9 @@ X86 = _kernels("x86_64-6.12")
 OTHER_VARIANTS = _kernels("x86_64-6.1", "x86_64-7.x", "riscv64-7.x")
 X86_AND_ARM64 = _kernels("x86_64-6.12", _ARM64[0])
 X86_6_1 = _kernels("x86_64-6.1")
+X86_7 = _kernels("x86_64-7.x")
+#: One with fake heads, and one without.
+READERS = _kernels("x86_64-6.12", "x86_64-7.x")
 X86_OTHERS = _kernels("x86_64-6.1", "x86_64-7.x")
 #: Those whose hugepages_setup() is the function of the boot parameter, in text that the loader maps.
 X86_PARSERS = _kernels("x86_64-6.1", "x86_64-6.12")

@@ -12,9 +12,10 @@ from tests.machines import x86_64
 from tests.plugins.hvolab_explorer.worlds import alone
 
 
-def test_every_struct_page_of_a_folio_leads_to_its_head_optimized_or_not() -> None:
+@pytest.mark.parametrize("release", ["6.12", "7.2"])
+def test_every_struct_page_of_a_folio_leads_to_its_head_optimized_or_not(release: str) -> None:
     for actors in ("optimize A", "restore A"):
-        world = alone(actors)
+        world = alone(actors, release=release)
         for page in (0, 1, 7, 63, 64, 65, 128, 511):
             assert find_head(world, 0, world.folios[0] + 64 * page) == world.folios[0]
 

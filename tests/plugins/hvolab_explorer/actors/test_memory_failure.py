@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from hvolab.errors import UsageError
+from hvolab_explorer.exploration import explore
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.schedule import Replay
+from hvolab_explorer.search.dpor import Dpor
 from tests.machines import x86_64
 from tests.plugins.hvolab_explorer.worlds import alone, optimized, program
 
@@ -35,7 +36,16 @@ def test_a_busy_folio_is_tried_twice_and_then_marked() -> None:
     assert sum(step.text == "lock hugetlb_lock" for step in made.scheduler.log) == 2
 
 
-def test_releases_without_fake_heads_are_refused() -> None:
-    made = Configuration("", "", parse_actors("memory-failure A.70")).program(x86_64(release="7.2"))
-    with pytest.raises(UsageError, match="fake heads"):
-        made.actors()
+@pytest.mark.slow
+@pytest.mark.parametrize("release", [pytest.param("6.12", marks=pytest.mark.long), "7.2"])
+def test_next_to_an_addition_of_its_neighbor_it_is_explored_to_the_end(release: str) -> None:
+    made = Configuration("", "", parse_actors("add A, memory-failure B.70"), split=True)
+    result = explore(made.program(x86_64(release=release)), Dpor())
+    assert (result.complete, list(result.findings)) == (True, [])
+
+
+@pytest.mark.slow
+def test_a_mark_in_a_page_that_is_copied_is_lost_in_7_2_too() -> None:
+    made = Configuration("", "", parse_actors("add A, memory-failure A.70"), split=True)
+    (finding,) = explore(made.program(x86_64(release="7.2")), Dpor()).findings
+    assert "has no PG_hwpoison" in finding

@@ -55,7 +55,7 @@ def test_a_schedule_is_refused_if_an_option_differs() -> None:
         (("--search", "widest"), "unknown search"),
         (("--tlb", "eager"), "unknown kind of TLB"),
         (("--allocations", "none"), "unknown kind of allocations"),
-        (("--actors", "taker A.64", "--release", "7.2"), "no fake heads"),
+        (("--actors", "taker-6.11 A.64", "--release", "7.2"), "no fake heads"),
     ],
 )
 def test_wrong_options_are_refused(words: tuple[str, ...], answer: str) -> None:

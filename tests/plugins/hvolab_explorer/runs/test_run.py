@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hvolab_explorer.runs.configuration import READY
 from hvolab_explorer.runs.run import run, select, world_options
 from hvolab_explorer.schedule import read_schedule
@@ -20,8 +22,8 @@ def test_options_change_every_configuration_and_none_leaves_each_its_own() -> No
 
 
 def test_a_ready_configuration_that_a_release_does_not_allow_is_not_called_complete() -> None:
-    (configuration,) = (one for one in READY if one.name == "taker")
-    explored = run(configuration, x86_64(release="7.2"), SearchSpec(), 60)
+    (configuration,) = select("allocate A, taker-6.11 A.64", None, split=False)
+    explored = run(replace(configuration, name="ready"), x86_64(release="7.2"), SearchSpec(), 60)
     assert explored.result.verdict == "not complete: release 7.2 has no fake heads, 0 classes explored"
 
 

@@ -18,11 +18,10 @@ from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.search.random_walk import RandomWalk
 from hvolab_explorer.world.world import WorldProgram
 from hvolab_kernel.code.instructions import function_named
-from hvolab_kernel.identify.release import release_of
 from hvolab_unicorn.emulator.library import accesses_at
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
-from tests.plugins.hvolab_kernel.kernel_machines import FOLIOS, X86, X86_AND_ARM64
+from tests.plugins.hvolab_kernel.kernel_machines import EACH_FOLIO, FOLIOS, READERS, X86, X86_7, X86_AND_ARM64
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
@@ -44,14 +43,38 @@ def test_two_optimizers_below_one_table_are_explored_to_the_end(real_kernel: Ker
 
 
 @pytest.mark.slow
-@X86
+@READERS
 def test_mixed_actors_of_code_and_model_are_explored_to_the_end(real_kernel: Kernel) -> None:
-    if not release_of(real_kernel).variant.counts_folios:
-        pytest.skip("this release has no fake heads: choose an image of 6.12")
     result = explored(program(EngineOf(real_kernel), "optimize A, scanner A.64 A.70"))
     assert result.complete
     assert not result.findings
     assert len(result.classes) > 1
+
+
+@pytest.mark.long
+@EACH_FOLIO
+def test_a_memory_error_in_a_neighbor_of_a_folio_that_is_optimized_is_explored_to_the_end(real_kernel: Kernel) -> None:
+    result = explored(program(EngineOf(real_kernel), "add A, memory-failure B.70"), seconds=600)
+    assert result.complete
+    assert not result.findings
+    assert len(result.classes) > 1000
+
+
+@pytest.mark.long
+@EACH_FOLIO
+def test_a_memory_error_in_a_head_page_that_is_copied_is_all_that_is_lost(real_kernel: Kernel) -> None:
+    result = explored(program(EngineOf(real_kernel), "add A, memory-failure A.70"), seconds=600)
+    assert result.complete
+    (finding,) = result.findings
+    assert "a folio with a memory error has no PG_hwpoison" in finding
+
+
+@pytest.mark.slow
+@X86_7
+def test_a_speculative_reference_meets_a_read_only_tail_without_a_grace_period(real_kernel: Kernel) -> None:
+    result = explore(program(EngineOf(real_kernel), "recycle A.64, taker A.64"), Dpor(), Limits(seconds=60))
+    (finding,) = result.findings
+    assert finding.startswith("taker A.64 faults: permission fault")
 
 
 @X86_AND_ARM64
