@@ -76,7 +76,7 @@ def _missing() -> dict[str, str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test of one architecture, by its folder or a parameter as `riscv64-6.12-sv39`; and of an emulator."""
+    """Mark tests of one architecture, by folder or parameter as `riscv64-6.12-sv39`; of an emulator; and long ones."""
     missing = _missing()
     for item in items:
         found = set(_PATH.findall(item.path.as_posix()))
@@ -88,6 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
         if fixtures & _IMAGES or any(folder in item.path.as_posix() for folder in _EMULATED):
             item.add_marker(pytest.mark.emulator)
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
         for folder, reason in missing.items():
             if folder in item.path.as_posix():
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -81,7 +81,6 @@ def test_the_exit_code_of_hvolab_is_that_of_the_job(folder: Path) -> None:
     assert summary.endswith("```\n")
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.emulator
 def test_a_slip_fails_the_job_and_is_in_its_summary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,6 @@ def test_a_harmless_edit_breaks_no_rule(harmless: Harmless) -> None:
     check_quiet(IMAGE, harmless, Selection(USUAL))
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)
 @pytest.mark.parametrize("image", [IMAGE, "riscv64-6.12"])
@@ -91,7 +90,6 @@ def test_a_slip_is_caught_by_the_quick_scenarios(image: str, slip: Slip) -> None
     check(image, slip, Selection(quick=True))
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("harmless", HARMLESS, ids=lambda harmless: harmless.name)
 @pytest.mark.parametrize("image", [IMAGE, "riscv64-6.12"])

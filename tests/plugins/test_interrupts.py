@@ -90,7 +90,6 @@ def test_an_interrupted_command_ends(name: str) -> None:
     check(name, random.Random(name), 1, 1.0)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", COMMANDS)
 def test_fifty_interrupts_at_random_end_a_command_each_time(name: str) -> None:

@@ -224,7 +224,6 @@ def test_pools_do_more_of_what_kernels_did(name: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_pools_do_what_kernels_did(name: str) -> None:
     departures = departures_of(name)

@@ -186,7 +186,6 @@ def test_no_invariant_breaks(architecture: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", _ARCHITECTURES)
 def test_no_invariant_breaks_in_ten_thousand_steps(architecture: str) -> None:
     assert take_steps(architecture) >= _ALL // len(_ARCHITECTURES)

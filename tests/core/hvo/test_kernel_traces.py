@@ -158,7 +158,6 @@ def test_the_engine_does_more_of_what_the_compiled_kernel_did(name: str) -> None
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_the_engine_does_what_the_compiled_kernel_did(name: str) -> None:
     departures = departures_of(name)

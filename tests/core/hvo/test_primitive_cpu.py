@@ -39,7 +39,6 @@ def test_some_runs_of_a_kernel(name: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TRACES, *DEBIANS])
 def test_every_run_of_a_kernel(name: str) -> None:
     departures = departures_of(name, primitive_cpu)

@@ -86,7 +86,6 @@ def test_batches_on_one_or_two_nodes_under_each_failing_allocation(target: Targe
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @EACH
 def test_the_default_pools_under_some_failing_allocations(target: Target) -> None:
     """Pages of 2 MiB and 1 GiB need 4,000 allocations: the first ones fail, and some of the rest."""

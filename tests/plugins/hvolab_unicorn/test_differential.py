@@ -129,7 +129,6 @@ def test_an_allocation_that_fails(mode: str, number: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("listen", [False, True], ids=["in runs", "step by step"])
 @pytest.mark.parametrize("mode", FEW)
 def test_every_allocation_failed_in_turn_and_all_from_there_on(mode: str, listen: bool) -> None:  # noqa: FBT001

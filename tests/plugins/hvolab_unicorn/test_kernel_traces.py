@@ -20,7 +20,6 @@ def test_some_runs_of_a_kernel(name: str) -> None:
     assert not departures, report(departures)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", TRACES)
 def test_every_run_of_a_kernel(name: str) -> None:

@@ -47,7 +47,6 @@ def test_five_hundred_cpus_come_and_go_without_growth() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_ten_thousand_cpus_of_each_architecture(architecture: str) -> None:
     machine = machine_of(architecture)

@@ -122,7 +122,6 @@ def test_garbled_real_dumps_are_inspected_or_refused(tmp_path: Path) -> None:
     assert min(outcomes(60, 1, tmp_path / "garbled").values()) > 5
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_five_thousand_garbled_real_dumps_are_inspected_or_refused(tmp_path: Path) -> None:
     assert min(outcomes(5000, 2, tmp_path / "garbled").values()) > 500

@@ -67,7 +67,6 @@ def test_b02_an_entry_without_a_barrier_leads_to_a_page_that_is_not_written() ->
     assert any("not written yet at A.70" in text for text in result.findings), result.verdict
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("architecture", ["arm64", "riscv", "x86_64"])
 def test_the_engine_is_quiet_with_weak_memory(architecture: str) -> None:

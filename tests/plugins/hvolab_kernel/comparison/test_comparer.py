@@ -143,7 +143,6 @@ def test_the_kernel_and_the_engine_agree_with_page_table_isolation(real_kernel: 
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @EACH_MODE
 def test_the_kernel_and_the_engine_agree_in_every_scenario(real_kernel: Kernel, mode: str) -> None:
     target = target_of(real_kernel, mode)

@@ -48,7 +48,6 @@ def test_a_kernel_repeats_its_recorded_runs(real_kernel: Kernel, name: str) -> N
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @EACH
 def test_a_trace_recorded_again_has_the_same_bytes(real_kernel: Kernel, name: str) -> None:
     assert text_of(record(real_kernel, name)) == recorded_text(name, real_kernel)

@@ -18,14 +18,12 @@ pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulatio
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @OTHER_VARIANTS
 def test_the_engine_of_the_release_agrees(real_kernel: Kernel) -> None:
     assert disagreements(real_kernel, None) == {}
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("real_kernel", "mode"),
     [("x86_64-6.1", "5-level"), ("x86_64-7.x", "5-level"), ("riscv64-7.x", "Sv39"), ("riscv64-7.x", "Sv57")],

@@ -85,7 +85,6 @@ def test_a_failing_allocation_has_the_same_effect(real_kernel: Kernel, number: i
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @FETCHED
 def test_every_failing_allocation_has_the_same_effect(real_kernel: Kernel) -> None:
     number, happened = 1, True

@@ -48,7 +48,6 @@ def test_a_sample_of_runs_matches_the_trace(real_kernel: Kernel, trace: str) -> 
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @TRACED
 def test_every_run_matches_the_trace(real_kernel: Kernel, trace: str) -> None:
     found = departures(real_kernel, trace, 1)

@@ -46,7 +46,6 @@ def test_both_pools_agree_when_each_allocation_fails(real_kernel: Kernel, part: 
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @FETCHED
 def test_both_pools_agree_in_every_pair_of_failures(real_kernel: Kernel) -> None:
     target = target_of(real_kernel)
