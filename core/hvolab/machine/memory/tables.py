@@ -173,33 +173,36 @@ class PageTables:
 
     def frames(self, start: int, pages: int) -> npt.NDArray[np.int64]:
         """Return the PFNs that ``pages`` consecutive pages from ``start`` on are mapped to, -1 for unmapped ones."""
-        found = np.empty(pages, dtype=np.int64)
-        done = 0
+        raws, above, done = np.empty(pages, dtype=np.uint64), list[tuple[int, int, EntryRun]](), 0
         for run in self.runs(start, start + (pages << self._page_shift)):
             if run.level is self._last:
                 count = run.raws.size
-                valid = self._format.is_valid(self._last.name, run.raws)
-                found[done : done + count] = np.where(valid, self._page_frames(run), -1)
+                raws[done : done + count] = run.raws
             else:
                 inside = (run.va & (run.level.size - 1)) >> self._page_shift
                 count = min(pages - done, (run.level.size >> self._page_shift) - inside)
-                found[done : done + count] = -1
-                form = self._format.recognize(run.level.name, int(run.raws[0]))
-                if run.kind is EntryKind.LEAF and form is not None:
-                    first = (form.get_address(int(run.raws[0])) >> self._page_shift) + inside
-                    found[done : done + count] = np.arange(first, first + count)
+                above.append((done, count, run))
             done += count
+        # entries of all tables at once: a table has few, next to what a call of numpy costs
+        found = np.where(self._format.is_valid(self._last.name, raws), self._page_frames(start, raws), -1)
+        for place, count, run in above:
+            found[place : place + count] = -1
+            raw = int(run.raws[0])
+            form = self._format.recognize(run.level.name, raw)
+            if run.kind is EntryKind.LEAF and form is not None:
+                first = (form.get_address(raw) + (run.va & (run.level.size - 1))) >> self._page_shift
+                found[place : place + count] = np.arange(first, first + count)
         return found
 
-    def _page_frames(self, run: EntryRun) -> npt.NDArray[np.int64]:
-        """Return the output PFNs of a run at the last level; low bits of a NAPOT entry's are those of its VA."""
-        frames = self.target.page_frames(run.raws)
+    def _page_frames(self, va: int, raws: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return the output PFNs of entries at the last level, from VA on; low bits of a NAPOT entry's are the VA's."""
+        frames = self.target.page_frames(raws)
         for form in self._run_forms:
-            pages = (run.va >> self._page_shift) + np.arange(frames.size, dtype=np.int64)
-            starts = (form.get_address(run.raws) >> self._page_shift).astype(np.int64)
+            pages = (va >> self._page_shift) + np.arange(frames.size, dtype=np.int64)
+            starts = (form.get_address(raws) >> self._page_shift).astype(np.int64)
             inside = pages & ((1 << form.shift - self._page_shift) - 1)
             for pattern in form.recognize:
-                frames = np.where(pattern.accepts(run.raws), starts | inside, frames)
+                frames = np.where(pattern.accepts(raws), starts | inside, frames)
         return frames
 
     def map_leaf(self, va: int, pfn: int, level_name: str, role: PgprotRole, new_table: NewTable) -> None:
