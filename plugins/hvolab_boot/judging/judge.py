@@ -122,7 +122,7 @@ def _notes(
         )
         yield f"nothing is known of this kernel's HVO, as the plan did not begin: {session.end}{silent}"
     for one in stages:
-        yield from (f"{one.stage.name}: {line}" for line in (*one.stage.errors, *one.stage.done))
+        yield from (f"{one.stage.name}: {line}" for line in (*one.stage.errors, *(one.stage.done or ())))
         if one.stage.unread:
             yield f"{one.stage.name}: memory was not read: {one.stage.unread}"
     if stages and stages[0].stage.readings.hvo != 1:

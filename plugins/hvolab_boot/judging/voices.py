@@ -31,7 +31,7 @@ def replay_all(
     }
     for before, after in pairwise(stages):
         first, last = before.stage.core, after.stage.core
-        if first is None or last is None or after.stage.done:  # the order of what a stress did is unknown
+        if first is None or last is None or after.stage.done is not None:  # a stress: its order is unknown
             continue
         voices, findings, release = [], [], ""
         for voice, options in ways.items():

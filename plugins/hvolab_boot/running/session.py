@@ -93,7 +93,7 @@ class Stage:
     core      file with the part of its memory that HVO uses; None: it cannot be read
     unread    why the memory cannot be read; empty: it can
     errors    errors of the writes to sysfs that did the step, in sentences
-    done      how often a stress did what
+    done      how often a stress did what; None: the step was no stress
     """
 
     name: str
@@ -101,7 +101,7 @@ class Stage:
     core: Path | None
     unread: str = ""
     errors: tuple[str, ...] = ()
-    done: tuple[str, ...] = ()
+    done: tuple[str, ...] | None = None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def test_all_voices_do_what_the_kernel_did(image: Path) -> None:
     ]
     assert all(one.compared > 500 for one in pair.voices)
     assert (pair.before, pair.after, pair.release, findings) == ("resize 2M 8", "shrink", "6.12.117", [])
+
+
+def test_what_a_stress_did_is_not_repeated() -> None:
+    before, after = stage("resize 2M 8", OPTIMIZED, readings(8)), stage("stress 5", RESTORED, readings())
+    stressed = replace(after, stage=replace(after.stage, done=()))
+    assert list(replay_all([before, stressed], IMAGE, lambda _: None)) == []
 
 
 @pytest.mark.slow
