@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -202,23 +201,6 @@ def select_target(
     if setup is not None and setup.architecture == architecture.name:
         mode = mode or setup.mode
     return architecture.select(mode, profile=profile, release=kernel, features=split_names(feature))
-
-
-@dataclass(frozen=True)
-class TargetData:
-    """Target that the options select, by names."""
-
-    architecture: str
-    mode: str
-    profile: str
-    release: str
-    features: tuple[str, ...]
-
-
-def target_as_dict(target: Target) -> dict[str, Any]:
-    """Return the selection as the fields of `TargetData`."""
-    names = {"architecture": target.architecture.name, "mode": target.mode.name, "profile": target.profile}
-    return {**names, "release": target.release.name, "features": target.features}
 
 
 def target_in_words(target: Target) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hvolab.arch.target_data import TargetData, target_as_dict
 from hvolab.invariants import Finding
 from hvolab.scenario.result import PoolReport, ScenarioResult, Stage
 from hvolab.scenario.stores import TailStores
@@ -127,7 +128,7 @@ class FindingRow:
 
 
 @dataclass(frozen=True)
-class RunData:
+class RunData(TargetData):
     """Result of `hvolab run`.
 
     hugepages          pools when savings are measured: once optimized, or after the last requested operation
@@ -141,11 +142,6 @@ class RunData:
     as_declared        whether the description declares every finding, and the engine warned of nothing
     """
 
-    architecture: str
-    mode: str
-    profile: str
-    release: str
-    features: tuple[str, ...]
     notes: tuple[str, ...]
     memory: int
     nodes: int
@@ -173,11 +169,7 @@ def run_data(result: ScenarioResult) -> RunData:
     """Return a result for JSON."""
     spec, target = result.spec, result.spec.target
     return RunData(
-        architecture=target.architecture.name,
-        mode=target.mode.name,
-        profile=target.profile,
-        release=target.release.name,
-        features=tuple(target.features),
+        **target_as_dict(target),
         notes=result.notes,
         memory=spec.memory,
         nodes=spec.nodes,

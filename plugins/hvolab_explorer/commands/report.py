@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hvolab.arch import Target
-from hvolab.cli.options import TargetData, target_as_dict, target_in_words
+from hvolab.arch.target_data import TargetData, target_as_dict
+from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
 from hvolab_explorer.exploration import Prevention

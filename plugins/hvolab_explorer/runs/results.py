@@ -11,7 +11,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
-from hvolab.cli.options import target_as_dict
+from hvolab.arch.target_data import target_as_dict
 from hvolab.errors import UsageError
 from hvolab.serialize import as_data
 from hvolab_explorer.exploration import Found, Prevention, Result

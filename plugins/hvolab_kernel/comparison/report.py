@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import Target
-from hvolab.cli.options import TargetData, target_as_dict
+from hvolab.arch.target_data import TargetData, target_as_dict
 from hvolab.cli.output import print_json, show, table
 from hvolab.invariants import Finding
 from hvolab.release import departures_of

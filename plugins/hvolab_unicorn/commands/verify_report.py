@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hvolab.arch import EmulationPart, InstructionSequence
-from hvolab.cli.options import TargetData, target_as_dict, target_in_words
+from hvolab.arch.target_data import TargetData, target_as_dict
+from hvolab.cli.options import target_in_words
 from hvolab.cli.output import show, table
 from hvolab.invariants import Finding
 from hvolab.serialize import as_data

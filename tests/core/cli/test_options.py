@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from hvolab.arch.target_data import target_as_dict
 from hvolab.cli.app import build_app
 from hvolab.cli.options import (
     engine_of,
@@ -16,7 +17,6 @@ from hvolab.cli.options import (
     host_architecture,
     select_target,
     split_names,
-    target_as_dict,
     target_in_words,
 )
 from hvolab.errors import UsageError
