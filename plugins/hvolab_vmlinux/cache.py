@@ -45,7 +45,7 @@ def load(digest: str) -> Kernel | None:
     except (OSError, ValueError):  # ValueError: an empty file
         return None
     body, checksum = content[:-WORD_BYTES], content[-WORD_BYTES:]
-    if len(body) and zlib.crc32(body) == int.from_bytes(checksum.tobytes(), "little"):
+    if len(body) and zlib.crc32(body.data) == int.from_bytes(checksum.tobytes(), "little"):
         return _decoded(body, digest)
     with contextlib.suppress(OSError):
         path.unlink()

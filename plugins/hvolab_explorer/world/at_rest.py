@@ -53,7 +53,7 @@ class AtRest:
         if not isinstance(machine.frames, FrameAllocator):
             return None
         changed = tuple(memory.changed(memory.first_pfn, memory.frames))
-        stored = b"".join([memory.words[first:stop] for first, stop in changed])
+        stored = b"".join([memory.words[first:stop].data for first, stop in changed])
         owners, *numbers = machine.frames.owners()
         translations = []
         for cpu in machine.cpus:

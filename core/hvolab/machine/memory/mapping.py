@@ -142,7 +142,7 @@ class _Image:
         changed = _private_parts(octets)
         for start, stop in changed:
             while start < stop:
-                start += os.pwrite(self._file, octets[start:stop], start)  # noqa: PLW2901 - it may write a part
+                start += os.pwrite(self._file, octets[start:stop].data, start)  # noqa: PLW2901 - it may write a part
         self._runs = changed if parent else [(0, octets.size)]
 
     def parts(self) -> list[tuple[int, int]]:
