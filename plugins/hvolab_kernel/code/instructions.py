@@ -12,6 +12,8 @@ from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
 
 #: No function of a kernel is longer than this many bytes.
 _LONGEST_FUNCTION: Final = 1 << 18
+#: Bytes of the longest instruction. Source: Intel SDM, volume 3, section 23.15.
+_LONGEST_INSTRUCTION: Final = 15
 _SIGNED_20: Final = 1 << 19
 
 
@@ -100,6 +102,18 @@ def function_named(kernel: Kernel, name: str) -> Function:
         isa = isa_of(kernel.image.machine)
         known[va] = Function(name, va, end, disassembled(kernel.image.read(va, end - va), va, isa), isa)
     return known[va] if known[va].name == name else replace(known[va], name=name)
+
+
+def instruction_at(kernel: Kernel, va: int) -> Instruction | None:
+    """Return the instruction that begins at a VA; None where the image has no bytes of it.
+
+    Raises HvolabError without the package capstone.
+    """
+    segment = kernel.image.segment_of(va)
+    stop = 0 if segment is None else min(va + _LONGEST_INSTRUCTION, segment.va + len(segment.content))
+    if stop <= va:
+        return None
+    return disassembled(kernel.image.read(va, stop - va), va, isa_of(kernel.image.machine))[0]
 
 
 def function_end(kernel: Kernel, va: int) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
@@ -13,10 +14,28 @@ from hvolab_kernel.interleaving.knowledge import Knowledge, Touched
 from hvolab_kernel.interleaving.points import Points
 from hvolab_kernel.interleaving.spin_locks import SpinLocks
 from hvolab_kernel.interleaving.translations import Translations
+from hvolab_kernel.running.loader import LoadedKernel
 from hvolab_kernel.running.processors import Processor
 
-#: Frames, and indices of words.
-Quiet = tuple[set[int], set[int]]
+
+@dataclass
+class Known:
+    """Accesses of one kind that need no look: they can touch nothing that is shared until the next flush or change.
+
+    frames   frames of which no word is shared
+    settled  frames of which words may be: all that is recorded of an access is its word, unless that is shared
+    shared   words of settled frames that are looked at all the same
+    locks    words with spin locks, which are, too
+    words    words that were touched in the schedule
+    """
+
+    shared: set[Token]
+    words: set[Token]
+    locks: set[int]
+    frames: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
+
+
 #: Kind of access and VA of its instruction, for the story of a step.
 Shown = tuple[bool, int]
 
@@ -36,19 +55,21 @@ class CpuUnderWay(Protocol):
 class Accesses:
     """Accesses of one CPU outside of its own stack.
 
-    Only tokens that are known to be shared are in the footprint of a step; all are in ``touched``. An access to a frame
-    or word that is not shared is looked at once, until a flush, a change of a translation or a free may make it matter.
+    Only tokens that are known to be shared are in the footprint of a step; all are in ``touched``. A frame is looked at
+    once, until a flush, a change of a translation or a free may make it matter; words that are shared always are.
     The emulator's TLB is taken for one that keeps every translation until it is flushed, all at once.
 
     touched  tokens of the schedule
-    quiet    frames, then words, that need not be looked at again, for loads and for stores
+    known    what need not be looked at again, of loads and of stores
     stores   VAs of the instructions that have stored to a page table in the step under way
+    entries  words of page tables to which they have stored
     shown    stores and loads of shared words in the step under way: whether it stores, and the PA
     """
 
     def __init__(
         self,
         machine: ExploredMachine,
+        loaded: LoadedKernel,
         cpu: CpuUnderWay,
         others: Sequence[Processor],
         knowledge: Knowledge,
@@ -57,7 +78,7 @@ class Accesses:
         code: Points,
     ) -> None:
         self.index = cpu.processor.number
-        self._machine, self._scheduler = machine, machine.scheduler
+        self._machine, self._scheduler, self._loaded = machine, machine.scheduler, loaded
         self._knowledge, self._translations, self._locks = knowledge, translations, locks
         self._code, self._counter, self._addresses = code, cpu.counter(), cpu.addresses
         self._shared = knowledge.shared[self.index, False], knowledge.shared[self.index, True]
@@ -65,20 +86,43 @@ class Accesses:
         self._ram = range(machine.memory.base, machine.memory.base + machine.memory.size)
         self._stacks = [range(one.stack.pa, one.stack.pa + one.stack.size) for one in others]
         self.touched = Touched()
-        self.quiet: tuple[Quiet, Quiet] = (set(), set()), (set(), set())
+        words = self.touched.reads, self.touched.writes
+        self.known = Known(self._shared[0], words[0], locks.words), Known(self._shared[1], words[1], locks.words)
         self.stores: set[int] = set()
+        self.entries: set[int] = set()
         self.shown: list[Shown] = []
         self._cached: set[tuple[int, bool]] = set()
         self._filled: set[int] = set()
         self._stale: set[int] = set()
 
-    def is_private(self, pa: int) -> bool:
-        """Return whether no access to the word at a PA can touch what is shared."""
-        frame, first, last = pa >> self._shift, pa >> WORD_SHIFT, pa + WORD_BYTES - 1 >> WORD_SHIFT
-        loads, stores = self._shared
-        if first in loads or first in stores or (last != first and (last in loads or last in stores)):
-            return False
-        return frame not in self._translations.tables and ("frame", frame) not in loads
+    def private_at(self, counter: int) -> Callable[[], bool]:
+        """Return a function: whether the instruction there, as its operand shows, is about to touch nothing shared.
+
+        It is called hundreds of times in a schedule.
+        """
+        addresses = self._addresses(counter)
+        if len(addresses) != 1:
+            return lambda: False
+        (address,), (loads, stores), locks = addresses, self._shared, self._locks.words
+        linear, shift, loaded, translations = self._machine.virt(0), self._shift, self._loaded, self._translations
+        first, stop = self._ram.start + linear, self._ram.stop + linear
+
+        def is_private() -> bool:
+            va = address()
+            if first <= va < stop:
+                pa = va - linear
+            elif loaded.holds(va, WORD_BYTES):
+                pa = loaded.pa(va)
+            else:
+                return False
+            word, frame = pa >> WORD_SHIFT, pa >> shift
+            if word in loads or word in stores or word in locks or frame in translations.tables:
+                return False
+            if pa % WORD_BYTES and (word + 1 in loads or word + 1 in stores):
+                return False
+            return ("frame", frame) not in loads
+
+        return is_private
 
     # a schedule
 
@@ -88,6 +132,7 @@ class Accesses:
         self._filled.clear()
         self._stale.clear()
         self.stores.clear()
+        self.entries.clear()
         self.emptied()
         self.begin_step()
 
@@ -102,9 +147,9 @@ class Accesses:
 
     def look_again(self) -> None:
         """Look at every access again."""
-        for frames, words in self.quiet:
-            frames.clear()
-            words.clear()
+        for known in self.known:
+            known.frames.clear()
+            known.settled.clear()
 
     def flushed(self) -> None:
         """Follow a flush within the step of any CPU."""
@@ -120,8 +165,20 @@ class Accesses:
 
     # accesses
 
-    def touch(self, pa: int, size: int, *, stores: bool) -> None:
-        """Record an access before it takes effect."""
+    def copies(self, to_va: int, to_pa: int, from_va: int, from_pa: int) -> bool:
+        """Record the copy of a page before it takes effect; return False if each of its accesses is to be recorded."""
+        size, frames = 1 << self._shift, {to_pa >> self._shift, from_pa >> self._shift}
+        if any(lock >> self._shift in frames for lock in self._locks.pas):
+            return False
+        self.touch(from_pa, size, stores=False, va=from_va)
+        self.touch(to_pa, size, stores=True, va=to_va)
+        return True
+
+    def touch(self, pa: int, size: int, *, stores: bool, va: int | None = None) -> None:
+        """Record an access before it takes effect.
+
+        va  its VA; None: that of an operand of the instruction
+        """
         if not self._scheduler.active:
             return
         if self._locks.holds(pa):
@@ -135,21 +192,20 @@ class Accesses:
         mapped = self._translations.pages.get(frame, ()) if ram else ()
         if ram:
             visible |= self._read(("frame", frame))
-            visible |= self._translate(mapped, stores=stores)
+            visible |= self._translate(mapped, va, stores=stores)
             self._check(frame, pa, stores=stores)
         elif any(pa in stack for stack in self._stacks):
             self._scheduler.report(f"CPU{self.index} uses the stack of another CPU, at PA {pa:#x}")
         in_table = stores and frame in self._translations.tables
         if visible or in_table:
-            va = self._code.stop_for(self._counter())
+            stop = self._code.stop_for(self._counter())
             if in_table:
-                self.stores.add(va)
+                self.stores.add(stop)
+                self.entries.update(range(pa >> WORD_SHIFT, (pa + size - 1 >> WORD_SHIFT) + 1))
             if visible:
-                self._knowledge.growing.points.add(va)
-        elif contended:
-            self.quiet[stores][1].update(words if len(mapped) <= 1 else ())
+                self._knowledge.growing.points.add(stop)
         elif all((page, stores) in self._cached for page in mapped):
-            self.quiet[stores][0].add(frame)
+            (self.known[stores].settled if contended else self.known[stores].frames).add(frame)
 
     def _check(self, frame: int, pa: int, *, stores: bool) -> None:
         """Report an access to a frame that is free."""
@@ -183,16 +239,18 @@ class Accesses:
         self._scheduler.footprint.reads.add(token)
         return True
 
-    def _translate(self, mapped: Collection[int], *, stores: bool) -> bool:
+    def _translate(self, mapped: Collection[int], va: int | None, *, stores: bool) -> bool:
         """Record the walk of an access to one of the pages that its frame backs; return whether it must be a step.
 
         Without a known address it may be any of them, or none: then all are walked, and not taken for cached.
         """
         if not mapped:
             return False
-        addresses = self._addresses(self._counter())
+        addresses = self._addresses(self._counter()) if va is None else ()
         if addresses:
-            page = addresses[0 if stores else -1]() >> self._shift
+            va = addresses[0 if stores else -1]()
+        if va is not None:
+            page = va >> self._shift
             return page in mapped and self._walk(page, stores=stores, known=True)
         visible = False
         for page in mapped:

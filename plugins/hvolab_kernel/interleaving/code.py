@@ -63,8 +63,6 @@ class KernelCode:
         #: Stops that were left out: length of the log, actor and VA of the instruction.
         self._passed: list[tuple[int, int, int]] = []
         self._words_per_frame = world.machine.target.mode.page_size // WORD_BYTES
-        memory = world.machine.memory
-        self._first_va, self._stop_va = (world.machine.virt(pa) for pa in (memory.base, memory.base + memory.size))
         self._switch = kernel.symbols.find(SWITCH)
         self._count = kernel.types.offset("rw_semaphore", "count")
         self._lock_names = _names_of_locks(world.machine, kernel)
@@ -101,8 +99,11 @@ class KernelCode:
         for cpu, explored in zip(self._cpus, self._world.cpus, strict=True):
             others = [one for one in processors if one is not cpu.processor]
             known = self.knowledge, self._translations, self._locks, self._points
-            made = Accesses(machine, cpu, others, *known)
-            cpu.on_access(made.touch, made.quiet)
+            made = Accesses(machine, self.loaded, cpu, others, *known)
+            cpu.on_access(made.touch, made.known)
+            if self._points.page_copy is not None:
+                va, sized = self._points.page_copy
+                cpu.on_copy(va, sized=sized, reached=self._stop_at(made, va), copies=made.copies)
             cpu.emptied, cpu.faulted = made.emptied, made.faulted
             explored.flushing.extend((cpu.flush, made.flushed))
             self._accesses.append(made)
@@ -141,8 +142,8 @@ class KernelCode:
         return {memory.first_pfn + word // words for first, stop in parts for word in range(first, stop, words)}
 
     def _stop(self) -> None:
-        for cpu in self._cpus:
-            cpu.stop_before(self.knowledge.points, self._reached)
+        for cpu, accesses in zip(self._cpus, self._accesses, strict=True):
+            cpu.stop_before(self.knowledge.points, partial(self._stop_at, accesses))
             cpu.on_loads(self.knowledge.stored)
 
     # schedules that can be mailed
@@ -179,33 +180,25 @@ class KernelCode:
 
     # steps
 
-    def _reached(self, va: int) -> None:
-        """Stop before an instruction."""
-        actor = self._scheduler.current
-        if actor is None or not self._scheduler.active or va not in self.knowledge.points:
-            return
-        if va in self._points.locks:
-            self._wait_for(self._cpus[actor.cpu].first_argument(), actor.cpu)
-        elif not self._exact and self._is_private(va, actor.cpu):
-            self._passed.append((len(self._scheduler.log), actor.index, va))
-            return
-        else:
-            self._scheduler.point(self._points.name(va))
-        self._accesses[actor.cpu].begin_step()
+    def _stop_at(self, own: Accesses, va: int) -> Callable[[], None]:
+        """Return the function that stops a CPU before an instruction."""
+        scheduler, knowledge, locks, name = self._scheduler, self.knowledge, self._points.locks, self._points.name(va)
+        is_private = own.private_at(va)
 
-    def _is_private(self, counter: int, cpu: int) -> bool:
-        """Return whether an instruction is about to touch nothing that is shared, as far as its operand shows that."""
-        addresses = self._cpus[cpu].addresses(counter)
-        if len(addresses) != 1:
-            return False
-        va = addresses[0]()
-        if self._first_va <= va < self._stop_va:
-            pa = va - self._machine.virt(0)
-        elif self.loaded.holds(va, WORD_BYTES):
-            pa = self.loaded.pa(va)
-        else:
-            return False
-        return self._accesses[cpu].is_private(pa)
+        def reached() -> None:
+            actor = scheduler.current
+            if actor is None or not scheduler.active or va not in knowledge.points:
+                return
+            if va in locks:
+                self._wait_for(self._cpus[own.index].first_argument(), own.index)
+            elif not self._exact and is_private():
+                self._passed.append((len(scheduler.log), actor.index, va))
+                return
+            else:
+                scheduler.point(name)
+            own.begin_step()
+
+        return reached
 
     def _wait_for(self, lock: int, cpu: int) -> int:
         """Stop until a spin lock is free; return its PA."""
@@ -242,12 +235,19 @@ class KernelCode:
             return
         own = self._accesses[actor.cpu]
         if own.stores:
-            for page in self._translations.update():
+            tables = self._translations.tables
+            for page in self._translations.update(own.entries):
                 self._changed(page, own)
             own.stores.clear()
+            own.entries.clear()
+            if self._translations.tables != tables:  # stores to a new one matter, even where it translates as before
+                self._look_again()
         if _ALLOCATOR in footprint.adds or _ALLOCATOR in footprint.writes:
-            for accesses in self._accesses:
-                accesses.look_again()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        for accesses in self._accesses:
+            accesses.look_again()
 
     def _changed(self, page: int, own: Accesses) -> None:
         token, knowledge = ("translation", page), self.knowledge

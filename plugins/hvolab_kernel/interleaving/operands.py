@@ -4,8 +4,15 @@
 from __future__ import annotations
 
 from hvolab.errors import HvolabError
-from hvolab_kernel.code.instructions import Operand, function_named
-from hvolab_vmlinux.kernel import Kernel
+from hvolab_kernel.code.instructions import Operand, instruction_at
+from hvolab_vmlinux.kernel import Kernel, cached_per_kernel
+
+
+@cached_per_kernel
+def _known_of(kernel: Kernel) -> dict[int, tuple[Operand, ...]]:
+    """Return the operands that were already looked up, by VA."""
+    del kernel
+    return {}
 
 
 def operands_at(kernel: Kernel, va: int) -> tuple[Operand, ...]:
@@ -13,11 +20,17 @@ def operands_at(kernel: Kernel, va: int) -> tuple[Operand, ...]:
 
     Empty where one of them has an address that is not base plus displacement, and without a disassembler.
     """
+    known = _known_of(kernel)
+    if va not in known:
+        known[va] = _operands(kernel, va)
+    return known[va]
+
+
+def _operands(kernel: Kernel, va: int) -> tuple[Operand, ...]:
     try:
-        function = function_named(kernel, f"{va:#x}")
+        found = instruction_at(kernel, va)
     except HvolabError:  # no disassembler
         return ()
-    found = next((one for one in function.instructions if one.va == va), None)
     if found is None or "gs:" in found.text or "fs:" in found.text:
         return ()
     memory = tuple(one for one in found.operands if one.memory)

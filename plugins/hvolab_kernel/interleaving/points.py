@@ -13,6 +13,8 @@ from hvolab_vmlinux.kernel import Kernel
 
 #: Functions that copy: each call is one step. Kernel: arch/x86/lib/copy_page_64.S, memcpy_64.S, v6.12, v7.2.
 _COPIES: Final = (*COPY_FUNCTIONS, "copy_page_regs", "memcpy", "memcpy_orig")
+#: Those that copy a page, and whether bytes are their third argument; the first one that a kernel has is called last.
+_PAGE_COPIES: Final = {"copy_page_regs": False, "copy_page": False, "__memcpy": True}
 #: Functions that take the spin lock that is their first argument: each call is one step, which waits until it is free.
 #: Kernel: kernel/locking/spinlock.c; ticket_spin_lock() in include/asm-generic/ticket_spinlock.h, v6.12, v7.2.
 _SPIN_LOCKS: Final = ("_raw_spin_lock", "_raw_spin_lock_irq", "_raw_spin_lock_irqsave", "do_raw_spin_lock")
@@ -22,7 +24,8 @@ _NAME: Final = re.compile(r"(.+?)(?:\+0x([0-9a-f]+))?")
 class Points:
     """Names and VAs of instructions of a kernel.
 
-    locks  VAs of functions that take a spin lock
+    locks      VAs of functions that take a spin lock
+    page_copy  VA of the function that copies pages, and whether bytes are its third argument; None: none is known
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -31,6 +34,8 @@ class Points:
         self._whole = (*copies, *locks)
         self._locks = locks
         self.locks = frozenset(one.start for one in locks)
+        found = ((kernel.symbols.find(name), sized) for name, sized in _PAGE_COPIES.items())
+        self.page_copy = next(((va, sized) for va, sized in found if va is not None), None)
         self._names: dict[int, str] = {}
 
     def _ranges(self, names: tuple[str, ...]) -> list[range]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from hvolab.arithmetic import WORD_SHIFT
 from hvolab.machine import PhysicalMemory
 from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.scheduler import Scheduler
@@ -27,12 +28,16 @@ class SpinLocks:
     """The spin locks that CPUs take, by PA.
 
     memory  returns the memory that holds a PA
+    pas     PAs of the locks
+    words   words of memory with a lock
     """
 
     def __init__(self, scheduler: Scheduler, memory: Callable[[int], PhysicalMemory]) -> None:
         self._scheduler = scheduler
         self._memory = memory
         self._names: dict[int, str] = {}
+        self.pas = self._names.keys()
+        self.words: set[int] = set()
         self._holders: dict[int, int] = {}
 
     def begin(self) -> None:
@@ -51,6 +56,7 @@ class SpinLocks:
         if self._holders.get(pa) == cpu and self._is_free(pa):
             return
         self._names[pa] = name
+        self.words.add(pa >> WORD_SHIFT)
         writes, awaits = [("lock", pa)], [("unlocked", pa)]
         self._scheduler.point(f"lock {name}", partial(self._is_free, pa), Footprint.of(writes=writes, awaits=awaits))
         self._scheduler.footprint.writes.update(writes)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from hvolab.arithmetic import WORD_SHIFT
 from hvolab.machine import Machine
 
 #: Frame and last-level entry of each page; an entry of 0 for a page that a leaf above maps.
-_State = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
+_State = tuple[list[int], list[int]]
 
 
 class Translations:
@@ -27,7 +27,7 @@ class Translations:
 
     def __init__(self, machine: Machine, vas: Iterable[int]) -> None:
         mode = machine.target.mode
-        self._tables, self._last = machine.tables, mode.last
+        self._memory, self._tables, self._last = machine.memory, machine.tables, mode.last
         self._shift = mode.page_shift
         unit = mode.levels[-2].size
         self._units = sorted({va & -unit for va in vas})
@@ -35,20 +35,29 @@ class Translations:
         self.pages: dict[int, set[int]] = {}
         self.tables: set[int] = set()
         self._state: list[_State] = []
+        #: Ranges that tables of the last level map, as positions in ``_units``, by number of the table in memory.
+        self._mapped: dict[int, int] = {}
+        #: Frames that entries of the last level map, by page and entry: to decode one takes longer than a step.
+        self._decoded: dict[tuple[int, int], int] = {}
 
     def begin(self, followed: Iterable[int]) -> None:
         """Read the mapping at the begin of a schedule, for the pages that are followed."""
         self._state = [self._read(unit) for unit in self._units]
         self.pages = {}
         numbers = set(followed)
-        for unit, (frames, _) in zip(self._units, self._state, strict=True):
-            first = unit >> self._shift
+        for position, (frames, _) in enumerate(self._state):
+            first = self._first(position)
             for page in numbers.intersection(range(first, first + self._count)):
-                self.pages.setdefault(int(frames[page - first]), set()).add(page)
+                self.pages.setdefault(frames[page - first], set()).add(page)
         self._find_tables()
 
     def _find_tables(self) -> None:
-        self.tables = {step.slot >> self._shift for unit in self._units for step in self._tables.walk(unit)[-2:]}
+        self.tables, self._mapped = set(), {}
+        for position, unit in enumerate(self._units):
+            steps = self._tables.walk(unit)[-2:]
+            self.tables.update(step.slot >> self._shift for step in steps)
+            if steps[-1].level is self._last:
+                self._mapped[(steps[-1].slot >> WORD_SHIFT) // self._count] = position
 
     def _read(self, unit: int) -> _State:
         frames = self._tables.frames(unit, self._count)
@@ -57,20 +66,52 @@ class Translations:
             if run.level is self._last:
                 first = run.va - unit >> self._shift
                 entries[first : first + run.raws.size] = run.raws
-        return frames, entries
+        return frames.tolist(), entries.tolist()
 
-    def update(self) -> list[int]:
-        """Read the mapping again after a store to a table; return the pages whose translation has changed."""
-        found: list[int] = []
+    def update(self, words: Iterable[int]) -> list[int]:
+        """Read the mapping again after stores to these words of tables; return the pages whose translation has changed.
+
+        A store above the last level may have changed any of them.
+        """
+        changed: list[int] = []
+        for word in words:
+            table, index = divmod(word, self._count)
+            position = self._mapped.get(table)
+            if position is None:
+                return changed + self._update_all()
+            changed += self._replace(position, index, self._memory.read_entry(word << WORD_SHIFT))
+        return changed
+
+    def _replace(self, position: int, index: int, entry: int) -> list[int]:
+        """Replace an entry of the last level; return its page if the translation has changed."""
+        page = self._first(position) + index
+        frame = self._decoded.get((page, entry))
+        if frame is None:
+            found = self._tables.frame_of(page << self._shift)
+            frame = self._decoded[page, entry] = -1 if found is None else found
+        return self._change(position, index, frame, entry)
+
+    def _change(self, position: int, index: int, frame: int, entry: int) -> list[int]:
+        frames, entries = self._state[position]
+        old_frame, old_entry = frames[index], entries[index]
+        frames[index], entries[index] = frame, entry
+        if frame == old_frame and (entry == old_entry or not entry or not old_entry):
+            return []
+        page = self._first(position) + index
+        for one in (old_frame, frame):
+            self.pages.setdefault(one, set()).add(page)
+        return [page]
+
+    def _update_all(self) -> list[int]:
+        changed: list[int] = []
         for position, unit in enumerate(self._units):
-            frames, entries = self._read(unit)
-            old_frames, old_entries = self._state[position]
-            changed = (frames != old_frames) | ((entries != old_entries) & (entries != 0) & (old_entries != 0))
-            self._state[position] = frames, entries
-            for index in np.flatnonzero(changed).tolist():
-                page = (unit >> self._shift) + index
-                found.append(page)
-                self.pages.setdefault(int(old_frames[index]), set()).add(page)
-                self.pages.setdefault(int(frames[index]), set()).add(page)
+            new = list(zip(*self._read(unit), strict=True))
+            old = list(zip(*self._state[position], strict=True))
+            for index in [index for index in range(self._count) if new[index] != old[index]]:
+                changed += self._change(position, index, *new[index])
         self._find_tables()
-        return found
+        return changed
+
+    def _first(self, position: int) -> int:
+        """Return the first page of a range."""
+        return self._units[position] >> self._shift

@@ -113,21 +113,32 @@ _ACCESS_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.
 Accessed = Callable[[Any, int, int, int], None]
 
 
-def accesses_at(uc: Any, first: int, last: int, callback: Accessed, *, stores: bool) -> object:
-    """Call `callback`, which must not raise, at each load or each store at a PA from `first` to `last`.
+class AccessHook:
+    """Calls `callback`, which must not raise, at each load or each store at a PA from `first` to `last`.
 
     It is called before a store takes effect. Accesses of the page-table walker are not reported, nor those that fault.
-    Returns an object that the caller keeps as long as the emulator runs. Must precede the translation of the code.
-    Raises EmulatorError where the emulator refuses.
+    The caller keeps it as long as the emulator runs. Must precede the translation of the code; later it can be removed
+    and added again. Raises EmulatorError where the emulator refuses.
     """
-    kinds = unicorn().unicorn_const
-    called = _ACCESS_CALLBACK(callback)
-    _add_hook(uc, kinds.UC_HOOK_MEM_WRITE if stores else kinds.UC_HOOK_MEM_READ, called, first, last)
-    return called
+
+    def __init__(self, uc: Any, first: int, last: int, callback: Accessed, *, stores: bool) -> None:
+        kinds = unicorn().unicorn_const
+        self._arguments = first, last
+        self._kind = kinds.UC_HOOK_MEM_WRITE if stores else kinds.UC_HOOK_MEM_READ
+        self._uc, self._called = uc, _ACCESS_CALLBACK(callback)
+        self.add()
+
+    def add(self) -> None:
+        """Report accesses again."""
+        self._hook = _add_hook(self._uc, self._kind, self._called, *self._arguments)
+
+    def remove(self) -> None:
+        """Report none until it is added again; a callback of the emulator may do both."""
+        _functions().uc_hook_del(_handle(self._uc), self._hook)
 
 
-def _add_hook(uc: Any, kind: int, called: Any, first: int, last: int) -> None:
-    """Add a hook for a range of addresses; raises EmulatorError where the emulator refuses."""
+def _add_hook(uc: Any, kind: int, called: Any, first: int, last: int) -> Any:
+    """Add a hook for a range of addresses, and return the library's handle of it; raises EmulatorError if refused."""
     library, hook = _functions(), ctypes.c_size_t()
     status = library.uc_hook_add(
         _handle(uc),
@@ -140,6 +151,7 @@ def _add_hook(uc: Any, kind: int, called: Any, first: int, last: int) -> None:
     )
     if status:
         raise EmulatorError(f"the emulator refuses a hook at address {first:#x}: error {status}")
+    return hook
 
 
 class Registers:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from hvolab_kernel.interleaving import accesses, points
+from hvolab_kernel.interleaving.accesses import Known
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
-from tests.plugins.hvolab_kernel.kernel_machines import X86
+from tests.plugins.hvolab_kernel.kernel_machines import EACH_FOLIO, X86
 
 pytest.importorskip("unicorn", reason="no emulator: pip install 'hvolab[emulation]'")
 pytest.importorskip("greenlet", reason="no explorer: pip install 'hvolab[explore]'")
@@ -36,3 +38,34 @@ def test_an_actor_of_the_model_and_the_code_share_the_entries_that_the_code_chan
     entry = world.machine.tables.walk(world.folios[0] + 64 * 64)[-1].slot
     assert entry >> 3 in code.knowledge.shared[0, True]
     assert any("set_pte" in real_kernel.describe(va) for va in code.knowledge.points)
+
+
+class Nothing(set[int]):
+    """A set to which nothing is added."""
+
+    def add(self, element: int, /) -> None:
+        del element
+
+
+class LookedAt(Known):
+    """Accesses that are all looked at."""
+
+    def __post_init__(self) -> None:
+        self.frames = self.settled = Nothing()
+
+
+@pytest.mark.slow
+@EACH_FOLIO
+@pytest.mark.parametrize(("actors", "split"), [("optimize A, optimize B", False), ("optimize A, restore B", True)])
+def test_accesses_that_are_not_looked_at_change_nothing(
+    real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch, actors: str, *, split: bool
+) -> None:
+    made = program(EngineOf(real_kernel), actors, split=split)
+    found = explored(made)
+    monkeypatch.setattr(accesses, "Known", LookedAt)
+    monkeypatch.setattr(points, "_PAGE_COPIES", {})
+    whole = program(EngineOf(real_kernel), actors, split=split)
+    expected = explored(whole)
+    assert found.complete
+    assert (found.classes, found.schedules) == (expected.classes, expected.schedules)
+    assert code_of(made).knowledge == code_of(whole).knowledge

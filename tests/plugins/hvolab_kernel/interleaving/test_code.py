@@ -18,7 +18,7 @@ from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.search.random_walk import RandomWalk
 from hvolab_explorer.world.world import WorldProgram
 from hvolab_kernel.code.instructions import function_named
-from hvolab_unicorn.emulator.library import accesses_at
+from hvolab_unicorn.emulator.library import AccessHook
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.interleaving.kernel_worlds import EngineOf, code_of, explored, program
 from tests.plugins.hvolab_kernel.kernel_machines import EACH_FOLIO, FOLIOS, READERS, X86, X86_7, X86_AND_ARM64
@@ -98,7 +98,7 @@ def test_loads_that_are_not_looked_at_are_of_frames_to_which_nothing_stores(real
     everything = range(memory.first_pfn, memory.first_pfn + memory.frames)
     for cpu in code_of(whole)._cpus:
         last = memory.base + memory.size - 1
-        cpu._callbacks.append(accesses_at(cpu._uc, memory.base, last, cpu._on_load, stores=False))
+        cpu._callbacks.append(AccessHook(cpu._uc, memory.base, last, cpu._on_load, stores=False))
         cpu._looked_at.update(everything)
     found, expected = explored(made), explored(whole)
     assert found.complete

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from hvolab_vmlinux.kernel import Kernel
@@ -42,8 +44,8 @@ def test_it_stops_before_an_instruction_once_for_each_execution(real_kernel: Ker
     cpu = engine.kernel_cpu
     assert isinstance(cpu, InterleavedCpu)
     va = real_kernel.symbols.address("hugetlb_vmemmap_restore_folio")
-    cpu.stop_before([va], stops.append)
-    cpu.stop_before([va], stops.append)  # it is hooked already
+    cpu.stop_before([va], lambda va: partial(stops.append, va))
+    cpu.stop_before([va], lambda va: partial(stops.append, va))  # it is hooked already
     engine.restore_folio(world.h, world.folios[0])
     assert stops == [va]
 
