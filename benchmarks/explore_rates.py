@@ -10,11 +10,13 @@ and in seconds of the whole exploration. With a kernel's code the steps are thos
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import time
 from pathlib import Path
 
 from benchmarks.report import BenchmarkError
+from hvolab.__main__ import YOUNG
 from hvolab.arch import Target
 from hvolab.cli.options import select_target
 from hvolab.plugin import registry
@@ -71,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="rates of complete explorations")
     parser.add_argument("--image", type=Path, help="explore two optimizers of this kernel's code too")
     options = parser.parse_args()
+    gc.set_threshold(YOUNG)  # as the command line does
     target = registry().architecture(_TARGET).select(release=_RELEASE)
     _rate(Configuration("", "", parse_actors("optimize A"), split=True), target)  # modules are imported
     found = {

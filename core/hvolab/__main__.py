@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 _INTERRUPTED = 130
 #: Objects after which the collector looks for cycles. Imports and a command allocate the default of 700 hundreds of
 #: times, and leave no cycle.
-_YOUNG = 50_000
+YOUNG = 50_000
 #: Seconds after which an interrupt that was dropped is repeated.
 _REPEAT_SECONDS = 0.01
 
 
 def main() -> NoReturn:
     """Run the command line; an interrupt before or after a command ends the program like one during it."""
-    gc.set_threshold(_YOUNG)
+    gc.set_threshold(YOUNG)
     sys.unraisablehook = repeat_dropped
     try:
         from hvolab.cli import app  # noqa: PLC0415 - importing it takes a while

@@ -124,9 +124,9 @@ class KernelCode:
     def refine(self) -> bool:
         """Stop before more instructions from now on, if the schedule shows that."""
         touched = [accesses.touched for accesses in self._accesses]
-        for event in self._scheduler.order.events:
-            footprint = event.footprint
-            touched[event.actor].add(footprint.reads, footprint.writes | footprint.adds, self._words_per_frame)
+        # many steps of an actor have one footprint
+        for actor, footprint in {(event.actor, event.footprint) for event in self._scheduler.order.events}:
+            touched[actor].add(footprint.reads, footprint.writes | footprint.adds, self._words_per_frame)
         self.knowledge.compare(touched)
         if len(self._cpus) > 1:
             self.knowledge.growing.stored.update(self._stored())

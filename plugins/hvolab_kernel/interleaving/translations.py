@@ -34,6 +34,7 @@ class Translations:
         self._count = unit >> mode.page_shift
         self.pages: dict[int, set[int]] = {}
         self.tables: set[int] = set()
+        self._first_state: list[_State] = []
         self._state: list[_State] = []
         #: Ranges that tables of the last level map, as positions in ``_units``, by number of the table in memory.
         self._mapped: dict[int, int] = {}
@@ -41,8 +42,9 @@ class Translations:
         self._decoded: dict[tuple[int, int], int] = {}
 
     def begin(self, followed: Iterable[int]) -> None:
-        """Read the mapping at the begin of a schedule, for the pages that are followed."""
-        self._state = [self._read(unit) for unit in self._units]
+        """Begin a schedule, with the mapping of the first one, for the pages that are followed."""
+        self._first_state = self._first_state or [self._read(unit) for unit in self._units]
+        self._state = [(frames.copy(), entries.copy()) for frames, entries in self._first_state]
         self.pages = {}
         numbers = set(followed)
         for position, (frames, _) in enumerate(self._state):
@@ -89,29 +91,32 @@ class Translations:
         if frame is None:
             found = self._tables.frame_of(page << self._shift)
             frame = self._decoded[page, entry] = -1 if found is None else found
-        return self._change(position, index, frame, entry)
-
-    def _change(self, position: int, index: int, frame: int, entry: int) -> list[int]:
         frames, entries = self._state[position]
-        old_frame, old_entry = frames[index], entries[index]
+        old = frames[index], entries[index]
         frames[index], entries[index] = frame, entry
-        if frame == old_frame and (entry == old_entry or not entry or not old_entry):
-            return []
-        page = self._first(position) + index
-        for one in (old_frame, frame):
-            self.pages.setdefault(one, set()).add(page)
-        return [page]
+        return [self._moved(page, old[0], frame)] if _differ(frame, old[0], entry, old[1]) else []
 
     def _update_all(self) -> list[int]:
         changed: list[int] = []
         for position, unit in enumerate(self._units):
-            new = list(zip(*self._read(unit), strict=True))
-            old = list(zip(*self._state[position], strict=True))
-            for index in [index for index in range(self._count) if new[index] != old[index]]:
-                changed += self._change(position, index, *new[index])
+            (old_frames, old_entries), (frames, entries) = self._state[position], self._read(unit)
+            self._state[position] = frames, entries
+            pairs = enumerate(zip(frames, old_frames, entries, old_entries, strict=True), self._first(position))
+            changed += [self._moved(page, pair[1], pair[0]) for page, pair in pairs if _differ(*pair)]
         self._find_tables()
         return changed
+
+    def _moved(self, page: int, old: int, new: int) -> int:
+        """Record the frames of a page whose translation has changed, and return the page."""
+        for frame in (old, new):
+            self.pages.setdefault(frame, set()).add(page)
+        return page
 
     def _first(self, position: int) -> int:
         """Return the first page of a range."""
         return self._units[position] >> self._shift
+
+
+def _differ(frame: int, old_frame: int, entry: int, old_entry: int) -> bool:
+    """Return whether translations differ: in their frames, or in two entries of the last level."""
+    return frame != old_frame or bool(entry and old_entry and entry != old_entry)
