@@ -51,6 +51,7 @@ class ExploredMachine(Machine):
 
     allocator  its frames
     switching  called within each step that writes the sysctl vm.hugetlb_optimize_vmemmap
+    freeing    called within each step that frees a block, with its first PFN and its order
     """
 
     @classmethod
@@ -66,6 +67,7 @@ class ExploredMachine(Machine):
         self.scheduler = scheduler
         self.options = options
         self.switching: list[Callable[[], None]] = []
+        self.freeing: list[Callable[[int, int], None]] = []
         self.failures_left = options.failures
         self.kmemleak: Kmemleak | None = None
         #: Waits until the stores of the CPU under way are in memory.
@@ -287,6 +289,8 @@ class ExploredMachine(Machine):
         actor = self.scheduler.current
         if not self.allocator.is_free(pfn):
             return
+        for freed in self.freeing:
+            freed(pfn, order)
         if self.options.poisoned or self.options.weak:
             first = pfn - self.memory.first_pfn
             self.memory.octets.reshape(self.memory.frames, -1)[first : first + (1 << order)] = POISON

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,7 +56,7 @@ class Accesses:
     """Accesses of one CPU outside of its own stack.
 
     Only tokens that are known to be shared are in the footprint of a step; all are in ``touched``. A frame is looked at
-    once, until a flush, a change of a translation or a free may make it matter; words that are shared always are.
+    once, until a flush, a change of its translations or a free may make it matter; words that are shared always are.
     The emulator's TLB is taken for one that keeps every translation until it is flushed, all at once.
 
     touched  tokens of the schedule
@@ -145,11 +145,14 @@ class Accesses:
         self._cached.clear()
         self.look_again()
 
-    def look_again(self) -> None:
-        """Look at every access again."""
+    def look_again(self, frames: Iterable[int] | None = None) -> None:
+        """Look again at every access to these frames; None: to any."""
         for known in self.known:
-            known.frames.clear()
-            known.settled.clear()
+            for looked_at in (known.frames, known.settled):
+                if frames is None:
+                    looked_at.clear()
+                else:
+                    looked_at.difference_update(frames)
 
     def flushed(self) -> None:
         """Follow a flush within the step of any CPU."""
@@ -161,7 +164,7 @@ class Accesses:
         """Follow a change of the translation of a page."""
         if page in self._filled:
             self._stale.add(page)
-        self.look_again()
+        self.look_again(self._translations.frames[page])
 
     # accesses
 

@@ -7,7 +7,7 @@ in each stub that the machine performs. The copy of a page is one step, and so i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -38,7 +38,6 @@ SEMAPHORES: Final = {
 #: Kernel: RWSEM_READER_BIAS and RWSEM_WRITER_LOCKED in kernel/locking/rwsem.c, v6.12.
 _READER: Final = 1 << 8
 _WRITER: Final = 1
-_ALLOCATOR = ("allocator",)
 
 
 class KernelCode:
@@ -68,6 +67,7 @@ class KernelCode:
         self._lock_names = _names_of_locks(world.machine, kernel)
         self._scheduler.completing.append(self._complete)
         self._machine.switching.append(self._write_switch)
+        self._machine.freeing.append(self._freed)
 
     def engine(self, cpu: ExploredCpu) -> KernelHvo:
         """Return the engine of a CPU."""
@@ -230,24 +230,26 @@ class KernelCode:
 
     def _complete(self) -> None:
         """Complete the footprint of a step."""
-        actor, footprint = self._scheduler.current, self._scheduler.footprint
+        actor = self._scheduler.current
         if actor is None:
             return
         own = self._accesses[actor.cpu]
-        if own.stores:
-            tables = self._translations.tables
-            for page in self._translations.update(own.entries):
-                self._changed(page, own)
-            own.stores.clear()
-            own.entries.clear()
-            if self._translations.tables != tables:  # stores to a new one matter, even where it translates as before
-                self._look_again()
-        if _ALLOCATOR in footprint.adds or _ALLOCATOR in footprint.writes:
-            self._look_again()
+        if not own.stores:
+            return
+        tables = self._translations.tables
+        for page in self._translations.update(own.entries):
+            self._changed(page, own)
+        own.stores.clear()
+        own.entries.clear()
+        # stores to a new table matter, even where it translates as the entry above did
+        self._look_again(self._translations.tables - tables)
 
-    def _look_again(self) -> None:
+    def _freed(self, pfn: int, order: int) -> None:
+        self._look_again(range(pfn, pfn + (1 << order)))
+
+    def _look_again(self, frames: Collection[int]) -> None:
         for accesses in self._accesses:
-            accesses.look_again()
+            accesses.look_again(frames)
 
     def _changed(self, page: int, own: Accesses) -> None:
         token, knowledge = ("translation", page), self.knowledge

@@ -22,6 +22,7 @@ class Translations:
     """Translations of the ranges of vmemmap that map the given VAs: a page is its VA shifted by the page size.
 
     pages    pages of ``followed`` that a frame maps or has mapped in this schedule, by PFN
+    frames   frames that a page is mapped to or has been mapped to in this schedule
     tables   PFNs of the tables of the last two levels
     """
 
@@ -33,6 +34,7 @@ class Translations:
         self._units = sorted({va & -unit for va in vas})
         self._count = unit >> mode.page_shift
         self.pages: dict[int, set[int]] = {}
+        self.frames: dict[int, set[int]] = {}
         self.tables: set[int] = set()
         self._first_state: list[_State] = []
         self._state: list[_State] = []
@@ -45,12 +47,12 @@ class Translations:
         """Begin a schedule, with the mapping of the first one, for the pages that are followed."""
         self._first_state = self._first_state or [self._read(unit) for unit in self._units]
         self._state = [(frames.copy(), entries.copy()) for frames, entries in self._first_state]
-        self.pages = {}
+        self.pages, self.frames = {}, {}
         numbers = set(followed)
         for position, (frames, _) in enumerate(self._state):
             first = self._first(position)
             for page in numbers.intersection(range(first, first + self._count)):
-                self.pages.setdefault(frames[page - first], set()).add(page)
+                self._maps(page, frames[page - first])
         self._find_tables()
 
     def _find_tables(self) -> None:
@@ -108,9 +110,13 @@ class Translations:
 
     def _moved(self, page: int, old: int, new: int) -> int:
         """Record the frames of a page whose translation has changed, and return the page."""
-        for frame in (old, new):
-            self.pages.setdefault(frame, set()).add(page)
+        self._maps(page, old)
+        self._maps(page, new)
         return page
+
+    def _maps(self, page: int, frame: int) -> None:
+        self.pages.setdefault(frame, set()).add(page)
+        self.frames.setdefault(page, set()).add(frame)
 
     def _first(self, position: int) -> int:
         """Return the first page of a range."""
