@@ -163,8 +163,10 @@ class Registers:
     def __init__(self, uc: Any) -> None:
         library = _functions()
         self._handle = _handle(uc)
-        # by index, functions have no prototypes, which would convert each argument every time
-        self._read, self._write = library["uc_reg_read_batch"], library["uc_reg_write"]
+        # accesses are too short to release Python's lock for them; by index, functions have no prototypes, which would
+        # convert each argument every time
+        functions = ctypes.PyDLL(library._name, handle=library._handle)  # noqa: SLF001 - ctypes has no other names
+        self._read, self._write = functions["uc_reg_read_batch"], functions["uc_reg_write"]
         self._write.restype = self._read.restype = None
         self._numbers: dict[int, ctypes.c_int] = {}
         self._value = ctypes.c_uint64()

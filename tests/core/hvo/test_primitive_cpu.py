@@ -96,7 +96,7 @@ class Gate:
         self.open = 0
         self.operations: list[str] = []
         memory = machine.memory
-        for name in ("words", "halves", "octets", "pages", "entries", "scalar", "entry_scalar"):
+        for name in ("words", "halves", "octets", "pages", "entries", "scalar", "half_scalar", "entry_scalar"):
             setattr(memory, name, GuardedWords(getattr(memory, name), self))
         machine.records = GatedRecords(machine.records, self)
         vars(machine)["free_checker"] = GatedRecords(machine.free_checker, self)

@@ -39,7 +39,8 @@ class FrameAllocator:
         self.max_order = max_order
         self._zone_map = ZoneMap(zones)
         self._states = FrameStates(self._zone_map)
-        self._marks = self._states.marks  # one step less where each single allocation passes
+        # one step less where each single allocation passes
+        self._marks, self._mark, self._limit = self._states.marks, self._states.scalar, len(self._states.marks)
         self._free = FreeMemory(self._zone_map)
         self._total = sum(zone.frames for zone in zones)
         self._allocated = 0
@@ -146,8 +147,8 @@ class FrameAllocator:
 
         Kernel: __free_pages() in mm/page_alloc.c, v6.12.
         """
-        if not order and 0 <= pfn < len(self._marks) and self._marks.item(pfn) == ALLOCATED:
-            self._marks[pfn] = FREE
+        if not order and 0 <= pfn < self._limit and self._mark[pfn] == ALLOCATED:
+            self._mark[pfn] = FREE
             self._allocated -= 1
             self._free.list_at(pfn).add(pfn)
             return
@@ -214,7 +215,7 @@ class FrameAllocator:
         heads = np.asarray(pfns, np.int64)
         if heads.size == 1 and not order and self.is_free(pfn := heads.item()) and self._zone_map.contains(pfn):
             self._free.remove(pfn, pfn + 1)  # single steps adopt thousands one by one
-            self._marks[pfn] = ALLOCATED
+            self._mark[pfn] = ALLOCATED
             self._allocated += 1
             return
         if (heads & ((1 << order) - 1)).any():
@@ -246,7 +247,7 @@ class FrameAllocator:
 
     def is_free(self, pfn: int) -> bool:
         """Return whether one frame is free; False for absent memory."""
-        return 0 <= pfn < len(self._marks) and self._marks.item(pfn) == FREE
+        return 0 <= pfn < self._limit and self._mark[pfn] == FREE
 
     def order_of(self, pfn: int) -> int | None:
         """Return the order of the allocation that begins at this frame, or None if none does."""
@@ -261,8 +262,8 @@ class FrameAllocator:
         frames = np.asarray(pfns, np.int64)
         if frames.size == 1:  # single steps free thousands one by one
             pfn = frames.item()
-            if 0 <= pfn < len(self._marks) and self._marks.item(pfn) == mark:
-                self._marks[pfn] = FREE
+            if 0 <= pfn < self._limit and self._mark[pfn] == mark:
+                self._mark[pfn] = FREE
                 self._free.list_at(pfn).add(pfn)
                 return 1
         self._states.require_each(frames, mark, doing)

@@ -49,6 +49,7 @@ class FrameStates:
     """State of each frame of a machine.
 
     marks   uint8 by PFN: FREE, ALLOCATED, RESERVED, HEAD or TAIL; FREE for absent memory
+    scalar  the marks as Python integers, for fast access to one
     orders  the order of each allocated block by the PFN of its head, blocks of order 0 left out
     """
 
@@ -56,6 +57,7 @@ class FrameStates:
         self._zone_map = zone_map
         self._mapping = RestorableMapping(max(1, zone_map.limit))
         self.marks: npt.NDArray[np.uint8] = self._mapping.octets[: zone_map.limit]
+        self.scalar = memoryview(self._mapping.buffer)
         self.orders: dict[int, int] = {}
 
     def save(self) -> Callable[[], None]:
@@ -85,12 +87,12 @@ class FrameStates:
 
     def mark_of(self, pfn: int) -> int:
         """Return the mark of one frame, NOT_RAM for absent memory."""
-        return int(self.marks[pfn]) if self._zone_map.contains(pfn) else NOT_RAM
+        return self.scalar[pfn] if self._zone_map.contains(pfn) else NOT_RAM
 
     def set_block(self, pfn: int, order: int) -> None:
         """Mark a block as allocated."""
         if not order:
-            self.marks[pfn] = ALLOCATED
+            self.scalar[pfn] = ALLOCATED
             return
         self.marks[pfn + 1 : pfn + (1 << order)] = TAIL
         self.marks[pfn] = HEAD

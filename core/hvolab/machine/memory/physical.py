@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ _AT_ONCE = 1024
 
 
 class Words(Protocol):
-    """Words of memory by index, as Python integers in the machine's byte order."""
+    """Words, or half words, of memory by index, as Python integers in the machine's byte order."""
 
     def __getitem__(self, index: int, /) -> int: ...
 
@@ -33,7 +33,7 @@ class Words(Protocol):
 class _ForeignWords:
     """Words in the byte order that the host does not have."""
 
-    def __init__(self, words: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, words: npt.NDArray[Any]) -> None:
         self._words = words
 
     def __getitem__(self, index: int, /) -> int:
@@ -51,7 +51,7 @@ class PhysicalMemory:
     halves      every half word, uint32 in the machine's byte order
     words       every word, uint64 likewise
     pages       the words by page, shape (frames, words of a page)
-    scalar      the words as Python integers, for fast access to one
+    scalar, half_scalar  words and half words as Python integers, for fast access to one
     entries, entry_scalar  as ``words`` and ``scalar``, for page-table entries: in the byte order that entries have
     source      ``None``, or where the frames that are not present are read from when they are first used
     present     ``None``, or a flag for each frame: whether its bytes are in this memory (memory with a source)
@@ -94,14 +94,18 @@ class PhysicalMemory:
         self.words: npt.NDArray[np.uint64] = self.octets.view(f"{prefix}u8")
         self.pages: npt.NDArray[np.uint64] = self.words.reshape(self.frames, page // WORD_BYTES)
         self.scalar: Words = self._scalar(self.words)
+        self.half_scalar: Words = self._scalar(self.halves)
         self.entries, self.entry_scalar = self.words, self.scalar
         if entry_byte_order not in {None, byte_order}:
             self.entries = self.octets.view(f"{_PREFIXES[entry_byte_order]}u8")
             self.entry_scalar = self._scalar(self.entries)
 
-    def _scalar(self, words: npt.NDArray[np.uint64]) -> Words:
+    def _scalar(self, words: npt.NDArray[Any]) -> Words:
         """Return the words of a view of this memory as Python integers."""
-        return memoryview(self._mapping.buffer).cast("Q") if words.dtype.isnative else _ForeignWords(words)
+        if not words.dtype.isnative:
+            return _ForeignWords(words)
+        octets = memoryview(self._mapping.buffer)
+        return octets.cast("Q") if words.itemsize == WORD_BYTES else octets.cast("I")
 
     def offset(self, pa: int, size: int = 1) -> int:
         """Return the offset of ``[pa, pa + size)`` in the mapping; raises AbsentMemoryError for absent memory."""

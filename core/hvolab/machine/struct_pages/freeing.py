@@ -60,6 +60,8 @@ class FreeChecker:
         self._pages = pages
         self._layout = layout = pages.layout
         self._checks = layout.free_checks
+        self._checked = (layout.flags, layout.page_type, layout.mapping)
+        self._flags, self._no_type = self._checks.flags, layout.page_type_none
         self.enabled = enabled
         self._stores = [store for store in layout.compound_stores if store.reason] if self._checks.tails else []
         # a page that is freed keeps node, zone, last CPU and PG_hwpoison
@@ -87,14 +89,15 @@ class FreeChecker:
 
     def single_holds(self, pfn: int, *, boot: bool = False) -> bool:
         """Return whether nothing is wrong in the struct page of a single frame, without arrays."""
-        layout, pages = self._layout, self._pages
-        flags_at, type_at, mapping_at = pages.locate_fields(pfn, layout.flags, layout.page_type, layout.mapping)
-        words = pages.memory.scalar
-        flags = words[flags_at >> WORD_SHIFT] & ~((1 << layout.pg_reserved) * boot)
+        flags_at, type_at, mapping_at = self._pages.locate_fields(pfn, *self._checked)
+        memory = self._pages.memory
+        words, flags = memory.scalar, memory.scalar[flags_at >> WORD_SHIFT]
+        if boot:
+            flags &= ~(1 << self._layout.pg_reserved)
         if not flags:  # not initialized
             return True
-        page_type = pages.memory.halves[type_at >> 2]
-        return not (flags & self._checks.flags or words[mapping_at >> WORD_SHIFT] or page_type != layout.page_type_none)
+        wrong = flags & self._flags or words[mapping_at >> WORD_SHIFT]
+        return not wrong and memory.half_scalar[type_at >> 2] == self._no_type
 
     def find_single(self, pfns: Pfns, *, boot: bool = False) -> list[BadStructPages]:
         """Return what is wrong in the struct pages of single frames that are being freed.

@@ -61,7 +61,7 @@ class StructPageRecords:
         self._halves = halves
         self._words = halves.view(halves.dtype.str[0] + "u8")
         self._reserved = np.uint64(1 << self._layout.pg_reserved)
-        self._scalar = pages.memory.scalar
+        self._scalar, self._half_scalar = pages.memory.scalar, pages.memory.half_scalar
         self._flags, self._refcount, self._straddles = pages.layout.flags, pages.layout.refcount, pages.layout.straddles
         self._not_reserved = ~(1 << self._layout.pg_reserved) & (1 << 64) - 1
 
@@ -99,7 +99,7 @@ class StructPageRecords:
     def allocated(self, first: int, count: int) -> None:
         """Set one reference for each of ``count`` allocated frames from ``first`` on."""
         if count == 1:  # without arrays, as freed_one()
-            self._halves[self._pages.locate_one(first, self._refcount) >> 2] = 1
+            self._half_scalar[self._pages.locate_one(first, self._refcount) >> 2] = 1
         else:
             self.allocated_run(np.arange(first, first + count, dtype=np.int64))
 
@@ -121,4 +121,4 @@ class StructPageRecords:
         """Clear PG_reserved and the references of one freed frame, without arrays: single steps free thousands."""
         flags, references = self._pages.locate_fields(pfn, self._flags, self._refcount)
         self._scalar[flags >> 3] &= self._not_reserved
-        self._halves[references >> 2] = 0
+        self._half_scalar[references >> 2] = 0

@@ -31,6 +31,7 @@ def test_a_block_is_marked_from_its_head() -> None:
         *(HEAD, TAIL, TAIL, FREE, HEAD, TAIL, ALLOCATED, NOT_RAM)
     ]
     assert [frames.order_of(pfn) for pfn in (8, 9, 16, 24, 3, 12)] == [2, None, 1, 1, 0, None]
+    assert [*frames.scalar[:34]] == frames.marks[:34].tolist()
     frames.clear_block(8, 2, FREE)
     assert frames.order_of(8) is None
     assert set(frames.owner(pfns(8, 9, 10, 11)).tolist()) == {Owner.FREE}

@@ -57,6 +57,7 @@ def test_views_are_views_of_the_new_memory_and_arrays_beside_it_are_copied() -> 
     other.write_word(0x1000 + 5 * 8, 7)
     assert (its_view[1], view[1]) == (7, 0)
     assert (other.scalar[5], other.pages[0][5], other.halves[10], other.octets[40]) == (7, 7, 7, 7)
+    assert other.half_scalar[10] == 7
     other.scalar[3] = 9
     assert its_view[0] == 9
     assert its_apart.tolist() == [0, 1, 2]

@@ -49,6 +49,11 @@ def test_every_view_shows_the_same_bytes(byte_order: str) -> None:
     assert int(memory.word_view(BASE + 0x1000, 2)[1]) == 0x0123456789ABCDEF
     assert int(memory.frame((BASE >> PAGE_SHIFT) + 1)[1]) == 0x0123456789ABCDEF
     assert sorted(memory.halves[0x1008 // 4 : 0x1010 // 4].tolist()) == [0x01234567, 0x89ABCDEF]
+    memory.half_scalar[0x100C // 4] = 0xFEDCBA98
+    assert [memory.half_scalar[index] for index in range(0x1008 // 4, 0x1010 // 4)] == [
+        *memory.halves[0x1008 // 4 : 0x1010 // 4].tolist()
+    ]
+    assert int(memory.halves[0x100C // 4]) == 0xFEDCBA98
 
 
 @pytest.mark.parametrize("byte_order", ["little", "big"])
