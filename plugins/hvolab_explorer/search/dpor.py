@@ -7,12 +7,16 @@ they order all steps that conflict alike; every state that one of them reaches a
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import attrgetter
+
 from hvolab_explorer.search.decisions import keep_on
 from hvolab_explorer.steps.actor import Actor, Pruned
 from hvolab_explorer.steps.footprint import Footprint
 from hvolab_explorer.steps.happens_before import Clock, Event
 from hvolab_explorer.steps.scheduler import Scheduler
 
+_DECISION = attrgetter("decision")
 #: No footprints; not changed.
 _NONE: dict[int, Footprint] = {}
 
@@ -22,7 +26,7 @@ class _Node:
 
     ready         actors that could go on
     choice        the actor, or the alternative
-    footprint     that of the step that was chosen, once it was executed
+    footprint     that of the step that was chosen, with the alternatives that were tried
     wanted        actors to try here
     sleeping      footprints of steps whose schedules were explored elsewhere, by actor; not changed
     tried         footprints of the steps that were tried here before, by actor
@@ -52,6 +56,8 @@ class Dpor:
     def __init__(self, *, sleep: bool = True) -> None:
         self._sleep = sleep
         self._nodes: list[_Node] = []
+        #: Numbers of the decisions that may have something left to try.
+        self._open: set[int] = set()
         #: Actors that could go on at the last decision, and their numbers.
         self._ready: list[Actor] = []
         self._indices: tuple[int, ...] = ()
@@ -94,20 +100,18 @@ class Dpor:
         """Return the alternative of the schedule under way, at first 0."""
         if self._depth == len(self._nodes):
             self._nodes.append(_Node((), 0, _NONE, list(range(1, count))))
+            self._open.add(self._depth)
         self._depth += 1
         return self._nodes[self._depth - 1].choice
 
     def stepped(self, event: Event, races: list[Event]) -> None:
         """Record a step: reverse its races, and wake the sleepers that conflict with it."""
         self._events.append(event)
-        node, footprint = self._node, event.footprint
         for race in races:
             self._reverse(race, event.actor, event.clock, include_last=True)
-        # an actor's step with other alternatives may touch more
-        known = node.footprint
-        node.footprint = footprint if known is None or known is footprint else known | footprint
+        node = self._node
         if self._sleep and (node.sleeping or node.tried):
-            asleep = node.sleeping | node.tried
+            asleep, footprint = node.sleeping | node.tried, event.footprint
             self._sleeping = {
                 actor: each for actor, each in asleep.items() if actor != event.actor and not each.conflicts(footprint)
             }
@@ -121,16 +125,14 @@ class Dpor:
 
     def _reverse(self, race: Event, actor: int, clock: Clock, *, include_last: bool) -> None:
         """Let a step of ``actor`` with that clock come before ``race``: add an actor that can begin such a schedule."""
-        node = self._nodes[race.decision]
+        node, before, number = self._nodes[race.decision], race.actor, race.number
         rest = self._events[race.place + 1 :]
-        later = [event for event in (rest[:-1] if include_last else rest) if not race.before(event.clock)]
-        firsts: dict[int, Clock] = {}
-        for event in later:
-            firsts.setdefault(event.actor, event.clock)
-        firsts.setdefault(actor, clock)
         first_events: dict[int, Event] = {}
-        for event in later:
-            first_events.setdefault(event.actor, event)
+        for event in rest[:-1] if include_last else rest:
+            if event.clock[before] < number and event.actor not in first_events:
+                first_events[event.actor] = event
+        firsts = {who: event.clock for who, event in first_events.items()}
+        firsts.setdefault(actor, clock)
         initials = {
             who
             for who, when in firsts.items()
@@ -141,27 +143,46 @@ class Dpor:
             node.wanted.update(node.ready)
         elif not initials & node.wanted:
             node.wanted.add(min(initials))
+        if len(node.wanted) > 1:
+            self._open.add(race.decision)
 
     def advance(self) -> bool:
         """Go on with the deepest decision that has something left to try."""
         del self._nodes[self._depth :]
-        while self._nodes:
-            node = self._nodes[-1]
-            if node.alternatives is not None:
-                if node.alternatives:
-                    node.choice = node.alternatives.pop(0)
-                    return True
-            elif len(node.wanted) > 1:
-                done = node.choice, *node.tried, *node.sleeping
-                left = [actor for actor in node.wanted if actor not in done]
-                if left:
-                    self._try(node, min(left))
-                    return True
-            self._nodes.pop()
+        while self._open:
+            depth = max(self._open)
+            if depth < len(self._nodes) and self._try_another(depth):
+                del self._nodes[depth + 1 :]
+                return True
+            self._open.remove(depth)
+        self._nodes.clear()
         return False
 
-    def _try(self, node: _Node, choice: int) -> None:
-        """Choose another actor at a decision."""
-        if node.footprint is not None:
-            node.tried = node.tried | {node.choice: node.footprint}
-        node.choice, node.footprint = choice, None
+    def _try_another(self, depth: int) -> bool:
+        """Choose something else at a decision; return False if nothing is left to try."""
+        node = self._nodes[depth]
+        if node.alternatives is not None:
+            if not node.alternatives:
+                return False
+            node.choice = node.alternatives.pop(0)
+            self._add_footprint(depth)
+            return True
+        done = node.choice, *node.tried, *node.sleeping
+        left = [actor for actor in node.wanted if actor not in done]
+        if left:
+            self._add_footprint(depth)
+            if node.footprint is not None:
+                node.tried = node.tried | {node.choice: node.footprint}
+            node.choice, node.footprint = min(left), None
+        return bool(left)
+
+    def _add_footprint(self, depth: int) -> None:
+        """Add the footprint of the last schedule's step at a decision, or with that alternative, to its node.
+
+        A step of the same actor with other alternatives may touch more.
+        """
+        place = bisect_right(self._events, depth, key=_DECISION) - 1
+        if place >= 0:
+            event = self._events[place]
+            node = self._nodes[event.decision]
+            node.footprint = event.footprint if node.footprint is None else node.footprint | event.footprint

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
-from functools import lru_cache
+from bisect import bisect_left, bisect_right
+from functools import lru_cache, reduce
+from operator import itemgetter, or_
 from typing import NamedTuple
 
 from hvolab_explorer.steps.conflicts import Conflicts
@@ -29,7 +30,7 @@ class Event(NamedTuple):
     decision   number of the decision by which it was chosen
     footprint  what it touched
     clock      steps that happen before it
-    bit        bit of its footprint in sets of footprints; ``seen``: those of the actor's steps up to this one
+    bit        bit of its footprint in sets of footprints
     """
 
     actor: int
@@ -39,11 +40,13 @@ class Event(NamedTuple):
     footprint: Footprint
     clock: Clock
     bit: int
-    seen: int
 
     def before(self, clock: Clock) -> bool:
         """Return whether this step happens before one that has that clock."""
         return clock[self.actor] >= self.number
+
+
+_PLACE, _DECISION, _BIT = (itemgetter(Event._fields.index(name)) for name in ("place", "decision", "bit"))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -66,6 +69,8 @@ class HappensBefore:
         self._by_actor: list[list[Event]] = [[] for _ in range(actors)]
         self._clocks: list[Clock] = [self._first] * actors
         self._sums: list[int] = []
+        #: For each actor, the footprints of each other one's steps that do not happen before its last step.
+        self._apart = [[0] * actors for _ in range(actors)]
         self._conflicts = Conflicts()
 
     def keep(self, decisions: int) -> tuple[list[Event], int]:
@@ -73,30 +78,37 @@ class HappensBefore:
 
         Returns the steps that are left, and the number of the decision after them.
         """
-        after = bisect_right(self.events, decisions, key=lambda event: event.decision)
+        after = bisect_right(self.events, decisions, key=_DECISION)
         kept = max(after - 1, 0)
         decision = self.events[kept].decision if self.events else 0
-        for event in reversed(self.events[kept:]):
-            own = self._by_actor[event.actor]
-            own.pop()
-            self._clocks[event.actor] = own[-1].clock if own else self._first
+        for actor, own in enumerate(self._by_actor):
+            del own[bisect_left(own, kept, key=_PLACE) :]
+            self._clocks[actor] = own[-1].clock if own else self._first
         if kept < len(self.events):
             self._sum = self._sums[kept]
         del self.events[kept:], self._sums[kept:]
         if len(self._conflicts.footprints) > _REMEMBERED:
             self._forget()
+        for actor in range(len(self._by_actor)):
+            self._look(actor)
         return self.events.copy(), decision
 
     def _forget(self) -> None:
         """Forget the footprints that are of no step."""
         self._conflicts, events = Conflicts(), self.events.copy()
         for own in self._by_actor:
-            seen = 0
             for number, event in enumerate(own):
                 bit = self._conflicts.of(event.footprint).bit
-                seen |= bit
-                own[number] = events[event.place] = event._replace(bit=bit, seen=seen)
+                own[number] = events[event.place] = event._replace(bit=bit)
         self.events = events
+
+    def _look(self, actor: int) -> None:
+        """Find the footprints of the steps that do not happen before an actor's last one."""
+        clock = self._clocks[actor]
+        self._apart[actor] = [
+            0 if other == actor else reduce(or_, map(_BIT, events[clock[other] :]), 0)
+            for other, events in enumerate(self._by_actor)
+        ]
 
     def add(self, actor: int, decision: int, footprint: Footprint, choices: int) -> tuple[Event, list[Event]]:
         """Add a step; return it and the steps with which it races.
@@ -104,17 +116,21 @@ class HappensBefore:
         choices  number that stands for what was chosen within the step
         """
         before, races, bit = self._order(actor, footprint)
+        own, events, joined = self._by_actor[actor], self.events, before is not self._clocks[actor]
         self._sums.append(self._sum)
-        if choices or before is not self._clocks[actor]:
-            self._sum = (self._sum + _digest(actor, len(self._by_actor[actor]), choices, before)) & _MASK
-        own, events = self._by_actor[actor], self.events
+        if choices or joined:
+            self._sum = (self._sum + _digest(actor, len(own), choices, before)) & _MASK
         number = len(own) + 1
         clock = (*before[:actor], number, *before[actor + 1 :])
-        seen = own[-1].seen | bit if own else bit
-        event = _new(Event, (actor, number, len(events), decision, footprint, clock, bit, seen))
+        event = _new(Event, (actor, number, len(events), decision, footprint, clock, bit))
         own.append(event)
         events.append(event)
         self._clocks[actor] = clock
+        for apart in self._apart:
+            apart[actor] |= bit
+        self._apart[actor][actor] = 0
+        if joined:
+            self._look(actor)
         return event, races
 
     @property
@@ -138,20 +154,15 @@ class HappensBefore:
         that releases what this one has waited for is ordered before it, without a race: the two have no other order.
         """
         clock = before = self._clocks[actor]
-        known, footprints = self._conflicts.of(footprint), self._conflicts.footprints
+        known = self._conflicts.of(footprint)
         races: list[Event] = []
-        for other, events in enumerate(self._by_actor):
-            done = before[other]
-            if other == actor or done == len(events):
+        for other, apart in enumerate(self._apart[actor]):
+            if apart & ~known.compared:
+                known.compare(self._conflicts.footprints, apart)
+            if not apart & known.ordered:
                 continue
-            seen = events[-1].seen
-            if seen & ~known.compared:
-                known.compare(footprints, seen)
-            ordered, racing = known.ordered, known.racing
-            if not seen & ordered:
-                continue
-            joined = False
-            for event in reversed(events[done:] if done else events):
+            ordered, racing, joined = known.ordered, known.racing, False
+            for event in reversed(self._by_actor[other][before[other] :]):
                 if not event.bit & ordered:
                     continue
                 race = event.bit & racing

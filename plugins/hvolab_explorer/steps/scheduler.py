@@ -23,6 +23,7 @@ from hvolab_explorer.steps.locking import LockSteps
 #: Steps of one schedule at most.
 MOST_STEPS = 20_000
 _MULTIPLIER, _MASK = 31, (1 << 64) - 1
+_new = tuple.__new__
 
 
 class Decider(Protocol):
@@ -255,7 +256,7 @@ class Scheduler(LockSteps):
         event, races = self.order.add(actor.index, self._decision, self.footprint.build(), self._choices)
         decider.stepped(event, races)
         if actor.done:
-            self._live.remove(actor)
+            self._live = [other for other in self._live if other is not actor]
         self._chosen = self._choose()
         return self._chosen
 
@@ -264,7 +265,11 @@ class Scheduler(LockSteps):
         self.current, decider = None, self._decider
         assert decider is not None  # noqa: S101 - run() has set it
         live = self._live
-        ready = [actor for actor in live if actor.enabled is None or actor.enabled()]
+        ready = live
+        for actor in live:
+            if actor.enabled is not None:
+                ready = [actor for actor in live if actor.enabled is None or actor.enabled()]
+                break
         if not ready or self.steps >= MOST_STEPS:
             if ready or not all(actor.endless for actor in live):
                 died = any(actor.failed for actor in self._actors)
@@ -272,7 +277,7 @@ class Scheduler(LockSteps):
             return None
         self.current = self._last = actor = decider.choose(self, ready, self._last)
         self._decision = len(self.log)
-        self.log.append(Step(actor.index, actor.text))
+        self.log.append(_new(Step, (actor.index, actor.text, None)))
         self.footprint.clear()
         self._choices = 0
         return actor
