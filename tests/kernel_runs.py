@@ -136,6 +136,9 @@ class MonotonicPool:
     def release_reserved(self, pfns: Pfns) -> None:
         assert np.unique(pfns).size == pfns.size
 
+    def release_reserved_one(self, pfn: int) -> None:
+        pass
+
 
 class Laboratory:
     """One machine as the kernel's code found it, with folios at given PFNs.

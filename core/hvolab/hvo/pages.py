@@ -31,17 +31,25 @@ class VmemmapPageAllocator:
 
     def add(self, pfn: int) -> None:
         """Add one page. Kernel: list_add()."""
-        self.add_run(np.array([pfn], dtype=np.int64))
+        self._count += 1
+        pieces = self._pieces
+        last = pieces[-1] if pieces and not self._at_end else None
+        if isinstance(last, range) and last.stop == pfn:
+            pieces[-1] = range(last.start, pfn + 1)
+        else:
+            pieces.insert(0 if self._at_end else len(pieces), range(pfn, pfn + 1))
 
     def add_run(self, pfns: Pfns) -> None:
         """Add pages one after the other."""
-        if not pfns.size:
+        if pfns.size < 2:  # single steps add each page by itself
+            for pfn in pfns.tolist():
+                self.add(pfn)
             return
         self._count += pfns.size
         first, stop, pieces = int(pfns[0]), int(pfns[-1]) + 1, self._pieces
         if self._at_end:
             pieces.insert(0, pfns[::-1].astype(np.int64))
-        elif stop - first > pfns.size or (pfns.size > 1 and not (pfns[1:] > pfns[:-1]).all()):
+        elif stop - first > pfns.size or not (pfns[1:] > pfns[:-1]).all():
             pieces.append(pfns.astype(np.int64))
         elif pieces and isinstance(pieces[-1], range) and pieces[-1].stop == first:
             pieces[-1] = range(pieces[-1].start, stop)

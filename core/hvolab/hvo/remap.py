@@ -164,8 +164,11 @@ class VmemmapRemap:
         machine = self.machine
         for pfns in pages.take_chunks(_FREE_CHUNK):
             reserved = machine.records.reserved(pfns)
-            splits = (reserved[1:] != reserved[:-1]) | machine.trace.single_steps
-            starts, stops = runs(splits, pfns.size)
+            if machine.trace.single_steps:
+                for pfn, boot in zip(pfns.tolist(), reserved.tolist(), strict=True):
+                    self._free_page(pfn, boot=boot)
+                continue
+            starts, stops = runs(reserved[1:] != reserved[:-1], pfns.size)
             for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
                 if reserved[start]:
                     self._count(start - stop, boot=True)
@@ -173,6 +176,14 @@ class VmemmapRemap:
                 else:
                     self._count(start - stop)
                     machine.free_page_run(pfns[start:stop])
+
+    def _free_page(self, pfn: int, *, boot: bool) -> None:
+        """Free one page. Kernel: free_vmemmap_page()."""
+        self._count(-1, boot=boot)
+        if boot:
+            self.machine.free_bootmem_page(pfn)
+        else:
+            self.machine.free_pages(pfn, 0)
 
     def _count(self, pages: int, *, boot: bool = False) -> None:
         """Count pages of vmemmap, if the variant does.

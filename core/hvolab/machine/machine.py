@@ -117,6 +117,7 @@ class Machine:
     def __post_init__(self) -> None:
         self._linear = self.tables.virt(0)
         self._page_shift = self.target.mode.page_shift
+        self._free_bootmem = "put_page_bootmem" if self.target.traits.bootmem_info else "free_reserved_page"
         self.free_checker = FreeChecker(self.struct_pages, enabled=self.check_pages)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -212,13 +213,23 @@ class Machine:
 
         Where the architecture registers boot pages in bootmem_info, an unregistered one stays reserved.
         """
-        how = "free_reserved_page"
         if self.target.traits.bootmem_info:
-            how = "put_page_bootmem"
             pfns = pfns[self.records.boot_registered(pfns)]
         pfns = self._prepare_run(pfns, boot=True)
         self.frames.release_reserved(pfns)
-        self._freed_run(pfns, how)
+        self._freed_run(pfns, self._free_bootmem)
+
+    def free_bootmem_page(self, pfn: int) -> None:
+        """Free one boot frame as :meth:`free_bootmem_run`, without arrays: single steps free thousands."""
+        registered = not self.target.traits.bootmem_info or self.records.boot_registered_one(pfn)
+        freed = registered and self._prepare_one(pfn, boot=True)
+        if freed:
+            self.frames.release_reserved_one(pfn)
+            if self.release_freed:
+                self.memory.release(np.array([pfn], dtype=np.int64))
+            self.records.freed_one(pfn)
+        if self.trace.hears_calls:
+            self.trace.emit(PagesFreed(np.array([pfn] * freed, dtype=np.int64), 0, self._free_bootmem))
 
     def _prepare_block(self, pfn: int, order: int, cpu: Cpu | None) -> bool:
         """Check and clear the struct pages of a block; return False if the block is lost.
@@ -255,8 +266,6 @@ class Machine:
         """
         if self.memory.present is not None:
             return pfns
-        if pfns.size == 1:
-            return pfns[: self._prepare_one(int(pfns[0]), boot=boot)]
         return self._report_singles(pfns, boot=boot)
 
     def _report_singles(self, pfns: Pfns, *, boot: bool) -> Pfns:

@@ -86,7 +86,7 @@ class ExploredMachine(Machine):
         pfns = self.allocator.allocate_run(frames * len(cpus), 0, 0)
         if pfns.size < frames * len(cpus):
             raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
-        self.allocator.free_run(pfns)
+        self.allocator.free_run(pfns[::-1])  # the first to be allocated are the first to be found
         if self.options.weak:
             self.memory.octets.reshape(self.memory.frames, -1)[pfns - self.memory.first_pfn] = POISON
         self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
@@ -238,31 +238,34 @@ class ExploredMachine(Machine):
 
     def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
         """Free in one step, which clears flags in the struct pages too."""
-        if self._announce_free(pfn, order):
+        if not self._announce_free(pfn, order):
+            super().free_pages(pfn, order, cpu)
+            return
+        if order:
             with self.scheduler.one_step():
                 super().free_pages(pfn, order, cpu)
-            self._return(pfn, order)
         else:
-            super().free_pages(pfn, order, cpu)
+            super().free_pages(pfn, order)
+        self._return(pfn, order)
 
     def free_page_run(self, pfns: Pfns) -> None:
         """Free frames one by one."""
-        self._free_each(pfns, super().free_page_run)
+        for pfn in pfns.tolist():
+            self.free_pages(pfn, 0)
 
     def free_bootmem_run(self, pfns: Pfns) -> None:
-        """Free boot frames one by one, each after kmemleak has forgotten it."""
-        self._free_each(pfns, super().free_bootmem_run, boot=True)
-
-    def _free_each(self, pfns: Pfns, free: Callable[[Pfns], None], *, boot: bool = False) -> None:
+        """Free boot frames one by one."""
         for pfn in pfns.tolist():
-            one = pfns if pfns.size == 1 else np.array([pfn], dtype=np.int64)
-            if boot and self.kmemleak is not None and self.scheduler.active:
-                self.kmemleak.free_part(pfn)
-            if self._announce_free(pfn, 0):
-                free(one)
-                self._return(pfn, 0)
-            else:
-                free(one)
+            self.free_bootmem_page(pfn)
+
+    def free_bootmem_page(self, pfn: int) -> None:
+        """Free a boot frame in one step, after kmemleak has forgotten it."""
+        if self.kmemleak is not None and self.scheduler.active:
+            self.kmemleak.free_part(pfn)
+        announced = self._announce_free(pfn, 0)
+        super().free_bootmem_page(pfn)
+        if announced:
+            self._return(pfn, 0)
 
     def _announce_free(self, pfn: int, order: int) -> bool:
         """Wait for the step of a free; return False outside of a schedule."""

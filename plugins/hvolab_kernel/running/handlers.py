@@ -7,8 +7,6 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-import numpy as np
-
 from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import AbsentMemoryError, HvolabError
 from hvolab.hugetlb.folio import FolioPages
@@ -263,7 +261,7 @@ class Handlers:
     def free_boot(self, _: Stub, page: int) -> None:
         """Free a frame that was reserved at boot."""
         pfn = self._pfn(page)
-        self._machine.free_bootmem_run(np.array([pfn], dtype=np.int64))
+        self._machine.free_bootmem_page(pfn)
         self._take(pfn)
 
     def free_folio(self, _: Stub, folio: int) -> None:

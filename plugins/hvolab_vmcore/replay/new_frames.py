@@ -74,7 +74,7 @@ class NewFrames:
     def _ignore(self, *_: object) -> None:
         """Do nothing: all frames are single, and one that is freed is not allocated again."""
 
-    free = free_run = split = release_reserved = _ignore
+    free = free_run = split = release_reserved = release_reserved_one = _ignore
 
 
 class CoreRecords:
@@ -127,6 +127,11 @@ class CoreRecords:
     def boot_registered(self, pfns: Ints) -> Flags:
         """Return True for each frame: the kernel registers the vmemmap of boot, and only boot frames are checked."""
         return np.ones(pfns.size, dtype=np.bool_)
+
+    def boot_registered_one(self, pfn: int) -> bool:
+        """Return True."""
+        del pfn
+        return True
 
     def allocated(self, first: int, count: int) -> None:
         """Provide the struct pages of a range of new frames."""

@@ -80,11 +80,14 @@ class ModelCpu:
                 return hit[0] | va & inside
         return self._fill(va, need)
 
-    def _fill(self, va: int, need: int) -> int:
-        """Walk the tables for ``va``, cache the translation, and return the PA; raises PageFault."""
+    def _fill(self, va: int, need: int, read: list[tuple[int, int]] | None = None) -> int:
+        """Walk the tables for ``va``, cache the translation, and return the PA; raises PageFault.
+
+        Index and value of each word that is read are appended to ``read``.
+        """
         tables: list[int] = []
         try:
-            depth, index, raw = self._tables.descend(va, tables)
+            depth, index, raw = self._tables.descend(va, tables, read)
         except AbsentMemoryError as error:
             raise self._fault(FaultKind.ABSENT, need, va, len(tables), 0) from error
         permission = self._permissions.of(depth, raw, tables)

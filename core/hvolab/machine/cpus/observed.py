@@ -59,8 +59,7 @@ class ObservedCpu(ModelCpu):
         pa = shift = 0
         read: list[tuple[int, int]] = []
         try:
-            self._tables.descend(va, read=read)
-            pa = self._fill(va, need)
+            pa = self._fill(va, need, read)
             shift = self._cached(va, need)[1]
         finally:
             base, words = self._memory.base, self._memory.entry_scalar

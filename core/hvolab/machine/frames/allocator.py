@@ -168,6 +168,15 @@ class FrameAllocator:
         """
         self._reserved -= self._release(pfns, RESERVED, "releasing as reserved")
 
+    def release_reserved_one(self, pfn: int) -> None:
+        """Free one reserved frame."""
+        if not (0 <= pfn < self._limit and self._mark[pfn] == RESERVED):
+            self.release_reserved(np.array([pfn], dtype=np.int64))  # reports why not
+            return
+        self._mark[pfn] = FREE
+        self._reserved -= 1
+        self._free.list_at(pfn).add(pfn)
+
     def split(self, pfn: int, order: int, to_order: int = 0) -> None:
         """Split an allocated block into several of `to_order` each, to be freed by themselves.
 
@@ -260,12 +269,6 @@ class FrameAllocator:
     def _release(self, pfns: Pfns, mark: int, doing: str) -> int:
         """Free frames of this mark; return their number."""
         frames = np.asarray(pfns, np.int64)
-        if frames.size == 1:  # single steps free thousands one by one
-            pfn = frames.item()
-            if 0 <= pfn < self._limit and self._mark[pfn] == mark:
-                self._mark[pfn] = FREE
-                self._free.list_at(pfn).add(pfn)
-                return 1
         self._states.require_each(frames, mark, doing)
         self._marks[frames] = FREE
         self._free.add_run(frames)

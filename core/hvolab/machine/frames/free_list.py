@@ -83,9 +83,13 @@ class FreeList:
 
     def remove(self, start: int, stop: int) -> None:
         """Remove the frames from `start` up to, not including, `stop`."""
-        if stop == start + 1 and start in self._loose:
-            self._loose.remove(start)
-            return
+        if stop == start + 1 and self._loose:
+            try:
+                self._loose.remove(start)
+            except ValueError:
+                pass
+            else:
+                return
         index = self._index_of_extent_after(start)
         # A range that is only partly inside an extent has loose frames in it.
         if index < 0 or not self._starts[index] <= start < stop <= self._stops[index]:

@@ -43,3 +43,6 @@ class FrameSource(Protocol):
 
     def release_reserved(self, pfns: Pfns) -> None:
         """Free frames that were reserved at boot."""
+
+    def release_reserved_one(self, pfn: int) -> None:
+        """Free a frame that was reserved at boot."""

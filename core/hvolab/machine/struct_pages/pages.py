@@ -23,6 +23,8 @@ _NO_FRAME = "the frame that holds it is not in memory"
 
 #: Walks that are remembered at most.
 _MOST_WALKS = 4096
+#: Walks to one page of the vmemmap that are remembered at most: its table is split, and restored from a checkpoint.
+_WALKS_TO_A_PAGE = 4
 #: So many struct pages are located faster one by one.
 _FEW = 16
 #: A remembered walk: a function that reads the entries on the way; their values; the distance from an offset in the
@@ -58,7 +60,7 @@ class StructPages:
         self._leaf_forms = [mode.format.leaf_form(level.name) for level in mode.levels]
         self._skew = self.base & (mode.levels[-2].size - 1)
         #: Remembered walks by page of the vmemmap: single steps need the same few pages thousands of times.
-        self._walks: dict[int, _Walk] = {}
+        self._walks: dict[int, list[_Walk]] = {}
 
     def va(self, pfn: int) -> int:
         """Return the VA of the struct page of ``pfn``. Kernel: pfn_to_page()."""
@@ -70,23 +72,31 @@ class StructPages:
 
     def locate_one(self, pfn: int, field: int = 0) -> int:
         """Return as :meth:`locate` for one struct page: a remembered walk is used while its entries are unchanged."""
-        offset, memory = (pfn - self.first_pfn) * self._size + field, self.memory
-        page = (offset + self._skew) >> self._page_shift
-        known = self._walks.get(page)
-        if known is not None and memory.present is None and known[0](memory.entry_scalar) == known[1]:
-            return offset + known[2]
+        offset = (pfn - self.first_pfn) * self._size + field
+        memory = self.memory
+        if memory.present is None:
+            entries = memory.entry_scalar
+            for known in self._walks.get((offset + self._skew) >> self._page_shift, ()):
+                if known[0](entries) == known[1]:
+                    return offset + known[2]
         _, _, pa = self._leaf(offset)
         if not memory.holds(pa):
             raise _absent(pfn, _NO_FRAME)
         where = pa - memory.base
         if memory.present is None:
-            walk = self._tables.walk(self.base + offset)
-            if len(self._walks) == _MOST_WALKS:
-                self._walks.clear()
-            indices = tuple([(step.slot - memory.base) >> WORD_SHIFT for step in walk])
-            raws = tuple([step.raw for step in walk])
-            self._walks[page] = itemgetter(*indices), raws, where - offset, indices
+            self._remember(offset, where)
         return where
+
+    def _remember(self, offset: int, where: int) -> None:
+        """Remember the walk to an offset in the vmemmap, which is at an offset in memory."""
+        if len(self._walks) == _MOST_WALKS:
+            self._walks.clear()
+        walk = self._tables.walk(self.base + offset)
+        indices = tuple([(step.slot - self.memory.base) >> WORD_SHIFT for step in walk])
+        raws = tuple([step.raw for step in walk])
+        known = self._walks.setdefault((offset + self._skew) >> self._page_shift, [])
+        known.insert(0, (itemgetter(*indices), raws, where - offset, indices))
+        del known[_WALKS_TO_A_PAGE:]
 
     def locate_with_entries(self, pfn: int) -> tuple[int, ...]:
         """Return as :meth:`locate_one`, and after that the index of each entry that the walk reads, the root's first.
@@ -94,7 +104,12 @@ class StructPages:
         No part of the memory must be absent.
         """
         where = self.locate_one(pfn)
-        return where, *self._walks[((pfn - self.first_pfn) * self._size + self._skew) >> self._page_shift][3]
+        offset = (pfn - self.first_pfn) * self._size
+        entries = self.memory.entry_scalar
+        for known in self._walks[(offset + self._skew) >> self._page_shift]:
+            if known[2] == where - offset and known[0](entries) == known[1]:
+                return where, *known[3]
+        raise _absent(pfn, _NOT_MAPPED)
 
     def locate_fields(self, pfn: int, *fields: int) -> list[int]:
         """Return as :meth:`locate_one` the places of fields of one struct page, at little more than the cost of one."""

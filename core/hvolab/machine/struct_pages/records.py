@@ -35,6 +35,10 @@ class PageRecords(Protocol):
         """Return for each boot frame whether bootmem_info has it, so that it can be freed."""
         ...
 
+    def boot_registered_one(self, pfn: int) -> bool:
+        """Return the same for one boot frame."""
+        ...
+
     def allocated(self, first: int, count: int) -> None:
         """Record that ``count`` frames from ``first`` on are allocated, each with one reference."""
         ...
@@ -87,14 +91,15 @@ class StructPageRecords:
 
     def boot_registered(self, pfns: Pfns) -> Flags:
         """Return for each boot frame whether it is marked as a section's vmemmap."""
-        if pfns.size == 1:  # without arrays, as freed_one()
-            kind = self._pages.word(pfns.item(), self._layout.index) & self._layout.bootmem_mask
-            return np.array([kind in self._layout.bootmem_types])
         kinds = self._pages.words(pfns, self._layout.index) & np.uint64(self._layout.bootmem_mask)
         registered = np.zeros(pfns.shape, dtype=np.bool_)
         for kind in self._layout.bootmem_types:
             registered |= kinds == kind
         return registered
+
+    def boot_registered_one(self, pfn: int) -> bool:
+        """Return whether one boot frame is marked as a section's vmemmap."""
+        return self._pages.word(pfn, self._layout.index) & self._layout.bootmem_mask in self._layout.bootmem_types
 
     def allocated(self, first: int, count: int) -> None:
         """Set one reference for each of ``count`` allocated frames from ``first`` on."""
@@ -109,9 +114,6 @@ class StructPageRecords:
 
     def freed(self, pfns: Pfns) -> None:
         """Clear PG_reserved and the references of freed frames."""
-        if pfns.size == 1:
-            self.freed_one(pfns.item())
-            return
         where = self._pages.locate(pfns)
         references = self._pages.locate(pfns, self._refcount) if self._straddles else where + self._refcount
         self._words[(where + self._flags) >> 3] &= ~self._reserved
