@@ -19,6 +19,7 @@ from hvolab_explorer.steps.actor import Exhausted
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import words_of
 from hvolab_explorer.world.kmemleak import Kmemleak
+from hvolab_explorer.world.shared import SharedTails
 
 Pfns = npt.NDArray[np.int64]
 #: Free frames of each CPU.
@@ -359,45 +360,3 @@ class ExploredMachine(Machine):
         """Count within the step under way."""
         self.scheduler.footprint.adds.add(("nr_memmap_boot_pages",))
         super().memmap_boot_pages_add(delta)
-
-
-class SharedTails(dict[tuple[int, int, int], int]):
-    """Pages that tails share; a look-up and an exchange are a step each. Kernel: zone->vmemmap_tails, v7.2."""
-
-    def __init__(self, scheduler: Scheduler, tails: dict[tuple[int, int, int], int]) -> None:
-        super().__init__(tails)
-        self._scheduler = scheduler
-
-    def copy(self) -> SharedTails:
-        """Return a copy whose operations are steps as well."""
-        return SharedTails(self._scheduler, self)
-
-    def get(self, key: tuple[int, int, int], default: Any = None) -> Any:
-        """Look up in one step."""
-        self._scheduler.point("read vmemmap_tails")
-        self._scheduler.footprint.reads.add(("vmemmap_tails",))
-        return super().get(key, default)
-
-    def setdefault(self, key: tuple[int, int, int], default: Any = None) -> Any:
-        """Exchange in one step, unless there is a page already."""
-        self._scheduler.point("cmpxchg vmemmap_tails")
-        self._scheduler.footprint.writes.add(("vmemmap_tails",))
-        return super().setdefault(key, default)
-
-
-class ExploredRecords:
-    """Flags of frames, whose reads are in the footprint of the step under way."""
-
-    def __init__(self, machine: ExploredMachine, inner: Any) -> None:
-        self._machine = machine
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def reserved(self, pfns: Pfns) -> npt.NDArray[np.bool_]:
-        """Return whether frames are reserved."""
-        for pfn in pfns.tolist():
-            self._machine.touch_struct_page(pfn)
-        reserved: npt.NDArray[np.bool_] = self._inner.reserved(pfns)
-        return reserved

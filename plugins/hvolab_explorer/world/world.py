@@ -25,8 +25,9 @@ from hvolab_explorer.world.cpu import ExploredCpu
 from hvolab_explorer.world.histories import Histories, is_reported
 from hvolab_explorer.world.hstate import ExploredHstate
 from hvolab_explorer.world.kmemleak import Kmemleak
-from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
+from hvolab_explorer.world.machine import ExploredMachine, WorldOptions
 from hvolab_explorer.world.oracles import FreeFrames, PageTableCheck
+from hvolab_explorer.world.shared import ExploredRecords
 from hvolab_explorer.world.weak import WeakCpu, WeakLocks
 
 #: Makes the engine of one CPU.
@@ -114,7 +115,7 @@ class World:
         kind = WeakCpu if spec.options.weak else ExploredCpu
         self.cpus = [kind(machine, cpu.index, self.scheduler, self.name) for cpu in machine.cpus]
         machine.cpus[:] = self.cpus
-        machine.records = ExploredRecords(machine, machine.records)
+        machine.records = ExploredRecords(machine.records, machine.touch_struct_page)
         self.code = None if spec.code is None else spec.code.load(self)
         self.engines: list[HvoEngine] = [
             spec.engine(machine, cpu) if self.code is None else self.code.engine(cpu) for cpu in self.cpus

@@ -24,7 +24,8 @@ from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu
-from hvolab_explorer.world.machine import ExploredMachine, ExploredRecords, WorldOptions
+from hvolab_explorer.world.machine import ExploredMachine, WorldOptions
+from hvolab_explorer.world.shared import ExploredRecords
 from tests.machines import MIB, x86_64
 from tests.plugins.hvolab_explorer.search.test_dpor import Recording
 from tests.plugins.hvolab_explorer.worlds import program
@@ -65,7 +66,7 @@ def setting(failures: int, *, ordered: bool) -> Setting:
     options = WorldOptions(failures=failures, ordered=ordered)
     machine = ExploredMachine.of(build_machine(x86_64(), MachineSpec(memory=64 * MIB, cpus=3)), scheduler, options)
     machine.cpus[:] = [ExploredCpu(machine, cpu.index, scheduler, hex) for cpu in machine.cpus]
-    machine.records = ExploredRecords(machine, machine.records)
+    machine.records = ExploredRecords(machine.records, machine.touch_struct_page)
     pfn = machine.alloc_pages(0, 0, 0)
     assert pfn is not None
     machine.fill_lists()

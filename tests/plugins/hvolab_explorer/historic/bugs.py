@@ -321,7 +321,7 @@ BUGS: tuple[HistoricBug, ...] = (
         '622026e87c40 ("mm/hugetlb: remove fake head pages", v7.1), before its last version',
         "two CPUs allocate the page that tails share, and both keep theirs",
         "optimize A, optimize B",
-        Without(patches=(("hvolab_explorer.world.machine.SharedTails.setdefault", worlds.store_tails),)),
+        Without(patches=(("hvolab_explorer.world.shared.SharedTails.setdefault", worlds.store_tails),)),
         "invariant",
         release="7.2",
     ),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hvolab_explorer.world.machine import SharedTails
+from hvolab_explorer.world.shared import SharedTails
 from hvolab_explorer.world.world import World
 
 
