@@ -3,36 +3,32 @@
 
 from __future__ import annotations
 
-from hvolab_explorer.steps.footprint import RACE, Footprint
+from hvolab_explorer.steps.footprint import RACE, Footprint, Token
 
 
 class Known:
-    """A footprint, and what it was compared with.
+    """A footprint, and its relations to others.
 
     bit      its bit
-    compared footprints that it was compared with
-    racing   those of them that race with it
+    near     footprints with a token of it, of which it was not found yet how they relate to it
+    racing   footprints that race with it
     ordered  those that race with it, or that wait with it
     """
 
-    __slots__ = ("_footprint", "bit", "compared", "ordered", "racing")
+    __slots__ = ("_footprint", "bit", "near", "ordered", "racing")
 
-    def __init__(self, footprint: Footprint, bit: int) -> None:
+    def __init__(self, footprint: Footprint, bit: int, near: int) -> None:
         self._footprint = footprint
-        self.bit = bit
-        self.compared = self.racing = self.ordered = 0
+        self.bit, self.near = bit, near
+        self.racing = self.ordered = 0
 
     def compare(self, others: list[Footprint], those: int) -> None:
-        """Compare it with some of the footprints, given by bits, each of which is the place of one in ``others``."""
-        new, whole = those & ~self.compared, self._footprint.whole
-        self.compared |= new
-        while new:
-            bit = new & -new
-            new ^= bit
-            other = others[bit.bit_length() - 1]
-            if whole.isdisjoint(other.whole):
-                continue
-            relation = self._footprint.relation(other)
+        """Compare it with some of those near it, given by bits, each of which is the place of one in ``others``."""
+        self.near &= ~those
+        while those:
+            bit = those & -those
+            those ^= bit
+            relation = self._footprint.relation(others[bit.bit_length() - 1])
             if relation & RACE:
                 self.racing |= bit
             if relation:
@@ -45,11 +41,26 @@ class Conflicts:
     def __init__(self) -> None:
         self.footprints: list[Footprint] = []
         self._known: dict[Footprint, Known] = {}
+        #: Footprints with a token.
+        self._having: dict[Token, int] = {}
 
     def of(self, footprint: Footprint) -> Known:
         """Return what is known of a footprint; a new one gets a bit."""
         found = self._known.get(footprint)
         if found is None:
-            found = self._known[footprint] = Known(footprint, 1 << len(self.footprints))
-            self.footprints.append(footprint)
+            found = self._known[footprint] = self._add(footprint)
         return found
+
+    def _add(self, footprint: Footprint) -> Known:
+        bit, near, having = 1 << len(self.footprints), 0, self._having
+        self.footprints.append(footprint)
+        for token in footprint.whole:
+            others = having.get(token, 0)
+            having[token] = others | bit
+            near |= others
+        left = near
+        while left:
+            other = left & -left
+            left ^= other
+            self._known[self.footprints[other.bit_length() - 1]].near |= bit
+        return Known(footprint, bit, near | bit)

@@ -157,8 +157,8 @@ class HappensBefore:
         known = self._conflicts.of(footprint)
         races: list[Event] = []
         for other, apart in enumerate(self._apart[actor]):
-            if apart & ~known.compared:
-                known.compare(self._conflicts.footprints, apart)
+            if near := apart & known.near:
+                known.compare(self._conflicts.footprints, near)
             if not apart & known.ordered:
                 continue
             ordered, racing, joined = known.ordered, known.racing, False
