@@ -3,6 +3,7 @@
 
 usage: python -m benchmarks.explore_rates [--image IMAGE]     prints figures by configuration, one line of JSON
 
+What one configuration leaves for the garbage collector is collected before the next is measured.
 Each configuration has: schedules, classes, and steps of all schedules; CPU time in ms of a schedule, in µs of a step,
 and in seconds of the whole exploration. With a kernel's code the steps are those that the search chooses between.
 """
@@ -50,6 +51,7 @@ class _Counted(WorldProgram):
 
 def _rate(configuration: Configuration, target: Target) -> dict[str, float]:
     """Explore a configuration to its end; raises BenchmarkError if it is not complete, or has a finding."""
+    gc.collect()
     made = configuration.program(target)
     program = _Counted(made.world, configuration.bodies())
     start = time.process_time()
