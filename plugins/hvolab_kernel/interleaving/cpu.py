@@ -48,6 +48,7 @@ class InterleavedCpu(KernelCpu):
         self._stops: set[int] = set()
         stack, shift = self.processor.stack, machine.target.mode.page_shift
         self._looked_at = set(range(stack.pa >> shift, stack.pa + stack.size >> shift))  # its own stack never is
+        self._first = self._registers.reader(self._arguments[:1])
         self._operands: dict[int, tuple[Callable[[], int], ...]] = {}
         self._reports: list[AccessHook] = []
         self._copying = False
@@ -213,7 +214,7 @@ class InterleavedCpu(KernelCpu):
 
     def first_argument(self) -> int:
         """Return the first argument of the function that is about to begin."""
-        return int(self._uc.reg_read(self._arguments[0]))
+        return self._first()[0]
 
     def perform(self, function: str, handler: Callable[[int], int | None]) -> None:
         """Let a handler perform a function of one argument, if the kernel has it; must precede the first call."""
