@@ -22,7 +22,7 @@ from hvolab_boot.running.plan import Plan, default_plan, parse_plan
 from hvolab_boot.running.session import BootSpec, run_session
 from hvolab_kernel.comparison.selection import target_of
 from hvolab_vmlinux.kernel import Kernel
-from hvolab_vmlinux.open import open_kernel
+from hvolab_vmlinux.open import open_kernel, vmlinux_machine
 
 #: Memory of a guest in addition to what its plan needs, which is counted twice: it may be in pieces. It is at least two
 #: of the largest huge page: the kernel's own data are at both ends of RAM.
@@ -70,12 +70,10 @@ def boot_image(request: BootRequest, on_step: Callable[[str], None] = lambda _: 
     Raises UsageError for what cannot be done, KernelImageError for an image that cannot be read, QemuError.
     """
     on_step("reading the image")
-    kernel = open_kernel(request.image)
+    vmlinux = vmlinux_machine(request.image)
+    image = request.image if vmlinux is None else _image_next_to(request.image, machine_for(vmlinux))
+    kernel = open_kernel(image)
     machine = machine_for(kernel.image.machine)
-    image = request.image
-    if kernel.image.layers[0] == "ELF":
-        image = _image_next_to(image, machine)
-        kernel = open_kernel(image)
     target = target_of(kernel, request.mode)
     plan = parse_plan(request.do or default_plan(target), target)
     spec = BootSpec(

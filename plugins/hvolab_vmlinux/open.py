@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 from hvolab.errors import HvolabError
 from hvolab_vmlinux import cache
 from hvolab_vmlinux.containers.files import map_file
-from hvolab_vmlinux.containers.unwrap import FlatHeader, unwrap
+from hvolab_vmlinux.containers.unwrap import ELF_MAGIC, FlatHeader, unwrap
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.formats.elf import ElfKernel, elf_symbols, read_elf, section_content
+from hvolab_vmlinux.formats.elf import ELF_HEADER_BYTES, ElfKernel, elf_machine, elf_symbols, read_elf, section_content
 from hvolab_vmlinux.formats.link_address import base_by_banner, link_base, release_of
 from hvolab_vmlinux.formats.relocations import Relocations, check_within, find_relocations
 from hvolab_vmlinux.image import KernelImage, Segment, read_only
@@ -68,6 +68,16 @@ def open_kernel(path: str | os.PathLike[str], *, use_cache: bool = True) -> Kern
             problem = cache.store(kernel)
             timings[f"not cached: {problem}" if problem else "store"] = time.perf_counter() - storing
     return replace(kernel, timings={**timings, "total": time.perf_counter() - begun})
+
+
+def vmlinux_machine(path: str | os.PathLike[str]) -> str | None:
+    """Return the ELF machine of a vmlinux, of which only the file's header is read; None for an image of another kind.
+
+    Raises KernelImageError for a file that cannot be opened, and for an ELF file that is not a kernel.
+    """
+    with map_file(Path(path), KernelImageError) as content:
+        is_elf = content[: len(ELF_MAGIC)] == ELF_MAGIC
+        return elf_machine(content[:ELF_HEADER_BYTES], str(path)) if is_elf else None
 
 
 def _content(path: Path) -> bytes:

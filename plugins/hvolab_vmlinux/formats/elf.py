@@ -23,6 +23,8 @@ from hvolab_vmlinux.symbols.table import SymbolTable
 _MACHINES: Final = {number: name for name, number in ENUM_E_MACHINE.items() if isinstance(number, int)}
 #: Machines whose kernels are read.
 KNOWN_MACHINES: Final = ("EM_X86_64", "EM_AARCH64", "EM_RISCV")
+#: Bytes of the file's header.
+ELF_HEADER_BYTES: Final = 64
 _LARGEST_MEMORY: Final = 1 << 32
 
 _SYMBOL: Final = np.dtype(
@@ -74,6 +76,20 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
 
     Raises KernelImageError for another class, machine or byte order, and for headers beyond the end of the file.
     """
+    machine, (entry, programs, sections, _, _, size, count, *shape) = _file_header(content, where)
+    if size != 56 or not count:
+        raise damaged(f"{count} program headers of {size} bytes", f"{where}, bytes 54 and 56", "ELF-64")
+    segments, offsets = _segments(content, programs, count, where)
+    return ElfKernel(machine, entry, segments, offsets, _sections(content, sections, shape, where))
+
+
+def elf_machine(content: bytes, where: str) -> str:
+    """Return the machine of an ELF kernel, whose other headers are not read; raises KernelImageError as read_elf()."""
+    return _file_header(content, where)[0]
+
+
+def _file_header(content: bytes, where: str) -> tuple[str, tuple[int, ...]]:
+    """Return the machine, and the fields from e_entry on."""
     identity = piece(content, 0, 16, "the ELF identification")
     if identity[4] != 2 or identity[5] != 1:
         raise KernelImageError(
@@ -82,9 +98,7 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             rule="hvolab reads 64-bit little-endian kernels",
             hint="name a kernel of x86_64, arm64 or riscv64",
         )
-    kind, number, _, entry, programs, sections, _, _, size, count, *shape = fields(
-        "<HHIQQQIHHHHHH", content, 16, "the ELF header"
-    )
+    kind, number, _, *rest = fields("<HHIQQQIHHHHHH", content, 16, "the ELF header")
     machine = _MACHINES.get(number, f"EM_{number}")
     if machine not in KNOWN_MACHINES or kind not in {2, 3}:
         raise KernelImageError(
@@ -93,10 +107,7 @@ def read_elf(content: bytes, where: str) -> ElfKernel:
             rule=f"executables of {', '.join(KNOWN_MACHINES)}",
             hint="name a vmlinux, not a module (.ko); `hvolab inspect` opens memory cores",
         )
-    if size != 56 or not count:
-        raise damaged(f"{count} program headers of {size} bytes", f"{where}, bytes 54 and 56", "ELF-64")
-    segments, offsets = _segments(content, programs, count, where)
-    return ElfKernel(machine, entry, segments, offsets, _sections(content, sections, shape, where))
+    return machine, tuple(rest)
 
 
 def _segments(content: bytes, start: int, count: int, where: str) -> tuple[tuple[Segment, ...], tuple[int, ...]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from hvolab.plugin import registry
 from hvolab_boot.boot import BootRequest, _checks, _image_next_to, _kvm, _memory, boot_image
 from hvolab_boot.qemu.machines import MACHINES
 from hvolab_boot.running.plan import parse_plan
+from hvolab_vmlinux.errors import KernelImageError
 from tests.plugins.hvolab_boot.conftest import boot
+from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, elf_image
 
 PLAN = parse_plan("2M=8, 2M=256, free", registry().architecture("x86_64").select())
 
@@ -70,6 +73,15 @@ def test_the_image_of_a_vmlinux_is_that_of_its_build(tmp_path: Path) -> None:
         _image_next_to(vmlinux, machine)
     image.touch()
     assert _image_next_to(vmlinux, machine) == image
+
+
+def test_a_vmlinux_is_not_read_but_the_image_next_to_it(tmp_path: Path) -> None:
+    vmlinux, image = tmp_path / "vmlinux", tmp_path / "arch" / "x86" / "boot" / "bzImage"
+    vmlinux.write_bytes(elf_image(MadeUp())[:64])
+    image.parent.mkdir(parents=True)
+    image.write_text("no kernel")
+    with pytest.raises(KernelImageError, match=re.escape(str(image))):
+        boot_image(BootRequest(vmlinux))
 
 
 def test_a_folder_with_files_is_refused_before_anything_starts(bootable: Path, tmp_path: Path) -> None:

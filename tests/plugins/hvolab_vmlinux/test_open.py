@@ -9,8 +9,9 @@ import pytest
 
 from hvolab_vmlinux import open as opening
 from hvolab_vmlinux.errors import KernelImageError
-from hvolab_vmlinux.open import open_kernel
+from hvolab_vmlinux.open import open_kernel, vmlinux_machine
 from tests.plugins.hvolab_vmlinux.cached_kernels import same, steps
+from tests.plugins.hvolab_vmlinux.made_up_kernels import MadeUp, elf_image
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -45,3 +46,18 @@ def test_a_file_beyond_the_limit_is_refused(image: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(opening, "LARGEST_FILE", image.stat().st_size - 1)
     with pytest.raises(KernelImageError, match=r"the file has \d+ bytes.*hint: remove its debugging information"):
         open_kernel(image)
+
+
+def test_the_machine_of_a_vmlinux_is_read_from_its_header_alone(tmp_path: Path) -> None:
+    vmlinux = tmp_path / "vmlinux"
+    header = elf_image(MadeUp())[:64]
+    vmlinux.write_bytes(header)
+    assert vmlinux_machine(vmlinux) == "EM_X86_64"
+    vmlinux.write_bytes(b"MZ" + header)
+    assert vmlinux_machine(vmlinux) is None
+    vmlinux.write_bytes(header[:63])
+    with pytest.raises(KernelImageError, match="the ELF header is not within the 63 bytes"):
+        vmlinux_machine(vmlinux)
+    vmlinux.write_bytes(header[:16] + b"\1" + header[17:])  # relocatable
+    with pytest.raises(KernelImageError, match="name a vmlinux, not a module"):
+        vmlinux_machine(vmlinux)
