@@ -15,6 +15,7 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.arch.steps import RETURN
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.errors import HvolabError
 from hvolab.machine import Machine, MachineSpec, build_machine
 from hvolab.machine.cpus.bulk import bulk_of
@@ -110,19 +111,42 @@ def test_a_chain_without_an_end_is_told_by_both_kinds_of_cpu(architecture: str, 
     assert works(cpu)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_work_that_takes_its_time_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, cpu = lab("riscv")
-    a = pages(machine, 2)[0]
-    cpu.copy_page(a, a + 4096)
-    monkeypatch.setattr(watchdog, "TICK_SECONDS", 0.0005)
-    monkeypatch.setattr(vcpu, "WORDS_PER_TICK", 256)  # as much more patience as there is more to do
+@EACH
+@pytest.mark.parametrize("count", [4, 40])
+def test_work_is_stopped_after_a_time_in_proportion_to_it(
+    architecture: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test ticks for the watchdog, in the middle of the work: it does not depend on how long that takes."""
+    monkeypatch.setattr(vcpu, "WORDS_PER_TICK", 256)
+    machine, cpu = lab(architecture)
+    size = machine.target.mode.page_size
+    page = pages(machine, count + 1)[0]
+    sources, copies = (np.full(count, va, dtype=np.uint64) for va in (page, page + size))
+    copies += np.arange(count, dtype=np.uint64) * np.uint64(size)
+    watch, left = cpu.vcpu._watch, [0]
+
+    def tick(*_: object) -> None:
+        while left[0]:
+            left[0] -= 1
+            watch.tick()
+
+    cpu.vcpu.uc.hook_add(unicorn().unicorn_const.UC_HOOK_MEM_WRITE, tick)
+    cpu.vcpu.uc.ctl_flush_tb()
+    patience = 1 + watchdog.TICKS + count * size // WORD_BYTES // 256  # the first one notices the call
     WATCHDOG.pause()
-    WATCHDOG.resume()
-    vas = np.full(3000, a, dtype=np.uint64)
-    for _ in range(5):
-        cpu.copy_pages(vas, vas + np.uint64(4096))
-    assert cpu.load(a, 4096) == cpu.load(a + 4096, 4096)
+    try:
+        for number in range(2):
+            cpu.store_word(page + size - WORD_BYTES, number)
+            left[0] = patience - 1
+            cpu.copy_pages(copies, sources)
+            assert not left[0]
+            assert cpu.load_word(page + (count + 1) * size - WORD_BYTES) == number
+            left[0] = patience
+            with pytest.raises(GuestStuckError, match="does not come to its end"):
+                cpu.copy_pages(copies, sources)
+    finally:
+        WATCHDOG.resume()
+    assert works(cpu)
 
 
 @EACH
