@@ -158,7 +158,7 @@ class Pool(PoolLists):
 
         Returns None where memory, the limit nr_overcommit_huge_pages or the release does not allow it. A folio that is
         above the limit once it is made, because others came first, is freed again. Left out: memory policies, cpusets.
-        Kernel: alloc_surplus_hugetlb_folio(), v6.12; its callers set the ``references``.
+        Kernel: alloc_surplus_hugetlb_folio(), v6.12, v7.2; its callers set the ``references``.
         """
         h = self.h
         if h.gigantic and not self.variant.overcommits_gigantic:
@@ -166,10 +166,12 @@ class Pool(PoolLists):
         with self.hugetlb_lock:
             if h.surplus >= h.nr_overcommit_huge_pages:
                 return None
-        folio = self.alloc_single(node, without=_THISNODE)
+        at_once = self.variant.counts_surplus_at_once
+        folio = (self.alloc_uncounted if at_once else self.alloc_single)(node, without=_THISNODE)
         if folio is None:
             return None
         with self.hugetlb_lock:
+            self.h.count(self.folio.node(folio), nr=at_once)
             exceeds = h.surplus >= h.nr_overcommit_huge_pages
             if exceeds:
                 self.folio.set_flag(folio, self._layout.hpg_temporary, value=True)

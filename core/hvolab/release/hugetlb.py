@@ -19,6 +19,9 @@ class HugetlbVariant:
         "reference unless it is demoted"
     )
     dissolves_surplus: bool = fact("dissolving a surplus folio lowers surplus_hugepages, and not nr_hugepages' target")
+    counts_surplus_at_once: bool = fact(
+        "nr_hugepages and surplus_hugepages count a surplus folio under one acquisition of hugetlb_lock, else under two"
+    )
     persistent_elsewhere: bool = fact(
         "a request for a node adds the persistent folios of the other nodes to the pool's, else all of them"
     )

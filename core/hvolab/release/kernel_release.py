@@ -16,6 +16,16 @@ from hvolab.release.variant import HvoVariant
 PARTS: Final = (("variant", "HVO"), ("hugetlb", "hugetlb"), ("struct_page", "struct page"))
 
 
+def facts(**values: Any) -> tuple[tuple[str, Any], ...]:
+    """Return facts and their values, as a change sets them."""
+    return tuple(values.items())
+
+
+def defaults(*names: str) -> tuple[tuple[str, Any], ...]:
+    """Return these fields of StructPageLayout with their defaults, which are v6.12's."""
+    return tuple((name, getattr(StructPageLayout(), name)) for name in names)
+
+
 @dataclass(frozen=True)
 class KernelChange:
     """One difference of a release from the release before it.

@@ -16,6 +16,7 @@ FACTS = {
     "marked_first": (False, True, True, True),
     "stays_frozen": (False, True, True, True),
     "dissolves_surplus": (False, False, True, True),
+    "counts_surplus_at_once": (False, False, False, True),
     "persistent_elsewhere": (False, True, True, True),
     "spares_surplus": (False, False, False, True),
     "gathers_by_node": (False, True, True, False),
