@@ -34,14 +34,19 @@ class WorldOptions:
 
     failures  allocations that may fail, at most, each of them any
     ordered   CPUs allocate from one list, so that the order of their allocations matters
-    poisoned  freed frames are overwritten
-    weak      stores wait in buffers, and loads may be early; freed frames are overwritten, and free ones at the start
+    poisoned  free frames are overwritten, and a load of what is not written since is reported
+    weak      stores wait in buffers, and loads may be early; frames are poisoned
     """
 
     failures: int = 0
     ordered: bool = False
     poisoned: bool = False
     weak: bool = False
+
+    @property
+    def overwrites(self) -> bool:
+        """True where free frames are overwritten."""
+        return self.poisoned or self.weak
 
 
 class ExploredMachine(Machine):
@@ -88,7 +93,7 @@ class ExploredMachine(Machine):
         if pfns.size < frames * len(cpus):
             raise MachineError("no frames left for the lists of the CPUs", hint="give the machine more memory")
         self.allocator.free_run(pfns[::-1])  # the first to be allocated are the first to be found
-        if self.options.weak:
+        if self.options.overwrites:
             self.memory.octets.reshape(self.memory.frames, -1)[pfns - self.memory.first_pfn] = POISON
         self._lists = {cpu: pfns[number :: len(cpus)].tolist() for number, cpu in enumerate(cpus)}
 
@@ -295,9 +300,8 @@ class ExploredMachine(Machine):
             return
         for freed in self.freeing:
             freed(pfn, order)
-        if self.options.poisoned or self.options.weak:
-            first = pfn - self.memory.first_pfn
-            self.memory.octets.reshape(self.memory.frames, -1)[first : first + (1 << order)] = POISON
+        if self.options.overwrites:
+            self.memory.octets.reshape(self.memory.frames, -1)[pfn - self.memory.first_pfn :][: 1 << order] = POISON
         if actor is not None and not order and not self.options.ordered:
             self._lists[actor.cpu].append(pfn)
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Oracles that look at single steps of a schedule: accesses to free frames, and entries that map page tables."""
+"""Oracles that look at single steps: accesses to free frames and of poison, and entries that map page tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants import survey
 from hvolab.machine import Machine
 from hvolab.machine.cpus.observed import Translated
 from hvolab_explorer.steps.scheduler import Scheduler
-from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_explorer.world.machine import POISON, ExploredMachine
 
+#: Word of a poisoned frame.
+POISONED_WORD = int.from_bytes(bytes([POISON]) * WORD_BYTES, "little")
 #: Runs of entries whose frames are remembered.
 _REMEMBERED = 256
 #: Returns the name of a VA.
@@ -41,6 +44,28 @@ class FreeFrames:
             how = "a stale translation"
         actor = self._scheduler.current
         self._scheduler.report(f"{actor.name if actor else ''} {what} a free frame at {self._name(va)}: {how}")
+
+
+class Unwritten:
+    """Reports a load of a word of an allocated frame that is not written yet, where frames are poisoned."""
+
+    def __init__(self, machine: ExploredMachine, scheduler: Scheduler, name: Name) -> None:
+        self._memory = machine.memory
+        self._scheduler = scheduler
+        self._name = name
+        self._page_shift = machine.target.mode.page_shift
+        self._is_free = machine.allocator.is_free
+
+    def __call__(self, translated: Translated) -> None:
+        """Check one translation of an access."""
+        pa = translated.pa & -WORD_BYTES
+        if not pa or translated.stores or not self._scheduler.active or self._memory.read_word(pa) != POISONED_WORD:
+            return
+        if not self._is_free(pa >> self._page_shift):
+            actor = self._scheduler.current
+            self._scheduler.report(
+                f"{actor.name if actor else ''} loads what is not written yet at {self._name(translated.va)}"
+            )
 
 
 class PageTableCheck:

@@ -26,13 +26,12 @@ from hvolab_explorer.steps.actor import Actor
 from hvolab_explorer.steps.footprint import Token
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu, words_of
-from hvolab_explorer.world.machine import POISON
+from hvolab_explorer.world.oracles import POISONED_WORD
 
 _WRITE = int(Access.WRITE)
 _READ = int(Access.READ)
 #: Frames that an actor stores to between two waits, at most.
 _QUEUES = 12
-_POISONED_WORD = int.from_bytes(bytes([POISON]) * WORD_BYTES, "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class WeakCpu(ExploredCpu):
         early = self._early.pop(va, None)
         if early is not None and self._scheduler.alternative(2, f"load {self._name(va)} was early"):
             value = early
-        if value == _POISONED_WORD:
+        if value == POISONED_WORD:
             self._scheduler.report(f"CPU{self.index} loads what is not written yet at {self._name(va)}")
         return value
 

@@ -26,7 +26,7 @@ from hvolab_explorer.world.histories import Histories, is_reported
 from hvolab_explorer.world.hstate import ExploredHstate
 from hvolab_explorer.world.kmemleak import Kmemleak
 from hvolab_explorer.world.machine import ExploredMachine, WorldOptions
-from hvolab_explorer.world.oracles import FreeFrames, PageTableCheck
+from hvolab_explorer.world.oracles import FreeFrames, PageTableCheck, Unwritten
 from hvolab_explorer.world.shared import ExploredRecords
 from hvolab_explorer.world.weak import WeakCpu, WeakLocks
 
@@ -52,6 +52,7 @@ class WorldSpec:
     enabled    the sysctl vm.hugetlb_optimize_vmemmap at the start
     fresh      numbers of folios that are allocated, but not in the pool's lists and counters yet
     surplus    numbers of folios that are surplus at the start
+    listed     CPU and number of folios that are on the list of the CPU at the start, in order
     pooled     the folios are in a pool whose counters and lists are checked
     demotes    the folios are of a size that is demoted, to folios of another pool
     kmemleak   kmemleak has registered the pages of boot that back the vmemmap
@@ -74,6 +75,7 @@ class WorldSpec:
     enabled: bool = True
     fresh: frozenset[int] = frozenset()
     surplus: frozenset[int] = frozenset()
+    listed: tuple[tuple[int, int], ...] = ()
     pooled: bool = False
     demotes: bool = False
     kmemleak: bool = False
@@ -100,7 +102,7 @@ class World:
     h          the hstate of the folios
     folios     VAs of their head struct pages
     pools      the pool of the folios as each CPU sees it; ``smaller_pools``: that of the size to which they are demoted
-    lists      VA of a list head for each CPU, empty; ``restored_lists`` likewise
+    lists      VA of a list head for each CPU; ``restored_lists`` likewise, all of them empty
     code       the code that the engines run, if its instructions are steps
     """
 
@@ -132,12 +134,16 @@ class World:
         self.lists, self.restored_lists = ([machine.kernel_data(lists.SIZE) for _ in self.cpus] for _ in range(2))
         for head in (*self.lists, *self.restored_lists):
             lists.init(self.cpus[0], head)
+        for number, folio in reversed(spec.listed):
+            lists.move(self.cpus[0], self.folios[folio] + self._pages.layout.lru_next, self.lists[number])
         machine.fill_lists(*[_FRAMES_TO_DEMOTE] * spec.demotes)
         if spec.kmemleak:
             machine.kmemleak = Kmemleak(machine, self.scheduler)
         for cpu in self.cpus:
             cpu.flush_all()
             cpu.watches.append(FreeFrames(machine, self.scheduler, self.name))
+            if spec.options.poisoned and not spec.options.weak:  # a weak CPU sees stores that are not in memory yet
+                cpu.watches.append(Unwritten(machine, self.scheduler, self.name))
         if buffers := self.buffers():
             ordered = WeakLocks(self.scheduler, buffers)
             machine.locks.attach(ordered)
@@ -294,7 +300,8 @@ def _hstate(engine: HvoEngine, sizes: dict[int, ExploredHstate], spec: WorldSpec
             return h
     what = "can be optimized" if not spec.demotes else f"can be demoted into at most {_MOST_PARTS} that are optimized"
     size = "" if spec.size is None else f" ({spec.size:#x} bytes are requested)"
-    raise UsageError(f"no huge pages of this target {what}{size}", hint="choose another --arch or --mode")
+    hint = "choose another --arch or --mode" + ", as --arch arm64" * spec.demotes
+    raise UsageError(f"no huge pages of this target {what}{size}", hint=hint)
 
 
 def _machine_spec(target: Target, spec: WorldSpec) -> MachineSpec:

@@ -10,6 +10,7 @@ from typing import Protocol
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab_explorer.steps.footprint import Token
 from hvolab_explorer.world.machine import ExploredMachine
+from hvolab_explorer.world.oracles import POISONED_WORD
 from hvolab_kernel.interleaving.knowledge import Knowledge, Touched
 from hvolab_kernel.interleaving.points import Points
 from hvolab_kernel.interleaving.spin_locks import SpinLocks
@@ -79,6 +80,7 @@ class Accesses:
     ) -> None:
         self.index = cpu.processor.number
         self._machine, self._scheduler, self._loaded = machine, machine.scheduler, loaded
+        self._poisoned = machine.options.poisoned
         self._knowledge, self._translations, self._locks = knowledge, translations, locks
         self._code, self._counter, self._addresses = code, cpu.counter(), cpu.addresses
         self._shared = knowledge.shared[self.index, False], knowledge.shared[self.index, True]
@@ -207,14 +209,16 @@ class Accesses:
                 self.entries.update(range(pa >> WORD_SHIFT, (pa + size - 1 >> WORD_SHIFT) + 1))
             if visible:
                 self._knowledge.growing.points.add(stop)
-        elif all((page, stores) in self._cached for page in mapped):
+        elif (stores or not self._poisoned) and all((page, stores) in self._cached for page in mapped):
             (self.known[stores].settled if contended else self.known[stores].frames).add(frame)
 
     def _check(self, frame: int, pa: int, *, stores: bool) -> None:
-        """Report an access to a frame that is free."""
+        """Report an access to a frame that is free, and a load of poison."""
         if self._machine.is_free(frame):
             what = "stores to" if stores else "reads"
             self._scheduler.report(f"the kernel's code {what} a free frame, at PA {pa:#x} on CPU{self.index}")
+        elif self._poisoned and not stores and self._machine.memory.read_word(pa & -WORD_BYTES) == POISONED_WORD:
+            self._scheduler.report(f"the kernel's code loads what is not written yet, at PA {pa:#x} on CPU{self.index}")
 
     def _touch_lock(self, pa: int, *, stores: bool) -> None:
         """Record an access to a spin lock; the step of a function that takes it has the lock in its footprint."""

@@ -45,9 +45,9 @@ class EngineOf:
         return code
 
 
-def program(engine: EngineOf, actors: str, *, split: bool = True, failures: int = 0) -> WorldProgram:
+def program(engine: EngineOf, actors: str, *, split: bool = True, options: WorldOptions | None = None) -> WorldProgram:
     """Actors on a new machine of a kernel."""
-    made = Configuration("", "", parse_actors(actors), split, WorldOptions(failures=failures))
+    made = Configuration("", "", parse_actors(actors), split, options or WorldOptions())
     return replace(made, code=engine).program(target_of(engine.kernel))
 
 
