@@ -115,7 +115,7 @@ def configuration(
     if object_file is not None and image is None:
         raise UsageError("an object requires an image", hint="name a kernel image: image=FILE")
     code = None if image is None else code_engine("kernel", image, object_file, None)
-    options = world_options(fail, allocations, poison=poison) or WorldOptions()
+    options = world_options(WorldOptions(), fail, allocations, poison=poison)
     made = Configuration("", "", parse_actors(actors), split, options, engine, pool, code)
     return made.with_tlb(tlb).with_memory(memory)
 

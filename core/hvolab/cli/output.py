@@ -147,9 +147,18 @@ def labeled() -> Table:
     return made
 
 
-def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table with these columns, those in ``right`` aligned to the right; cells are not wrapped."""
+def table(*columns: str, right: tuple[str, ...] = (), wrapped: tuple[str, ...] = ()) -> Table:
+    """Return an empty table with these columns, those in ``right`` aligned to the right.
+
+    wrapped  columns whose cells are wrapped; others are not, and with such a column none of them is cut
+    """
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        fold = column in wrapped
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=not fold,
+            overflow="fold" if fold else "ellipsis",
+        )
     return made

@@ -44,6 +44,8 @@ class Reports:
                 raise UsageError(f"no plugin writes reports of the kind {kind!r}", hint=hint)
             if not file.absolute().parent.is_dir():
                 raise UsageError(f"cannot write {file}: the folder does not exist", hint="make the folder first")
+            if file.is_dir():
+                raise UsageError(f"cannot write {file}: it is a folder", hint="name a file in it")
             self._made.append((known[kind](), file))
 
     def __enter__(self) -> Recorder | None:

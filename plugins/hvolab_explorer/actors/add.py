@@ -36,5 +36,6 @@ ADD = ActorKind(
     "prep_and_add_allocated_folios() on a list of new folios",
     _make,
     starts_fresh=True,
+    owns=True,
     uses_pool=True,
 )

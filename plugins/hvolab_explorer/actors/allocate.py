@@ -28,4 +28,6 @@ def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], objec
     return body
 
 
-ALLOCATE = ActorKind("allocate", "FOLIO", "hugetlb_vmemmap_optimize_folio(), then the first reference", _make)
+ALLOCATE = ActorKind(
+    "allocate", "FOLIO", "hugetlb_vmemmap_optimize_folio(), then the first reference", _make, owns=True
+)

@@ -25,9 +25,9 @@ class Place:
         """Return the VA of the struct page; raises UsageError if the world does not have it."""
         if self.folio >= len(world.folios) or self.page >= 1 << world.h.order:
             raise UsageError(
-                f"no struct page {self} in this world",
-                where=f"{len(world.folios)} folios of {1 << world.h.order} struct pages",
-                hint="name a folio A, B, ... and a struct page in it",
+                f"no struct page {self}",
+                where=f"a folio has {1 << world.h.order} struct pages",
+                hint=f"name one from {self.head}.0 to {self.head}.{(1 << world.h.order) - 1}",
             )
         return world.folios[self.folio] + self.page * world.machine.struct_pages.layout.size
 
@@ -57,6 +57,8 @@ class ActorKind:
     starts_fresh      its folios are allocated at the start, but not in the pool yet
     starts_disabled   the sysctl vm.hugetlb_optimize_vmemmap is 0 at the start
     starts_in_use     its struct pages have one reference at the start
+    starts_listed     its folios are on the list of its CPU at the start, in order
+    owns              its folios are its own, as those of callers of HVO: on no list of the pool
     uses_pool         it is an operation of the pool, whose counters and lists are checked at the end
     demotes           its folios are of a size that is demoted
     uses_kmemleak     kmemleak has registered the pages of boot
@@ -72,6 +74,8 @@ class ActorKind:
     starts_fresh: bool = False
     starts_disabled: bool = False
     starts_in_use: bool = False
+    starts_listed: bool = False
+    owns: bool = False
     uses_pool: bool = False
     demotes: bool = False
     uses_kmemleak: bool = False

@@ -16,5 +16,9 @@ def _optimize(world: World, cpu: int, folio: int) -> None:
 
 
 OPTIMIZE = ActorKind(
-    "optimize", "FOLIO...", "hugetlb_vmemmap_optimize_folio() on one folio after the other", for_each_folio(_optimize)
+    "optimize",
+    "FOLIO...",
+    "hugetlb_vmemmap_optimize_folio() on one folio after the other",
+    for_each_folio(_optimize),
+    owns=True,
 )

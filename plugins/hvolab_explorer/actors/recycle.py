@@ -34,4 +34,5 @@ RECYCLE = ActorKind(
     "the last put_page() of a page, then hugetlb_vmemmap_optimize_folio() on the folio of which it is a tail",
     _make,
     starts_in_use=True,
+    owns=True,
 )

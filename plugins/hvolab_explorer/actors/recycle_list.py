@@ -19,7 +19,7 @@ _COUNT_BYTES = 4
 
 def _make(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
     pages = [place.va(world) for place in places if place.page]
-    optimize = OPTIMIZE_LIST.make(world, cpu, [place.head for place in places])
+    optimize = OPTIMIZE_LIST.make(world, cpu, places)
 
     def body() -> None:
         for page in pages:
@@ -35,4 +35,6 @@ RECYCLE_LIST = ActorKind(
     "the last put_page() of pages, then hugetlb_vmemmap_optimize_folios() on the folios of which they are tails",
     _make,
     starts_in_use=True,
+    starts_listed=True,
+    owns=True,
 )

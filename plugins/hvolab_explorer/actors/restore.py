@@ -21,4 +21,5 @@ RESTORE = ActorKind(
     "hugetlb_vmemmap_restore_folio() on one optimized folio after the other",
     for_each_folio(_restore),
     starts_optimized=True,
+    owns=True,
 )

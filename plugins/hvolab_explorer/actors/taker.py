@@ -4,7 +4,8 @@
 Kernel: page_ref_add_unless() and page_count_writable() in include/linux/page_ref.h, since v6.14 ("mm/hugetlb_vmemmap:
 fix memory loads ordering"): the count is loaded before the test for a fake head. In v6.11 to v6.13 the test came first,
 since bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers"); Debian's 6.12.117 has that order too.
-page_ref_add_unless_zero(), v7.2, has no test and no read-side critical section, as there are no fake heads.
+page_ref_add_unless_zero(), v7.2, has no test and no read-side critical section, as there are no fake heads. Before
+v6.11 page_ref_add_unless() had neither: there the test is that of a caller, as PageTail() in page_idle_get_folio().
 Left out: what its callers do with the reference; it is never dropped.
 """
 

@@ -12,6 +12,7 @@ from hvolab.cli.output import as_text, console, print_json, table
 from hvolab.serialize import as_data
 from hvolab_explorer.exploration import Prevention
 from hvolab_explorer.runs.campaign import MergedResult, merge
+from hvolab_explorer.runs.configuration import shared_assumptions
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.story import story
 
@@ -107,8 +108,7 @@ def _lines(explored: Sequence[Explored], merged: Sequence[MergedResult], units: 
     whole = [one.configuration for one in explored if one.result.complete]
     if whole:
         yield "\ncomplete: every class of schedules was explored, assuming that"
-    assumed = dict.fromkeys(text for configuration in whole for text in configuration.assumptions())
-    yield from (f"- {text}" for text in assumed)
+    yield from (f"- {text}" for text in shared_assumptions(whole))
 
 
 def _reasons(one: MergedResult) -> Iterator[str]:

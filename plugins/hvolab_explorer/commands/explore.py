@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -153,12 +154,14 @@ def explore(
     if list_:
         report.show_vocabulary(json=json)
         return
-    options = run.world_options(fail, allocations, poison=poison)
+    options = partial(run.world_options, fail=fail, allocations=allocations, poison=poison)
     code = run.code_engine(engine, image, object_, release)
     chosen = [one.with_tlb(tlb).with_memory(memory) for one in run.select(actors, options, split=split, code=code)]
     spread = Spread(SearchSpec(search, bound, seed), seconds, jobs, executor)
     choice = arch, mode, profile, release, feature
     setup = None if code is None else code.setup
+    if campaign is not None and replay is not None:
+        raise UsageError("--replay with --campaign", rule="a schedule is of one target", hint="leave one of them out")
     if campaign is not None and (html or trace):
         raise UsageError("a campaign has no timeline", hint="replay one of its findings: --replay with --html")
     if campaign is not None:

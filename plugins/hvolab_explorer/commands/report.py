@@ -13,7 +13,7 @@ from hvolab.cli.options import target_in_words
 from hvolab.cli.output import console, print_json, table
 from hvolab.cli.output import show as show_table
 from hvolab_explorer.exploration import Prevention
-from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds
+from hvolab_explorer.runs.configuration import READY, Configuration, all_kinds, shared_assumptions
 from hvolab_explorer.runs.run import Explored, Repeated
 from hvolab_explorer.runs.story import story
 from hvolab_explorer.steps.actor import Step
@@ -129,12 +129,12 @@ def show_vocabulary(*, json: bool) -> None:
         kinds = tuple(ActorData(one.name, one.arguments, one.summary) for one in all_kinds().values())
         print_json(VocabularyReport(ready, kinds))
         return
-    made = table("configuration", "actors", "explores")
+    made = table("configuration", "options, and what is explored", wrapped=("options, and what is explored",))
     for configuration in READY:
-        made.add_row(configuration.name, _actors(configuration), configuration.sentence)
+        made.add_row(configuration.name, f"{_options(configuration)}\n{configuration.sentence}")
     show_table(made)
     console().print()
-    made = table("actor", "arguments", "does")
+    made = table("actor", "arguments", "does", wrapped=("does",))
     for kind in all_kinds().values():
         made.add_row(kind.name, kind.arguments, kind.summary)
     show_table(made)
@@ -150,17 +150,17 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
     names = [one.configuration.name or _actors(one.configuration) for one in explored]
     width = max(map(len, names), default=0)
     for name, one in zip(names, explored, strict=True):
-        out.print(f"{name:<{width}}  {one.result.verdict} ({one.result.schedules} schedules)", soft_wrap=True)
+        count = one.result.schedules
+        out.print(f"{name:<{width}}  {one.result.verdict} ({count} schedule{'s' * (count != 1)})", soft_wrap=True)
     for one in explored:
         for found, schedule in zip(one.findings, one.schedules, strict=True):
             out.print(f"\nfinding in schedule {found.schedule} of {_actors(one.configuration)}: {found.text}")
             out.print(f"schedule: {schedule}", soft_wrap=True)
             show_table(story(one.configuration, found.log, found.prevention))
     whole = [one.configuration for one in explored if one.result.complete]
-    assumptions = dict.fromkeys(text for configuration in whole for text in configuration.assumptions())
     if whole:
         out.print("\ncomplete: every class of schedules was explored, assuming that")
-    for text in assumptions:
+    for text in shared_assumptions(whole):
         out.print(f"- {text}", soft_wrap=True)
 
 
@@ -185,6 +185,15 @@ def show_files(files: Sequence[Path]) -> None:
 
 def _actors(configuration: Configuration) -> str:
     return ", ".join(map(str, configuration.actors))
+
+
+def _options(configuration: Configuration) -> str:
+    """Return the options of the command that name a ready configuration."""
+    options = configuration.options
+    fail = f" --fail {options.failures}" * bool(options.failures)
+    return (
+        f'--actors "{_actors(configuration)}"{" --split" * configuration.split}{fail}{" --poison" * options.poisoned}'
+    )
 
 
 def _explored_data(one: Explored) -> ExploredData:

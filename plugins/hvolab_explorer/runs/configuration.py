@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import combinations
 from pkgutil import iter_modules
 
 from hvolab.arch import Target
@@ -101,7 +103,12 @@ class Configuration:
         return "; ".join(parts + own + ([] if self.code is None else [self.code.identity]))
 
     def spec(self) -> WorldSpec:
-        """Return the description of the machine that the actors need."""
+        """Return the description of the machine that the actors need; raises UsageError if they need two."""
+        first = self.actors[0]
+        if first.kind.helps:
+            what = f"{first.kind.name} is on the CPU of the actor before it, and is the first"
+            raise UsageError(what, where=str(first), hint=f"name an actor before it: taker A.64, {first}")
+        _require_one_owner(self.actors)
         places = [place for actor in self.actors for place in actor.places]
         optimized, fresh = (
             frozenset(place.folio for actor in self.actors if getattr(actor.kind, state) for place in actor.places)
@@ -112,6 +119,9 @@ class Configuration:
             for actor in self.actors
             for place in actor.places
             if actor.kind.starts_in_use and place.page
+        )
+        listed = tuple(
+            (cpu, place.folio) for cpu, actor in self._on_cpus() if actor.kind.starts_listed for place in actor.places
         )
         enabled = not any(actor.kind.starts_disabled for actor in self.actors)
         pooled = any(actor.kind.uses_pool for actor in self.actors)
@@ -125,6 +135,7 @@ class Configuration:
             fresh,
             pooled=pooled,
             demotes=any(actor.kind.demotes for actor in self.actors),
+            listed=listed,
             kmemleak=any(actor.kind.uses_kmemleak for actor in self.actors),
             split=self.split,
             cpus=cpus,
@@ -140,12 +151,14 @@ class Configuration:
 
     def bodies(self) -> list[tuple[str, Body]]:
         """Return names and makers of the actors' programs: each on its CPU, or on that of the one that it helps."""
-        found: list[tuple[str, Body]] = []
+        return [actor.body(cpu) for cpu, actor in self._on_cpus()]
+
+    def _on_cpus(self) -> Iterator[tuple[int, ActorSpec]]:
+        """Yield each actor with the number of its CPU."""
         cpu = 0
         for number, actor in enumerate(self.actors):
             cpu = cpu if actor.kind.helps else number
-            found.append(actor.body(cpu))
-        return found
+            yield cpu, actor
 
     def with_tlb(self, kind: str) -> Configuration:
         """Return the configuration with a kind of TLB.
@@ -170,7 +183,11 @@ class Configuration:
         if kind == "strong":
             return self
         if self.code is not None:
-            raise UsageError("--memory weak with a kernel's own code", hint="leave one of --memory and --engine out")
+            raise UsageError(
+                "--memory weak with a kernel's own code",
+                rule="its stores are the emulator's, which has no store buffers",
+                hint="leave one of --memory and --engine out",
+            )
         return self._helped("load-early").with_options(replace(self.options, weak=True))
 
     def _helped(self, name: str) -> Configuration:
@@ -186,17 +203,20 @@ class Configuration:
         """Return what a complete search of it takes for granted."""
         options = self.options
         failures = "no allocation fails" if not options.failures else f"{options.failures} or fewer allocations fail"
-        memory = "accesses are sequentially consistent" + " (--memory weak lifts it)" * (self.code is None)
+        memory = ["accesses are sequentially consistent" + " (--memory weak lifts it)" * (self.code is None)]
         if options.weak:
-            memory = "atomic operations, locks, flushes and allocations wait for the stores before them"
-        found = [
-            memory,
-            "a copy of a page, the fill of a new table and the free of a block are one step each",
-        ]
+            memory = [
+                "atomic operations, locks, flushes and allocations wait for the stores before them",
+                "all CPUs see a store at once, and the only early loads are those of load-early",
+            ]
+        found = [*memory, "a copy of a page, the fill of a new table and the free of a block are one step each"]
+        if not options.overwrites:
+            found.append("what is allocated is written before it is read (--poison checks it)")
         if any(actor.kind.uses_pool for actor in self.actors):
             found.append("counters of a pool are read and written within a step of their actor")
-        if all(actor.kind.name != "walk-ahead" for actor in self.actors):
-            found.append("a TLB is filled by accesses alone (--tlb speculative lifts it)")
+        ahead = any(actor.kind.name == "walk-ahead" for actor in self.actors)
+        lifted = "walk-ahead fills some more" if ahead else "--tlb speculative lifts it for readers without a lock"
+        found.append(f"a TLB is filled by accesses alone ({lifted})")
         if not options.ordered:
             found.append("each CPU allocates from a list of its own (--allocations ordered lifts it)")
         if self.code is not None:
@@ -208,6 +228,24 @@ class Configuration:
         return replace(self, options=options)
 
 
+def shared_assumptions(configurations: Iterable[Configuration]) -> Iterator[str]:
+    """Yield what complete searches take for granted, with the names of configurations where only some do."""
+    found: dict[str, dict[str, None]] = {}
+    names: dict[str, None] = {}
+    for one in configurations:
+        names[one.name] = None
+        for text in one.assumptions():
+            found.setdefault(text, {})[one.name] = None
+    for text, some in found.items():
+        others = [name for name in names if name not in some]
+        if not others:
+            yield text
+        elif len(others) < len(some):
+            yield f"{text}, but for {', '.join(others)}"
+        else:
+            yield f"{text}: {', '.join(some)}"
+
+
 def parse_actors(text: str) -> tuple[ActorSpec, ...]:
     """Return the actors of a text such as ``optimize A, taker A.64``; raises UsageError for another form."""
     return tuple(parse_actor(part.strip()) for part in text.split(","))
@@ -216,20 +254,66 @@ def parse_actors(text: str) -> tuple[ActorSpec, ...]:
 def parse_actor(part: str) -> ActorSpec:
     """Return the actor of a text such as ``taker A.64``; raises UsageError for another form."""
     words = part.split()
-    kind = (KINDS.get(words[0]) or all_kinds().get(words[0])) if words else None
+    if not words:
+        raise UsageError(
+            "an actor is missing", where="--actors", hint='name one for each comma: "optimize A, restore B"'
+        )
+    kind = KINDS.get(words[0]) or all_kinds().get(words[0])
     if kind is None:
-        raise UsageError(f"unknown actor {part!r}", hint=choice_hint("".join(words[:1]), all_kinds()))
+        raise UsageError(f"unknown actor {words[0]!r}", hint=choice_hint(words[0], all_kinds()))
     places = [_PLACE.fullmatch(word) for word in words[1:]]
-    wrong = [word for word, place in zip(words[1:], places, strict=True) if place is None]
+    what = "folio" if kind.arguments.startswith("FOLIO") else "struct page"
+    wrong = [
+        word
+        for word, place in zip(words[1:], places, strict=True)
+        if place is None or (what == "folio" and place[2] is not None)
+    ]
     if wrong or bool(places) != bool(kind.arguments) or (len(places) > 1 and not kind.arguments.endswith("...")):
-        what = f"{wrong[0]!r} is not a struct page" if wrong else f"{kind.name} with {len(places)} struct pages"
-        raise UsageError(what, where=part, hint=f"write {kind.name} {kind.arguments}, as A or A.64".replace("  ", " "))
+        number = f"{len(places)} {what}{'s' * (len(places) != 1)}"
+        raise UsageError(
+            f"{wrong[0]!r} is not a {what}" if wrong else f"{kind.name} with {number}",
+            where=part,
+            hint=f"write {kind.name}{_example(kind, what)}",
+        )
     found = [Place(ord(place[1]) - ord("A"), int(place[2] or 0)) for place in places if place is not None]
     return ActorSpec(kind, tuple(found))
 
 
-def _ready(name: str, text: str, sentence: str, *, split: bool = False, failures: int = 0) -> Configuration:
-    return Configuration(name, sentence, parse_actors(text), split, WorldOptions(failures=failures))
+def _example(kind: ActorKind, what: str) -> str:
+    """Return how the places of a kind are written."""
+    if not kind.arguments:
+        return " alone"
+    return f" {kind.arguments}, as A" + (" or A.64" if what == "struct page" else " or B")
+
+
+def _require_one_owner(actors: Sequence[ActorSpec]) -> None:
+    """Raise UsageError for actors of which the kernel runs no two at a time, as one owns what the other uses."""
+    for one, other in combinations(actors, 2):
+        for owner, user in ((one, other), (other, one)):
+            where = f"{owner}, {user}"
+            if not owner.kind.owns:
+                continue
+            if user.kind.uses_pool and not owner.kind.uses_pool:
+                raise UsageError(
+                    f"{owner.kind.name} is given a folio of its own, and {user.kind.name} has all of them in the pool",
+                    where=where,
+                    rule="a caller of HVO in mm/hugetlb.c has taken the folio off the pool's lists",
+                    hint="choose actors of the pool alone: add optimizes, dissolve and shrink restore",
+                )
+            same = {place.folio for place in owner.places} & {place.folio for place in user.places}
+            if same and (user.kind.owns or user.kind.arguments.startswith("FOLIO")):
+                raise UsageError(
+                    f"two actors are given the same folio, {Place(min(same))}",
+                    where=where,
+                    rule=f"{owner.kind.name}: a folio of its own, as of its callers in the kernel",
+                    hint="name another folio in one of them",
+                )
+
+
+def _ready(
+    name: str, text: str, sentence: str, *, split: bool = False, failures: int = 0, poisoned: bool = False
+) -> Configuration:
+    return Configuration(name, sentence, parse_actors(text), split, WorldOptions(failures, poisoned=poisoned))
 
 
 #: Configurations that `hvolab explore` runs without --actors.
@@ -251,7 +335,12 @@ READY: tuple[Configuration, ...] = (
         split=True,
     ),
     _ready("scanner", "optimize A, scanner A.64 A.70 A.200", "compound_head() of tails while they are remapped."),
-    _ready("scanner-restore", "restore A, scanner A.64 A.200", "compound_head() of tails while they are restored."),
+    _ready(
+        "scanner-restore",
+        "restore A, scanner A.64 A.200",
+        "compound_head() of tails while they are restored, to pages with any contents.",
+        poisoned=True,
+    ),
     _ready(
         "batch-scanner",
         "optimize-list A B, scanner B.64 A.200",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,22 +59,39 @@ class Repeated:
     prevention: Prevention | None = None
 
 
-def world_options(fail: int | None, allocations: str, *, poison: bool) -> WorldOptions | None:
-    """Return the choices about allocations; None: those of each configuration."""
+def world_options(
+    own: WorldOptions, fail: int | None = None, allocations: str = ALLOCATION_KINDS[0], *, poison: bool = False
+) -> WorldOptions:
+    """Return choices about allocations: those of a configuration, and what is chosen besides.
+
+    fail  allocations that may fail; None: as many as its own
+    """
     if allocations not in ALLOCATION_KINDS:
         hint = choice_hint(allocations, ALLOCATION_KINDS)
         raise UsageError(f"unknown kind of allocations {allocations!r}", hint=hint)
-    if fail is None and allocations == "per-cpu" and not poison:
-        return None
-    return WorldOptions(fail or 0, ordered=allocations == "ordered", poisoned=poison)
+    failures, ordered = own.failures if fail is None else fail, own.ordered or allocations == "ordered"
+    return replace(own, failures=failures, ordered=ordered, poisoned=own.poisoned or poison)
 
 
 def select(
-    actors: str | None, options: WorldOptions | None, *, split: bool, code: CodeEngine | None = None
+    actors: str | None,
+    options: Callable[[WorldOptions], WorldOptions] | None = None,
+    *,
+    split: bool = False,
+    code: CodeEngine | None = None,
 ) -> list[Configuration]:
-    """Return the configuration of --actors, or the ready ones, for the model or for code."""
+    """Return the configuration of --actors, or the ready ones, for the model or for code.
+
+    options  returns the choices about allocations, given those of a configuration; None: its own. Of ready ones that
+             are alike then, the first remains.
+    """
     chosen = READY if actors is None else (Configuration("", "", parse_actors(actors)),)
-    return [replace(one, split=one.split or split, options=options or one.options, code=code) for one in chosen]
+    found: dict[object, Configuration] = {}
+    for own in chosen:
+        made = own.options if options is None else options(own.options)
+        one = replace(own, split=own.split or split, options=made, code=code)
+        found.setdefault((one.actors, one.split, one.options), one)
+    return list(found.values())
 
 
 def code_engine(name: str, image: Path | None, object_file: Path | None, release: str | None) -> CodeEngine | None:
@@ -124,20 +141,18 @@ def _schedule(program: WorldProgram, configuration: str, found: Found) -> str:
 
 
 def repeat(
-    configurations: list[Configuration], target: Target, schedule: str, recorder: Recorder | None = None
+    configurations: list[Configuration], target: Target, schedule: str | None, recorder: Recorder | None = None
 ) -> Repeated:
     """Run a schedule of one of the configurations; raises UsageError if it is of none of them.
 
-    schedule  the schedule; empty: the actors run one after the other
+    schedule  the schedule; None: the actors run one after the other
     recorder  recorder of its steps; None: they are not recorded
     """
-    wanted = schedule.partition(":")[0].strip()
-    texts = {hash_of(one.text(target)): one for one in configurations}
-    configuration = texts.get(wanted, configurations[0])
-    segments = read_schedule(schedule, configuration.text(target)) if schedule else []
+    configuration = configurations[0] if schedule is None else _configuration_of(schedule, configurations, target)
+    segments = [] if schedule is None else read_schedule(schedule, configuration.text(target))
     program = configuration.program(target)
     if program.world.code is not None:
-        program.world.code.use_points(points_of(schedule))
+        program.world.code.use_points(points_of(schedule or ""))
     once, search = Limits(schedules=1, first_finding=False, refines=False), Replay(segments)
     result = explore(program, search, once)
     if not search.exact:
@@ -151,6 +166,20 @@ def repeat(
         recorded = RecordedReplay(segments, program.world, names, recorder, _notes(configuration, log, prevention))
         recorded.end(list(explore(program, recorded, once).findings))
     return Repeated(configuration, target, log, list(result.findings), prevention)
+
+
+def _configuration_of(schedule: str, configurations: Sequence[Configuration], target: Target) -> Configuration:
+    """Return the configuration of a schedule; raises UsageError where it is of none of several."""
+    wanted, separator, _ = schedule.partition(":")
+    for one in configurations:
+        if hash_of(one.text(target)) == wanted.strip():
+            return one
+    if separator and len(configurations) > 1:
+        raise UsageError(
+            f"the schedule is of none of the ready configurations on {target}: {wanted.strip()}",
+            hint="give --actors and the other options of the run that printed it",
+        )
+    return configurations[0]
 
 
 def _notes(configuration: Configuration, log: Sequence[Step], prevention: Prevention | None) -> dict[int, str]:
@@ -168,4 +197,4 @@ def record_first(explored: Sequence[Explored], target: Target, recorder: Recorde
             repeat([one.configuration], target, schedule, recorder)
             return
     for one in explored[:1]:
-        repeat([one.configuration], target, "", recorder)
+        repeat([one.configuration], target, None, recorder)

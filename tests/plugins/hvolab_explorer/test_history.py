@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from _pytest.mark import ParameterSet
 
-from hvolab_explorer.exploration import Result, explore
+from hvolab_explorer.exploration import Limits, Result, explore
 from hvolab_explorer.search.dpor import Dpor
 from tests.plugins.hvolab_explorer.historic.bugs import BUGS, HistoricBug
 from tests.plugins.hvolab_explorer.historic.run import finding, with_fix, without_fix
@@ -65,6 +65,19 @@ def test_s1_a_batch_whose_first_folio_is_not_optimized_waits_for_no_grace_period
     assert explored("recycle-list A B.64, taker B.64").complete
     result = explored_so_far("recycle-list A B.64, sysctl-on, taker B.64")
     assert any("faults: permission" in text for text in result.findings), result.verdict
+
+
+@pytest.mark.slow
+def test_a_pool_that_shrinks_while_a_surplus_folio_is_half_counted_is_found() -> None:
+    """2273dea6b1e1 ("mm/hugetlb: update nr_huge_pages and surplus_huge_pages together", v6.15)."""
+    result = explored_so_far("shrink A, surplus")
+    assert any("invariant 7 (pool)" in text for text in result.findings), result.verdict
+
+
+@pytest.mark.long
+def test_a_pool_that_shrinks_while_a_surplus_folio_is_counted_at_once_is_quiet() -> None:
+    fixed = explore(program("shrink A, surplus", release="7.2"), Dpor(), Limits(first_finding=False))
+    assert (fixed.complete, list(fixed.findings)) == (True, [])
 
 
 @pytest.mark.slow

@@ -56,6 +56,10 @@ def test_a_schedule_is_refused_if_an_option_differs() -> None:
         (("--tlb", "eager"), "unknown kind of TLB"),
         (("--allocations", "none"), "unknown kind of allocations"),
         (("--actors", "taker-6.11 A.64", "--release", "7.2"), "no fake heads"),
+        (("--actors", "optimize A", "--replay", ""), "'' is not a schedule"),
+        (("--replay", "01234567: 0*1"), "of none of the ready configurations"),
+        (("--campaign", "campaign", "--replay", "01234567: 0*1"), "--replay with --campaign"),
+        (("--actors", "optimize A", "--html", "."), "it is a folder"),
     ],
 )
 def test_wrong_options_are_refused(words: tuple[str, ...], answer: str) -> None:

@@ -12,7 +12,11 @@ def test_the_list_has_every_ready_configuration_and_every_actor() -> None:
     data = fitting("explore", invoke("--list", "--json").stdout)
     assert [one["name"] for one in data["configurations"]] == [one.name for one in READY]
     assert [one["name"] for one in data["actors"]] == list(KINDS)
-    assert "page_ref_add_unless()" in invoke("--list").output
+    output = invoke("--list").output
+    assert all(f"\n{name} " in output for name in [*KINDS, *(one.name for one in READY)])
+    assert '--actors "shrink A B" --split --fail 1' in output
+    assert "page_ref_add_unless()" in output
+    assert "…" not in output
 
 
 def test_a_story_has_a_lane_for_each_actor_and_leaves_out_the_middle_of_long_runs() -> None:

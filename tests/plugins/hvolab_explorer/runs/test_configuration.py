@@ -11,7 +11,14 @@ from hvolab.errors import UsageError
 from hvolab.plugin import PluginRegistry, hookimpl, registry
 from hvolab_explorer.actors.kind import Place
 from hvolab_explorer.exploration import explore
-from hvolab_explorer.runs.configuration import KINDS, READY, Configuration, all_kinds, parse_actors
+from hvolab_explorer.runs.configuration import (
+    KINDS,
+    READY,
+    Configuration,
+    all_kinds,
+    parse_actors,
+    shared_assumptions,
+)
 from hvolab_explorer.search.dpor import Dpor
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import World
@@ -25,18 +32,62 @@ def test_actors_are_read_with_their_places() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "unknown actor"),
+        ("", "an actor is missing"),
+        ("optimize A,", "an actor is missing"),
         ("optimise A", "unknown actor"),
-        ("optimize", "0 struct pages"),
-        ("optimize a", "not a struct page"),
-        ("allocate A B", "2 struct pages"),
-        ("sysctl-off A", "1 struct pages"),
+        ("optimize", "optimize with 0 folios"),
+        ("optimize a", "not a folio"),
+        ("optimize A.64", "not a folio"),
+        ("taker a", "not a struct page"),
+        ("allocate A B", "2 folios"),
+        ("sysctl-off A", "1 struct page"),
     ],
 )
 def test_what_is_no_actor_is_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as refused:
         parse_actors(text)
     assert refused.value.hint
+
+
+def test_the_hint_is_text_that_is_accepted() -> None:
+    for kind in KINDS.values():
+        with pytest.raises(UsageError) as refused:
+            parse_actors(f"{kind.name} {'a' if kind.arguments else 'A'}")
+        for choice in refused.value.hint.removeprefix("write ").replace(" alone", "").split(" or "):
+            place = choice.rpartition(", as ")[2] if kind.arguments else ""
+            assert parse_actors(f"{kind.name} {place}".strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("optimize A, optimize A", "the same folio, A"),
+        ("recycle A.64, restore-list B A", "the same folio, A"),
+        ("add A, dissolve A", "the same folio, A"),
+        ("optimize A, memory-failure B.70", "memory-failure has all of them in the pool"),
+        ("grow, restore A", "grow has all of them in the pool"),
+        ("walk-ahead A.64, optimize A", "is the first"),
+    ],
+)
+def test_actors_that_the_kernel_does_not_run_at_a_time_are_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as refused:
+        Configuration("", "", parse_actors(text)).spec()
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["optimize A, taker A.64", "dissolve A, replace A", "add A, memory-failure A.70", "add A, shrink B"]
+)
+def test_readers_and_actors_of_the_pool_share_folios(text: str) -> None:
+    assert Configuration("", "", parse_actors(text)).spec().folios
+
+
+def test_assumptions_of_some_configurations_have_their_names() -> None:
+    found = list(shared_assumptions(READY))
+    assert any(text.startswith("no allocation fails") and ", but for two-optimizers-fail" in text for text in found)
+    assert any(text.startswith("1 or fewer allocations fail") and ": two-optimizers-fail" in text for text in found)
+    alone = next(one for one in READY if one.name == "two-optimizers")
+    assert list(shared_assumptions([alone])) == alone.assumptions()
 
 
 def test_a_place_that_the_world_does_not_have_is_refused() -> None:
@@ -72,8 +123,9 @@ def test_other_architectures_are_explored_too(architecture: str, name: str) -> N
 def test_assumptions_name_the_options_that_lift_them() -> None:
     configuration = Configuration("", "", parse_actors("optimize A, scanner A.64"))
     assert any("--tlb" in text for text in configuration.assumptions())
-    lifted = configuration.with_tlb("speculative").with_options(WorldOptions(ordered=True))
-    assert not any("--tlb" in text or "--allocations" in text for text in lifted.assumptions())
+    lifted = configuration.with_tlb("speculative").with_options(WorldOptions(ordered=True, poisoned=True))
+    assert not any(name in text for text in lifted.assumptions() for name in ("--tlb", "--allocations", "--poison"))
+    assert any("walk-ahead" in text for text in lifted.assumptions())
     assert str(lifted.actors[2]) == "walk-ahead A.64"
 
 
