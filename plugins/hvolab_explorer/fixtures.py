@@ -7,7 +7,8 @@ pytest loads it by `-p hvolab_explorer.fixtures` or by a conftest's `pytest_plug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rich.console import Group
 from hvolab.arch import Target
 from hvolab.cli.options import select_target
 from hvolab.cli.output import as_text
-from hvolab.errors import UsageError
+from hvolab.errors import PluginError, UsageError
 from hvolab.hugetlb import Pool
 from hvolab.hvo import Hvo
 from hvolab_explorer.extra import require_greenlet
@@ -55,8 +56,9 @@ class ExploreFixture:
         state            arguments of configuration()
         """
         spec = SearchSpec(search) if isinstance(search, str) else search
-        made = configuration(actors, **state)
-        explored = run(made, self._target_of(made), spec, seconds)
+        with _errors_as_failures():
+            made = configuration(actors, **state)
+            explored = run(made, self._target_of(made), spec, seconds)
         for found, schedule in zip(explored.findings, explored.schedules, strict=True):
             _fail(
                 explored.configuration,
@@ -71,8 +73,9 @@ class ExploreFixture:
 
     def replay(self, actors: str, schedule: str, **state: Any) -> Repeated:
         """Run one schedule, as a finding prints it, and fail the test if it has a finding still."""
-        made = configuration(actors, **state)
-        repeated = repeat([made], self._target_of(made), schedule)
+        with _errors_as_failures():
+            made = configuration(actors, **state)
+            repeated = repeat([made], self._target_of(made), schedule)
         if repeated.texts:
             _fail(
                 repeated.configuration,
@@ -118,6 +121,15 @@ def configuration(
     options = world_options(WorldOptions(), fail, allocations, poison=poison)
     made = Configuration("", "", parse_actors(actors), split, options, engine, pool, code)
     return made.with_tlb(tlb).with_memory(memory)
+
+
+@contextmanager
+def _errors_as_failures() -> Iterator[None]:
+    """Fail the test with the message of a wrong argument or plugin, without the frames of the explorer."""
+    try:
+        yield
+    except (UsageError, PluginError) as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def _fail(made: Configuration, target: Target, texts: Sequence[str], schedule: str, lanes: Group) -> None:

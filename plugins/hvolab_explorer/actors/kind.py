@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from hvolab.errors import UsageError
+from hvolab.errors import HvolabError, PluginError, UsageError
+from hvolab_explorer.steps.actor import Exhausted, Pruned
 from hvolab_explorer.world.world import World
 
 
@@ -85,6 +88,39 @@ class ActorKind:
     def __call__(self, world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
         """Make its program."""
         return self.make(world, cpu, places)
+
+
+def of_plugin(name: str, make: Maker) -> Maker:
+    """Return the maker with every exception of it and of its programs, unless hvolab raises it, as a PluginError."""
+
+    def guarded(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+        with _named(name):
+            body = make(world, cpu, places)
+
+        def program() -> None:
+            with _named(name):
+                body()
+
+        return program
+
+    return guarded
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Raise an exception of a plugin's actor as a PluginError with the actor's name and the line."""
+    try:
+        yield
+    except (HvolabError, Exhausted, Pruned):
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise PluginError(
+            f"the actor {name} raises {type(error).__name__}: {error}",
+            where=f"{last.filename}:{last.lineno}",
+            rule="hvolab_actors() returns functions of a world, a CPU and places, which return a program",
+            hint="repair the plugin that has the actor: `hvolab plugins` lists them",
+        ) from error
 
 
 def for_each_folio(operation: Callable[[World, int, int], object]) -> Maker:

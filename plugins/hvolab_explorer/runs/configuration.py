@@ -17,7 +17,7 @@ from hvolab.hugetlb import Pool
 from hvolab.hvo import Hvo
 from hvolab.plugin import registry
 from hvolab_explorer import actors
-from hvolab_explorer.actors.kind import ActorKind, Maker, Place
+from hvolab_explorer.actors.kind import ActorKind, Maker, Place, of_plugin
 from hvolab_explorer.world.code import CodeEngine
 from hvolab_explorer.world.machine import WorldOptions
 from hvolab_explorer.world.world import Body, EngineOfCpu, World, WorldProgram, WorldSpec
@@ -43,7 +43,8 @@ def all_kinds() -> dict[str, ActorKind]:
     """Return every kind of actor by name, those of plugins after the explorer's own, whose names they cannot take."""
     found = dict(KINDS)
     for name, make in registry().actors().items():
-        found.setdefault(name, make if isinstance(make, ActorKind) else _kind_of(name, make))
+        kind = make if isinstance(make, ActorKind) else _kind_of(name, make)
+        found.setdefault(name, replace(kind, make=of_plugin(name, kind.make)))
     return found
 
 

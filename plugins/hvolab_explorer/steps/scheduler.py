@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from hvolab.arch import PageFault
-from hvolab.errors import HvolabError
+from hvolab.errors import HvolabError, PluginError
 from hvolab.machine.locks import LockOrder
 from hvolab_explorer.steps.actor import Actor, Exhausted, Step
 from hvolab_explorer.steps.footprint import Footprint
@@ -305,6 +305,8 @@ class Scheduler(LockSteps):
             if isinstance(end, Exhausted):
                 raise  # out of the whole exploration
             return
+        except PluginError:
+            raise  # no finding
         except PageFault as fault:
             self._died(actor, f"{actor.name} faults: {fault.fault}")
         except HvolabError as error:
