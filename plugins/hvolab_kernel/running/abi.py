@@ -18,6 +18,7 @@ class CallingConvention:
     counter    program counter
     stack      stack pointer
     returning  the instruction that returns, little-endian
+    returning_zero  the instructions that return 0, likewise
     link       register of the return address; empty: it is on the stack
     per_cpu    register of the offset to per-CPU data; empty: the kernel finds it by the task's CPU
     current    register of the current task; empty: none
@@ -29,6 +30,7 @@ class CallingConvention:
     counter: str
     stack: str
     returning: bytes
+    returning_zero: bytes
     link: str = ""
     per_cpu: str = ""
     current: str = ""
@@ -44,7 +46,14 @@ _RISCV_BUGS: Final = ((b"\x73\x00\x10\x00", "ebreak"), (b"\x02\x90", "c.ebreak")
 #: Kernel: get_current() in arch/arm64/include/asm/current.h, __my_cpu_offset in arch/arm64/include/asm/percpu.h, v6.12.
 CONVENTIONS: Final = {
     "EM_X86_64": CallingConvention(
-        ("RDI", "RSI", "RDX", "RCX", "R8", "R9"), "RAX", "RIP", "RSP", b"\xc3", per_cpu="GS_BASE", bugs=_X86_BUGS
+        ("RDI", "RSI", "RDX", "RCX", "R8", "R9"),
+        "RAX",
+        "RIP",
+        "RSP",
+        b"\xc3",
+        b"\x31\xc0\xc3",  # xor eax, eax
+        per_cpu="GS_BASE",
+        bugs=_X86_BUGS,
     ),
     "EM_AARCH64": CallingConvention(
         ("X0", "X1", "X2", "X3", "X4", "X5"),
@@ -52,13 +61,22 @@ CONVENTIONS: Final = {
         "PC",
         "SP",
         b"\xc0\x03\x5f\xd6",
+        b"\x00\x00\x80\xd2\xc0\x03\x5f\xd6",  # mov x0, #0
         "X30",
         per_cpu="TPIDR_EL1",
         current="SP_EL0",
         bugs=_ARM64_BUGS,
     ),
     "EM_RISCV": CallingConvention(
-        ("A0", "A1", "A2", "A3", "A4", "A5"), "A0", "PC", "SP", b"\x82\x80", "RA", current="TP", bugs=_RISCV_BUGS
+        ("A0", "A1", "A2", "A3", "A4", "A5"),
+        "A0",
+        "PC",
+        "SP",
+        b"\x82\x80",
+        b"\x01\x45\x82\x80",  # li a0, 0
+        "RA",
+        current="TP",
+        bugs=_RISCV_BUGS,
     ),
 }
 

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from hvolab.arithmetic import WORD_BYTES, round_up
+from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, round_up
 from hvolab.errors import AbsentMemoryError, HvolabError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.memory_failure import take_page_off_buddy
@@ -77,18 +77,16 @@ class Handlers:
         self._registers = arguments
         self._flush = flush
         self._findings = findings
-        pages = machine.struct_pages
+        pages, memory = machine.struct_pages, machine.memory
         self._pages, self._page, self._links = pages, pages.va, (pages.layout.lru_next, pages.layout.lru_prev)
-        self._linear = machine.virt(0)
-        self._shift = machine.target.mode.page_shift
-        kernel = loaded.kernel
-        key = kernel.symbols.find(_KEY)
-        self.key = None if key is None else key + kernel.types.offset("static_key", "enabled")
+        self._frames, self._words = range(memory.first_pfn, memory.first_pfn + memory.frames), memory.scalar
+        self._linear, self._shift = machine.virt(0), machine.target.mode.page_shift
+        key = loaded.kernel.symbols.find(_KEY)
+        self.key = None if key is None else key + loaded.kernel.types.offset("static_key", "enabled")
         self.pending: list[tuple[int, int] | None] = []
         self.queued: list[int] = []
-        self.object_bytes, self.atomic_fails = 0, False
+        self.object_bytes, self._kept_bytes, self.atomic_fails = 0, 0, False
         self.wait_for_lock: Callable[[int], None] | None = None
-        self._kept_bytes = 0
         self._folio = FolioPages(machine, cpu)
         self._cpu, self._lru = cpu, pages.layout.lru_next
 
@@ -117,8 +115,8 @@ class Handlers:
 
     def _pfn(self, page: int) -> int:
         """Return the PFN of a struct page; raises AbsentMemoryError for an address outside of the vmemmap."""
-        pfn, memory = self._pages.pfn(page), self._machine.memory
-        if not 0 <= pfn - memory.first_pfn < memory.frames:
+        pfn = self._pages.pfn(page)
+        if pfn not in self._frames:
             raise AbsentMemoryError(f"VA {page:#x} is that of no struct page", where=f"VA {page:#x}")
         return pfn
 
@@ -283,8 +281,8 @@ class Handlers:
             following, previous = self._pages.locate_fields(pfn, *self._links)
         except AbsentMemoryError:
             return
-        words = self._machine.memory.scalar
-        words[following // WORD_BYTES], words[previous // WORD_BYTES] = lists.POISON
+        words = self._words
+        words[following >> WORD_SHIFT], words[previous >> WORD_SHIFT] = lists.POISON
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""
@@ -396,3 +394,5 @@ class Handlers:
 HANDLERS: Final[dict[StubAction, Callable[..., int | None]]] = {
     action: getattr(Handlers, action.name.lower()) for action in StubAction
 }
+#: Actions that return 0 and do nothing else.
+NOTHING: Final = frozenset(action for action, handler in HANDLERS.items() if handler is Handlers.nothing)

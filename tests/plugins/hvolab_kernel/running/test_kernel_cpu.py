@@ -12,9 +12,9 @@ from hvolab.errors import KernelBug
 from hvolab.hvo import Hvo
 from hvolab.machine.struct_pages import lists
 from hvolab.trace import Event, KeyChanged, RangeFlushed
-from hvolab_kernel.code.stubs import StubAction, inline_of
+from hvolab_kernel.code.stubs import StubAction, inline_of, stubs_of
 from hvolab_kernel.identify.release import release_of
-from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo
+from hvolab_kernel.running import CallStatus, KernelCpu, KernelHvo, kernel_cpu
 from hvolab_unicorn.emulator.library import translate
 from hvolab_vmlinux.kernel import Kernel
 from tests.plugins.hvolab_kernel.kernel_machines import ARM64, EACH, EACH_6_12, X86, machine_for, unoptimized
@@ -66,6 +66,27 @@ def test_a_call_that_ends_is_not_stopped_before_its_last_instruction(real_kernel
     assert 10 < most < 200
     cpu.instructions = most - 1
     assert cpu.call("hugetlb_vmemmap_optimize_folio", cpu.loaded.data.va, folio).status is CallStatus.STUCK
+
+
+@EACH
+@pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])
+def test_functions_that_do_nothing_return_0_with_a_handler_only_where_they_have_no_room(
+    real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch, *, room: bool
+) -> None:
+    if not room:
+        monkeypatch.setattr(kernel_cpu, "function_end", lambda _, va: va + 1)
+    handled: list[int] = []
+    machine = machine_for(real_kernel)
+    with monkeypatch.context() as patch:
+        patch.setattr(KernelCpu, "_handle_at", lambda _, va, *__, **___: handled.append(va))
+        KernelCpu(machine, real_kernel)
+    nothing = [one for one in stubs_of(real_kernel) if one.stub.action is StubAction.NOTHING]
+    assert {one.va in handled for one in nothing} == {not room}
+    assert all(one.va in handled for one in stubs_of(real_kernel) if one.stub.action is StubAction.FREE)
+    cpu = KernelCpu(machine, real_kernel)
+    for one in nothing:
+        result = cpu.call(one.stub.function, 5)  # the register of an argument may be the result's
+        assert (result.returned, result.result) == (True, 0)
 
 
 @X86
