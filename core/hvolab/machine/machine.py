@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hvolab.arch import Target
-from hvolab.errors import MachineError, UsageError
+from hvolab.errors import AbsentMemoryError, MachineError, UsageError
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.cpus.guest import GuestArea
 from hvolab.machine.frames.allocator import FrameAllocator
@@ -181,15 +182,19 @@ class Machine:
             self.trace.emit(PagesAllocated(gfp, 0, node, pfns, pfns.size < count))
         return pfns
 
-    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
-        """Free a block, whose struct pages ``cpu`` (default: the first) clears. Kernel: __free_pages()."""
-        if not (self._prepare_block(pfn, order, cpu) if order else self._prepare_one(pfn)):
+    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None, *, linked: bool = False) -> None:
+        """Free a block, whose struct pages ``cpu`` (default: the first) clears. Kernel: __free_pages().
+
+        linked  overwrite page->lru of a single frame, see ``FreeChecker.overwrite_links()``
+        """
+        if not order:
+            if not self._free_single(pfn, linked=linked):
+                return
+        elif not self._prepare_block(pfn, order, cpu):
             return
-        self.frames.free(pfn, order)
-        if order or self.release_freed:
-            self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
         else:
-            self.records.freed_one(pfn)
+            self.frames.free(pfn, order)
+            self._freed(np.arange(pfn, pfn + (1 << order), dtype=np.int64))
         if self.trace.hears_calls:
             self.trace.emit(PagesFreed(np.array([pfn], dtype=np.int64), order, "free_pages"))
 
@@ -219,15 +224,13 @@ class Machine:
         self.frames.release_reserved(pfns)
         self._freed_run(pfns, self._free_bootmem)
 
-    def free_bootmem_page(self, pfn: int) -> None:
-        """Free one boot frame as :meth:`free_bootmem_run`, without arrays: single steps free thousands."""
+    def free_bootmem_page(self, pfn: int, *, linked: bool = False) -> None:
+        """Free one boot frame as :meth:`free_bootmem_run`, without arrays: single steps free thousands.
+
+        linked  as for :meth:`free_pages`
+        """
         registered = not self.target.traits.bootmem_info or self.records.boot_registered_one(pfn)
-        freed = registered and self._prepare_one(pfn, boot=True)
-        if freed:
-            self.frames.release_reserved_one(pfn)
-            if self.release_freed:
-                self.memory.release(np.array([pfn], dtype=np.int64))
-            self.records.freed_one(pfn)
+        freed = registered and self._free_single(pfn, boot=True, linked=linked)
         if self.trace.hears_calls:
             self.trace.emit(PagesFreed(np.array([pfn] * freed, dtype=np.int64), 0, self._free_bootmem))
 
@@ -253,16 +256,36 @@ class Machine:
         self._report_bad(pfn, order, bad, lost)
         return bad, lost
 
-    def _prepare_one(self, pfn: int, *, boot: bool = False) -> bool:
-        """Check the struct page of a single frame; return False if it is lost."""
-        if self.memory.present is not None or self.free_checker.single_holds(pfn, boot=boot):
-            return True
-        return self._report_singles(np.array([pfn], dtype=np.int64), boot=boot).size > 0
+    def _free_single(self, pfn: int, *, boot: bool = False, linked: bool) -> bool:
+        """Free a single frame, whose struct page is located once; return False if it is lost.
+
+        Memory of a core, of which parts are absent, is not checked.
+        """
+        checker, places = self.free_checker, None
+        if self.memory.present is None:
+            places = checker.locate_single(pfn)
+            if not (checker.single_holds(places, boot=boot) or self._report_singles(_one(pfn), boot=boot).size):
+                return False
+        if boot:
+            self.frames.release_reserved_one(pfn)
+        else:
+            self.frames.free(pfn, 0)
+        if places is None:
+            self._freed(_one(pfn))
+            with suppress(AbsentMemoryError):
+                places = checker.locate_single(pfn) if linked else None
+        else:
+            if self.release_freed:
+                self.memory.release(_one(pfn))
+            self.records.freed_at(places[0], places[1])
+        if linked and places is not None:
+            checker.overwrite_links(places)
+        return True
 
     def _prepare_run(self, pfns: Pfns, *, boot: bool = False) -> Pfns:
         """Check the struct pages of single frames; return those that are not lost.
 
-        Memory of a core, of which parts are absent, is not checked.
+        As in :meth:`_free_single`, memory of a core is not checked.
         """
         if self.memory.present is not None:
             return pfns
@@ -349,6 +372,10 @@ class Machine:
             cpu.flush_all()
         if self.trace.hears_calls:
             self.trace.emit(AllFlushed())
+
+
+def _one(pfn: int) -> Pfns:
+    return np.array([pfn], dtype=np.int64)
 
 
 def _thawed(kind: type[Machine], contents: Contents, data: bytes) -> Machine:

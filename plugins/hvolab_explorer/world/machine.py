@@ -242,16 +242,16 @@ class ExploredMachine(Machine):
             found.append(pfn)
         return np.array(found, dtype=np.int64)
 
-    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None) -> None:
+    def free_pages(self, pfn: int, order: int, cpu: Cpu | None = None, *, linked: bool = False) -> None:
         """Free in one step, which clears flags in the struct pages too."""
         if not self._announce_free(pfn, order):
-            super().free_pages(pfn, order, cpu)
+            super().free_pages(pfn, order, cpu, linked=linked)
             return
         if order:
             with self.scheduler.one_step():
                 super().free_pages(pfn, order, cpu)
         else:
-            super().free_pages(pfn, order)
+            super().free_pages(pfn, order, linked=linked)
         self._return(pfn, order)
 
     def free_page_run(self, pfns: Pfns) -> None:
@@ -264,12 +264,12 @@ class ExploredMachine(Machine):
         for pfn in pfns.tolist():
             self.free_bootmem_page(pfn)
 
-    def free_bootmem_page(self, pfn: int) -> None:
+    def free_bootmem_page(self, pfn: int, *, linked: bool = False) -> None:
         """Free a boot frame in one step, after kmemleak has forgotten it."""
         if self.kmemleak is not None and self.scheduler.active:
             self.kmemleak.free_part(pfn)
         announced = self._announce_free(pfn, 0)
-        super().free_bootmem_page(pfn)
+        super().free_bootmem_page(pfn, linked=linked)
         if announced:
             self._return(pfn, 0)
 

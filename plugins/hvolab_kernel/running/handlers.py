@@ -7,12 +7,11 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT, round_up
+from hvolab.arithmetic import WORD_BYTES, round_up
 from hvolab.errors import AbsentMemoryError, HvolabError
 from hvolab.hugetlb.folio import FolioPages
 from hvolab.hugetlb.memory_failure import take_page_off_buddy
 from hvolab.machine import Cpu, Machine
-from hvolab.machine.struct_pages import lists
 from hvolab.release.gfp import Gfp
 from hvolab_kernel.code.stubs import Argument, Stub, StubAction
 from hvolab_kernel.running.loader import LoadedKernel
@@ -78,8 +77,8 @@ class Handlers:
         self._flush = flush
         self._findings = findings
         pages, memory = machine.struct_pages, machine.memory
-        self._pages, self._page, self._links = pages, pages.va, (pages.layout.lru_next, pages.layout.lru_prev)
-        self._frames, self._words = range(memory.first_pfn, memory.first_pfn + memory.frames), memory.scalar
+        self._pages, self._page = pages, pages.va
+        self._frames = range(memory.first_pfn, memory.first_pfn + memory.frames)
         self._linear, self._shift = machine.virt(0), machine.target.mode.page_shift
         key = loaded.kernel.symbols.find(_KEY)
         self.key = None if key is None else key + loaded.kernel.types.offset("static_key", "enabled")
@@ -258,9 +257,7 @@ class Handlers:
 
     def free_boot(self, _: Stub, page: int) -> None:
         """Free a frame that was reserved at boot."""
-        pfn = self._pfn(page)
-        self._machine.free_bootmem_page(pfn)
-        self._take(pfn)
+        self._machine.free_bootmem_page(self._pfn(page), linked=True)
 
     def free_folio(self, _: Stub, folio: int) -> None:
         """Free a compound page."""
@@ -268,21 +265,7 @@ class Handlers:
         self._free(pfn, self._pages.order(pfn))
 
     def _free(self, pfn: int, order: int) -> None:
-        self._machine.free_pages(pfn, order)
-        if not order:
-            self._take(pfn)
-
-    def _take(self, pfn: int) -> None:
-        """Overwrite page->lru of a free frame: the page allocator links it through these words, into lists of its own.
-
-        Code that goes on through a page that it has freed then faults.
-        """
-        try:
-            following, previous = self._pages.locate_fields(pfn, *self._links)
-        except AbsentMemoryError:
-            return
-        words = self._words
-        words[following >> WORD_SHIFT], words[previous >> WORD_SHIFT] = lists.POISON
+        self._machine.free_pages(pfn, order, linked=True)
 
     def split(self, _: Stub, page: int, order: int) -> None:
         """Split a block into single frames."""

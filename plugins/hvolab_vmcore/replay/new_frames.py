@@ -142,7 +142,7 @@ class CoreRecords:
         if self.provide is not None:
             self.provide(pfns)
 
-    def _ignore(self, _: object) -> None:
+    def _ignore(self, *_: object) -> None:
         """Do nothing: HVO does not write the struct pages that freeing changes."""
 
-    freed = freed_one = _ignore
+    freed = freed_at = _ignore

@@ -8,7 +8,7 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from hvolab.arithmetic import WORD_BYTES, WORD_SHIFT
 from hvolab.machine.cpus.cpu import Cpu
 from hvolab.machine.struct_pages.edit import Words, edit_struct_pages
+from hvolab.machine.struct_pages.lists import POISON
 from hvolab.machine.struct_pages.pages import StructPages
 from hvolab.release.struct_page import FolioStore, FolioValue, StructPageLayout
 
@@ -60,7 +61,14 @@ class FreeChecker:
         self._pages = pages
         self._layout = layout = pages.layout
         self._checks = layout.free_checks
-        self._checked = (layout.flags, layout.page_type, layout.mapping)
+        self._single = (
+            layout.flags,
+            layout.refcount,
+            layout.page_type,
+            layout.mapping,
+            layout.lru_next,
+            layout.lru_prev,
+        )
         self._flags, self._no_type = self._checks.flags, layout.page_type_none
         self.enabled = enabled
         self._stores = [store for store in layout.compound_stores if store.reason] if self._checks.tails else []
@@ -87,9 +95,13 @@ class FreeChecker:
         found += [(reason, slots, self._state_reported) for reason, slots in self._states(rows, compound=compound)]
         return [BadStructPages(reason, pfn + slots, reported) for reason, slots, reported in found]
 
-    def single_holds(self, pfn: int, *, boot: bool = False) -> bool:
+    def locate_single(self, pfn: int) -> list[int]:
+        """Return the places in memory of the fields that freeing a single frame uses, flags and _refcount first."""
+        return self._pages.locate_fields(pfn, *self._single)
+
+    def single_holds(self, places: Sequence[int], *, boot: bool = False) -> bool:
         """Return whether nothing is wrong in the struct page of a single frame, without arrays."""
-        flags_at, type_at, mapping_at = self._pages.locate_fields(pfn, *self._checked)
+        flags_at, _, type_at, mapping_at, _, _ = places
         memory = self._pages.memory
         words, flags = memory.scalar, memory.scalar[flags_at >> WORD_SHIFT]
         if boot:
@@ -98,6 +110,14 @@ class FreeChecker:
             return True
         wrong = flags & self._flags or words[mapping_at >> WORD_SHIFT]
         return not wrong and memory.half_scalar[type_at >> 2] == self._no_type
+
+    def overwrite_links(self, places: Sequence[int]) -> None:
+        """Overwrite page->lru of a free frame: the page allocator links it through these words, into lists of its own.
+
+        Code that goes on through a page that it has freed then faults.
+        """
+        words, (*_, following, previous) = self._pages.memory.scalar, places
+        words[following >> WORD_SHIFT], words[previous >> WORD_SHIFT] = POISON
 
     def find_single(self, pfns: Pfns, *, boot: bool = False) -> list[BadStructPages]:
         """Return what is wrong in the struct pages of single frames that are being freed.

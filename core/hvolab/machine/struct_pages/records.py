@@ -51,8 +51,8 @@ class PageRecords(Protocol):
         """Record that these frames are free."""
         ...
 
-    def freed_one(self, pfn: int) -> None:
-        """Record that a frame is free."""
+    def freed_at(self, flags: int, references: int) -> None:
+        """Record that the frame is free that has flags and _refcount at these places in memory."""
         ...
 
 
@@ -71,7 +71,7 @@ class StructPageRecords:
 
     def reserved(self, pfns: Pfns) -> Flags:
         """Return for each frame whether PG_reserved is set."""
-        if pfns.size == 1:  # without arrays, as freed_one()
+        if pfns.size == 1:  # without arrays, as freed_at()
             return np.array([self._pages.word(pfns.item(), self._layout.flags) >> self._layout.pg_reserved & 1 != 0])
         flags = self._pages.words(pfns, self._layout.flags)
         reserved: Flags = (flags & self._reserved) != 0
@@ -103,7 +103,7 @@ class StructPageRecords:
 
     def allocated(self, first: int, count: int) -> None:
         """Set one reference for each of ``count`` allocated frames from ``first`` on."""
-        if count == 1:  # without arrays, as freed_one()
+        if count == 1:  # without arrays, as freed_at()
             self._half_scalar[self._pages.locate_one(first, self._refcount) >> 2] = 1
         else:
             self.allocated_run(np.arange(first, first + count, dtype=np.int64))
@@ -119,8 +119,7 @@ class StructPageRecords:
         self._words[(where + self._flags) >> 3] &= ~self._reserved
         self._halves[references >> 2] = 0
 
-    def freed_one(self, pfn: int) -> None:
+    def freed_at(self, flags: int, references: int) -> None:
         """Clear PG_reserved and the references of one freed frame, without arrays: single steps free thousands."""
-        flags, references = self._pages.locate_fields(pfn, self._flags, self._refcount)
         self._scalar[flags >> 3] &= self._not_reserved
         self._half_scalar[references >> 2] = 0

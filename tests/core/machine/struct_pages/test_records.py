@@ -8,6 +8,7 @@ import pytest
 
 from hvolab.arch import Architecture
 from hvolab.machine import Machine, MachineSpec, build_machine
+from hvolab.machine.struct_pages import lists
 from hvolab.release import DEFAULT
 from hvolab.release.gfp import GFP_KERNEL, Gfp
 from hvolab_x86_64.description import X86_64
@@ -62,6 +63,47 @@ def test_a_boot_frame_that_is_not_registered_stays_where_it_is() -> None:
     machine.struct_pages.set_words(frames[:1], DEFAULT.struct_page.index, 0)
     machine.free_bootmem_run(frames[:2])
     assert machine.records.reserved(frames[:2]).tolist() == [True, False]
+
+
+def links(machine: Machine, pfn: int) -> tuple[int, ...]:
+    layout, pages = machine.struct_pages.layout, machine.struct_pages
+    return pages.word(pfn, layout.lru_next), pages.word(pfn, layout.lru_prev)
+
+
+@EACH_ARCHITECTURE
+@pytest.mark.parametrize("core", [False, True], ids=["whole", "core"])
+def test_links_of_a_single_frame_are_overwritten_on_request(architecture: Architecture, *, core: bool) -> None:
+    machine = a_machine(architecture)
+    linked, other, block = (machine.alloc_pages(GFP_KERNEL, order, 0) for order in (0, 0, 1))
+    boot, other_boot = backing_frames(machine)[:2].tolist()
+    assert linked is not None
+    assert other is not None
+    assert block is not None
+    before = {pfn: links(machine, pfn) for pfn in (other, other_boot, block)}
+    assert lists.POISON not in before.values()
+    if core:
+        machine.memory.present = np.ones(machine.memory.frames, dtype=np.bool_)
+    machine.free_pages(linked, 0, linked=True)
+    machine.free_bootmem_page(boot, linked=True)
+    machine.free_pages(other, 0)
+    machine.free_bootmem_page(other_boot)
+    machine.free_pages(block, 1, linked=True)
+    assert {links(machine, linked), links(machine, boot)} == {lists.POISON}
+    assert {pfn: links(machine, pfn) for pfn in before} == before
+    assert refcounts(machine, [linked, other, boot, other_boot, block, block + 1]) == [0] * 6
+    assert not machine.records.reserved(np.array([boot, other_boot])).any()
+
+
+def test_links_of_a_frame_that_is_lost_stay() -> None:
+    machine = a_machine()
+    pfn = machine.alloc_pages(GFP_KERNEL, 0, 0)
+    assert pfn is not None
+    machine.struct_pages.set_words(np.array([pfn]), DEFAULT.struct_page.mapping, 8)
+    before = links(machine, pfn)
+    machine.free_pages(pfn, 0, linked=True)
+    assert machine.lost_frames == 1
+    assert links(machine, pfn) == before
+    assert refcounts(machine, [pfn]) == [1]
 
 
 def test_zeroed_memory_is_zero_however_it_was_left() -> None:
