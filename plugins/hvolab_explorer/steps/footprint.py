@@ -124,7 +124,7 @@ class FootprintBuilder:
     Most steps of one schedule are in others too, so footprints are looked up by what was collected.
 
     touches  functions with their arguments, which add tokens that depend on the arguments alone: each is called once;
-             the tokens of :class:`Tokens` are among them
+             the tokens of :class:`Tokens` are among them. They are cleared where a step begins
     """
 
     def __init__(self) -> None:
@@ -133,10 +133,6 @@ class FootprintBuilder:
         self.reads, self.writes, self.adds, self.releases, self.awaits = self._kinds
         self._by_parts: dict[object, Footprint] = {}
         self._by_tokens: dict[object, Footprint] = {}
-
-    def clear(self) -> None:
-        """Begin a step."""
-        self.touches.clear()
 
     def build(self) -> Footprint:
         """Return what was collected."""

@@ -9,7 +9,7 @@ from functools import lru_cache, reduce
 from operator import itemgetter, or_
 from typing import NamedTuple
 
-from hvolab_explorer.steps.conflicts import Conflicts
+from hvolab_explorer.steps.conflicts import Conflicts, Known
 from hvolab_explorer.steps.footprint import Footprint
 
 _DIGEST_BYTES = 16
@@ -115,12 +115,13 @@ class HappensBefore:
 
         choices  number that stands for what was chosen within the step
         """
-        before, races, bit = self._order(actor, footprint)
-        own, events, joined = self._by_actor[actor], self.events, before is not self._clocks[actor]
+        known = self._conflicts.of(footprint)
+        before, races = self._order(actor, known)
+        own, events, bit, joined = self._by_actor[actor], self.events, known.bit, before is not self._clocks[actor]
         self._sums.append(self._sum)
-        if choices or joined:
-            self._sum = (self._sum + _digest(actor, len(own), choices, before)) & _MASK
         number = len(own) + 1
+        if choices or joined:
+            self._sum = (self._sum + _digest(actor, number, choices, before)) & _MASK
         clock = (*before[:actor], number, *before[actor + 1 :])
         event = _new(Event, (actor, number, len(events), decision, footprint, clock, bit))
         own.append(event)
@@ -144,17 +145,16 @@ class HappensBefore:
 
     def pending(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
         """Return the clock and the races of a step that an actor cannot execute."""
-        before, races, _ = self._order(actor, footprint)
+        before, races = self._order(actor, self._conflicts.of(footprint))
         return (*before[:actor], len(self._by_actor[actor]) + 1, *before[actor + 1 :]), races
 
-    def _order(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event], int]:
-        """Return the clock before a step, the steps that it races with, and the bit of its footprint.
+    def _order(self, actor: int, known: Known) -> tuple[Clock, list[Event]]:
+        """Return the clock before a step, and the steps that it races with.
 
         A race is with a step that does not happen before the actor's last one, no other race between them. The step
         that releases what this one has waited for is ordered before it, without a race: the two have no other order.
         """
         clock = before = self._clocks[actor]
-        known = self._conflicts.of(footprint)
         races: list[Event] = []
         for other, apart in enumerate(self._apart[actor]):
             if near := apart & known.near:
@@ -177,4 +177,4 @@ class HappensBefore:
             races = [
                 event for event in races if not any(event is not other and event.before(other.clock) for other in races)
             ]
-        return clock, races, known.bit
+        return clock, races

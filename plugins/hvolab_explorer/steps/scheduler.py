@@ -108,7 +108,9 @@ class Scheduler(LockSteps):
             return
         actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
         if self._script:
-            if self._goes_on(actor):
+            if self._script[-1].actor == actor.index:
+                self._end_again()
+                self._begin_again()
                 return
         elif self._deciding:
             try:
@@ -218,20 +220,12 @@ class Scheduler(LockSteps):
         event = self._script.pop()
         self._decision = event.decision
         self.log.append(self._repeated[event.decision])
-        self.footprint.clear()
+        self.footprint.touches.clear()
 
     def _end_again(self) -> None:
         for complete in self.completing:
             complete()
         self.steps += 1
-
-    def _goes_on(self, actor: Actor) -> bool:
-        """Begin the next step that is repeated, if it is of the same actor."""
-        if self._script[-1].actor != actor.index:
-            return False
-        self._end_again()
-        self._begin_again()
-        return True
 
     def _loop(self, actors: list[Actor], greenlets: list[greenlet], last: Actor | None) -> None:
         """Run steps that are new. An actor that is not at its end decides itself who goes on, as it mostly does."""
@@ -278,7 +272,7 @@ class Scheduler(LockSteps):
         self.current = self._last = actor = decider.choose(self, ready, self._last)
         self._decision = len(self.log)
         self.log.append(_new(Step, (actor.index, actor.text, None)))
-        self.footprint.clear()
+        self.footprint.touches.clear()
         self._choices = 0
         return actor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,16 @@ from hvolab_explorer.steps.scheduler import Scheduler
 
 #: Called with each translation of an access, in the step of the access.
 Watch = Callable[[Translated], None]
-#: Called with the VA of the first slot and the entries that are stored, in the step of the store.
-EntryWatch = Callable[[int, list[int]], None]
+
+
+class EntryWatch(Protocol):
+    """Watches stores of entries, in their steps."""
+
+    def __call__(self, slot_va: int, raw: int) -> None:
+        """Handle an entry that is stored to the slot at a VA."""
+
+    def filled(self, table_va: int, raws: npt.NDArray[np.uint64]) -> None:
+        """Handle the entries of a new table at a VA."""
 
 
 @lru_cache(maxsize=4096)
@@ -195,7 +204,7 @@ class ExploredCpu:
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Store an entry in one step."""
         self._step(f"set entry {self._name(slot_va)}")
-        self._watch_entries(slot_va, [raw])
+        self._watch_entry(slot_va, raw)
         self._inner.write_entry(slot_va, raw)
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
@@ -206,18 +215,19 @@ class ExploredCpu:
             return
         self._step(f"fill table {self._name(slot_va)}", raws.size * WORD_BYTES)
         if not self._scheduler.repeating:  # a table's own entries add no table
-            self._watch_entries(slot_va, raws.tolist())
+            for watch in self.entry_watches:
+                watch.filled(slot_va, raws)
         self._inner.write_entries(slot_va, raws)
 
     def exchange_entry(self, slot_va: int, old: int, new: int) -> int:
         """Exchange an entry in one step."""
         self._step(f"exchange entry {self._name(slot_va)}")
-        self._watch_entries(slot_va, [new])
+        self._watch_entry(slot_va, new)
         return self._inner.exchange_entry(slot_va, old, new)
 
-    def _watch_entries(self, slot_va: int, raws: list[int]) -> None:
+    def _watch_entry(self, slot_va: int, raw: int) -> None:
         for watch in self.entry_watches:
-            watch(slot_va, raws)
+            watch(slot_va, raw)
 
     # flushes and barriers
 

@@ -230,7 +230,7 @@ class ExploredMachine(Machine):
         if not frames:
             raise Exhausted("a CPU has used up its list of free frames (--allocations ordered has more)")
         pfn = frames.pop()
-        self.allocator.adopt(np.array([pfn], dtype=np.int64))
+        self.allocator.adopt_one(pfn)
         return pfn
 
     def alloc_pages_run(self, count: int, gfp: int, node: int) -> Pfns:

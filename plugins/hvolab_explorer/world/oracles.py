@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants import survey
 from hvolab.machine import Machine
@@ -81,28 +84,35 @@ class PageTableCheck:
         self._middle = machine.target.mode.levels[-2].name
         self._target, self._get_address = machine.target, machine.target.page_form.get_address
         self._first = frozenset(survey(machine).tables.tolist())
-        self._mapped: dict[tuple[int, ...], frozenset[int]] = {}
+        self._mapped: dict[bytes, frozenset[int]] = {}
         self.begin()
 
     def begin(self) -> None:
         """Begin a schedule."""
         self._tables = set(self._first)
 
-    def __call__(self, slot_va: int, raws: list[int]) -> None:
-        """Check entries that are stored to a page table from the slot at a VA on."""
-        if len(raws) == 1 and slot_va - self._first_va >> self._shift not in self._tables:
-            if (table := self._target.table_frame(self._middle, raws[0])) is not None:
-                self._tables.add(table)
-            return
-        frames = self._frames_of(tuple(raws))
-        if wrong := sorted(self._tables.intersection(frames)):
-            self._scheduler.report(f"an entry maps PFN {wrong[0]:#x}, a page table, at {self._name(slot_va)}")
+    def __call__(self, slot_va: int, raw: int) -> None:
+        """Check an entry that is stored to the slot at a VA of a page table."""
+        if slot_va - self._first_va >> self._shift in self._tables:
+            if (frame := self._get_address(raw) >> self._shift) in self._tables:
+                self._report(frame, slot_va)
+        elif (table := self._target.table_frame(self._middle, raw)) is not None:
+            self._tables.add(table)
 
-    def _frames_of(self, raws: tuple[int, ...]) -> frozenset[int]:
+    def filled(self, table_va: int, raws: npt.NDArray[np.uint64]) -> None:
+        """Check the entries of a new table at a VA."""
+        if wrong := self._tables & self._frames_of(raws):
+            self._report(min(wrong), table_va)
+
+    def _report(self, frame: int, slot_va: int) -> None:
+        self._scheduler.report(f"an entry maps PFN {frame:#x}, a page table, at {self._name(slot_va)}")
+
+    def _frames_of(self, raws: npt.NDArray[np.uint64]) -> frozenset[int]:
         """Return the PFNs that entries map; those of a new table are the same in most schedules."""
-        found = self._mapped.get(raws)
+        key = raws.tobytes()
+        found = self._mapped.get(key)
         if found is None:
             if len(self._mapped) >= _REMEMBERED:
                 self._mapped.clear()
-            found = self._mapped[raws] = frozenset(self._get_address(raw) >> self._shift for raw in raws)
+            found = self._mapped[key] = frozenset(self._target.page_frames(raws).tolist())
         return found

@@ -209,7 +209,7 @@ class WeakCpu(ExploredCpu):
             super().write_entry(slot_va, raw)
             return
         self._scheduler.point(f"set entry {self._name(slot_va)}, into the buffer")
-        self._watch_entries(slot_va, [raw])
+        self._watch_entry(slot_va, raw)
         self._put(self._target(slot_va), raw.to_bytes(WORD_BYTES, self._entry_order))
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
@@ -218,7 +218,8 @@ class WeakCpu(ExploredCpu):
             super().write_entries(slot_va, raws)
             return
         self._scheduler.point(f"fill table {self._name(slot_va)}, into the buffer")
-        self._watch_entries(slot_va, raws.tolist())
+        for watch in self.entry_watches:
+            watch.filled(slot_va, raws)
         order = {"little": "<u8", "big": ">u8"}[self._entry_order]
         self._put(self._target(slot_va), raws.astype(order).tobytes())
 

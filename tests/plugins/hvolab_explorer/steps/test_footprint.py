@@ -39,7 +39,7 @@ def test_a_builder_begins_anew() -> None:
     builder.adds.add(1)
     assert builder.build().adds == ADD.adds
     assert builder.build() is builder.build()
-    builder.clear()
+    builder.touches.clear()
     assert builder.build().whole == frozenset()
 
 
@@ -48,7 +48,7 @@ def test_steps_that_collected_the_same_tokens_in_another_way_have_one_footprint(
     builder.reads.update({1, 2})
     builder.writes.add("x")
     first = builder.build()
-    builder.clear()
+    builder.touches.clear()
     builder.writes.update(["x"])
     for token in (2, 1):
         builder.reads.add(token)

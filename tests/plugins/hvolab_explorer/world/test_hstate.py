@@ -9,7 +9,7 @@ from tests.plugins.hvolab_explorer.worlds import program
 def test_reads_and_writes_of_counters_are_in_the_footprint_and_constants_are_not() -> None:
     world = program("grow").world
     footprint = world.scheduler.footprint
-    footprint.clear()
+    footprint.touches.clear()
     assert world.h.order == 9
     assert footprint.build().whole == frozenset()
     assert world.h.surplus == 0
