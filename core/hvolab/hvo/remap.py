@@ -35,7 +35,7 @@ class VmemmapRemap:
         self.variant = variant
         self.cpu = cpu
         target, mode = machine.target, machine.target.mode
-        self._put_address = target.page_form.put_address
+        self._put_address, self._get_address = target.page_form.put_address, target.page_form.get_address
         self._page_shift = mode.page_shift
         self._page_size = mode.page_size
         self._kernel = target.bits(mode.last.name, PgprotRole.KERNEL)
@@ -88,7 +88,7 @@ class VmemmapRemap:
         Kernel: vmemmap_remap_free().
         """
         machine, variant = self.machine, self.variant
-        walk = RemapWalk(self._remap_ptes, flags, reuse, pages, tail_pfn=tail)
+        walk = RemapWalk(self._remap_ptes, flags, reuse, pages, tail_pfn=tail, remap_one=self._remap_pte)
         if variant.head_gfp is not None:
             node = self._layout.node(self.cpu.load_word(reuse + self._layout.flags))
             walk.reuse_pfn = machine.alloc_pages(variant.head_gfp, 0, node)
@@ -130,16 +130,38 @@ class VmemmapRemap:
         entries = np.empty(run.raws.size, dtype=np.uint64)
         entries.fill(self._put_address(tail << self._page_shift) | self._kernel_ro)
         if run.va == walk.reuse_va:
-            entries[0] = self._put_address(walk.reuse_pfn << self._page_shift) | self._kernel
-            first = walk.pages.pop()
-            if first != walk.reuse_pfn:
-                raise KernelBug(f"the new head page {walk.reuse_pfn:#x} is not first on the list, {first:#x} is")
-            self.cpu.barrier("smp_wmb")
+            entries[0] = self._take_head_page(walk.reuse_pfn, walk.pages)
         done = self._update.replace(run.slot, run.va, run.raws, entries)
         if not done and run.va == walk.reuse_va:
             walk.pages.add(walk.reuse_pfn)
         walk.pages.add_run(run.frames[:done])
         return done
+
+    def _remap_pte(self, va: int, slot: int, raw: int, walk: RemapWalk) -> bool:
+        """Map one page to the page to reuse, as :meth:`_remap_ptes` maps a run; return False if the entry is lost.
+
+        Kernel: vmemmap_remap_pte().
+        """
+        assert walk.reuse_pfn is not None  # noqa: S101 - as above
+        if va == walk.reuse_va:
+            entry = self._take_head_page(walk.reuse_pfn, walk.pages)
+        else:
+            tail = walk.reuse_pfn if walk.tail_pfn is None else walk.tail_pfn
+            entry = self._put_address(tail << self._page_shift) | self._kernel_ro
+        done = self._update.replace_one(slot, va, raw, entry)
+        if done:
+            walk.pages.add(self._get_address(raw) >> self._page_shift)
+        elif va == walk.reuse_va:
+            walk.pages.add(walk.reuse_pfn)
+        return done
+
+    def _take_head_page(self, pfn: int, pages: VmemmapPageAllocator) -> int:
+        """Remove the new head page from the list; return the entry that maps it."""
+        first = pages.pop()
+        if first != pfn:
+            raise KernelBug(f"the new head page {pfn:#x} is not first on the list, {first:#x} is")
+        self.cpu.barrier("smp_wmb")
+        return self._put_address(pfn << self._page_shift) | self._kernel
 
     # lists of pages
 

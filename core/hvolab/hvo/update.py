@@ -28,7 +28,7 @@ class PlainStores:
 
     def __init__(self, machine: Machine, cpu: Cpu) -> None:
         self._machine = machine
-        self._index = cpu.index
+        self._cpu, self._index = cpu, cpu.index
         self._bulk = bulk_of(cpu)
         self._level = machine.target.mode.last.name
 
@@ -36,6 +36,14 @@ class PlainStores:
         """Replace the run of entries from PA ``slot`` on, which maps ``va``; return how many were replaced: all."""
         self.store(self._level, slot, va, before, after, live=True)
         return after.size
+
+    def replace_one(self, slot: int, va: int, before: int, after: int) -> bool:
+        """Replace the entry at PA ``slot``, which maps ``va``; return True."""
+        self._cpu.write_entry(self._machine.virt(slot), after)
+        if self._machine.trace.listeners:
+            old, new = np.array([[before], [after]], dtype=np.uint64)
+            self._machine.trace.emit(EntriesStored(self._index, self._level, slot, va, old, new, live=True))
+        return True
 
     def store(self, level: str, slot: int, va: int, before: Entries, after: Entries, *, live: bool) -> None:
         """Store a run of entries of a level from PA ``slot`` on. Kernel: set_pte_at(), pmd_populate_kernel()."""
@@ -68,11 +76,13 @@ class ClearAccessedAndExchange:
         del before
         page = self._machine.target.mode.page_size
         for position, new in enumerate(after.tolist()):
-            if not self._replace_one(slot + position * self._level.entry_bytes, va + position * page, new):
+            if not self.replace_one(slot + position * self._level.entry_bytes, va + position * page, 0, new):
                 return position
         return after.size
 
-    def _replace_one(self, slot: int, va: int, new: int) -> bool:
+    def replace_one(self, slot: int, va: int, before: int, after: int) -> bool:
+        """Replace the entry at PA ``slot``, which maps ``va``; return False if it is lost."""
+        del before  # each attempt reads it again
         machine = self._machine
         if not machine.admit_update(self._cpu, self._level.name, va):
             return False
@@ -84,7 +94,7 @@ class ClearAccessedAndExchange:
                     continue
                 machine.flush_tlb_kernel_range(va, va + machine.target.mode.page_size)
                 old = cleared
-            if self._exchange(slot, va, old, new):
+            if self._exchange(slot, va, old, after):
                 return True
         return False
 

@@ -28,6 +28,8 @@ EAGAIN = errno.EAGAIN
 ENOTSUPP = 524
 _TYPE_BYTES = 4
 _TYPE_SHIFT = 24
+#: Entries that point to tables and are remembered, at most.
+_POINTERS = 256
 
 
 # flags of a walk. Kernel: VMEMMAP_SPLIT_NO_TLB_FLUSH and its neighbors, v6.12
@@ -57,6 +59,7 @@ class RemapWalk:
     """State of one walk. Kernel: struct vmemmap_remap_walk in mm/hugetlb_vmemmap.c, v6.12.
 
     remap_pte    changes a run of entries, and returns how many it has changed; None: PMDs are split, nothing else
+    remap_one    changes the entry at a VA and the PA of its slot; returns False if it is lost. None: ``remap_pte`` does
     flags        SPLIT_NO_TLB_FLUSH and the like
     reuse_va     VA of the head page
     pages        pages to map, or that are no longer mapped
@@ -74,6 +77,7 @@ class RemapWalk:
     tail_pfn: int | None = None
     reads_reuse: bool = True
     nr_walked: int = 0
+    remap_one: Callable[[int, int, int, RemapWalk], bool] | None = None
 
 
 class VmemmapWalker:
@@ -92,6 +96,10 @@ class VmemmapWalker:
         self._page_shift = mode.page_shift
         self._page_table_lock = machine.locks.page_table_lock
         self._has_bulk = is_bulk(cpu)
+        self._leaf = mode.format.leaf_form(self._middle.name)
+        self._last_depth = len(mode.levels) - 1
+        #: Entries that point to tables, by the table's PFN.
+        self._pointers: dict[int, int] = {}
 
     def walk(self, start: int, end: int, walk: RemapWalk) -> int:
         """Walk ``[start, end)``; return 0 or a negative errno. Kernel: vmemmap_remap_range()."""
@@ -146,11 +154,10 @@ class VmemmapWalker:
         """Return the PA of the entry that maps ``va``, the PFN there, and the first PFN of a PMD leaf (PTE: None)."""
         tables = self._machine.tables
         depth, slot, raw = self._bulk.find_entry(tables, va)
-        if depth == len(self._mode.levels) - 1:
+        if depth == self._last_depth:
             return slot, self._target.page_form.get_address(raw) >> self._page_shift, None
-        if depth == len(self._mode.levels) - 2 and self._is_leaf(raw):
-            form = self._mode.format.form(self._middle.name, EntryKind.LEAF)
-            head = form.get_address(raw) >> self._page_shift
+        if depth == self._last_depth - 1 and self._leaf is not None and self._is_leaf(raw):
+            head = self._leaf.get_address(raw) >> self._page_shift
             return slot, head + self._last.index(va), head
         raise MachineError(
             f"the vmemmap at VA {va:#x} is not mapped by {self._middle.name} or {self._last.name}",
@@ -186,11 +193,20 @@ class VmemmapWalker:
         if not machine.records.reserved(np.array([head], dtype=np.int64))[0]:
             machine.split_page(head, self._middle.shift - self._page_shift)
         self._cpu.barrier("smp_wmb")
-        pointer = np.array([self._target.table(self._middle.name, table)], dtype=np.uint64)
+        pointer = np.array([self._pointer(table)], dtype=np.uint64)
         self._store(self._middle.name, slot, va, np.array([raw], dtype=np.uint64), pointer, live=True)
         if not walk.flags & SPLIT_NO_TLB_FLUSH:
             machine.flush_tlb_kernel_range(va, va + self._middle.size)
         return 0
+
+    def _pointer(self, table: int) -> int:
+        """Return the PMD entry that points to the table in a frame; an explorer needs the same few again and again."""
+        known = self._pointers.get(table)
+        if known is None:
+            if len(self._pointers) >= _POINTERS:
+                self._pointers.clear()
+            known = self._pointers[table] = self._target.table(self._middle.name, table)
+        return known
 
     def _mark_table(self, pfn: int) -> None:
         """Mark a frame as a page table of the kernel's own. Kernel: pte_alloc_one_kernel(), v7.2."""
@@ -206,9 +222,25 @@ class VmemmapWalker:
             return self._pte_entries(va, count, slot, walk)
         for position in range(count):
             page, entry = position << self._page_shift, position * self._last.entry_bytes
-            result = self._pte_entries(va + page, 1, slot + entry, walk)
+            if walk.remap_one is None:
+                result = self._pte_entries(va + page, 1, slot + entry, walk)
+            else:
+                result = self._pte_entry(va + page, slot + entry, walk)
             if result:
                 return result
+        return 0
+
+    def _pte_entry(self, va: int, slot: int, walk: RemapWalk) -> int:
+        """Hand the entry at PA ``slot`` to the callback, without arrays; return 0 or -EAGAIN.
+
+        Kernel: vmemmap_pte_entry().
+        """
+        raw = self._cpu.read_entry(self._machine.virt(slot))
+        if walk.reuse_pfn is None and walk.reads_reuse:
+            walk.reuse_pfn = self._target.page_form.get_address(raw) >> self._page_shift
+        elif walk.remap_one is None or not walk.remap_one(va, slot, raw, walk):
+            return -EAGAIN
+        walk.nr_walked += 1
         return 0
 
     def _pte_entries(self, va: int, count: int, slot: int, walk: RemapWalk) -> int:

@@ -206,10 +206,10 @@ class Machine:
 
     def take_free_frame(self, pfn: int) -> bool:
         """Allocate this frame; return False if it is not free, or the machine has no allocator."""
-        one, frames = np.array([pfn], dtype=np.int64), self.frames
-        if not isinstance(frames, FrameAllocator) or frames.owner(one)[0] != Owner.FREE:
+        frames = self.frames
+        if not isinstance(frames, FrameAllocator) or frames.owner(np.array([pfn], dtype=np.int64))[0] != Owner.FREE:
             return False
-        frames.adopt(one)
+        frames.adopt_one(pfn)
         self.records.allocated(pfn, 1)
         return True
 

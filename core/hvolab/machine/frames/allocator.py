@@ -222,11 +222,6 @@ class FrameAllocator:
         Raises OwnershipError for a frame that is not free.
         """
         heads = np.asarray(pfns, np.int64)
-        if heads.size == 1 and not order and self.is_free(pfn := heads.item()) and self._zone_map.contains(pfn):
-            self._free.remove(pfn, pfn + 1)  # single steps adopt thousands one by one
-            self._mark[pfn] = ALLOCATED
-            self._allocated += 1
-            return
         if (heads & ((1 << order) - 1)).any():
             raise UsageError(f"blocks of order {order} that are not aligned", hint="adopt blocks by the PFNs of heads")
         frames = (heads[:, np.newaxis] + np.arange(1 << order)).ravel()
@@ -234,6 +229,15 @@ class FrameAllocator:
         self._free.remove_frames(frames)
         self._states.set_blocks(heads, order)
         self._allocated += len(frames)
+
+    def adopt_one(self, pfn: int) -> None:
+        """Mark one free frame as allocated, without arrays: single steps adopt thousands."""
+        if not (self.is_free(pfn) and self._zone_map.contains(pfn)):
+            self.adopt(np.array([pfn], dtype=np.int64))  # reports why not
+            return
+        self._free.list_at(pfn).remove(pfn, pfn + 1)
+        self._mark[pfn] = ALLOCATED
+        self._allocated += 1
 
     @property
     def free_frames(self) -> int:

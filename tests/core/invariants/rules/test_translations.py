@@ -116,12 +116,12 @@ def test_a_page_that_is_not_flushed_after_its_flag_was_cleared_breaks_rule_15(mo
 
 
 def test_an_entry_that_is_replaced_under_another_va_breaks_rule_15(monkeypatch: pytest.MonkeyPatch) -> None:
-    lab, replace_one = _scheme_of_2026(), ClearAccessedAndExchange._replace_one
+    lab, replace_one = _scheme_of_2026(), ClearAccessedAndExchange.replace_one
 
-    def elsewhere(self: ClearAccessedAndExchange, slot: int, va: int, new: int) -> bool:
-        return replace_one(self, slot, va + 4096, new)
+    def elsewhere(self: ClearAccessedAndExchange, slot: int, va: int, before: int, after: int) -> bool:
+        return replace_one(self, slot, va + 4096, before, after)
 
-    monkeypatch.setattr(ClearAccessedAndExchange, "_replace_one", elsewhere)
+    monkeypatch.setattr(ClearAccessedAndExchange, "replace_one", elsewhere)
     whats = {
         finding.what
         for finding in watched(lab, lambda: lab.pools[1].set_max_huge_pages(1))
