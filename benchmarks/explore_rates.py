@@ -77,11 +77,9 @@ def main() -> None:
     options = parser.parse_args()
     gc.set_threshold(YOUNG)  # as the command line does
     target = registry().architecture(_TARGET).select(release=_RELEASE)
-    _rate(Configuration("", "", parse_actors("optimize A"), split=True), target)  # modules are imported
-    found = {
-        name: _rate(Configuration("", "", parse_actors(actors), split), target)
-        for name, (actors, split) in _MODEL.items()
-    }
+    model = {name: Configuration("", "", parse_actors(actors), split) for name, (actors, split) in _MODEL.items()}
+    _rate(next(iter(model.values())), target)  # modules are imported, and code is specialized
+    found = {name: _rate(configuration, target) for name, configuration in model.items()}
     code = None if options.image is None else code_engine("kernel", options.image, None, None)
     if code is not None:
         setup = code.setup

@@ -42,6 +42,8 @@ def equal_runs(values: npt.NDArray[Any]) -> tuple[Positions, Positions]:
 
 def common(values: npt.NDArray[Any], ascending: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the values that are in an ascending array, each once; np.intersect1d would sort or hash that array."""
+    if not values.size:
+        return values
     first, last = (np.searchsorted(ascending, values, side=side) for side in ("left", "right"))
     found: npt.NDArray[Any] = np.unique(values[last > first])
     return found

@@ -66,6 +66,11 @@ class Survey:
         return ordered[equal_runs(ordered)[0]]
 
     @cached_property
+    def translations(self) -> tuple[Translations, ...]:
+        """The translations of the vmemmap that CPUs cache, of each CPU that reports them."""
+        return tuple(_translations(self.machine))
+
+    @cached_property
     def tail_pages(self) -> Pfns:
         """The frames that the tails of each zone and order share, ascending; none where they share their head's."""
         return np.array(sorted(self.machine.vmemmap_tails.values()), dtype=np.int64)
@@ -186,7 +191,7 @@ class Translations(NamedTuple):
     frames: Pfns
 
 
-def vmemmap_translations(machine: Machine) -> Iterator[Translations]:
+def _translations(machine: Machine) -> Iterator[Translations]:
     """Yield the translations of the vmemmap of each CPU that reports them."""
     pages, shift = machine.struct_pages, machine.target.mode.page_shift
     ends = [pages.va(stop) for _, stop in machine.vmemmap]

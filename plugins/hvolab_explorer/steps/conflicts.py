@@ -54,10 +54,11 @@ class Conflicts:
     def _add(self, footprint: Footprint) -> Known:
         bit, near, having = 1 << len(self.footprints), 0, self._having
         self.footprints.append(footprint)
-        for token in footprint.whole:
-            others = having.get(token, 0)
-            having[token] = others | bit
-            near |= others
+        shared = footprint.whole & having.keys()
+        for token in shared:
+            near |= having[token]
+            having[token] |= bit
+        having.update(dict.fromkeys(footprint.whole - shared, bit))
         left = near
         while left:
             other = left & -left

@@ -15,6 +15,7 @@ _REMEMBERED = 64 << 20
 #: Bytes that were stored, owners of frames, and the rest.
 _State = tuple[bytes, bytes, Hashable]
 _PLAIN = int, str, bytes, tuple, frozenset, type(None)
+_COMPARED = *_PLAIN, dict, list, set
 
 
 class AtRest:
@@ -28,7 +29,8 @@ class AtRest:
 
     def __init__(self, machine: Machine, pools: Sequence[Pool], check: Callable[[], list[str]]) -> None:
         self._machine, self._pools, self._check = machine, pools, check
-        self._fields = [field.name for field in fields(Machine)]
+        #: Fields that are not objects whose contents are in memory.
+        self._fields = [field.name for field in fields(Machine) if isinstance(vars(machine)[field.name], _COMPARED)]
         self._known: dict[_State, list[str]] = {}
         self._bytes = 0
 

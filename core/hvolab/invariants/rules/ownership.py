@@ -11,7 +11,7 @@ from hvolab.invariants.faults import lost_heads
 from hvolab.invariants.invariant import LISTED, Invariant, Report
 from hvolab.invariants.ledger import watch_frames
 from hvolab.invariants.rules.poison import taken_off
-from hvolab.invariants.survey import Folios, Pfns, Survey, vmemmap_translations
+from hvolab.invariants.survey import Folios, Pfns, Survey
 from hvolab.machine import FrameAllocator
 from hvolab.machine.frames.source import Owner
 
@@ -29,7 +29,8 @@ def _check_ownership(survey: Survey, report: Report) -> None:
     mapped = (survey.frames >= 0) & ~_shared_tails(survey)
     behind = survey.frames[mapped]
     owned = _owned(survey, behind)
-    for pfn in np.unique(owned[1:][owned[1:] == owned[:-1]])[:LISTED].tolist():
+    again = owned[1:][owned[1:] == owned[:-1]]
+    for pfn in np.unique(again)[:LISTED].tolist() if again.size else ():
         pages = np.flatnonzero(mapped & (survey.frames == pfn))[:2].tolist()
         what = (
             "is behind two vmemmap pages" if len(pages) > 1 else "is shared by the tails of a zone, and has another use"
@@ -68,8 +69,10 @@ def _free(frames: FrameAllocator, pfns: Pfns) -> Pfns:
 
 def _check_translations(survey: Survey, frames: FrameAllocator, report: Report) -> None:
     """Report TLB entries of the vmemmap that map free frames."""
-    for cached in vmemmap_translations(survey.machine):
+    for cached in survey.translations:
         free = np.flatnonzero(frames.owner(cached.frames) == Owner.FREE)
+        if not free.size:
+            continue
         _, firsts = np.unique(cached.number[free], return_index=True)  # a translation may map many of them
         for row in free[firsts].tolist():
             what = f"PFN {int(cached.frames[row]):#x} is free, but CPU {cached.cpu} still has a translation to it"

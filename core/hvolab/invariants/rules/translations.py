@@ -10,7 +10,7 @@ import numpy as np
 from hvolab.arch import EntryKind, Match
 from hvolab.arithmetic import WORD_BYTES
 from hvolab.invariants.invariant import LISTED, Handlers, Invariant, Report
-from hvolab.invariants.survey import Pfns, Survey, vmemmap_translations
+from hvolab.invariants.survey import Pfns, Survey
 from hvolab.machine import Machine
 from hvolab.trace import AllFlushed, Batch, EntriesStored, FolioStep, PagesFreed, RangeFlushed
 
@@ -22,7 +22,7 @@ def _check_stale(survey: Survey, report: Report) -> None:
     A CPU with another one reads and writes the struct pages of that frame until its TLB is flushed.
     """
     pages, shift = survey.machine.struct_pages, np.uint64(survey.machine.target.mode.page_shift)
-    for cached in vmemmap_translations(survey.machine):
+    for cached in survey.translations:
         mapped = survey.frames[survey.positions_of(((cached.vas - np.uint64(pages.base)) >> shift).astype(np.int64))]
         for row in np.flatnonzero(cached.frames != mapped)[:LISTED].tolist():
             va, frame, other = int(cached.vas[row]), int(cached.frames[row]), int(mapped[row])
