@@ -48,6 +48,10 @@ class _Node:
         self.tried: dict[int, Footprint] = _NONE
 
 
+#: Arguments of a node.
+_Plain = tuple[tuple[int, ...], int, dict[int, Footprint]]
+
+
 class Dpor:
     """Search with source sets; with ``sleep=False`` without sleep sets, which repeats classes."""
 
@@ -55,7 +59,8 @@ class Dpor:
 
     def __init__(self, *, sleep: bool = True) -> None:
         self._sleep = sleep
-        self._nodes: list[_Node] = []
+        #: A decision that was not looked at again is a tuple of the arguments of its node.
+        self._nodes: list[_Node | _Plain] = []
         #: Numbers of the decisions that may have something left to try.
         self._open: set[int] = set()
         #: Actors that could go on at the last decision, and their numbers.
@@ -71,7 +76,7 @@ class Dpor:
     def begin(self) -> None:
         """Begin a schedule."""
         self._depth = 0
-        self._sleeping = _NONE
+        self._sleeping = self._asleep = _NONE
         self._events: list[Event] = []
 
     def resume(self, events: list[Event], decision: int) -> None:
@@ -82,7 +87,8 @@ class Dpor:
         """Return the actor of the schedule under way, or begin a new part with one that does not sleep."""
         depth, self._depth = self._depth, self._depth + 1
         if depth < len(self._nodes):
-            node = self._node = self._nodes[depth]
+            node = self._node(depth)
+            self._asleep = node.sleeping | node.tried
             return next(actor for actor in ready if actor.index == node.choice)
         sleeping = self._sleeping
         awake = [actor for actor in ready if actor.index not in sleeping] if sleeping else ready
@@ -92,9 +98,16 @@ class Dpor:
         first = keep_on(awake, last)
         if ready != self._ready:
             self._ready, self._indices = ready, tuple([actor.index for actor in ready])
-        self._node = _Node(self._indices, first.index, sleeping)
-        self._nodes.append(self._node)
+        self._nodes.append((self._indices, first.index, sleeping))
+        self._asleep = sleeping
         return first
+
+    def _node(self, depth: int) -> _Node:
+        """Return the node of a decision, which is made where the decision is first looked at again: few are."""
+        node = self._nodes[depth]
+        if isinstance(node, tuple):
+            node = self._nodes[depth] = _Node(*node)
+        return node
 
     def alternative(self, count: int) -> int:
         """Return the alternative of the schedule under way, at first 0."""
@@ -102,18 +115,17 @@ class Dpor:
             self._nodes.append(_Node((), 0, _NONE, list(range(1, count))))
             self._open.add(self._depth)
         self._depth += 1
-        return self._nodes[self._depth - 1].choice
+        return self._node(self._depth - 1).choice
 
     def stepped(self, event: Event, races: list[Event]) -> None:
         """Record a step: reverse its races, and wake the sleepers that conflict with it."""
         self._events.append(event)
         for race in races:
             self._reverse(race, event.actor, event.clock, include_last=True)
-        node = self._node
-        if self._sleep and (node.sleeping or node.tried):
-            asleep, footprint = node.sleeping | node.tried, event.footprint
+        if self._sleep and self._asleep:
+            asleep, footprint = self._asleep.items(), event.footprint
             self._sleeping = {
-                actor: each for actor, each in asleep.items() if actor != event.actor and not each.conflicts(footprint)
+                actor: each for actor, each in asleep if actor != event.actor and not each.conflicts(footprint)
             }
         else:
             self._sleeping = _NONE
@@ -125,7 +137,7 @@ class Dpor:
 
     def _reverse(self, race: Event, actor: int, clock: Clock, *, include_last: bool) -> None:
         """Let a step of ``actor`` with that clock come before ``race``: add an actor that can begin such a schedule."""
-        node, before, number = self._nodes[race.decision], race.actor, race.number
+        node, before, number = self._node(race.decision), race.actor, race.number
         rest = self._events[race.place + 1 :]
         first_events: dict[int, Event] = {}
         for event in rest[:-1] if include_last else rest:
@@ -160,7 +172,7 @@ class Dpor:
 
     def _try_another(self, depth: int) -> bool:
         """Choose something else at a decision; return False if nothing is left to try."""
-        node = self._nodes[depth]
+        node = self._node(depth)
         if node.alternatives is not None:
             if not node.alternatives:
                 return False
@@ -184,5 +196,5 @@ class Dpor:
         place = bisect_right(self._events, depth, key=_DECISION) - 1
         if place >= 0:
             event = self._events[place]
-            node = self._nodes[event.decision]
+            node = self._node(event.decision)
             node.footprint = event.footprint if node.footprint is None else node.footprint | event.footprint

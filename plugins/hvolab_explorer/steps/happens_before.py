@@ -16,6 +16,7 @@ _DIGEST_BYTES = 16
 _new = tuple.__new__
 #: Footprints whose conflicts are remembered, at most, unless steps of one schedule have more.
 _REMEMBERED = 1 << 12
+_NO_RACES: list[Event] = []
 _MASK = (1 << 8 * _DIGEST_BYTES) - 1
 #: For each actor, how many of its steps come before, itself included.
 Clock = tuple[int, ...]
@@ -71,6 +72,7 @@ class HappensBefore:
         self._sums: list[int] = []
         #: For each actor, the footprints of each other one's steps that do not happen before its last step.
         self._apart = [[0] * actors for _ in range(actors)]
+        self._apart_of_others = [[apart for apart in self._apart if apart is not own] for own in self._apart]
         self._conflicts = Conflicts()
 
     def keep(self, decisions: int) -> tuple[list[Event], int]:
@@ -105,7 +107,7 @@ class HappensBefore:
     def _look(self, actor: int) -> None:
         """Find the footprints of the steps that do not happen before an actor's last one."""
         clock = self._clocks[actor]
-        self._apart[actor] = [
+        self._apart[actor][:] = [
             0 if other == actor else reduce(or_, map(_BIT, events[clock[other] :]), 0)
             for other, events in enumerate(self._by_actor)
         ]
@@ -116,8 +118,13 @@ class HappensBefore:
         choices  number that stands for what was chosen within the step
         """
         known = self._conflicts.of(footprint)
-        before, races = self._order(actor, known)
-        own, events, bit, joined = self._by_actor[actor], self.events, known.bit, before is not self._clocks[actor]
+        before, races, joined, related = self._clocks[actor], _NO_RACES, False, known.near | known.ordered
+        for apart in self._apart[actor]:
+            if apart & related:
+                clock, races = self._order(actor, known)
+                before, joined = clock, clock is not before
+                break
+        own, events, bit = self._by_actor[actor], self.events, known.bit
         self._sums.append(self._sum)
         number = len(own) + 1
         if choices or joined:
@@ -127,9 +134,8 @@ class HappensBefore:
         own.append(event)
         events.append(event)
         self._clocks[actor] = clock
-        for apart in self._apart:
-            apart[actor] |= bit
-        self._apart[actor][actor] = 0
+        for others in self._apart_of_others[actor]:
+            others[actor] |= bit
         if joined:
             self._look(actor)
         return event, races
