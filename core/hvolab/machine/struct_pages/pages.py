@@ -103,13 +103,12 @@ class StructPages:
 
         No part of the memory must be absent.
         """
-        where = self.locate_one(pfn)
         offset = (pfn - self.first_pfn) * self._size
-        entries = self.memory.entry_scalar
-        for known in self._walks[(offset + self._skew) >> self._page_shift]:
-            if known[2] == where - offset and known[0](entries) == known[1]:
-                return where, *known[3]
-        raise _absent(pfn, _NOT_MAPPED)
+        entries, page = self.memory.entry_scalar, (offset + self._skew) >> self._page_shift
+        for known in self._walks.get(page, ()):
+            if known[0](entries) == known[1]:
+                return offset + known[2], *known[3]
+        return self.locate_one(pfn), *self._walks[page][0][3]
 
     def locate_fields(self, pfn: int, *fields: int) -> list[int]:
         """Return as :meth:`locate_one` the places of fields of one struct page, at little more than the cost of one."""
