@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from hvolab.machine import Cpu, Machine, MachineSpec, ModelCpu, build_machine, use_cpus
 from hvolab.machine.frames.source import Owner
@@ -65,6 +66,28 @@ def test_boot_frames_that_are_not_registered_stay_reserved_where_bootmem_info_co
         owners = allocator(machine).owner(np.array([first, second])).tolist()
         kept = Owner.RESERVED if machine.target.traits.bootmem_info else Owner.FREE
         assert owners == [Owner.FREE, kept]
+
+
+@pytest.mark.parametrize("name", ["x86_64", "riscv"])
+def test_a_boot_frame_is_freed_by_itself_as_in_a_run(name: str) -> None:
+    traces, owners = [], []
+    for single in (False, True):
+        machine = build_machine(registry().architecture(name).select(), SPEC)
+        layout, pages = machine.struct_pages.layout, machine.struct_pages
+        frames = machine.tables.frames(pages.va(machine.memory.first_pfn), 3)
+        pages.set_words(frames[1:2], layout.index, 0)  # not registered
+        pages.set_words(frames[2:], layout.mapping, 8)  # bad
+        with machine.trace.record() as events:
+            for pfn in frames.tolist():
+                if single:
+                    machine.free_bootmem_page(pfn)
+                else:
+                    machine.free_bootmem_run(np.array([pfn], dtype=np.int64))
+        traces.append(list(map(str, events)))
+        owners.append((allocator(machine).owner(frames).tolist(), machine.records.reserved(frames).tolist()))
+    assert traces[0] == traces[1]
+    assert owners[0] == owners[1]
+    assert owners[0][0][0] == Owner.FREE
 
 
 def test_counters_the_key_and_grace_periods_count_and_emit_events() -> None:

@@ -324,17 +324,20 @@ def test_released_boot_frames_can_be_handed_out_again() -> None:
     allocator.release_reserved(pfns(1, 3))
     assert counts(allocator) == (2, 0, 2)
     assert allocator.allocate_run(4, GFP_KERNEL, 0).tolist() == [3, 1]
+    allocator.release_reserved_one(2)
+    assert counts(allocator) == (1, 2, 1)
+    assert allocator.allocate(0, GFP_KERNEL, 0) == 2
 
 
 def test_a_single_frame_is_adopted_as_one_of_several_is() -> None:
     one, several = one_zone(frames=64), one_zone(frames=64)
     for pfn in (40, 17, 18):
-        one.adopt(pfns(pfn))
+        one.adopt_one(pfn)
     several.adopt(pfns(40, 17, 18))
     assert counts(one) == counts(several)
     assert one.allocate_run(20, GFP_KERNEL, 0).tolist() == several.allocate_run(20, GFP_KERNEL, 0).tolist()
     one.free(17, 0)
-    one.adopt(pfns(17))
+    one.adopt_one(17)
     assert told(one, 17) == ["ALLOCATED"]
     assert counts(one) == counts(several)
 
@@ -396,6 +399,10 @@ def allocator_with_one_of_each() -> FrameAllocator:
         (lambda a: a.adopt(pfns(1, 2, 1)), "twice in one call PFN 0x1"),
         (lambda a: a.adopt(pfns(4, 16), order=2), r"ALLOCATED \(order 0\)"),
         (lambda a: a.adopt(pfns(0, 18)), "owner RESERVED"),
+        (lambda a: a.adopt_one(16), r"ALLOCATED \(order 0\)"),
+        (lambda a: a.adopt_one(32), "not RAM"),
+        (lambda a: a.release_reserved_one(0), "owner FREE"),
+        (lambda a: a.release_reserved_one(1 << 40), "not RAM"),
     ],
 )
 def test_a_frame_used_against_its_owner_is_refused_and_nothing_changes(
