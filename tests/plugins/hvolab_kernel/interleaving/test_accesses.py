@@ -72,12 +72,13 @@ def test_accesses_that_are_not_looked_at_change_nothing(
     real_kernel: Kernel, monkeypatch: pytest.MonkeyPatch, actors: str, *, split: bool
 ) -> None:
     made = program(EngineOf(real_kernel), actors, split=split)
-    found = explored(made)
+    found = explored(made, seconds=600)
     monkeypatch.setattr(accesses, "Known", LookedAt)
     monkeypatch.setattr(points, "_PAGE_COPIES", {})
     whole = program(EngineOf(real_kernel), actors, split=split)
-    expected = explored(whole)
+    expected = explored(whole, seconds=600)
     assert found.complete
+    assert expected.complete
     assert (found.classes, found.schedules) == (expected.classes, expected.schedules)
     assert code_of(made).knowledge == code_of(whole).knowledge
 
