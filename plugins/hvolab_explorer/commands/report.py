@@ -158,9 +158,12 @@ def show(explored: Sequence[Explored], target: Target, *, json: bool) -> None:
             out.print(f"schedule: {schedule}", soft_wrap=True)
             show_table(story(one.configuration, found.log, found.prevention))
     whole = [one.configuration for one in explored if one.result.complete]
+    quiet = [one.configuration for one in explored if not one.findings]
     if whole:
         out.print("\ncomplete: every class of schedules was explored, assuming that")
-    for text in shared_assumptions(whole):
+    elif quiet:
+        out.print("\nnot complete: no finding in the schedules that ran, assuming that")
+    for text in shared_assumptions(whole or quiet):
         out.print(f"- {text}", soft_wrap=True)
 
 

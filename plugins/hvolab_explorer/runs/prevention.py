@@ -20,9 +20,11 @@ def find_prevention(program: Program, found: Found) -> Prevention:
 
     Tried are, before each step from the last one on, all orders in which the actors go on, each to its end; one that
     has to wait gives way to the next, and store buffers are written out after each. Allocations that the schedule lets
-    fail from there on succeed.
+    fail from there on succeed. Nothing is tried for a schedule that does not end, as each try would take as long.
     """
     alone = _run(program, segments_of(found.log), alone=True)
+    if program.scheduler.cut:
+        return Prevention(None, (), 0, whole=False)
     # a history of one actor is not found where the schedule does not count as the first
     alone &= not _run(program, segments_of(found.log), alone=False)
     reported = len(program.scheduler.log)

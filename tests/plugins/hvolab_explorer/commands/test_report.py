@@ -30,6 +30,12 @@ def test_a_story_has_a_lane_for_each_actor_and_leaves_out_the_middle_of_long_run
     assert "» last step that another order can replace: with taker-6.11 A.64, then allocate A in its place" in words
 
 
+def test_assumptions_are_printed_of_what_is_not_complete_too_and_of_no_finding() -> None:
+    output = invoke("--actors", "optimize A", "--search", "random", "--seconds", "0").output
+    assert "not complete: no finding in the schedules that ran, assuming that\n- accesses" in output
+    assert "assuming that" not in invoke("--actors", "allocate A, taker-6.11 A.64").output
+
+
 def test_every_assumption_is_printed_once() -> None:
     output = invoke("--actors", "optimize A, scanner A.64", "--split").output
     assert output.count("sequentially consistent") == 1

@@ -84,3 +84,14 @@ def test_a_search_that_reaches_its_limit_says_so(monkeypatch: pytest.MonkeyPatch
     made, found = race()
     monkeypatch.setattr(searched, "MOST_TRIES", 3)
     assert find_prevention(made, found) == Prevention(None, (), 3, whole=False)
+
+
+@pytest.mark.slow
+def test_nothing_is_tried_for_a_schedule_that_does_not_end() -> None:
+    def body(world: World) -> None:
+        while True:
+            world.cpus[0].load_word(world.folios[0])
+
+    made, found = single(body)
+    assert found.text.startswith("no end after")
+    assert find_prevention(made, found) == Prevention(None, (), 0, whole=False)
