@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from hvolab.invariants import INVARIANTS, Finding, Monitor
-from hvolab.machine import Machine
 from hvolab.release.faults import FORGOTTEN
 from hvolab.trace import Event, Warned
 from hvolab_explorer.steps.scheduler import Scheduler
+from hvolab_explorer.world.machine import ExploredMachine
 
 
 def is_reported(finding: Finding) -> bool:
@@ -20,7 +21,8 @@ def is_reported(finding: Finding) -> bool:
     return not finding.declared and finding.fault in {"", FORGOTTEN}
 
 
-#: Rules that stores of other CPUs to a folio under change would break; they hold where one actor runs alone.
+#: Rules that stores of other CPUs to a folio under change would break, and stores that wait in a buffer; they hold
+#: where one actor runs alone, with strong memory.
 _ALONE = frozenset({"content"})
 _SHARED = tuple(one for one in INVARIANTS if one.name not in _ALONE)
 
@@ -32,7 +34,9 @@ class Histories:
     schedules of a single actor, and to the first schedule of several, in which one runs after the other.
     """
 
-    def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
+    def __init__(self, machine: ExploredMachine, scheduler: Scheduler, pending: Callable[[int], bool]) -> None:
+        """Listen to a machine; ``pending`` returns whether stores of the CPU of that number are not in memory yet."""
+        self._pending = pending
         self._machine = machine
         self._scheduler = scheduler
         self._monitors: dict[int, Monitor] = {}
@@ -63,8 +67,8 @@ class Histories:
                 if is_reported(finding):
                     self._scheduler.report(f"{actor.name}: {replace(finding, since=None)}")
             monitor.findings.clear()
-        if isinstance(event, Warned):
+        if isinstance(event, Warned) and not self._pending(actor.cpu):  # it is about memory, without these stores
             self._scheduler.report(f"{actor.name} warns: {event.text}")
 
     def _monitor(self) -> Monitor:
-        return Monitor(self._machine, INVARIANTS if self._actors == 1 else _SHARED)
+        return Monitor(self._machine, INVARIANTS if self._actors == 1 and not self._machine.options.weak else _SHARED)

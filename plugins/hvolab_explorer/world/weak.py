@@ -19,10 +19,9 @@ import numpy.typing as npt
 
 from hvolab.arch import Access, MemoryOrder
 from hvolab.arithmetic import WORD_BYTES
-from hvolab.errors import MachineError
 from hvolab.machine import Machine
 from hvolab.machine.locks import Lock
-from hvolab_explorer.steps.actor import Actor
+from hvolab_explorer.steps.actor import Actor, Exhausted
 from hvolab_explorer.steps.footprint import Token
 from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.cpu import ExploredCpu, words_of
@@ -69,14 +68,15 @@ class WeakCpu(ExploredCpu):
         """Put a store into the buffer, in the step under way."""
         queue = 0 if self._total else self._queue_of.setdefault(pa >> self._page_shift, len(self._queue_of))
         if queue == len(self._queues):
-            raise MachineError(
-                f"CPU{self.index} stores to more than {_QUEUES} frames before it waits",
-                hint="explore a shorter actor, or leave --memory weak out",
-            )
+            raise Exhausted(f"CPU{self.index} stores to more than {_QUEUES} frames before it waits")
         self._number += 1
         self._queues[queue].append(_Store(self._number, self._epoch, pa, data))
         self._waits.add(("drained", self.index, self._epoch))
         self._scheduler.footprint.releases.add(("put", self.index, self._number))
+
+    def has_pending(self) -> bool:
+        """Return whether a store is in the buffer."""
+        return any(self._queues)
 
     def _target(self, va: int) -> int:
         """Return the PA of a store, and record the translation: the store itself comes later."""

@@ -148,7 +148,7 @@ class World:
             ordered = WeakLocks(self.scheduler, buffers)
             machine.locks.attach(ordered)
             machine.wait_for_stores = ordered.wait
-        self._histories = Histories(machine, self.scheduler)
+        self._histories = Histories(machine, self.scheduler, self._has_pending)
         self._page_tables = PageTableCheck(machine, self.scheduler, self.name)
         for cpu in self.cpus:
             cpu.entry_watches.append(self._page_tables)
@@ -193,6 +193,11 @@ class World:
     def buffers(self) -> list[WeakCpu]:
         """Return the CPUs with store buffers."""
         return [cpu for cpu in self.cpus if isinstance(cpu, WeakCpu)]
+
+    def _has_pending(self, cpu: int) -> bool:
+        """Return whether stores of a CPU are in its buffer."""
+        found = self.cpus[cpu]
+        return isinstance(found, WeakCpu) and found.has_pending()
 
     def restore(self, actors: int = 1) -> None:
         """Return to the first state, for a schedule of so many actors."""

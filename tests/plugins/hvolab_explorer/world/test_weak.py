@@ -10,6 +10,7 @@ import pytest
 
 from hvolab.plugin import registry
 from hvolab_explorer.exploration import Limits, explore
+from hvolab_explorer.runs.configuration import KINDS, Configuration, parse_actors
 from hvolab_explorer.search.bounded import Bounded
 from hvolab_explorer.search.decisions import Search
 from hvolab_explorer.search.dpor import Dpor
@@ -140,3 +141,20 @@ def test_the_searches_agree() -> None:
     found = test.outcomes(bodies, Dpor())
     assert test.outcomes(bodies, Bounded(None)) == found
     assert test.outcomes(bodies, Dpor(sleep=False)) == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["add", "compaction", "dissolve", "optimize-list", "replace", "restore", "surplus"])
+def test_an_actor_alone_has_no_finding_however_late_its_stores_are(name: str) -> None:
+    kind = KINDS[name]
+    text = f"{name} {'A.70' if kind.arguments.startswith('PAGE') else 'A' * bool(kind.arguments)}".strip()
+    made = Configuration("", "", parse_actors(text)).with_memory("weak")
+    result = explore(made.program(registry().architecture("x86_64").select()), Dpor(), Limits(schedules=20))
+    assert not result.findings
+
+
+def test_an_actor_with_more_stores_than_queues_ends_the_exploration_and_is_no_finding() -> None:
+    made = Configuration("", "", parse_actors("grow")).with_memory("weak")
+    result = explore(made.program(registry().architecture("riscv").select()), Dpor())
+    assert (result.complete, list(result.findings)) == (False, [])
+    assert "stores to more than 12 frames" in result.verdict
