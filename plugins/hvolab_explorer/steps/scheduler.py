@@ -68,6 +68,7 @@ class Scheduler(LockSteps):
     cut         whether it was ended for its number of steps
     completing  called at the end of each step, while its footprint can still grow
     repeating   the step under way is one of the schedule before, so that its footprint is known
+    in_one_step  everything is a part of the step under way
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,7 @@ class Scheduler(LockSteps):
         self.findings: list[str] = []
         self.order = HappensBefore(0)
         self.steps = self.schedules = 0
-        self.cut = self.repeating = False
+        self.cut = self.repeating = self.in_one_step = False
         self._decider: Decider | None = None
         #: The decider, if it is one of schedules that are repeated in part.
         self._repeating: Repeating | None = None
@@ -93,7 +94,6 @@ class Scheduler(LockSteps):
         self._error: BaseException | None = None
         self._choices = 0
         self._decision = 0
-        self._in_one_step = False
 
     # what actors do
 
@@ -104,7 +104,7 @@ class Scheduler(LockSteps):
         waits_for  its footprint where it may never be executed
         """
         actor = self.current
-        if actor is None or self._aborting or self._hub is None or self._in_one_step:
+        if actor is None or self._aborting or self._hub is None or self.in_one_step:
             return
         actor.text, actor.enabled, actor.waits_for = text, enabled, waits_for
         if self._script:
@@ -123,11 +123,11 @@ class Scheduler(LockSteps):
     @contextmanager
     def one_step(self) -> Iterator[None]:
         """Let everything within belong to the step under way; it must take no lock and wait for nothing."""
-        self._in_one_step = True
+        self.in_one_step = True
         try:
             yield
         finally:
-            self._in_one_step = False
+            self.in_one_step = False
 
     def alternative(self, count: int, text: str) -> int:
         """Choose one of ``count`` alternatives that do not depend on order, as an allocation that may fail.

@@ -74,6 +74,10 @@ class WeakCpu(ExploredCpu):
         self._waits.add(("drained", self.index, self._epoch))
         self._scheduler.footprint.releases.add(("put", self.index, self._number))
 
+    def _buffers(self) -> bool:
+        """Return whether stores go into the buffer: in schedules, but for a free of several steps in one."""
+        return self._scheduler.active and not self._scheduler.in_one_step
+
     def has_pending(self) -> bool:
         """Return whether a store is in the buffer."""
         return any(self._queues)
@@ -140,13 +144,13 @@ class WeakCpu(ExploredCpu):
 
     def load(self, va: int, size: int) -> bytes:
         """Load in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             return super().load(va, size)
         return self._loaded(va, size, f"load {size} bytes at {self._name(va)}")
 
     def load_word(self, va: int) -> int:
         """Load in one step: what memory and the buffer have, or what was loaded early."""
-        if not self._scheduler.active:
+        if not self._buffers():
             return super().load_word(va)
         order = self._machine.target.architecture.byte_order
         value = int.from_bytes(self._loaded(va, WORD_BYTES, f"load {self._name(va)}"), order)
@@ -160,7 +164,7 @@ class WeakCpu(ExploredCpu):
 
     def read_entry(self, slot_va: int) -> int:
         """Load an entry in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             return super().read_entry(slot_va)
         data = self._loaded(slot_va, WORD_BYTES, f"load {self._name(slot_va)}")
         return int.from_bytes(data, self._entry_order)
@@ -181,7 +185,7 @@ class WeakCpu(ExploredCpu):
 
     def store(self, va: int, data: bytes) -> None:
         """Put a store into the buffer in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             super().store(va, data)
             return
         self._scheduler.point(f"store {len(data)} bytes at {self._name(va)}, into the buffer")
@@ -189,14 +193,14 @@ class WeakCpu(ExploredCpu):
 
     def store_word(self, va: int, value: int) -> None:
         """Put a store into the buffer in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             super().store_word(va, value)
             return
         self.store(va, value.to_bytes(WORD_BYTES, self._machine.target.architecture.byte_order))
 
     def copy_page(self, to_va: int, from_va: int) -> None:
         """Load a page and put it into the buffer, in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             super().copy_page(to_va, from_va)
             return
         size = self._page_size
@@ -205,7 +209,7 @@ class WeakCpu(ExploredCpu):
 
     def write_entry(self, slot_va: int, raw: int) -> None:
         """Put an entry into the buffer in one step."""
-        if not self._scheduler.active:
+        if not self._buffers():
             super().write_entry(slot_va, raw)
             return
         self._scheduler.point(f"set entry {self._name(slot_va)}, into the buffer")
@@ -214,7 +218,7 @@ class WeakCpu(ExploredCpu):
 
     def write_entries(self, slot_va: int, raws: npt.NDArray[np.uint64]) -> None:
         """Put a whole table into the buffer in one step, single entries one by one."""
-        if not self._scheduler.active or raws.size < self._table_entries:
+        if not self._buffers() or raws.size < self._table_entries:
             super().write_entries(slot_va, raws)
             return
         self._scheduler.point(f"fill table {self._name(slot_va)}, into the buffer")

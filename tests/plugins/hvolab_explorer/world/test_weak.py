@@ -158,3 +158,16 @@ def test_an_actor_with_more_stores_than_queues_ends_the_exploration_and_is_no_fi
     result = explore(made.program(registry().architecture("riscv").select()), Dpor())
     assert (result.complete, list(result.findings)) == (False, [])
     assert "stores to more than 12 frames" in result.verdict
+
+
+def test_the_stores_of_a_free_are_in_memory_at_its_end() -> None:
+    spec = WorldSpec(folios=1, cpus=1, options=WorldOptions(weak=True), pooled=True)
+    world, pending = World(registry().architecture("riscv").select(), spec), []
+
+    def dissolve() -> None:
+        world.pools[0].dissolve(world.folios[0])
+        pending.append(world.buffers()[0].has_pending())
+
+    result = explore(WorldProgram(world, [("dissolver", lambda *_: dissolve)]), Dpor(), Limits(schedules=1))
+    assert pending == [False]
+    assert not result.findings
