@@ -33,19 +33,40 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True)
-class Prevention:
-    """Last step of a schedule with a finding before which another order still has no finding.
+class Remedy:
+    """Something with which a schedule has no finding, if it comes between two of its steps.
 
-    step     number of its entry in the log; None: each order that was tried has a finding
+    what    a kind of `hvolab_explorer.runs.remedies.KINDS`
+    actor   number of the actor on whose CPU it is; None: on all of them
+    after   number of the entry in the log that it must come after; None: it may come at any time before
+    before  number of the entry that it must come before
+    """
+
+    what: str
+    actor: int | None
+    after: int | None
+    before: int
+
+
+@dataclass(frozen=True)
+class Prevention:
+    """Ways to prevent a finding: another order from a step of its schedule on, or something between two of its steps.
+
+    step     number in the log of the last step before which another order still has no finding; None: of those that
+             were tried, each has one
     instead  numbers of the actors in the order in which they go on, each to its end, without a finding
     tried    number of orders that were tried after the step, each of which has a finding
     whole    all orders that are to be tried were; False: their number reached its limit
+    remedies what prevents the finding in the order of its schedule; None: nothing was tried, or not before every step
+    locks    names of the locks that each actor holds before the step; empty: no step is named
     """
 
     step: int | None
     instead: tuple[int, ...]
     tried: int
     whole: bool = True
+    remedies: tuple[Remedy, ...] | None = None
+    locks: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from hvolab.arch.target_data import target_as_dict
 from hvolab.errors import UsageError
 from hvolab.serialize import as_data
-from hvolab_explorer.exploration import Found, Prevention, Result
+from hvolab_explorer.exploration import Found, Prevention, Remedy, Result
 from hvolab_explorer.runs.run import Explored
 from hvolab_explorer.runs.units import Unit
 from hvolab_explorer.steps.actor import Step
@@ -129,5 +129,17 @@ def _from_data(unit: Unit, data: dict[str, Any]) -> Explored:
 def _found(data: dict[str, Any]) -> Found:
     """Return a finding; what was written without a search for its prevention has none."""
     known = data.get("prevention")
-    prevention = None if known is None else Prevention(**{**known, "instead": tuple(known["instead"])})
+    prevention = None if known is None else _prevention(known)
     return Found(data["text"], data["in_schedule"], tuple(Step(*step) for step in data["steps"]), prevention)
+
+
+def _prevention(data: dict[str, Any]) -> Prevention:
+    remedies = data.get("remedies")
+    return Prevention(
+        data["step"],
+        tuple(data["instead"]),
+        data["tried"],
+        data["whole"],
+        None if remedies is None else tuple(Remedy(**one) for one in remedies),
+        tuple(map(tuple, data.get("locks", ()))),
+    )

@@ -16,7 +16,7 @@ from hvolab_explorer.runs.configuration import READY, Configuration, parse_actor
 from hvolab_explorer.runs.prevention import find_prevention
 from hvolab_explorer.runs.recorded_replay import RecordedReplay
 from hvolab_explorer.runs.shrink import replay, shrink
-from hvolab_explorer.runs.story import in_words
+from hvolab_explorer.runs.story import in_words, remedies_in_words
 from hvolab_explorer.schedule import Replay, hash_of, points_of, read_schedule, write_schedule
 from hvolab_explorer.search.spec import SearchSpec
 from hvolab_explorer.steps.actor import Step
@@ -183,11 +183,11 @@ def _configuration_of(schedule: str, configurations: Sequence[Configuration], ta
 
 
 def _notes(configuration: Configuration, log: Sequence[Step], prevention: Prevention | None) -> dict[int, str]:
-    """Return the note of the last step that another order could replace, by the number of its entry in the log."""
+    """Return the note on what prevents a finding, by the number of the log entry of the step that it is shown with."""
     if prevention is None or prevention.step is None:
         return {}
     steps = (place for place in range(prevention.step, -1, -1) if log[place].choice is None)  # a choice is in a step
-    return {next(steps): in_words(prevention, configuration)}
+    return {next(steps): "; ".join((in_words(prevention, configuration), *remedies_in_words(prevention, log)))}
 
 
 def record_first(explored: Sequence[Explored], target: Target, recorder: Recorder) -> None:

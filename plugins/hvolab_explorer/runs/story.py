@@ -11,6 +11,7 @@ from rich.console import Group
 from hvolab.cli.output import table
 from hvolab_explorer.exploration import Prevention
 from hvolab_explorer.runs.configuration import Configuration
+from hvolab_explorer.runs.remedies import KINDS
 from hvolab_explorer.steps.actor import Step
 
 #: What marks the last step that another order can replace.
@@ -26,7 +27,26 @@ def story(configuration: Configuration, log: Sequence[Step], prevention: Prevent
         made.add_row(*(text if number == actor else "" for number in range(len(configuration.actors))))
     known = in_words(prevention, configuration)
     marked = prevention is not None and prevention.step is not None
-    return Group(made, *([f"{_MARK} {known}" if marked else known] if known else []))
+    return Group(
+        made, *([f"{_MARK} {known}" if marked else known] if known else []), *remedies_in_words(prevention, log)
+    )
+
+
+def remedies_in_words(prevention: Prevention | None, log: Sequence[Step]) -> list[str]:
+    """Return what prevents a finding in the order of its schedule, in a line each; empty: nothing was looked for."""
+    if prevention is None or prevention.remedies is None:
+        return []
+    lines = [
+        f"with {KINDS[one.what].format(cpu=f'CPU{one.actor}')} "
+        + " and ".join(
+            f'{where} "{log[at].text}" of CPU{log[at].actor}'
+            for where, at in (("after", one.after), ("before", one.before))
+            if at is not None
+        )
+        + ", nothing is found"
+        for one in prevention.remedies
+    ]
+    return lines or ["no TLB flush, grace period or barrier between two of its steps prevents it"]
 
 
 def in_words(prevention: Prevention | None, configuration: Configuration) -> str:
@@ -39,7 +59,8 @@ def in_words(prevention: Prevention | None, configuration: Configuration) -> str
     instead = ", then ".join(str(configuration.actors[actor]) for actor in prevention.instead)
     after = f"; after it {tried}" * bool(prevention.tried)
     replaced = f"with {instead} in its place, each to its end, nothing is found"
-    return f"last step that another order can replace: {replaced}{after}"
+    held = ", ".join(f"CPU{actor} {' and '.join(locks) or 'none'}" for actor, locks in enumerate(prevention.locks))
+    return f"last step that another order can replace: {replaced}{after}" + f"; locks before it: {held}" * bool(held)
 
 
 def _lines(log: Sequence[Step], marked: int | None) -> Iterator[tuple[int, str]]:

@@ -31,6 +31,7 @@ class LockSteps(ABC):
 
     footprint   tokens of the step under way
     current     actor under way
+    sections    read-side critical sections of RCU that have begun: the actor and a number
     lock_order  order of acquisitions over the schedules of one exploration
     """
 
@@ -46,7 +47,7 @@ class LockSteps(ABC):
         self._owners: dict[str, int] = {}
         self._readers: dict[str, int] = {}
         self._held: dict[int, list[str]] = {}
-        self._sections: set[tuple[int, int]] = set()
+        self.sections: set[tuple[int, int]] = set()
         self._begun: dict[int, list[tuple[int, int]]] = {}
         self._number = 0
 
@@ -100,6 +101,10 @@ class LockSteps(ABC):
             del self._owners[name]
         self._held[actor.index].remove(name)
 
+    def held(self, actor: int) -> tuple[str, ...]:
+        """Return the names of the locks that an actor holds, in the order in which it has acquired them."""
+        return tuple(self._held.get(actor, ()))
+
     def hold(self, name: str) -> None:
         """Record that the actor under way has acquired a lock that it waits for by itself."""
         if self.current is not None and not self._aborting:
@@ -122,7 +127,7 @@ class LockSteps(ABC):
         begun = self._begun.setdefault(actor.index, [])
         section = (actor.index, self._number)
         begun.append(section)
-        self._sections.add(section)
+        self.sections.add(section)
         self.footprint.reads.add(("rcu",))
 
     def rcu_read_unlock(self) -> None:
@@ -134,7 +139,7 @@ class LockSteps(ABC):
         if self._aborting:
             return
         section = self._begun[actor.index].pop()
-        self._sections.discard(section)
+        self.sections.discard(section)
         self.footprint.reads.add(("rcu",))
         self.footprint.releases.add(("section", *section))
 
@@ -144,8 +149,8 @@ class LockSteps(ABC):
             return
         self.point("synchronize_rcu begins")
         self.footprint.writes.add(("rcu",))
-        waits = frozenset(self._sections)
+        waits = frozenset(self.sections)
         if waits:
             tokens = [("section", *section) for section in waits]
-            self.point("synchronize_rcu ends", lambda: not waits & self._sections, Footprint.of(awaits=tokens))
+            self.point("synchronize_rcu ends", lambda: not waits & self.sections, Footprint.of(awaits=tokens))
             self.footprint.awaits.update(tokens)

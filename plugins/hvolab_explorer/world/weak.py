@@ -250,7 +250,11 @@ class WeakCpu(ExploredCpu):
         """Begin an epoch at smp_wmb()."""
         super().barrier(kind)
         if kind == "smp_wmb":
-            self._epoch += 1
+            self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Let no store from here on be written before those that are in the buffer."""
+        self._epoch += 1
 
 
 class WeakLocks:

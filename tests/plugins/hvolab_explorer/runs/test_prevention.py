@@ -48,6 +48,7 @@ def test_the_step_is_the_store_that_a_grace_period_has_to_come_before() -> None:
     assert known.whole
     step = found.log[known.step]
     assert (step.actor, step.text.partition(" PA ")[0], known.instead) == (0, "set entry", (1, 0))
+    assert known.locks == (("init_mm.mmap_lock",), ())
     assert not reports(made, found, known.step, known.instead)
     later = [(place, order) for place in range(known.step + 1, len(found.log)) for order in permutations((0, 1))]
     assert all(reports(made, found, *each) for each in later)
@@ -83,7 +84,8 @@ def test_what_one_actor_does_wrong_no_order_prevents() -> None:
 def test_a_search_that_reaches_its_limit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     made, found = race()
     monkeypatch.setattr(searched, "MOST_TRIES", 3)
-    assert find_prevention(made, found) == Prevention(None, (), 3, whole=False)
+    known = find_prevention(made, found)
+    assert known == Prevention(None, (), 3, whole=False, remedies=known.remedies)
 
 
 @pytest.mark.slow

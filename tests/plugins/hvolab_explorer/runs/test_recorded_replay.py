@@ -9,7 +9,7 @@ import pytest
 
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
 from hvolab_explorer.runs.run import Explored, record_first, repeat, run
-from hvolab_explorer.runs.story import in_words
+from hvolab_explorer.runs.story import in_words, remedies_in_words
 from hvolab_explorer.search.spec import SearchSpec
 from hvolab_report.timeline.atoms import Voice
 from hvolab_report.timeline.writer import StepsWriter
@@ -49,7 +49,8 @@ def test_a_finding_is_recorded_with_the_steps_of_each_cpu() -> None:
     noted = found.findings[0].log[prevention.step]
     (mark,) = (row for name, row in Voice(data["voices"][0], data["row_kinds"]).steps if name == "mark" and row[3] >= 0)
     assert data["voices"][0]["texts"][mark[2]] == f"CPU{noted.actor} allocate A: {noted.text}"
-    assert data["voices"][0]["texts"][mark[3]] == in_words(prevention, found.configuration)
+    (remedy,) = remedies_in_words(prevention, found.findings[0].log)
+    assert data["voices"][0]["texts"][mark[3]] == f"{in_words(prevention, found.configuration)}; {remedy}"
 
 
 def test_recording_changes_no_step() -> None:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from hvolab.cli.output import as_text
-from hvolab_explorer.exploration import Prevention
+from hvolab_explorer.exploration import Prevention, Remedy
 from hvolab_explorer.runs.configuration import Configuration, parse_actors
-from hvolab_explorer.runs.story import in_words, story
+from hvolab_explorer.runs.story import in_words, remedies_in_words, story
 from hvolab_explorer.steps.actor import Step
 
 PAIR = Configuration("", "", parse_actors("optimize A, restore B"))
@@ -42,3 +42,20 @@ def test_what_was_tried_is_said_in_words() -> None:
     assert in_words(Prevention(None, (), 5, whole=False), PAIR) == f"not decided: {none}"
     assert not in_words(Prevention(None, (), 0), PAIR)
     assert not in_words(None, PAIR)
+    locks = (("mmap_lock", "page_table_lock"), ())
+    known = Prevention(9, (1, 0), 0, locks=locks)
+    assert in_words(known, PAIR) == f"{last}; locks before it: CPU0 mmap_lock and page_table_lock, CPU1 none"
+
+
+def test_what_prevents_it_in_the_order_of_the_schedule_has_a_line_each() -> None:
+    log = [Step(number % 2, f"step {number}") for number in range(9)]
+    remedies = (Remedy("flush", None, None, 5), Remedy("grace-period", 1, 3, 7), Remedy("store-barrier", 0, 2, 4))
+    assert remedies_in_words(Prevention(None, (), 5, remedies=remedies), log) == [
+        'with a TLB flush on all CPUs before "step 5" of CPU1, nothing is found',
+        'with a grace period that CPU1 waits for after "step 3" of CPU1 and before "step 7" of CPU1, nothing is found',
+        'with smp_wmb() on CPU0 after "step 2" of CPU0 and before "step 4" of CPU0, nothing is found',
+    ]
+    none = "no TLB flush, grace period or barrier between two of its steps prevents it"
+    assert remedies_in_words(Prevention(None, (), 5, remedies=()), log) == [none]
+    assert not remedies_in_words(Prevention(None, (), 5), log)
+    assert not remedies_in_words(None, log)
