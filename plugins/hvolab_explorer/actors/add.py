@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """New folios that are added to the pool.
 
-Kernel: prep_and_add_allocated_folios() in mm/hugetlb.c, v6.12, as set_max_huge_pages() calls it.
+Kernel: prep_and_add_allocated_folios() in mm/hugetlb.c, since v6.7, as set_max_huge_pages() calls it.
 Left out: the allocation of the folios, which are compound, frozen and of the hugetlb type from the start.
 """
 
