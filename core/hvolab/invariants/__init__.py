@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvolab.invariants.check import INVARIANTS, Monitor, check
 from hvolab.invariants.invariant import Finding, Invariant, Report
 from hvolab.invariants.rules.batches import EndlessLoopError
-from hvolab.invariants.survey import Folios, Survey, survey
+from hvolab.invariants.survey import Folios, Survey, Translations, survey
 
 __all__ = [
     "INVARIANTS",
@@ -17,6 +17,7 @@ __all__ = [
     "Monitor",
     "Report",
     "Survey",
+    "Translations",
     "check",
     "survey",
 ]
