@@ -94,6 +94,7 @@ def of_plugin(name: str, make: Maker) -> Maker:
     """Return the maker with every exception of it and of its programs, unless hvolab raises it, as a PluginError."""
 
     def guarded(world: World, cpu: int, places: Sequence[Place]) -> Callable[[], object]:
+        """Make the program of an actor."""
         with _named(name):
             body = make(world, cpu, places)
 

@@ -110,6 +110,7 @@ class Accesses:
         first, stop = self._ram.start + linear, self._ram.stop + linear
 
         def is_private() -> bool:
+            """Look at the address that the operand has now."""
             va = address()
             if first <= va < stop:
                 pa = va - linear

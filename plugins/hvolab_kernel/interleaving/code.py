@@ -186,6 +186,7 @@ class KernelCode:
         is_private = own.private_at(va)
 
         def reached() -> None:
+            """Stop, unless the instruction touches nothing that is shared."""
             actor = scheduler.current
             if actor is None or not scheduler.active or va not in knowledge.points:
                 return

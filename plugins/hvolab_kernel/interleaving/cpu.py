@@ -134,6 +134,7 @@ class InterleavedCpu(KernelCpu):
         kinds, uc = unicorn().unicorn_const, self._uc
 
         def begins() -> None:
+            """Report the copy that is about to begin, if it is that of a page."""
             reached()
             to_va, from_va, count = read()
             if self._copying or (sized and count != size) or to_va % size or from_va % size:

@@ -81,15 +81,18 @@ class FreeList:
         self._settle()
         return self._carve(frames, align)
 
+    def _remove_loose(self, pfn: int) -> bool:
+        """Remove a loose frame; return False if it is in an extent."""
+        try:
+            self._loose.remove(pfn)
+        except ValueError:
+            return False
+        return True
+
     def remove(self, start: int, stop: int) -> None:
         """Remove the frames from `start` up to, not including, `stop`."""
-        if stop == start + 1 and self._loose:
-            try:
-                self._loose.remove(start)
-            except ValueError:
-                pass
-            else:
-                return
+        if stop == start + 1 and self._loose and self._remove_loose(start):
+            return
         index = self._index_of_extent_after(start)
         # A range that is only partly inside an extent has loose frames in it.
         if index < 0 or not self._starts[index] <= start < stop <= self._stops[index]:
