@@ -61,7 +61,7 @@ class LookedAt(Known):
 @pytest.mark.parametrize(
     ("actors", "split"),
     [
-        ("optimize A, optimize B", False),
+        pytest.param("optimize A, optimize B", False, marks=pytest.mark.long),
         ("optimize A, restore B", True),
         ("optimize A, walk-ahead A.64", False),
         ("restore A, scanner A.64", True),
