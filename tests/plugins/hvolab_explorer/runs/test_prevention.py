@@ -56,6 +56,7 @@ def test_the_step_is_the_store_that_a_grace_period_has_to_come_before() -> None:
     assert len([order for place, order in later if order[0] != found.log[place].actor]) == known.tried
 
 
+@pytest.mark.slow
 def test_stores_in_buffers_are_written_out_after_each_actor() -> None:
     made, found = race(memory="weak")
     known = find_prevention(made, found)

@@ -53,6 +53,7 @@ def test_a_race_with_a_reader_is_prevented_by_a_grace_period_before_the_entry_is
         assert bool(findings_of(program, search)) is is_found
 
 
+@pytest.mark.slow
 def test_a_stale_translation_is_prevented_by_a_flush_before_it_is_used() -> None:
     program = made("optimize-list A, scanner A.200, walk-ahead A.200")
     worlds.no_flush_all(program.world)

@@ -68,6 +68,7 @@ def test_a_call_that_ends_is_not_stopped_before_its_last_instruction(real_kernel
     assert cpu.call("hugetlb_vmemmap_optimize_folio", cpu.loaded.data.va, folio).status is CallStatus.STUCK
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])
 def test_functions_that_do_nothing_return_0_with_a_handler_only_where_they_have_no_room(
