@@ -10,25 +10,28 @@ class Known:
     """A footprint, and its relations to others.
 
     bit      its bit
-    near     footprints with a token of it, of which it was not found yet how they relate to it
+    near     footprints with a token of it, of which it was not found yet how they relate to it; see `Conflicts.related`
+    number   number of all footprints when ``near`` was found
+    compared footprints of which it was found how they relate to it
     racing   footprints that race with it
     ordered  those that race with it, or that wait with it
     """
 
-    __slots__ = ("_footprint", "bit", "near", "ordered", "racing")
+    __slots__ = ("bit", "compared", "footprint", "near", "number", "ordered", "racing")
 
-    def __init__(self, footprint: Footprint, bit: int, near: int) -> None:
-        self._footprint = footprint
-        self.bit, self.near = bit, near
-        self.racing = self.ordered = 0
+    def __init__(self, footprint: Footprint, bit: int) -> None:
+        self.footprint = footprint
+        self.bit = bit
+        self.near = self.number = self.compared = self.racing = self.ordered = 0
 
     def compare(self, others: list[Footprint], those: int) -> None:
         """Compare it with some of those near it, given by bits, each of which is the place of one in ``others``."""
         self.near &= ~those
+        self.compared |= those
         while those:
             bit = those & -those
             those ^= bit
-            relation = self._footprint.relation(others[bit.bit_length() - 1])
+            relation = self.footprint.relation(others[bit.bit_length() - 1])
             if relation & RACE:
                 self.racing |= bit
             if relation:
@@ -51,17 +54,22 @@ class Conflicts:
             found = self._known[footprint] = self._add(footprint)
         return found
 
+    def related(self, known: Known) -> int:
+        """Return the footprints that are near one, and those that are ordered with it."""
+        if known.number != len(self.footprints):
+            self._look(known)
+        return known.near | known.ordered
+
     def _add(self, footprint: Footprint) -> Known:
-        bit, near, having = 1 << len(self.footprints), 0, self._having
+        bit, having = 1 << len(self.footprints), self._having
         self.footprints.append(footprint)
-        shared = footprint.whole & having.keys()
-        for token in shared:
+        for token in footprint.whole:
+            having[token] = having.get(token, 0) | bit
+        return Known(footprint, bit)
+
+    def _look(self, known: Known) -> None:
+        """Find the footprints near one; not when another is added, as thousands may have a token of it."""
+        near, having = 0, self._having
+        for token in known.footprint.whole:
             near |= having[token]
-            having[token] |= bit
-        having.update(dict.fromkeys(footprint.whole - shared, bit))
-        left = near
-        while left:
-            other = left & -left
-            left ^= other
-            self._known[self.footprints[other.bit_length() - 1]].near |= bit
-        return Known(footprint, bit, near | bit)
+        known.near, known.number = near & ~known.compared, len(self.footprints)

@@ -118,9 +118,9 @@ class HappensBefore:
         choices  number that stands for what was chosen within the step
         """
         known = self._conflicts.of(footprint)
-        before, races, joined, related = self._clocks[actor], _NO_RACES, False, known.near | known.ordered
+        before, races, joined = self._clocks[actor], _NO_RACES, False
         for apart in self._apart[actor]:
-            if apart & related:
+            if apart and apart & self._conflicts.related(known):
                 clock, races = self._order(actor, known)
                 before, joined = clock, clock is not before
                 break
@@ -151,7 +151,9 @@ class HappensBefore:
 
     def pending(self, actor: int, footprint: Footprint) -> tuple[Clock, list[Event]]:
         """Return the clock and the races of a step that an actor cannot execute."""
-        before, races = self._order(actor, self._conflicts.of(footprint))
+        known = self._conflicts.of(footprint)
+        self._conflicts.related(known)
+        before, races = self._order(actor, known)
         return (*before[:actor], len(self._by_actor[actor]) + 1, *before[actor + 1 :]), races
 
     def _order(self, actor: int, known: Known) -> tuple[Clock, list[Event]]:

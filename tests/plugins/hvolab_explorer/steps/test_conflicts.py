@@ -18,6 +18,8 @@ def test_sets_are_those_of_the_relations_of_each_pair() -> None:
     assert bits == [1 << number for number in range(len(FOOTPRINTS))]
     for footprint in FOOTPRINTS:
         known = conflicts.of(footprint)
+        assert not known.near  # those near it are not looked for when one is added: thousands may be
+        assert conflicts.related(known) == known.near
         known.compare(conflicts.footprints, known.near & (bits[0] | bits[3]))
         assert not known.near & (bits[0] | bits[3])
         known.compare(conflicts.footprints, known.near)
