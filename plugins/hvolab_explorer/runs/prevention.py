@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import permutations
 
 from hvolab_explorer.exploration import Found, Prevention
-from hvolab_explorer.runs.remedies import ToFirstFinding, find_remedies, findings_of
+from hvolab_explorer.runs.remedies import Sections, ToFirstFinding, find_remedies, findings_of
 from hvolab_explorer.schedule import TO_THE_END, Segment, segments_of
 from hvolab_explorer.steps.actor import Step
 from hvolab_explorer.steps.scheduler import Scheduler
@@ -55,9 +55,9 @@ def _locks(program: WorldProgram, found: Found, place: int, actors: Sequence[int
     """Return the locks that each actor holds before an entry of the log."""
     held: list[tuple[str, ...]] = []
 
-    def look(scheduler: Scheduler) -> frozenset[tuple[int, int]]:
+    def look(scheduler: Scheduler) -> Sections:
         held.extend(map(scheduler.held, actors))
-        return frozenset()
+        return Sections()
 
     findings_of(program, ToFirstFinding(segments_of(found.log), alone=False, before=place, act=look))
     return tuple(held)

@@ -13,6 +13,11 @@ from hvolab_explorer.steps.scheduler import Scheduler
 from hvolab_explorer.world.weak import WeakCpu
 from hvolab_explorer.world.world import World, WorldProgram
 
+#: Read-side critical sections of RCU, as `Scheduler.sections`.
+Sections = frozenset[tuple[int, int]]
+#: Does something before a step; returns the sections that end before any other actor goes on.
+Act = Callable[[Scheduler], Sections]
+_NO_SECTIONS: Final = Sections()
 #: Runs of a schedule at most.
 MOST_RUNS = 300
 #: Kinds of remedies, in words.
@@ -38,11 +43,11 @@ class ToFirstFinding(Replay):
         *,
         alone: bool,
         before: int | None = None,
-        act: Callable[[Scheduler], frozenset[tuple[int, int]]] = lambda _: frozenset(),
+        act: Act = lambda _: _NO_SECTIONS,
     ) -> None:
         self._empty = not alone
         self._before, self._act = before, act
-        self._waits: frozenset[tuple[int, int]] = frozenset()
+        self._waits = _NO_SECTIONS
         super().__init__(segments)
 
     def choose(self, scheduler: Scheduler, ready: list[Actor], last: Actor | None) -> Actor:
@@ -97,35 +102,32 @@ def find_remedies(program: WorldProgram, found: Found, *, alone: bool) -> tuple[
     return tuple(remedies)
 
 
-_Act = Callable[[Scheduler], frozenset[tuple[int, int]]]
-
-
-def _acts(world: World, actors: Sequence[Actor]) -> Iterator[tuple[str, int | None, _Act]]:
+def _acts(world: World, actors: Sequence[Actor]) -> Iterator[tuple[str, int | None, Act]]:
     """Yield each kind of remedy, the actor whose CPU it is on, and the function that does it."""
 
-    def flush(_: Scheduler) -> frozenset[tuple[int, int]]:
+    def flush(_: Scheduler) -> Sections:
         for cpu in world.cpus:
             cpu.flush_all()
-        return frozenset()
+        return _NO_SECTIONS
 
     yield "flush", None, flush
     for actor in actors:
         cpu = world.cpus[actor.cpu]
 
-        def wait(scheduler: Scheduler, index: int = actor.index) -> frozenset[tuple[int, int]]:
+        def wait(scheduler: Scheduler, index: int = actor.index) -> Sections:
             own = any(section[0] == index for section in scheduler.sections)
-            return frozenset() if own else frozenset(scheduler.sections)
+            return _NO_SECTIONS if own else frozenset(scheduler.sections)
 
         yield "grace-period", actor.index, wait
         if isinstance(cpu, WeakCpu):
 
-            def order_stores(_: Scheduler, cpu: WeakCpu = cpu) -> frozenset[tuple[int, int]]:
+            def order_stores(_: Scheduler, cpu: WeakCpu = cpu) -> Sections:
                 cpu.begin_epoch()
-                return frozenset()
+                return _NO_SECTIONS
 
-            def order_loads(_: Scheduler, cpu: WeakCpu = cpu) -> frozenset[tuple[int, int]]:
+            def order_loads(_: Scheduler, cpu: WeakCpu = cpu) -> Sections:
                 cpu.acquire()
-                return frozenset()
+                return _NO_SECTIONS
 
             yield "store-barrier", actor.index, order_stores
             yield "load-barrier", actor.index, order_loads
